@@ -1,0 +1,42 @@
+"""Which objects of a database are managed: schemas and exclusion patterns, as the manifest says them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.ref import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`schemas` None means all but the engine's own; `exclude` are shell patterns on `name`, `schema.name` or `schema.*`."""
+
+    schemas: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+
+    def includes(self, ref: Ref) -> bool:
+        """Tell whether an object, or the table it belongs to, is managed."""
+        if self.schemas is not None:
+            namespace = ref.name if ref.kind == "schema" else ref.schema
+            if namespace and namespace not in self.schemas:
+                return False
+        return not (self.exclude and any(_matches(pattern, ref) for pattern in self.exclude))
+
+
+def _matches(pattern: str, ref: Ref) -> bool:
+    own = ref.parent or ref.name.split("(", 1)[0]
+    names = {own, ref.name, f"{ref.schema}.{own}", f"{ref.schema}.{ref.name}", f"{ref.kind}:{ref.name}"}
+    if ref.parent:
+        names |= {f"{ref.parent}.{ref.name}", f"{ref.schema}.{ref.parent}.{ref.name}"}
+    if ref.kind == "schema":
+        names = {ref.name, f"{ref.name}.*"}
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def restrict(catalog: Catalog, scope: Scope) -> Catalog:
+    """Return the managed part of a catalog."""
+    if scope.schemas is None and not scope.exclude:
+        return catalog
+    return catalog.only(ref for ref in catalog.objects if scope.includes(ref))

@@ -1,0 +1,106 @@
+"""The port to a live database: where it is, what answers there, and running SQL on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from dbops.engines.base.url import DatabaseUrl
+from dbops.sql.statement import Parameter
+
+Row = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; 0 means without limit."""
+
+    connect_s: float = 30.0
+    lock_s: float = 3.0
+    statement_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """`mode` is disable, prefer, require, verify-ca or verify-full; paths are absolute."""
+
+    mode: str = "prefer"
+    root_cert: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database as a Connection manifest describes it; holds the password inside `url`, and shows it nowhere.
+
+    `settings` are session settings in the engine's own words (SQLite pragmas). SQLite paths in `url` are absolute.
+    `scratch` says where temporary databases may be made when not on the same server.
+    """
+
+    name: str
+    url: DatabaseUrl
+    timeouts: Timeouts = Timeouts()
+    attempts: int = 3
+    tls: Tls | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    scratch: DatabaseUrl | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What answered: `flavour` is sqlite, postgresql, mysql or mariadb; `version` as numbers, `(10, 11, 6)`.
+
+    `identity` names the database for caches: two connections to one database give the same text, two databases never.
+    """
+
+    flavour: str
+    version: tuple[int, ...]
+    version_text: str
+    identity: str
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the connected account may do; None where the server does not tell."""
+
+    can_create_database: bool | None
+    is_superuser: bool | None
+    can_write: bool | None
+
+
+class Connection(Protocol):
+    """One session. Outside `transaction()` every statement commits by itself.
+
+    Parameters stand at `?` marks, whatever the driver's own style; SQL without parameters is sent as it is, byte for byte.
+    Errors of the driver come out as QueryError, TransientError, LockTimeoutError or ConnectError.
+    """
+
+    @property
+    def server(self) -> Server: ...
+
+    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
+        """Run one statement and return all rows."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        """Run one statement and return the number of rows it changed, -1 when the engine does not say."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Run a block in one transaction: committed at its end, rolled back when it raises. Not nested."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """The engine's estimate, from its statistics; no table is read to know it."""
+
+    rows: int
+    size_bytes: int

@@ -1,0 +1,109 @@
+"""What every engine offers: one protocol, filled by `engines/<name>/engine.py`, proved by the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import ChangeSet
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Abilities, Connection, Target, TableSize
+from dbops.engines.base.features import Features
+from dbops.engines.base.render import Act, RenderContext
+from dbops.sql.dialect import Dialect
+from dbops.sql.splitter import SourceStatement
+
+
+class Engine(Protocol):
+    """Stateless: everything it knows of a database comes through a connection."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def features(self) -> Features: ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    # --- reaching a database
+
+    def connect(self, target: Target, *, readonly: bool = False) -> Connection:
+        """Open a session with the target's timeouts, TLS, settings and retries.
+
+        Raises:
+            MissingDatabaseError: the server answers (or the folder exists), the database does not.
+            ConnectError: anything else that keeps us out; the message names host and database, never a secret.
+        """
+        ...
+
+    def create_database(self, target: Target) -> None:
+        """Create the database of `target`; do nothing when it exists."""
+        ...
+
+    def abilities(self, conn: Connection) -> Abilities: ...
+
+    def lock(self, conn: Connection, name: str, timeout_s: float) -> AbstractContextManager[None]:
+        """Hold the advisory lock `name` of this database; released when the session dies.
+
+        Raises:
+            LockTimeoutError: somebody else held it for longer than `timeout_s`; says who where the engine tells.
+        """
+        ...
+
+    # --- reading
+
+    def inspect(self, conn: Connection, scope: Scope = ..., *, declared: bool = False) -> Catalog:
+        """Read the whole managed catalog in a constant number of queries, in canonical form.
+
+        dbops's own objects and those of extensions and the system are left out. With `declared` (a scratch database just
+        loaded from a source) owners and grants that nobody declared are None.
+        """
+        ...
+
+    def fingerprint(self, conn: Connection) -> str:
+        """Return a token that differs after any DDL; cheap whatever the size; may also differ without DDL."""
+        ...
+
+    def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
+        """Return the engine's estimates for all tables, in one query."""
+        ...
+
+    # --- scratch
+
+    def scratch(self, target: Target) -> AbstractContextManager[Connection]:
+        """Open an empty temporary database of the same kind and version; it is gone afterwards.
+
+        Leftovers of killed runs are recognised by their name and removed. Works while the target database is missing.
+
+        Raises:
+            SchemaError: no place for a scratch; says which privilege or `scratch.url` would help.
+        """
+        ...
+
+    def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
+        """Run the statements of a source in an order that works, whatever order they stand in.
+
+        Statements about data are refused or skipped as documented by the engine; session settings of a file hold for it.
+
+        Raises:
+            Problems: of SchemaError, each with the place of a statement that cannot run and the server's reason.
+        """
+        ...
+
+    # --- writing
+
+    def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
+        """Return the acts that carry the changes out, in order, with hazards and undo. Pure."""
+        ...
+
+    def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
+        """Translate a portable type (`string`, `decimal`, ...) into this engine's own.
+
+        Raises:
+            SchemaError: unknown type; names the known ones.
+        """
+        ...

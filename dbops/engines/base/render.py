@@ -1,0 +1,57 @@
+"""The port from typed changes to SQL: what an engine is told, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import Server, TableSize
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class RenderContext:
+    """What the statements are written for.
+
+    `sizes` are the live tables; a table not in it is new or empty. `online` prefers statements that do not block.
+    `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
+    """
+
+    server: Server
+    sizes: Mapping[Ref, TableSize] = field(default_factory=dict)
+    online: bool = True
+    archive: str | None = None
+
+    def rows(self, table: Ref) -> int:
+        """Return the estimated rows of a live table, 0 for a new one."""
+        size = self.sizes.get(table)
+        return size.rows if size else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Statements that belong together, in the order of the plan.
+
+    `ref` is the object this act is about (a column, an index, a table); `covers` are other changes made by the same
+    statements (all changes of a rebuilt table). `undo` takes the act back, None when nothing can. `creates`, `drops`
+    say whether the act makes or removes `ref`; both are False for an alteration.
+    """
+
+    ref: Ref
+    title: str
+    do: tuple[Statement, ...]
+    undo: tuple[Statement, ...] | None
+    covers: tuple[Ref, ...] = ()
+    creates: bool = False
+    drops: bool = False
+
+    @property
+    def hazards(self) -> tuple[Hazard, ...]:
+        """The hazards of all statements, each once."""
+        return tuple(dict.fromkeys(hazard for statement in self.do for hazard in statement.hazards))
+
+    @property
+    def is_transactional(self) -> bool:
+        return all(statement.transactional for statement in self.do)

@@ -1,0 +1,24 @@
+"""One SQL statement as data: text, parameters, hazards and how it may be run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbops.sql.hazard import Hazard
+
+Parameter = str | int | float | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement without its final terminator.
+
+    `parameters` are bound in order to `?` marks. `transactional` is False for what an engine refuses inside a
+    transaction (CREATE INDEX CONCURRENTLY) or what commits by itself. `lock_timeout_s` None means the connection's own.
+    """
+
+    sql: str
+    parameters: tuple[Parameter, ...] = ()
+    hazards: tuple[Hazard, ...] = ()
+    transactional: bool = True
+    lock_timeout_s: float | None = None
