@@ -21,3 +21,5 @@ class Features:
     default_schema: str = ""
     state_prefix: str = "dbops_"
     """Put before the names of dbops's own tables: `dbops.` or `dbops_`."""
+    long_text: str = "text"
+    """The type of a text column without a practical limit."""

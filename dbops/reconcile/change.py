@@ -1,0 +1,43 @@
+"""What differs between the desired and the observed state, and where the desire is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dbops.errors import Mark
+
+Action = Literal["create", "update", "replace", "delete", "run"]
+Cause = Literal["desired", "drift"]
+
+ACTIONS: tuple[Action, ...] = ("create", "update", "replace", "delete", "run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference; kinds subclass it with a typed payload.
+
+    `address` reads `kind/name/object...`. `cause` is `drift` when the database moved since the last apply, `desired`
+    when the manifests did. `reason` is for people. `at` is None when no manifest names the object.
+    """
+
+    address: str
+    action: Action
+    cause: Cause = "desired"
+    reason: str = ""
+    at: Mark | None = None
+
+    @property
+    def kind(self) -> str:
+        """The manifest kind, in the lower case of addresses."""
+        return self.address.split("/", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Something worth saying that no step changes: an object not managed yet, an alert, an overdue backup."""
+
+    address: str
+    code: str
+    message: str
+    severity: Literal["info", "warning", "error"] = "info"

@@ -1,0 +1,72 @@
+"""Which hazards stop an apply: those that lose or block something, unless somebody allowed them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from dbops.errors import HazardError
+from dbops.reconcile.step import Step
+from dbops.sql.hazard import HAZARDS, Hazard
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A hazard that nobody allowed, and the step that carries it."""
+
+    step: Step
+    hazard: Hazard
+
+
+def check_codes(codes: Iterable[str]) -> frozenset[str]:
+    """Return the codes as a set, upper-cased.
+
+    Raises:
+        HazardError: a code nobody knows; names the nearest.
+    """
+    from difflib import get_close_matches
+
+    known = {ALL, *HAZARDS}
+    result = set()
+    for code in codes:
+        name = ALL if code.lower() == ALL else code.upper().replace("-", "_")
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise HazardError(
+                f"unknown hazard {code!r}",
+                expected="one of all, " + ", ".join(sorted(HAZARDS)),
+                fix=f"did you mean {near[0]}?" if near else None,
+            )
+        result.add(name)
+    return frozenset(result)
+
+
+def blocked(steps: Iterable[Step], allowed: Collection[str]) -> list[Blocked]:
+    """Return the blocking hazards that neither `allowed` nor the manifest's own policy lets pass."""
+    if ALL in allowed:
+        return []
+    return [
+        Blocked(step, hazard)
+        for step in steps
+        for hazard in step.hazards
+        if hazard.is_blocking and hazard.code not in allowed and hazard.code not in step.allowed and ALL not in step.allowed
+    ]
+
+
+def gate(steps: Iterable[Step], allowed: Collection[str]) -> None:
+    """Let the steps pass, or say which hazards must be allowed first.
+
+    Raises:
+        HazardError: at least one blocking hazard is not allowed.
+    """
+    stops = blocked(steps, allowed)
+    if stops:
+        codes = sorted({stop.hazard.code for stop in stops})
+        lines = [f"{stop.hazard.code}: {stop.hazard.message}" for stop in stops]
+        raise HazardError(
+            "hazards are not allowed:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines)),
+            fix="after review, allow them with " + " ".join(f"--allow {code}" for code in codes) + ", or in the manifest's policy.allow",
+            codes=codes,
+        )

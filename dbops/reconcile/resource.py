@@ -1,0 +1,118 @@
+"""The one protocol: I/O at both ends (`observe`, `call`), pure in the middle (`desired`, `diff`, `steps`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.errors import Mark
+from dbops.manifests.environment import Environment, Manifest
+from dbops.reconcile.change import Change, Observation
+from dbops.reconcile.plan import Entry, Rehearsal
+from dbops.reconcile.step import Call
+
+
+class Memory(Protocol):
+    """Texts that dbops keeps inside a managed database, by key: the last applied canonical catalog, for one."""
+
+    def recall(self, key: str) -> str | None:
+        """Return the text kept under `key`, None when there is none."""
+        ...
+
+    def remember(self, key: str, text: str, apply_id: str) -> None:
+        """Keep `text` under `key`, in place of what was there."""
+        ...
+
+
+class Targets(Protocol):
+    """The databases of an environment, opened when first asked for and shared by all resources."""
+
+    def engine(self, connection: str) -> Engine: ...
+
+    def target(self, connection: str) -> Target: ...
+
+    def reader(self, connection: str) -> Connection | None:
+        """Return the read-only session of a connection, None when its database does not exist yet."""
+        ...
+
+    def writer(self, connection: str) -> Connection:
+        """Return the session that writes; the database must exist."""
+        ...
+
+    def memory(self, connection: str) -> Memory:
+        """Return what dbops remembers inside this database."""
+        ...
+
+
+class Desired(Protocol):
+    """What one manifest wants of the connections it names."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def connections(self) -> tuple[str, ...]: ...
+
+    @property
+    def at(self) -> Mark: ...
+
+
+class Observed(Protocol):
+    """What was found. `fingerprints` per connection differ whenever a plan made from it could be wrong."""
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]: ...
+
+    @property
+    def observations(self) -> Sequence[Observation]: ...
+
+
+D = TypeVar("D", bound=Desired)
+O = TypeVar("O", bound=Observed)  # noqa: E741
+
+
+class Resource(Protocol[D, O]):
+    """One manifest kind. `rank` orders kinds on the same connection, lower first."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def rank(self) -> int: ...
+
+    def desired(self, manifest: Manifest, environment: Environment) -> Sequence[D]:
+        """Return what the manifest wants, one item per connection (or set of connections) it is bound to. Pure.
+
+        Raises:
+            ManifestError: the manifest contradicts itself in a way its types cannot say.
+        """
+        ...
+
+    def observe(self, desired: D, targets: Targets) -> O:
+        """Read the live state; write nothing to the managed databases."""
+        ...
+
+    def diff(self, desired: D, observed: O) -> Sequence[Change]:
+        """Return what differs. Pure."""
+        ...
+
+    def steps(self, changes: Sequence[Change], desired: D, observed: O, targets: Targets) -> Sequence[Entry]:
+        """Return the changes with their steps, in the order the steps must run. Pure: asks engines to render, no more.
+
+        Entries may be added for objects that must be made again because something they depend on changes.
+        """
+        ...
+
+    def rehearse(self, entries: Sequence[Entry], desired: D, observed: O, targets: Targets) -> Rehearsal | None:
+        """Run the steps on a scratch copy and compare; None when there is nothing to rehearse."""
+        ...
+
+    def call(self, call: Call, connection: str, targets: Targets) -> None:
+        """Carry out a step that is no SQL."""
+        ...
+
+    def settle(self, desired: D, targets: Targets, apply_id: str) -> Sequence[Change]:
+        """After apply: observe anew, remember what was applied, and return what still differs (nothing, if all is well)."""
+        ...

@@ -1,0 +1,128 @@
+"""The journal of applies inside a managed database: who did what when, every statement with its state and its undo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dbops.engines.base.connect import Connection
+from dbops.engines.base.features import Features
+from dbops.reconcile import step as steps
+from dbops.reconcile.step import Call, Step
+from dbops.sql.statement import Statement
+from dbops.state.tables import create_tables, have_tables
+
+UNFINISHED = "running"
+
+_ROWS_PER_INSERT = 50  # keeps the number of parameters under SQLite's old limit of 999 (sqlite.org/limits.html)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRecord:
+    """One apply; times are UTC in ISO 8601, `finished_at` None while it runs or when it died."""
+
+    id: str
+    started_at: str
+    finished_at: str | None
+    state: str
+    who: str
+    environment: str
+    dbops_version: str
+    plan_digest: str
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One statement of an apply. `undo` stands with the first statement of each step, None when nothing takes it back."""
+
+    order: int
+    statement: int
+    address: str
+    title: str
+    sql: str
+    state: str
+    finished_at: str | None
+    error: str | None
+    undo: tuple[Statement, ...] | Call | None
+
+
+class DatabaseJournal:
+    """Writes the record of one apply into one database (port `reconcile.executor.Journal`)."""
+
+    def __init__(self, conn: Connection, features: Features, record: ApplyRecord, clock: Callable[[], str]) -> None:
+        self._conn, self._p, self._record, self._clock = conn, features.state_prefix, record, clock
+        create_tables(conn, features)
+
+    def begin(self, planned: Sequence[tuple[str, Step]]) -> None:
+        r = self._record
+        with self._conn.transaction():
+            self._conn.execute(
+                f"INSERT INTO {self._p}applies (id, started_at, state, who, environment, dbops_version, plan_digest)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (r.id, r.started_at, UNFINISHED, r.who[:255], r.environment[:255], r.dbops_version, r.plan_digest),
+            )
+            rows = [row for address, step in planned for row in _rows(r.id, address, step)]
+            for start in range(0, len(rows), _ROWS_PER_INSERT):
+                chunk = rows[start : start + _ROWS_PER_INSERT]
+                self._conn.execute(
+                    f"INSERT INTO {self._p}steps (apply_id, step_order, statement, address, title, sql_text, undo, state)"
+                    " VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?, 'pending')"] * len(chunk)),
+                    tuple(value for row in chunk for value in row),
+                )
+
+    def mark(self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "") -> None:
+        sql = f"UPDATE {self._p}steps SET state = ?, finished_at = ?, error = ? WHERE apply_id = ? AND step_order >= ? AND step_order <= ?"
+        values = (state, None if state == "running" else self._clock(), error or None, self._record.id, first, last)
+        if statement is None:
+            self._conn.execute(sql, values)
+        else:
+            self._conn.execute(sql + " AND statement = ?", (*values, statement))
+
+    def finish(self, state: str, error: str = "") -> None:
+        self._conn.execute(
+            f"UPDATE {self._p}applies SET state = ?, finished_at = ?, error = ? WHERE id = ?",
+            (state, self._clock(), error or None, self._record.id),
+        )
+
+
+def _rows(apply_id: str, address: str, step: Step) -> list[tuple[str | int | None, ...]]:
+    undo = None if step.undo is None else json.dumps(steps.to_dict(step)["undo"])
+    if isinstance(step.do, Call):
+        text = json.dumps({"name": step.do.name, "arguments": dict(step.do.arguments)})
+        return [(apply_id, step.order, 0, address[:700], step.title, text, undo)]
+    return [
+        (apply_id, step.order, place, address[:700], step.title, statement.sql, undo if place == 0 else None)
+        for place, statement in enumerate(step.do)
+    ]
+
+
+def close_interrupted(conn: Connection, features: Features, clock: Callable[[], str]) -> int:
+    """Mark applies whose program died as interrupted; call it under the apply lock, when nobody else can be running."""
+    if not have_tables(conn, features):
+        return 0
+    return conn.execute(
+        f"UPDATE {features.state_prefix}applies SET state = 'interrupted', finished_at = ? WHERE state = ?", (clock(), UNFINISHED)
+    )
+
+
+def applies(conn: Connection, features: Features, limit: int = 50) -> list[ApplyRecord]:
+    """Return the latest applies, newest first; empty when this database was never applied to."""
+    if not have_tables(conn, features):
+        return []
+    rows = conn.query(
+        "SELECT id, started_at, finished_at, state, who, environment, dbops_version, plan_digest, error"
+        f" FROM {features.state_prefix}applies ORDER BY started_at DESC, id DESC LIMIT {int(limit)}"
+    )
+    return [ApplyRecord(*row) for row in rows]
+
+
+def step_records(conn: Connection, features: Features, apply_id: str) -> list[StepRecord]:
+    """Return the statements of one apply, in order."""
+    rows = conn.query(
+        "SELECT step_order, statement, address, title, sql_text, state, finished_at, error, undo"
+        f" FROM {features.state_prefix}steps WHERE apply_id = ? ORDER BY step_order, statement",
+        (apply_id,),
+    )
+    return [StepRecord(*row[:8], undo=steps.act_from_json(row[8])) for row in rows]
