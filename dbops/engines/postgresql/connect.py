@@ -1,0 +1,235 @@
+"""Sessions of PostgreSQL over psycopg 3: the only module of this engine that imports the driver."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from dbops.engines.base.connect import Abilities, Row, Server, Target
+from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE, connect_error, is_worth_retrying, query_error
+from dbops.errors import ConnectError, MissingDatabaseError, QueryError
+from dbops.sql.statement import Parameter
+
+if TYPE_CHECKING:
+    import psycopg
+
+#: Strings, quoted names, comments and dollar quotes pass as they are; a `?` outside them is a parameter, a `%` is doubled.
+_MARKS = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | (\$(?:[A-Za-z_]\w*)?\$).*?\1 | (\?) """, re.VERBOSE | re.DOTALL
+)
+_MAINTENANCE = ("postgres", "template1")
+
+
+class PostgresConnection:
+    """One session; see the port for what callers may rely on."""
+
+    def __init__(self, conn: psycopg.Connection[Row], target: Target, server: Server) -> None:
+        self._conn = conn
+        self._target = target
+        self.server = server
+
+    @property
+    def target(self) -> Target:
+        """Where this session was opened, for errors and for opening another one beside it."""
+        return self._target
+
+    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
+        with self._translated():
+            return self._run(sql, parameters).fetchall()
+
+    def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        with self._translated():
+            return self._run(sql, parameters).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._translated(), self._conn.transaction():
+            yield
+
+    def close(self) -> None:
+        self._conn.close()
+
+    def _run(self, sql: str, parameters: Sequence[Parameter]) -> psycopg.Cursor[Row]:
+        """Without parameters the simple query protocol carries the text byte for byte, several statements too."""
+        statement = cast(Any, sql)  # psycopg types accept only literals; this text was built or read by us
+        if not parameters:
+            return self._conn.execute(statement)
+        return self._conn.execute(cast(Any, with_placeholders(sql)), parameters)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            raise query_error(error, self._target.secrets) from error
+
+
+def with_placeholders(sql: str) -> str:
+    """Turn `?` marks into the driver's `%s`, and `%` into `%%`, leaving strings, names and comments alone."""
+    return _MARKS.sub(lambda match: "\0" if match[2] else match[0], sql).replace("%", "%%").replace("\0", "%s")
+
+
+def connect(target: Target, *, readonly: bool = False) -> PostgresConnection:
+    """Open a session as the engine port says."""
+    wait_s = 0.2
+    for attempt in range(1, max(1, target.attempts) + 1):
+        try:
+            return _connect_once(target, readonly)
+        except ConnectError as error:
+            if attempt >= target.attempts or not is_worth_retrying(error):
+                raise
+        time.sleep(wait_s * random.uniform(0.5, 1.5))
+        wait_s *= 2
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _connect_once(target: Target, readonly: bool) -> PostgresConnection:
+    import psycopg
+
+    place, database = describe(target), database_of(target)
+    try:
+        conn = psycopg.connect(**_parameters(target), autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise connect_error(error, place, database, target.secrets) from error
+    try:
+        server = _greet(cast("psycopg.Connection[Row]", conn), target, readonly)
+    except BaseException:
+        conn.close()
+        raise
+    return PostgresConnection(cast("psycopg.Connection[Row]", conn), target, server)
+
+
+def _parameters(target: Target) -> dict[str, Any]:
+    """What libpq is told; parameters of the URL win, for they are the most explicit."""
+    url = target.url
+    given: dict[str, Any] = {
+        "user": url.username,
+        "password": url.password.reveal() if url.password else None,
+        "host": url.host,
+        "port": url.port,
+        "dbname": url.database,
+        "connect_timeout": max(2, round(target.timeouts.connect_s)) if target.timeouts.connect_s else None,
+        "application_name": "dbops",
+        "client_encoding": "UTF8",
+    }
+    if target.tls is not None:
+        tls = target.tls
+        given |= {"sslmode": tls.mode, "sslrootcert": tls.root_cert, "sslcert": tls.cert, "sslkey": tls.key}
+    given |= dict(url.query)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+_SETTINGS = """
+SELECT pg_catalog.set_config(name, value, false)
+FROM (VALUES ('statement_timeout', ?), ('lock_timeout', ?), ('default_transaction_read_only', ?)) AS s(name, value)"""
+
+_WHO = """
+SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), current_user::text,
+       pg_catalog.current_database()::text,
+       (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"""
+
+_SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+
+
+def _greet(conn: psycopg.Connection[Row], target: Target, readonly: bool) -> Server:
+    """Apply session settings and ask who answered."""
+    timeouts = target.timeouts
+    session = PostgresConnection(conn, target, Server("postgresql", (), "", ""))
+    session.query(_SETTINGS, (f"{timeouts.statement_s * 1000:.0f}", f"{timeouts.lock_s * 1000:.0f}", "on" if readonly else "off"))
+    for name, value in target.settings:
+        session.query("SELECT pg_catalog.set_config(?, ?, false)", (name, value))
+    [(number, text, user, database, oid)] = session.query(_WHO)
+    major, minor = divmod(number, 10000)
+    return Server("postgresql", (major, minor), text, f"{_system(session)}/{database}/{oid}", user)
+
+
+def _system(session: PostgresConnection) -> str:
+    """The cluster's own number; where reading it is not granted, its address."""
+    try:
+        return str(session.query(_SYSTEM)[0][0])
+    except QueryError as error:
+        if error.context.get("sqlstate") != INSUFFICIENT_PRIVILEGE:
+            raise
+    url = session.target.url
+    parameters = dict(url.query)
+    return f"{parameters.get('host', url.host)}:{parameters.get('port', url.port)}"
+
+
+def describe(target: Target) -> str:
+    """Name the database for messages, without secrets."""
+    parameters = dict(target.url.query)
+    host = target.url.host or parameters.get("host") or "localhost"
+    port = target.url.port or parameters.get("port") or 5432
+    return f"'{target.name}' (PostgreSQL database '{database_of(target)}' on {host}, port {port})"
+
+
+def database_of(target: Target) -> str:
+    """The database libpq will ask for: named in the URL, or called like the user."""
+    return dict(target.url.query).get("dbname") or target.url.database or target.url.username or ""
+
+
+def on_database(target: Target, database: str) -> Target:
+    """Return the target of another database of the same server."""
+    query = tuple((name, value) for name, value in target.url.query if name != "dbname")
+    return replace(target, url=replace(target.url, database=database, query=query))
+
+
+def connect_maintenance(target: Target) -> PostgresConnection:
+    """Open a session from which databases can be created: the target's own, else `postgres`, else `template1`.
+
+    Raises:
+        ConnectError: none of them lets us in; the error of the last.
+    """
+    last: ConnectError | None = None
+    for database in dict.fromkeys((database_of(target), *_MAINTENANCE)):
+        try:
+            return connect(on_database(target, database))
+        except MissingDatabaseError as error:
+            last = error
+        except ConnectError as error:
+            if is_worth_retrying(error):
+                raise
+            last = error
+    raise last or ConnectError(f"no database of {describe(target)} lets us in")
+
+
+def create_database(target: Target) -> None:
+    """Create the database of `target`; do nothing when it exists."""
+    name = database_of(target)
+    conn = connect_maintenance(target)
+    try:
+        if not conn.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = ?", (name,)):
+            conn.execute(f"CREATE DATABASE {quoted(name)}")
+    finally:
+        conn.close()
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier always; where canonical text matters the server's quote_ident speaks."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+_ABILITIES = """
+SELECT rolcreatedb OR rolsuper, rolsuper,
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AND NOT pg_catalog.pg_is_in_recovery()
+FROM pg_catalog.pg_roles WHERE rolname = current_user"""
+
+
+def abilities(conn: Any) -> Abilities:
+    """Ask what the account may do."""
+    [(can_create, is_superuser, can_write)] = conn.query(_ABILITIES)
+    return Abilities(can_create, is_superuser, can_write)
+
+
+def closing(conn: PostgresConnection) -> AbstractContextManager[PostgresConnection]:
+    """Close the session at the end of a block."""
+    from contextlib import closing as close_after
+
+    return close_after(conn)

@@ -1,0 +1,96 @@
+"""Errors of PostgreSQL and its driver as errors of dbops, by SQLSTATE (PostgreSQL manual, appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from dbops.errors import ConnectError, DbopsError, LockTimeoutError, MissingDatabaseError, QueryError, TransientError
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOCK_NOT_AVAILABLE = "55P03"
+QUERY_CANCELED = "57014"
+INSUFFICIENT_PRIVILEGE = "42501"
+
+#: Classes and codes of what may succeed when tried again: lost connection, rollback forced by others, server going or coming.
+_TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "53300")
+
+#: What the server says while connecting; libpq hands over no SQLSTATE there.
+_REFUSALS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "role \"", "permission denied",
+             "authentication failed", "fe_sendauth", "certificate", "invalid connection option", "invalid sslmode", "SSL")  # fmt: skip
+
+
+def query_error(error: psycopg.Error, secrets: Iterable[str] = ()) -> QueryError:
+    """Translate an error of a running statement.
+
+    `context` holds `sqlstate`, `position` (1-based character in the statement), `detail`, `hint` and `where` as the server gave
+    them.
+    """
+    diag = error.diag
+    state = error.sqlstate or ""
+    text = _without(diag.message_primary or str(error).strip() or type(error).__name__, secrets)
+    told = {"detail": diag.message_detail, "hint": diag.message_hint, "where": diag.context}
+    context: dict[str, object] = {name: _without(value, secrets) for name, value in told.items() if value}
+    if state:
+        context["sqlstate"] = state
+    if diag.statement_position:
+        context["position"] = int(diag.statement_position)
+    return _kind(state, text)(text, context, fix=_fix(state, diag.message_hint))
+
+
+def _kind(state: str, text: str) -> type[QueryError]:
+    if state == LOCK_NOT_AVAILABLE:
+        return LockTimeoutError
+    if state.startswith(_TRANSIENT) or (not state and "connection" in text):
+        return TransientError
+    return QueryError
+
+
+def _fix(state: str, hint: str | None) -> str | None:
+    if state == LOCK_NOT_AVAILABLE:
+        return "another session holds a lock; try again, or raise timeouts.lock of the connection"
+    if state == QUERY_CANCELED:
+        return "the statement was cancelled; if it ran into its time limit, raise timeouts.statement of the connection"
+    return hint
+
+
+def connect_error(error: psycopg.Error, place: str, database: str, secrets: Iterable[str] = ()) -> ConnectError:
+    """Translate a failure to connect; `place` names host and database without secrets."""
+    reason = _without(_last_line(str(error)), secrets)
+    if f'database "{database}" does not exist' in reason:
+        return MissingDatabaseError(f"database '{database}' does not exist on the server of {place}", database=database)
+    return ConnectError(f"cannot connect to {place}: {reason}", fix=_connect_fix(reason))
+
+
+def is_worth_retrying(error: DbopsError) -> bool:
+    """Tell whether a failure to connect may pass by itself: never a refusal of the account, a wrong name or bad TLS."""
+    return not isinstance(error, MissingDatabaseError) and not any(refusal in error.message for refusal in _REFUSALS)
+
+
+def _last_line(text: str) -> str:
+    """libpq repeats itself for every address of a host: the last line is the last attempt, `FATAL:` its only news."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    fatal = [line for line in lines if "FATAL:" in line]
+    line = (fatal or lines or ["no reason given"])[-1]
+    return line.split("FATAL:", 1)[-1].strip()
+
+
+def _connect_fix(reason: str) -> str | None:
+    if "password" in reason:
+        return "check username and password of the connection"
+    if "Connection refused" in reason or "No such file" in reason:
+        return "is the server running, and are host and port right?"
+    if "could not translate host name" in reason or "resolve" in reason:
+        return "check the host of the connection"
+    if "role \"" in reason:
+        return "check the user name of the connection"
+    return None
+
+
+def _without(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
