@@ -1,0 +1,86 @@
+"""What all tests share: private servers, fresh databases, and how hard Hypothesis works.
+
+Servers start when a test first asks for one and are shared by all workers of a run; every test gets databases of its own.
+
+* `postgres_server`, `mysql_server`   the servers: `url`, `tcp_url` (with a password), `admin_url`, `new_database`,
+  `drop_database`, `rows`, `dump`, and the native client: `psql`, `client`
+* `pg_database`, `my_database`, `sqlite_database`   a fresh database: `engine`, `url`, `load`, `rows`, `dump`
+* `database`   each of the three in turn; `-k postgresql` picks one
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
+from tests.servers import Lease, MysqlServer, PostgresServer
+
+_LEASE = pytest.StashKey[Lease]()
+_FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
+
+# Databases answer as fast as the machine is free, so time says nothing about an example.
+settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("campaign", settings.get_profile("dev"), max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the run's lease, or join it in a worker."""
+    joined = getattr(config, "workerinput", {}).get("servers")
+    config.stash[_LEASE] = Lease.join(Path(joined)) if joined else Lease.take()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a new xdist worker where the lease is."""
+    node.workerinput["servers"] = str(node.config.stash[_LEASE].folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the lease, and with it the servers."""
+    config.stash[_LEASE].release()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+    """The private PostgreSQL server; accounts a test makes on it are the test's to drop."""
+    return pytestconfig.stash[_LEASE].postgres()
+
+
+@pytest.fixture(scope="session")
+def mysql_server(pytestconfig: pytest.Config) -> MysqlServer:
+    """The private MariaDB server; accounts a test makes on it are the test's to drop."""
+    return pytestconfig.stash[_LEASE].mysql()
+
+
+@pytest.fixture
+def pg_database(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    """An empty PostgreSQL database."""
+    with fresh_postgres(postgres_server) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def my_database(mysql_server: MysqlServer) -> Iterator[MysqlDatabase]:
+    """An empty MariaDB database."""
+    with fresh_mysql(mysql_server) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> SqliteDatabase:
+    """A SQLite file that does not exist yet."""
+    return SqliteDatabase(tmp_path / "test.db")
+
+
+@pytest.fixture(params=sorted(_FIXTURES))
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty database of each engine in turn."""
+    fresh: Database = request.getfixturevalue(_FIXTURES[request.param])
+    return fresh

@@ -1,0 +1,21 @@
+"""Private throw-away PostgreSQL and MariaDB servers, for tests, measurements and acceptance runs.
+
+    with Lease.take() as lease:
+        postgres = lease.postgres()     # started now, at its first use
+        name = postgres.new_database()
+        postgres.psql(name, "CREATE TABLE t (id int)")
+
+* `lease`       who holds the servers, and the keeper process that ends them with their holder, however that ends
+* `programs`    where the server and client programs are; which packages to install where they are missing
+* `postgresql`, `mysql`   how one server is made, reached and read
+
+Nothing here knows dbops or pytest; drivers are imported where they are used, so that asking for missing packages needs
+only the standard library.
+"""
+
+from tests.servers.lease import Lease
+from tests.servers.mysql import MysqlServer
+from tests.servers.postgresql import PostgresServer
+from tests.servers.programs import ServerError
+
+__all__ = ["Lease", "MysqlServer", "PostgresServer", "ServerError"]

@@ -1,0 +1,110 @@
+"""The process that starts one server and ends it with its lease, however the lease ends.
+
+The keeper waits for a shared lock on the lease's file. The kernel grants it as soon as the holder lets go or dies, by whatever
+signal; then the server is stopped and its files are removed. So the end of a good run, of a failed run, of Ctrl-C and of a
+killed run are one and the same. When the keeper itself is killed, the kernel stops the server.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.servers.mysql import MysqlServer
+from tests.servers.postgresql import PostgresServer
+from tests.servers.programs import ServerError, clean_environment, free_port, server_account
+
+HELD = "held"
+PORT = "port"
+READY = b"ready\n"
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+
+_ATTEMPTS = 3  # a port found free may be taken by somebody else before the server listens on it
+_ENGINES: dict[str, type[PostgresServer] | type[MysqlServer]] = {"postgresql": PostgresServer, "mysql": MysqlServer}
+
+
+def keep(engine: str, home: Path) -> None:
+    """Start a server in the new folder `home`, say so on standard output, and stop it when the lease has ended.
+
+    Raises: ServerError when the server does not start.
+    """
+    lease = home.parent
+    try:
+        with _running(_ENGINES[engine], home):
+            os.write(sys.stdout.fileno(), READY)
+            with (lease / HELD).open() as held:
+                fcntl.flock(held, fcntl.LOCK_SH)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    if not homes(lease):
+        shutil.rmtree(lease, ignore_errors=True)
+
+
+def homes(lease: Path) -> list[Path]:
+    """Return the folders of the servers that have not ended, none when the lease's folder is gone."""
+    return [path for path in lease.glob("*/") if path.is_dir()]
+
+
+@contextmanager
+def _running(kind: type[PostgresServer] | type[MysqlServer], home: Path) -> Iterator[None]:
+    """Run a new server while the body runs; its port stands in the file PORT."""
+    account = server_account(kind.account)
+    home.mkdir()
+    if account:
+        os.chown(home, account["user"], account["group"])
+    kind(home, 0).prepare()
+    server, process = _start(kind, home)
+    try:
+        server.finish()
+        (home / PORT).write_text(str(server.port))
+        yield
+    finally:
+        _stop(process, server.stop_signal)
+
+
+def _start(
+    kind: type[PostgresServer] | type[MysqlServer], home: Path
+) -> tuple[PostgresServer | MysqlServer, subprocess.Popen[bytes]]:
+    for _ in range(_ATTEMPTS):
+        server = kind(home, free_port())
+        with (home / "log").open("ab") as log:
+            process = subprocess.Popen(
+                server.command(),
+                cwd=home,
+                env=clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **server_account(kind.account),
+            )
+        if _becomes_ready(server, process):
+            return server, process
+        _stop(process, "KILL")
+    raise ServerError(f"{kind.engine} did not start:\n{(home / 'log').read_text(errors='replace')[-2000:]}")
+
+
+def _becomes_ready(server: PostgresServer | MysqlServer, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        if server.is_ready():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes], signal_name: str) -> None:
+    process.send_signal(signal.Signals[f"SIG{signal_name}"])
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

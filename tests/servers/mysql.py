@@ -1,0 +1,158 @@
+"""One private MariaDB server: how it is made, reached, and read without dbops."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from tests.servers.programs import ServerError, ended_with_parent, mariadb_program, run, server_account
+
+if TYPE_CHECKING:
+    import pymysql
+    from pymysql.cursors import Cursor
+
+_SETTINGS = {
+    "bind-address": "127.0.0.1",
+    "skip-name-resolve": "1",  # so that root@localhost is the socket's account alone
+    "character-set-server": "utf8mb4",
+    "max-connections": "200",
+    "innodb-buffer-pool-size": "64M",
+    "innodb-flush-log-at-trx-commit": "0",
+    "innodb-flush-method": "nosync",
+    "debug-no-sync": "1",
+}
+
+# Which column of SHOW CREATE holds the statement (MariaDB Knowledge Base, "SHOW CREATE ...").
+_STATEMENT_COLUMN = {"TABLE": 1, "VIEW": 1, "SEQUENCE": 1, "TRIGGER": 2, "PROCEDURE": 2, "FUNCTION": 2, "EVENT": 3}
+
+_OBJECTS = """
+SELECT CASE table_type WHEN 'VIEW' THEN 'VIEW' WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END, table_name
+  FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name NOT LIKE 'dbops\\_%'
+UNION ALL SELECT 'TRIGGER', trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+UNION ALL SELECT routine_type, routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()
+UNION ALL SELECT 'EVENT', event_name FROM information_schema.events WHERE event_schema = DATABASE()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MysqlServer:
+    """A running server: root needs no password on the Unix socket in `home`; TCP on 127.0.0.1 knows only `tcp_user`."""
+
+    home: Path
+    port: int
+
+    engine: ClassVar[str] = "mysql"
+    account: ClassVar[str] = "mysql"
+    stop_signal: ClassVar[str] = "TERM"
+    user: ClassVar[str] = "root"
+    tcp_user: ClassVar[str] = "admin"
+    password: ClassVar[str] = "open:sesame/@1%"  # characters that a URL has to quote
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket."""
+        return self.home / "mysql.sock"
+
+    @property
+    def admin_url(self) -> str:
+        """The server's own database, as root."""
+        return self.url("mysql")
+
+    def url(self, database: str) -> str:
+        """Return the URL of a database over the Unix socket, as root without a password."""
+        return f"mysql://{self.user}@localhost/{quote(database)}?unix_socket={quote(str(self.socket))}"
+
+    def tcp_url(self, database: str, user: str | None = None, password: str | None = None) -> str:
+        """Return the URL of a database over TCP, with `tcp_user`'s name and password unless others are given."""
+        name, secret = quote(user or self.tcp_user, safe=""), quote(password or self.password, safe="")
+        return f"mysql://{name}:{secret}@127.0.0.1:{self.port}/{quote(database)}"
+
+    def connect(self, database: str) -> pymysql.Connection[Cursor]:
+        """Return a new autocommitting connection of the driver."""
+        import pymysql
+
+        return pymysql.connect(
+            unix_socket=str(self.socket), user=self.user, database=database, charset="utf8mb4", autocommit=True
+        )
+
+    def new_database(self, prefix: str = "test") -> str:
+        """Create an empty database and return its name, which begins with the prefix."""
+        name = f"{prefix}_{secrets.token_hex(6)}"
+        self.rows("mysql", f"CREATE DATABASE `{name}`")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database; nothing happens when it is gone already."""
+        self.rows("mysql", "DROP DATABASE IF EXISTS `{}`".format(name.replace("`", "``")))
+
+    def rows(self, database: str, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement through the driver and return its rows, none when it has no result."""
+        with closing(self.connect(database)) as conn, conn.cursor() as cursor:
+            cursor.execute(sql, parameters or None)
+            return list(cursor.fetchall())
+
+    def client(self, database: str, sql: str) -> str:
+        """Run a script with the native client (DELIMITER is understood) and return its rows as tab-separated text.
+
+        Raises: ServerError at the first statement that fails.
+        """
+        options = [f"--socket={self.socket}", f"--user={self.user}", "--default-character-set=utf8mb4", "--batch", "--raw"]
+        return run([mariadb_program("mariadb"), "--no-defaults", *options, "--skip-column-names", database], stdin=sql)
+
+    def dump(self, database: str) -> str:
+        """Return the schema as SHOW CREATE writes it, without counters and without what dbops keeps for itself."""
+        with closing(self.connect(database)) as conn, conn.cursor() as cursor:
+            cursor.execute(_OBJECTS)
+            statements = [self._show_create(cursor, kind, name) for kind, name in sorted(cursor.fetchall())]
+        text = ";\n\n".join(statements).replace(f"`{database}`.", "")
+        return re.sub(r" AUTO_INCREMENT=\d+", "", text)
+
+    def is_ready(self) -> bool:
+        """Whether the server accepts connections."""
+        try:
+            self.client("mysql", "SELECT 1")
+        except ServerError:
+            return False
+        return True
+
+    def prepare(self) -> None:
+        """Make the data directory."""
+        run(
+            [
+                mariadb_program("mariadb-install-db"),
+                *("--no-defaults", f"--datadir={self.home / 'data'}", f"--tmpdir={self.home}"),
+                *("--auth-root-authentication-method=normal", "--skip-test-db", "--debug-no-sync"),
+            ],
+            cwd=self.home,
+            **server_account(self.account),
+        )
+
+    def command(self) -> list[str]:
+        """Return the command that runs the server in the foreground."""
+        places = {"datadir": "data", "tmpdir": "", "socket": self.socket.name, "pid-file": "pid"}
+        settings = _SETTINGS | {name: str(self.home / place) for name, place in places.items()} | {"port": str(self.port)}
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        return [*ended_with_parent(self.stop_signal), mariadb_program("mariadbd"), "--no-defaults", *options]
+
+    def finish(self) -> None:
+        """Set up the accounts: root on the socket alone, `tcp_user` with a password from everywhere."""
+        self.client(
+            "mysql",
+            f"""
+            DELETE FROM global_priv WHERE host <> 'localhost' OR user = '';
+            FLUSH PRIVILEGES;
+            CREATE USER {self.tcp_user}@'%' IDENTIFIED BY '{self.password}';
+            GRANT ALL PRIVILEGES ON *.* TO {self.tcp_user}@'%' WITH GRANT OPTION;
+            """,
+        )
+
+    def _show_create(self, cursor: Cursor, kind: str, name: str) -> str:
+        cursor.execute(f"SHOW CREATE {kind} `{name.replace('`', '``')}`")
+        row = cursor.fetchone()
+        return f"{kind} {name}: {row[_STATEMENT_COLUMN[kind]] if row else None}"
