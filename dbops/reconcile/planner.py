@@ -25,11 +25,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found for one piece of work."""
+    """What was found for one piece of work; `left_out` are addresses that differ and that the plan is not about."""
 
     work: Work
     observed: Observed
     entries: tuple[Entry, ...]
+    left_out: frozenset[str] = frozenset()
 
 
 def observe(work: Sequence[Work], targets: Targets, only: Sequence[str] = ()) -> list[Finding]:
@@ -44,9 +45,11 @@ def observe(work: Sequence[Work], targets: Targets, only: Sequence[str] = ()) ->
     findings = []
     for item in sorted(chosen, key=lambda item: item.resource.rank):
         observed = item.resource.observe(item.desired, targets)
-        changes = [change for change in item.resource.diff(item.desired, observed) if _is_within(change.address, only)]
+        found = item.resource.diff(item.desired, observed)
+        changes = [change for change in found if _is_within(change.address, only)]
         entries = item.resource.steps(changes, item.desired, observed, targets) if changes else ()
-        findings.append(Finding(item, observed, tuple(entries)))
+        left_out = {change.address for change in found} - {entry.change.address for entry in entries} - {c.address for c in changes}
+        findings.append(Finding(item, observed, tuple(entries), frozenset(left_out)))
     return findings
 
 

@@ -90,6 +90,14 @@ class Resource(Protocol[D, O]):
         """
         ...
 
+    def check(self, desired: D, targets: Targets) -> int:
+        """Check offline what the manifest refers to; return how many statements its sources hold. Opens no server.
+
+        Raises:
+            Problems, DbopsError: what is wrong.
+        """
+        ...
+
     def observe(self, desired: D, targets: Targets) -> O:
         """Read the live state; write nothing to the managed databases."""
         ...

@@ -1,0 +1,13 @@
+"""The Schema kind: tables, views, routines and everything else a database's structure is made of.
+
+* `spec`        what the manifest may say
+* `model`       what it means: the source, the scope, the policy; what was observed; typed changes
+* `sources`     SQL files, SQLAlchemy models or portable tables turned into statements
+* `canonical`   statements turned into a catalog by the engine itself, on a scratch database, with a cache
+* `renames`     renames asked for, and drops with adds that look like one
+* `leniency`    what the policy lets live: unmanaged objects, tolerated drift
+* `diff`        observed against desired
+* `steps`       changes into acts of the engine, acts into steps
+* `rehearsal`   the steps run on a copy
+* `resource`    the protocol of `dbops.reconcile`, filled
+"""

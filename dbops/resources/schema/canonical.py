@@ -1,0 +1,103 @@
+"""Statements turned into a catalog by the engine itself, on a scratch database, and kept in a cache.
+
+The cache is keyed by everything the result depends on: the statements, the server's version and settings, the scope and
+the format. It holds no data of users, only structure, and can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbops import __version__
+from dbops.catalog import codec
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Server, Target
+from dbops.engines.base.engine import Engine
+from dbops.sql.splitter import SourceStatement
+
+
+class CatalogCache:
+    """Catalogs as files under a folder; `folder` None keeps them only for the life of this object."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._loaded: dict[str, Catalog] = {}
+
+    def get(self, key: str) -> Catalog | None:
+        if key in self._loaded:
+            return self._loaded[key]
+        if self._folder is None:
+            return None
+        try:
+            text = (self._folder / f"{key}.json").read_text(encoding="utf-8")
+            self._loaded[key] = codec.from_json(text)
+        except (OSError, ValueError, KeyError, TypeError):  # missing or damaged: it is only a cache
+            return None
+        return self._loaded[key]
+
+    def put(self, key: str, catalog: Catalog) -> None:
+        self._loaded[key] = catalog
+        if self._folder is None:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part = self._folder / f"{key}.{os.getpid()}.part"
+            part.write_text(codec.to_json(catalog), encoding="utf-8")
+            part.replace(self._folder / f"{key}.json")
+        except OSError:  # a read-only home must not keep anybody from planning
+            return
+
+
+def default_folder(environment: dict[str, str] | os._Environ[str] = os.environ) -> Path | None:
+    """Return where catalogs are cached; `DBOPS_CACHE_DIR` says otherwise, and when empty turns the cache off."""
+    chosen = environment.get("DBOPS_CACHE_DIR")
+    if chosen is not None:
+        return Path(chosen) / "catalogs" if chosen else None
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dbops") / "catalogs"
+
+
+def cache_key(statements: Sequence[SourceStatement], server: Server, options: Sequence[tuple[str, str]], scope: Scope) -> str:
+    """Return the hash of everything the canonical catalog depends on."""
+    state = hashlib.sha256()
+    head = (__version__, codec.FORMAT, server.flavour, server.version_text, server.user, tuple(options), scope)
+    state.update(repr(head).encode())
+    for statement in statements:
+        state.update(statement.text.encode())
+        state.update(b"\0")
+    return state.hexdigest()
+
+
+def canonical(
+    statements: Sequence[SourceStatement],
+    engine: Engine,
+    target: Target,
+    server: Server | None,
+    options: Sequence[tuple[str, str]],
+    scope: Scope,
+    cache: CatalogCache,
+) -> tuple[Catalog, Server]:
+    """Return the canonical catalog of a source, and the server that made it.
+
+    `server` and `options` are those of the live database; without one (it does not exist yet) the scratch is always asked.
+
+    Raises:
+        Problems: statements do not load, each with its place.
+        SchemaError: no scratch database can be had.
+    """
+    if server is not None:
+        key = cache_key(statements, server, options, scope)
+        if (known := cache.get(key)) is not None:
+            return known, server
+    with engine.scratch(target) as conn:
+        engine.load(conn, statements)
+        catalog = engine.inspect(conn, scope, declared=True)
+        made_by = conn.server
+    if server is not None:
+        cache.put(cache_key(statements, server, options, scope), catalog)
+    return catalog, made_by

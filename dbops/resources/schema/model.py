@@ -1,0 +1,118 @@
+"""What a Schema manifest means, what was observed for it, and its typed changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import CatalogChange, RenameColumn, RenameObject
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Server, TableSize
+from dbops.errors import Mark
+from dbops.reconcile.change import Change, Observation
+
+
+@dataclass(frozen=True, slots=True)
+class SqlSource:
+    """SQL files and folders, absolute, in the order the manifest names them."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """SQLAlchemy metadata: files to scan, or `module:attribute` to import, both seen from `root`."""
+
+    root: Path
+    paths: tuple[str, ...] = ()
+    imports: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """Portable tables as the manifest's validated models."""
+
+    tables: tuple[Any, ...]
+
+
+Source = SqlSource | ModelSource | TableSource
+
+
+@dataclass(frozen=True, slots=True)
+class TolerateDrift:
+    """One `ignoreDrift` rule; `field` None tolerates the whole object; it ends after `until`."""
+
+    object: str
+    field: str | None
+    reason: str
+    until: date | None
+
+
+Unmanaged = Literal["ignore", "report", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A rename the manifest asks for: `old` and `new` as written, dotted; `kind` is the manifest's word, `table`, `column`, ..."""
+
+    kind: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredSchema:
+    """One Schema manifest bound to one connection."""
+
+    name: str
+    connection: str
+    at: Mark
+    source: Source
+    scope: Scope
+    renames: tuple[Rename, ...] = ()
+    tolerated: tuple[TolerateDrift, ...] = ()
+    unmanaged: Unmanaged = "drop"
+    allow: tuple[str, ...] = ()
+    online: bool = True
+
+    @property
+    def address(self) -> str:
+        return f"schema/{self.name}"
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        return (self.connection,)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedSchema:
+    """Live, desired and last applied catalogs side by side.
+
+    `live` is None while the database does not exist. `renamed` is `live` as it will be after `renames`. `places` are
+    where the sources name objects.
+    """
+
+    connection: str
+    live: Catalog | None
+    renamed: Catalog
+    desired: Catalog
+    applied: Catalog | None
+    renames: tuple[RenameObject | RenameColumn, ...]
+    server: Server
+    sizes: Mapping[Ref, TableSize]
+    places: Mapping[tuple[str, str], Mark]
+    fingerprints: Mapping[str, str]
+    has_column_order: bool
+    observations: tuple[Observation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaChange(Change):
+    """A difference of one catalog object."""
+
+    change: CatalogChange

@@ -1,0 +1,107 @@
+"""The steps run on a scratch copy of the live schema: what comes out must be the desired schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from time import monotonic
+
+from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.catalog.changes import ChangeSet, diff
+from dbops.catalog.declared import as_declared
+from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import RenderContext
+from dbops.errors import DbopsError, QueryError, RehearsalError
+from dbops.reconcile.plan import Entry, Rehearsal
+from dbops.reconcile.step import Call, Step
+from dbops.resources.schema.describe import reason
+from dbops.resources.schema.leniency import target_catalog
+from dbops.resources.schema.model import DesiredSchema, ObservedSchema
+from dbops.sql.statement import Statement
+
+
+def copy_structure(catalog: Catalog, engine: Engine, conn: Connection) -> None:
+    """Build `catalog` in an empty scratch database."""
+    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server, online=False))
+    run((statement for act in acts for statement in act.do), engine, conn)
+
+
+def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> None:
+    """Run statements the way apply would: together where the engine and the statements allow it."""
+    batch: list[Statement] = []
+
+    def flush() -> None:
+        if batch:
+            with conn.transaction():
+                for statement in batch:
+                    conn.execute(statement.sql, statement.parameters)
+            batch.clear()
+
+    for statement in statements:
+        if statement.transactional and engine.features.has_transactional_ddl:
+            batch.append(statement)
+            continue
+        flush()
+        conn.execute(statement.sql, statement.parameters)
+    flush()
+
+
+def rehearse(entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, target: Target, today: date) -> Rehearsal | None:
+    """Run the steps on a copy and compare.
+
+    Objects that the plan leaves out (a plan for some addresses only) are not compared. None when the live database holds
+    objects that are not managed yet and without which it cannot be copied.
+
+    Raises:
+        RehearsalError: a step fails on the copy, or the outcome is not the desired schema.
+    """
+    started = monotonic()
+    live = as_declared(observed.live or EMPTY, observed.desired)
+    wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
+    with engine.scratch(target) as conn:
+        try:
+            copy_structure(live, engine, conn)
+        except QueryError as error:
+            if live.unmanaged:
+                return None
+            raise RehearsalError(f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT) from error
+        _run_steps(sorted((step for entry in entries for step in entry.steps), key=lambda step: step.order), engine, conn)
+        outcome = engine.inspect(conn, schema.scope)
+    differences = _differences(outcome, wanted, _untouched(entries, schema, observed, today, engine), engine)
+    if differences:
+        raise RehearsalError(
+            "the steps do not lead to the desired schema; on a scratch copy there remain:\n" + "\n".join(f"  {line}" for line in differences),
+            fix=_HINT,
+        )
+    return Rehearsal(True, monotonic() - started, (schema.connection,))
+
+
+_HINT = "this is a fault of dbops, please report it; --no-rehearse plans without the rehearsal"
+
+
+def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection) -> None:
+    for step in steps:
+        if isinstance(step.do, Call):
+            continue
+        try:
+            run(step.do, engine, conn)
+        except DbopsError as error:
+            raise RehearsalError(f"{step.title}: fails on a scratch copy: {error.message}", error.context, fix=error.fix or _HINT) from error
+
+
+def _untouched(entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, today: date, engine: Engine) -> set[Ref]:
+    """Return the refs that differ and that this plan leaves alone."""
+    from dbops.resources.schema.diff import schema_changes
+
+    planned = {entry.change.address for entry in entries}
+    changes = schema_changes(schema, observed, today, engine.features.has_column_order)
+    left = {change.change.ref for change in changes if change.address not in planned}
+    tables = {change.change.ref for change in changes if change.address in planned}
+    return {ref for ref in left if ref.table not in tables}
+
+
+def _differences(outcome: Catalog, wanted: Catalog, untouched: set[Ref], engine: Engine) -> list[str]:
+    found = diff(as_declared(outcome, wanted), wanted, column_order=engine.features.has_column_order)
+    return [f"{change.ref}: {reason(change)}" for change in found if change.ref not in untouched]

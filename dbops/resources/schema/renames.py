@@ -1,0 +1,126 @@
+"""Renames the manifest asks for, and drops with adds that look like a rename nobody asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import AddColumn, CatalogChange, CreateObject, DropColumn, DropObject, RenameColumn, RenameObject
+from dbops.catalog.model import CatalogObject, Column, Sequence as SequenceObject, Table, View
+from dbops.catalog.ref import Ref
+from dbops.errors import SchemaError
+from dbops.resources.schema.model import DesiredSchema, Rename
+from dbops.sql.hazard import Hazard
+
+_ALIKE = 0.6
+
+
+def wanted_renames(schema: DesiredSchema, live: Catalog, desired: Catalog, default_schema: str) -> tuple[RenameObject | RenameColumn, ...]:
+    """Return the renames still to be done: the old name is live, the new one is desired and not live yet.
+
+    Raises:
+        SchemaError: a rename whose new name the source does not have.
+    """
+    found: list[RenameObject | RenameColumn] = []
+    for rename in schema.renames:
+        change = _column(rename, live, desired, default_schema) if rename.kind == "column" else _object(rename, live, desired, default_schema)
+        if change is not None:
+            found.append(change)
+    return tuple(found)
+
+
+def _object(rename: Rename, live: Catalog, desired: Catalog, default_schema: str) -> RenameObject | None:
+    if rename.kind == "schema":
+        old, new = Ref("schema", "", rename.old), Ref("schema", "", rename.new)
+    else:
+        namespace, name = _split(rename.old, default_schema)
+        old = Ref(rename.kind, namespace, name)
+        new_namespace, new_name = _split(rename.new, namespace)
+        new = Ref(rename.kind, new_namespace, new_name)
+    _must_be_desired(new in desired, rename)
+    return RenameObject(old, new) if old in live and new not in live else None
+
+
+def _column(rename: Rename, live: Catalog, desired: Catalog, default_schema: str) -> RenameColumn | None:
+    owner, _, old = rename.old.rpartition(".")
+    if not owner:
+        raise SchemaError(f"the rename of column {rename.old!r} does not name its table", expected="table.column or schema.table.column")
+    namespace, name = _split(owner, default_schema)
+    new = rename.new.rpartition(".")[2]
+    wanted = desired.table(namespace, name)
+    _must_be_desired(wanted is not None and wanted.column(new) is not None, rename)
+    table = live.table(namespace, name) or _before_its_own_rename(live, wanted)
+    if table is None or table.column(old) is None or table.column(new) is not None:
+        return None
+    return RenameColumn(Ref("table", namespace, name), old, new)
+
+
+def _before_its_own_rename(live: Catalog, wanted: Table | None) -> Table | None:
+    """The table itself may be renamed first: find it live by its columns."""
+    if wanted is None:
+        return None
+    candidates = [table for table in live.all(Table) if table.schema == wanted.schema]
+    return max(candidates, key=lambda table: likeness(table, wanted), default=None)
+
+
+def _must_be_desired(is_desired: bool, rename: Rename) -> None:
+    if not is_desired:
+        raise SchemaError(
+            f"the rename {rename.old} → {rename.new} leads to a {rename.kind} that the source does not have",
+            fix="correct the new name, or take the rename out of the manifest",
+        )
+
+
+def _split(name: str, default_schema: str) -> tuple[str, str]:
+    namespace, _, own = name.rpartition(".")
+    return (namespace or default_schema), own
+
+
+def ambiguous(changes: Iterable[CatalogChange]) -> dict[Ref, Hazard]:
+    """Return, by the ref that would be dropped, the hazard of losing what was probably meant to be renamed."""
+    changes = list(changes)
+    hazards: dict[Ref, Hazard] = {}
+    dropped_columns: defaultdict[Ref, list[DropColumn]] = defaultdict(list)
+    for change in changes:
+        if isinstance(change, DropColumn):
+            dropped_columns[change.table].append(change)
+    for change in changes:
+        if isinstance(change, AddColumn):
+            for drop in dropped_columns[change.table]:
+                if _same_column(drop.column, change.column):
+                    hazards[drop.ref] = _hazard(drop.ref, change.ref, "column")
+    hazards.update(_ambiguous_objects(changes))
+    return hazards
+
+
+def _ambiguous_objects(changes: Sequence[CatalogChange]) -> dict[Ref, Hazard]:
+    drops = [change.item for change in changes if isinstance(change, DropObject) and not change.ref.parent]
+    creates = [change.item for change in changes if isinstance(change, CreateObject) and not change.ref.parent]
+    pairs = ((old, new) for old in drops for new in creates if old.ref.kind == new.ref.kind and old.ref != new.ref)
+    return {old.ref: _hazard(old.ref, new.ref, old.ref.kind) for old, new in pairs if likeness(old, new) >= _ALIKE}
+
+
+def _hazard(old: Ref, new: Ref, kind: str) -> Hazard:
+    before = f"{old.parent}.{old.name}" if old.parent else old.qualified
+    return Hazard(
+        "AMBIGUOUS_RENAME",
+        f"dropping {kind} {before} and adding {new.name} looks like a rename; say so with renames: [{{{kind}: {before}, to: {new.name}}}]",
+    )
+
+
+def _same_column(old: Column, new: Column) -> bool:
+    return replace(old, name=new.name, comment=new.comment) == new
+
+
+def likeness(old: CatalogObject, new: CatalogObject) -> float:
+    """Return how alike two objects of one kind are apart from their names, from 0 to 1."""
+    if isinstance(old, Table) and isinstance(new, Table):
+        mine, other = ({(column.name, column.type) for column in table.columns} for table in (old, new))
+        return len(mine & other) / max(len(mine | other), 1)
+    if isinstance(old, View) and isinstance(new, View):
+        return float(old.definition == new.definition)
+    if isinstance(old, SequenceObject):
+        return 0.0
+    return float(replace(old, name=new.name, schema=new.schema) == new)

@@ -1,0 +1,136 @@
+"""The Schema kind as the loop sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import cast
+
+from dbops.catalog import codec
+from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
+from dbops.catalog.declared import as_declared
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import RenderContext
+from dbops.engines.base.connect import Target
+from dbops.manifests.environment import Environment, Manifest
+from dbops.reconcile.change import Change, Observation
+from dbops.reconcile.plan import Entry, Rehearsal
+from dbops.reconcile.resource import Targets
+from dbops.reconcile.step import Call
+from dbops.errors import ApplyError
+from dbops.resources.schema import rehearsal, steps
+from dbops.resources.schema.canonical import CatalogCache, canonical
+from dbops.resources.schema.desired import desired_schemas
+from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
+from dbops.resources.schema.leniency import unmanaged_refs
+from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.renames import wanted_renames
+from dbops.resources.schema.sources import places, read_source
+
+
+class SchemaResource:
+    """Fills `reconcile.resource.Resource` for the kind Schema; `clock` gives the time in UTC."""
+
+    kind = "schema"
+    rank = 20
+
+    def __init__(self, cache: CatalogCache, clock: Callable[[], datetime]) -> None:
+        self._cache, self._clock = cache, clock
+
+    def desired(self, manifest: Manifest, environment: Environment) -> Sequence[DesiredSchema]:
+        return desired_schemas(manifest, environment)
+
+    def check(self, desired: DesiredSchema, targets: Targets) -> int:
+        engine, target = targets.engine(desired.connection), targets.target(desired.connection)
+        statements = read_source(desired.source, engine, target)
+        if not engine.features.has_servers:
+            with engine.scratch(target) as conn:
+                engine.load(conn, statements)
+        return len(statements)
+
+    def observe(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
+        engine, target = targets.engine(desired.connection), targets.target(desired.connection)
+        reader = targets.reader(desired.connection)
+        live = None if reader is None else engine.inspect(reader, desired.scope)
+        statements = read_source(desired.source, engine, target)
+        options = live.options if live else ()
+        wanted, server = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache)
+        applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
+        renames = wanted_renames(desired, live or EMPTY, wanted, engine.features.default_schema)
+        return ObservedSchema(
+            connection=desired.connection,
+            live=live,
+            renamed=_renamed(live, renames, wanted, engine, target, desired) if live and renames else live or EMPTY,
+            desired=wanted,
+            applied=applied,
+            renames=renames,
+            server=server,
+            sizes=engine.sizes(reader) if reader and live != wanted else {},
+            places=places(statements, engine.dialect),
+            fingerprints={desired.connection: "missing" if live is None else codec.digest(live)},
+            has_column_order=engine.features.has_column_order,
+            observations=_observations(desired, live or EMPTY, wanted, applied),
+        )
+
+    def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
+        return schema_changes(desired, observed, self._clock().date(), observed.has_column_order)
+
+    def steps(self, changes: Sequence[Change], desired: DesiredSchema, observed: ObservedSchema, targets: Targets) -> Sequence[Entry]:
+        engine = targets.engine(desired.connection)
+        return steps.entries(cast("Sequence[SchemaChange]", changes), desired, observed, engine, self._clock())
+
+    def rehearse(self, entries: Sequence[Entry], desired: DesiredSchema, observed: ObservedSchema, targets: Targets) -> Rehearsal | None:
+        engine, target = targets.engine(desired.connection), targets.target(desired.connection)
+        return rehearsal.rehearse(entries, desired, observed, engine, target, self._clock().date())
+
+    def call(self, call: Call, connection: str, targets: Targets) -> None:
+        raise ApplyError(f"a schema plans no call {call.name!r}")
+
+    def settle(self, desired: DesiredSchema, targets: Targets, apply_id: str) -> Sequence[Change]:
+        """Observe anew; what still differs is returned, what is as desired is remembered as applied."""
+        observed = self.observe(desired, targets)
+        today = self._clock().date()
+        left = catalog_changes(desired, observed, today, observed.has_column_order)
+        if not left and (observed.applied is None or codec.digest(observed.applied) != codec.digest(observed.desired)):
+            targets.memory(desired.connection).remember(desired.address, codec.to_json(observed.desired), apply_id)
+        return [to_schema_change(change, desired, observed) for change in left]
+
+
+def _applied(text: str | None) -> Catalog | None:
+    """Read the last applied catalog; one of an older format is as good as none."""
+    try:
+        return None if text is None else codec.from_json(text)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _renamed(
+    live: Catalog,
+    renames: tuple[RenameObject | RenameColumn, ...],
+    wanted: Catalog,
+    engine: Engine,
+    target: Target,
+    schema: DesiredSchema,
+) -> Catalog:
+    """Let the engine rename on a scratch copy: it knows which views, checks and defaults follow a new name."""
+    with engine.scratch(target) as conn:
+        rehearsal.copy_structure(as_declared(live, wanted), engine, conn)
+        acts = engine.render(ChangeSet(live, live, renames), RenderContext(conn.server, online=False))
+        rehearsal.run((statement for act in acts for statement in act.do), engine, conn)
+        return replace(engine.inspect(conn, schema.scope), unmanaged=live.unmanaged)
+
+
+def _observations(schema: DesiredSchema, live: Catalog, wanted: Catalog, applied: Catalog | None) -> tuple[Observation, ...]:
+    found = [
+        Observation(f"{schema.address}/{item.kind}/{item.name}", "NOT_MANAGED", f"{item.kind} {item.name} is not managed: {item.reason}")
+        for item in live.unmanaged
+    ]
+    if schema.unmanaged == "report":
+        found += [
+            Observation(f"{schema.address}/{ref}", "NOT_IN_SOURCE", f"{ref.kind} {ref.qualified} is not in the source and left alone")
+            for ref in unmanaged_refs(live, wanted, applied)
+            if not ref.parent or ref.table not in live.objects or ref.table in wanted.objects
+        ]
+    return tuple(found)

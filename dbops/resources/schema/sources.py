@@ -1,0 +1,105 @@
+"""Sources turned into statements: SQL files as they are, SQLAlchemy models and portable tables through their engine's DDL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dbops.engines.base.connect import Target
+from dbops.engines.base.engine import Engine
+from dbops.errors import Mark, Problems, SchemaError, DbopsError
+from dbops.resources.schema.model import ModelSource, Source, SqlSource, TableSource
+from dbops.sql.dialect import Dialect
+from dbops.sql.splitter import SourceStatement, split
+
+
+def read_source(source: Source, engine: Engine, target: Target) -> list[SourceStatement]:
+    """Return the statements of a source in the order in which they stand.
+
+    Raises:
+        Problems: of SchemaError: files that cannot be read or split, models that cannot be imported.
+    """
+    match source:
+        case SqlSource(paths):
+            return _read_files(sql_files(paths), engine.dialect)
+        case ModelSource():
+            from dbops.resources.schema.models import model_statements
+
+            return model_statements(source, engine, target)
+        case TableSource(tables):
+            from dbops.resources.schema.tables import table_statements
+
+            return table_statements(tables, engine)
+
+
+def sql_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files that `paths` name: files as they are, all `*.sql` below folders, sorted by path.
+
+    Raises:
+        Problems: of SchemaError: a path that does not exist, a folder without SQL files.
+    """
+    files: list[Path] = []
+    problems: list[DbopsError] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(item for item in path.rglob("*.sql") if not _is_hidden(item.relative_to(path)))
+            files += found
+        elif path.exists():
+            files.append(path)
+        else:
+            problems.append(SchemaError("the SQL source does not exist", at=Mark(str(path)), expected="an SQL file or a folder of them"))
+    if problems:
+        raise Problems(problems)
+    return list(dict.fromkeys(files))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _read_files(files: Sequence[Path], dialect: Dialect) -> list[SourceStatement]:
+    statements: list[SourceStatement] = []
+    problems: list[DbopsError] = []
+    for file in files:
+        try:
+            statements += split(_text(file), dialect, str(file))
+        except SchemaError as error:
+            problems.append(error)
+    if problems:
+        raise Problems(problems)
+    return statements
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SchemaError(f"the file cannot be read: {error.strerror}", at=Mark(str(file))) from error
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(str(file)), fix="save it as UTF-8") from error
+
+
+_NAME = r"(?:[\"`\[]?[^\s\"`\[\](.;]+[\"`\]]?)"
+_CREATES = re.compile(
+    r"\s*CREATE\s+(?:OR\s+REPLACE\s+|UNIQUE\s+|UNLOGGED\s+|VIRTUAL\s+|MATERIALIZED\s+|FOREIGN\s+|GLOBAL\s+|FULLTEXT\s+|SPATIAL\s+"
+    r"|CONSTRAINT\s+|RECURSIVE\s+|ALGORITHM\s*=\s*\w+\s+|DEFINER\s*=\s*\S+\s+|SQL\s+SECURITY\s+\w+\s+)*"
+    r"(?:TABLE|VIEW|INDEX|SEQUENCE|TYPE|DOMAIN|FUNCTION|PROCEDURE|AGGREGATE|TRIGGER|EVENT|SCHEMA|EXTENSION|POLICY|RULE|STATISTICS)\s+"
+    rf"(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<name>{_NAME})",
+    re.IGNORECASE,
+)
+
+
+def places(statements: Sequence[SourceStatement], dialect: Dialect) -> Mapping[tuple[str, str], Mark]:
+    """Return where statements create objects, by `(schema, lower-case name)`; schema is empty where none is written."""
+    found: dict[tuple[str, str], Mark] = {}
+    for statement in statements:
+        match = _CREATES.match(statement.text)
+        if match:
+            schema, name = (_unquoted(match[part] or "") for part in ("schema", "name"))
+            found.setdefault((schema, name.lower()), statement.at)
+    return found
+
+
+def _unquoted(name: str) -> str:
+    return name.strip('"`[]')

@@ -1,0 +1,103 @@
+"""Changes into acts of the engine, acts into steps, steps under the changes they carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from dbops.catalog.changes import ChangeSet
+from dbops.catalog.ref import Ref
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import Act, RenderContext
+from dbops.reconcile.change import Action, Change
+from dbops.reconcile.plan import Entry
+from dbops.reconcile.step import Step
+from dbops.resources.schema.diff import cause, is_part_of_another, place, whole_tables
+from dbops.resources.schema.leniency import target_catalog
+from dbops.resources.schema.model import DesiredSchema, ObservedSchema, Renaming, SchemaChange
+from dbops.resources.schema.renames import ambiguous
+from dbops.sql.hazard import Hazard
+
+
+def entries(changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime) -> list[Entry]:
+    """Return the changes with their steps, and entries for objects made again because of what they depend on."""
+    acts = render(changes, schema, observed, engine, now)
+    steps = [_step(act, order, schema, observed) for order, act in enumerate(acts)]
+    by_ref: dict[Ref, list[tuple[Act, Step]]] = {}
+    for act, step in zip(acts, steps, strict=True):
+        by_ref.setdefault(act.ref, []).append((act, step))
+    known = {change.change.ref: change for change in changes}
+    result = [
+        Entry(_with_action(change, by_ref.get(ref, [])), tuple(step for _, step in by_ref.get(ref, ())))
+        for ref, change in known.items()
+        if ref in by_ref or not is_part_of_another(change.change, whole_tables(list(changes)))
+    ]
+    result += [
+        Entry(_collateral(ref, pairs, schema, observed), tuple(step for _, step in pairs))
+        for ref, pairs in by_ref.items()
+        if ref not in known
+    ]
+    return result
+
+
+def render(
+    changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime
+) -> list[Act]:
+    """Return the acts of all changes: renames on the live catalog, then the rest on the renamed one."""
+    context = RenderContext(observed.server, observed.sizes, schema.online, archive=now.strftime("%y%m%d%H%M%S"))
+    renames = tuple(change.change for change in changes if isinstance(change.change, Renaming))
+    others = tuple(change.change for change in changes if not isinstance(change.change, Renaming))
+    acts: list[Act] = []
+    if renames and observed.live is not None:
+        acts += engine.render(ChangeSet(observed.live, observed.renamed, renames), context)
+    if others:
+        target = target_catalog(observed.renamed, observed.desired, observed.applied, schema, now.date())
+        acts += engine.render(ChangeSet(observed.renamed, target, others), context)
+    return _with_hazards(acts, ambiguous(others))
+
+
+def _with_hazards(acts: Sequence[Act], extra: dict[Ref, Hazard]) -> list[Act]:
+    """Put each extra hazard on the first statement of the act that drops its object."""
+    result = []
+    for act in acts:
+        hazards = [hazard for ref, hazard in extra.items() if ref == act.ref or ref in act.covers]
+        if hazards and act.do:
+            first = replace(act.do[0], hazards=(*act.do[0].hazards, *hazards))
+            act = replace(act, do=(first, *act.do[1:]))
+            for ref in (act.ref, *act.covers):
+                extra.pop(ref, None)
+        result.append(act)
+    return result
+
+
+def _step(act: Act, order: int, schema: DesiredSchema, observed: ObservedSchema) -> Step:
+    size = observed.sizes.get(act.ref.table)
+    return Step(
+        on=schema.connection,
+        title=act.title,
+        do=act.do,
+        undo=act.undo,
+        order=order,
+        allowed=schema.allow,
+        estimate={"rows": size.rows, "bytes": size.size_bytes} if size and size.rows else None,
+    )
+
+
+def _with_action(change: SchemaChange, pairs: Iterable[tuple[Act, Step]]) -> SchemaChange:
+    acts = [act for act, _ in pairs]
+    if change.action == "update" and any(act.drops for act in acts) and any(act.creates for act in acts):
+        return replace(change, action="replace")
+    return change
+
+
+def _collateral(ref: Ref, pairs: Sequence[tuple[Act, Step]], schema: DesiredSchema, observed: ObservedSchema) -> Change:
+    acts = [act for act, _ in pairs]
+    action: Action = "replace" if any(act.drops for act in acts) and any(act.creates for act in acts) else "update"
+    return Change(
+        address=f"{schema.address}/{ref}",
+        action=action,
+        cause=cause(ref, observed.applied, observed.desired),
+        reason="made again around a change of something it depends on",
+        at=place(ref, observed.places) or schema.at,
+    )

@@ -1,0 +1,66 @@
+"""drift: live against what was last applied, and against the manifests: who must move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dbops.errors import Mark
+from dbops.reconcile.change import Observation
+from dbops.reconcile.plan import Entry
+from dbops.reconcile.planner import observe
+from dbops.usecases.runtime import Workspace
+
+Mover = Literal["database", "manifests"]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftItem:
+    """One object whose live state is not the desired one.
+
+    `mover` is `database` when the live state left what was last applied (put it back, or accept it), `manifests` when
+    the manifests went ahead (apply them). `sql` is what apply would run.
+    """
+
+    address: str
+    connections: tuple[str, ...]
+    action: str
+    mover: Mover
+    detail: str
+    at: Mark | None
+    sql: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """`connections` are all that were looked at."""
+
+    connections: tuple[str, ...]
+    items: tuple[DriftItem, ...]
+    observations: tuple[Observation, ...]
+
+    @property
+    def has_drift(self) -> bool:
+        """Whether any database left what was last applied."""
+        return any(item.mover == "database" for item in self.items)
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.items
+
+
+def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
+    """Return what differs between live databases, the last apply and the manifests; read-only."""
+    findings = observe(workspace.work, workspace.targets, only)
+    connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
+    items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]
+    observations = dict.fromkeys(o for finding in findings for o in finding.observed.observations)
+    return DriftReport(tuple(connections), tuple(items), tuple(observations))
+
+
+def _item(entry: Entry, connections: tuple[str, ...]) -> DriftItem:
+    change = entry.change
+    mover: Mover = "database" if change.cause == "drift" else "manifests"
+    sql = tuple(statement.sql for step in entry.steps if isinstance(step.do, tuple) for statement in step.do)
+    return DriftItem(change.address, connections, change.action, mover, change.reason, change.at, sql)

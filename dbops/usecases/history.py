@@ -1,0 +1,119 @@
+"""history, show and undo: what was applied, by whom, and taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dbops import __version__
+from dbops.errors import PlanError
+from dbops.reconcile.change import Change
+from dbops.reconcile.plan import Entry, Plan
+from dbops.reconcile.policy import gate
+from dbops.reconcile.step import Call, Step
+from dbops.state.journal import ApplyRecord, StepRecord, applies, step_records
+from dbops.usecases.apply import LOCK, ApplyResult, Consent, new_id, run_plan
+from dbops.usecases.runtime import Workspace, now
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedTo:
+    """One apply as one database remembers it."""
+
+    connection: str
+    record: ApplyRecord
+    steps: tuple[StepRecord, ...] = ()
+
+
+def history(workspace: Workspace, *, limit: int = 20) -> list[AppliedTo]:
+    """Return the latest applies of all connections that exist, newest first."""
+    found = []
+    for name in workspace.connection_names():
+        conn = workspace.targets.reader(name)
+        if conn is not None:
+            found += [AppliedTo(name, record) for record in applies(conn, workspace.targets.engine(name).features, limit)]
+    return sorted(found, key=lambda item: (item.record.started_at, item.record.id), reverse=True)[:limit]
+
+
+def show_apply(workspace: Workspace, apply_id: str) -> list[AppliedTo]:
+    """Return one apply, with its statements, as each database remembers it.
+
+    Raises:
+        PlanError: no database of this environment knows the id.
+    """
+    found = []
+    for name in workspace.connection_names():
+        conn = workspace.targets.reader(name)
+        if conn is None:
+            continue
+        features = workspace.targets.engine(name).features
+        record = next((record for record in applies(conn, features, 10_000) if record.id == apply_id), None)
+        if record:
+            found.append(AppliedTo(name, record, tuple(step_records(conn, features, apply_id))))
+    if not found:
+        raise PlanError(f"no apply {apply_id!r} in this environment", fix="list them with: dbops history")
+    return found
+
+
+def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
+    """Take an apply back: run the undo of every statement that was done, last first.
+
+    What comes back is the structure, and the rows that were archived when they were deleted. The manifests still say
+    what they said: a plan right after shows the difference.
+
+    Raises:
+        PlanError: unknown id, or a step that nothing takes back; nothing was done.
+        and what `apply` raises.
+    """
+    entries: list[Entry] = []
+    for applied in show_apply(workspace, apply_id):
+        entries += _undo_entries(applied, offset=len(entries))
+    if not entries:
+        raise PlanError(f"nothing of apply {apply_id} stands, so there is nothing to take back")
+    plan = Plan(
+        dbops_version=__version__,
+        environment=workspace.path,
+        created_at=f"{now():%Y-%m-%dT%H:%M:%SZ}",
+        fingerprints={},
+        entries=tuple(entries),
+    )
+    gate(plan.steps, consent.allow)
+    if not consent.approve(plan):
+        return ApplyResult(plan, None, 0, "declined")
+    targets = workspace.targets
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        for name in plan.connections:
+            stack.enter_context(targets.engine(name).lock(targets.writer(name), LOCK, consent.lock_timeout_s))
+        undo_id = new_id()
+        with run_plan(plan, workspace, consent, undo_id) as statements:
+            pass
+    return ApplyResult(plan, undo_id, statements, "done")
+
+
+def _undo_entries(applied: AppliedTo, offset: int) -> list[Entry]:
+    done = _done_steps(applied.steps)
+    stuck = [step for step in done if step.undo is None]
+    if stuck:
+        raise PlanError(
+            f"apply {applied.record.id} cannot be taken back: nothing undoes “{stuck[0].title}”",
+            {"address": stuck[0].address},
+            fix="restore a backup, or write the way back into the manifests",
+        )
+    return [_undo_entry(step, applied.connection, offset + place) for place, step in enumerate(reversed(done))]
+
+
+def _done_steps(steps: Sequence[StepRecord]) -> list[StepRecord]:
+    """Return the first record of each step of which at least one statement ran."""
+    ran = {step.order for step in steps if step.state == "done"}
+    return [step for step in steps if step.statement == 0 and step.order in ran]
+
+
+def _undo_entry(record: StepRecord, connection: str, order: int) -> Entry:
+    act = record.undo
+    assert act is not None
+    step = Step(on=connection, title=f"undo: {record.title}", do=act, order=order)
+    if isinstance(act, Call):
+        raise PlanError(f"“{record.title}” is no SQL and is not taken back by undo")
+    return Entry(Change(address=record.address, action="run", reason="taken back"), (step,))

@@ -1,0 +1,79 @@
+"""inspect: what a database contains, as data or as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.catalog.changes import ChangeSet, diff
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Connection, Server
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import Act, RenderContext
+from dbops.errors import MissingDatabaseError, PlanError
+from dbops.usecases.runtime import Workspace, connected, looks_like_url, target_for_url
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A database as it is; `url` is redacted."""
+
+    name: str
+    url: str
+    engine: Engine
+    server: Server
+    catalog: Catalog
+
+
+def inspect(what: str, workspace: Workspace | None, scope: Scope | None = None) -> Inspection:
+    """Read the database behind a URL, or behind a connection of the environment.
+
+    Raises:
+        ConnectError: it cannot be reached.
+        PlanError: `what` is neither a URL nor a connection of the environment.
+    """
+    with _opened(what, workspace) as (name, url, engine, conn):
+        return Inspection(name, url, engine, conn.server, engine.inspect(conn, scope or Scope(), declared=True))
+
+
+@contextmanager
+def _opened(what: str, workspace: Workspace | None) -> Iterator[tuple[str, str, Engine, Connection]]:
+    if looks_like_url(what):
+        target = target_for_url(what)
+        with connected(target) as (engine, conn):
+            yield target.url.database or "database", target.url.redacted(), engine, conn
+        return
+    if workspace is None:
+        raise PlanError(f"{what!r} is not a database URL", expected="a URL, or the name of a connection of the environment")
+    name = workspace.require_connection(what)
+    reader = workspace.targets.reader(name)
+    if reader is None:
+        raise MissingDatabaseError(f"the database of connection {name!r} does not exist yet", fix="dbops apply creates it")
+    yield name, workspace.targets.target(name).url.redacted(), workspace.targets.engine(name), reader
+
+
+def creation(inspection: Inspection) -> list[Act]:
+    """Return the acts that build the inspected catalog in an empty database, in order."""
+    changes = ChangeSet(EMPTY, inspection.catalog, diff(EMPTY, inspection.catalog))
+    return inspection.engine.render(changes, RenderContext(inspection.server, online=False))
+
+
+def to_sql(inspection: Inspection) -> str:
+    """Return one script that builds the inspected catalog in an empty database."""
+    return script(creation(inspection), inspection.engine)
+
+
+def script(acts: list[Act], engine: Engine) -> str:
+    """Return the statements of acts as a script of the engine's dialect, each terminated."""
+    return "".join(engine.dialect.terminated(statement.sql) + "\n" for act in acts for statement in act.do)
+
+
+def by_owner(acts: list[Act]) -> dict[Ref, list[Act]]:
+    """Group acts by the object they belong to: constraints, indexes and triggers go with their table."""
+    groups: dict[Ref, list[Act]] = {}
+    for act in acts:
+        groups.setdefault(act.ref.table, []).append(act)
+    return groups

@@ -1,0 +1,23 @@
+"""plan: what apply would do, rehearsed; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbops import __version__
+from dbops.reconcile.plan import Plan
+from dbops.reconcile.planner import make_plan, observe
+from dbops.usecases.runtime import Workspace, now
+
+
+def plan(workspace: Workspace, *, only: Sequence[str] = (), rehearse: bool = True) -> Plan:
+    """Return the plan of an environment, or of the addresses `only` and what lies below them.
+
+    Raises:
+        PlanError: an address that does not exist, or a rehearsal that did not come out right.
+        Problems, SchemaError, ConnectError: sources that do not load, databases that cannot be reached.
+    """
+    findings = observe(workspace.work, workspace.targets, only)
+    return make_plan(
+        findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), rehearse=rehearse
+    )

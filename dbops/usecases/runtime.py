@@ -1,0 +1,197 @@
+"""The one wiring place: which kinds and engines exist, and an environment with its databases opened on demand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.url import DatabaseUrl
+from dbops.errors import MissingDatabaseError, PlanError
+from dbops.manifests.environment import Environment, load_environment
+from dbops.reconcile.planner import Work
+from dbops.reconcile.resource import Memory, Resource
+from dbops.state.memory import DatabaseMemory
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+def _sqlite() -> Engine:
+    from dbops.engines.sqlite.engine import SqliteEngine
+
+    return SqliteEngine()
+
+
+def _postgresql() -> Engine:
+    from dbops.engines.postgresql.engine import PostgresEngine
+
+    return PostgresEngine()
+
+
+def _mysql() -> Engine:
+    from dbops.engines.mysql.engine import MysqlEngine
+
+    return MysqlEngine()
+
+
+#: How each engine is made; called once a program, when its first database is used.
+ENGINES: Mapping[str, Callable[[], Engine]] = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}
+
+_made: dict[str, Engine] = {}
+
+
+def engine_for(url: DatabaseUrl) -> Engine:
+    """Return the engine that speaks to `url`."""
+    if url.engine not in _made:
+        _made[url.engine] = ENGINES[url.engine]()
+    return _made[url.engine]
+
+
+def now() -> datetime:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def specs() -> Mapping[str, type[BaseModel]]:
+    """Return the manifest kinds and the models of their specs."""
+    from dbops.resources.connections.spec import ConnectionSpec
+    from dbops.resources.schema.spec import SchemaSpec
+
+    return {"Connection": ConnectionSpec, "Schema": SchemaSpec}
+
+
+def resources() -> Mapping[str, Resource[Any, Any]]:
+    """Return the resource of each manifest kind."""
+    from dbops.resources.connections.resource import ConnectionResource
+    from dbops.resources.schema.canonical import CatalogCache, default_folder
+    from dbops.resources.schema.resource import SchemaResource
+
+    return {"Connection": ConnectionResource(), "Schema": SchemaResource(CatalogCache(default_folder()), now)}
+
+
+@dataclass(slots=True)
+class OpenTargets:
+    """Fills `reconcile.resource.Targets`: one reader and one writer session per connection, closed with the workspace."""
+
+    known: Mapping[str, Target]
+    stack: ExitStack
+    _readers: dict[str, Connection | None] = field(default_factory=dict)
+    _writers: dict[str, Connection] = field(default_factory=dict)
+
+    def target(self, connection: str) -> Target:
+        return self.known[connection]
+
+    def engine(self, connection: str) -> Engine:
+        return engine_for(self.known[connection].url)
+
+    def reader(self, connection: str) -> Connection | None:
+        if connection in self._writers:
+            return self._writers[connection]
+        if connection not in self._readers:
+            try:
+                self._readers[connection] = self._open(connection, readonly=True)
+            except MissingDatabaseError:
+                self._readers[connection] = None
+        return self._readers[connection]
+
+    def writer(self, connection: str) -> Connection:
+        if connection not in self._writers:
+            self._writers[connection] = self._open(connection, readonly=False)
+        return self._writers[connection]
+
+    def memory(self, connection: str) -> Memory:
+        return DatabaseMemory(
+            lambda: self.reader(connection), lambda: self.writer(connection), self.engine(connection).features
+        )
+
+    def _open(self, connection: str, *, readonly: bool) -> Connection:
+        conn = self.engine(connection).connect(self.known[connection], readonly=readonly)
+        self.stack.callback(conn.close)
+        return conn
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An environment, what it wants, and the databases it speaks about."""
+
+    path: str
+    environment: Environment
+    resources: Mapping[str, Resource[Any, Any]]
+    work: tuple[Work, ...]
+    targets: OpenTargets
+
+    @property
+    def by_address(self) -> Mapping[str, Resource[Any, Any]]:
+        """The resources by the kind that addresses use."""
+        return {resource.kind: resource for resource in self.resources.values()}
+
+    def connection_names(self) -> list[str]:
+        return sorted(self.targets.known)
+
+    def require_connection(self, name: str) -> str:
+        """Return `name` when the environment has such a connection.
+
+        Raises:
+            PlanError: it has not; names those it has.
+        """
+        if name not in self.targets.known:
+            raise PlanError(f"no connection {name!r} in this environment", expected=f"one of {', '.join(self.connection_names())}")
+        return name
+
+
+@contextmanager
+def open_workspace(path: Path, process_env: Mapping[str, str] = os.environ) -> Iterator[Workspace]:
+    """Load an environment and open nothing yet; sessions opened meanwhile are closed at the end.
+
+    Raises:
+        ManifestError, Problems: the manifests are wrong.
+    """
+    from dbops.resources.connections.target import target_of
+
+    environment = load_environment(path, specs(), process_env)
+    known = {m.name: target_of(m, environment, process_env) for m in environment.of_kind("Connection")}
+    kinds = resources()
+    work = tuple(
+        Work(kinds[manifest.kind], desired)
+        for manifest in environment.manifests
+        if manifest.kind in kinds
+        for desired in kinds[manifest.kind].desired(manifest, environment)
+    )
+    with ExitStack() as stack:
+        yield Workspace(str(path), environment, kinds, work, OpenTargets(known, stack))
+
+
+def target_for_url(text: str, name: str = "url") -> Target:
+    """Return the target of a URL given on the command line; SQLite paths are relative to the working directory.
+
+    Raises:
+        ConnectError: not a database URL.
+    """
+    from dbops.engines.base.url import parse_url
+
+    url = parse_url(text).under(Path.cwd())
+    secrets = (url.password.reveal(),) if url.password else ()
+    return Target(name, url, secrets=secrets)
+
+
+def looks_like_url(text: str) -> bool:
+    return "://" in text
+
+
+@contextmanager
+def connected(target: Target, *, readonly: bool = True) -> Iterator[tuple[Engine, Connection]]:
+    """Open one session outside any environment."""
+    engine = engine_for(target.url)
+    conn = engine.connect(target, readonly=readonly)
+    try:
+        yield engine, conn
+    finally:
+        conn.close()
+

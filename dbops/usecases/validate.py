@@ -1,0 +1,43 @@
+"""validate: manifests alone, offline; no database is opened."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dbops.errors import DbopsError, Problems
+from dbops.usecases.runtime import open_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """`kinds` counts manifests by kind; `statements` counts SQL statements found in sources."""
+
+    environment: str
+    kinds: Mapping[str, int]
+    statements: int
+
+
+def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validation:
+    """Read manifests, references, secrets and sources; sources of SQLite are also loaded into memory.
+
+    Raises:
+        ManifestError, Problems: everything that is wrong, in file order.
+    """
+    with open_workspace(path, process_env) as workspace:
+        statements = 0
+        problems: list[DbopsError] = []
+        for work in workspace.work:
+            try:
+                statements += work.resource.check(work.desired, workspace.targets)
+            except Problems as error:
+                problems += error.problems
+            except DbopsError as error:
+                problems.append(error)
+        if problems:
+            raise Problems(problems)
+        counts = Counter(manifest.kind for manifest in workspace.environment.manifests)
+        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements)
