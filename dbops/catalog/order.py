@@ -1,15 +1,15 @@
 """The sequence in which changes can be made, from what the engines record about dependencies.
 
-Three questions are the engine's: which alterations it cannot do in place (the object is then dropped and created again),
+Four questions are the engine's: which alterations it cannot do in place (the object is then dropped and created again),
 which changes it refuses while other objects depend on what they change (those are dropped before and created after),
-and what an unchanged dependent may survive.
+what an unchanged dependent may survive, and which columns can make way like objects do.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from dbops.catalog.catalog import Catalog, Dependencies
 from dbops.catalog.changes import (
@@ -23,12 +23,18 @@ from dbops.catalog.changes import (
     DropObject,
     RenameColumn,
     RenameObject,
+    column_ref,
 )
-from dbops.catalog.model import CatalogObject
+from dbops.catalog.model import CatalogObject, Column, Table
 from dbops.catalog.ref import Ref
 
 Asks = Callable[[CatalogChange], bool]
 Survives = Callable[[CatalogObject, CatalogChange], bool]
+GivesWay = Callable[[Column], bool]
+Needs = Mapping[Ref, frozenset[Ref]]
+
+_NOTHING: frozenset[Ref] = frozenset()
+_TABLE_LIKE = ("table", "view", "materialized_view", "foreign_table", "virtual_table")
 
 
 def arrange(
@@ -37,27 +43,34 @@ def arrange(
     replaces: Asks = lambda change: False,
     disturbs: Asks = lambda change: isinstance(change, DropObject),
     survives: Survives = lambda dependent, change: False,
+    gives_way: GivesWay = lambda column: False,
 ) -> tuple[CatalogChange, ...]:
     """Return the changes, replacements and their dependents included, in an order in which each can run.
 
-    `replaces(change)`: this AlterObject has to be a drop and a create. `disturbs(change)`: dependents of what this change
-    touches must be away while it runs. `survives(dependent, change)`: this dependent may stay all the same.
+    `replaces(change)`: this AlterObject or AlterColumn has to be a drop and a creation. `disturbs(change)`: dependents of
+    what this change touches must be away while it runs. `survives(dependent, change)`: this dependent may stay all the
+    same. `gives_way(column)`: a column that depends on what is disturbed is dropped and added again (computed columns).
+    A dependent that nobody asked to drop comes back even where the desired catalog does not name it.
     Linear in changes plus the dependencies of both catalogs.
     """
-    expanded = _with_dependents(changes, replaces, disturbs, survives)
-    return _sorted(expanded, changes.before, changes.after)
+    if not changes.changes:
+        return ()
+    old_needs = _needs(changes.before)
+    new_needs = {**old_needs, **_needs(changes.after)}
+    expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
+    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs)
 
 
 def needs_of(catalog: Catalog, ref: Ref) -> frozenset[Ref]:
-    """Return what `ref` needs, its own table included."""
-    recorded = catalog.dependencies.get(ref, frozenset())
-    if not ref.parent:
-        return recorded
-    owner = next((kind for kind in _TABLE_LIKE if Ref(kind, ref.schema, ref.parent) in catalog.objects), "table")
-    return recorded | {Ref(owner, ref.schema, ref.parent)}
+    """Return what `ref` needs, its own table (view, ...) included."""
+    recorded = catalog.dependencies.get(ref, _NOTHING)
+    return recorded | {owner_of(catalog, ref)} if ref.parent else recorded
 
 
-_TABLE_LIKE = ("table", "view", "materialized_view", "foreign_table", "virtual_table")
+def owner_of(catalog: Catalog, ref: Ref) -> Ref:
+    """Return the table, view, ... that contains `ref`; a table where the catalog has none of that name."""
+    candidates = (Ref(kind, ref.schema, ref.parent) for kind in _TABLE_LIKE)
+    return next((owner for owner in candidates if owner in catalog.objects), ref.table)
 
 
 def dependents(dependencies: Dependencies) -> Mapping[Ref, frozenset[Ref]]:
@@ -70,50 +83,89 @@ def dependents(dependencies: Dependencies) -> Mapping[Ref, frozenset[Ref]]:
 
 
 def _needs(catalog: Catalog) -> dict[Ref, frozenset[Ref]]:
-    """All dependencies of a catalog, with the table of each child added."""
-    refs = {*catalog.objects, *catalog.dependencies}
-    return {ref: needs_of(catalog, ref) for ref in refs}
+    """All dependencies of a catalog; children need their table, and who needs a column needs its table."""
+    found: dict[Ref, frozenset[Ref]] = {}
+    for ref in {*catalog.objects, *catalog.dependencies}:
+        needs = needs_of(catalog, ref)
+        owners = {owner_of(catalog, need) for need in needs if need.kind == "column"}
+        found[ref] = (needs | owners if owners else needs) - {ref}
+    return found
 
 
-def _with_dependents(changes: ChangeSet, replaces: Asks, disturbs: Asks, survives: Survives) -> list[CatalogChange]:
-    before, after = changes.before, changes.after
-    users = dependents(_needs(before))
-    result: dict[tuple[str, Ref], CatalogChange] = {}
-    queue: deque[CatalogChange] = deque()
+class _Expansion:
+    """The changes asked for, with replacements and the dependents they push aside."""
 
-    def add(change: CatalogChange) -> None:
+    def __init__(self, changes: ChangeSet, old_needs: Needs, new_needs: Needs, survives: Survives, gives_way: GivesWay) -> None:
+        self._changes = changes
+        self._users = dependents(old_needs)
+        self._new_needs = new_needs
+        self._survives = survives
+        self._gives_way = gives_way
+        self._found: dict[tuple[str, Ref], CatalogChange] = {}
+        self._queue: deque[CatalogChange] = deque()
+        self._goes_for_good = {c.ref for c in changes.changes if isinstance(c, DropObject | DropColumn)}
+
+    def run(self, replaces: Asks, disturbs: Asks) -> list[CatalogChange]:
+        for change in self._changes.changes:
+            if isinstance(change, AlterObject | AlterColumn) and replaces(change):
+                self._put_aside(change.ref, always=True)
+            else:
+                self._add(change)
+        while self._queue:
+            change = self._queue.popleft()
+            if self._is_planned(change) and disturbs(change):
+                self._clear_the_way(change)
+        recreated = {ref for kind, ref in self._found if kind == "CreateObject"}
+        return [change for change in self._found.values() if not _goes_with_its_table(change, recreated)]
+
+    def _add(self, change: CatalogChange) -> None:
         key = (type(change).__name__, change.ref)
-        if key not in result:
-            result[key] = change
-            queue.append(change)
+        if key not in self._found:
+            self._found[key] = change
+            self._queue.append(change)
 
-    def away(ref: Ref) -> None:
+    def _is_planned(self, change: CatalogChange) -> bool:
+        return (type(change).__name__, change.ref) in self._found
+
+    def _clear_the_way(self, change: CatalogChange) -> None:
+        touched = change.ref if not isinstance(change, RenameObject | RenameColumn) else _old_ref(change)
+        for user in sorted(self._users.get(touched, _NOTHING)):
+            dependent = self._changes.before.objects.get(user)
+            if self._moves_off(user, touched) or (dependent is not None and self._survives(dependent, change)):
+                continue
+            self._put_aside(user)
+
+    def _moves_off(self, user: Ref, touched: Ref) -> bool:
+        """Tell whether `user` is altered in place into something that no longer needs `touched`."""
+        altered = ("AlterObject", user) in self._found or ("AlterColumn", user) in self._found
+        return altered and touched not in self._new_needs.get(user, _NOTHING)
+
+    def _put_aside(self, ref: Ref, *, always: bool = False) -> None:
         """Drop `ref` now and create it again later, unless it is going anyway."""
-        item = before.objects.get(ref)
+        if ref.kind == "column":
+            self._put_column_aside(ref, always)
+            return
+        item = self._changes.before.objects.get(ref)
         if item is None:
             return
-        result.pop(("AlterObject", ref), None)
-        add(DropObject(item))
-        wanted = after.objects.get(ref)
-        if wanted is not None:
-            add(CreateObject(wanted))
+        self._found.pop(("AlterObject", ref), None)
+        self._add(DropObject(item))
+        if ref not in self._goes_for_good:
+            self._add(CreateObject(self._changes.after.objects.get(ref, item)))
 
-    for change in changes.changes:
-        if isinstance(change, AlterObject) and replaces(change):
-            away(change.ref)
-        else:
-            add(change)
-    while queue:
-        change = queue.popleft()
-        if (type(change).__name__, change.ref) not in result or not disturbs(change):
-            continue
-        touched = change.ref if not isinstance(change, RenameObject | RenameColumn) else _old_ref(change)
-        for user in sorted(users.get(touched, frozenset())):
-            dependent = before.objects.get(user)
-            if dependent is not None and not survives(dependent, change):
-                away(user)
-    recreated = {ref for kind, ref in result if kind == "CreateObject"}
-    return [change for change in result.values() if not _goes_with_its_table(change, recreated)]
+    def _put_column_aside(self, ref: Ref, always: bool) -> None:
+        old, new = (_column(catalog, ref) for catalog in (self._changes.before, self._changes.after))
+        if old is None or not (always or self._gives_way(old)):
+            return
+        self._found.pop(("AlterColumn", ref), None)
+        self._add(DropColumn(ref.table, old))
+        if ref not in self._goes_for_good:
+            self._add(AddColumn(ref.table, new or old, None))
+
+
+def _column(catalog: Catalog, ref: Ref) -> Column | None:
+    table = catalog.objects.get(owner_of(catalog, ref))
+    return table.column(ref.name) if isinstance(table, Table) else None
 
 
 def _goes_with_its_table(change: CatalogChange, recreated: set[Ref]) -> bool:
@@ -124,59 +176,71 @@ def _goes_with_its_table(change: CatalogChange, recreated: set[Ref]) -> bool:
 def _old_ref(change: RenameObject | RenameColumn) -> Ref:
     if isinstance(change, RenameObject):
         return change.before
-    return Ref("column", change.table.schema, change.before, change.table.name)
+    return column_ref(change.table, change.before)
 
 
-_RANK = {RenameObject: 0, RenameColumn: 1, DropObject: 2, AlterObject: 4, DropColumn: 3, AlterColumn: 5, AddColumn: 6, CreateObject: 7}
+_RANK = {
+    RenameObject: 0,
+    RenameColumn: 1,
+    DropObject: 2,
+    DropColumn: 3,
+    AlterObject: 4,
+    AlterColumn: 5,
+    AddColumn: 6,
+    CreateObject: 7,
+}
 
 
-def _sorted(changes: list[CatalogChange], before: Catalog, after: Catalog) -> tuple[CatalogChange, ...]:
-    """Topological order; among those that may run next, drops come first and creations last, in catalog order."""
+def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs) -> tuple[CatalogChange, ...]:
+    """Topological order; among those that may run next, drops come first and creations last, in the given order."""
     leaving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, DropObject | DropColumn)}
     arriving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, CreateObject | AddColumn)}
     altering = {change.ref: i for i, change in enumerate(changes) if isinstance(change, AlterObject | AlterColumn)}
     first: defaultdict[int, set[int]] = defaultdict(set)  # first[i]: what must run before i
 
-    def needed(needs: Mapping[Ref, frozenset[Ref]], ref: Ref) -> Iterable[Ref]:
-        for need in needs.get(ref, frozenset()):
-            yield need
-            if need.kind == "column":
-                yield need.table
+    def meets(needs: Needs, ref: Ref, *tables: Mapping[Ref, int]) -> Iterator[tuple[Ref, int]]:
+        for need in needs.get(ref, _NOTHING):
+            for table in tables:
+                if need in table:
+                    yield need, table[need]
 
-    old_needs, new_needs = _needs(before), _needs(after)
     for ref, i in leaving.items():
-        for need in needed(old_needs, ref):
-            for table in (leaving, altering):
-                if need in table and table[need] != i:
-                    first[table[need]].add(i)
+        for _, j in meets(old_needs, ref, leaving, altering):
+            first[j].add(i)
         if ref in arriving:
             first[arriving[ref]].add(i)
     for ref, i in (*arriving.items(), *altering.items()):
-        for need in needed(new_needs, ref):
-            for table in (arriving, altering):
-                if need in table and table[need] != i:
-                    first[i].add(table[need])
+        first[i].update(j for _, j in meets(new_needs, ref, arriving, altering))
     for ref, i in altering.items():
-        for need in needed(old_needs, ref):
-            if need in leaving and need not in arriving:
-                first[leaving[need]].add(i)
+        stays = new_needs.get(ref, _NOTHING)
+        for need, j in meets(old_needs, ref, leaving, altering):
+            if need not in stays:
+                first[j].add(i)
     _release_names(changes, first)
     return _kahn(changes, first)
 
 
 def _release_names(changes: list[CatalogChange], first: defaultdict[int, set[int]]) -> None:
-    """A name must be given up before another object takes it, whatever their kinds."""
-    given_up: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    """A name must be given up before another object takes it, whatever their kinds; so must the place of a primary key."""
+    given_up: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, change in enumerate(changes):
         if isinstance(change, DropObject):
-            given_up[change.ref.schema, change.ref.name].append(i)
+            for place in _places(change.ref):
+                given_up[place].append(i)
     for i, change in enumerate(changes):
         if isinstance(change, CreateObject):
-            first[i].update(given_up.get((change.ref.schema, change.ref.name), ()))
+            for place in _places(change.ref):
+                first[i].update(given_up.get(place, ()))
+
+
+def _places(ref: Ref) -> Iterator[tuple[str, ...]]:
+    yield ref.schema, ref.name
+    if ref.kind == "primary_key":
+        yield "primary_key", ref.schema, ref.parent
 
 
 def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]]) -> tuple[CatalogChange, ...]:
-    waits = {i: set(first.get(i, ())) for i in range(len(changes))}
+    waits = {i: set(first.get(i, ())) - {i} for i in range(len(changes))}
     followers: defaultdict[int, list[int]] = defaultdict(list)
     for i, needed in waits.items():
         for need in needed:

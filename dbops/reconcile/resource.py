@@ -41,6 +41,10 @@ class Targets(Protocol):
         """Return the session that writes; the database must exist."""
         ...
 
+    def create(self, connection: str) -> None:
+        """Make the database of a connection; a reader asked for from now on sees it."""
+        ...
+
     def memory(self, connection: str) -> Memory:
         """Return what dbops remembers inside this database."""
         ...

@@ -106,6 +106,10 @@ class OpenTargets:
             self._writers[connection] = self._open(connection, readonly=False)
         return self._writers[connection]
 
+    def create(self, connection: str) -> None:
+        self.engine(connection).create_database(self.known[connection])
+        self._readers.pop(connection, None)
+
     def memory(self, connection: str) -> Memory:
         return DatabaseMemory(
             lambda: self.reader(connection), lambda: self.writer(connection), self.engine(connection).features

@@ -1,0 +1,147 @@
+"""The `dbops` command: finds the verb, runs it, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from types import TracebackType
+from typing import NoReturn
+
+import click
+
+from dbops import __version__
+from dbops.cli.verb import Flags, global_flags
+from dbops.errors import DbopsError, HazardError, Problems, StalePlanError
+
+EXIT_DONE, EXIT_ERROR, EXIT_CHANGES, EXIT_HAZARD, EXIT_STALE, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+#: Every verb by section, with the line that stands in the list; the verb's module is `dbops.cli.<verb>` (`import_` for `import`).
+VERBS: dict[str, dict[str, str]] = {
+    "Declare": {
+        "init": "Make a new environment with commented manifests.",
+        "import": "Write the manifests of a live database.",
+        "validate": "Check manifests and sources, offline.",
+        "schema": "Print or write the JSON Schemas of the manifest kinds.",
+    },
+    "Change": {
+        "plan": "Show what apply would do; change nothing.",
+        "apply": "Make the databases what the manifests say.",
+        "undo": "Take an apply back.",
+    },
+    "Look": {
+        "status": "Show every connection at a glance.",
+        "drift": "Show who moved: the database or the manifests.",
+        "history": "List what was applied, when and by whom.",
+        "show": "Show a saved plan, or an apply with its statements.",
+        "inspect": "Show what a database contains.",
+        "diff": "Show the SQL that turns one schema into another.",
+    },
+    "Shell": {
+        "completion": "Print the completion script for a shell.",
+    },
+}
+
+
+class Verbs(click.Group):
+    """Imports a verb when it is called for, and lists all of them without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [verb for section in VERBS.values() for verb in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        name = "import_" if cmd_name == "import" else cmd_name
+        command = getattr(import_module(f"dbops.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; for an unknown one name the nearest."""
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.list_commands(ctx), 1)
+            ctx.fail(f"no verb {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "; dbops --help lists them"))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, verbs in VERBS.items():
+            with formatter.section(section):
+                formatter.write_dl(list(verbs.items()), col_max=12)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True)
+@click.version_option(__version__, prog_name="dbops", message="%(prog)s %(version)s")
+@global_flags
+def dbops() -> None:
+    """GitOps for databases: say in manifests what should be true, plan, apply, and see drift.
+
+    \b
+    Examples:
+      dbops init shop && dbops plan shop
+      dbops apply shop
+      dbops drift shop
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    sys.excepthook = _report_fault
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; messages of errors go to stderr."""
+    flags = Flags.of_environment(os.environ)
+    try:
+        code = dbops.main(arguments, prog_name="dbops", standalone_mode=False, obj=flags)
+        return code if isinstance(code, int) else EXIT_DONE
+    except click.ClickException as error:
+        error.show()
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: nothing is half done that the journal does not name; run it again to go on", err=True)
+        return EXIT_INTERRUPTED
+    except DbopsError as error:
+        _explain(error, flags)
+        return _exit_code(error)
+    return EXIT_ERROR
+
+
+def _exit_code(error: DbopsError) -> int:
+    if isinstance(error, HazardError):
+        return EXIT_HAZARD
+    return EXIT_STALE if isinstance(error, StalePlanError) else EXIT_ERROR
+
+
+def _explain(error: DbopsError, flags: Flags) -> None:
+    from dbops.cli.views.wording import printable
+
+    if flags.debug:
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    problems = error.problems if isinstance(error, Problems) else [error]
+    label = click.style("error:", fg="red", bold=True)
+    for problem in problems:
+        click.echo(f"{label} {printable(problem.explain())}", err=True, color=flags.color)
+
+
+def _report_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of an error that is none of ours, without showing its values unless asked."""
+    flags = Flags.of_environment(os.environ)
+    if flags.debug or "--debug" in sys.argv:
+        sys.__excepthook__(kind, error, trace)
+        return
+    place = _innermost(trace)
+    print(f"dbops stumbled over a fault of its own: {kind.__name__} at {place}", file=sys.stderr)
+    print("  please report it with the traceback that DBOPS_DEBUG=1 or --debug shows", file=sys.stderr)
+
+
+def _innermost(trace: TracebackType | None) -> str:
+    if trace is None:
+        return "an unknown place"
+    while trace.tb_next:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"

@@ -1,0 +1,128 @@
+"""What all verbs share: the environment argument, output formats, global flags, and how results are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Flags:
+    """Global flags; they may stand before or after the verb. `color` None lets the terminal decide."""
+
+    debug: bool = False
+    color: bool | None = None
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Flags:
+        """Read DBOPS_DEBUG and NO_COLOR (no-color.org: present and not empty)."""
+        return cls(debug=environment.get("DBOPS_DEBUG", "0") not in ("", "0"), color=False if environment.get("NO_COLOR") else None)
+
+
+def global_flags(function: F) -> F:
+    """Add `--no-color` and `--debug`."""
+    function = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, help="Show tracebacks and log what is done.")(
+        function
+    )
+    return click.option("--no-color", is_flag=True, expose_value=False, callback=_no_color, help="Plain text, also on a terminal.")(function)
+
+
+def _debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    flags = ctx.ensure_object(Flags)
+    if value or flags.debug:
+        import logging
+
+        flags.debug = True
+        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)6d ms %(name)s: %(message)s")
+
+
+def _no_color(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    flags = ctx.ensure_object(Flags)
+    if value:
+        flags.color = False
+    ctx.color = flags.color
+
+
+def verb(name: str | None = None) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a verb: a click command that also takes the global flags."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        return click.command(name)(global_flags(function))
+
+    return decorate
+
+
+def environment_argument(function: F) -> F:
+    """Add ENV: an environment folder or file."""
+    return click.argument("env", default=".", envvar="DBOPS_ENV", type=click.Path(path_type=Path), metavar="[ENV]")(function)
+
+
+def output_option(*formats: str) -> Callable[[F], F]:
+    """Add `-o/--output`; the first format is the default."""
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="How the result is written."
+    )
+
+
+def targets_option(function: F) -> F:
+    """Add `--target`, passed as `only`."""
+    return click.option(
+        "--target",
+        "only",
+        multiple=True,
+        metavar="ADDR",
+        help="Only this address and what lies below it, such as schema/shop/table/users. May be repeated.",
+    )(function)
+
+
+def rehearse_option(function: F) -> F:
+    """Add `--no-rehearse`, passed as `rehearse`."""
+    return click.option(
+        "--no-rehearse", "rehearse", flag_value=False, default=True, help="Do not try the steps on a scratch copy first."
+    )(function)
+
+
+class Duration(click.ParamType):
+    """A duration as manifests write it, `30s` or `5m`; becomes seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float | int):
+            return float(value)
+        units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+        number = value.rstrip("abcdefghijklmnopqrstuvwxyz")
+        try:
+            return float(number) * units[value[len(number) :] or "s"]
+        except (ValueError, KeyError):
+            self.fail(f"{value!r} is no duration; expected a number with a unit, such as 30s, 5m, 1h", param, ctx)
+
+
+def write(text: str) -> None:
+    """Write a result to stdout."""
+    click.echo(text, nl=not text.endswith("\n"))
+
+
+def write_json(data: Any) -> None:
+    import json
+
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a result to a file, making its folder.
+
+    Raises:
+        ClickException: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,93 @@
+"""Counts, sizes, places and marks in the words that every view uses."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from dbops.errors import Mark
+from dbops.reconcile.change import Action
+from dbops.reconcile.plan import Plan
+from dbops.reconcile.step import Call, Step
+from dbops.sql.hazard import Hazard
+
+SYMBOLS: dict[Action, str] = {"create": "+", "update": "~", "replace": "-/+", "delete": "-", "run": ">"}
+NO_CHANGES = "No changes. The databases are what the manifests say."
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """Return `text` with control and direction characters spelled out, so that a name cannot paint the screen."""
+    text = text.replace("\r\n", "\n")
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def on_one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return `1 row`, `2 rows`, `1,200 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(size_bytes: float) -> str:
+    """Return a size with its binary unit: `512 B`, `3.1 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} B" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """Return `0.04 s`, `12 s`, `3 min 20 s`."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
+
+
+def estimate(values: Mapping[str, int | float] | None) -> str:
+    """Return what is known of a table's weight, empty when nothing is."""
+    if not values:
+        return ""
+    parts = []
+    if "rows" in values:
+        parts.append(count(int(values["rows"]), "row"))
+    if "bytes" in values:
+        parts.append(size(values["bytes"]))
+    if "seconds" in values:
+        parts.append(duration(values["seconds"]))
+    return "about " + ", ".join(parts) if parts else ""
+
+
+def place(mark: Mark | None) -> str:
+    """Return `file:line:column`, the file as seen from the working directory where it is inside; empty without a mark."""
+    if mark is None:
+        return ""
+    here = os.getcwd() + os.sep  # noqa: PTH109 (pathlib is not worth its import for a prefix)
+    file = mark.file.removeprefix(here)
+    return str(Mark(file, mark.line, mark.column))
+
+
+def summary(plan: Plan) -> str:
+    """Return `Plan: 2 to create, 1 to update, 0 to replace, 1 to delete.`"""
+    counts = plan.summary
+    shown = [action for action in SYMBOLS if action != "run" or counts["run"]]
+    return "Plan: " + ", ".join(f"{counts[action]} to {action}" for action in shown) + "."
+
+
+def is_stopping(hazard: Hazard, step: Step) -> bool:
+    """Tell whether a hazard blocks apply as far as the manifests say; the command line may still allow it."""
+    return hazard.is_blocking and hazard.code not in step.allowed and "all" not in step.allowed
+
+
+def call_line(call: Call) -> str:
+    """Return a step that is no SQL as `name(argument=value)`."""
+    import json
+
+    return f"{call.name}({', '.join(f'{name}={json.dumps(value, ensure_ascii=False)}' for name, value in call.arguments.items())})"

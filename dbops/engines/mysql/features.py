@@ -1,0 +1,17 @@
+"""What MySQL and MariaDB can do, in every version dbops supports."""
+
+from __future__ import annotations
+
+from dbops.engines.base.features import Features
+
+#: Every DDL statement commits what ran before it and cannot be rolled back (MySQL 8.4 manual, 15.3.3; MariaDB the same).
+FEATURES = Features(
+    has_schemas=False,
+    has_transactional_ddl=False,
+    has_column_order=True,
+    has_servers=True,
+    has_grants=True,
+    has_named_constraints=True,
+    state_prefix="dbops_",
+    long_text="longtext",
+)

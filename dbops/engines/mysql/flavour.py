@@ -1,0 +1,74 @@
+"""What differs between MariaDB and MySQL 8, by flavour and version: asked here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from dbops.engines.base.connect import Server
+
+_NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """The dialect one server speaks."""
+
+    is_mariadb: bool
+    version: tuple[int, ...]
+
+    @property
+    def has_sequences(self) -> bool:
+        """CREATE SEQUENCE (MariaDB 10.3)."""
+        return self.is_mariadb and self.version >= (10, 3)
+
+    @property
+    def has_or_replace(self) -> bool:
+        """CREATE OR REPLACE for triggers, routines and events (MariaDB 10.1.3); MySQL knows it for views only."""
+        return self.is_mariadb
+
+    @property
+    def names_default_collations(self) -> bool:
+        """SHOW CREATE names every collation, the default of a character set too (MariaDB 10.6)."""
+        return self.is_mariadb and self.version >= (10, 6)
+
+    @property
+    def hidden_index(self) -> tuple[str, str]:
+        """The words for an index the optimizer does not see, and for one it does (MariaDB 10.6, MySQL 8.0)."""
+        return ("IGNORED", "NOT IGNORED") if self.is_mariadb else ("INVISIBLE", "VISIBLE")
+
+    @property
+    def unwritten_action(self) -> str:
+        """The referential action SHOW CREATE TABLE leaves out.
+
+        MariaDB leaves out RESTRICT and writes NO ACTION; MySQL 8 the other way round. InnoDB treats both alike.
+        """
+        return "RESTRICT" if self.is_mariadb else "NO ACTION"
+
+    @property
+    def statement_timeout(self) -> tuple[str, int]:
+        """The session variable that limits a statement, and how many of its units make a second."""
+        return ("max_statement_time", 1) if self.is_mariadb else ("max_execution_time", 1000)
+
+    @property
+    def has_instant_columns(self) -> bool:
+        """Columns are added, anywhere, without touching rows (MariaDB 10.4, MySQL 8.0.29)."""
+        return self.version >= ((10, 4) if self.is_mariadb else (8, 0, 29))
+
+    @property
+    def identity_variable(self) -> str | None:
+        """The server variable that holds an identity made at installation; MariaDB has one since 10.11.? only in logs."""
+        return None if self.is_mariadb else "server_uuid"
+
+
+def flavour_of(server: Server) -> Flavour:
+    """Return what the server speaks."""
+    return Flavour(server.flavour == "mariadb", server.version)
+
+
+def parse_version(text: str) -> tuple[str, tuple[int, ...]]:
+    """Read `SELECT VERSION()`: `10.11.6-MariaDB-0+deb12u1` is mariadb (10, 11, 6), `8.4.2` is mysql (8, 4, 2)."""
+    flavour = "mariadb" if "mariadb" in text.lower() else "mysql"
+    found = _NUMBERS.search(text.removeprefix("5.5.5-"))
+    numbers = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return flavour, numbers

@@ -1,0 +1,140 @@
+"""The words of MySQL's SQL: enough to find names and marks without mistaking strings and comments for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+#: Executable comments (`/*!50110 ... */`, `/*M! ... */`) are code: only their opening and closing count as space.
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|--(?=\s|$)[^\n]*|\#[^\n]*|/\*M?!\d*|\*/|/\*.*?\*/)
+      | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
+      | (?P<name>`(?:[^`]|``)*`)
+      | (?P<word>@{0,2}[^\W\d][\w$]*|@{1,2}|\d+[A-Za-z_$][\w$]*)
+      | (?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)
+      | (?P<mark>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+_CODE = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|/\*M?!\d*|\*/")
+
+
+class Token(NamedTuple):
+    """One token: `kind` is space, string, name (in backticks), word, number or mark; `start` its offset in the text."""
+
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def upper(self) -> str:
+        """The word in capitals, for keywords."""
+        return self.text.upper() if self.kind == "word" else ""
+
+    @property
+    def identifier(self) -> str | None:
+        """The name this token is, without its quotes; None when it is no name."""
+        if self.kind == "name":
+            return unquoted(self.text)
+        return self.text if self.kind == "word" and not self.text.startswith("@") else None
+
+
+def tokens(sql: str) -> Iterator[Token]:
+    """Yield all tokens, space and comments included, so that their texts together are the statement."""
+    for match in _TOKEN.finditer(sql):
+        yield Token(match.lastgroup or "mark", match[0], match.start())
+
+
+def words(sql: str) -> list[Token]:
+    """Return the tokens that mean something: no space, no comments."""
+    return [token for token in tokens(sql) if token.kind != "space"]
+
+
+def unquoted(name: str) -> str:
+    """Return a name without its backticks."""
+    return name[1:-1].replace("``", "`")
+
+
+def plain(sql: str) -> str:
+    """Take the wrapping off executable comments: `/*!80023 INVISIBLE */` becomes `INVISIBLE`."""
+    if "/*" not in sql:
+        return sql
+    text = _CODE.sub(lambda match: "" if match[0][0] in "/*" else match[0], sql)
+    return re.sub(r" +(?=,?$)", "", text, flags=re.MULTILINE)
+
+
+def with_placeholders(sql: str) -> str:
+    """Turn `?` marks into the driver's `%s`, and `%` into `%%`, leaving strings, names and comments alone."""
+    return "".join("%s" if token.kind == "mark" and token.text == "?" else token.text.replace("%", "%%") for token in tokens(sql))
+
+
+def closing(text: str, start: int) -> int:
+    """Return the offset just behind the parenthesis that closes the one at `start`."""
+    depth = 0
+    for match in _BRACKETS.finditer(text, start):
+        if match[0] == "(":
+            depth += 1
+        elif match[0] == ")":
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    raise ValueError(f"no closing parenthesis in {text!r}")
+
+
+_BRACKETS = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[()]")
+
+
+def split_list(text: str) -> list[str]:
+    """Split at the commas that stand outside strings, names and parentheses; parts come back stripped."""
+    parts, depth, begin = [], 0, 0
+    for match in _LIST.finditer(text):
+        mark = match[0]
+        if mark == "(":
+            depth += 1
+        elif mark == ")":
+            depth -= 1
+        elif mark == "," and depth == 0:
+            parts.append(text[begin : match.start()].strip())
+            begin = match.end()
+    parts.append(text[begin:].strip())
+    return parts
+
+
+_LIST = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[(),]")
+
+
+def without_qualifier(sql: str, database: str) -> str:
+    """Remove the qualifier `database` from text the server wrote or a source holds, where it can only mean the database.
+
+    A qualifier in front of two more names, of a call, or anywhere in a text that has no alias or table of that name.
+    """
+    if database.lower() not in sql.lower():
+        return sql
+    found = list(tokens(sql))
+    meant = [i for i, token in enumerate(found) if token.kind != "space"]
+    names = [found[i] for i in meant]
+    qualifiers: list[int] = []
+    has_namesake = False
+    for place, token in enumerate(names):
+        if token.identifier != database:
+            continue
+        before = names[place - 1].text if place else ""
+        after = [follower.text for follower in names[place + 1 : place + 4]]
+        if before != "." and after[:1] == ["."]:
+            qualifiers.append(place)
+        else:
+            has_namesake = True
+    removed: set[int] = set()
+    for place in qualifiers:
+        third = names[place + 3].text if place + 3 < len(names) else ""
+        if third in (".", "(") or not has_namesake or _after_from(names, place):
+            removed |= {meant[place], meant[place + 1]}
+    return "".join(token.text for i, token in enumerate(found) if i not in removed)
+
+
+def _after_from(names: list[Token], place: int) -> bool:
+    """Tell whether a table is named here: FROM or JOIN, then only opening parentheses."""
+    place -= 1
+    while place >= 0 and names[place].text == "(":
+        place -= 1
+    return place >= 0 and names[place].upper in ("FROM", "JOIN", "INTO", "UPDATE", "TABLE", "CALL")

@@ -1,0 +1,293 @@
+"""Columns: their definitions, and ALTER TABLE for one column at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from dbops.catalog.model import Column, Domain, Identity, SequenceOptions
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
+from dbops.engines.postgresql.render.names import literal, named, qualified, quote
+from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.engines.postgresql.render.sequences import numbers_clauses
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+_MODES = {"always": "ALWAYS", "by_default": "BY DEFAULT"}
+#: Options that are no attribute of `SET (...)`.
+_SPECIAL = frozenset({"storage", "compression", "statistics", "inherited"})
+_CALL = re.compile(r"([\w.\"]+)\(")
+#: Functions whose value is one for the whole statement: ADD COLUMN stores it once instead of writing every row.
+_STEADY = frozenset({"now", "transaction_timestamp", "statement_timestamp", "timezone", "date", "timestamp", "current_schema", "lower", "upper"})
+
+
+def definition(column: Column) -> str:
+    """Return the column as CREATE TABLE and ADD COLUMN want it."""
+    parts = [quote(column.name), column.type]
+    options = dict(column.options)
+    if fdw := _fdw_options(column):
+        parts.append("OPTIONS (" + ", ".join(f"{quote(name)} {literal(value)}" for name, value in fdw.items()) + ")")
+    if column.collation:
+        parts.append(f"COLLATE {column.collation}")
+    if column.generated:
+        kind = "STORED" if column.generated.is_stored else "VIRTUAL"
+        parts.append(f"GENERATED ALWAYS AS ({column.generated.expression}) {kind}")
+    if column.identity:
+        parts.append(_identity(column.identity))
+    if column.default is not None:
+        parts.append(f"DEFAULT {column.default}")
+    if not column.nullable:
+        name = options.get("not_null_name")
+        suffix = " NO INHERIT" if options.get("not_null_no_inherit") == "true" else ""
+        parts.append((f"CONSTRAINT {quote(name)} " if name else "") + "NOT NULL" + suffix)
+    return " ".join(parts)
+
+
+def _identity(identity: Identity) -> str:
+    clauses = numbers_clauses(identity.sequence or SequenceOptions(), SequenceOptions())
+    return f"GENERATED {_MODES[identity.mode]} AS IDENTITY" + (f" ({' '.join(clauses)})" if clauses else "")
+
+
+def _fdw_options(column: Column) -> dict[str, str]:
+    return {name[4:]: value for name, value in column.options if name.startswith("fdw:")}
+
+
+def extras(table: Ref, column: Column, *, without: Column | None = None) -> Iterator[Statement]:
+    """Yield what a column definition has no words for: storage, statistics, attribute options and the comment.
+
+    `without` is the column as it stands when it is not new.
+    """
+    old = dict(without.options) if without else {}
+    new = dict(column.options)
+    prefix = f"ALTER TABLE {named(table)} ALTER COLUMN {quote(column.name)}"
+    for name, default in (("storage", _default_storage(without)), ("compression", "default"), ("statistics", "-1")):
+        if old.get(name) != new.get(name):
+            value = new.get(name, default)
+            yield Statement(f"{prefix} SET {name.upper()} {value.upper() if name == 'storage' else value}")
+    kept = {name: value for name, value in new.items() if _is_attribute(name)}
+    if changed := [f"{name} = {value}" for name, value in kept.items() if old.get(name) != value]:
+        yield Statement(f"{prefix} SET ({', '.join(changed)})")
+    if gone := [name for name in old if _is_attribute(name) and name not in kept]:
+        yield Statement(f"{prefix} RESET ({', '.join(gone)})")
+    yield from _alter_fdw_options(prefix, without, column)
+    if column.comment != (without.comment if without else None):
+        text = literal(column.comment) if column.comment is not None else "NULL"
+        yield Statement(f"COMMENT ON COLUMN {named(table)}.{quote(column.name)} IS {text}")
+
+
+def _is_attribute(name: str) -> bool:
+    return name not in _SPECIAL and not name.startswith(("fdw:", "not_null_"))
+
+
+def _default_storage(column: Column | None) -> str:
+    """The storage that types have unless they say otherwise; PostgreSQL 16 knows the word DEFAULT."""
+    if column is None:
+        return "extended"
+    main = ("numeric", "inet", "cidr")
+    fixed = ("smallint", "integer", "bigint", "boolean", "real", "double precision", "date", "uuid", "money", "oid")
+    base = column.type.split("(")[0].strip()
+    if base in main and not column.type.endswith("]"):
+        return "main"
+    plain = base in fixed or base.startswith(("timestamp", "time"))
+    return "plain" if plain and not column.type.endswith("]") else "extended"
+
+
+def _alter_fdw_options(prefix: str, before: Column | None, after: Column) -> Iterator[Statement]:
+    old, new = (_fdw_options(before), _fdw_options(after)) if before else ({}, {})
+    parts = [f"DROP {quote(name)}" for name in old if name not in new]
+    parts += [
+        f"{'SET' if name in old else 'ADD'} {quote(name)} {literal(value)}" for name, value in new.items() if old.get(name) != value
+    ]
+    if parts:
+        yield Statement(f"{prefix} OPTIONS ({', '.join(parts)})")
+
+
+def add(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
+    """Yield ADD COLUMN and what follows it."""
+    found: list[Hazard] = []
+    if _fills_every_row(column, scene):
+        found += hazards.rewrites(scene, table)
+    else:
+        found += hazards.brief(scene, table)
+    is_filled = column.default is not None or column.identity or column.generated
+    if not column.nullable and not is_filled:
+        found += hazards.may_fail(scene, table, f"rows have no value for {column.name}, which may not be NULL")
+    sql = f"ALTER TABLE {named(table)} ADD COLUMN {definition(column)}"
+    yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
+    yield from extras(table, column)
+
+
+def _fills_every_row(column: Column, scene: Scene) -> bool:
+    if column.identity or (column.generated and column.generated.is_stored):
+        return True
+    if column.default is None or column.default.startswith("NULL"):
+        return False
+    domain = domains_of(scene).get(column.type)
+    calls = {name.rsplit(".", 1)[-1] for name in _CALL.findall(re.sub(r"'(?:[^']|'')*'", "", column.default))}
+    return domain is not None or bool(calls - _STEADY)
+
+
+def drop(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
+    found = [hazards.deletes_data(f"column {table.qualified}.{column.name} and its values are dropped")]
+    if column.generated:
+        found = [hazards.deletes_data(f"computed column {table.qualified}.{column.name} is dropped")]
+    sql = f"ALTER TABLE {named(table)} DROP COLUMN {quote(column.name)}"
+    yield statement(sql, *found, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+
+
+def rename(table: Ref, before: str, after: str, scene: Scene) -> Iterator[Statement]:
+    found = Hazard("RENAMES", f"programs that use {table.qualified}.{before} by this name break")
+    sql = f"ALTER TABLE {named(table)} RENAME COLUMN {quote(before)} TO {quote(after)}"
+    yield statement(sql, found, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+
+
+def domains_of(scene: Scene) -> dict[str, str]:
+    """Return the domains of both catalogs with their base types, by the names that column types use."""
+    return {
+        qualified(item.schema, item.name): item.base_type
+        for catalog in (scene.before, scene.after)
+        for item in catalog
+        if isinstance(item, Domain)
+    }
+
+
+def is_in_place(before: Column, after: Column, version: int) -> bool:
+    """Tell whether ALTER TABLE can turn one column into the other; otherwise it is dropped and added (values are computed)."""
+    if before.generated == after.generated or after.generated is None:
+        return True
+    return version >= 17 and before.generated is not None and before.generated.is_stored == after.generated.is_stored
+
+
+def alter(table: Ref, before: Column, after: Column, scene: Scene, between: tuple[Statement, ...] = ()) -> Iterator[Statement]:
+    """Yield what turns one column into the other.
+
+    `between` runs when the old default or identity is gone and the new one is not there: a serial's sequence going or coming.
+    """
+    yield from _ColumnChange(table, before, after, scene).statements(between)
+    yield from extras(table, after, without=before)
+
+
+class _ColumnChange:
+    """One AlterColumn: sorts ALTER TABLE actions into one statement where PostgreSQL allows."""
+
+    def __init__(self, table: Ref, before: Column, after: Column, scene: Scene) -> None:
+        self.table, self.before, self.after, self.scene = table, before, after, scene
+        self.retyped = before.type != after.type or before.collation != after.collation
+        self.prefix = f"ALTER COLUMN {quote(after.name)}"
+
+    def statements(self, between: tuple[Statement, ...]) -> Iterator[Statement]:
+        leave, arrive = list(self._leaving()), list(self._arriving())
+        nulls = self._nullability()
+        by_parts = bool(between) or self.before.identity != self.after.identity
+        if not by_parts and not nulls[1]:
+            yield from self._alter([*leave, *self._type(), *nulls[0], *arrive])
+            return
+        yield from self._alter([*leave, *(self._type() if not by_parts else ())])
+        yield from between
+        if by_parts:
+            yield from self._alter(list(self._type()))
+        yield from self._alter(nulls[0])
+        yield from nulls[1]
+        yield from self._alter(arrive)
+        if self.after.identity and not self.before.identity and self.table in self.scene.before.objects:
+            yield continue_numbers(self.table, self.after)
+
+    def _alter(self, actions: list[tuple[str, tuple[Hazard, ...]]]) -> Iterator[Statement]:
+        if not actions:
+            return
+        found = [hazard for _, threats in actions for hazard in threats] or list(hazards.brief(self.scene, self.table))
+        body = ",\n    ".join(action for action, _ in actions)
+        head = f"ALTER TABLE {named(self.table)}"
+        sql = f"{head} {body}" if len(actions) == 1 else f"{head}\n    {body}"
+        yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(self.scene, self.table))
+
+    def _leaving(self) -> Iterator[tuple[str, tuple[Hazard, ...]]]:
+        before, after = self.before, self.after
+        if before.identity and not after.identity:
+            yield f"{self.prefix} DROP IDENTITY", ()
+        if before.generated and not after.generated:
+            yield f"{self.prefix} DROP EXPRESSION", ()
+        if before.default is not None and (after.default is None or self.retyped):
+            yield f"{self.prefix} DROP DEFAULT", ()
+
+    def _arriving(self) -> Iterator[tuple[str, tuple[Hazard, ...]]]:
+        before, after = self.before, self.after
+        if after.default is not None and (before.default != after.default or self.retyped):
+            yield f"{self.prefix} SET DEFAULT {after.default}", ()
+        if after.generated and before.generated and after.generated != before.generated:
+            yield f"{self.prefix} SET EXPRESSION AS ({after.generated.expression})", hazards.rewrites(self.scene, self.table)
+        if after.identity and not before.identity:
+            yield f"{self.prefix} ADD {_identity(after.identity)}", ()
+        if after.identity and before.identity and after.identity != before.identity:
+            if actions := " ".join(self._identity_actions(before.identity, after.identity)):
+                yield f"{self.prefix} {actions}", ()
+
+    def _identity_actions(self, before: Identity, after: Identity) -> Iterator[str]:
+        if before.mode != after.mode:
+            yield f"SET GENERATED {_MODES[after.mode]}"
+        old, new = before.sequence or SequenceOptions(), after.sequence or SequenceOptions()
+        yield from (f"SET {clause}" for clause in numbers_clauses(new, old) if not clause.startswith("AS "))
+
+    def _type(self) -> Iterator[tuple[str, tuple[Hazard, ...]]]:
+        if not self.retyped:
+            return
+        before, after, scene, table = self.before, self.after, self.scene, self.table
+        domains = domains_of(scene)
+        found: list[Hazard] = []
+        loss = fit(before.type, after.type, domains)
+        what = f"{table.qualified}.{after.name} from {before.type} to {after.type}"
+        if loss is Fit.LOSES:
+            found.append(hazards.deletes_data(f"{what}: {loss.value}"))
+        if loss is not Fit.ALL:
+            found += hazards.may_fail(scene, table, f"{after.name} from {before.type} to {after.type}: {Fit.SOME.value}")
+        if is_rewrite(before.type, after.type, domains):
+            found += hazards.rewrites(scene, table)
+        elif before.type != after.type:
+            found += hazards.brief(scene, table)
+        action = f"{self.prefix} TYPE {after.type}"
+        if after.collation or before.collation:
+            action += f" COLLATE {after.collation or 'pg_catalog."default"'}"
+            found += hazards.builds_index(scene, table, lock="ACCESS EXCLUSIVE")
+        converted = using(quote(before.name), before.type, after.type, domains) if before.type != after.type else None
+        if converted and not after.generated:
+            action += f" USING {converted}"
+        yield action, tuple(found)
+
+    def _nullability(self) -> tuple[list[tuple[str, tuple[Hazard, ...]]], list[Statement]]:
+        """Return actions for the ALTER TABLE, and statements of its own for a table that must not stand still."""
+        if self.before.nullable == self.after.nullable:
+            return [], []
+        if self.after.nullable:
+            return [(f"{self.prefix} DROP NOT NULL", ())], []
+        why = hazards.may_fail(self.scene, self.table, f"{self.after.name} may be NULL in rows already stored")
+        if not self.scene.is_online(self.table):
+            scan = hazards.scans(self.scene, self.table, "ACCESS EXCLUSIVE")
+            return [(f"{self.prefix} SET NOT NULL", (*why, *scan))], []
+        return [], list(self._not_null_online(why))
+
+    def _not_null_online(self, why: tuple[Hazard, ...]) -> Iterator[Statement]:
+        """A validated check proves to SET NOT NULL that it need not scan (manual, ALTER TABLE, PostgreSQL 12 and later)."""
+        head, column, scene, table = f"ALTER TABLE {named(self.table)}", quote(self.after.name), self.scene, self.table
+        check = quote(f"dbops_{self.after.name}_not_null"[:63])
+        wait = hazards.lock_timeout_s(scene, table)
+        lock = hazards.brief(scene, table)
+        alone = hazards.not_transactional("committed step by step, so that no strong lock is held while rows are read")
+        for sql, found in (
+            (f"ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID", (alone, *lock)),
+            (f"VALIDATE CONSTRAINT {check}", (*why, *hazards.scans(scene, table, "SHARE UPDATE EXCLUSIVE"))),
+            (f"{self.prefix} SET NOT NULL", lock),
+            (f"DROP CONSTRAINT {check}", lock),
+        ):
+            yield statement(f"{head} {sql}", *found, transactional=False, lock_timeout_s=wait)
+
+
+def continue_numbers(table: Ref, column: Column) -> Statement:
+    """Return the statement that makes the column's own sequence go on after the greatest number in use."""
+    name = literal(named(table))
+    value = f"greatest(max({quote(column.name)}), 1)"
+    return Statement(
+        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({name}, {literal(column.name)}), {value})\n"
+        f"FROM {named(table)} HAVING count(*) > 0"
+    )

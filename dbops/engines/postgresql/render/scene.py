@@ -1,0 +1,94 @@
+"""What a statement is written for: the two catalogs, the server's version, and how big the tables are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.base.render import RenderContext
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+#: Fewer rows are changed in one transaction: locking them for the blink of an eye is safer than many small commits.
+ONLINE_ROWS = 1_000
+#: How long a statement may wait for ACCESS EXCLUSIVE on a table in use before it gives way to the queue behind it.
+LOCK_TIMEOUT_S = 3.0
+
+Heirs = Mapping[Ref, tuple[Ref, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """`heirs` are the partitions and inheritance children that every table has before and after the changes."""
+
+    before: Catalog
+    after: Catalog
+    context: RenderContext
+    heirs: Heirs = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """The server's major version."""
+        return self.context.server.version[0]
+
+    def rows(self, table: Ref) -> int:
+        """Return the estimated rows of a live table with its partitions and heirs, 0 for a new one."""
+        return self.context.rows(table) + sum(self.rows(heir) for heir in self.heirs.get(table, ()))
+
+    def size_bytes(self, table: Ref) -> int:
+        size = self.context.sizes.get(table)
+        return (size.size_bytes if size else 0) + sum(self.size_bytes(heir) for heir in self.heirs.get(table, ()))
+
+    def is_online(self, table: Ref) -> bool:
+        """Tell whether statements on this table should avoid blocking others, at the price of a transaction."""
+        return self.context.online and self.rows(table) > ONLINE_ROWS
+
+    def table(self, ref: Ref) -> Table | ForeignTable | None:
+        """Return a table as it is to be, or as it was when it goes."""
+        for catalog in (self.after, self.before):
+            for kind in ("table", "foreign_table"):
+                found = catalog.objects.get(Ref(kind, ref.schema, ref.name))
+                if isinstance(found, Table | ForeignTable):
+                    return found
+        return None
+
+    def column(self, table: Ref, name: str) -> Column | None:
+        found = self.table(table)
+        return next((column for column in found.columns if column.name == name), None) if found else None
+
+    def reversed(self) -> Scene:
+        """Return the scene of the way back."""
+        return Scene(self.after, self.before, self.context, self.heirs)
+
+
+def parents_of(item: CatalogObject | None) -> tuple[Ref, ...]:
+    """Return the tables whose columns a table inherits."""
+    if not isinstance(item, Table | ForeignTable):
+        return ()
+    return (item.partition_of.parent,) if item.partition_of else item.inherits
+
+
+def heirs_of(before: Catalog, after: Catalog) -> Heirs:
+    """Return, for every table, the tables that inherit from it in both catalogs (in one, where the other lacks the table)."""
+    found: defaultdict[Ref, list[Ref]] = defaultdict(list)
+    for ref in dict.fromkeys((*before.objects, *after.objects)):
+        old, new = before.objects.get(ref), after.objects.get(ref)
+        for parent in parents_of(old or new):
+            if old is None or new is None or parent in parents_of(new):
+                found[parent].append(ref)
+    return {ref: tuple(heirs) for ref, heirs in found.items()}
+
+
+def statement(sql: str, *hazards: Hazard, transactional: bool = True, lock_timeout_s: float | None = None) -> Statement:
+    """Return a statement with its hazards, each once."""
+    return Statement(sql, (), tuple(dict.fromkeys(hazards)), transactional, lock_timeout_s)
+
+
+def plain(*texts: str) -> Iterator[Statement]:
+    """Yield statements that threaten nothing."""
+    for text in texts:
+        yield Statement(text)
