@@ -1,0 +1,63 @@
+# All that a developer or a CI job runs. `make help` lists it; ARGS reaches the program behind a target.
+
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+ACCEPTANCE ?= ../shared/acceptance
+
+VENV := .venv
+BIN := $(VENV)/bin
+PLAIN := $(VENV)/.installed
+FULL := $(VENV)/.installed-with-tools
+WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+PYTEST := $(WITH_VENV) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+export PYTHON
+.NOTPARALLEL:
+.PHONY: help demo test check format bench campaign acceptance servers clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(PLAIN) ## plan, apply, change and drift of a first environment, on SQLite
+	@$(WITH_VENV) sh examples/demo/run.sh
+
+test: $(FULL) servers ## all tests, on private throw-away servers (ARGS="tests/sql -k name")
+	$(PYTEST) $(ARGS)
+
+check: $(FULL) ## format, lint, types, imports between rooms, freshness of generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m dbops schema --all --check
+
+format: $(FULL) ## write the format that check wants
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(FULL) servers ## time and memory of whole commands, beside a yardstick of the same run
+	$(WITH_VENV) $(BIN)/python -m bench $(ARGS)
+
+campaign: $(FULL) servers ## the Hypothesis properties, with many examples
+	HYPOTHESIS_PROFILE=campaign $(PYTEST) -m hypothesis $(ARGS)
+
+acceptance: $(FULL) servers ## converge the schema pairs in ACCEPTANCE=folder, where there is one
+	$(WITH_VENV) $(BIN)/python -m bench.acceptance $(ACCEPTANCE) $(ARGS)
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+servers: $(FULL)
+	@.ci/provision servers $(BIN)/python
+
+$(PLAIN): pyproject.toml
+	@.ci/provision venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(FULL): pyproject.toml
+	@.ci/provision venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test,check]'
+	@touch $(PLAIN) $@
