@@ -45,7 +45,7 @@ class AlterObject:
     @property
     def attributes(self) -> tuple[str, ...]:
         """The names of the fields that differ."""
-        return tuple(f.name for f in fields(self.after) if getattr(self.before, f.name) != getattr(self.after, f.name))
+        return tuple(f.name for f in fields(self.after) if f.compare and getattr(self.before, f.name) != getattr(self.after, f.name))
 
 
 @dataclass(frozen=True, slots=True)

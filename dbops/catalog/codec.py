@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from dbops.catalog import model
@@ -95,6 +95,6 @@ def _object(data: Any) -> CatalogObject:
 
 def digest(catalog: Catalog) -> str:
     """Return the SHA-256 of the managed objects: equal for databases that cannot be told apart."""
-    objects = [encode(catalog.objects[ref]) for ref in sorted(catalog.objects)]
+    objects = [encode(replace(catalog.objects[ref], spelling=None)) for ref in sorted(catalog.objects)]
     text = json.dumps([catalog.options, objects], separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

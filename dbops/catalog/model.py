@@ -7,7 +7,7 @@ sorted `(name, value)` pairs. `owner` and `grants` are None where nobody declare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from dbops.catalog.ref import Ref
@@ -27,7 +27,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogObject:
-    """What every object has. `parent` is the table that contains it, empty for free-standing objects."""
+    """What every object has. `parent` is the table that contains it, empty for free-standing objects.
+
+    `spelling` is the statement as its author wrote it, where the engine keeps it (SQLite): no part of what an object is,
+    two objects that differ in nothing else are equal.
+    """
 
     kind: ClassVar[str] = ""
     schema: str = ""
@@ -36,6 +40,7 @@ class CatalogObject:
     comment: str | None = None
     owner: str | None = None
     grants: tuple[Grant, ...] | None = None
+    spelling: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def ref(self) -> Ref:
