@@ -84,7 +84,7 @@ def _connect_fix(reason: str) -> str | None:
         return "is the server running, and are host and port right?"
     if "could not translate host name" in reason or "resolve" in reason:
         return "check the host of the connection"
-    if "role \"" in reason:
+    if 'role "' in reason:
         return "check the user name of the connection"
     return None
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import NamedTuple
 
-from dbops.catalog.model import Column, Generated, Identity, Options
+from dbops.catalog.model import Column, Generated, Identity, Options, SequenceOptions
 from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in_catalog, pairs
 from dbops.engines.postgresql.inspect.sequences import Sequences
 
 _QUERY = """
-SELECT a.attrelid, a.attnum, d.oid, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attislocal,
+SELECT a.attrelid, d.oid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attislocal,
        nullif(a.attidentity, ''), nullif(a.attgenerated, ''), pg_get_expr(d.adbin, d.adrelid),
-       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
+       a.attcollation, CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END, {compression},
        nullif(a.attstattarget, -1), a.attoptions, a.attfdwoptions, {not_null}
 FROM pg_attribute a
@@ -36,14 +36,34 @@ _STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
 
 
+class _Row(NamedTuple):
+    number: int
+    name: str
+    type: int
+    modifier: int
+    not_null: bool
+    is_local: bool
+    identity: str | None
+    generated: str | None
+    expression: str | None
+    collation_oid: int
+    collation: str | None
+    storage: str | None
+    compression: str | None
+    statistics: int | None
+    options: list[str] | None
+    fdw_options: list[str] | None
+    not_null_constraint: list[str] | None
+
+
 class Columns:
     """The columns of every relation by its oid."""
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._rows: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+        self._rows: defaultdict[int, list[_Row]] = defaultdict(list)
         self._types: dict[tuple[int, int], str] = {}
-        self._alike: dict[tuple[Any, ...], Column] = {}
+        self._alike: dict[tuple[object, ...], Column] = {}
 
     def read(self) -> None:
         """Fetch the rows and learn the columns' names and types."""
@@ -55,76 +75,75 @@ class Columns:
             managed=MANAGED,
         )
         kinds: set[tuple[int, int]] = set()
-        for relation, number, default_oid, *row in reading.conn.query(sql):
-            self._rows[relation].append((number, *row))
-            reading.columns.setdefault(relation, {})[number] = row[0]
-            kinds.add((row[1], row[2]))
+        for relation, default_oid, *values in reading.conn.query(sql):
+            row = _Row._make(values)
+            self._rows[relation].append(row)
+            reading.columns.setdefault(relation, {})[row.number] = row.name
+            kinds.add((row.type, row.modifier))
             if default_oid:
-                reading.attrdefs[default_oid] = (relation, number)
+                reading.attrdefs[default_oid] = (relation, row.number)
         self._types = _format_types(reading, kinds)
 
     def of(self, relation: int, sequences: Sequences) -> tuple[Column, ...]:
         """Build the columns of one relation, left to right."""
-        reading = self._reading
+        comments = self._reading.comments
         return tuple(
             self._column(
-                row[1:],
-                sequences.identities.get((relation, row[0])) if row[5] is not None or row[6] is not None else None,
-                reading.comments.get((CLASS, relation, row[0])),
+                row,
+                sequences.identities.get((relation, row.number)) if row.identity else None,
+                comments.get((CLASS, relation, row.number)),
             )
             for row in self._rows.get(relation, ())
         )
 
     def names_and_types(self, relation: int) -> tuple[tuple[str, str], ...]:
         """Names and types alone, for views."""
-        return tuple((row[1], self._types[row[2], row[3]]) for row in self._rows.get(relation, ()))
+        return tuple((row.name, self._types[row.type, row.modifier]) for row in self._rows.get(relation, ()))
 
     def defaults(self, relation: int) -> list[tuple[str, str]]:
         """Name and default of the columns that have one, for views."""
-        return [(row[1], row[8]) for row in self._rows.get(relation, ()) if row[8] is not None]
+        return [(row.name, row.expression) for row in self._rows.get(relation, ()) if row.expression is not None]
 
-    def collation_and_type(self, relation: int) -> dict[str, tuple[int, str | None]]:
-        """Type oid and own collation by column name."""
-        return {row[1]: (row[2], row[9]) for row in self._rows.get(relation, ())}
+    def type_and_collation(self, relation: int) -> dict[int, tuple[int, int]]:
+        """Oids of type and collation by column number."""
+        return {row.number: (row.type, row.collation_oid) for row in self._rows.get(relation, ())}
 
-    def _column(self, row: tuple[Any, ...], identity: Any, comment: str | None) -> Column:
+    def _column(self, row: _Row, identity: SequenceOptions | None, comment: str | None) -> Column:
         """Most columns of a schema look like some other one: those share one object."""
-        if identity is not None or comment is not None or row[11] is not None or row[13] is not None or row[14] is not None:
+        if identity is not None or comment is not None or row.options or row.fdw_options or row.not_null_constraint:
             return self._built(row, identity, comment)
-        key = tuple(tuple(part) if isinstance(part, list) else part for part in row)
+        key = row[1:]
         found = self._alike.get(key)
         if found is None:
             found = self._alike[key] = self._built(row, None, None)
         return found
 
-    def _built(self, row: tuple[Any, ...], identity: Any, comment: str | None) -> Column:
-        name, type_oid, modifier, not_null, _, by, generated, expression, collation, *_ = row
+    def _built(self, row: _Row, identity: SequenceOptions | None, comment: str | None) -> Column:
         return Column(
-            name=name,
-            type=self._types[type_oid, modifier],
-            nullable=not not_null,
-            default=expression if not generated else None,
-            identity=Identity("always" if by == "a" else "by_default", identity) if by else None,
-            generated=Generated(expression, generated == "s") if generated else None,
-            collation=in_catalog(collation),
+            name=row.name,
+            type=self._types[row.type, row.modifier],
+            nullable=not row.not_null,
+            default=row.expression if not row.generated else None,
+            identity=Identity("always" if row.identity == "a" else "by_default", identity) if row.identity else None,
+            generated=Generated(row.expression or "", row.generated == "s") if row.generated else None,
+            collation=in_catalog(row.collation),
             comment=comment,
             options=_options(row),
         )
 
 
-def _options(row: tuple[Any, ...]) -> Options:
-    name, _, _, _, is_local, _, _, _, _, storage, compression, statistics, options, fdw_options, not_null = row
-    found = [*pairs(options), *pairs(fdw_options, "fdw:")]
-    if storage:
-        found.append(("storage", _STORAGE[storage]))
-    if compression:
-        found.append(("compression", _COMPRESSION[compression]))
-    if statistics is not None:
-        found.append(("statistics", str(statistics)))
-    if not is_local:
+def _options(row: _Row) -> Options:
+    found = [*pairs(row.options), *pairs(row.fdw_options, "fdw:")]
+    if row.storage:
+        found.append(("storage", _STORAGE[row.storage]))
+    if row.compression:
+        found.append(("compression", _COMPRESSION[row.compression]))
+    if row.statistics is not None:
+        found.append(("statistics", str(row.statistics)))
+    if not row.is_local:
         found.append(("inherited", "true"))
-    if not_null is not None:
-        found += _not_null_options(name, *not_null)
+    if row.not_null_constraint is not None:
+        found += _not_null_options(row.name, *row.not_null_constraint)
     return tuple(sorted(found))
 
 

@@ -22,7 +22,13 @@ from dbops.engines.postgresql.inspect.reading import (
 #: (catalog, class of privileges, expressions of oid, part, owner and list, where they stand).
 _SOURCES = (
     (CLASS, "CASE relkind WHEN 'S' THEN 'S' ELSE 'r' END", "oid, 0, relowner", "relacl", "pg_class WHERE oid"),
-    (CLASS, "'c'", "a.attrelid, a.attnum, c.relowner", "attacl", "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid"),
+    (
+        CLASS,
+        "'c'",
+        "a.attrelid, a.attnum, c.relowner",
+        "attacl",
+        "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid",
+    ),
     (PROC, "'f'", "oid, 0, proowner", "proacl", "pg_proc WHERE oid"),
     (TYPE, "'T'", "oid, 0, typowner", "typacl", "pg_type WHERE oid"),
     (NAMESPACE, "'n'", "oid, 0, nspowner", "nspacl", f"pg_namespace WHERE oid = {PUBLIC_SCHEMA} OR oid"),
@@ -61,7 +67,8 @@ class _List:
 def read_grants(reading: Reading) -> None:
     """Fill `reading.grants` for every object whose grants are not the server's default."""
     union = "\nUNION ALL ".join(
-        f"SELECT {catalog}, {kind}, {fields}, {acl} FROM {source} >= {FIRST_USER_OID}" for catalog, kind, fields, acl, source in _SOURCES
+        f"SELECT {catalog}, {kind}, {fields}, {acl} FROM {source} >= {FIRST_USER_OID}"
+        for catalog, kind, fields, acl, source in _SOURCES
     )
     lists: defaultdict[tuple[int, int], _List] = defaultdict(_List)
     for catalog, kind, oid, part, owner, grantee, privilege, grantable in reading.conn.query(_QUERY.format(union=union)):

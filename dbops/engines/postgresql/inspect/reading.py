@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from dbops.catalog.model import CatalogObject, Grant, Unmanaged
 from dbops.catalog.ref import Ref
@@ -40,8 +39,12 @@ UNION ALL SELECT 'method', oid, 0, amname, 0, false, NULL FROM pg_am
 UNION ALL SELECT 'member', d.objid, d.classid, e.extname, 0, false, NULL
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.refclassid = {EXTENSION} AND d.deptype = 'e'
 UNION ALL SELECT 'extension', e.oid, e.extnamespace, e.extname, e.extowner, false, e.extversion FROM pg_extension e
-UNION ALL SELECT 'opclass', c.oid, c.opcintype, format('%I.%I', n.nspname, c.opcname), c.opcmethod, c.opcdefault, NULL
-  FROM pg_opclass c JOIN pg_namespace n ON n.oid = c.opcnamespace"""
+UNION ALL SELECT 'opclass', c.oid, c.opcintype,
+       CASE n.nspname WHEN 'pg_catalog' THEN quote_ident(c.opcname) ELSE format('%I.%I', n.nspname, c.opcname) END,
+       c.opcmethod, c.opcdefault, NULL
+  FROM pg_opclass c JOIN pg_namespace n ON n.oid = c.opcnamespace
+UNION ALL SELECT 'collation', c, 0, c::regcollation::text, 0, false, NULL
+  FROM (SELECT DISTINCT unnest(indcollation::oid[]) FROM pg_index WHERE indexrelid >= {FIRST_USER_OID}) AS used(c) WHERE c <> 0"""
 
 _COMMENTS = f"""
 SELECT classoid, objoid, objsubid, description FROM pg_description
@@ -99,15 +102,14 @@ class Reading:
         self.tablespaces: dict[int, str] = {}
         self.methods: dict[int, str] = {}
         self.opclasses: dict[int, tuple[str, bool, int, int]] = {}
+        self.collations: dict[int, str] = {}
         self.default_opclasses: set[tuple[int, int]] = set()
         self.members: dict[tuple[int, int], str] = {}
         self.extensions: list[tuple[int, int, str, str, int]] = []
         self.comments: dict[tuple[int, int, int], str] = {}
         self.grants: dict[tuple[int, int], tuple[Grant, ...]] = {}
         self.columns: dict[int, dict[int, str]] = {}
-        self.column_types: dict[int, dict[int, tuple[int, str | None]]] = {}
         self.attrdefs: dict[int, tuple[int, int]] = {}
-        self.sequence_rows: dict[int, Any] = {}
 
     def since(self, major: int, expression: str, otherwise: str = "NULL") -> str:
         """Return SQL that asks for what exists from `major` on."""
@@ -154,6 +156,8 @@ def read_names(reading: Reading) -> None:
                 reading.members[of, oid] = name
             case "extension":
                 reading.extensions.append((oid, of, name, extra, owner))
+            case "collation":
+                reading.collations[oid] = name
             case "opclass":
                 reading.opclasses[oid] = (name, flag, of, owner)
                 if flag:

@@ -1,0 +1,47 @@
+"""From the system catalogs of a PostgreSQL database to a `Catalog`: a fixed number of queries, whatever its size.
+
+`reading` holds what one inspection has learned so far. The other modules each read one subject and add its objects:
+columns before relations before what stands on them, dependencies and what nobody read last.
+"""
+
+from __future__ import annotations
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.scope import Scope, restrict
+from dbops.engines.base.connect import Connection
+from dbops.engines.postgresql.inspect.attached import read_attached
+from dbops.engines.postgresql.inspect.columns import Columns
+from dbops.engines.postgresql.inspect.constraints import read_constraints
+from dbops.engines.postgresql.inspect.grants import read_grants
+from dbops.engines.postgresql.inspect.indexes import build_indexes, read_indexes
+from dbops.engines.postgresql.inspect.reading import Reading, read_names, steady
+from dbops.engines.postgresql.inspect.relations import build_relations, read_relations
+from dbops.engines.postgresql.inspect.routines import read_routines
+from dbops.engines.postgresql.inspect.sequences import Sequences
+from dbops.engines.postgresql.inspect.types import read_types
+
+EVERYTHING = Scope()
+
+
+def inspect(conn: Connection, scope: Scope = EVERYTHING, *, declared: bool = False) -> Catalog:
+    """Read the managed part of the database as the engine port says."""
+    with steady(conn):
+        reading = _read(Reading(conn, declared))
+    return restrict(Catalog.of(sorted(reading.objects, key=lambda item: item.ref), {}, reading.unmanaged), scope)
+
+
+def _read(reading: Reading) -> Reading:
+    read_names(reading)
+    columns = Columns(reading)
+    columns.read()
+    read_grants(reading)
+    sequences = Sequences(reading)
+    relations = read_relations(reading)
+    build_relations(reading, relations, columns, sequences)
+    indexes = read_indexes(reading)
+    of_domains = read_constraints(reading, indexes)
+    build_indexes(reading, indexes, columns)
+    read_types(reading, of_domains)
+    read_routines(reading)
+    read_attached(reading)
+    return reading
