@@ -285,6 +285,7 @@ class Sequence(CatalogObject):
     numbers: SequenceOptions
     owned_by: Ref | None = None
     persistence: str = "permanent"
+    options: Options = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

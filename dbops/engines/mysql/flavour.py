@@ -56,9 +56,9 @@ class Flavour:
         return self.version >= ((10, 4) if self.is_mariadb else (8, 0, 29))
 
     @property
-    def identity_variable(self) -> str | None:
-        """The server variable that holds an identity made at installation; MariaDB has one since 10.11.? only in logs."""
-        return None if self.is_mariadb else "server_uuid"
+    def identity(self) -> str:
+        """The expression that names one server: MySQL's server_uuid; MariaDB has none, so where its files are."""
+        return "CONCAT_WS(':', @@hostname, @@port, @@datadir)" if self.is_mariadb else "@@server_uuid"
 
 
 def flavour_of(server: Server) -> Flavour:

@@ -138,3 +138,17 @@ def _after_from(names: list[Token], place: int) -> bool:
     while place >= 0 and names[place].text == "(":
         place -= 1
     return place >= 0 and names[place].upper in ("FROM", "JOIN", "INTO", "UPDATE", "TABLE", "CALL")
+
+
+def without_comments(sql: str) -> str:
+    """Remove comments as the command-line client does unless told otherwise: the line end behind a line comment stays."""
+    if "--" not in sql and "#" not in sql and "/*" not in sql:
+        return sql
+    return "".join(token.text for token in tokens(sql) if not _is_comment(token))
+
+
+def _is_comment(token: Token) -> bool:
+    text = token.text
+    if token.kind != "space" or text.isspace() or text == "*/":
+        return False
+    return text.startswith(("--", "#")) or (text.startswith("/*") and text.endswith("*/"))

@@ -1,0 +1,304 @@
+"""Sessions over PyMySQL: connecting with TLS, time limits and retries; running statements, many in one round trip too."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dbops.engines.base.connect import Abilities, Row, Server, Target
+from dbops.engines.mysql.errors import connect_error, is_worth_retrying, number_of, query_error
+from dbops.engines.mysql.flavour import Flavour, parse_version
+from dbops.engines.mysql.tokens import unquoted, with_placeholders
+from dbops.errors import ConnectError, QueryError
+from dbops.sql.statement import Parameter
+
+if TYPE_CHECKING:
+    import pymysql
+
+DEFAULT_PORT = 3306
+_BATCH = 200  # statements in one round trip: further growth saves nothing
+_FOREVER_S = 31536000  # the largest lock_wait_timeout (MySQL 8.4 manual, 7.1.8)
+
+#: Modes that change how text is read or shown. Sessions of ours run without them, so that one spelling serves everywhere;
+#: zero dates are allowed, for a table that has them must be alterable. Strictness stays the server's.
+_READING_MODES = frozenset(
+    "ANSI ANSI_QUOTES DB2 IGNORE_SPACE MAXDB MSSQL MYSQL323 MYSQL40 NO_BACKSLASH_ESCAPES NO_FIELD_OPTIONS NO_KEY_OPTIONS "
+    "NO_TABLE_OPTIONS NO_ZERO_DATE NO_ZERO_IN_DATE ORACLE PIPES_AS_CONCAT POSTGRESQL TRADITIONAL".split()
+)
+
+
+class MysqlConnection:
+    """One session; see the port for what callers may rely on.
+
+    `server_sql_mode` is the server's own sql_mode, under which sources are read; `parked_events` is set on a scratch
+    session alone and holds the declared states of events that must not run there.
+    """
+
+    def __init__(self, conn: pymysql.Connection[Any], target: Target, server: Server, server_sql_mode: str) -> None:
+        self._conn = conn
+        self._target = target
+        self.server = server
+        self.server_sql_mode = server_sql_mode
+        self.parked_events: dict[str, str] | None = None
+
+    @property
+    def target(self) -> Target:
+        """Where this session was opened."""
+        return self._target
+
+    @property
+    def database(self) -> str:
+        """The name of the database this session is in."""
+        return self._target.url.database or ""
+
+    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
+        with self._translated(), self._conn.cursor() as cursor:
+            self._send(cursor, sql, parameters)
+            rows = list(cursor.fetchall())
+            while cursor.nextset():  # the status of a procedure, or statements a source put into one text
+                pass
+            return rows
+
+    def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        if self.parked_events is not None:
+            from dbops.engines.mysql.events import park
+
+            sql = park(sql, self.parked_events)
+        with self._translated(), self._conn.cursor() as cursor:
+            self._send(cursor, sql, parameters)
+            count = cursor.rowcount
+            while cursor.nextset():
+                pass
+            return int(count)
+
+    def query_each(self, statements: Sequence[str]) -> list[list[Row]]:
+        """Run many statements and return the rows of each, 200 statements to a round trip."""
+        results: list[list[Row]] = []
+        with self._translated(), self._conn.cursor() as cursor:
+            for start in range(0, len(statements), _BATCH):
+                cursor.execute(";".join(statements[start : start + _BATCH]))
+                results.append(list(cursor.fetchall()))
+                while cursor.nextset():
+                    results.append(list(cursor.fetchall()))
+        return results
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._translated():
+            self._conn.begin()
+        try:
+            yield
+        except BaseException:
+            with self._translated():
+                self._conn.rollback()
+            raise
+        with self._translated():
+            self._conn.commit()
+
+    def close(self) -> None:
+        if self._conn.open:
+            self._conn.close()
+
+    def _send(self, cursor: Any, sql: str, parameters: Sequence[Parameter]) -> None:
+        """Without parameters the text goes as it is: PyMySQL formats nothing then."""
+        if parameters:
+            cursor.execute(with_placeholders(sql), tuple(parameters))
+        else:
+            cursor.execute(sql)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import pymysql
+
+        try:
+            yield
+        except pymysql.Error as error:
+            raise query_error(error, self._target.secrets) from error
+
+
+def connect(target: Target, *, readonly: bool = False) -> MysqlConnection:
+    """Open a session as the engine port says."""
+    wait_s = 0.2
+    for attempt in range(1, max(1, target.attempts) + 1):
+        try:
+            return _connect_once(target, readonly)
+        except ConnectError as error:
+            if attempt >= target.attempts or not is_worth_retrying(error):
+                raise
+        time.sleep(wait_s * random.uniform(0.5, 1.5))
+        wait_s *= 2
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _connect_once(target: Target, readonly: bool) -> MysqlConnection:
+    import pymysql
+
+    place, database = describe(target), target.url.database or ""
+    try:
+        conn = pymysql.connect(**_parameters(target))
+    except (pymysql.Error, OSError) as error:
+        raise connect_error(error, place, database, target.secrets) from error
+    try:
+        return _greet(conn, target, readonly)
+    except BaseException:
+        conn.close()
+        raise
+
+
+_NUMBERS = frozenset({"connect_timeout", "read_timeout", "write_timeout", "max_allowed_packet", "port"})
+_SWITCHES = frozenset({"local_infile", "compress", "ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"})
+
+
+def _parameters(target: Target) -> dict[str, Any]:
+    """What PyMySQL is told; parameters of the URL win, for they are the most explicit."""
+    from pymysql.constants import CLIENT
+
+    url = target.url
+    given: dict[str, Any] = {
+        "user": url.username,
+        "password": url.password.reveal() if url.password else "",
+        "host": url.host or "localhost",
+        "port": url.port or DEFAULT_PORT,
+        "database": url.database,
+        "charset": "utf8mb4",
+        "autocommit": True,
+        "connect_timeout": max(1, math.ceil(target.timeouts.connect_s)) if target.timeouts.connect_s else 31536000,
+        "client_flag": CLIENT.MULTI_STATEMENTS,
+        "program_name": "dbops",
+    }
+    given |= _tls(target)
+    for name, text in url.query:
+        given[name] = _typed(name, text, target)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _typed(name: str, text: str, target: Target) -> Any:
+    try:
+        if name in _NUMBERS:
+            return int(text)
+    except ValueError as error:
+        raise ConnectError(f"parameter {name} in the URL of {describe(target)} is no number") from error
+    return text.lower() in ("1", "true", "yes", "on") if name in _SWITCHES else text
+
+
+def _tls(target: Target) -> dict[str, Any]:
+    """PyMySQL's own TLS parameters. With them it encrypts where the server offers it; `_greet` insists where we must."""
+    tls = target.tls
+    if tls is None or dict(target.url.query).get("unix_socket"):
+        return {}
+    if tls.mode == "disable":
+        return {"ssl_disabled": True}
+    verify = tls.mode in ("verify-ca", "verify-full")
+    files = {name: path for name, path in (("ca", tls.root_cert), ("cert", tls.cert), ("key", tls.key)) if path}
+    return {"ssl": {"check_hostname": tls.mode == "verify-full", "verify_mode": "required" if verify else "none"} | files}
+
+
+def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> MysqlConnection:
+    """Apply session settings and ask who answered."""
+    name, version = parse_version(conn.get_server_info())
+    flavour = Flavour(name == "mariadb", version)
+    session = MysqlConnection(conn, target, Server(name, version, "", ""), "")
+    [(text, user, mode, identity, database)] = session.query(
+        f"SELECT VERSION(), CURRENT_USER(), @@GLOBAL.sql_mode, {flavour.identity}, DATABASE()"
+    )
+    if target.tls is not None and target.tls.mode not in ("disable", "prefer"):
+        _insist_on_tls(session)
+    session.server = Server(name, version, text, f"{identity}/{database or ''}", user)
+    session.server_sql_mode = mode
+    session.execute(_settings(target, flavour, mode, readonly))
+    return session
+
+
+def _insist_on_tls(session: MysqlConnection) -> None:
+    """PyMySQL goes on in the clear when the server offers no TLS: refuse that. A Unix socket needs none."""
+    if dict(session.target.url.query).get("unix_socket"):
+        return
+    cipher = session.query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    if not cipher or not cipher[0][1]:
+        raise ConnectError(
+            f"{describe(session.target)} offers no TLS, and tls.mode asks for it", fix="enable TLS on the server, or set tls.mode: prefer"
+        )
+
+
+def _settings(target: Target, flavour: Flavour, mode: str, readonly: bool) -> str:
+    timeouts = target.timeouts
+    wait_s = max(1, math.ceil(timeouts.lock_s)) if timeouts.lock_s else _FOREVER_S
+    variable, units = flavour.statement_timeout
+    settings = {
+        "sql_mode": f"'{our_sql_mode(mode)}'",
+        "lock_wait_timeout": str(wait_s),
+        "innodb_lock_wait_timeout": str(wait_s),
+        variable: f"{timeouts.statement_s * units:.0f}",
+        "sql_quote_show_create": "1",
+    }
+    assignments = [f"SESSION {name} = {value}" for name, value in settings.items()]
+    assignments += [f"SESSION {name} = {_setting(value)}" for name, value in target.settings]
+    sql = "SET " + ", ".join(assignments)
+    return f"{sql}; SET SESSION TRANSACTION READ ONLY" if readonly else sql
+
+
+def _setting(value: str) -> str:
+    return value if re.fullmatch(r"-?\d+(\.\d+)?|\w+", value) else "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def our_sql_mode(server_mode: str) -> str:
+    """Return the server's sql_mode without what changes the reading of text."""
+    return ",".join(mode for mode in server_mode.split(",") if mode and mode not in _READING_MODES)
+
+
+def describe(target: Target) -> str:
+    """Name the database for messages, without secrets."""
+    parameters = dict(target.url.query)
+    place = parameters.get("unix_socket")
+    where = f"socket {place}" if place else f"{target.url.host or 'localhost'}, port {target.url.port or DEFAULT_PORT}"
+    return f"'{target.name}' (MySQL database '{target.url.database or ''}' on {where})"
+
+
+def on_database(target: Target, database: str | None) -> Target:
+    """Return the target of another database of the same server, or of none."""
+    return replace(target, url=target.url.with_database(database))
+
+
+def create_database(target: Target) -> None:
+    """Create the database of `target`; do nothing when it exists."""
+    conn = connect(on_database(target, None))
+    try:
+        conn.execute(f"CREATE DATABASE IF NOT EXISTS {quoted(target.url.database or '')}")
+    finally:
+        conn.close()
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+_GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<place>\S+) TO ")
+
+
+def abilities(conn: MysqlConnection) -> Abilities:
+    """Read what the account may do from its grants; roles that are not active do not count."""
+    try:
+        grants = [str(row[0]) for row in conn.query("SHOW GRANTS")]
+        [(read_only,)] = conn.query("SELECT @@GLOBAL.read_only")
+    except QueryError as error:
+        if number_of(error) in (1044, 1142, 1227):
+            return Abilities(None, None, None)
+        raise
+    found = [(match["what"].split(", "), match["place"].replace("\\_", "_")) for g in grants if (match := _GRANT.match(g))]
+
+    def may(privilege: str, *places: str) -> bool:
+        return any(place in places and (privilege in what or "ALL PRIVILEGES" in what) for what, place in found)
+
+    here = f"{quoted(conn.database)}.*"
+    is_superuser = may("SUPER", "*.*") or any("ALL PRIVILEGES" in what for what, place in found if place == "*.*")
+    can_create = may("CREATE", "*.*") or any(
+        "CREATE" in what or "ALL PRIVILEGES" in what for what, place in found if unquoted(place.split(".")[0]).startswith("dbops_scratch_")
+    )
+    return Abilities(can_create, is_superuser, may("ALTER", "*.*", here) and (is_superuser or not read_only))

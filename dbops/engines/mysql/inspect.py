@@ -1,0 +1,301 @@
+"""Reading a whole database: seven queries about what is there, then SHOW CREATE of everything, 200 objects a round trip.
+
+Left out: tables named `dbops_*`. Whatever is there and has no place in the catalog comes back as unmanaged.
+The definer of a view, trigger, routine or event is its `owner`; the session's character set when it was made is not compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import (
+    CatalogObject,
+    ForeignKey,
+    Options,
+    Routine,
+    Sequence as CatalogSequence,
+    SequenceOptions,
+    Table,
+    Trigger,
+    Unmanaged,
+    View,
+)
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope, restrict
+from dbops.engines.base.connect import Row
+from dbops.engines.mysql.connect import MysqlConnection, quoted
+from dbops.engines.mysql.errors import NO_SUCH_TABLE, number_of
+from dbops.engines.mysql.events import read_event
+from dbops.engines.mysql.flavour import Flavour, flavour_of
+from dbops.engines.mysql.show_create import Reader
+from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier
+from dbops.errors import QueryError
+
+STATE_PREFIX = "dbops_"
+_NO_SUCH_ROUTINE = 1305
+
+_TABLES = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
+_VIEWS = """
+SELECT table_name, view_definition, check_option, definer, security_type, {algorithm}
+FROM information_schema.views WHERE table_schema = DATABASE()"""
+_TRIGGERS = """
+SELECT trigger_name, event_object_table, action_timing, event_manipulation, action_order, action_statement, definer, sql_mode
+FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+ORDER BY event_object_table, action_timing, event_manipulation, action_order"""
+_ROUTINES = """
+SELECT routine_name, routine_type, definer, sql_mode, routine_comment, external_language
+FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY routine_type, routine_name"""
+_EVENTS = """
+SELECT event_name, definer, event_definition, event_type, execute_at, interval_value, interval_field, starts, ends, status,
+       on_completion, event_comment, created, sql_mode, time_zone
+FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name"""
+_COLLATIONS = "SELECT character_set_name, collation_name FROM information_schema.collations WHERE is_default = 'Yes'"
+_DATABASE = "SELECT @@character_set_database, @@collation_database, CURRENT_USER()"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Everything the server says about a database, unread: what `fingerprint` hashes and `inspect` reads."""
+
+    database: Row
+    collations: tuple[Row, ...]
+    tables: tuple[str, ...]
+    sequences: tuple[str, ...]
+    views: tuple[Row, ...]
+    triggers: tuple[Row, ...]
+    routines: tuple[tuple[Row, str | None], ...]
+    events: tuple[Row, ...]
+    strange: tuple[Row, ...]
+
+
+def fetch(conn: MysqlConnection) -> Texts:
+    """Ask for everything. A table dropped between the list and its SHOW CREATE makes it ask again, three times at most."""
+    for attempt in range(3):
+        try:
+            return _fetch(conn)
+        except QueryError as error:
+            if attempt == 2 or number_of(error) not in (NO_SUCH_TABLE, _NO_SUCH_ROUTINE):
+                raise
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _fetch(conn: MysqlConnection) -> Texts:
+    flavour = flavour_of(conn.server)
+    views = _VIEWS.format(algorithm="algorithm" if flavour.is_mariadb else "''")
+    asked = conn.query_each([_DATABASE, _COLLATIONS, _TABLES, views, _TRIGGERS, _ROUTINES, _EVENTS])
+    database, collations, listed, view_rows, triggers, routines, events = asked
+    names = {kind: [name for name, of in listed if of == kind and not name.lower().startswith(STATE_PREFIX)] for _, kind in listed}
+    tables = sorted([*names.pop("BASE TABLE", []), *names.pop("SYSTEM VERSIONED", [])])
+    sequences, view_names = sorted(names.pop("SEQUENCE", [])), sorted(names.pop("VIEW", []))
+    questions = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]
+    questions += [f"SHOW CREATE SEQUENCE {quoted(name)}" for name in sequences]
+    questions += [f"SHOW CREATE {row[1]} {quoted(row[0])}" for row in routines if row[1] in ("FUNCTION", "PROCEDURE")]
+    if not flavour.is_mariadb:  # the algorithm of a view stands nowhere else
+        questions += [f"SHOW CREATE VIEW {quoted(name)}" for name in view_names]
+    answers = iter(conn.query_each(questions))
+    table_texts = tuple(next(answers)[0][1] for _ in tables)
+    sequence_texts = tuple(next(answers)[0][1] for _ in sequences)
+    routine_texts = tuple((row, next(answers)[0][2] if row[1] in ("FUNCTION", "PROCEDURE") else None) for row in routines)
+    if not flavour.is_mariadb:
+        algorithms = {name: _algorithm(next(answers)[0][1]) for name in view_names}
+        view_rows = [(*row[:5], algorithms.get(row[0], "UNDEFINED")) for row in view_rows]
+    return Texts(
+        database=database[0],
+        collations=tuple(collations),
+        tables=table_texts,
+        sequences=sequence_texts,
+        views=tuple(sorted(row for row in view_rows if not row[0].lower().startswith(STATE_PREFIX))),
+        triggers=tuple(triggers),
+        routines=routine_texts,
+        events=tuple(events),
+        strange=tuple((kind, name) for kind, several in names.items() for name in several),
+    )
+
+
+def _algorithm(text: str) -> str:
+    match = re.match(r"CREATE ALGORITHM=(\w+)", text)
+    return match[1] if match else "UNDEFINED"
+
+
+def inspect(conn: MysqlConnection, scope: Scope = Scope(), *, declared: bool = False) -> Catalog:  # noqa: B008  frozen
+    """Read the whole managed catalog; see the port."""
+    return restrict(_Reading(fetch(conn), conn, declared).catalog(), scope)
+
+
+class _Reading:
+    """Turns texts into a catalog."""
+
+    def __init__(self, texts: Texts, conn: MysqlConnection, declared: bool) -> None:
+        self.texts = texts
+        self.database = conn.database
+        self.parked = conn.parked_events or {}
+        self.account = str(texts.database[2])
+        self.declared = declared
+        self.flavour: Flavour = flavour_of(conn.server)
+        self.needs: dict[Ref, set[Ref]] = {}
+
+    def catalog(self) -> Catalog:
+        texts = self.texts
+        reader = Reader(self.flavour, self.database, {str(charset): str(name) for charset, name in texts.collations})
+        objects: list[CatalogObject] = [item for text in texts.tables for item in reader.read(text)]
+        objects += [self._sequence(text) for text in texts.sequences]
+        objects += self._routines()
+        objects += [self._view(row) for row in texts.views]
+        objects += [self._trigger(row) for row in texts.triggers if not row[1].lower().startswith(STATE_PREFIX)]
+        objects += [
+            read_event(row, owner=self._owner(row[1]), parked=self.parked.get(row[0]), database=self.database) for row in texts.events
+        ]
+        self._dependencies(objects)
+        charset, collation, _ = texts.database
+        return Catalog.of(
+            objects, self.needs, self._unmanaged(objects), (("character_set", str(charset)), ("collation", str(collation)))
+        )
+
+    def _owner(self, definer: str | None) -> str | None:
+        return None if not definer or (self.declared and definer == self.account) else definer
+
+    def _own(self, text: str) -> str:
+        return without_qualifier(text, self.database)
+
+    def _sequence(self, text: str) -> CatalogSequence:
+        """`CREATE SEQUENCE `s` start with 1 minvalue 1 maxvalue 9 increment by 1 cache 1000 nocycle ENGINE=InnoDB`."""
+        match = re.match(r"CREATE SEQUENCE `((?:[^`]|``)+)`(?: as ([\w ]+?))? start with", text)
+        if match is None:
+            raise ValueError(f"not a SHOW CREATE SEQUENCE text: {text}")
+
+        def number(words: str) -> int:
+            found = re.search(rf" {words} (-?\d+)", text)
+            return int(found[1]) if found else 0
+
+        engine = re.search(r" ENGINE=(\w+)", text)
+        comment = re.search(r" COMMENT='((?:[^'\\]|\\.|'')*)'", text)
+        return CatalogSequence(
+            name=match[1].replace("``", "`"),
+            comment=comment[1] if comment else None,
+            numbers=SequenceOptions(
+                data_type=match[2] or "bigint",
+                start=number("start with"),
+                increment=number("increment by"),
+                minimum=number("minvalue"),
+                maximum=number("maxvalue"),
+                cache=number("cache"),
+                cycle=" nocycle" not in text,
+            ),
+            options=(("engine", engine[1]),) if engine else (),
+        )
+
+    def _view(self, row: Row) -> View:
+        name, definition, check_option, definer, security, algorithm = row
+        options: list[tuple[str, str]] = []
+        if algorithm not in ("UNDEFINED", "", None):
+            options.append(("algorithm", algorithm))
+        if check_option not in ("NONE", "", None):
+            options.append(("check_option", check_option))
+        if security == "INVOKER":
+            options.append(("security", security))
+        view = View(name=name, definition=self._own(definition or ""), owner=self._owner(definer), options=tuple(options))
+        self._needs_of(view, definition or "")
+        return view
+
+    def _needs_of(self, view: View, definition: str) -> None:
+        """What a view needs: the server qualifies every table with its database, so the text names them exactly."""
+        self.needs[view.ref] = {Ref("?", "", name) for name in _mentioned(definition, self.database)}
+
+    def _trigger(self, row: Row) -> Trigger:
+        name, table, timing, event, order, body, definer, mode = row
+        head = f"{timing} {event}"
+        return Trigger(
+            parent=table,
+            name=name,
+            definition=f"{head} {self._own(without_comments(body))}",
+            spelling=f"{head} {self._own(body)}",
+            order=int(order or 0),
+            owner=self._owner(definer),
+            options=(("event", event), ("sql_mode", mode or ""), ("timing", timing)),
+        )
+
+    def _routines(self) -> Iterable[Routine]:
+        """Functions and procedures have names of their own kinds: a procedure that shares its name says so in it."""
+        functions = {row[0] for row, _ in self.texts.routines if row[1] == "FUNCTION"}
+        for row, text in self.texts.routines:
+            name, kind, definer, mode, comment, language = row
+            if text is None:
+                continue
+            head = re.match(r"CREATE (?:DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*` )?(?:FUNCTION|PROCEDURE) `(?:[^`]|``)+`", text)
+            rest = self._own(text[head.end() :] if head else text)
+            clash = kind == "PROCEDURE" and name in functions
+            yield Routine(
+                name=f"{name}(procedure)" if clash else name,
+                flavour=kind.lower(),
+                signature=rest[: _signature_end(rest)],
+                definition=without_comments(rest),
+                spelling=rest,
+                language=(language or "SQL").lower(),
+                owner=self._owner(definer),
+                options=(("sql_mode", mode or ""),),
+            )
+
+    def _dependencies(self, objects: Sequence[CatalogObject]) -> None:
+        """Give the names views mention their kinds, and add what tables need."""
+        kinds = {item.name: item.ref for item in objects if not item.parent and item.kind in ("table", "view", "sequence")}
+        routines = {item.name: item.ref for item in objects if isinstance(item, Routine)}
+        for ref, needed in self.needs.items():
+            found = {kinds.get(name.name) or routines.get(name.name) for name in needed}
+            self.needs[ref] = {need for need in found if need is not None and need != ref}
+        for item in objects:
+            if isinstance(item, ForeignKey) and not item.references.schema:
+                self.needs[item.ref] = {item.references}
+            elif isinstance(item, Table):
+                sequences = {name for column in item.columns for name in _next_values(column.default)}
+                if sequences:
+                    self.needs[item.ref] = {Ref("sequence", "", name) for name in sequences}
+
+    def _unmanaged(self, objects: Sequence[CatalogObject]) -> list[Unmanaged]:
+        strange = [Unmanaged(str(kind).lower(), str(name), "dbops does not know this kind of table") for kind, name in self.texts.strange]
+        for row, text in self.texts.routines:
+            if row[1] not in ("FUNCTION", "PROCEDURE"):
+                strange.append(Unmanaged(str(row[1]).lower(), str(row[0]), "packages are not managed"))
+            elif text is None:
+                strange.append(Unmanaged(str(row[1]).lower(), str(row[0]), "the account may not read its body"))
+        strange += [
+            Unmanaged("view", item.name, "the account may not read its definition: grant it SHOW VIEW")
+            for item in objects
+            if isinstance(item, View) and not item.definition
+        ]
+        return strange
+
+
+def _next_values(default: str | None) -> list[str]:
+    if not default or "nextval" not in default and "lastval" not in default:
+        return []
+    return [unquoted(name) for name in re.findall(r"(?:nextval|lastval)\((?:`[^`]+`\.)?(`[^`]+`)\)", default)]
+
+
+def _mentioned(definition: str, database: str) -> set[str]:
+    """Names that stand behind the database's own name, and names that are called."""
+    found = [token for token in tokens(definition) if token.kind != "space"]
+    names: set[str] = set()
+    for place, token in enumerate(found):
+        if token.kind != "name":
+            continue
+        before = found[place - 2 : place] if place >= 2 else []
+        if [part.text for part in before[1:]] == ["."] and before[0].identifier == database:
+            names.add(unquoted(token.text))
+        elif place + 1 < len(found) and found[place + 1].text == "(":
+            names.add(unquoted(token.text))
+    return names
+
+
+def _signature_end(rest: str) -> int:
+    """Where parameters and result type of a routine end: at the first line of its characteristics or body."""
+    end = rest.find("\n")
+    return len(rest) if end < 0 else end
+
+
+def options_of(item: CatalogObject) -> dict[str, str]:
+    """Return the options of an object that has some."""
+    options: Options = getattr(item, "options", ())
+    return dict(options)
