@@ -1,0 +1,277 @@
+"""Sessions of SQLite over the standard library's driver: the only module of this engine that imports it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote as percent_encoded
+
+from dbops.engines.base.connect import Abilities, Row, Server, Target
+from dbops.engines.base.url import MEMORY
+from dbops.engines.sqlite.errors import REBUILD_PREFIX, connect_error, query_error
+from dbops.engines.sqlite.features import MINIMUM_VERSION
+from dbops.engines.sqlite.tokens import literal
+from dbops.errors import ConnectError, MissingDatabaseError, QueryError
+from dbops.sql.statement import Parameter
+
+if TYPE_CHECKING:
+    import sqlite3
+
+#: Pragmas that write to the file; on a read-only connection they are left out.
+_WRITES = frozenset(
+    "application_id auto_vacuum encoding incremental_vacuum journal_mode optimize page_size user_version wal_checkpoint".split()
+)
+#: What may stand behind `?` in the URL (https://www.sqlite.org/uri.html); `uri` is what other programs need to hear.
+_URL_PARAMETERS = ("cache", "immutable", "mode", "nolock", "psow", "vfs", "uri")
+_FOREVER_S = 2_000_000.0
+_STEPS_BETWEEN_CLOCKS = 10_000
+_FOREIGN_KEYS_OFF = re.compile(r"\s*PRAGMA\s+foreign_keys\s*=\s*(?:OFF|0)\s*\Z", re.IGNORECASE)
+
+
+class SqliteConnection:
+    """One session on one file; see the port for what callers may rely on. `raw` is the driver's own connection."""
+
+    def __init__(self, raw: sqlite3.Connection, path: str, server: Server, lock_s: float, statement_s: float = 0.0) -> None:
+        self.raw = raw
+        self.path = path
+        self.server = server
+        self._lock_s = lock_s
+        self._deadline = 0.0
+        self._statement_s = statement_s
+        self._changes_schema = False
+        if statement_s:
+            raw.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CLOCKS)
+
+    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
+        with self._translated():
+            return self.raw.execute(sql, parameters).fetchall()
+
+    def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        if self.raw.in_transaction and not self._changes_schema and _FOREIGN_KEYS_OFF.match(sql):
+            self._refuse_foreign_keys()
+        with self._translated():
+            return self.raw.execute(sql, parameters).rowcount
+
+    @contextmanager
+    def transaction(self, *, schema_change: bool = False) -> Iterator[None]:
+        """Run a block in one transaction, which locks out other writers from its start.
+
+        `schema_change` switches foreign keys off around it, as SQLite wants it for rebuilding a table, since dropping the
+        old one would delete the rows that refer to it (https://www.sqlite.org/lang_altertable.html, section 7). Before the
+        commit they are checked: violations that were not there before undo everything.
+        """
+        enforced = schema_change and bool(self.query("PRAGMA foreign_keys")[0][0])
+        if enforced:
+            self.execute("PRAGMA foreign_keys = OFF")
+        self._changes_schema = schema_change
+        try:
+            self.execute("BEGIN IMMEDIATE")
+            with self._committed():
+                before = violations(self) if enforced else Counter()
+                yield
+                if enforced:
+                    _refuse_new(before, violations(self))
+        finally:
+            self._changes_schema = False
+            if schema_change:
+                self.execute("PRAGMA legacy_alter_table = OFF")
+            if enforced:
+                self.execute("PRAGMA foreign_keys = ON")
+
+    def close(self) -> None:
+        self.raw.close()
+
+    @contextmanager
+    def _committed(self) -> Iterator[None]:
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if self.raw.in_transaction:  # some errors, a full disk among them, have rolled back by themselves
+                self.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import sqlite3
+
+        self._deadline = time.monotonic() + self._statement_s
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise query_error(error, self.path, self._lock_s) from error
+        except sqlite3.Warning as error:  # several statements in one text; an Error from Python 3.12 on
+            raise QueryError(str(error)) from error
+
+    def _refuse_foreign_keys(self) -> None:
+        """SQLite ignores the pragma in a transaction, and what follows would then delete rows of other tables."""
+        if self.query("PRAGMA foreign_keys")[0][0]:
+            raise QueryError("foreign keys cannot be switched off inside a transaction", fix="begin it as a schema change")
+
+
+Violations = Counter[tuple[str, object, str]]
+"""How many rows of a table refer to nothing: `(table, rowid, parent)`, the tables in lower case."""
+
+
+def violations(conn: SqliteConnection) -> Violations:
+    """Return the rows that violate a foreign key; reads every table that has one."""
+    try:
+        rows = conn.query("PRAGMA foreign_key_check")
+    except QueryError:  # one key that refers to no unique columns ends the whole check, so ask table by table
+        rows = [row for (table,) in conn.query(_WITH_FOREIGN_KEYS) for row in _violations_of(conn, table)]
+    return Counter((str(table).lower(), rowid, str(parent).lower()) for table, rowid, parent, _ in rows)
+
+
+_WITH_FOREIGN_KEYS = """
+SELECT DISTINCT name FROM sqlite_schema, pragma_foreign_key_list(name) WHERE type = 'table' AND sql LIKE '%REFERENCES%'"""
+
+
+def _violations_of(conn: SqliteConnection, table: str) -> list[Row]:
+    try:
+        return conn.query(f"PRAGMA foreign_key_check({literal(table)})")
+    except QueryError as error:
+        return [(table, None, error.message, 0)]
+
+
+def _refuse_new(before: Violations, after: Violations) -> None:
+    new = after - before
+    if not new or after.total() <= before.total():  # a renamed table shows its old violations under its new name
+        return
+    shown = ", ".join(f"{table} row {rowid} → {parent}" for table, rowid, parent in list(new)[:5])
+    raise QueryError(
+        f"the change would leave {new.total()} rows that refer to nothing: {shown.replace(REBUILD_PREFIX, '')}",
+        {"sqlstate": "SQLITE_CONSTRAINT_FOREIGNKEY", "rows": new.total()},
+        fix="correct or delete these rows first",
+    )
+
+
+def connect(target: Target, *, readonly: bool = False) -> SqliteConnection:
+    """Open a session as the engine port says."""
+    path = target.url.database or MEMORY
+    if path == MEMORY:
+        return connect_memory(target)
+    _must_exist(path)
+    return _open(target, path, "ro" if readonly else "rw", readonly)
+
+
+def connect_memory(target: Target) -> SqliteConnection:
+    """Open an empty database that lives as long as the session, with the settings of `target` that make sense there."""
+    return _open(target, MEMORY, "memory", readonly=False)
+
+
+def create_database(target: Target) -> None:
+    """Make a valid, empty database file; leave an existing file alone."""
+    path = target.url.database or MEMORY
+    if path == MEMORY or Path(path).exists():
+        return
+    _must_have_folder(path)
+    conn = _open(target, path, "rwc", readonly=False)
+    try:
+        if not Path(path).stat().st_size:
+            conn.execute("VACUUM")  # writes the first page, so that other programs recognise the file
+    finally:
+        conn.close()
+
+
+def _must_exist(path: str) -> None:
+    try:
+        if not Path(path).is_file():
+            _must_have_folder(path)
+            if Path(path).exists():
+                raise ConnectError(f"{path} is not a file", path=path)
+            raise MissingDatabaseError(f"there is no database file {path}", path=path)
+    except PermissionError as error:
+        raise ConnectError(f"{path} cannot be opened: {error.strerror}", path=path) from error
+
+
+def _must_have_folder(path: str) -> None:
+    if not Path(path).parent.is_dir():
+        raise ConnectError(f"there is no folder {Path(path).parent} for the database file", path=path, fix="create the folder, or correct the path")
+
+
+def _open(target: Target, path: str, mode: str, readonly: bool) -> SqliteConnection:
+    import sqlite3
+
+    _must_be_recent(sqlite3.sqlite_version_info)
+    lock_s = target.timeouts.lock_s
+    raw: sqlite3.Connection | None = None
+    try:
+        raw = sqlite3.connect(
+            _uri(target, path, mode), uri=True, isolation_level=None, timeout=lock_s or _FOREVER_S, check_same_thread=False
+        )
+        raw.execute("PRAGMA schema_version").fetchall()  # the file is opened and its header read only now
+        server = Server("sqlite", sqlite3.sqlite_version_info[:3], sqlite3.sqlite_version, _identity(path, raw))
+        conn = SqliteConnection(raw, path, server, lock_s, target.timeouts.statement_s)
+        _settle(conn, target, readonly)
+    except BaseException as error:
+        if raw is not None:
+            raw.close()
+        if isinstance(error, sqlite3.Error):
+            raise connect_error(error, path, lock_s) from error
+        raise
+    return conn
+
+
+def _must_be_recent(version: tuple[int, ...]) -> None:
+    if version < MINIMUM_VERSION:
+        found, needed = (".".join(map(str, numbers)) for numbers in (version, MINIMUM_VERSION))
+        raise ConnectError(f"this Python uses SQLite {found}, too old for dbops", expected=f"SQLite {needed} or newer")
+
+
+def _uri(target: Target, path: str, mode: str) -> str:
+    parameters = dict(target.url.query) if path != MEMORY else {}
+    for name in parameters:
+        if name not in _URL_PARAMETERS:
+            raise ConnectError(f"unknown parameter '{name}' in the SQLite URL", expected=f"one of {', '.join(_URL_PARAMETERS)}")
+    parameters.pop("uri", None)
+    if parameters.get("mode") != "ro":
+        parameters["mode"] = mode
+    tail = "&".join(f"{name}={percent_encoded(value, safe='')}" for name, value in parameters.items())
+    return f"file:{percent_encoded(path)}?{tail}"
+
+
+def _identity(path: str, raw: sqlite3.Connection) -> str:
+    if path == MEMORY:
+        return f"{MEMORY}/{os.getpid()}/{id(raw)}"
+    status = Path(path).stat()
+    return f"{os.path.realpath(path)}:{status.st_dev}:{status.st_ino}"
+
+
+def _settle(conn: SqliteConnection, target: Target, readonly: bool) -> None:
+    if not target.settings:
+        return
+    known = {name for (name,) in conn.query("SELECT name FROM pragma_pragma_list")}
+    for name, value in target.settings:
+        pragma = name.lower()
+        if pragma not in known:  # SQLite itself passes over a pragma that it does not know
+            raise ConnectError(f"SQLite has no setting '{name}'", expected=_nearest(pragma, known))
+        if readonly and pragma in _WRITES:
+            continue
+        answer = conn.query(f"PRAGMA {pragma} = {_setting(value)}")
+        if pragma == "journal_mode" and conn.path != MEMORY and answer[0][0].lower() != value.lower():
+            raise ConnectError(f"{conn.path} cannot use the journal mode '{value}', it stays with '{answer[0][0]}'")
+
+
+def _setting(value: str) -> str:
+    return value if re.fullmatch(r"[A-Za-z_]+|-?\d+(\.\d+)?", value) else literal(value)
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    from difflib import get_close_matches
+
+    return " or ".join(get_close_matches(name, known)) or "the name of a pragma, such as foreign_keys"
+
+
+def abilities(conn: SqliteConnection) -> Abilities:
+    """Say whether the file, and its folder, where journals are put, can be written."""
+    if conn.path == MEMORY:
+        return Abilities(True, None, True)
+    folder = Path(conn.path).parent
+    allowed: Callable[[Path], bool] = lambda place: os.access(place, os.W_OK)  # noqa: E731
+    return Abilities(allowed(folder), None, allowed(folder) and allowed(Path(conn.path)))

@@ -1,0 +1,58 @@
+"""Errors of SQLite as errors of dbops, by its result codes (https://www.sqlite.org/rescode.html)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dbops.errors import ConnectError, LockTimeoutError, QueryError
+
+if TYPE_CHECKING:
+    import sqlite3
+
+REBUILD_PREFIX = "dbops_new_"
+"""What a table is called while it is built anew."""
+
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_NO_DATABASE = "SQLITE_NOTADB"
+_FIXES = {
+    "SQLITE_FULL": "make room on the disk",
+    "SQLITE_READONLY": "check the permissions of the file and of its folder",
+    "SQLITE_PERM": "check the permissions of the file and of its folder",
+    "SQLITE_CANTOPEN": "check the permissions of the file and of its folder",
+    "SQLITE_CORRUPT": "restore it from a backup; `PRAGMA integrity_check` says what is damaged",
+    "SQLITE_INTERRUPT": "raise timeouts.statement of the connection",
+}
+
+
+def code_of(error: sqlite3.Error) -> str:
+    """Return the name of the extended result code, empty where the driver itself complains."""
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def query_error(error: sqlite3.Error, path: str, lock_s: float) -> QueryError:
+    """Translate an error of a running statement."""
+    code = code_of(error)
+    if code.startswith(_BUSY):
+        return LockTimeoutError(
+            f"{path}: the database is locked by another connection, and was for all of {lock_s:g} s",
+            {"sqlstate": code, "path": path},
+            fix="end what holds it, or raise timeouts.lock of the connection",
+        )
+    text = "the statement ran longer than its time limit" if code == "SQLITE_INTERRUPT" else str(error)
+    return QueryError(text.replace(REBUILD_PREFIX, ""), {"sqlstate": code, "path": path}, fix=_fix(code))
+
+
+def connect_error(error: sqlite3.Error, path: str, lock_s: float) -> ConnectError | LockTimeoutError:
+    """Translate an error while a file is opened."""
+    code = code_of(error)
+    if code.startswith(_BUSY):
+        locked = query_error(error, path, lock_s)
+        assert isinstance(locked, LockTimeoutError)
+        return locked
+    if code.startswith(_NO_DATABASE):
+        return ConnectError(f"{path} is not a SQLite database, or it is encrypted", {"sqlstate": code, "path": path})
+    return ConnectError(f"{path} cannot be opened: {error}", {"sqlstate": code, "path": path}, fix=_fix(code))
+
+
+def _fix(code: str) -> str | None:
+    return next((fix for prefix, fix in _FIXES.items() if code.startswith(prefix)), None)

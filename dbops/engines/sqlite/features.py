@@ -1,0 +1,17 @@
+"""What SQLite can do."""
+
+from __future__ import annotations
+
+from dbops.engines.base.features import Features
+
+FEATURES = Features(
+    has_schemas=False,
+    has_transactional_ddl=True,
+    has_column_order=False,
+    has_servers=False,
+    has_grants=False,
+    has_named_constraints=False,
+)
+
+MINIMUM_VERSION = (3, 37, 0)
+"""`PRAGMA table_list`, STRICT tables (https://www.sqlite.org/changes.html, 3.37.0)."""
