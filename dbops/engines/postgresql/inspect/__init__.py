@@ -12,8 +12,10 @@ from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.inspect.attached import read_attached
 from dbops.engines.postgresql.inspect.columns import Columns
 from dbops.engines.postgresql.inspect.constraints import read_constraints
+from dbops.engines.postgresql.inspect.dependencies import read_dependencies
 from dbops.engines.postgresql.inspect.grants import read_grants
 from dbops.engines.postgresql.inspect.indexes import build_indexes, read_indexes
+from dbops.engines.postgresql.inspect.namespaces import read_extensions, read_schemas
 from dbops.engines.postgresql.inspect.reading import Reading, read_names, steady
 from dbops.engines.postgresql.inspect.relations import build_relations, read_relations
 from dbops.engines.postgresql.inspect.routines import read_routines
@@ -26,15 +28,20 @@ EVERYTHING = Scope()
 def inspect(conn: Connection, scope: Scope = EVERYTHING, *, declared: bool = False) -> Catalog:
     """Read the managed part of the database as the engine port says."""
     with steady(conn):
-        reading = _read(Reading(conn, declared))
-    return restrict(Catalog.of(sorted(reading.objects, key=lambda item: item.ref), {}, reading.unmanaged), scope)
+        reading = Reading(conn, declared)
+        _read_objects(reading)
+        needs = read_dependencies(reading)
+    found = Catalog.of(sorted(reading.objects, key=lambda item: item.ref), needs, reading.unmanaged)
+    return restrict(found, scope)
 
 
-def _read(reading: Reading) -> Reading:
+def _read_objects(reading: Reading) -> None:
     read_names(reading)
     columns = Columns(reading)
     columns.read()
     read_grants(reading)
+    read_schemas(reading)
+    read_extensions(reading)
     sequences = Sequences(reading)
     relations = read_relations(reading)
     build_relations(reading, relations, columns, sequences)
@@ -44,4 +51,3 @@ def _read(reading: Reading) -> Reading:
     read_types(reading, of_domains)
     read_routines(reading)
     read_attached(reading)
-    return reading

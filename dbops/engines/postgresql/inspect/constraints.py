@@ -42,7 +42,7 @@ class _Row(NamedTuple):
     on_delete: str
     match: str
     set_columns: list[int] | None
-    index: int
+    index_oid: int
     is_enforced: bool | None
     has_period: bool | None
     text: str | None
@@ -81,11 +81,11 @@ def _add(reading: Reading, row: _Row, indexes: dict[int, IndexRow]) -> None:
     if table is None:
         reading.excluded.add((CONSTRAINT, row.oid))
         return
-    index = indexes.get(row.index) if row.kind != "f" else None
+    index = indexes.get(row.index_oid) if row.kind != "f" else None
     item = _build(reading, row, index)
     reading.refs[CONSTRAINT, row.oid] = item.ref
     if index is not None:
-        reading.refs[CLASS, row.index] = item.ref
+        reading.refs[CLASS, row.index_oid] = item.ref
     if not _is_handed_down(reading, row, index, indexes):
         reading.objects.append(item)
 

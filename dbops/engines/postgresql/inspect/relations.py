@@ -90,7 +90,8 @@ def read_relations(reading: Reading) -> list[Relation]:
         if relation.kind == "c" and reading.is_member(TYPE, relation.row_type):
             reading.excluded.add((CLASS, relation.oid))
             continue
-        reading.refs[CLASS, relation.oid] = Ref(kind, reading.schemas[relation.namespace], relation.name)
+        ref = Ref(kind, reading.schemas[relation.namespace], relation.name)
+        reading.refs[CLASS, relation.oid] = reading.refs[TYPE, relation.row_type] = ref
         managed.append(relation)
     return managed
 
@@ -104,12 +105,11 @@ def build_relations(reading: Reading, relations: list[Relation], columns: Column
             case "v":
                 reading.add(CLASS, relation.oid, _view(reading, relation, columns))
             case "m":
-                reading.add(CLASS, relation.oid, _materialized_view(reading, relation, columns))
+                reading.add(CLASS, relation.oid, _materialized_view(reading, relation, columns, sequences))
             case "f":
                 reading.add(CLASS, relation.oid, _foreign_table(reading, relation, columns, sequences))
             case "c":
                 reading.add(CLASS, relation.oid, _composite_type(reading, relation, columns, sequences))
-                reading.refs[TYPE, relation.row_type] = reading.refs[CLASS, relation.oid]
     for relation in relations:
         if relation.kind == "S":
             _sequence(reading, relation, sequences)
@@ -184,11 +184,11 @@ def _view(reading: Reading, relation: Relation, columns: Columns) -> View:
     )
 
 
-def _materialized_view(reading: Reading, relation: Relation, columns: Columns) -> MaterializedView:
+def _materialized_view(reading: Reading, relation: Relation, columns: Columns, sequences: Sequences) -> MaterializedView:
     method = reading.methods.get(relation.method)
     own = [
         (f"column:{column.name}:{name}", value)
-        for column in columns.of(relation.oid, _NO_SEQUENCES)
+        for column in columns.of(relation.oid, sequences)
         for name, value in column.options
     ]
     comments = [
