@@ -6,15 +6,16 @@ import os
 import sys
 from importlib import import_module
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from dbops import __version__
-from dbops.cli.verb import Flags, global_flags
+from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, EXIT_HAZARD, EXIT_INTERRUPTED, EXIT_STALE, Flags, global_flags
 from dbops.errors import DbopsError, HazardError, Problems, StalePlanError
 
-EXIT_DONE, EXIT_ERROR, EXIT_CHANGES, EXIT_HAZARD, EXIT_STALE, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: Every verb by section, with the line that stands in the list; the verb's module is `dbops.cli.<verb>` (`import_` for `import`).
 VERBS: dict[str, dict[str, str]] = {
@@ -65,6 +66,14 @@ class Verbs(click.Group):
             near = get_close_matches(args[0], self.list_commands(ctx), 1)
             ctx.fail(f"no verb {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else "; dbops --help lists them"))
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        lines = {verb: line for section in VERBS.values() for verb, line in section.items()}
+        return [CompletionItem(verb, help=line) for verb, line in lines.items() if verb.startswith(incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, verbs in VERBS.items():

@@ -11,6 +11,8 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+EXIT_DONE, EXIT_ERROR, EXIT_CHANGES, EXIT_HAZARD, EXIT_STALE, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
+
 
 @dataclass(slots=True)
 class Flags:
@@ -22,15 +24,18 @@ class Flags:
     @classmethod
     def of_environment(cls, environment: Mapping[str, str]) -> Flags:
         """Read DBOPS_DEBUG and NO_COLOR (no-color.org: present and not empty)."""
-        return cls(debug=environment.get("DBOPS_DEBUG", "0") not in ("", "0"), color=False if environment.get("NO_COLOR") else None)
+        is_debug = environment.get("DBOPS_DEBUG", "0") not in ("", "0")
+        return cls(debug=is_debug, color=False if environment.get("NO_COLOR") else None)
 
 
 def global_flags(function: F) -> F:
     """Add `--no-color` and `--debug`."""
-    function = click.option("--debug", is_flag=True, expose_value=False, callback=_debug, help="Show tracebacks and log what is done.")(
-        function
-    )
-    return click.option("--no-color", is_flag=True, expose_value=False, callback=_no_color, help="Plain text, also on a terminal.")(function)
+    for name, callback, text in (
+        ("--debug", _debug, "Show tracebacks and log what is done."),
+        ("--no-color", _no_color, "Plain text, also on a terminal."),
+    ):
+        function = click.option(name, is_flag=True, expose_value=False, callback=callback, help=text)(function)
+    return function
 
 
 def _debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -88,20 +93,18 @@ def rehearse_option(function: F) -> F:
     )(function)
 
 
-class Duration(click.ParamType):
-    """A duration as manifests write it, `30s` or `5m`; becomes seconds."""
+def duration(text: str) -> float:
+    """Return the seconds of a duration as manifests write it: `30s`, `5m`, `1h`; a bare number is seconds.
 
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float | int):
-            return float(value)
-        units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-        number = value.rstrip("abcdefghijklmnopqrstuvwxyz")
-        try:
-            return float(number) * units[value[len(number) :] or "s"]
-        except (ValueError, KeyError):
-            self.fail(f"{value!r} is no duration; expected a number with a unit, such as 30s, 5m, 1h", param, ctx)
+    Raises:
+        BadParameter: it is none.
+    """
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    try:
+        return float(number) * units[text[len(number) :] or "s"]
+    except (ValueError, KeyError):
+        raise click.BadParameter(f"{text!r} is no duration; expected a number with a unit, such as 30s, 5m, 1h") from None
 
 
 def write(text: str) -> None:

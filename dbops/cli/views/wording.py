@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dbops.errors import Mark
 from dbops.reconcile.change import Action
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.step import Call, Step
-from dbops.sql.hazard import Hazard
 
 SYMBOLS: dict[Action, str] = {"create": "+", "update": "~", "replace": "-/+", "delete": "-", "run": ">"}
 NO_CHANGES = "No changes. The databases are what the manifests say."
@@ -81,13 +81,33 @@ def summary(plan: Plan) -> str:
     return "Plan: " + ", ".join(f"{counts[action]} to {action}" for action in shown) + "."
 
 
-def is_stopping(hazard: Hazard, step: Step) -> bool:
-    """Tell whether a hazard blocks apply as far as the manifests say; the command line may still allow it."""
-    return hazard.is_blocking and hazard.code not in step.allowed and "all" not in step.allowed
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A hazard as views show it. `stops`: apply refuses it as far as the manifests go; the command line may still allow it."""
+
+    code: str
+    message: str
+    stops: bool
+    is_allowed: bool
+
+
+def warnings(step: Step) -> list[Warned]:
+    """Return the hazards of a step, those that stop first."""
+    found = []
+    for hazard in step.hazards:
+        allowed = hazard.is_blocking and bool({hazard.code, "all"} & set(step.allowed))
+        found.append(Warned(hazard.code, hazard.message, hazard.is_blocking and not allowed, allowed))
+    return sorted(found, key=lambda warned: not warned.stops)
+
+
+def stops(plan: Plan) -> list[str]:
+    """Return the codes of the hazards that block apply, one for each statement that carries one."""
+    return [warned.code for step in plan.steps for warned in warnings(step) if warned.stops]
 
 
 def call_line(call: Call) -> str:
     """Return a step that is no SQL as `name(argument=value)`."""
     import json
 
-    return f"{call.name}({', '.join(f'{name}={json.dumps(value, ensure_ascii=False)}' for name, value in call.arguments.items())})"
+    arguments = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return f"{call.name}({', '.join(arguments)})"

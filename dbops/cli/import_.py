@@ -1,0 +1,43 @@
+"""`dbops import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from dbops.cli.verb import verb
+from dbops.cli.views.text import observations_text
+from dbops.usecases.importing import ImportReport, Layout, import_database
+
+
+@verb("import")
+@click.argument("url")
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="A new folder.")
+@click.option(
+    "--layout", type=click.Choice(get_args(Layout)), default="objects", show_default=True, help="One file per object, or one."
+)
+@click.option("--name", help="The name of the connection and the schema.  [default: the database's]")
+def import_(url: str, into: Path, layout: Layout, name: str | None) -> None:
+    """Write the manifests of a live database.
+
+    A plan right after says that there are no changes. A password in URL is not written down: the manifest reads the URL
+    from a variable.
+
+    \b
+    Examples:
+      dbops import sqlite:///shop.db --into environments/shop
+      dbops import postgresql://me@localhost/shop --into shop --layout single
+    """
+    report = import_database(url, into, layout=layout, name=name)
+    for observation in observations_text(report.observations):
+        click.echo(observation)
+    click.echo(_outcome(report, into))
+
+
+def _outcome(report: ImportReport, into: Path) -> str:
+    wrote = f"Wrote {len(report.files)} files into {into}."
+    if report.variable:
+        return f"{wrote} Set {report.variable} to the URL, then: dbops plan {into}"
+    return f"{wrote} Next: dbops plan {into}"

@@ -1,0 +1,39 @@
+"""`dbops undo`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dbops.cli.apply import consent_options, plan_writer, report
+from dbops.cli.terminal import Screen
+from dbops.cli.verb import environment_argument, output_option, verb
+from dbops.reconcile.policy import check_codes
+from dbops.usecases.apply import Consent
+from dbops.usecases.runtime import open_workspace
+
+
+@verb()
+@click.argument("apply_id")
+@environment_argument
+@consent_options
+@output_option("text", "json")
+def undo(apply_id: str, env: Path, auto_approve: bool, allow: tuple[str, ...], lock_timeout: float, output: str) -> int:
+    """Take an apply back.
+
+    Runs the undo of every statement of the apply that was done, last first: the structure comes back, and the rows that
+    were archived when they were deleted. The manifests still say what they said, so change them too.
+
+    \b
+    Examples:
+      dbops history
+      dbops undo 20260131T120000-1a2b3c
+    """
+    from dbops.usecases.history import undo as take_back
+
+    with Screen(auto_approve=auto_approve, show=plan_writer(output)) as screen, open_workspace(env, os.environ) as workspace:
+        consent = Consent(screen.approve, check_codes(allow), lock_timeout, screen.progress, screen.announce)
+        result = take_back(workspace, apply_id, consent)
+    return report(result, output)

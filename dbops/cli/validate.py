@@ -1,0 +1,35 @@
+"""`dbops validate`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dbops.cli.verb import environment_argument, output_option, verb, write_json
+from dbops.cli.views import wording
+
+
+@verb()
+@environment_argument
+@output_option("text", "json")
+def validate(env: Path, output: str) -> None:
+    """Check manifests and sources, offline.
+
+    Reads every manifest, its references, variables and secrets, and splits the SQL of sources; what is meant for SQLite is
+    also loaded. No database is opened. All problems are named at once.
+
+    \b
+    Examples:
+      dbops validate
+      dbops validate environments/production
+    """
+    from dbops.usecases.validate import validate as check
+
+    found = check(env, os.environ)
+    if output == "json":
+        write_json({"environment": found.environment, "kinds": dict(found.kinds), "statements": found.statements})
+        return
+    kinds = ", ".join(f"{number} {kind}" for kind, number in found.kinds.items()) or "no manifests"
+    click.echo(f"Valid: {found.environment}: {kinds}; {wording.count(found.statements, 'SQL statement')}.")

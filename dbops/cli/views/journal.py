@@ -1,0 +1,117 @@
+"""Connections and applies as tables and data: status, history, and one apply with its statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from click import style, unstyle
+
+from dbops.cli.views import wording
+from dbops.cli.views.text import indented
+from dbops.usecases.history import AppliedTo
+from dbops.usecases.status import ConnectionStatus
+
+_STATE_COLORS = {
+    "in sync": "green",
+    "done": "green",
+    "pending": "yellow",
+    "running": "yellow",
+    "missing": "yellow",
+    "rolled back": "yellow",
+    "interrupted": "yellow",
+}
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows in aligned columns, the first row as heading; the last column is not padded."""
+    widths = [max(len(unstyle(row[column])) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for place, row in enumerate(rows):
+        cells = [cell + " " * (width - len(unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
+        line = "  ".join(cells).rstrip()
+        lines.append(style(line, bold=True) if place == 0 else line)
+    return "\n".join(lines)
+
+
+def status_text(found: Sequence[ConnectionStatus]) -> str:
+    """Return one line for each connection, errors below."""
+    if not found:
+        return "This environment has no connections."
+    rows = [("CONNECTION", "STATE", "CHANGES", "DRIFTED", "DATABASE", "LAST APPLY")]
+    for one in found:
+        last = one.last_apply
+        rows.append(
+            (
+                wording.on_one_line(one.name),
+                _state(one.state),
+                str(one.pending),
+                str(one.drifted),
+                wording.on_one_line(f"{one.engine} {one.version}" if one.version else one.engine),
+                f"{last.started_at} {last.state}, {wording.on_one_line(last.who)}" if last else "never",
+            )
+        )
+    errors = [f"{style(one.name, bold=True)}: {wording.printable(one.error)}" for one in found if one.error]
+    return "\n\n".join([table(rows), *errors])
+
+
+def status_data(one: ConnectionStatus) -> dict[str, Any]:
+    """Return one connection as JSON values."""
+    return asdict(one)
+
+
+def history_text(found: Sequence[AppliedTo]) -> str:
+    """Return one line for each apply."""
+    if not found:
+        return "Nothing was applied yet."
+    rows = [("APPLY", "STARTED", "CONNECTION", "STATE", "WHO", "ENVIRONMENT")]
+    for one in found:
+        record = one.record
+        who, environment = wording.on_one_line(record.who), wording.on_one_line(record.environment)
+        rows.append((record.id, record.started_at, one.connection, _state(record.state), who, environment))
+    return table(rows)
+
+
+def apply_text(found: Sequence[AppliedTo]) -> str:
+    """Return an apply as every database remembers it, statement by statement."""
+    return "\n\n".join("\n".join(_apply(one)) for one in found)
+
+
+def record_data(one: AppliedTo) -> dict[str, Any]:
+    """Return an apply as JSON values; `statements` only where they were read."""
+    data = {"connection": one.connection, **asdict(one.record)}
+    if one.steps:
+        data["statements"] = [
+            {
+                "order": step.order,
+                "statement": step.statement,
+                "address": step.address,
+                "title": step.title,
+                "sql": step.sql,
+                "state": step.state,
+                "finished_at": step.finished_at,
+                "error": step.error,
+                "has_undo": step.undo is not None,
+            }
+            for step in one.steps
+        ]
+    return data
+
+
+def _apply(one: AppliedTo) -> Iterator[str]:
+    record = one.record
+    yield f"{style(f'Apply {record.id}', bold=True)} on {wording.on_one_line(one.connection)}: {_state(record.state)}"
+    yield f"  {record.started_at} to {record.finished_at or '?'} by {wording.on_one_line(record.who)}"
+    yield f"  environment {wording.on_one_line(record.environment)}, plan {record.plan_digest}, dbops {record.dbops_version}"
+    if record.error:
+        yield f"  {style(wording.printable(record.error), fg='red')}"
+    for step in one.steps:
+        if step.statement == 0:
+            yield f"\n  {wording.on_one_line(step.address)}: {wording.on_one_line(step.title)}"
+        yield f"    {_state(step.state)}{f': {wording.on_one_line(step.error)}' if step.error else ''}"
+        yield indented(step.sql, 8) + ";"
+
+
+def _state(state: str) -> str:
+    return style(state, fg=_STATE_COLORS.get(state, "red"))

@@ -1,0 +1,202 @@
+"""A plan as Markdown: what a reviewer wants at the top of a pull request, short enough for any code host's comment field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dbops.cli.views import wording
+from dbops.reconcile.change import Action
+from dbops.reconcile.plan import Entry, Plan
+from dbops.reconcile.step import Call, Step
+
+LIMIT = 65_536
+"""What GitHub takes in a comment, in characters; counted here in bytes, so that it holds however a host counts."""
+
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~&@]")
+_TICKS = re.compile(r"`{3,}")
+_NAME, _TEXT = 160, 300
+_DANGER: dict[Action, int] = {"delete": 1, "replace": 2, "update": 3, "run": 4, "create": 5}
+
+
+def plan_markdown(plan: Plan, limit: int = LIMIT) -> str:
+    """Return the plan in fewer than `limit` bytes of UTF-8.
+
+    When it is too long, SQL of the least dangerous changes goes first, then lines of changes; blocking hazards stay
+    longest. What was left out is said.
+    """
+    head, foot = _head(plan), _foot(plan)
+    pieces = _pieces(plan)
+    room = limit - _weight(head) - _weight(foot) - _RESERVED
+    kept = _keep(pieces, room)
+    parts = [head]
+    if hazards := [piece.text for piece in pieces if piece.part == "hazard" and piece in kept]:
+        parts.append("### Hazards\n\n| hazard | change | what may happen |\n|---|---|---|\n" + "\n".join(hazards))
+    if changes := [text for text in _shown_changes(pieces, kept) if text]:
+        parts.append("### Changes\n\n" + "\n".join(changes))
+    if observations := [piece.text for piece in pieces if piece.part == "observation" and piece in kept]:
+        parts.append("### Observations\n\n" + "\n".join(observations))
+    if note := _left_out(pieces, kept):
+        parts.append(note)
+    return "\n\n".join([*parts, foot]) + "\n"
+
+
+_RESERVED = 700  # headings, the note on what was left out, and the blank lines between parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of the document that can be left out: `rank` says how late; `place` which change it belongs to."""
+
+    part: str
+    rank: tuple[int, ...]
+    place: int
+    text: str
+
+
+def plain(text: str, longest: int = _TEXT) -> str:
+    """Return text on one line with everything escaped that Markdown or a table would read."""
+    text = _clip(wording.on_one_line(text), longest)
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", text)
+
+
+def code(text: str, longest: int = _NAME) -> str:
+    """Return text as inline code that holds inside tables and HTML."""
+    return f"<code>{plain(text, longest)}</code>"
+
+
+def fenced(text: str, language: str) -> str:
+    """Return text in a code block whose fence is longer than any fence inside."""
+    ticks = max((len(run) for run in _TICKS.findall(text)), default=2)
+    fence = "`" * (ticks + 1)
+    return f"{fence}{language}\n{wording.printable(text)}\n{fence}"
+
+
+def _head(plan: Plan) -> str:
+    title = f"## dbops plan: {plain(plan.environment, _NAME)}"
+    if plan.is_empty:
+        return f"{title}\n\n✅ {wording.NO_CHANGES}"
+    table = "| create | update | replace | delete | run |\n|---:|---:|---:|---:|---:|\n| " + " | ".join(
+        f"{plan.summary[action]:,}" for action in wording.SYMBOLS
+    )
+    return f"{title}\n\n{_verdict(plan)}\n\n{table} |"
+
+
+def _verdict(plan: Plan) -> str:
+    if plan.rehearsal is not None and not plan.rehearsal.ok:
+        return "⛔ **The rehearsal did not come out right.** This plan should not be applied."
+    if stops := wording.stops(plan):
+        flags = " ".join(f"--allow {name}" for name in sorted(set(stops)))
+        return f"⛔ **Blocked** by {wording.count(len(stops), 'hazard')}. After review: `dbops apply {flags}`"
+    hazards = sum(len(step.hazards) for step in plan.steps)
+    return f"⚠️ Ready to apply, with {wording.count(hazards, 'hazard')}." if hazards else "✅ Ready to apply, no hazards."
+
+
+def _foot(plan: Plan) -> str:
+    parts = [f"dbops {plain(plan.dbops_version, 40)}", plain(plan.created_at, 40)]
+    if plan.rehearsal is not None and plan.rehearsal.ok:
+        parts.insert(0, f"Rehearsed on a scratch copy in {wording.duration(plan.rehearsal.duration_s)}")
+    return f"<sub>{' · '.join(parts)}</sub>"
+
+
+def _pieces(plan: Plan) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    for place, entry in enumerate(plan.entries):
+        pieces += _hazard_pieces(entry, place)
+        danger = _danger(entry)
+        line = _line(entry)
+        pieces.append(_Piece("line", (1, danger, place), place, f"- {line}"))
+        if entry.steps:
+            pieces.append(_Piece("details", (4, danger, place), place, _details(entry, line)))
+    for place, observation in enumerate(plan.observations):
+        text = f"- **{plain(observation.severity, 20)}** {code(observation.code)} {plain(observation.message)}"
+        pieces.append(_Piece("observation", (3, place), place, text))
+    return pieces
+
+
+def _hazard_pieces(entry: Entry, place: int) -> Iterator[_Piece]:
+    for warned in dict.fromkeys(warned for step in entry.steps for warned in wording.warnings(step)):
+        name = f"**{plain(warned.code)}** (blocks)" if warned.stops else plain(warned.code)
+        text = f"| {name} | {code(entry.change.address)} | {plain(warned.message)} |"
+        yield _Piece("hazard", (0 if warned.stops else 2, place), place, text)
+
+
+def _danger(entry: Entry) -> int:
+    found = [warned for step in entry.steps for warned in wording.warnings(step)]
+    if any(warned.stops for warned in found):
+        return -1
+    return 0 if found else _DANGER[entry.change.action]
+
+
+def _line(entry: Entry) -> str:
+    change = entry.change
+    drifted = "drift: " if change.cause == "drift" else ""
+    reason = f": {drifted}{plain(change.reason)}" if change.reason else ""
+    return f"<b>{change.action}</b> {code(change.address)}{reason}"
+
+
+def _details(entry: Entry, line: str) -> str:
+    blocks = [f"<details><summary>{line}</summary>", *_place(entry)]
+    for step in entry.steps:
+        blocks += _step_blocks(step)
+    return "\n\n".join([*blocks, "</details>\n"])
+
+
+def _place(entry: Entry) -> Iterator[str]:
+    if entry.change.at is not None:
+        yield code(wording.place(entry.change.at))
+
+
+def _step_blocks(step: Step) -> Iterator[str]:
+    if isinstance(step.do, Call):
+        yield fenced(wording.call_line(step.do), "text")
+    else:
+        yield fenced("\n".join(f"{statement.sql};" for statement in step.do), "sql")
+    facts = [wording.estimate(step.estimate), "no undo" if step.undo is None else ""]
+    if said := ", ".join(fact for fact in facts if fact):
+        yield said
+
+
+def _keep(pieces: list[_Piece], room: int) -> set[_Piece]:
+    """Choose what stays: by rank, as long as it fits; details only where their line stays, which they then replace."""
+    kept: set[_Piece] = set()
+    lines: dict[int, int] = {}
+    for piece in sorted(pieces, key=lambda piece: piece.rank):
+        weight = _weight(piece.text) + 1
+        if piece.part == "details":
+            if piece.place not in lines:
+                continue
+            weight -= lines[piece.place]
+        if weight > room:
+            continue
+        room -= weight
+        kept.add(piece)
+        if piece.part == "line":
+            lines[piece.place] = weight
+    return kept
+
+
+def _shown_changes(pieces: list[_Piece], kept: set[_Piece]) -> Iterator[str]:
+    folded = {piece.place for piece in kept if piece.part == "details"}
+    for piece in pieces:
+        if piece in kept and (piece.part == "details" or (piece.part == "line" and piece.place not in folded)):
+            yield piece.text
+
+
+def _left_out(pieces: list[_Piece], kept: set[_Piece]) -> str:
+    names = {"details": "the SQL of {}", "line": "{}", "hazard": "{}", "observation": "{}"}
+    nouns = {"details": "change", "line": "change", "hazard": "hazard", "observation": "observation"}
+    counts = dict.fromkeys(names, 0)
+    for piece in pieces:
+        counts[piece.part] += piece not in kept
+    parts = [names[part].format(wording.count(number, nouns[part])) for part, number in counts.items() if number]
+    return f"**Left out for length:** {', '.join(parts)}. All of it: `dbops plan`, or the plan file." if parts else ""
+
+
+def _weight(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _clip(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

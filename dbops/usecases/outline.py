@@ -1,0 +1,119 @@
+"""An inspected catalog for people and programs: an outline of its objects, and the whole as JSON values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dbops.catalog import codec
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import (
+    CatalogObject,
+    Check,
+    Column,
+    Domain,
+    Enum,
+    Exclusion,
+    ForeignKey,
+    ForeignTable,
+    Index,
+    IndexKey,
+    Policy,
+    PrimaryKey,
+    Table,
+    Unique,
+)
+from dbops.catalog.ref import Ref
+from dbops.usecases.inspect import Inspection
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One object or part of one: what it is, its name, and the rest in a few words."""
+
+    kind: str
+    name: str
+    detail: str
+    parts: tuple[Line, ...] = ()
+
+
+def outline(catalog: Catalog) -> list[Line]:
+    """Return the free-standing objects in the catalog's order, each with its columns, constraints, indexes, triggers, ..."""
+    children: defaultdict[Ref, list[CatalogObject]] = defaultdict(list)
+    for item in catalog:
+        if item.parent:
+            children[item.ref.table].append(item)
+    lines = []
+    for item in catalog:
+        if not item.parent:
+            inside = [_line(child) for child in children.get(Ref("table", item.schema, item.name), ())]
+            lines.append(_line(item, (*_columns(item), *inside)))
+    return lines
+
+
+def to_dict(inspection: Inspection) -> dict[str, Any]:
+    """Return server and catalog as JSON values."""
+    server = inspection.server
+    return {
+        "name": inspection.name,
+        "url": inspection.url,
+        "server": {"flavour": server.flavour, "version": server.version_text},
+        "catalog": codec.to_dict(inspection.catalog),
+    }
+
+
+def _line(item: CatalogObject, parts: tuple[Line, ...] = ()) -> Line:
+    words = [_detail(item), f"-- {item.comment}" if item.comment else ""]
+    name = item.name if item.parent or not item.schema else f"{item.schema}.{item.name}"
+    return Line(item.ref.kind.replace("_", " "), name, " ".join(word for word in words if word), parts)
+
+
+def _columns(item: CatalogObject) -> Iterable[Line]:
+    if isinstance(item, Table | ForeignTable):
+        for column in item.columns:
+            yield Line("column", column.name, _column(column))
+
+
+def _column(column: Column) -> str:
+    words = [column.type]
+    if not column.nullable:
+        words.append("not null")
+    if column.generated is not None:
+        words.append(f"generated as ({column.generated.expression})")
+    elif column.identity is not None:
+        words.append(column.identity.mode.replace("_", " "))
+    elif column.default is not None:
+        words.append(f"default {column.default}")
+    if column.comment:
+        words.append(f"-- {column.comment}")
+    return " ".join(words)
+
+
+def _detail(item: CatalogObject) -> str:
+    match item:
+        case PrimaryKey() | Unique():
+            return f"({', '.join(item.columns)})"
+        case ForeignKey():
+            return f"({', '.join(item.columns)}) to {item.references.qualified} ({', '.join(item.referenced_columns)})"
+        case Check():
+            return item.expression
+        case Exclusion():
+            return item.definition
+        case Index():
+            return f"{'unique ' if item.unique else ''}({', '.join(_key(key) for key in item.keys)})" + (
+                f" where {item.predicate}" if item.predicate else ""
+            )
+        case Enum():
+            return ", ".join(item.labels)
+        case Domain():
+            return item.base_type
+        case Policy():
+            return f"for {item.command}"
+        case _:
+            return ""
+
+
+def _key(key: IndexKey) -> str:
+    return (key.column or key.expression or "") + (" desc" if key.descending else "")
