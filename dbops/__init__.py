@@ -1,3 +1,5 @@
 """dbops: GitOps for databases."""
 
-__version__ = "0.1.0"
+from dbops.version import __version__
+
+__all__ = ["__version__"]

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dbops import __version__
+from dbops.version import __version__
 from dbops.errors import ConvergenceError, DbopsError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.executor import Execution, Journal, Progress, execute, journaled

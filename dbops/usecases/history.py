@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbops import __version__
+from dbops.version import __version__
 from dbops.errors import PlanError
 from dbops.reconcile.change import Change
 from dbops.reconcile.plan import Entry, Plan

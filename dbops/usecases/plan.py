@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbops import __version__
+from dbops.version import __version__
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import make_plan, observe
 from dbops.usecases.runtime import Workspace, now

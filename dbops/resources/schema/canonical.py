@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbops import __version__
+from dbops.version import __version__
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
