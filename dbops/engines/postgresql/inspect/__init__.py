@@ -12,6 +12,8 @@ from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.inspect.attached import read_attached
 from dbops.engines.postgresql.inspect.columns import Columns
 from dbops.engines.postgresql.inspect.constraints import read_constraints
+from dbops.engines.postgresql.inspect.default_privileges import read_beyond, read_default_privileges
+from dbops.engines.postgresql.inspect.defined import read_defined
 from dbops.engines.postgresql.inspect.dependencies import read_dependencies
 from dbops.engines.postgresql.inspect.grants import read_grants
 from dbops.engines.postgresql.inspect.indexes import build_indexes, read_indexes
@@ -44,10 +46,13 @@ def _read_objects(reading: Reading) -> None:
     read_extensions(reading)
     sequences = Sequences(reading)
     relations = read_relations(reading)
-    build_relations(reading, relations, columns, sequences)
     indexes = read_indexes(reading)
+    build_relations(reading, relations, columns, sequences)
     of_domains = read_constraints(reading, indexes)
     build_indexes(reading, indexes, columns)
     read_types(reading, of_domains)
     read_routines(reading)
     read_attached(reading)
+    read_defined(reading)
+    read_default_privileges(reading)
+    read_beyond(reading)

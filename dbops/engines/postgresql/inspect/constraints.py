@@ -82,7 +82,7 @@ def _add(reading: Reading, row: _Row, indexes: dict[int, IndexRow]) -> None:
         reading.excluded.add((CONSTRAINT, row.oid))
         return
     index = indexes.get(row.index_oid) if row.kind != "f" else None
-    item = _build(reading, row, index)
+    item = _build(reading, row, index, _options(reading, row, index, indexes))
     reading.refs[CONSTRAINT, row.oid] = item.ref
     if index is not None:
         reading.refs[CLASS, row.index_oid] = item.ref
@@ -99,11 +99,10 @@ def _is_handed_down(reading: Reading, row: _Row, index: IndexRow | None, indexes
     return reading.comment(CONSTRAINT, row.oid) is None and is_as_the_parent_makes_it(index, indexes.get(index.parent or 0))
 
 
-def _build(reading: Reading, row: _Row, index: IndexRow | None) -> Constraint:
+def _build(reading: Reading, row: _Row, index: IndexRow | None, options: Options) -> Constraint:
     table = reading.refs[CLASS, row.relation]
     comment = reading.comment(CONSTRAINT, row.oid)
     columns = _names(reading, row.relation, row.key)
-    options = _options(reading, row, index)
     match row.kind:
         case "p":
             return PrimaryKey(
@@ -145,12 +144,12 @@ def _included(reading: Reading, index: IndexRow | None) -> tuple[str, ...]:
     return _names(reading, index.table, index.key_numbers[index.key_count :]) if index else ()
 
 
-def _options(reading: Reading, row: _Row, index: IndexRow | None) -> Options:
+def _options(reading: Reading, row: _Row, index: IndexRow | None, indexes: dict[int, IndexRow]) -> Options:
     found: list[tuple[str, str]] = []
     if index is not None:
         found += storage(reading, index.options, index.tablespace)
         found += index.marks
-        if index.parent and (parent := reading.refs.get((CLASS, index.parent))) is not None:
+        if (parent := indexes.get(index.parent or 0)) is not None:
             found.append(("partition_of", parent.name))
     if row.is_enforced is False:
         found.append(("enforced", "false"))

@@ -114,9 +114,13 @@ def _targets(reading: Reading, row: _Row) -> list[Ref]:
     return [whole, column] if column else [whole]
 
 
+#: A sequence says which column owns it; the identity sequence of a column stands in the column's schema.
+_KNOWN_FROM_ELSEWHERE = {("sequence", "column"), ("sequence", "table"), ("column", "schema")}
+
+
 def _is_news(user: Ref, target: Ref) -> bool:
     """Nothing needs itself, no table its own columns, no sequence the column that owns it."""
-    if user == target or user.kind == "sequence" and target.kind in ("column", "table"):
+    if user == target or (user.kind, target.kind) in _KNOWN_FROM_ELSEWHERE:
         return False
     is_own = target.kind == "column" and (target.schema, target.parent) == (user.schema, user.name) and not user.parent
     is_own_table = user.kind == "column" and (target.schema, target.name) == (user.schema, user.parent) and not target.parent

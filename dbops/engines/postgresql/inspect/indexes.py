@@ -78,9 +78,11 @@ class IndexRow(NamedTuple):
 
 
 def read_indexes(reading: Reading) -> dict[int, IndexRow]:
-    """Fetch all rows, constraint indexes too, by the index's oid."""
+    """Fetch all rows, constraint indexes too, by the index's oid; learn which of them identify rows to replicas."""
     sql = _QUERY.format(nulls_not_distinct=reading.since(15, "i.indnullsnotdistinct", "false"))
-    return {row.oid: row for row in (IndexRow._make(values) for values in reading.conn.query(sql))}
+    rows = [IndexRow._make(values) for values in reading.conn.query(sql)]
+    reading.replica_indexes = {row.table: row.name for row in rows if row.is_replica_identity}
+    return {row.oid: row for row in rows}
 
 
 def build_indexes(reading: Reading, indexes: dict[int, IndexRow], columns: Columns) -> None:

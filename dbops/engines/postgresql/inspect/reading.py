@@ -109,6 +109,7 @@ class Reading:
         self.comments: dict[tuple[int, int, int], str] = {}
         self.grants: dict[tuple[int, int], tuple[Grant, ...]] = {}
         self.columns: dict[int, dict[int, str]] = {}
+        self.replica_indexes: dict[int, str] = {}
         self.attrdefs: dict[int, tuple[int, int]] = {}
 
     def since(self, major: int, expression: str, otherwise: str = "NULL") -> str:

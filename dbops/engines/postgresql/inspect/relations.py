@@ -46,7 +46,7 @@ _KINDS = {
     "S": "sequence",
 }
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
-_REPLICA_IDENTITY = {"d": None, "n": "nothing", "f": "full", "i": None}
+_REPLICA_IDENTITY = {"d": None, "n": "nothing", "f": "full"}
 
 
 class Relation(NamedTuple):
@@ -125,6 +125,10 @@ def storage(reading: Reading, options: list[str] | None, tablespace: int, toast:
 
 def _table(reading: Reading, relation: Relation, columns: Columns, sequences: Sequences) -> Table:
     partition_of, inherits = _parents(reading, relation)
+    index = reading.replica_indexes.get(relation.oid)
+    replica_identity = (
+        f"index {index}" if relation.replica_identity == "i" and index else _REPLICA_IDENTITY.get(relation.replica_identity)
+    )
     method = reading.methods.get(relation.method)
     return Table(
         schema=reading.schemas[relation.namespace],
@@ -140,7 +144,7 @@ def _table(reading: Reading, relation: Relation, columns: Columns, sequences: Se
         inherits=inherits,
         row_security=relation.row_security,
         force_row_security=relation.force_row_security,
-        replica_identity=_REPLICA_IDENTITY[relation.replica_identity],
+        replica_identity=replica_identity,
         access_method=None if method == "heap" else method,
         of_type=relation.of_type,
     )

@@ -15,7 +15,8 @@ FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_aggregate a ON a.aggfnoid = p.oid AND p.prokind = 'a'
-WHERE p.oid >= 16384 AND {MANAGED} AND l.lanname <> 'internal'
+WHERE p.oid >= 16384 AND {MANAGED}
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = {PROC} AND d.objid = p.oid AND d.deptype = 'i')
 ORDER BY n.nspname, p.proname, p.oid"""
 
 #: CREATE AGGREGATE with every part that is set; names of functions come out qualified under an empty search_path.
@@ -54,7 +55,7 @@ _MODES = {"i": "", "o": "OUT ", "b": "INOUT ", "v": "VARIADIC ", "t": "TABLE "}
 
 
 def read_routines(reading: Reading) -> None:
-    """Add the routines of the user."""
+    """Add the routines of the user; constructors of range types are inner parts of their types."""
     for row in reading.conn.query(_QUERY.format(aggregate=_AGGREGATE)):
         oid, namespace, name, kind, owner, language, inputs, modes, names, all_types, defaults, result, identity, definition = row
         if namespace not in reading.schemas or reading.is_member(PROC, oid):

@@ -13,7 +13,7 @@ SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typowner,
        CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) END, t.typnotnull,
        coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)),
        CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN t.typcollation::regcollation::text END,
-       CASE t.typtype WHEN 'r' THEN {{range}} END
+       CASE t.typtype WHEN 'r' THEN {{range}} END, {{multirange}}
 FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_type b ON b.oid = t.typbasetype
@@ -34,14 +34,19 @@ _RANGE = """(
     JOIN pg_type st ON st.oid = r.rngsubtype {multirange_join}
     WHERE r.rngtypid = t.oid)"""
 _MULTIRANGE = "'multirange_type_name', format('%I.%I', mn.nspname, mt.typname)"
+_MULTIRANGE_OID = "CASE t.typtype WHEN 'r' THEN (SELECT rngmultitypid FROM pg_range r WHERE r.rngtypid = t.oid) END"
 _MULTIRANGE_JOIN = "LEFT JOIN pg_type mt ON mt.oid = r.rngmultitypid LEFT JOIN pg_namespace mn ON mn.oid = mt.typnamespace"
 
 
 def read_types(reading: Reading, constraints: dict[int, list[DomainConstraint]]) -> None:
     """Add the user's types; those with C functions behind them, and shells, are named as unmanaged."""
-    multirange = {"multirange": reading.since(14, _MULTIRANGE), "multirange_join": reading.since(14, _MULTIRANGE_JOIN, "")}
-    sql = _QUERY.format(range=_RANGE.format(**multirange))
-    for oid, namespace, name, kind, owner, labels, base, not_null, default, collation, options in reading.conn.query(sql):
+    options_sql = _RANGE.format(
+        multirange=reading.since(14, _MULTIRANGE), multirange_join=reading.since(14, _MULTIRANGE_JOIN, "")
+    )
+    sql = _QUERY.format(range=options_sql, multirange=reading.since(14, _MULTIRANGE_OID))
+    for oid, namespace, name, kind, owner, labels, base, not_null, default, collation, options, multirange in reading.conn.query(
+        sql
+    ):
         if namespace not in reading.schemas or reading.is_member(TYPE, oid):
             reading.excluded.add((TYPE, oid))
             continue
@@ -69,6 +74,8 @@ def read_types(reading: Reading, constraints: dict[int, list[DomainConstraint]])
                 reading.unmanaged.add(Unmanaged("type", f"{schema}.{name}", reason))
                 continue
         reading.add(TYPE, oid, item)
+        if multirange:
+            reading.refs[TYPE, multirange] = item.ref
         _children(reading, item.ref, constraints.get(oid, ()))
 
 
