@@ -1,0 +1,1 @@
+"""What every engine and every kind must keep, run on real databases."""
