@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from dbops import __version__
 from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, EXIT_HAZARD, EXIT_INTERRUPTED, EXIT_STALE, Flags, global_flags
 from dbops.errors import DbopsError, HazardError, Problems, StalePlanError
+from dbops.version import __version__
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from dbops.reconcile.step import Call, Step
 LIMIT = 65_536
 """What GitHub takes in a comment, in characters; counted here in bytes, so that it holds however a host counts."""
 
-_MARKUP = re.compile(r"[\\`*_\[\]<>|~&@]")
+_MARKUP = re.compile(r"[\\`*\[\]<>|~&@]|(?<![^\W_])_|_(?![^\W_])")
 _TICKS = re.compile(r"`{3,}")
 _NAME, _TEXT = 160, 300
 _DANGER: dict[Action, int] = {"delete": 1, "replace": 2, "update": 3, "run": 4, "create": 5}
@@ -31,11 +32,11 @@ def plan_markdown(plan: Plan, limit: int = LIMIT) -> str:
     room = limit - _weight(head) - _weight(foot) - _RESERVED
     kept = _keep(pieces, room)
     parts = [head]
-    if hazards := [piece.text for piece in pieces if piece.part == "hazard" and piece in kept]:
+    if hazards := _texts(kept, "hazard"):
         parts.append("### Hazards\n\n| hazard | change | what may happen |\n|---|---|---|\n" + "\n".join(hazards))
-    if changes := [text for text in _shown_changes(pieces, kept) if text]:
+    if changes := _texts(kept, "line", "details"):
         parts.append("### Changes\n\n" + "\n".join(changes))
-    if observations := [piece.text for piece in pieces if piece.part == "observation" and piece in kept]:
+    if observations := _texts(kept, "observation"):
         parts.append("### Observations\n\n" + "\n".join(observations))
     if note := _left_out(pieces, kept):
         parts.append(note)
@@ -47,12 +48,15 @@ _RESERVED = 700  # headings, the note on what was left out, and the blank lines 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of the document that can be left out: `rank` says how late; `place` which change it belongs to."""
+    """A part of the document that can be left out: `rank` says how late; `place` which change it belongs to.
+
+    `text` is None when it is longer than the whole document may be.
+    """
 
     part: str
     rank: tuple[int, ...]
     place: int
-    text: str
+    text: str | None
 
 
 def plain(text: str, longest: int = _TEXT) -> str:
@@ -108,7 +112,8 @@ def _pieces(plan: Plan) -> list[_Piece]:
         line = _line(entry)
         pieces.append(_Piece("line", (1, danger, place), place, f"- {line}"))
         if entry.steps:
-            pieces.append(_Piece("details", (4, danger, place), place, _details(entry, line)))
+            text = _details(entry, line) if _sql_length(entry) < LIMIT else None
+            pieces.append(_Piece("details", (4, danger, place), place, text))
     for place, observation in enumerate(plan.observations):
         text = f"- **{plain(observation.severity, 20)}** {code(observation.code)} {plain(observation.message)}"
         pieces.append(_Piece("observation", (3, place), place, text))
@@ -143,6 +148,10 @@ def _details(entry: Entry, line: str) -> str:
     return "\n\n".join([*blocks, "</details>\n"])
 
 
+def _sql_length(entry: Entry) -> int:
+    return sum(len(statement.sql) for step in entry.steps if not isinstance(step.do, Call) for statement in step.do)
+
+
 def _place(entry: Entry) -> Iterator[str]:
     if entry.change.at is not None:
         yield code(wording.place(entry.change.at))
@@ -158,39 +167,40 @@ def _step_blocks(step: Step) -> Iterator[str]:
         yield said
 
 
-def _keep(pieces: list[_Piece], room: int) -> set[_Piece]:
+def _keep(pieces: list[_Piece], room: int) -> list[_Piece]:
     """Choose what stays: by rank, as long as it fits; details only where their line stays, which they then replace."""
-    kept: set[_Piece] = set()
+    kept: list[_Piece] = []
     lines: dict[int, int] = {}
     for piece in sorted(pieces, key=lambda piece: piece.rank):
+        if piece.text is None or (piece.part == "details" and piece.place not in lines):
+            continue
         weight = _weight(piece.text) + 1
         if piece.part == "details":
-            if piece.place not in lines:
-                continue
             weight -= lines[piece.place]
         if weight > room:
             continue
         room -= weight
-        kept.add(piece)
+        kept.append(piece)
         if piece.part == "line":
             lines[piece.place] = weight
     return kept
 
 
-def _shown_changes(pieces: list[_Piece], kept: set[_Piece]) -> Iterator[str]:
-    folded = {piece.place for piece in kept if piece.part == "details"}
-    for piece in pieces:
-        if piece in kept and (piece.part == "details" or (piece.part == "line" and piece.place not in folded)):
-            yield piece.text
+def _texts(kept: list[_Piece], *parts: str) -> list[str]:
+    """Return the texts of some parts in the plan's order, for each change the last of `parts` that stays."""
+    chosen: dict[tuple[int, int], str] = {}
+    for part in parts:
+        for number, piece in enumerate(piece for piece in kept if piece.part == part):
+            chosen[piece.place, number if len(parts) == 1 else 0] = piece.text or ""
+    return [chosen[key] for key in sorted(chosen)]
 
 
-def _left_out(pieces: list[_Piece], kept: set[_Piece]) -> str:
-    names = {"details": "the SQL of {}", "line": "{}", "hazard": "{}", "observation": "{}"}
+def _left_out(pieces: list[_Piece], kept: list[_Piece]) -> str:
+    missing = Counter(piece.part for piece in pieces)
+    missing.subtract(piece.part for piece in kept)
     nouns = {"details": "change", "line": "change", "hazard": "hazard", "observation": "observation"}
-    counts = dict.fromkeys(names, 0)
-    for piece in pieces:
-        counts[piece.part] += piece not in kept
-    parts = [names[part].format(wording.count(number, nouns[part])) for part, number in counts.items() if number]
+    counted = {part: wording.count(missing[part], noun) for part, noun in nouns.items() if missing[part]}
+    parts = [f"the SQL of {text}" if part == "details" else text for part, text in counted.items()]
     return f"**Left out for length:** {', '.join(parts)}. All of it: `dbops plan`, or the plan file." if parts else ""
 
 

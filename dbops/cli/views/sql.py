@@ -31,7 +31,7 @@ def plan_sql(plan: Plan, terminated: Terminated | None = None) -> str:
 def _step(step: Step, reason: str, end: Terminated) -> Iterator[str]:
     yield f"-- {wording.on_one_line(reason)}"
     for warned in wording.warnings(step):
-        yield f"-- {'!! ' if warned.stops else '! '}{warned.code}: {wording.on_one_line(warned.message)}"
+        yield f"-- {'!! ' if warned.stops else '! '}{warned.code}: {warned.message}"
     if isinstance(step.do, Call):
         yield f"-- not SQL: {wording.call_line(step.do)}"
         return

@@ -32,7 +32,7 @@ def observations_text(observations: Sequence[Observation]) -> Iterator[str]:
     lines = [style("Observations", bold=True)]
     for observation in observations:
         label = style(observation.severity, fg=_SEVERITIES[observation.severity])
-        lines.append(f"  {label} {observation.code}: {wording.on_one_line(observation.message)}")
+        lines.append(f"  {label} {wording.on_one_line(f'{observation.code}: {observation.message}')}")
     yield "\n".join(lines)
 
 
@@ -52,9 +52,9 @@ def _entry(entry: Entry, shows_connections: bool) -> Iterator[str]:
     symbol = wording.SYMBOLS[change.action]
     yield style(f"{symbol:>3} {wording.on_one_line(change.address)}", fg=COLORS[change.action], bold=True)
     because = f"drift: {change.reason}" if change.cause == "drift" else change.reason
-    where = f"({wording.place(change.at)})" if change.at else ""
+    where = style(f"({wording.place(change.at)})", dim=True) if change.at else ""
     if because or where:
-        yield "    " + " ".join(part for part in (wording.on_one_line(because), style(where, dim=True) if where else "") if part)
+        yield "    " + " ".join(part for part in (wording.on_one_line(because), where) if part)
     for step in entry.steps:
         yield from _step(step, has_title=len(entry.steps) > 1, shows_connections=shows_connections)
 
@@ -62,7 +62,7 @@ def _entry(entry: Entry, shows_connections: bool) -> Iterator[str]:
 def _step(step: Step, *, has_title: bool, shows_connections: bool) -> Iterator[str]:
     if has_title or shows_connections:
         on = f" (on {step.on})" if shows_connections else ""
-        yield style(f"    {wording.on_one_line(step.title)}{on}", dim=True)
+        yield style(f"    {wording.on_one_line(step.title + on)}", dim=True)
     yield from _act(step)
     for warned in wording.warnings(step):
         yield _hazard(warned)
@@ -83,16 +83,16 @@ def _act(step: Step) -> Iterator[str]:
 
 
 def _hazard(warned: wording.Warned) -> str:
-    verdict = f" blocks until --allow {warned.code}" if warned.stops else " allowed" if warned.is_allowed else ""
-    mark = style(f"!{verdict}", fg="red" if warned.stops else "yellow", bold=warned.stops)
-    return f"      {mark} {warned.code}: {wording.on_one_line(warned.message)}"
+    verdict = " (blocks until allowed)" if warned.stops else " (allowed)" if warned.is_allowed else ""
+    mark = style(f"! {warned.code}{verdict}", fg="red" if warned.stops else "yellow", bold=warned.stops)
+    return f"      {mark}: {warned.message}"
 
 
 def _rehearsal(plan: Plan) -> Iterator[str]:
     done = plan.rehearsal
     if done is None:
         return
-    where = ", ".join(done.connections)
+    where = wording.on_one_line(", ".join(done.connections))
     if done.ok:
         outcome = "the steps lead to the desired schema"
         yield f"Rehearsed on a scratch copy of {where} in {wording.duration(done.duration_s)}: {outcome}."

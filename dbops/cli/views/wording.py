@@ -71,7 +71,7 @@ def place(mark: Mark | None) -> str:
         return ""
     here = os.getcwd() + os.sep  # noqa: PTH109 (pathlib is not worth its import for a prefix)
     file = mark.file.removeprefix(here)
-    return str(Mark(file, mark.line, mark.column))
+    return on_one_line(str(Mark(file, mark.line, mark.column)))
 
 
 def summary(plan: Plan) -> str:
@@ -96,7 +96,7 @@ def warnings(step: Step) -> list[Warned]:
     found = []
     for hazard in step.hazards:
         allowed = hazard.is_blocking and bool({hazard.code, "all"} & set(step.allowed))
-        found.append(Warned(hazard.code, hazard.message, hazard.is_blocking and not allowed, allowed))
+        found.append(Warned(on_one_line(hazard.code), on_one_line(hazard.message), hazard.is_blocking and not allowed, allowed))
     return sorted(found, key=lambda warned: not warned.stops)
 
 
