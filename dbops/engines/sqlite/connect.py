@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Pragmas that write to the file; on a read-only connection they are left out.
 _WRITES = frozenset(
-    "application_id auto_vacuum encoding incremental_vacuum journal_mode optimize page_size user_version wal_checkpoint".split()
+    ("application_id", "auto_vacuum", "encoding", "incremental_vacuum", "journal_mode", "optimize", "page_size", "user_version", "wal_checkpoint")
 )
 #: What may stand behind `?` in the URL (https://www.sqlite.org/uri.html); `uri` is what other programs need to hear.
 _URL_PARAMETERS = ("cache", "immutable", "mode", "nolock", "psow", "vfs", "uri")

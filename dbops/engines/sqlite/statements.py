@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dbops.catalog.model import Index, IndexKey, Trigger, View, VirtualTable
+from dbops.catalog.model import Index, IndexKey, Options, Trigger, View, VirtualTable
 from dbops.engines.sqlite.reader import Reader, created_name, split_commas
 from dbops.engines.sqlite.tokens import Names, expression, quote, statement, tokenize, verbatim
 
@@ -38,7 +38,7 @@ def _index_key(reader: Reader, columns: Names) -> IndexKey:
 def parse_view(sql: str, names: Names) -> View:
     """Read a CREATE VIEW; `names` are those of the tables and columns it uses."""
     name, reader = created_name(tokenize(sql), "VIEW")
-    options = ()
+    options: Options = ()
     if reader.token.text == "(":
         columns = ", ".join(quote(Reader(part).name()) for part in split_commas(reader.group()))
         options = (("columns", columns),)

@@ -6,22 +6,34 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+# fmt: off
 #: Words that can stand nowhere as a name (SQLite, parse.y: keywords without a fallback to ID).
-RESERVED = frozenset(
-    """ADD ALL ALTER AND AS AUTOINCREMENT BETWEEN CASE CHECK COLLATE COMMIT CONSTRAINT CREATE DEFAULT DEFERRABLE DELETE DISTINCT
-    DROP ELSE ESCAPE EXCEPT EXISTS FOREIGN FROM GROUP HAVING IN INDEX INSERT INTERSECT INTO IS ISNULL JOIN LIMIT NOT NOTHING
-    NOTNULL NULL ON OR ORDER PRIMARY REFERENCES RETURNING SELECT SET TABLE THEN TO TRANSACTION UNION UNIQUE UPDATE USING VALUES
-    WHEN WHERE""".split()
-)
+RESERVED = frozenset((
+    "ADD", "ALL", "ALTER", "AND", "AS", "AUTOINCREMENT", "BETWEEN", "CASE",
+    "CHECK", "COLLATE", "COMMIT", "CONSTRAINT", "CREATE", "DEFAULT", "DEFERRABLE", "DELETE",
+    "DISTINCT", "DROP", "ELSE", "ESCAPE", "EXCEPT", "EXISTS", "FOREIGN", "FROM",
+    "GROUP", "HAVING", "IN", "INDEX", "INSERT", "INTERSECT", "INTO", "IS",
+    "ISNULL", "JOIN", "LIMIT", "NOT", "NOTHING", "NOTNULL", "NULL", "ON",
+    "OR", "ORDER", "PRIMARY", "REFERENCES", "RETURNING", "SELECT", "SET", "TABLE",
+    "THEN", "TO", "TRANSACTION", "UNION", "UNIQUE", "UPDATE", "USING", "VALUES",
+    "WHEN", "WHERE",
+))
 #: Words that are keywords in some places and names in others; as names they are quoted, so that nobody has to know where.
-KEYWORDS = RESERVED | frozenset(
-    """ABORT ACTION AFTER ALWAYS ANALYZE ASC ATTACH BEFORE BEGIN BY CASCADE CAST COLUMN CONFLICT CROSS CURRENT CURRENT_DATE
-    CURRENT_TIME CURRENT_TIMESTAMP DATABASE DEFERRED DESC DETACH DO EACH END EXCLUDE EXCLUSIVE EXPLAIN FAIL FALSE FILTER FIRST
-    FOLLOWING FOR FULL GENERATED GLOB GROUPS IF IGNORE IMMEDIATE INDEXED INITIALLY INNER INSTEAD KEY LAST LEFT LIKE MATCH
-    MATERIALIZED NATURAL NO NULLS OF OFFSET OTHERS OUTER OVER PARTITION PLAN PRAGMA PRECEDING QUERY RAISE RANGE RECURSIVE REGEXP
-    REINDEX RELEASE RENAME REPLACE RESTRICT RIGHT ROLLBACK ROW ROWS SAVEPOINT TEMP TEMPORARY TIES TRIGGER TRUE UNBOUNDED VACUUM
-    VIEW VIRTUAL WINDOW WITH WITHOUT""".split()
-)
+KEYWORDS = RESERVED | frozenset((
+    "ABORT", "ACTION", "AFTER", "ALWAYS", "ANALYZE", "ASC", "ATTACH", "BEFORE",
+    "BEGIN", "BY", "CASCADE", "CAST", "COLUMN", "CONFLICT", "CROSS", "CURRENT",
+    "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "DATABASE", "DEFERRED", "DESC", "DETACH", "DO",
+    "EACH", "END", "EXCLUDE", "EXCLUSIVE", "EXPLAIN", "FAIL", "FALSE", "FILTER",
+    "FIRST", "FOLLOWING", "FOR", "FULL", "GENERATED", "GLOB", "GROUPS", "IF",
+    "IGNORE", "IMMEDIATE", "INDEXED", "INITIALLY", "INNER", "INSTEAD", "KEY", "LAST",
+    "LEFT", "LIKE", "MATCH", "MATERIALIZED", "NATURAL", "NO", "NULLS", "OF",
+    "OFFSET", "OTHERS", "OUTER", "OVER", "PARTITION", "PLAN", "PRAGMA", "PRECEDING",
+    "QUERY", "RAISE", "RANGE", "RECURSIVE", "REGEXP", "REINDEX", "RELEASE", "RENAME",
+    "REPLACE", "RESTRICT", "RIGHT", "ROLLBACK", "ROW", "ROWS", "SAVEPOINT", "TEMP",
+    "TEMPORARY", "TIES", "TRIGGER", "TRUE", "UNBOUNDED", "VACUUM", "VIEW", "VIRTUAL",
+    "WINDOW", "WITH", "WITHOUT",
+))
+# fmt: on
 
 _TOKEN = re.compile(
     r"""(?P<gap>(?:\s+|--[^\n]*|/\*.*?(?:\*/|\Z))+)
@@ -39,7 +51,10 @@ _NAME_KINDS = frozenset(("word", "quoted", "bracketed", "string"))
 
 
 class Token(NamedTuple):
-    """`kind` is word, quoted (`"x"`), bracketed (`[x]` or backticks), string, blob, number or symbol; `spaced`: a gap stands before."""
+    """`kind` is word, quoted (`"x"`), bracketed (`[x]` or backticks), string, blob, number or symbol.
+
+    `spaced` says that white space or a comment stands before it.
+    """
 
     kind: str
     text: str
@@ -154,22 +169,35 @@ def _in_statement(token: Token, names: Names) -> str:
 
 def _joined(tokens: Sequence[Token], texts: Sequence[str]) -> str:
     parts: list[str] = []
-    for at, token in enumerate(tokens):
-        if at and _is_apart(tokens, at):
+    for at, text in enumerate(texts):
+        if at and (_is_apart(tokens, at) or _would_merge(texts[at - 1], text)):
             parts.append(" ")
-        parts.append(texts[at])
+        parts.append(text)
     return "".join(parts)
 
 
+def _would_merge(left: str, right: str) -> bool:
+    """A name that lost its quotes must not run into its neighbour."""
+    return (left[-1].isalnum() or left[-1] in "_$") and (right[0].isalnum() or right[0] in "_$")
+
+
 def _is_apart(tokens: Sequence[Token], at: int) -> bool:
-    """Around parentheses and commas white space never matters, elsewhere it stays as written."""
+    """Around parentheses and commas white space never matters, elsewhere it stays as written.
+
+    An operator beside a parenthesis is set like its other side.
+    """
     before, token = tokens[at - 1], tokens[at]
     if token.text in (",", ")") or before.text == "(":
         return False
     if before.text == ",":
         return True
     if token.text == "(":
-        return before.word in KEYWORDS if before.kind == "word" else before.kind == "symbol" and before.text != "("
+        if before.kind == "word":
+            return before.word in KEYWORDS
+        return before.kind == "symbol" and (before.spaced or (at > 1 and tokens[at - 2].text == ")"))
     if before.text == ")":
-        return token.text not in (".", ";")
+        if token.kind != "symbol":
+            return True
+        following = tokens[at + 1] if at + 1 < len(tokens) else token
+        return token.text not in (".", ";") and (following.spaced or following.text == "(")
     return token.spaced

@@ -1,0 +1,95 @@
+"""Rows and values about to be deleted, put aside in tables of dbops's own, and taken back from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dbops.catalog.model import Column, PrimaryKey
+from dbops.engines.base.features import Features
+from dbops.engines.sqlite.rebuild import insertable
+from dbops.engines.sqlite.state import TableState
+from dbops.engines.sqlite.tokens import quote
+
+
+@dataclass(slots=True)
+class Archive:
+    """Gives out names; without a token nothing is archived."""
+
+    features: Features
+    token: str | None
+    used: int = 0
+
+    def name(self) -> str | None:
+        """Return the next archive table's name, None when nothing is to be archived."""
+        if self.token is None:
+            return None
+        self.used += 1
+        return f"{self.features.state_prefix}archive_{self.token}_{self.used}"
+
+
+def keep_rows(state: TableState, name: str) -> str:
+    """Return the statement that copies a whole table, with its hidden rowids."""
+    rowid = _hidden_rowid(state)
+    columns = insertable(state)
+    return f"CREATE TABLE {quote(name)} AS SELECT {f'{rowid} AS dbops_rowid, ' if rowid else ''}{columns} FROM {quote(state.table.name)}"
+
+
+def restore_rows(state: TableState, name: str) -> list[str]:
+    """Return the statements that fill the table again and remove the archive."""
+    rowid = _hidden_rowid(state)
+    columns = insertable(state)
+    return [
+        f"INSERT INTO {quote(state.table.name)} ({f'{rowid}, ' if rowid else ''}{columns})\n"
+        f"SELECT {'dbops_rowid, ' if rowid else ''}{columns} FROM {quote(name)}",
+        f"DROP TABLE {quote(name)}",
+    ]
+
+
+def _hidden_rowid(state: TableState) -> str | None:
+    return state.rowid_name if state.rowid_column is None else None
+
+
+def keep_values(before: TableState, after: TableState, columns: Sequence[Column], name: str) -> Iterator[str]:
+    """Yield the statements that copy the values of `columns` with the key of their rows.
+
+    The archive's columns have no type, so that every value stays what it is.
+    """
+    keys = _keys(before, after)
+    own = [f"key{place}" for place, _ in enumerate(keys)] + [f"value{place}" for place, _ in enumerate(columns)]
+    theirs = [*keys, *(quote(column.name) for column in columns)]
+    yield f"CREATE TABLE {quote(name)} ({', '.join(own)})"
+    yield f"INSERT INTO {quote(name)} SELECT {', '.join(theirs)} FROM {quote(before.table.name)}"
+    yield f"CREATE INDEX {quote(name + '_key')} ON {quote(name)} ({', '.join(own[: len(keys)])})"
+
+
+def kept_value(before: TableState, after: TableState, place: int, name: str, current: str | None) -> str:
+    """Return an expression over the table as it is after the change: the value that `keep_values` kept.
+
+    A value that was written since is not overwritten: where the column is still there (`current`), only what is equal goes.
+    """
+    table = quote(after.table.name)
+    found = " AND ".join(f"kept.key{at} IS {table}.{key}" for at, key in enumerate(_keys(before, after)))
+    value = f"(SELECT kept.value{place} FROM {quote(name)} AS kept WHERE {found}"
+    if current is None:
+        return f"{value})"
+    column = f"{table}.{quote(current)}"
+    return f"coalesce({value} AND kept.value{place} = {column}), {column})"
+
+
+def _keys(before: TableState, after: TableState) -> list[str]:
+    """Return what names a row before and after: the primary key, since hidden rowids may change in a VACUUM, else the rowid."""
+    key = next((item for item in before.constraints if isinstance(item, PrimaryKey)), None)
+    if key is not None and all(_is_kept(before, after, column) for column in key.columns):
+        return [quote(column) for column in key.columns]
+    return [before.rowid_name] if before.rowid_name and after.rowid_name else []
+
+
+def _is_kept(before: TableState, after: TableState, name: str) -> bool:
+    old, new = before.column(name), after.column(name)
+    return old is not None and new is not None and old.type == new.type
+
+
+def can_keep(before: TableState, after: TableState) -> bool:
+    """Tell whether rows can be found again after the change."""
+    return bool(_keys(before, after))

@@ -1,0 +1,154 @@
+"""Reading the whole catalog: sqlite_schema and two table-valued pragmas tell everything but dependencies.
+
+Three queries however many tables; views and triggers cost one statement each, which SQLite only compiles, to learn what they
+use (see `dependencies`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import column_ref
+from dbops.catalog.model import CatalogObject, Column, ForeignKey, Table, Unmanaged
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope, restrict
+from dbops.engines.base.connect import Row
+from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.engines.sqlite.dependencies import Use, uses
+from dbops.engines.sqlite.parse import parse_table
+from dbops.engines.sqlite.reader import Unreadable, created_name
+from dbops.engines.sqlite.statements import Firing, parse_index, parse_trigger, parse_view, parse_virtual
+from dbops.engines.sqlite.tokens import Names, names_of, quote, tokenize
+
+# GLOB, unlike LIKE, takes _ for itself.
+_SCHEMA = """
+SELECT type, name, tbl_name, sql FROM sqlite_schema
+WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND lower(name) NOT GLOB 'dbops_*' AND lower(tbl_name) NOT GLOB 'dbops_*'
+ORDER BY rowid"""
+
+_SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
+
+_COLUMNS = """
+SELECT s.name, c.name, c.type, c."notnull", c.dflt_value, c.hidden
+FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS c
+WHERE s.type = 'table' AND s.sql NOT LIKE 'CREATE VIRTUAL%' AND s.name NOT GLOB 'sqlite_*' AND lower(s.name) NOT GLOB 'dbops_*'
+ORDER BY s.rowid, c.cid"""
+
+_KINDS = {kind: place for place, kind in enumerate(("table", "virtual_table", "index", "view", "trigger"))}
+
+
+def inspect(conn: SqliteConnection, scope: Scope = Scope()) -> Catalog:  # noqa: B008  # frozen
+    """Return the catalog of the main database; attached and temporary ones are nobody's desired state."""
+    shadows = {name for (name,) in conn.query(_SHADOWS)}
+    reading = _Reading(_by_table(conn.query(_COLUMNS)))
+    rows = [row for row in conn.query(_SCHEMA) if row[1] not in shadows and row[2] not in shadows]
+    for kind, name, table, sql in rows:
+        if kind in ("table", "index"):
+            reading.add(kind, name, table, sql, {})
+    code = [row for row in rows if row[0] in ("view", "trigger")]
+    used = _uses(conn, code)
+    for kind, name, table, sql in code:
+        reading.add(kind, name, table, sql, names_of(part for use in used.get(name.lower(), ()) for part in use if part))
+    return restrict(Catalog.of(reading.in_order(), reading.dependencies(used), reading.unmanaged), scope)
+
+
+def _by_table(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for table, *column in rows:
+        found[table].append(tuple(column))
+    return found
+
+
+def _uses(conn: SqliteConnection, code: Iterable[Row]) -> Mapping[str, frozenset[Use]]:
+    firings: dict[str, Firing] = {}
+    views = []
+    for kind, name, _, sql in code:
+        if kind == "view":
+            views.append(name)
+            continue
+        try:
+            firings[name] = parse_trigger(sql, {})[1]
+        except Unreadable:  # reported when it is read in full
+            continue
+    return uses(conn, views, firings) if views or firings else {}
+
+
+class _Reading:
+    """The objects read so far."""
+
+    def __init__(self, shown: Mapping[str, list[Row]]) -> None:
+        self._shown = shown
+        self._objects: list[CatalogObject] = []
+        self._columns: dict[str, Names] = {}
+        self.unmanaged: list[Unmanaged] = []
+
+    def add(self, kind: str, name: str, table: str, sql: str, names: Names) -> None:
+        """Read one row of sqlite_schema; `names` are those a view or trigger uses."""
+        try:
+            match kind:
+                case "table":
+                    self._add_table(name, sql)
+                case "index":
+                    index = parse_index(sql, self._columns.get(table, {}))
+                    self._objects.append(replace(index, name=name, parent=table, spelling=sql))
+                case "view":
+                    self._objects.append(replace(parse_view(sql, names), name=name))
+                case _:
+                    self._objects.append(replace(parse_trigger(sql, names)[0], name=name, parent=table))
+        except Unreadable as error:
+            self.unmanaged.append(Unmanaged(kind, name, f"its CREATE statement cannot be read: {error}"))
+
+    def _add_table(self, name: str, sql: str) -> None:
+        if sql[:14].upper() == "CREATE VIRTUAL":
+            self._objects.append(replace(parse_virtual(sql), name=name))
+            return
+        table, constraints = parse_table(sql)
+        columns = _as_shown(name, table.columns, self._shown.get(name, []))
+        self._columns[name] = names_of(column.name for column in columns)
+        self._objects.append(replace(table, name=name, columns=columns, spelling=_respelled(sql, name)))
+        self._objects += [replace(constraint, parent=name) for constraint in constraints]
+
+    def in_order(self) -> list[CatalogObject]:
+        """Return tables with their constraints, then indexes, views and triggers, each in order of creation."""
+        return sorted(self._objects, key=lambda item: _KINDS.get(item.kind, 0))
+
+    def dependencies(self, used: Mapping[str, frozenset[Use]]) -> dict[Ref, set[Ref]]:
+        """Return what objects need beyond the table they belong to; what does not compile has no entry."""
+        by_name = {item.name.lower(): item for item in self._objects if item.kind in ("table", "view", "virtual_table")}
+        found: dict[Ref, set[Ref]] = {}
+        for item in self._objects:
+            if isinstance(item, ForeignKey):
+                owner = by_name.get(item.references.name.lower())
+                found[item.ref] = {owner.ref} if owner else set()
+            elif item.kind in ("view", "trigger") and (named := used.get(item.name.lower())) is not None:
+                found[item.ref] = set().union(*(_needs(by_name, use) for use in named)) if named else set()
+        return found
+
+
+def _needs(by_name: Mapping[str, CatalogObject], use: Use) -> set[Ref]:
+    owner = by_name.get(use[0].lower())
+    if owner is None:
+        return set()
+    if not use[1]:
+        return {owner.ref}
+    declared = owner.column(use[1]) if isinstance(owner, Table) else None
+    return {column_ref(owner.ref, declared.name if declared else use[1])}
+
+
+def _as_shown(table: str, columns: tuple[Column, ...], shown: list[Row]) -> tuple[Column, ...]:
+    """Take from the pragma what it tells: it is the truth about types, defaults and NOT NULL."""
+    if [column.name for column in columns] != [row[0] for row in shown]:
+        raise Unreadable(f"SQLite shows other columns for {table}")
+    return tuple(
+        replace(column, type=row[1], nullable=not row[2], default=row[3] if column.generated is None else None)
+        for column, row in zip(columns, shown, strict=True)
+    )
+
+
+def _respelled(sql: str, name: str) -> str:
+    """ALTER TABLE RENAME leaves needless quotes around the new name."""
+    token, _ = created_name(tokenize(sql), "TABLE")
+    return sql[: token.start] + quote(name) + sql[token.end :]
