@@ -1,0 +1,95 @@
+"""The regular expressions of the splitter: one match passes everything that means nothing and names what stands behind it.
+
+Every alternative begins with a character that the leading run leaves out, so that the run never has to be read twice.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from dbops.sql.dialect import Dialect
+from dbops.sql.lexer import BLANKS, WORD, WORD_START, line_comment
+
+# MariaDB's dumps begin with /*M!999999\- enable the sandbox mode */: a version that no server has, so a comment to all.
+_VERSION_OPENING = r"/\*M?!(?!999999)"
+
+
+@lru_cache(maxsize=64)
+def gap_pattern(dialect: Dialect, delimiter: str) -> re.Pattern[str]:
+    """Match blanks and one `comment`, `block` comment opening or `mark` between statements; no group where a statement begins."""
+    marks = _marks((delimiter, ";"))
+    return re.compile(f"[{BLANKS}]*+(?:(?P<mark>{marks})|{_comments(dialect, leading=True)})?")
+
+
+@lru_cache(maxsize=16)
+def tail_pattern(dialect: Dialect) -> re.Pattern[str]:
+    """Match a `comment` or `block` comment opening behind a terminator on its line."""
+    return re.compile(rf"[ \t]*+(?:{_comments(dialect, leading=True)})")
+
+
+@lru_cache(maxsize=128)
+def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) -> re.Pattern[str]:
+    """Match up to the next piece of a statement; no match at the end of the text.
+
+    Groups: `skip` (nothing to see), `mark` (may end the statement), `comment`, `block`, `opaque` (quotes and hints, known by
+    their opening only), `version`, `close`, `backslash`; with `has_body` also `word` and `parenthesis`.
+    """
+    is_custom = dialect.delimiter_command and marks[0] != ";"
+    groups = {
+        "skip": _whole_quotes(dialect),
+        "mark": "|".join(filter(None, (_marks(marks), dialect.client_mark, _LOST_DELIMITER if is_custom else ""))),
+        "version": _VERSION_OPENING if dialect.version_comments else "",
+        "close": r"\*/" if dialect.version_comments else "",
+        "opaque": _openings(dialect),
+    }
+    alternatives = [f"(?P<{name}>{pattern})" for name, pattern in groups.items() if pattern] + [_comments(dialect)]
+    if has_body:
+        alternatives += [f"(?P<word>[{WORD_START}][{WORD}]*)", "(?P<parenthesis>[()])", f"[0-9][{WORD}]*"]
+    if dialect.copy_data:
+        alternatives.append(r"(?P<backslash>\\)")
+    notable = _notable_characters(dialect, marks, has_body) + ("\\n" if is_custom else "")
+    return re.compile(rf"[^{notable}]*+(?:{'|'.join(alternatives)}|[{notable}])", re.ASCII)
+
+
+# The mysql client obeys DELIMITER on any line, so a program may lack its own mark: END, line end, DELIMITER ;
+_LOST_DELIMITER = r"\n(?=[ \t]*+(?i:delimiter)[ \t]++[^A-Za-z0-9_\s]++[ \t]*+\r?(?:\n|\Z))"
+
+
+def _marks(marks: tuple[str, ...]) -> str:
+    return "|".join(re.escape(mark) for mark in sorted(set(marks), key=lambda mark: (-len(mark), mark)))
+
+
+def _comments(dialect: Dialect, *, leading: bool = False) -> str:
+    block = r"/\*(?!M?!(?!999999))" if dialect.version_comments else r"/\*"
+    return f"(?P<comment>{line_comment(dialect, leading=leading)})|(?P<block>{block})"
+
+
+def _whole_quotes(dialect: Dialect) -> str:
+    """Match quoted text without escapes or doubled quotes, which is most of it, in one step."""
+    whole = []
+    for quote in dialect.string_quotes:
+        opening = rf"{quote}(?<![eE]{quote})" if dialect.escape_strings else quote
+        escape = r"\\" if dialect.backslash_escapes else ""
+        whole.append(rf"{opening}[^{quote}{escape}]*+{quote}(?!{quote})")
+    for quote in dialect.identifier_quotes:
+        whole.append(r"\[[^\]]*+\]" if quote == "[" else rf"{quote}[^{quote}]*+{quote}(?!{quote})")
+    return "|".join(whole)
+
+
+def _openings(dialect: Dialect) -> str:
+    openings = [f"[{re.escape(dialect.string_quotes + dialect.identifier_quotes)}]"]
+    if dialect.dollar_quotes:
+        openings.append(rf"\$(?<![{WORD}]\$)(?:[{WORD_START}][{WORD_START}0-9]*+)?\$")
+    if dialect.version_comments:
+        openings.append(r"/\*\+")
+    return "|".join(openings)
+
+
+def _notable_characters(dialect: Dialect, marks: tuple[str, ...], has_body: bool) -> str:
+    notable = {"-", "/", "\\", *dialect.string_quotes, *dialect.identifier_quotes, *(mark[0] for mark in marks)}
+    notable |= {"#"} if dialect.hash_comments else set()
+    notable |= {"$"} if dialect.dollar_quotes else set()
+    notable |= {"*"} if dialect.version_comments else set()
+    notable |= {"(", ")"} if has_body else set()
+    return "".join(re.escape(character) for character in sorted(notable)) + (WORD if has_body else "")
