@@ -16,7 +16,9 @@ from dbops.usecases.runtime import open_workspace
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many applies to list.")
 @output_option("text", "json")
 def history(env: Path, limit: int, output: str) -> None:
-    """List what was applied, when and by whom, newest first.
+    """List what was applied, when and by whom.
+
+    The newest comes first; an apply on several databases has a line for each.
 
     \b
     Examples:

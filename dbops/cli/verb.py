@@ -94,17 +94,17 @@ def rehearse_option(function: F) -> F:
 
 
 def duration(text: str) -> float:
-    """Return the seconds of a duration as manifests write it: `30s`, `5m`, `1h`; a bare number is seconds.
+    """Return the seconds of a duration as manifests write it: `30s`, `5m`, `1h`.
 
     Raises:
         BadParameter: it is none.
     """
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    from dbops.manifests.spec import parse_duration
+
     try:
-        return float(number) * units[text[len(number) :] or "s"]
-    except (ValueError, KeyError):
-        raise click.BadParameter(f"{text!r} is no duration; expected a number with a unit, such as 30s, 5m, 1h") from None
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no duration; expected a number with its unit, such as 30s, 5m, 1h") from error
 
 
 def write(text: str) -> None:

@@ -1,0 +1,1 @@
+"""Stories: Markdown files whose `console` blocks are commands with the output they must give."""

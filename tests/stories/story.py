@@ -1,0 +1,143 @@
+"""Reads, runs and rewrites stories: Markdown with blocks of shell commands and the output they must give.
+
+In a block fenced as `console`, a line `$ command` runs in the shell, lines `> ` continue it, other lines are its output (both
+streams together), and a last line `[2]` is its exit code where it is not 0. What changes from run to run is compared as
+`<time>`, `<id>` and the like, so a story may show real values or placeholders; a line `...` stands for any lines. Commands of a
+story share one folder, where a `setup` comment such as `<!-- setup: examples/environments/01-first-table -->` puts a copy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+UPDATE = "DBOPS_UPDATE_STORIES"
+
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SETUP = re.compile(r"<!-- setup: (\S+) -->")
+_EXIT = re.compile(r"\[(\d+)\]")
+_CHANGING = [
+    (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{6}\b"), "<id>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), "<sha256>"),
+    (re.compile(r"\bin \d+(\.\d+)? s\b"), "in <n> s"),
+    (re.compile(r"archive_\d{12}"), "archive_<n>"),
+    (re.compile(r"\bsqlite \d+\.\d+(\.\d+)?"), "sqlite <version>"),
+    (re.compile(r"\b[\w.-]+@[\w.-]+(?=, |  )"), "<who>"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a story; `start` and `end` are where its output stands in the text."""
+
+    line: int
+    shell: str
+    output: str
+    exit_code: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command gave."""
+
+    output: str
+    exit_code: int
+
+
+def commands(text: str) -> Iterator[Command]:
+    """Yield the commands of a story in order."""
+    for block in _BLOCK.finditer(text):
+        place = block.start(1)
+        lines = block[1].splitlines(keepends=True)
+        index = 0
+        while index < len(lines):
+            begin = place
+            shell = [lines[index][2:]]
+            assert lines[index].startswith("$ "), f"a block begins with '$ ', not with {lines[index]!r}"
+            place, index = place + len(lines[index]), index + 1
+            while index < len(lines) and lines[index].startswith("> "):
+                shell.append(lines[index][2:])
+                place, index = place + len(lines[index]), index + 1
+            start = place
+            output: list[str] = []
+            while index < len(lines) and not lines[index].startswith("$ "):
+                output.append(lines[index])
+                place, index = place + len(lines[index]), index + 1
+            code = _EXIT.fullmatch(output[-1].strip()) if output else None
+            said = "".join(output[:-1] if code else output)
+            yield Command(text.count("\n", 0, begin) + 1, "".join(shell), said, int(code[1]) if code else 0, start, place)
+
+
+def run(story: Path, folder: Path) -> Iterator[tuple[Command, Answer]]:
+    """Run a story in an empty folder, command by command."""
+    text = story.read_text(encoding="utf-8")
+    for setup in _SETUP.findall(text):
+        shutil.copytree(ROOT / setup, folder / Path(setup).name)
+    environment = _environment(folder)
+    for command in commands(text):
+        done = subprocess.run(
+            ["sh", "-c", command.shell],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        yield command, Answer(done.stdout, done.returncode)
+
+
+def is_as_told(command: Command, answer: Answer, folder: Path) -> bool:
+    """Compare, letting `...` stand for any lines and placeholders for what changes."""
+    if command.exit_code != answer.exit_code:
+        return False
+    wanted = "".join(
+        r"(?:.*\n)*" if line == "...\n" else re.escape(line) for line in settled(command.output, folder).splitlines(keepends=True)
+    )
+    return re.fullmatch(wanted, settled(answer.output, folder)) is not None
+
+
+def settled(output: str, folder: Path) -> str:
+    """Return output with placeholders for what changes from run to run."""
+    output = output.replace(str(folder), "<here>")
+    for pattern, placeholder in _CHANGING:
+        output = pattern.sub(placeholder, output)
+    return re.sub(r"[ \t]+\n", "\n", output if output.endswith("\n") or not output else output + "\n")
+
+
+def rewritten(story: Path, answers: list[tuple[Command, Answer]], folder: Path) -> str:
+    """Return the story's text with the output its commands gave now; told right, they are left as they stand."""
+    text = story.read_text(encoding="utf-8")
+    for command, answer in reversed(answers):
+        if not is_as_told(command, answer, folder):
+            code = f"[{answer.exit_code}]\n" if answer.exit_code else ""
+            text = text[: command.start] + settled(answer.output, folder) + code + text[command.end :]
+    return text
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return a small environment in which `dbops` is the program under test and nothing of the user's is touched."""
+    programs = folder.parent / f"{folder.name}-programs"
+    programs.mkdir(exist_ok=True)
+    for name, line in {"dbops": "-m dbops", "python3": ""}.items():
+        script = programs / name
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} {line} "$@"\n')
+        script.chmod(0o755)
+    return {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(programs),
+        "XDG_CACHE_HOME": str(programs / "cache"),
+        "PYTHONPATH": str(ROOT),
+        "LANG": "C.UTF-8",
+    }
