@@ -24,7 +24,7 @@ SCHEMES: dict[str, EngineName] = {
 }
 
 MEMORY = ":memory:"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(?:\+[A-Za-z0-9_.-]+)?:(//)?")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(?:\+[A-Za-z0-9_.-]+)?://")
 _SECRET_PARAMETER = re.compile(r"pass|secret|token|key$", re.IGNORECASE)
 _NOT_SECRET = frozenset({"passfile", "sslkey", "ssl_key"})
 _ESCAPE_HINT = "write special characters of a user name or password as percent-escapes: @ as %40, : as %3A, / as %2F, ? as %3F"
@@ -91,19 +91,22 @@ class DatabaseUrl:
 def parse_url(text: str) -> DatabaseUrl:
     """Read a database URL.
 
-    User name, password, host, database and parameters are percent-decoded. The user part ends at the last `@` before the path,
-    so a bare `@` in a password is understood. `sqlite:///a.db` is relative, `sqlite:////a.db` absolute, `sqlite://` memory.
+    User name, password, host, database and parameters are percent-decoded; `+` in a parameter is a space. The user part ends at
+    the last `@` before the path, so a bare `@` in a password is understood. `sqlite:///a.db` is relative, `sqlite:////a.db`
+    absolute, `sqlite://` memory.
 
     Raises:
         ConnectError: the text is no database URL, or of an engine that is not known; it is never quoted in the message.
     """
     scheme = _SCHEME.match(text)
-    if scheme is None or not scheme[2]:
-        _refuse("this is not a database URL", "a URL such as sqlite:///shop.db, postgresql://user@host/shop or mysql://user@host/shop")
+    if scheme is None:
+        _refuse(
+            "this is not a database URL", "a URL such as sqlite:///shop.db, postgresql://user@host/shop or mysql://user@host/shop"
+        )
     engine = SCHEMES.get(scheme[1].lower())
     if engine is None:
         _refuse(f"unknown database '{scheme[1]}' in the URL", f"one of {', '.join(f'{known}://' for known in SCHEMES)}")
-    rest, _, parameters = _before_query(text[scheme.end() :])
+    rest, _, parameters = text[scheme.end() :].partition("?")
     query = tuple(parse_qsl(parameters, keep_blank_values=True))
     if engine == "sqlite":
         return DatabaseUrl(engine, database=_sqlite_path(rest), query=query)
@@ -111,14 +114,12 @@ def parse_url(text: str) -> DatabaseUrl:
     return _server_url(engine, authority, unquote(path) or None, query)
 
 
-def _before_query(rest: str) -> tuple[str, str, str]:
-    return rest.partition("?")
-
-
 def _sqlite_path(rest: str) -> str:
     authority, slash, path = rest.partition("/")
     if authority and authority != MEMORY:
-        _refuse("a SQLite URL has no host", "three slashes before a relative path, four before an absolute one: sqlite:///shop.db")
+        _refuse(
+            "a SQLite URL has no host", "three slashes before a relative path, four before an absolute one: sqlite:///shop.db"
+        )
     return unquote(path) if slash and path else MEMORY
 
 
@@ -146,11 +147,17 @@ def _host_and_port(address: str) -> tuple[str | None, int | None]:
     else:
         host, _, port = address.partition(":")
         if "," in address:
-            _refuse("several hosts in the URL", "one host", "give several as parameters: postgresql://user@/shop?host=a,b&port=5432,5433")
+            _refuse(
+                "several hosts in the URL",
+                "one host",
+                "give several as parameters: postgresql://user@/shop?host=a,b&port=5432,5433",
+            )
     if not port:
         return unquote(host) or None, None
     if not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
-        _refuse("the port in the URL is not a number between 1 and 65535", "scheme://user:password@host:port/database", _ESCAPE_HINT)
+        _refuse(
+            "the port in the URL is not a number between 1 and 65535", "scheme://user:password@host:port/database", _ESCAPE_HINT
+        )
     return unquote(host) or None, int(port)
 
 

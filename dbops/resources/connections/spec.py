@@ -130,7 +130,9 @@ class ConnectionSpec(Choice):
     def _check_address(self) -> Self:
         given = [name for name in ("host", "port", "database", "username") if getattr(self, name) is not None]
         if self.url is not None and given:
-            raise complain(f"{given[0]} is given beside url", expected="the whole address in url, or engine and its parts", path=(given[0],))
+            raise complain(
+                f"{given[0]} is given beside url", expected="the whole address in url, or engine and its parts", path=(given[0],)
+            )
         if self.engine == "sqlite":
             self._check_sqlite_parts(given)
         self._check_password()

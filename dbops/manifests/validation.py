@@ -1,0 +1,155 @@
+"""What pydantic found wrong with a spec, in a person's words and with the place in the file.
+
+Values are shown as the file spells them: one that came from a variable shows the variable, never its content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from dbops.errors import DbopsError, ManifestError
+from dbops.manifests.document import KeyPath, Marks
+from dbops.manifests.loader import quote_it
+from dbops.manifests.spec import COMPLAINT, WRITTEN, nearest, one_of
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_TEXT = "text"
+_EXPECTED: tuple[tuple[str, str], ...] = (
+    (r"string_(type|sub_type|unicode)", _TEXT),
+    (r"int_.*", "a whole number"),
+    (r"(float|decimal)_.*|finite_number", "a number"),
+    (r"bool_.*", "true or false"),
+    (r"(tuple|list|set|frozen_set)_type", "a list"),
+    (r"(dict|mapping|model|model_attributes|dataclass)_type", "a mapping"),
+    (r"none_required", "nothing"),
+    (r"string_too_short", "at least {min_length} characters"),
+    (r"string_too_long", "at most {max_length} characters"),
+    (r"too_short", "at least {min_length} entries"),
+    (r"too_long", "at most {max_length} entries"),
+    (r"greater_than", "a number above {gt}"),
+    (r"greater_than_equal", "a number not below {ge}"),
+    (r"less_than", "a number below {lt}"),
+    (r"less_than_equal", "a number not above {le}"),
+    (r"string_pattern_mismatch", "text of the form {pattern}"),
+)
+
+
+def read_spec(model: type[Model], spec: Mapping[str, Any], marks: Marks, problems: list[DbopsError]) -> Model | None:
+    """Return the spec of a manifest as its model; what is wrong goes to `problems`, and None comes back."""
+    try:
+        return model.model_validate(spec)
+    except ValidationError as error:
+        problems += _translated(model, spec, marks, error)
+        return None
+
+
+def _translated(model: type[BaseModel], spec: Mapping[str, Any], marks: Marks, error: ValidationError) -> Iterator[ManifestError]:
+    found = [(_settled(item["loc"], spec), item) for item in error.errors(include_url=False)]
+    unknown = [path for path, item in found if item["type"] == "extra_forbidden"]
+    for path, item in found:
+        if item["type"] == "missing":
+            name = str(item["loc"][-1])
+            if not any(other[:-1] == path and get_close_matches(name, [str(other[-1])]) for other in unknown):
+                at = marks.key(("spec", *path))
+                yield ManifestError(f"missing field '{name}'", at=at, expected=_fields_in_words(_model_at(model, path)))
+        elif item["type"] == "extra_forbidden":
+            known = [field.alias or name for name, field in _model_at(model, path[:-1]).model_fields.items()]
+            at, name = marks.key(("spec", *path)), str(path[-1])
+            yield ManifestError(f"unknown field '{name}'", at=at, expected=one_of(known), fix=nearest(name, known))
+        elif item["loc"][-1:] == ("[key]",):
+            expected = _expected(item["type"], item.get("ctx", {})) or item["msg"]
+            yield ManifestError(f"the name '{path[-1]}' is not allowed", at=marks.key(("spec", *path)), expected=expected)
+        elif item["type"] == COMPLAINT:
+            yield _complaint(path, item["ctx"], marks)
+        else:
+            yield _wrong_value(path, item, spec, marks)
+
+
+def _settled(loc: KeyPath, spec: Any) -> KeyPath:
+    """Return the part of pydantic's location that exists in the spec, without the names it adds for unions and keys."""
+    path: list[str | int] = []
+    value = spec
+    for step in loc:
+        if isinstance(value, dict | list) and step in (value if isinstance(value, dict) else range(len(value))):
+            path.append(step)
+            value = value[step]
+    return tuple(path)
+
+
+def _complaint(path: KeyPath, context: Mapping[str, Any], marks: Marks) -> ManifestError:
+    place = ("spec", *path, *context["path"])
+    at = marks.key(place) if context["path"] or marks.text(place) is None else marks.value(place)
+    message = context["message"].replace(WRITTEN, marks.text(place) or "") or _sentence(place, marks)
+    return ManifestError(message, at=at, expected=context["expected"], fix=_from_variable(marks.text(place)) or context["fix"])
+
+
+def _wrong_value(path: KeyPath, item: Any, spec: Mapping[str, Any], marks: Marks) -> ManifestError:
+    place = ("spec", *path)
+    text, at = marks.text(place), marks.value(place)
+    context = item.get("ctx", {})
+    if item["type"] in ("literal_error", "enum"):
+        choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+        is_misread = text in choices and not isinstance(_at(spec, path), str)
+        fix = quote_it(text, _at(spec, path)) if text and is_misread else _from_variable(text) or nearest(text, choices)
+        return ManifestError(_sentence(place, marks), at=at, expected=one_of(choices), fix=fix)
+    expected = _expected(item["type"], context)
+    if expected is None:
+        reason = str(context["error"]) if item["type"] == "value_error" else str(item["msg"])
+        return ManifestError(f"{_name_of(place)}: {reason}", at=at)
+    value = _at(spec, path)
+    fix = quote_it(text, value) if text and expected == _TEXT and not isinstance(value, str) else _from_variable(text)
+    return ManifestError(_sentence(place, marks), at=at, expected=expected, fix=fix)
+
+
+def _expected(kind: str, context: Mapping[str, Any]) -> str | None:
+    return next((words.format(**context) for pattern, words in _EXPECTED if re.fullmatch(pattern, kind)), None)
+
+
+def _sentence(place: KeyPath, marks: Marks) -> str:
+    text = marks.text(place)
+    if text is None:
+        return f"{_name_of(place)} has the wrong shape"
+    return f"{_name_of(place)} is '{text}'" if text else f"{_name_of(place)} is empty"
+
+
+def _from_variable(text: str | None) -> str | None:
+    return "its value comes from a variable and is not shown" if text and "${" in text else None
+
+
+def _name_of(place: KeyPath) -> str:
+    """Return the last key of a path, with the list positions behind it."""
+    keys = [index for index, step in enumerate(place) if isinstance(step, str)]
+    return str(place[keys[-1]]) + "".join(f"[{step}]" for step in place[keys[-1] + 1 :])
+
+
+def _at(value: Any, path: KeyPath) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _fields_in_words(model: type[BaseModel]) -> str:
+    required = [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
+    optional = [field.alias or name for name, field in model.model_fields.items() if not field.is_required()]
+    return ", ".join(required) + (f"; and if wanted {', '.join(optional)}" if optional else "")
+
+
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+    """Return the model that describes the mapping at `path`."""
+    for step in path:
+        field = next((field for name, field in model.model_fields.items() if (field.alias or name) == step), None)
+        inner = _model_in(field.annotation) if field else None
+        model = inner or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)

@@ -1,0 +1,145 @@
+"""The spec of kind Schema: what a database should contain, from SQL files, SQLAlchemy models or portable tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Spec, complain, nearest, one_of
+from dbops.resources.schema.table_spec import Names, TableSpec, Text
+from dbops.sql.hazard import HAZARDS
+
+
+class ModelsSource(Choice):
+    """SQLAlchemy models."""
+
+    exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = (("paths", "import"),)
+
+    paths: Names | None = None
+    """Python files with models, as paths or patterns such as app/**/db_models.py."""
+    import_: Annotated[str | None, Field(alias="import", pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$")] = None
+    """A module and in it a declarative base or MetaData, as module:name."""
+
+
+class SourceSpec(Choice):
+    """Where the wanted schema is written down."""
+
+    exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = (("sql", "models", "tables"),)
+
+    sql: Names | None = None
+    """SQL files or folders of them, relative to the folder of the manifest's environment, in any order."""
+    models: ModelsSource | None = None
+    tables: tuple[TableSpec, ...] | None = None
+    """Portable tables."""
+
+    @model_validator(mode="after")
+    def _check_tables(self) -> Self:
+        tables = {table.qualified: [column.name for column in table.columns] for table in self.tables or ()}
+        seen: set[str] = set()
+        for number, table in enumerate(self.tables or ()):
+            if table.qualified.lower() in seen:
+                raise complain(f"a second table named '{WRITTEN}'", expected="one name once", path=("tables", number, "name"))
+            seen.add(table.qualified.lower())
+            for place, target, columns in table.references():
+                path = ("tables", number, *place)
+                if target not in tables:
+                    raise complain(
+                        f"there is no table '{WRITTEN}'", expected=one_of(tables), fix=nearest(target, tables), path=path
+                    )
+                missing = next((name for name in columns if name not in tables[target]), None)
+                if missing is not None:
+                    known = tables[target]
+                    message = "the foreign key names a column that the other table has not"
+                    raise complain(message, expected=one_of(known), fix=nearest(missing, known), path=path)
+        return self
+
+
+class RenameSpec(Choice):
+    """An object that got another name: it is renamed, not dropped and made anew."""
+
+    kinds: ClassVar[tuple[str, ...]] = ("table", "column", "view", "index", "sequence", "enum", "schema")
+    exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = (kinds,)
+
+    table: Text | None = None
+    column: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+){1,2}$")] | None = None
+    """The old name, as table.column."""
+    view: Text | None = None
+    index: Text | None = None
+    sequence: Text | None = None
+    enum: Text | None = None
+    schema_: Annotated[Text | None, Field(alias="schema")] = None
+    to: Text
+    """The new name, without the table or schema it is in."""
+
+    @property
+    def kind(self) -> str:
+        """What is renamed, as the manifest says it."""
+        return next(kind for kind in self.kinds if self._name(kind) is not None)
+
+    @property
+    def old(self) -> str:
+        """The old name as written."""
+        return str(self._name(self.kind))
+
+    def _name(self, kind: str) -> str | None:
+        name: str | None = getattr(self, "schema_" if kind == "schema" else kind)
+        return name
+
+
+class DataSpec(Spec):
+    """Rows that belong to the schema, kept as in a file."""
+
+    table: Text
+    key: Names
+    """The columns that tell rows apart."""
+    file: Text
+    """A CSV file with a header, relative to the folder of the manifest's environment."""
+
+
+class ToleratedSpec(Spec):
+    """A difference that is not drift."""
+
+    object: Text
+    """The object's name, such as public.jobs or jobs.state; shell patterns are understood."""
+    field: Text | None = None
+    """The attribute that may differ; all of the object when not given."""
+    reason: Text
+    """Why, for the reader who comes next."""
+    until: Day | None = None
+    """The last day on which this holds."""
+
+
+def _check_hazard(code: str) -> str:
+    known = ("all", *HAZARDS)
+    if code not in known:
+        raise complain(f"unknown hazard '{WRITTEN}'", expected=one_of(known), fix=nearest(code, known))
+    return code
+
+
+HazardCode = Annotated[str, AfterValidator(_check_hazard), WithJsonSchema({"enum": ["all", *HAZARDS]})]
+
+
+class PolicySpec(Spec):
+    """How far dbops may go."""
+
+    unmanaged: Literal["ignore", "report", "drop"] = "drop"
+    """Objects in the database that the source does not name; dropping still asks."""
+    allow: tuple[HazardCode, ...] = ()
+    """Hazards that apply lets pass without being asked."""
+    online: bool = True
+    """Prefer statements that do not block reads and writes."""
+
+
+class SchemaSpec(Bound):
+    """What a database should contain."""
+
+    source: SourceSpec
+    schemas: Names | None = None
+    """PostgreSQL: the schemas that are managed; all but the system's, extensions' and dbops's own when not given."""
+    exclude: tuple[Text, ...] = ()
+    """Objects left alone, as patterns such as audit.*."""
+    renames: tuple[RenameSpec, ...] = ()
+    data: tuple[DataSpec, ...] = ()
+    ignore_drift: tuple[ToleratedSpec, ...] = ()
+    policy: PolicySpec = PolicySpec()
