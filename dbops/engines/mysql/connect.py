@@ -25,19 +25,33 @@ DEFAULT_PORT = 3306
 _BATCH = 200  # statements in one round trip: further growth saves nothing
 _FOREVER_S = 31536000  # the largest lock_wait_timeout (MySQL 8.4 manual, 7.1.8)
 
-#: Modes that change how text is read or shown. Sessions of ours run without them, so that one spelling serves everywhere;
-#: zero dates are allowed, for a table that has them must be alterable. Strictness stays the server's.
+#: Modes that change how text is read or shown. Sessions of ours run without them, so that one spelling serves everywhere.
 _READING_MODES = frozenset(
-    "ANSI ANSI_QUOTES DB2 IGNORE_SPACE MAXDB MSSQL MYSQL323 MYSQL40 NO_BACKSLASH_ESCAPES NO_FIELD_OPTIONS NO_KEY_OPTIONS "
-    "NO_TABLE_OPTIONS NO_ZERO_DATE NO_ZERO_IN_DATE ORACLE PIPES_AS_CONCAT POSTGRESQL TRADITIONAL".split()
+    [
+        "ANSI",
+        "ANSI_QUOTES",
+        "DB2",
+        "IGNORE_SPACE",
+        "MAXDB",
+        "MSSQL",
+        "MYSQL323",
+        "MYSQL40",
+        "NO_BACKSLASH_ESCAPES",
+        "NO_FIELD_OPTIONS",
+        "NO_KEY_OPTIONS",
+        "NO_TABLE_OPTIONS",
+        "ORACLE",
+        "PIPES_AS_CONCAT",
+        "POSTGRESQL",
+    ]
 )
 
 
 class MysqlConnection:
     """One session; see the port for what callers may rely on.
 
-    `server_sql_mode` is the server's own sql_mode, under which sources are read; `parked_events` is set on a scratch
-    session alone and holds the declared states of events that must not run there.
+    `server_sql_mode` is the server's own sql_mode, under which sources are read. Set on a scratch session alone:
+    `parked_events`, the declared states of events that must not run there, and `stands_for`, the name of the real database.
     """
 
     def __init__(self, conn: pymysql.Connection[Any], target: Target, server: Server, server_sql_mode: str) -> None:
@@ -46,6 +60,7 @@ class MysqlConnection:
         self.server = server
         self.server_sql_mode = server_sql_mode
         self.parked_events: dict[str, str] | None = None
+        self.stands_for: str | None = None
 
     @property
     def target(self) -> Target:
@@ -201,7 +216,7 @@ def _tls(target: Target) -> dict[str, Any]:
 
 def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> MysqlConnection:
     """Apply session settings and ask who answered."""
-    name, version = parse_version(conn.get_server_info())
+    name, version = parse_version(str(conn.server_version))
     flavour = Flavour(name == "mariadb", version)
     session = MysqlConnection(conn, target, Server(name, version, "", ""), "")
     [(text, user, mode, identity, database)] = session.query(
@@ -222,7 +237,8 @@ def _insist_on_tls(session: MysqlConnection) -> None:
     cipher = session.query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     if not cipher or not cipher[0][1]:
         raise ConnectError(
-            f"{describe(session.target)} offers no TLS, and tls.mode asks for it", fix="enable TLS on the server, or set tls.mode: prefer"
+            f"{describe(session.target)} offers no TLS, and tls.mode asks for it",
+            fix="enable TLS on the server, or set tls.mode: prefer",
         )
 
 
@@ -299,6 +315,8 @@ def abilities(conn: MysqlConnection) -> Abilities:
     here = f"{quoted(conn.database)}.*"
     is_superuser = may("SUPER", "*.*") or any("ALL PRIVILEGES" in what for what, place in found if place == "*.*")
     can_create = may("CREATE", "*.*") or any(
-        "CREATE" in what or "ALL PRIVILEGES" in what for what, place in found if unquoted(place.split(".")[0]).startswith("dbops_scratch_")
+        "CREATE" in what or "ALL PRIVILEGES" in what
+        for what, place in found
+        if unquoted(place.split(".")[0]).startswith("dbops_scratch_")
     )
     return Abilities(can_create, is_superuser, may("ALTER", "*.*", here) and (is_superuser or not read_only))

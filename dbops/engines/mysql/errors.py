@@ -1,4 +1,4 @@
-"""Errors of the server and of PyMySQL as errors of dbops, by error number (MySQL 8.4 error reference; MariaDB the same numbers)."""
+"""Errors of the server and of PyMySQL as errors of dbops, by error number (the same on both flavours)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def connect_error(error: BaseException, place: str, database: str, secrets: Iter
             f"database '{database}' does not exist on the server of {place}", database=database, errno=number
         )
     return ConnectError(
-        f"cannot connect to {place}: {_without(_text(error), secrets)}", {"errno": number} if number else None, fix=_connect_fix(number)
+        f"cannot connect to {place}: {_without(_text(error), secrets)}",
+        {"errno": number} if number else None,
+        fix=_connect_fix(number),
     )
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from dbops.catalog.model import Event
+from dbops.catalog.model import Event, Options
 from dbops.engines.base.connect import Row
 from dbops.engines.mysql.tokens import Token, tokens, without_comments, without_qualifier
 
-_STATES = {"ENABLED": "ENABLE", "DISABLED": "DISABLE", "SLAVESIDE_DISABLED": "DISABLE ON SLAVE", "REPLICA_SIDE_DISABLED": "DISABLE ON SLAVE"}
+_STATES = {
+    "ENABLED": "ENABLE",
+    "DISABLED": "DISABLE",
+    "SLAVESIDE_DISABLED": "DISABLE ON SLAVE",
+    "REPLICA_SIDE_DISABLED": "DISABLE ON SLAVE",
+}
 
 
-def read_event(row: Row, *, owner: str | None, parked: str | None, database: str) -> Event:
+def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None, database: str) -> Event:
     """Build the event from its row of information_schema.events; `parked` is the state it was declared with in a scratch.
 
     A start that equals the moment of creation was not asked for: the server fills it in (MySQL 8.4 manual, 15.1.13).
     """
-    name, _, body, kind, execute_at, interval, field, starts, ends, status, on_completion, comment, created, mode, zone = row
+    name, _, body, kind, execute_at, interval, field, starts, ends, status, on_completion, comment, created, _, zone = row
     if kind == "ONE TIME":
         schedule = f"AT '{execute_at}'"
     else:
@@ -28,10 +33,9 @@ def read_event(row: Row, *, owner: str | None, parked: str | None, database: str
         if ends:
             schedule += f" ENDS '{ends}'"
     own = without_qualifier(body, database)
-    options = {
+    options = dict(mode) | {
         "completion": "PRESERVE" if on_completion == "PRESERVE" else "NOT PRESERVE",
         "schedule": schedule,
-        "sql_mode": mode or "",
         "state": parked or _STATES.get(status, "ENABLE"),
         "time_zone": zone or "SYSTEM",
     }

@@ -16,17 +16,19 @@ from dbops.catalog.model import (
     ForeignKey,
     Options,
     Routine,
-    Sequence as CatalogSequence,
     SequenceOptions,
     Table,
     Trigger,
     Unmanaged,
     View,
 )
+from dbops.catalog.model import (
+    Sequence as CatalogSequence,
+)
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope, restrict
 from dbops.engines.base.connect import Row
-from dbops.engines.mysql.connect import MysqlConnection, quoted
+from dbops.engines.mysql.connect import MysqlConnection, our_sql_mode, quoted
 from dbops.engines.mysql.errors import NO_SUCH_TABLE, number_of
 from dbops.engines.mysql.events import read_event
 from dbops.engines.mysql.flavour import Flavour, flavour_of
@@ -46,7 +48,7 @@ SELECT trigger_name, event_object_table, action_timing, event_manipulation, acti
 FROM information_schema.triggers WHERE trigger_schema = DATABASE()
 ORDER BY event_object_table, action_timing, event_manipulation, action_order"""
 _ROUTINES = """
-SELECT routine_name, routine_type, definer, sql_mode, routine_comment, external_language
+SELECT routine_name, routine_type, definer, sql_mode, external_language
 FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY routine_type, routine_name"""
 _EVENTS = """
 SELECT event_name, definer, event_definition, event_type, execute_at, interval_value, interval_field, starts, ends, status,
@@ -87,7 +89,9 @@ def _fetch(conn: MysqlConnection) -> Texts:
     views = _VIEWS.format(algorithm="algorithm" if flavour.is_mariadb else "''")
     asked = conn.query_each([_DATABASE, _COLLATIONS, _TABLES, views, _TRIGGERS, _ROUTINES, _EVENTS])
     database, collations, listed, view_rows, triggers, routines, events = asked
-    names = {kind: [name for name, of in listed if of == kind and not name.lower().startswith(STATE_PREFIX)] for _, kind in listed}
+    names = {
+        kind: [name for name, of in listed if of == kind and not name.lower().startswith(STATE_PREFIX)] for _, kind in listed
+    }
     tables = sorted([*names.pop("BASE TABLE", []), *names.pop("SYSTEM VERSIONED", [])])
     sequences, view_names = sorted(names.pop("SEQUENCE", [])), sorted(names.pop("VIEW", []))
     questions = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]
@@ -136,6 +140,7 @@ class _Reading:
         self.declared = declared
         self.flavour: Flavour = flavour_of(conn.server)
         self.needs: dict[Ref, set[Ref]] = {}
+        self.usual_mode = our_sql_mode(conn.server_sql_mode)
 
     def catalog(self) -> Catalog:
         texts = self.texts
@@ -146,7 +151,10 @@ class _Reading:
         objects += [self._view(row) for row in texts.views]
         objects += [self._trigger(row) for row in texts.triggers if not row[1].lower().startswith(STATE_PREFIX)]
         objects += [
-            read_event(row, owner=self._owner(row[1]), parked=self.parked.get(row[0]), database=self.database) for row in texts.events
+            read_event(
+                row, self._mode(row[13]), owner=self._owner(row[1]), parked=self.parked.get(row[0]), database=self.database
+            )
+            for row in texts.events
         ]
         self._dependencies(objects)
         charset, collation, _ = texts.database
@@ -156,6 +164,10 @@ class _Reading:
 
     def _owner(self, definer: str | None) -> str | None:
         return None if not definer or (self.declared and definer == self.account) else definer
+
+    def _mode(self, mode: str | None) -> Options:
+        """The sql_mode an object runs under, said where it is not the one our sessions have on this server."""
+        return () if mode == self.usual_mode else (("sql_mode", mode or ""),)
 
     def _own(self, text: str) -> str:
         return without_qualifier(text, self.database)
@@ -214,14 +226,14 @@ class _Reading:
             spelling=f"{head} {self._own(body)}",
             order=int(order or 0),
             owner=self._owner(definer),
-            options=(("event", event), ("sql_mode", mode or ""), ("timing", timing)),
+            options=(("event", event), *self._mode(mode), ("timing", timing)),
         )
 
     def _routines(self) -> Iterable[Routine]:
         """Functions and procedures have names of their own kinds: a procedure that shares its name says so in it."""
         functions = {row[0] for row, _ in self.texts.routines if row[1] == "FUNCTION"}
         for row, text in self.texts.routines:
-            name, kind, definer, mode, comment, language = row
+            name, kind, definer, mode, language = row
             if text is None:
                 continue
             head = re.match(r"CREATE (?:DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*` )?(?:FUNCTION|PROCEDURE) `(?:[^`]|``)+`", text)
@@ -235,7 +247,7 @@ class _Reading:
                 spelling=rest,
                 language=(language or "SQL").lower(),
                 owner=self._owner(definer),
-                options=(("sql_mode", mode or ""),),
+                options=self._mode(mode),
             )
 
     def _dependencies(self, objects: Sequence[CatalogObject]) -> None:
@@ -254,7 +266,9 @@ class _Reading:
                     self.needs[item.ref] = {Ref("sequence", "", name) for name in sequences}
 
     def _unmanaged(self, objects: Sequence[CatalogObject]) -> list[Unmanaged]:
-        strange = [Unmanaged(str(kind).lower(), str(name), "dbops does not know this kind of table") for kind, name in self.texts.strange]
+        strange = [
+            Unmanaged(str(kind).lower(), str(name), "dbops does not know this kind of table") for kind, name in self.texts.strange
+        ]
         for row, text in self.texts.routines:
             if row[1] not in ("FUNCTION", "PROCEDURE"):
                 strange.append(Unmanaged(str(row[1]).lower(), str(row[0]), "packages are not managed"))
@@ -269,7 +283,7 @@ class _Reading:
 
 
 def _next_values(default: str | None) -> list[str]:
-    if not default or "nextval" not in default and "lastval" not in default:
+    if not default or ("nextval" not in default and "lastval" not in default):
         return []
     return [unquoted(name) for name in re.findall(r"(?:nextval|lastval)\((?:`[^`]+`\.)?(`[^`]+`)\)", default)]
 
@@ -282,9 +296,9 @@ def _mentioned(definition: str, database: str) -> set[str]:
         if token.kind != "name":
             continue
         before = found[place - 2 : place] if place >= 2 else []
-        if [part.text for part in before[1:]] == ["."] and before[0].identifier == database:
-            names.add(unquoted(token.text))
-        elif place + 1 < len(found) and found[place + 1].text == "(":
+        if ([part.text for part in before[1:]] == ["."] and before[0].identifier == database) or (
+            place + 1 < len(found) and found[place + 1].text == "("
+        ):
             names.add(unquoted(token.text))
     return names
 

@@ -19,7 +19,8 @@ def lock(conn: MysqlConnection, name: str, timeout_s: float) -> Iterator[None]:
     [(granted,)] = conn.query("SELECT GET_LOCK(?, ?)", (full, round(timeout_s, 3)))
     if granted != 1:
         raise LockTimeoutError(
-            f"the lock '{name}' of database '{conn.database}' is held by {_holder(conn, full)}", fix="wait for it, or raise --lock-timeout"
+            f"the lock '{name}' of database '{conn.database}' is held by {_holder(conn, full)}",
+            fix="wait for it, or raise --lock-timeout",
         )
     try:
         yield

@@ -8,7 +8,7 @@ from dbops.catalog.model import Options, PartitionBy
 from dbops.engines.mysql.tokens import closing, split_list, unquoted
 
 _STRATEGY = re.compile(
-    r"(?P<strategy>RANGE +COLUMNS|LIST +COLUMNS|RANGE|LIST|(?:LINEAR )?HASH|(?:LINEAR )?KEY(?: +ALGORITHM *= *\d)?|SYSTEM_TIME)\s*"
+    r"(?P<strategy>(?:RANGE|LIST)(?: +COLUMNS)?|(?:LINEAR )?HASH|(?:LINEAR )?KEY(?: +ALGORITHM *= *\d)?|SYSTEM_TIME)\s*"
 )
 _COUNT = re.compile(r"\nPARTITIONS (\d+)\s*$")
 _ONE = re.compile(r"PARTITION (?P<name>`(?:[^`]|``)+`|\w+)(?P<rest>.*)$", re.DOTALL)

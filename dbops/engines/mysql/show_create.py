@@ -126,7 +126,10 @@ class Reader:
         rest = item[end:].strip()
         options = ((("not_enforced", ""),) if rest == "NOT ENFORCED" else (("other", rest),)) if rest else ()
         return Check(
-            parent=table, name=unquoted(match[1]), expression=without_qualifier(item[match.end() : end - 1], self.database), options=options
+            parent=table,
+            name=unquoted(match[1]),
+            expression=without_qualifier(item[match.end() : end - 1], self.database),
+            options=options,
         )
 
     def _key(self, match: re.Match[str], item: str, table: str) -> CatalogObject:
@@ -337,7 +340,9 @@ class _Found:
         """Whether a line without DEFAULT means there is none: MySQL never writes one for these types (8.4 manual, 13.6)."""
         if self.generated or self.auto_increment or "as_row" in self.options:
             return False
-        return flavour.is_mariadb or not re.match(r"(tiny|medium|long)?(text|blob)|json|geom|point|line|poly|multi|vector", type_text)
+        return flavour.is_mariadb or not re.match(
+            r"(tiny|medium|long)?(text|blob)|json|geom|point|line|poly|multi|vector", type_text
+        )
 
     def _clause(self, item: str, at: int) -> int:
         """Read the clause at `at` and return where the next one begins."""

@@ -1,0 +1,125 @@
+"""Rows about to be deleted, copied aside first, and brought back by undo.
+
+The copy is a plain table without keys of its own, so that it depends on nothing that may be dropped later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from dbops.catalog.changes import AddColumn, AlterColumn, CatalogChange, DropColumn
+from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.engines.mysql.alter import TableChange
+from dbops.engines.mysql.connect import quoted
+from dbops.engines.mysql.ddl import names
+from dbops.engines.mysql.statements import ddl, under
+from dbops.sql.statement import Statement
+
+
+@dataclass(slots=True)
+class Archive:
+    """Gives out the names of copies: `dbops_archive_<token>_<n>`; without a token nothing is copied."""
+
+    token: str | None
+    count: int = 0
+
+    def next_name(self) -> str | None:
+        """Return the name of the next copy, None when nothing is to be copied."""
+        if self.token is None:
+            return None
+        self.count += 1
+        return f"dbops_archive_{self.token}_{self.count}"
+
+
+def stored(table: Table) -> list[str]:
+    """Return the columns that hold values of their own."""
+    return [column.name for column in table.columns if _is_stored(column)]
+
+
+def _is_stored(column: Column) -> bool:
+    return column.generated is None and not any(name == "as_row" for name, _ in column.options)
+
+
+def copy_rows(table: Table, copy: str, columns: Iterable[str], partitions: Iterable[str] = ()) -> Statement:
+    """Copy columns of all rows, or of those in some partitions."""
+    where = f" PARTITION ({names(partitions)})" if (partitions := tuple(partitions)) else ""
+    return ddl(f"CREATE TABLE {quoted(copy)} AS SELECT {names(columns)} FROM {quoted(table.name)}{where}")
+
+
+def restore_rows(table: Table, copy: str) -> tuple[Statement, ...]:
+    """Put whole rows back, zeros in numbered columns and rows that refer to each other included."""
+    listed = names(stored(table))
+    settings = {"foreign_key_checks": "0"}
+    if any(column.identity for column in table.columns):
+        settings["sql_mode"] = "CONCAT(@@SESSION.sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
+    insert = f"INSERT INTO {quoted(table.name)} ({listed}) SELECT {listed} FROM {quoted(copy)}"
+    return under(settings, Statement(insert))
+
+
+@dataclass(frozen=True, slots=True)
+class LostColumns:
+    """The columns one ALTER TABLE drops, and what tells their rows apart afterwards."""
+
+    change: TableChange
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @classmethod
+    def of(cls, change: TableChange) -> LostColumns | None:
+        """Return None where no values are lost. The key is the primary key, else all that stays of a row."""
+        dropped = tuple(c.column for c in change.changes if isinstance(c, DropColumn) and _is_stored(c.column))
+        if not dropped:
+            return None
+        gone = {column.name for column in dropped}
+        kept = [name for name in stored(change.before) if name not in gone and change.after.column(name)]
+        primary = next((item for item in change.before_children if isinstance(item, PrimaryKey)), None)
+        has_key = primary is not None and set(primary.columns) <= set(kept)
+        return cls(change, dropped, primary.columns if primary is not None and has_key else tuple(kept))
+
+    def copy(self, name: str) -> Statement:
+        """Copy key and columns."""
+        return copy_rows(self.change.before, name, (*self.key, *(column.name for column in self.columns)))
+
+    def fill(self, name: str) -> tuple[Statement, ...]:
+        """Write the copied values into the columns that are back."""
+        if not self.key:
+            return ()
+        same = " AND ".join(f"t.{quoted(column)} <=> a.{quoted(column)}" for column in self.key)
+        values = ", ".join(f"t.{quoted(column.name)} = a.{quoted(column.name)}" for column in self.columns)
+        return (Statement(f"UPDATE {quoted(self.change.after.name)} AS t JOIN {quoted(name)} AS a ON {same} SET {values}"),)
+
+    def way_back(self) -> tuple[TableChange, TableChange]:
+        """Return undo in two halves: first the columns come back, loosened; when they are filled, everything else."""
+        back = self.change.reversed()
+        loose = {column.name: _loosened(column) for column in self.columns}
+        columns = tuple(
+            loose.get(column.name, back.before.column(column.name) or column)
+            for column in back.after.columns
+            if column.name in loose or back.before.column(column.name)
+        )
+        middle = replace(back.before, columns=columns)
+        adds = tuple(
+            replace(c, column=loose[c.column.name]) for c in back.changes if isinstance(c, AddColumn) and c.column.name in loose
+        )
+        first = TableChange(back.before, middle, back.before_children, back.before_children, self._placed(adds, middle))
+        rest = tuple(self._second(c, loose) for c in back.changes)
+        return first, TableChange(middle, back.after, back.before_children, back.after_children, rest)
+
+    def _placed(self, adds: tuple[AddColumn, ...], middle: Table) -> tuple[AddColumn, ...]:
+        order = [column.name for column in middle.columns]
+        return tuple(
+            replace(c, after_column=order[place - 1] if (place := order.index(c.column.name)) else None)
+            for c in sorted(adds, key=lambda c: order.index(c.column.name))
+        )
+
+    def _second(self, change: CatalogChange, loose: dict[str, Column]) -> CatalogChange:
+        if isinstance(change, AddColumn) and change.column.name in loose:
+            return AlterColumn(change.table, loose[change.column.name], change.column)
+        return change
+
+
+def _loosened(column: Column) -> Column:
+    """The column as it can be added to a table with rows: any value, no numbering, no check."""
+    options = tuple(pair for pair in column.options if pair[0] not in ("check", "on_update"))
+    return replace(column, nullable=True, default=None, identity=None, options=options)

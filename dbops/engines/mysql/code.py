@@ -1,0 +1,195 @@
+"""Views, routines, triggers and events: dropped before tables change, made and replaced after.
+
+MariaDB replaces each in one statement; MySQL 8 drops and creates all but views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import AlterObject, ChangeSet, CreateObject, DropObject
+from dbops.catalog.model import CatalogObject, Event, Routine, Table, Trigger, View
+from dbops.catalog.ref import Ref
+from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.mysql.connect import quoted
+from dbops.engines.mysql.ddl import create_event, create_routine, create_trigger, create_view, literal, routine_name
+from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.statements import ddl, under
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+_Code = View | Routine | Trigger | Event
+
+
+def code_acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> tuple[list[Act], list[Act]]:
+    """Return the acts before and after the changes of tables."""
+    writer = _Writer(changes, context, flavour)
+    return list(writer.leaving()), [*writer.routines(), *writer.views(), *writer.triggers(), *writer.events()]
+
+
+class _Writer:
+    def __init__(self, changes: ChangeSet, context: RenderContext, flavour: Flavour) -> None:
+        self.changes = changes
+        self.flavour = flavour
+        self.account = context.server.user
+        gone = {c.ref for c in changes.changes if isinstance(c, DropObject) and isinstance(c.item, Table)}
+        self.dropped = [c.item for c in changes.changes if isinstance(c, DropObject) and c.ref.table not in gone]
+        self.created = [c.item for c in changes.changes if isinstance(c, CreateObject)]
+        self.altered = [c for c in changes.changes if isinstance(c, AlterObject)]
+
+    def leaving(self) -> Iterator[Act]:
+        """Drops, and the first half of what changes its nature: a function that becomes a procedure."""
+        for kind in (Event, Trigger, View, Routine):
+            for item in self.dropped:
+                if isinstance(item, kind):
+                    word = _word(item)
+                    drop = ddl(drop_code(item), [Hazard("DELETES_OBJECT", f"{word} {item.name} is dropped")])
+                    yield Act(item.ref, f"drop {word} {item.name}", (drop,), self._create(item, self.changes.before), drops=True)
+        for change in self.altered:
+            if _changes_nature(change) and isinstance(change.before, Routine):
+                drop = ddl(drop_code(change.before))
+                back = self._create(change.before, self.changes.before)
+                yield Act(change.ref, f"drop {change.before.flavour} {change.ref.name}", (drop,), back, drops=True)
+
+    def routines(self) -> Iterator[Act]:
+        yield from self._acts(Routine)
+
+    def events(self) -> Iterator[Act]:
+        yield from self._acts(Event)
+
+    def views(self) -> Iterator[Act]:
+        """Views behind the views they select from, by the names in the server's own text of them."""
+        acts = {act.ref: act for act in self._acts(View)}
+        for ref in _sorted(list(acts), self.changes.after):
+            yield acts[ref]
+
+    def triggers(self) -> Iterator[Act]:
+        """Triggers of one moment in their order, each behind its left neighbour."""
+        acts = {act.ref: act for act in self._acts(Trigger)}
+        items = [item for ref in acts if isinstance(item := self.changes.after.objects.get(ref) or self._made(ref), Trigger)]
+        for item in sorted(items, key=lambda t: (t.parent, dict(t.options)["timing"], dict(t.options)["event"], t.order)):
+            yield acts[item.ref]
+
+    def _made(self, ref: Ref) -> CatalogObject | None:
+        return next((item for item in self.created if item.ref == ref), None)
+
+    def _acts(self, kind: type[View] | type[Routine] | type[Trigger] | type[Event]) -> Iterator[Act]:
+        for item in self.created:
+            if isinstance(item, kind):
+                drop = ddl(drop_code(item), [Hazard("DELETES_OBJECT", f"{_word(item)} {item.name} is dropped")])
+                yield Act(
+                    item.ref, f"create {_word(item)} {item.name}", self._create(item, self.changes.after), (drop,), creates=True
+                )
+        for change in self.altered:
+            if isinstance(change.after, kind):
+                yield self._replacement(change)
+
+    def _replacement(self, change: AlterObject) -> Act:
+        after = self._with_definer(change.after)
+        if _changes_nature(change) and isinstance(after, Routine):
+            back = (ddl(drop_code(after)),)
+            return Act(
+                change.ref, f"create {after.flavour} {after.name}", self._create(after, self.changes.after), back, creates=True
+            )
+        do = self._replace(after, self.changes.after)
+        if found := _authority(change):
+            do = (replace(do[0], hazards=(*do[0].hazards, found)), *do[1:])
+        return Act(change.ref, f"replace {_word(after)} {after.name}", do, self._replace(change.before, self.changes.before))
+
+    def _with_definer(self, item: CatalogObject) -> CatalogObject:
+        """Who defined an object stays so when the source does not say who."""
+        before = self.changes.before.objects.get(item.ref)
+        return replace(item, owner=before.owner) if item.owner is None and before is not None else item
+
+    def _create(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
+        return create_code(item, self.account, self.flavour, place=self._place(item, catalog))
+
+    def _place(self, item: CatalogObject, catalog: Catalog) -> str:
+        return _place(item, catalog, self.changes.before if catalog is self.changes.after else self.changes.after)
+
+    def _replace(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
+        place = self._place(item, catalog)
+        if self.flavour.has_or_replace or isinstance(item, View):
+            return create_code(item, self.account, self.flavour, place=place, replace=True)
+        return (ddl(drop_code(item)), *create_code(item, self.account, self.flavour, place=place))
+
+
+def create_code(
+    item: CatalogObject, account: str, flavour: Flavour, *, place: str = "", replace: bool = False
+) -> tuple[Statement, ...]:
+    """Return the statements that make a view, routine, trigger or event, under the sql_mode it is to run with."""
+    options = dict(getattr(item, "options", ()))
+    settings = {"sql_mode": literal(options["sql_mode"])} if "sql_mode" in options else {}
+    match item:
+        case View():
+            sql = create_view(item, account, replace=replace)
+        case Routine():
+            sql = create_routine(item, account, replace=replace)
+        case Trigger():
+            sql = create_trigger(item, account, place=place, replace=replace)
+        case Event():
+            sql = create_event(item, account, replace=replace)
+            if options["time_zone"] != "SYSTEM":
+                settings["time_zone"] = literal(options["time_zone"])
+        case _:
+            raise TypeError(f"{item.ref} is no code")
+    return under(settings, ddl(sql))
+
+
+def drop_code(item: CatalogObject) -> str:
+    """Return the statement that drops a view, routine, trigger or event."""
+    if isinstance(item, Routine):
+        return f"DROP {item.flavour.upper()} {quoted(routine_name(item))}"
+    return f"DROP {item.kind.upper()} {quoted(item.name)}"
+
+
+def _word(item: CatalogObject) -> str:
+    return item.flavour if isinstance(item, Routine) else item.kind
+
+
+def _changes_nature(change: AlterObject) -> bool:
+    return (
+        isinstance(change.before, Routine) and isinstance(change.after, Routine) and change.before.flavour != change.after.flavour
+    )
+
+
+def _authority(change: AlterObject) -> Hazard | None:
+    """Whose rights an object runs with is a question of who may do what."""
+    before, after = change.before, change.after
+    old, new = (dict(getattr(item, "options", ())).get("security", "") for item in (before, after))
+    if old == new and (after.owner is None or before.owner == after.owner):
+        return None
+    return Hazard("AUTHZ_CHANGE", f"{_word(after)} {after.name} runs with other rights than before")
+
+
+def _place(item: CatalogObject, there: Catalog, here: Catalog) -> str:
+    """FOLLOWS the left neighbour among the triggers of one moment in `there`; the first PRECEDES the next one already `here`."""
+    if not isinstance(item, Trigger):
+        return ""
+    moment = _moment(item)
+    row = sorted((t for t in there.all(Trigger) if _moment(t) == moment), key=lambda t: t.order)
+    names = [trigger.name for trigger in row]
+    at = names.index(item.name) if item.name in names else 0
+    if at:
+        return f"FOLLOWS {quoted(names[at - 1])}"
+    known = {t.name for t in here.all(Trigger) if _moment(t) == moment}
+    follower = next((name for name in names[1:] if name in known), None)
+    return f"PRECEDES {quoted(follower)}" if follower else ""
+
+
+def _moment(trigger: Trigger) -> tuple[str, str | None, str | None]:
+    options = dict(trigger.options)
+    return trigger.parent, options.get("timing"), options.get("event")
+
+
+def _sorted(refs: list[Ref], catalog: Catalog) -> list[Ref]:
+    order: list[Ref] = []
+    waiting: dict[Ref, set[Ref]] = {ref: set(catalog.dependencies.get(ref, ())) & set(refs) for ref in refs}
+    while waiting:
+        ready = [ref for ref, needs in waiting.items() if not needs & waiting.keys()] or list(waiting)
+        order += ready
+        for ref in ready:
+            del waiting[ref]
+    return order

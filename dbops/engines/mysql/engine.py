@@ -1,0 +1,92 @@
+"""The engine MySQL and MariaDB, put together from its rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import cast
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import ChangeSet
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+from dbops.engines.base.features import Features
+from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.mysql import connect as sessions
+from dbops.engines.mysql.connect import MysqlConnection
+from dbops.engines.mysql.features import FEATURES
+from dbops.sql.dialect import MYSQL, Dialect
+from dbops.sql.splitter import SourceStatement
+
+_SIZES = """
+SELECT table_name, COALESCE(table_rows, 0), COALESCE(data_length, 0) + COALESCE(index_length, 0)
+FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'"""
+
+
+class MysqlEngine:
+    """MySQL 8 and MariaDB; see the port for what callers may rely on."""
+
+    @property
+    def name(self) -> str:
+        return "mysql"
+
+    @property
+    def features(self) -> Features:
+        return FEATURES
+
+    @property
+    def dialect(self) -> Dialect:
+        return MYSQL
+
+    def connect(self, target: Target, *, readonly: bool = False) -> Connection:
+        return sessions.connect(target, readonly=readonly)
+
+    def create_database(self, target: Target) -> None:
+        sessions.create_database(target)
+
+    def abilities(self, conn: Connection) -> Abilities:
+        return sessions.abilities(_own(conn))
+
+    def lock(self, conn: Connection, name: str, timeout_s: float) -> AbstractContextManager[None]:
+        from dbops.engines.mysql.lock import lock
+
+        return lock(_own(conn), name, timeout_s)
+
+    def inspect(self, conn: Connection, scope: Scope = Scope(), *, declared: bool = False) -> Catalog:  # noqa: B008  frozen
+        from dbops.engines.mysql.inspect import inspect
+
+        return inspect(_own(conn), scope, declared=declared)
+
+    def fingerprint(self, conn: Connection) -> str:
+        from dbops.engines.mysql.fingerprint import fingerprint
+
+        return fingerprint(_own(conn))
+
+    def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
+        return {Ref("table", "", name): TableSize(int(rows), int(size)) for name, rows, size in conn.query(_SIZES)}
+
+    def scratch(self, target: Target) -> AbstractContextManager[Connection]:
+        from dbops.engines.mysql.scratch import scratch
+
+        return scratch(target)
+
+    def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
+        from dbops.engines.mysql.load import load
+
+        load(_own(conn), statements)
+
+    def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
+        from dbops.engines.mysql.render import render
+
+        return render(changes, context)
+
+    def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
+        from dbops.engines.mysql.types import portable_type
+
+        return portable_type(name, arguments)
+
+
+def _own(conn: Connection) -> MysqlConnection:
+    """The connections this engine is handed are those it gave."""
+    return cast(MysqlConnection, conn)

@@ -1,0 +1,81 @@
+"""Renames the manifest asks for: each keeps rows, keys and privileges where the server can rename at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
+from dbops.catalog.model import CatalogObject, Check, Event, ForeignKey, Routine, Trigger
+from dbops.catalog.ref import Ref
+from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.mysql.code import create_code, drop_code
+from dbops.engines.mysql.connect import quoted
+from dbops.engines.mysql.ddl import child_clause
+from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.statements import ddl
+from dbops.errors import SchemaError
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+
+def rename_acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Act]:
+    """Yield renames of objects, then of columns, in the order asked for."""
+    tables: dict[str, str] = {}
+    for change in changes.changes:
+        if isinstance(change, RenameObject):
+            if change.before.kind in ("table", "view", "sequence"):
+                tables[change.before.name] = change.after.name
+            yield _object(change, changes, context, flavour, tables)
+    for change in changes.changes:
+        if isinstance(change, RenameColumn):
+            yield _column(change, tables)
+
+
+def _object(change: RenameObject, changes: ChangeSet, context: RenderContext, flavour: Flavour, tables: dict[str, str]) -> Act:
+    old, new = change.before, change.after
+    found = Hazard("RENAMES", f"programs that use {old.kind.replace('_', ' ')} {old.qualified} must know it as {new.name}")
+    do = _renamed(old, new, changes, context, flavour, tables)
+    undo = _renamed(new, old, changes, context, flavour, {})
+    first = replace(do[0], hazards=(found, *do[0].hazards))
+    return Act(new, f"rename {old.kind.replace('_', ' ')} {old.name} to {new.name}", (first, *do[1:]), undo)
+
+
+def _renamed(
+    old: Ref, new: Ref, changes: ChangeSet, context: RenderContext, flavour: Flavour, tables: dict[str, str]
+) -> tuple[Statement, ...]:
+    if old.kind in ("table", "view", "sequence"):
+        return (ddl(f"RENAME TABLE {quoted(old.name)} TO {quoted(new.name)}"),)
+    table = quoted(tables.get(old.parent, old.parent))
+    if old.kind == "index":
+        return (ddl(f"ALTER TABLE {table} RENAME INDEX {quoted(old.name)} TO {quoted(new.name)}"),)
+    item = changes.before.objects.get(old) or changes.before.objects.get(new)
+    if isinstance(item, Event):
+        return (ddl(f"ALTER EVENT {quoted(old.name)} RENAME TO {quoted(new.name)}"),)
+    if isinstance(item, ForeignKey | Check):
+        gone = f"DROP {'FOREIGN KEY' if isinstance(item, ForeignKey) else 'CONSTRAINT'} {quoted(old.name)}"
+        return (ddl(f"ALTER TABLE {table} {gone}, ADD {child_clause(_named(item, new), flavour)}"),)
+    if isinstance(item, Trigger | Routine):
+        return (ddl(drop_code(_named(item, old))), *create_code(_named(item, new), context.server.user, flavour))
+    raise SchemaError(
+        f"a {old.kind.replace('_', ' ')} cannot be renamed: {old.qualified}", fix="take the rename out of the manifest"
+    )
+
+
+def _named(item: CatalogObject, ref: Ref) -> CatalogObject:
+    return replace(item, name=ref.name)
+
+
+def _column(change: RenameColumn, tables: dict[str, str]) -> Act:
+    table = tables.get(change.table.name, change.table.name)
+    found = Hazard("RENAMES", f"programs that use column {table}.{change.before} must know it as {change.after}")
+
+    def renamed(old: str, new: str, hazards: tuple[Hazard, ...] = ()) -> tuple[Statement, ...]:
+        return (ddl(f"ALTER TABLE {quoted(table)} RENAME COLUMN {quoted(old)} TO {quoted(new)}", hazards),)
+
+    return Act(
+        change.ref,
+        f"rename column {table}.{change.before} to {change.after}",
+        renamed(change.before, change.after, (found,)),
+        renamed(change.after, change.before),
+    )

@@ -1,0 +1,122 @@
+"""Temporary databases: on the same server, on `scratch.url`, or on a private server started for the purpose.
+
+A scratch is called `dbops_scratch_<epoch>_<random>` and its session holds a lock of that name, so that what a killed run
+left behind is told from what is in use.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from dbops.engines.base.connect import Target
+from dbops.engines.mysql.connect import MysqlConnection, connect, describe, on_database, quoted
+from dbops.engines.mysql.errors import DATABASE_ACCESS_DENIED, number_of
+from dbops.errors import MissingDatabaseError, QueryError, SchemaError
+
+PREFIX = "dbops_scratch_"
+_YOUNG_S = 60  # a scratch is created before its lock is held: leave young ones alone
+
+
+@contextmanager
+def scratch(target: Target) -> Iterator[MysqlConnection]:
+    """Open an empty database of the target's character set and collation; it is gone afterwards."""
+    settings = _settings_of(target)
+    if target.scratch is not None:
+        elsewhere = replace(target, url=target.scratch, scratch=None)
+        with _on_server(elsewhere, settings, target.url.database) as conn:
+            yield conn
+        return
+    try:
+        manager = _on_server(target, settings, target.url.database)
+        conn = manager.__enter__()
+    except QueryError as error:
+        if number_of(error) != DATABASE_ACCESS_DENIED:
+            raise
+        refused = error
+    else:
+        try:
+            yield conn
+        finally:
+            manager.__exit__(None, None, None)
+        return
+    with _on_private_server(target, settings, refused) as conn:
+        yield conn
+
+
+@contextmanager
+def _on_server(target: Target, settings: _Settings, stands_for: str | None) -> Iterator[MysqlConnection]:
+    name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+    keeper = connect(on_database(target, None))
+    try:
+        _remove_leftovers(keeper)
+        keeper.execute(f"CREATE DATABASE {quoted(name)}{settings.clause}")
+        try:
+            keeper.query("SELECT GET_LOCK(?, 0)", (name,))
+            conn = connect(on_database(target, name))
+            try:
+                conn.parked_events = {}
+                conn.stands_for = stands_for
+                yield conn
+            finally:
+                conn.close()
+        finally:
+            keeper.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
+    finally:
+        keeper.close()
+
+
+def _remove_leftovers(conn: MysqlConnection) -> None:
+    """Drop scratch databases whose session is gone. One dropped by somebody else meanwhile is no error."""
+    found = conn.query("SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'dbops\\\\_scratch\\\\_%'")
+    for (name,) in found:
+        epoch = name.removeprefix(PREFIX).partition("_")[0]
+        if not epoch.isdigit() or time.time() - int(epoch) < _YOUNG_S:
+            continue
+        [(is_free,)] = conn.query("SELECT IS_FREE_LOCK(?)", (name,))
+        if is_free:
+            conn.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
+
+
+class _Settings:
+    """What a scratch takes over from its target: character set, collation, and the server's sql_mode."""
+
+    def __init__(self, charset: str | None = None, collation: str | None = None, sql_mode: str | None = None) -> None:
+        self.sql_mode = sql_mode
+        self.clause = f" CHARACTER SET {charset} COLLATE {collation}" if charset else ""
+
+
+def _settings_of(target: Target) -> _Settings:
+    """Ask the target, or its server while the database does not exist yet."""
+    try:
+        conn = connect(target)
+    except MissingDatabaseError:
+        conn = connect(on_database(target, None))
+    try:
+        [(charset, collation)] = conn.query("SELECT @@character_set_database, @@collation_database")
+        return _Settings(str(charset), str(collation), conn.server_sql_mode)
+    finally:
+        conn.close()
+
+
+@contextmanager
+def _on_private_server(target: Target, settings: _Settings, refused: QueryError) -> Iterator[MysqlConnection]:
+    from dbops.engines.mysql.private_server import find_programs, private_server
+
+    probe = connect(on_database(target, None))
+    flavour = probe.server.flavour
+    probe.close()
+    programs = find_programs(flavour)
+    if programs is None:
+        raise SchemaError(
+            f"no place for a scratch database: {refused.message}",
+            fix=f"GRANT ALL PRIVILEGES ON `dbops\\_scratch\\_%`.* TO the account of {describe(target)}, or set scratch.url",
+        ) from refused
+    with (
+        private_server(programs, settings.sql_mode) as url,
+        _on_server(replace(target, url=url, tls=None), settings, target.url.database) as conn,
+    ):
+        yield conn
