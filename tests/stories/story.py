@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-UPDATE = "DBOPS_UPDATE_STORIES"
+UPDATE = "DBOPS_UPDATE"
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SETUP = re.compile(r"<!-- setup: (\S+) -->")

@@ -1,4 +1,4 @@
-"""Every story, and the README, come out as they are told. DBOPS_UPDATE_STORIES=1 rewrites what they tell."""
+"""Every story, and the README, come out as they are told. DBOPS_UPDATE=1 rewrites what they tell."""
 
 from __future__ import annotations
 

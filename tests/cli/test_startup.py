@@ -1,0 +1,76 @@
+"""What a command costs before it does anything: modules imported, and CPU time beside an empty program of the same run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples/environments/01-first-table"
+HEAVY = ("sqlalchemy", "sqlglot", "alembic", "rich", "fastapi", "jsonschema", "ruamel", "tenacity", "asyncio")
+FOREIGN = ("psycopg", "pymysql")
+RUNS = 5
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first example, applied, so that a plan finds nothing to do."""
+    folder = tmp_path_factory.mktemp("startup")
+    environment = Path(shutil.copytree(EXAMPLE, folder / "shop"))
+    subprocess.run(
+        [sys.executable, "-m", "dbops", "apply", str(environment), "--auto-approve"], check=True, env=settings(environment)
+    )
+    return environment
+
+
+def settings(environment: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_CACHE_HOME": str(environment.parent / "cache")}
+
+
+def imported(environment: Path, *arguments: str) -> set[str]:
+    """Return the top-level modules that a command leaves in memory."""
+    code = "import sys\nfrom dbops.cli.main import run\nassert run(sys.argv[1:]) == 0\nprint('MODULES', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=settings(environment)
+    )
+    return {name.partition(".")[0] for name in done.stdout.rsplit("MODULES", 1)[1].split()}
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    found = imported(tmp_path / "none", "--help")
+    assert found.isdisjoint({*HEAVY, *FOREIGN, "pydantic", "yaml", "sqlite3"})
+
+
+def test_a_plan_without_changes_imports_nothing_heavy(applied: Path) -> None:
+    found = imported(applied, "plan", str(applied))
+    assert found.isdisjoint({*HEAVY, *FOREIGN})
+
+
+def test_help_costs_ten_empty_programs_at_most(tmp_path: Path) -> None:
+    assert ratio(settings(tmp_path / "none"), "--help") <= 10
+
+
+def test_a_plan_without_changes_costs_thirty_empty_programs_at_most(applied: Path) -> None:
+    assert ratio(settings(applied), "plan", str(applied)) <= 30
+
+
+def ratio(environment: dict[str, str], *arguments: str) -> float:
+    """Return the CPU time of a command over that of an empty program, medians of runs that take turns."""
+    empty, command = [], []
+    for _ in range(RUNS):
+        empty.append(cpu_s([sys.executable, "-c", "pass"], environment))
+        command.append(cpu_s([sys.executable, "-m", "dbops", *arguments], environment))
+    return statistics.median(command) / statistics.median(empty)
+
+
+def cpu_s(command: list[str], environment: dict[str, str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
