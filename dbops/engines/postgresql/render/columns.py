@@ -11,16 +11,19 @@ from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
-from dbops.engines.postgresql.render.sequences import numbers_clauses
+from dbops.engines.postgresql.render.sequences import creation_clauses, numbers_clauses
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 _MODES = {"always": "ALWAYS", "by_default": "BY DEFAULT"}
 #: Options that are no attribute of `SET (...)`.
 _SPECIAL = frozenset({"storage", "compression", "statistics", "inherited"})
+_DEFAULT_COLLATION = 'pg_catalog."default"'
 _CALL = re.compile(r"([\w.\"]+)\(")
 #: Functions whose value is one for the whole statement: ADD COLUMN stores it once instead of writing every row.
-_STEADY = frozenset({"now", "transaction_timestamp", "statement_timestamp", "timezone", "date", "timestamp", "current_schema", "lower", "upper"})
+_STEADY = frozenset(
+    {"now", "transaction_timestamp", "statement_timestamp", "timezone", "date", "timestamp", "current_schema", "lower", "upper"}
+)
 
 
 def definition(column: Column) -> str:
@@ -46,7 +49,7 @@ def definition(column: Column) -> str:
 
 
 def _identity(identity: Identity) -> str:
-    clauses = numbers_clauses(identity.sequence or SequenceOptions(), SequenceOptions())
+    clauses = [clause for clause in creation_clauses(identity.sequence or SequenceOptions()) if not clause.startswith("AS ")]
     return f"GENERATED {_MODES[identity.mode]} AS IDENTITY" + (f" ({' '.join(clauses)})" if clauses else "")
 
 
@@ -98,7 +101,9 @@ def _alter_fdw_options(prefix: str, before: Column | None, after: Column) -> Ite
     old, new = (_fdw_options(before), _fdw_options(after)) if before else ({}, {})
     parts = [f"DROP {quote(name)}" for name in old if name not in new]
     parts += [
-        f"{'SET' if name in old else 'ADD'} {quote(name)} {literal(value)}" for name, value in new.items() if old.get(name) != value
+        f"{'SET' if name in old else 'ADD'} {quote(name)} {literal(value)}"
+        for name, value in new.items()
+        if old.get(name) != value
     ]
     if parts:
         yield Statement(f"{prefix} OPTIONS ({', '.join(parts)})")
@@ -160,21 +165,29 @@ def is_in_place(before: Column, after: Column, version: int) -> bool:
     return version >= 17 and before.generated is not None and before.generated.is_stored == after.generated.is_stored
 
 
-def alter(table: Ref, before: Column, after: Column, scene: Scene, between: tuple[Statement, ...] = ()) -> Iterator[Statement]:
+def alter(
+    table: Ref,
+    before: Column,
+    after: Column,
+    scene: Scene,
+    between: tuple[Statement, ...] = (),
+    through: str | None = None,
+) -> Iterator[Statement]:
     """Yield what turns one column into the other.
 
     `between` runs when the old default or identity is gone and the new one is not there: a serial's sequence going or coming.
+    `through` converts the values although the type keeps its name: the type behind the name is another.
     """
-    yield from _ColumnChange(table, before, after, scene).statements(between)
+    yield from _ColumnChange(table, before, after, scene, through).statements(between)
     yield from extras(table, after, without=before)
 
 
 class _ColumnChange:
     """One AlterColumn: sorts ALTER TABLE actions into one statement where PostgreSQL allows."""
 
-    def __init__(self, table: Ref, before: Column, after: Column, scene: Scene) -> None:
-        self.table, self.before, self.after, self.scene = table, before, after, scene
-        self.retyped = before.type != after.type or before.collation != after.collation
+    def __init__(self, table: Ref, before: Column, after: Column, scene: Scene, through: str | None) -> None:
+        self.table, self.before, self.after, self.scene, self.through = table, before, after, scene, through
+        self.retyped = before.type != after.type or before.collation != after.collation or through is not None
         self.prefix = f"ALTER COLUMN {quote(after.name)}"
 
     def statements(self, between: tuple[Statement, ...]) -> Iterator[Statement]:
@@ -220,9 +233,9 @@ class _ColumnChange:
             yield f"{self.prefix} SET EXPRESSION AS ({after.generated.expression})", hazards.rewrites(self.scene, self.table)
         if after.identity and not before.identity:
             yield f"{self.prefix} ADD {_identity(after.identity)}", ()
-        if after.identity and before.identity and after.identity != before.identity:
-            if actions := " ".join(self._identity_actions(before.identity, after.identity)):
-                yield f"{self.prefix} {actions}", ()
+        actions = self._identity_actions(before.identity, after.identity) if after.identity and before.identity else ()
+        if text := " ".join(actions):
+            yield f"{self.prefix} {text}", ()
 
     def _identity_actions(self, before: Identity, after: Identity) -> Iterator[str]:
         if before.mode != after.mode:
@@ -242,15 +255,17 @@ class _ColumnChange:
             found.append(hazards.deletes_data(f"{what}: {loss.value}"))
         if loss is not Fit.ALL:
             found += hazards.may_fail(scene, table, f"{after.name} from {before.type} to {after.type}: {Fit.SOME.value}")
-        if is_rewrite(before.type, after.type, domains):
+        if self.through or is_rewrite(before.type, after.type, domains):
             found += hazards.rewrites(scene, table)
         elif before.type != after.type:
             found += hazards.brief(scene, table)
         action = f"{self.prefix} TYPE {after.type}"
         if after.collation or before.collation:
-            action += f" COLLATE {after.collation or 'pg_catalog."default"'}"
+            action += f" COLLATE {after.collation or _DEFAULT_COLLATION}"
             found += hazards.builds_index(scene, table, lock="ACCESS EXCLUSIVE")
-        converted = using(quote(before.name), before.type, after.type, domains) if before.type != after.type else None
+        converted = self.through
+        if before.type != after.type:
+            converted = using(quote(before.name), before.type, after.type, domains)
         if converted and not after.generated:
             action += f" USING {converted}"
         yield action, tuple(found)

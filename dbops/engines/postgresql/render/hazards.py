@@ -28,7 +28,9 @@ def rewrites(scene: Scene, table: Ref) -> Hazards:
     return (
         Hazard("REWRITES_TABLE", f"{table.qualified} is written again with its indexes: {size}"),
         Hazard("BLOCKS_READS", f"ACCESS EXCLUSIVE on {table.qualified} while {size} are written"),
-        Hazard("DISK_SPACE", f"about {size_text(scene.size_bytes(table))} are needed until the old copy of {table.qualified} goes"),
+        Hazard(
+            "DISK_SPACE", f"about {size_text(scene.size_bytes(table))} are needed until the old copy of {table.qualified} goes"
+        ),
     )
 
 

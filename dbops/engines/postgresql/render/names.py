@@ -9,17 +9,20 @@ from dbops.catalog.ref import Ref
 
 #: Words that pg_get_keywords() calls reserved, or allowed only as column, type or function names (PostgreSQL 13 to 18).
 _KEYWORDS = frozenset(
-    """all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast char
-    character check coalesce collate collation column concurrently constraint create cross current_catalog current_date
-    current_role current_schema current_time current_timestamp current_user dec decimal default deferrable desc distinct do else
-    end except exists extract false fetch float for foreign freeze from full grant greatest group grouping having ilike in
-    initially inner inout int integer intersect interval into is isnull join json json_array json_arrayagg json_exists
-    json_object json_objectagg json_query json_scalar json_serialize json_table json_value lateral leading least left like limit
-    localtime localtimestamp merge_action national natural nchar none normalize not notnull null nullif numeric offset on only or
-    order out outer overlaps overlay placing position precision primary real references returning right row select session_user
-    setof similar smallint some substring symmetric system_user table tablesample then time timestamp to trailing treat trim true
-    union unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat xmlelement xmlexists
-    xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable""".split()
+    re.findall(
+        r"\w+",
+        """all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast char
+        character check coalesce collate collation column concurrently constraint create cross current_catalog current_date
+        current_role current_schema current_time current_timestamp current_user dec decimal default deferrable desc distinct do
+        else end except exists extract false fetch float for foreign freeze from full grant greatest group grouping having ilike
+        in initially inner inout int integer intersect interval into is isnull join json json_array json_arrayagg json_exists
+        json_object json_objectagg json_query json_scalar json_serialize json_table json_value lateral leading least left like
+        limit localtime localtimestamp merge_action national natural nchar none normalize not notnull null nullif numeric offset
+        on only or order out outer overlaps overlay placing position precision primary real references returning right row select
+        session_user setof similar smallint some substring symmetric system_user table tablesample then time timestamp to trailing
+        treat trim true union unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat
+        xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable""",
+    )
 )
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -42,8 +45,8 @@ _WORDS = {
 }
 _ROUTINE_WORDS = {"procedure": "PROCEDURE", "aggregate": "AGGREGATE"}
 
-#: Kinds whose names are kept as SQL already: arguments, access methods or roles are part of them.
-_SPELLED = frozenset({"routine", "operator", "operator_class", "operator_family", "cast", "transform", "user_mapping"})
+#: Kinds whose names say what they belong to: `trgm_ops USING gin`, `reader SERVER remote`.
+_JOINTS = {"operator_class": " USING ", "operator_family": " USING ", "user_mapping": " SERVER ", "transform": " LANGUAGE "}
 
 
 def quote(name: str) -> str:
@@ -51,6 +54,11 @@ def quote(name: str) -> str:
     if _PLAIN.fullmatch(name) and name not in _KEYWORDS:
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def unquote(identifier: str) -> str:
+    """Return the name that an identifier, quoted or not, stands for."""
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
 
 
 def literal(text: str) -> str:
@@ -65,7 +73,14 @@ def qualified(schema: str, name: str) -> str:
 
 def named(ref: Ref) -> str:
     """Return the SQL name of a free-standing object: quoted, with its schema."""
-    if ref.kind in _SPELLED:
+    if ref.kind == "routine":
+        name, _, arguments = ref.name.rpartition("(")
+        return f"{qualified(ref.schema, name)}({arguments}"
+    if joint := _JOINTS.get(ref.kind):
+        first, joint, second = ref.name.rpartition(joint)
+        own = quote(first) if ref.kind != "transform" and first != "PUBLIC" else first
+        return (f"{quote(ref.schema)}." if ref.schema else "") + own + joint + quote(second)
+    if ref.kind in ("operator", "cast"):
         return f"{quote(ref.schema)}.{ref.name}" if ref.schema else ref.name
     return qualified(ref.schema, ref.name)
 
@@ -90,6 +105,8 @@ def word(item: CatalogObject) -> str:
 def designation(item: CatalogObject) -> str:
     """Return word and name as DROP and COMMENT ON want them: `TRIGGER stamp ON public.users`."""
     ref = item.ref
+    if isinstance(item, Routine) and item.flavour == "aggregate":
+        return f"AGGREGATE {named(ref).rpartition('(')[0]}({dict(item.options).get('identity', '*')})"
     if ref.parent and ref.kind != "index":
         return f"{word(item)} {quote(ref.name)} ON {parent_of(ref)}"
     return f"{word(item)} {named(ref)}"

@@ -60,6 +60,11 @@ class Scene:
         found = self.table(table)
         return next((column for column in found.columns if column.name == name), None) if found else None
 
+    def has_default_partition(self, table: Ref) -> bool:
+        """DETACH CONCURRENTLY is refused beside a default partition (manual, ALTER TABLE)."""
+        heirs = (self.before.objects.get(heir) for heir in self.heirs.get(table, ()))
+        return any(isinstance(heir, Table) and heir.partition_of and heir.partition_of.bound == "DEFAULT" for heir in heirs)
+
     def reversed(self) -> Scene:
         """Return the scene of the way back."""
         return Scene(self.after, self.before, self.context, self.heirs)

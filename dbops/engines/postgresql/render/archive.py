@@ -1,0 +1,102 @@
+"""Rows about to be deleted are kept in tables of dbops's own schema, in a form that outlives the types they were made of.
+
+A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
+from dbops.sql.statement import Statement
+
+_SCHEMA = "dbops"
+
+
+def name(token: str, number: int) -> str:
+    return qualified(_SCHEMA, f"archive_{token}_{number}")
+
+
+def keep_rows(item: Table, archive: str) -> Iterator[Statement]:
+    """Yield what copies all rows of a table."""
+    yield from _keep(archive, f"SELECT row_to_json(kept) AS row FROM {_only(item)}{named(item.ref)} AS kept", item.ref.qualified)
+
+
+def _only(item: Table) -> str:
+    """Rows of heirs are kept with the heirs, those of partitions with the partitioned table."""
+    return "" if item.partition_by else "ONLY "
+
+
+def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
+    yield Statement(f"CREATE SCHEMA IF NOT EXISTS {_SCHEMA}")
+    yield Statement(f"CREATE TABLE {archive} AS\n{query}")
+    yield Statement(f"COMMENT ON TABLE {archive} IS {literal(f'rows of {what}')}")
+
+
+def restore_rows(item: Table, archive: str) -> Iterator[Statement]:
+    """Yield what puts the rows back, computed columns left to the server."""
+    stored = tuple(column.name for column in item.columns if column.generated is None)
+    if stored:
+        given = f"INSERT INTO {named(item.ref)} ({columns(stored)}) OVERRIDING SYSTEM VALUE"
+        yield Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
+    yield from (_counted_on(item.ref, column) for column in item.columns if column.identity)
+
+
+def _of_row(names: tuple[str, ...]) -> str:
+    return ", ".join(f"old.{quote(column)}" for column in names)
+
+
+def _row_of(table: Ref) -> str:
+    return f"pg_catalog.json_populate_record(NULL::{named(table)}, row) AS old"
+
+
+def _counted_on(table: Ref, column: Column) -> Statement:
+    name, text = quote(column.name), literal(named(table))
+    return Statement(
+        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({text}, {literal(column.name)}), last)\n"
+        f"FROM (SELECT max({name}) AS last FROM {named(table)}) AS used WHERE last > 0"
+    )
+
+
+def keep_values(table: Table, column: Column, archive: str, catalog: Catalog) -> Iterator[Statement]:
+    """Yield what copies a column's values with what tells the rows apart: the primary key, or else all other columns."""
+    kept = tuple(dict.fromkeys((*_key(table, column, catalog), column.name)))
+    row = f"(SELECT value FROM (SELECT {columns(kept)}) AS value)"
+    query = f"SELECT row_to_json({row}) AS row FROM {named(table.ref)}"
+    yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
+
+
+def _key(table: Table, column: Column, catalog: Catalog) -> tuple[str, ...]:
+    keys = (item for item in catalog.children(table.ref) if isinstance(item, PrimaryKey))
+    key = next(keys, None)
+    if key is not None and column.name not in key.columns:
+        return key.columns
+    return tuple(other.name for other in table.columns if other.name != column.name and other.generated is None)
+
+
+def restore_values(table: Table, column: Column, archive: str, catalog: Catalog) -> Iterator[Statement]:
+    """Yield what puts the values back; rows that look alike in everything kept are alike."""
+    key = _key(table, column, catalog)
+    target, value = named(table.ref), quote(column.name)
+    if not key:
+        return
+    if any(isinstance(item, PrimaryKey) and item.columns == key for item in catalog.children(table.ref)):
+        same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
+        yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\nFROM {archive}, {_row_of(table.ref)}\nWHERE {same}")
+        return
+    parts = ", ".join(f"{quote(name)}::text" for name in key)
+    yield Statement(
+        f"UPDATE {target} AS live SET {value} = old.{value}\n"
+        f"FROM (SELECT ctid AS place, row({parts})::text AS key, row_number() OVER (PARTITION BY row({parts})::text) AS nth"
+        f" FROM {target}) AS here,\n"
+        f"     (SELECT old.*, row({_texts(key)})::text AS key, row_number() OVER (PARTITION BY row({_texts(key)})::text) AS nth"
+        f" FROM {archive}, {_row_of(table.ref)}) AS old\n"
+        f"WHERE live.ctid = here.place AND here.key = old.key AND here.nth = old.nth"
+    )
+
+
+def _texts(key: tuple[str, ...]) -> str:
+    return ", ".join(f"old.{quote(column)}::text" for column in key)

@@ -1,0 +1,308 @@
+"""Folding: changes that PostgreSQL carries out together become one unit of work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import (
+    AddColumn,
+    AlterColumn,
+    CatalogChange,
+    ChangeSet,
+    CreateObject,
+    DropColumn,
+    DropObject,
+)
+from dbops.catalog.model import (
+    CatalogObject,
+    Check,
+    Column,
+    Constraint,
+    ForeignKey,
+    ForeignTable,
+    Index,
+    MaterializedView,
+    Sequence,
+    Table,
+    View,
+)
+from dbops.catalog.order import needs_of
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.parts import Membership
+from dbops.engines.postgresql.render.scene import Scene
+
+#: What a parent table hands down with a change of its column, however the child's looked before (manual, ALTER TABLE).
+_HANDED_DOWN = ("type", "collation", "nullable", "default", "generated")
+_HANDED_DOWN_OPTIONS = frozenset({"storage", "compression", "statistics"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One change and those that its statements carry out too.
+
+    `owned` are sequences created before, given to their columns when this unit has made those.
+    """
+
+    change: CatalogChange
+    covers: tuple[CatalogChange, ...] = ()
+    owned: tuple[Sequence, ...] = ()
+
+    @property
+    def all(self) -> tuple[CatalogChange, ...]:
+        return (self.change, *self.covers)
+
+
+def fold(changes: Iterable[CatalogChange], catalogs: ChangeSet, scene: Scene) -> tuple[Unit, ...]:
+    """Return the units of `changes`, which are in order; a unit stands where its first change stood."""
+    folding = _Folding(list(changes), catalogs, scene)
+    folding.drop_with_table()
+    folding.create_with_table()
+    folding.hand_down_columns()
+    folding.adopt()
+    folding.join_and_leave()
+    folding.number()
+    return folding.units()
+
+
+class _Folding:
+    def __init__(self, changes: list[CatalogChange], catalogs: ChangeSet, scene: Scene) -> None:
+        self.changes, self.scene = changes, scene
+        self.before, self.after = catalogs.before, catalogs.after
+        self.covers: defaultdict[int, list[int]] = defaultdict(list)
+        self.owned: defaultdict[int, list[Sequence]] = defaultdict(list)
+        self.gone: set[int] = set()
+        self.drops = {c.ref: i for i, c in enumerate(changes) if isinstance(c, DropObject)}
+        self.creates = {c.ref: i for i, c in enumerate(changes) if isinstance(c, CreateObject)}
+        self.columns: dict[tuple[type[CatalogChange], Ref], int] = {
+            (type(c), c.ref): i for i, c in enumerate(changes) if isinstance(c, AddColumn | DropColumn | AlterColumn)
+        }
+
+    def units(self) -> tuple[Unit, ...]:
+        return tuple(
+            Unit(change, tuple(self.changes[j] for j in self.covers[i]), tuple(self.owned[i]))
+            for i, change in enumerate(self.changes)
+            if i not in self.gone
+        )
+
+    def _cover(self, whole: int, part: int) -> None:
+        if part not in self.gone and part != whole:
+            self.covers[whole].append(part)
+            self.covers[whole].extend(self.covers.pop(part, ()))
+            self.gone.add(part)
+
+    # --- drops
+
+    def drop_with_table(self) -> None:
+        """Children and owned sequences go with their table, unless something between needs them to go earlier."""
+        for ref, i in self.drops.items():
+            item = self._dropped(i)
+            if ref.parent and (table := self._drop_of_table(ref)) is not None:
+                if not (isinstance(item, ForeignKey) and self._is_needed_earlier(item, i, table)):
+                    self._cover(table, i)
+            elif isinstance(item, Sequence) and item.owned_by:
+                self._drop_sequence(item, i)
+            elif isinstance(item, Index | Constraint):
+                self._drop_with_parents_index(item, i)
+
+    def _dropped(self, i: int) -> CatalogObject:
+        change = self.changes[i]
+        assert isinstance(change, DropObject)
+        return change.item
+
+    def _drop_of_table(self, ref: Ref) -> int | None:
+        kinds = ("table", "foreign_table", "view", "materialized_view")
+        found = (self.drops.get(Ref(kind, ref.schema, ref.parent)) for kind in kinds)
+        return next((i for i in found if i is not None), None)
+
+    def _is_needed_earlier(self, key: ForeignKey, i: int, table: int) -> bool:
+        """What a foreign key references cannot go while the key is there."""
+        if key.references == key.ref.table:
+            return False
+        referenced = {key.references, *needs_of(self.before, key.ref)} - {key.ref.table}
+        return any(ref in self.drops and self.drops[ref] < table for ref in referenced if ref.kind != "column")
+
+    def _drop_sequence(self, item: Sequence, i: int) -> None:
+        assert item.owned_by is not None
+        table = self.drops.get(item.owned_by.table)
+        column = self.columns.get((DropColumn, item.owned_by))
+        altered = self.columns.get((AlterColumn, item.owned_by))
+        whole = table if table is not None else column
+        if whole is not None:
+            self._cover(whole, i)
+        elif altered is not None and isinstance(change := self.changes[altered], AlterColumn) and change.after.identity:
+            self._cover(altered, i)
+
+    def _drop_with_parents_index(self, item: Index | Constraint, i: int) -> None:
+        """An attached index goes with the index it is attached to."""
+        above = _above(item, self.before)
+        parent = next((self.drops[ref] for ref in above if ref in self.drops), None)
+        if parent is not None:
+            self._cover(parent, i)
+
+    # --- creations
+
+    def create_with_table(self) -> None:
+        """CREATE TABLE holds the constraints that need nothing made later."""
+        for ref, i in self.creates.items():
+            item = self._created(i)
+            table = self.creates.get(ref.table) if ref.parent else None
+            if table is None or not _is_inlinable(item) or not isinstance(self._created(table), Table):
+                continue
+            needs = self.after.dependencies.get(ref, frozenset())
+            if all(self.creates.get(need, -1) < table or need == ref.table for need in needs):
+                self._cover(table, i)
+
+    def _created(self, i: int) -> CatalogObject:
+        change = self.changes[i]
+        assert isinstance(change, CreateObject)
+        return change.item
+
+    # --- columns of parents and children
+
+    def hand_down_columns(self) -> None:
+        """A change of a parent's column changes its children's; what they are to have otherwise is set after."""
+        for (kind, ref), i in list(self.columns.items()):
+            if i in self.gone:
+                continue
+            for heir in self._heirs(ref.table):
+                self._hand_down(kind, i, Ref("column", heir.schema, ref.name, heir.name))
+
+    def _heirs(self, table: Ref) -> Iterator[Ref]:
+        for heir in self.scene.heirs.get(table, ()):
+            if heir in self.before.objects and heir in self.after.objects and heir not in self.drops:
+                yield heir
+
+    def _hand_down(self, kind: type[CatalogChange], i: int, child: Ref) -> None:
+        j = self.columns.get((kind, child))
+        change = self.changes[i]
+        if j is not None and kind is DropColumn:
+            self._cover(i, j)
+        elif j is not None and isinstance(change, AddColumn) and isinstance(own := self.changes[j], AddColumn):
+            self._alter_or_cover(i, j, _handed_down(change.column, own.column), own.column, child)
+        elif isinstance(change, AlterColumn):
+            self._hand_down_alteration(i, j, change, child)
+        for heir in self._heirs(child.table):
+            self._hand_down(kind, i, Ref("column", heir.schema, child.name, heir.name))
+
+    def _hand_down_alteration(self, i: int, j: int | None, change: AlterColumn, child: Ref) -> None:
+        old, new = _column(self.before, child), _column(self.after, child)
+        if old is None or new is None or "inherited" not in dict(old.options):
+            return
+        changed = {name: getattr(change.after, name) for name in _HANDED_DOWN if name in change.attributes}
+        options = dict(old.options)
+        for name in _HANDED_DOWN_OPTIONS:
+            if dict(change.before.options).get(name) != dict(change.after.options).get(name):
+                options.pop(name, None)
+                options |= {name: value for key, value in change.after.options if key == name}
+        given = replace(old, **changed, options=tuple(sorted(options.items())))
+        self._alter_or_cover(i, j, given, new, child)
+
+    def _alter_or_cover(self, i: int, j: int | None, given: Column, wanted: Column, child: Ref) -> None:
+        """`given` is what the parent's change makes of the child's column."""
+        alike = given == wanted
+        if j is None:
+            if not alike:
+                j = len(self.changes)
+                self.changes.append(AlterColumn(child.table, given, wanted))
+                self.columns[AlterColumn, child] = j
+        elif alike:
+            self._cover(i, j)
+        else:
+            self.changes[j] = AlterColumn(child.table, given, wanted)
+
+    # --- indexes of partitions
+
+    def adopt(self) -> None:
+        """What a table brings along when it becomes a partition is adopted by the parent, and its own again when it leaves."""
+        for i, change in enumerate(self.changes):
+            if isinstance(change, CreateObject | DropObject) and isinstance(change.item, Membership):
+                self._adopt_by_membership(i, change)
+
+    def _adopt_by_membership(self, i: int, change: CreateObject | DropObject) -> None:
+        item = change.item
+        assert isinstance(item, Membership)
+        joins = isinstance(change, CreateObject)
+        catalog, plan = (self.after, self.drops) if joins else (self.before, self.creates)
+        handed = {_shape(other) for other in catalog.children(item.of) if isinstance(other, Index | Constraint)}
+        for ref, j in list(plan.items()):
+            child = self.changes[j]
+            assert isinstance(child, CreateObject | DropObject)
+            if ref.parent == item.parent and ref.schema == item.schema and _shape(child.item) in handed:
+                self._cover(i, j)
+
+    def join_and_leave(self) -> None:
+        """Memberships of tables that go or come as wholes need no statement."""
+        for table in (self.drops, self.creates):
+            for ref, i in list(table.items()):
+                change = self.changes[i]
+                whole = table.get(ref.table)
+                if isinstance(change, DropObject) and isinstance(change.item, Membership) and whole is not None:
+                    self._cover(whole, i)
+
+    # --- sequences
+
+    def number(self) -> None:
+        """A new sequence becomes the property of its column as soon as both are there."""
+        for ref, i in self.creates.items():
+            item = self._created(i)
+            if not isinstance(item, Sequence) or item.owned_by is None or i in self.gone:
+                continue
+            owner = item.owned_by
+            added = self.columns.get((AddColumn, owner))
+            altered = self.columns.get((AlterColumn, owner))
+            made = self.creates.get(owner.table)
+            if made is not None and made > i:
+                self.owned[made].append(item)
+            elif added is not None and added > i:
+                self.owned[added].append(item)
+            elif altered is not None and isinstance(change := self.changes[altered], AlterColumn) and change.before.identity:
+                self._cover(altered, self.creates[ref])
+
+
+def _column(catalog: Catalog, ref: Ref) -> Column | None:
+    for kind in ("table", "foreign_table"):
+        table = catalog.objects.get(Ref(kind, ref.schema, ref.parent))
+        if isinstance(table, Table | ForeignTable):
+            return next((column for column in table.columns if column.name == ref.name), None)
+    return None
+
+
+def _handed_down(parents: Column, own: Column) -> Column:
+    """What ADD COLUMN on the parent gives the child: all but what is said of the parent alone."""
+    options = tuple(pair for pair in parents.options if pair[0] in ("storage", "compression"))
+    origin = tuple(pair for pair in own.options if pair[0] == "inherited")
+    return replace(parents, comment=None, options=tuple(sorted(options + origin)))
+
+
+def _above(item: Index | Constraint, catalog: Catalog) -> Iterator[Ref]:
+    """Yield the refs under which the adopting index may be known."""
+    if isinstance(item, Index):
+        if item.partition_of is not None:
+            yield item.partition_of
+        return
+    name = dict(item.options).get("partition_of")
+    table = catalog.objects.get(item.ref.table)
+    if name and isinstance(table, Table) and table.partition_of:
+        parent = table.partition_of.parent
+        yield Ref(item.kind, parent.schema, name, parent.name)
+
+
+def _is_inlinable(item: CatalogObject) -> bool:
+    if isinstance(item, ForeignKey) or not isinstance(item, Constraint):
+        return False
+    return not (isinstance(item, Check) and not item.is_valid)
+
+
+def _shape(item: CatalogObject) -> object:
+    """What makes two indexes or constraints of parent and child alike: everything but whose they are and what they are called."""
+    if isinstance(item, Check):
+        return ("check", item.name)
+    if isinstance(item, Index):
+        return replace(item, name="", parent="", schema="", partition_of=None, options=(), comment=None)
+    if isinstance(item, ForeignKey):
+        return replace(item, name="", parent="", schema="", comment=None)
+    assert isinstance(item, Constraint | Membership | View | MaterializedView | CatalogObject)
+    return replace(item, name="", parent="", schema="", options=(), comment=None) if isinstance(item, Constraint) else item

@@ -1,0 +1,198 @@
+"""From typed changes to units of work in an order PostgreSQL accepts.
+
+`catalog.order.arrange` finds dependents and sorts; here stands what it asks: what cannot be altered in place, what disturbs
+whom, who survives. Then what PostgreSQL does by itself is folded into the statement that does it: children of a dropped
+table, constraints that CREATE TABLE can hold, columns and indexes that a parent hands down, sequences that go with a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import (
+    AlterColumn,
+    AlterObject,
+    CatalogChange,
+    ChangeSet,
+    CreateObject,
+    DropColumn,
+    DropObject,
+)
+from dbops.catalog.model import (
+    CatalogObject,
+    Check,
+    Column,
+    Constraint,
+    Defined,
+    ForeignKey,
+    ForeignTable,
+    Index,
+    Sequence,
+    Table,
+)
+from dbops.catalog.order import arrange
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import columns
+from dbops.engines.postgresql.render.folding import Unit, fold
+from dbops.engines.postgresql.render.graph import explode
+from dbops.engines.postgresql.render.objects import is_in_place
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
+from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, without_conversions
+from dbops.engines.postgresql.render.scene import Scene
+
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_TEXTS = ("text", "character varying")
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """Units in order, and the types built anew among them."""
+
+    units: tuple[Unit, ...]
+    rebuild: Rebuild
+
+
+def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
+    """Return everything that has to be done, dependents included, in an order in which each statement can run."""
+    rebuild = find_rebuild(changes)
+    exploded = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild, scene)
+    judge = _Judge(exploded, rebuild, scene)
+    found = arrange(
+        exploded,
+        replaces=judge.replaces,
+        disturbs=judge.disturbs,
+        survives=judge.survives,
+        gives_way=lambda column: column.generated is not None,
+    )
+    return Ordered(fold(_completed(found, exploded), exploded, scene), rebuild)
+
+
+class _Judge:
+    """The answers to what `arrange` asks."""
+
+    def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene) -> None:
+        self.changes, self.rebuild, self.scene = changes, rebuild, scene
+        self.before, self.after = changes.before, changes.after
+        self.dropped = {change.ref for change in changes.changes if isinstance(change, DropObject)}
+
+    def replaces(self, change: CatalogChange) -> bool:
+        if isinstance(change, AlterColumn):
+            return not columns.is_in_place(change.before, change.after, self.scene.version)
+        if not isinstance(change, AlterObject) or change.ref in self.rebuild.refs:
+            return False
+        return not is_in_place(change.before, change.after, self.scene)
+
+    def disturbs(self, change: CatalogChange) -> bool:
+        match change:
+            case DropObject() | DropColumn():
+                return True
+            case AlterColumn(_, before, after):
+                return (before.type, before.collation) != (after.type, after.collation)
+            case AlterObject():
+                return change.ref in self.rebuild.refs
+        return False
+
+    def survives(self, dependent: CatalogObject, change: CatalogChange) -> bool:
+        if isinstance(dependent, Table | ForeignTable):
+            return self._table_survives(dependent, change)
+        if isinstance(dependent, ColumnDefault):
+            return self._default_survives(dependent, change)
+        if isinstance(dependent, Sequence | Membership):
+            return True
+        match change:
+            case AlterColumn():
+                return self._survives_retyping(dependent, change)
+            case AlterObject():
+                return dependent.ref in self.rebuild.refs or self._survives_rebuild(dependent)
+            case DropObject(item):
+                return self._survives_drop(dependent, item)
+        return False
+
+    def _table_survives(self, dependent: Table | ForeignTable, change: CatalogChange) -> bool:
+        """A table needs what its columns need; only its server makes it go."""
+        if not isinstance(change, DropObject):
+            return True
+        return not (isinstance(dependent, ForeignTable) and change.ref == Ref("server", "", dependent.server))
+
+    def _default_survives(self, dependent: ColumnDefault, change: CatalogChange) -> bool:
+        """Only a default whose function or sequence is made again has to be away; others change with their column."""
+        if not isinstance(change, DropObject):
+            return True
+        return change.ref not in self.after.dependencies.get(dependent.ref, frozenset())
+
+    def _survives_drop(self, dependent: CatalogObject, item: CatalogObject) -> bool:
+        """A dropped table leaves its publications by itself."""
+        return isinstance(dependent, Defined) and dependent.what == "publication" and isinstance(item, Table)
+
+    def _survives_rebuild(self, dependent: CatalogObject) -> bool:
+        """What only stands on a column of the type is built again with the column; an expression that names the type is not."""
+        if isinstance(dependent, ForeignKey):
+            return False
+        recorded = self.scene.before.dependencies.get(dependent.ref, frozenset())
+        return isinstance(dependent, Index | Constraint) and not recorded & self.rebuild.refs
+
+    def _survives_retyping(self, dependent: CatalogObject, change: AlterColumn) -> bool:
+        """PostgreSQL builds indexes, constraints and statistics again by itself when a column's type changes."""
+        if isinstance(dependent, ForeignKey):
+            return self._stays_comparable(dependent)
+        if isinstance(dependent, Defined):
+            return dependent.what == "statistics" or (dependent.what == "publication" and " WHERE (" not in dependent.definition)
+        return isinstance(dependent, Index | Constraint)
+
+    def _stays_comparable(self, key: ForeignKey) -> bool:
+        """One side changes before the other: types of one family can be compared meanwhile."""
+        types = {
+            column.type
+            for catalog in (self.before, self.after)
+            for table, names in ((key.ref.table, key.columns), (key.references, key.referenced_columns))
+            for column in _columns(catalog, table, names)
+        }
+        return types <= _INTEGERS or all(kind.startswith(_TEXTS) and not kind.endswith("]") for kind in types)
+
+
+def _columns(catalog: Catalog, table: Ref, names: tuple[str, ...]) -> list[Column]:
+    found = catalog.objects.get(table)
+    return [column for name in names if isinstance(found, Table) and (column := found.column(name))]
+
+
+def _completed(found: tuple[CatalogChange, ...], changes: ChangeSet) -> tuple[CatalogChange, ...]:
+    """Give what is made again the owner and grants it had, and let a default that steps aside come back as it is wanted."""
+    return tuple(
+        completed
+        for change in _without_split_defaults(found, changes)
+        if (completed := _as_it_was(change, changes.before)) is not None
+    )
+
+
+def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange | None:
+    if not isinstance(change, CreateObject) or (old := before.objects.get(change.ref)) is None:
+        return change
+    item = change.item
+    owner = item.owner if item.owner is not None else old.owner
+    grants = item.grants if item.grants is not None else old.grants
+    return CreateObject(replace(item, owner=owner, grants=grants)) if (owner, grants) != (item.owner, item.grants) else change
+
+
+def _without_split_defaults(found: tuple[CatalogChange, ...], changes: ChangeSet) -> list[CatalogChange]:
+    """A column whose default steps aside is altered without it."""
+    aside = {change.ref for change in found if isinstance(change, DropObject) and isinstance(change.item, ColumnDefault)}
+    result: list[CatalogChange] = []
+    for change in found:
+        if isinstance(change, AlterColumn) and Ref("default", *change.ref[1:]) in aside:
+            change = replace(change, before=replace(change.before, default=None), after=replace(change.after, default=None))
+            if change.before == change.after:
+                continue
+        result.append(change)
+    return result
+
+
+def is_inlinable(item: CatalogObject) -> bool:
+    """Tell whether CREATE TABLE can hold the constraint."""
+    return (
+        isinstance(item, Constraint) and not isinstance(item, ForeignKey) and not (isinstance(item, Check) and not item.is_valid)
+    )
+
+
+Positions = Mapping[Ref, int]

@@ -1,0 +1,145 @@
+"""Schemas, extensions, and every object known by the statement that makes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from dbops.catalog.model import Defined, Extension, Schema
+from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render.names import designation, literal, named, quote
+from dbops.engines.postgresql.render.options import fdw_changes
+from dbops.engines.postgresql.render.scene import statement
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+_ENABLE = {"disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
+_PUBLICATION = re.compile(r"CREATE PUBLICATION .*?(?: FOR (?P<what>.*))? WITH \((?P<options>[^()]*)\)", re.DOTALL)
+_OPTION = re.compile(r"(\"(?:[^\"]|\"\")*\"|[\w.]+) (E?'(?:[^'\\]|''|\\.)*')")
+_FOREIGN = frozenset({"foreign_data_wrapper", "server", "user_mapping"})
+
+
+def create_schema(item: Schema) -> Iterator[Statement]:
+    """Yield CREATE SCHEMA; `public` is in every new database already."""
+    yield Statement(f"CREATE SCHEMA {'IF NOT EXISTS ' if item.name == 'public' else ''}{quote(item.name)}")
+
+
+def drop_schema(item: Schema) -> Iterator[Statement]:
+    yield statement(f"DROP SCHEMA {quote(item.name)}", hazards.deletes_object(item))
+
+
+def create_extension(item: Extension) -> Iterator[Statement]:
+    where = f" WITH SCHEMA {quote(item.schema)}" if item.schema and item.schema != "pg_catalog" else ""
+    version = f" VERSION {literal(item.version)}" if item.version else ""
+    found = Hazard("EXTENSION_CHANGE", f"extension {item.name} is installed")
+    yield statement(f"CREATE EXTENSION {quote(item.name)}{where}{version}", found)
+
+
+def drop_extension(item: Extension) -> Iterator[Statement]:
+    found = Hazard("EXTENSION_CHANGE", f"extension {item.name} is removed with all its objects")
+    yield statement(f"DROP EXTENSION {quote(item.name)}", found, hazards.deletes_object(item))
+
+
+def alter_extension(before: Extension, after: Extension) -> Iterator[Statement]:
+    if before.version != after.version and after.version is not None:
+        found = Hazard("EXTENSION_CHANGE", f"extension {after.name} goes from {before.version} to {after.version}")
+        yield statement(f"ALTER EXTENSION {quote(after.name)} UPDATE TO {literal(after.version)}", found)
+    if before.schema != after.schema:
+        found = Hazard("EXTENSION_CHANGE", f"extension {after.name} moves to schema {after.schema}")
+        yield statement(f"ALTER EXTENSION {quote(after.name)} SET SCHEMA {quote(after.schema)}", found)
+
+
+# --- objects known by their statement ---------------------------------------------------------------------------------------
+
+
+def create(item: Defined) -> Iterator[Statement]:
+    """Yield the definition, which may be several statements, and what it has no words for."""
+    found = [hazards.authz(f"default privileges of {item.name} change")] if item.what == "default_privileges" else []
+    for sql in _parts(item.definition):
+        yield statement(sql, *found)
+    yield from _settings(item, None)
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(";\n") if part]
+
+
+def _settings(item: Defined, before: Defined | None) -> Iterator[Statement]:
+    old, new = dict(before.options if before else ()), dict(item.options)
+    if old == new:
+        return
+    if item.what == "statistics":
+        yield Statement(f"ALTER STATISTICS {named(item.ref)} SET STATISTICS {new.get('target', '-1')}")
+    elif item.what == "event_trigger" and old.get("enabled") != new.get("enabled"):
+        yield Statement(f"ALTER EVENT TRIGGER {quote(item.name)} {_ENABLE.get(new.get('enabled', ''), 'ENABLE')}")
+
+
+def drop(item: Defined) -> Iterator[Statement]:
+    if item.what == "default_privileges":
+        found = hazards.authz(f"default privileges of {item.name} are taken back")
+        for sql in _parts(dict(item.options).get("revert", "")):
+            yield statement(sql, found)
+        return
+    yield statement(f"DROP {designation(item)}", hazards.deletes_object(item))
+
+
+def is_in_place(before: Defined, after: Defined) -> bool:
+    """Tell whether ALTER reaches `after`."""
+    if before.definition == after.definition or after.what == "default_privileges":
+        return True
+    if after.what == "publication":
+        return _publication(before)[0] is not None and _publication(after)[0] is not None
+    if after.what in _FOREIGN:
+        return _without_options(before) == _without_options(after)
+    return False
+
+
+def alter(before: Defined, after: Defined) -> Iterator[Statement]:
+    if after.what == "default_privileges":
+        yield from drop(before)
+        yield from create(after)
+        return
+    if before.definition != after.definition:
+        if after.what == "publication":
+            yield from _alter_publication(before, after)
+        else:
+            clause = fdw_changes(_options(before), _options(after))
+            yield Statement(f"ALTER {designation(after)} {clause}")
+    yield from _settings(after, before)
+
+
+def _publication(item: Defined) -> tuple[str | None, str]:
+    """Return the tables and schemas published, None when that is all or nothing, and the options."""
+    match = _PUBLICATION.fullmatch(item.definition)
+    if match is None or match["what"] in (None, "ALL TABLES"):
+        return None, match["options"] if match else ""
+    return match["what"], match["options"]
+
+
+def _alter_publication(before: Defined, after: Defined) -> Iterator[Statement]:
+    (old, old_options), (new, new_options) = _publication(before), _publication(after)
+    head = f"ALTER PUBLICATION {quote(after.name)}"
+    if old != new:
+        yield statement(f"{head} SET {new}", Hazard("REPLICATION_IMPACT", f"publication {after.name} publishes other tables"))
+    if old_options != new_options:
+        options = new_options if "publish_via" in new_options else f"{new_options}, publish_via_partition_root = false"
+        yield statement(f"{head} SET ({options})", Hazard("REPLICATION_IMPACT", f"publication {after.name} publishes otherwise"))
+
+
+def _without_options(item: Defined) -> str:
+    return item.definition.partition(" OPTIONS (")[0]
+
+
+def _options(item: Defined) -> tuple[tuple[str, str], ...]:
+    text = item.definition.partition(" OPTIONS (")[2]
+    return tuple((_bare(name), _value(value)) for name, value in _OPTION.findall(text))
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _value(text: str) -> str:
+    if text.startswith("E"):
+        return text[2:-1].replace("''", "'").replace("\\\\", "\\")
+    return text[1:-1].replace("''", "'")

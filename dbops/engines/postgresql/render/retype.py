@@ -1,0 +1,200 @@
+"""Types built anew under their columns: enums that lose or reorder labels, domains over another type, and the like.
+
+PostgreSQL cannot take a label from an enum. The old type steps aside under another name, its successor is made, every
+column is converted through its text, and the old type goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet
+from dbops.catalog.model import Column, CompositeType, Domain, Enum, ForeignTable, RangeType, Table
+from dbops.catalog.order import dependents
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import columns, hazards, types
+from dbops.engines.postgresql.render.conversion import using
+from dbops.engines.postgresql.render.names import designation, named, qualified, quote
+from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
+from dbops.engines.postgresql.render.security import new_object
+from dbops.engines.postgresql.render.types import UserType
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+_TYPES = (Enum, Domain, CompositeType, RangeType)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One column that keeps the name of its type while the type behind the name changes."""
+
+    table: Ref
+    before: Column
+    after: Column
+
+    @property
+    def ref(self) -> Ref:
+        return Ref("column", self.table.schema, self.after.name, self.table.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """All types built anew together, users after what they are made of, and the columns that have them."""
+
+    types: tuple[tuple[UserType, UserType], ...] = ()
+    conversions: tuple[Conversion, ...] = ()
+
+    @property
+    def refs(self) -> frozenset[Ref]:
+        return frozenset(after.ref for _, after in self.types)
+
+
+def find_rebuild(changes: ChangeSet) -> Rebuild:
+    """Return what has to be built anew: types that ALTER cannot change and that tables store, with all types made of them."""
+    wanted = {change.ref: change for change in changes.changes if isinstance(change, AlterObject) and _is_type(change)}
+    if not wanted:
+        return Rebuild()
+    users = dependents(changes.before.dependencies)
+    found: dict[Ref, None] = {}
+    for ref, change in wanted.items():
+        stored = any(_stored_columns(changes.before, users, {ref: None}))
+        before, after = change.before, change.after
+        assert isinstance(before, _TYPES) and isinstance(after, _TYPES)
+        if stored and not types.is_in_place(before, after, is_stored=True):
+            _add_with_users(ref, changes.before, users, found)
+    pairs = [(_type(changes.before, ref), _type(changes.after, ref)) for ref in found]
+    conversions = [
+        Conversion(table, column, new)
+        for table, column in _stored_columns(changes.before, users, found)
+        if (new := _column_after(changes.after, table, column)) is not None
+    ]
+    kept = tuple((old, new) for old, new in pairs if old is not None and new is not None)
+    return Rebuild(kept, tuple(sorted(conversions, key=lambda conversion: conversion.ref)))
+
+
+def _is_type(change: AlterObject) -> bool:
+    return isinstance(change.before, _TYPES) and isinstance(change.after, _TYPES)
+
+
+def _add_with_users(ref: Ref, catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: dict[Ref, None]) -> None:
+    """Add a type, then the domains, composite types and ranges made of it."""
+    found.pop(ref, None)
+    found[ref] = None
+    for user in sorted(users.get(ref, frozenset())):
+        if isinstance(catalog.objects.get(user), _TYPES):
+            _add_with_users(user, catalog, users, found)
+
+
+def _type(catalog: Catalog, ref: Ref) -> UserType | None:
+    found = catalog.objects.get(ref)
+    return found if isinstance(found, _TYPES) else None
+
+
+def _stored_columns(
+    catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: Mapping[Ref, None]
+) -> Iterator[tuple[Ref, Column]]:
+    """Yield table and column wherever one of the types is the type of a column, as an array too."""
+    spellings = {spelling for ref in found for name in (qualified(ref.schema, ref.name),) for spelling in (name, f"{name}[]")}
+    spellings |= {f"{spelling}[]" for spelling in spellings if spelling.endswith("[]")}
+    for ref in found:
+        for user in sorted(users.get(ref, frozenset())):
+            table = catalog.objects.get(Ref("table", user.schema, user.parent)) if user.kind == "column" else None
+            column = table.column(user.name) if isinstance(table, Table) else None
+            if table is not None and column is not None and column.type in spellings:
+                yield table.ref, column
+
+
+def _column_after(catalog: Catalog, table: Ref, column: Column) -> Column | None:
+    """The column as it will be, when it keeps the type; a column that moves off is altered before."""
+    found = catalog.objects.get(table)
+    after = found.column(column.name) if isinstance(found, Table | ForeignTable) and isinstance(found, Table) else None
+    return after if after is not None and after.type == column.type else None
+
+
+def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
+    """Yield the whole exchange."""
+    for old, new in rebuild.types:
+        why = Hazard("ENUM_REBUILD", f"{new.ref.qualified} is built again under its columns: {_difference(old, new)}")
+        yield statement(types.rename_away(old).sql, why, *_losses(old, new))
+    for old, new in rebuild.types:
+        yield from types.create(new)
+        yield from new_object(_with_live_grants(old, new), scene.before)
+    for conversion in rebuild.conversions:
+        if not _is_inherited(conversion, rebuild, scene):
+            yield from _convert(conversion, rebuild, scene)
+    for old, _ in reversed(rebuild.types):
+        yield Statement(f"DROP {designation(types.set_aside(old))}")
+
+
+def _with_live_grants(old: UserType, new: UserType) -> UserType:
+    return replace(
+        new, owner=new.owner if new.owner is not None else old.owner, grants=new.grants if new.grants is not None else old.grants
+    )
+
+
+def _difference(old: UserType, new: UserType) -> str:
+    if isinstance(old, Enum) and isinstance(new, Enum):
+        gone = [label for label in old.labels if label not in new.labels]
+        return f"labels {', '.join(gone)} are taken out" if gone else "labels are put in another order"
+    return "its definition changes"
+
+
+def _losses(old: UserType, new: UserType) -> list[Hazard]:
+    if isinstance(old, Enum) and isinstance(new, Enum) and set(old.labels) - set(new.labels):
+        gone = ", ".join(label for label in old.labels if label not in new.labels)
+        return [
+            hazards.deletes_data(f"labels {gone} of {new.ref.qualified} are removed"),
+            Hazard("MAY_FAIL_ON_DATA", f"rows that hold {gone} of {new.ref.qualified} stop the change"),
+        ]
+    if isinstance(old, CompositeType) and isinstance(new, CompositeType):
+        lost = {column.name for column in old.columns} - {column.name for column in new.columns}
+        return [hazards.deletes_data(f"attributes {', '.join(sorted(lost))} of {new.ref.qualified} are removed")] if lost else []
+    return []
+
+
+def _is_inherited(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> bool:
+    """A column handed down is converted with the parent's."""
+    tables = {other.table for other in rebuild.conversions if other.after.name == conversion.after.name}
+    parents = parents_of(scene.before.objects.get(conversion.table))
+    return "inherited" in dict(conversion.before.options) and any(parent in tables for parent in parents)
+
+
+def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
+    expression = _expression(conversion, rebuild, scene)
+    yield from columns.alter(conversion.table, conversion.before, conversion.after, scene, through=expression)
+
+
+def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
+    name, kind = quote(conversion.before.name), conversion.after.type
+    for old, new in rebuild.types:
+        if kind != named(new.ref):
+            continue
+        if isinstance(old, CompositeType) and isinstance(new, CompositeType):
+            return _row(name, old, new, scene)
+        if isinstance(old, Domain) and isinstance(new, Domain) and old.base_type != new.base_type:
+            return using(name, old.base_type, new.base_type, columns.domains_of(scene)) or f"{name}::{kind}"
+    return f"{name}::text::{kind}"
+
+
+def _row(name: str, old: CompositeType, new: CompositeType, scene: Scene) -> str:
+    """A composite value is taken apart and put together again, attribute by attribute."""
+    had = {column.name: column for column in old.columns}
+    values = [
+        f"({name}).{quote(column.name)}::text::{column.type}" if column.name in had else f"NULL::{column.type}"
+        for column in new.columns
+    ]
+    return f"CASE WHEN {name} IS NOT NULL THEN ROW({', '.join(values)})::{named(new.ref)} END"
+
+
+def anchor(changes: tuple[CatalogChange, ...], rebuild: Rebuild) -> Ref | None:
+    """Return the type whose change stands for the whole rebuild in the order of changes."""
+    return next((change.ref for change in changes if isinstance(change, AlterObject) and change.ref in rebuild.refs), None)
+
+
+def without_conversions(changes: tuple[CatalogChange, ...], rebuild: Rebuild) -> tuple[CatalogChange, ...]:
+    """Return the changes that the rebuild does not carry out by itself, and the one that stands for it."""
+    done = {conversion.ref for conversion in rebuild.conversions} | rebuild.refs
+    kept = anchor(changes, rebuild)
+    return tuple(change for change in changes if change.ref not in done or change.ref == kept)

@@ -1,0 +1,165 @@
+"""Owners, grants and comments of every kind of object."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import CatalogObject, Defined, Grant, Routine
+from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render.names import columns, designation, literal, named, quote, unquote
+from dbops.engines.postgresql.render.scene import statement
+from dbops.sql.statement import Statement
+
+_GRANT_WORDS = {
+    "table": "TABLE",
+    "foreign_table": "TABLE",
+    "view": "TABLE",
+    "materialized_view": "TABLE",
+    "sequence": "SEQUENCE",
+    "schema": "SCHEMA",
+    "enum": "TYPE",
+    "domain": "DOMAIN",
+    "composite_type": "TYPE",
+    "range_type": "TYPE",
+    "foreign_data_wrapper": "FOREIGN DATA WRAPPER",
+    "server": "FOREIGN SERVER",
+    "language": "LANGUAGE",
+}
+_EVERYBODY_HAS = {
+    "routine": (Grant("public", "EXECUTE"),),
+    "enum": (Grant("public", "USAGE"),),
+    "domain": (Grant("public", "USAGE"),),
+    "composite_type": (Grant("public", "USAGE"),),
+    "range_type": (Grant("public", "USAGE"),),
+    "language": (Grant("public", "USAGE"),),
+}
+#: What ALTER DEFAULT PRIVILEGES calls the kinds of objects.
+_DEFAULT_CLASSES = {
+    "table": "TABLES",
+    "foreign_table": "TABLES",
+    "view": "TABLES",
+    "materialized_view": "TABLES",
+    "sequence": "SEQUENCES",
+    "routine": "FUNCTIONS",
+    "schema": "SCHEMAS",
+    "enum": "TYPES",
+    "domain": "TYPES",
+    "composite_type": "TYPES",
+    "range_type": "TYPES",
+}
+_DEFAULT_GRANT = re.compile(r' GRANT (\w+) ON [A-Z ]+ TO ("(?:[^"]|"")*"|[^\s;]+)( WITH GRANT OPTION)?')
+#: Kinds without an owner of their own.
+_UNOWNED = frozenset({"cast", "user_mapping", "transform", "default_privileges", "access_method"})
+
+
+def comment(item: CatalogObject, before: str | None = None) -> Iterator[Statement]:
+    if item.comment != before:
+        text = literal(item.comment) if item.comment is not None else "NULL"
+        yield Statement(f"COMMENT ON {designation(item)} IS {text}")
+
+
+def owner(item: CatalogObject, before: str | None = None) -> Iterator[Statement]:
+    """Yield the change of owner, of objects that have one by themselves."""
+    if item.owner is None or item.owner == before or item.parent or item.ref.kind in _UNOWNED:
+        return
+    found = [hazards.authz(f"{item.ref.qualified} goes to {item.owner}")] if before is not None else []
+    yield statement(f"ALTER {designation(item)} OWNER TO {quote(item.owner)}", *found)
+
+
+def new_object(item: CatalogObject, before: Catalog) -> Iterator[Statement]:
+    """Yield comment, owner and grants of an object just made."""
+    yield from comment(item)
+    yield from owner(item)
+    if item.grants is not None:
+        standard = _EVERYBODY_HAS.get(item.ref.kind, ())
+        yield from grants(item, (*standard, *_given_by_default(item, before)), is_new=True)
+
+
+def _given_by_default(item: CatalogObject, catalog: Catalog) -> Iterator[Grant]:
+    """Yield what default privileges give a new object by themselves, to anybody but its owner."""
+    kind = _DEFAULT_CLASSES.get(item.ref.kind)
+    for default in catalog.all(Defined):
+        is_meant = default.what == "default_privileges" and kind and default.name.endswith(f" ON {kind}")
+        if is_meant and default.schema in ("", item.schema):
+            for privilege, grantee, option in _DEFAULT_GRANT.findall(default.definition):
+                yield Grant("public" if grantee == "PUBLIC" else unquote(grantee), privilege, bool(option))
+
+
+def grants(item: CatalogObject, before: tuple[Grant, ...] | None, *, is_new: bool = False) -> Iterator[Statement]:
+    """Yield GRANT and REVOKE from `before` (None: as the server makes it) to the object's own grants."""
+    if item.grants is None:
+        return
+    had = set(before if before is not None else _EVERYBODY_HAS.get(item.ref.kind, ()))
+    wanted = set(item.grants)
+    yield from _owner_part(item, had, wanted)
+    had, wanted = ({grant for grant in part if grant.grantee} for part in (had, wanted))
+    weaker = {grant for grant in had - wanted if grant.grantable and _without_option(grant) in wanted}
+    had -= _taken_along(had - wanted - weaker, had)
+    found = [] if is_new else [hazards.authz(f"grants on {item.ref.qualified} change")]
+    target = _target(item)
+    for words, granted in (
+        ("REVOKE GRANT OPTION FOR {what} ON {target} FROM {who}", weaker),
+        ("REVOKE {what} ON {target} FROM {who}", {g for g in had - wanted - weaker if _with_option(g) not in wanted}),
+        ("GRANT {what} ON {target} TO {who}", {g for g in wanted - had if not g.grantable and _with_option(g) not in had}),
+        ("GRANT {what} ON {target} TO {who} WITH GRANT OPTION", {g for g in wanted - had if g.grantable}),
+    ):
+        for who, what in _grouped(granted):
+            yield statement(words.format(what=what, target=target, who=role(who)), *found)
+
+
+def _taken_along(revoked: set[Grant], had: set[Grant]) -> set[Grant]:
+    """Revoking a privilege on a table revokes it on every column too (manual, REVOKE)."""
+    whole = {(grant.grantee, grant.privilege) for grant in revoked if not grant.column}
+    return {grant for grant in had - revoked if grant.column and (grant.grantee, grant.privilege) in whole}
+
+
+def _without_option(grant: Grant) -> Grant:
+    return Grant(grant.grantee, grant.privilege, False, grant.column)
+
+
+def _with_option(grant: Grant) -> Grant:
+    return Grant(grant.grantee, grant.privilege, True, grant.column)
+
+
+def _owner_part(item: CatalogObject, had: Iterable[Grant], wanted: Iterable[Grant]) -> Iterator[Statement]:
+    """The owner appears in grants only when it gave up privileges: as grantee `""`, with NONE when it kept nothing."""
+    old, new = ({grant.privilege for grant in part if not grant.grantee} for part in (had, wanted))
+    if old == new:
+        return
+    who, target = (quote(item.owner) if item.owner else "CURRENT_USER"), _target(item)
+    found = hazards.authz(f"what the owner may do with {item.ref.qualified} changes")
+    if not new:
+        yield statement(f"GRANT ALL ON {target} TO {who}", found)
+        return
+    yield statement(f"REVOKE ALL ON {target} FROM {who}", found)
+    if kept := ", ".join(sorted(new - {"NONE"})):
+        yield statement(f"GRANT {kept} ON {target} TO {who}", found)
+
+
+def _target(item: CatalogObject) -> str:
+    if isinstance(item, Routine):
+        word = "PROCEDURE" if item.flavour == "procedure" else "FUNCTION"
+        return f"{word} {named(item.ref)}"
+    return f"{_GRANT_WORDS.get(item.ref.kind, 'TABLE')} {named(item.ref)}"
+
+
+def role(name: str) -> str:
+    return "PUBLIC" if name == "public" else quote(name)
+
+
+def _grouped(granted: Iterable[Grant]) -> Iterator[tuple[str, str]]:
+    """Yield `(grantee, "SELECT, UPDATE (a, b)")`."""
+    whole: defaultdict[str, list[str]] = defaultdict(list)
+    by_column: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for grant in sorted(granted):
+        if grant.column:
+            by_column[grant.grantee, grant.privilege].append(grant.column)
+        else:
+            whole[grant.grantee].append(grant.privilege)
+    for (grantee, privilege), names in by_column.items():
+        whole[grantee].append(f"{privilege} ({columns(tuple(names))})")
+    for grantee, privileges in whole.items():
+        yield grantee, ", ".join(privileges)

@@ -1,0 +1,100 @@
+"""Sequences and the numbers of identity columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dbops.catalog.model import Sequence, SequenceOptions
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.names import literal, named, quote
+from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+
+def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Statement]:
+    """Yield CREATE SEQUENCE; `is_owned_now` says whether its column exists already."""
+    unlogged = "UNLOGGED " if item.persistence == "unlogged" else ""
+    clauses = creation_clauses(item.numbers)
+    yield Statement(" ".join([f"CREATE {unlogged}SEQUENCE {named(item.ref)}", *clauses]))
+    if item.owned_by and is_owned_now:
+        yield own(item)
+        yield continue_numbers(item, item.owned_by, scene)
+
+
+def own(item: Sequence) -> Statement:
+    """Return the statement that gives a sequence to its column, or to nobody."""
+    owner = "NONE" if item.owned_by is None else f"{_table(item.owned_by)}.{quote(item.owned_by.name)}"
+    return Statement(f"ALTER SEQUENCE {named(item.ref)} OWNED BY {owner}")
+
+
+def _table(column: Ref) -> str:
+    return named(Ref("table", column.schema, column.parent))
+
+
+def continue_numbers(item: Sequence, column: Ref, scene: Scene) -> Statement:
+    """Let a new sequence go on after the greatest number its column holds."""
+    numbers, name = item.numbers, quote(column.name)
+    found = f"max({name})" if numbers.increment > 0 else f"min({name})"
+    low, high = creation_bounds(numbers)
+    return Statement(
+        f"SELECT pg_catalog.setval({literal(named(item.ref))}, last) FROM (SELECT {found} AS last FROM {_table(column)}) AS used\n"
+        f"WHERE last BETWEEN {low} AND {high}"
+    )
+
+
+def drop(item: Sequence) -> Iterator[Statement]:
+    found = Hazard("DELETES_OBJECT", f"sequence {item.ref.qualified} and the place it counted to are dropped")
+    yield statement(f"DROP SEQUENCE {named(item.ref)}", found)
+
+
+def alter(before: Sequence, after: Sequence, scene: Scene) -> Iterator[Statement]:
+    name = named(after.ref)
+    if before.persistence != after.persistence:
+        yield Statement(f"ALTER SEQUENCE {name} SET {'UNLOGGED' if after.persistence == 'unlogged' else 'LOGGED'}")
+    if clauses := numbers_clauses(after.numbers, before.numbers):
+        risky = before.numbers.data_type != after.numbers.data_type or "RESTART" in clauses
+        found = [Hazard("SEQUENCE_RISK", f"sequence {after.ref.qualified}: {', '.join(clauses)}")] if risky else []
+        yield statement(" ".join([f"ALTER SEQUENCE {name}", *clauses]), *found)
+    if before.owned_by != after.owned_by:
+        yield own(after)
+
+
+def creation_clauses(numbers: SequenceOptions) -> list[str]:
+    """Return what CREATE SEQUENCE must say that is not the default."""
+    clauses = numbers_clauses(numbers, SequenceOptions(start=numbers.start, increment=1))
+    low, high = creation_bounds(numbers)
+    if numbers.increment < 0:
+        clauses = [clause for clause in clauses if not clause.startswith(("NO ", "RESTART"))]
+    if numbers.start != (low if numbers.increment > 0 else high):
+        clauses.append(f"START WITH {numbers.start}")
+    return clauses
+
+
+def creation_bounds(numbers: SequenceOptions) -> tuple[int, int]:
+    """Return least and greatest number (CREATE SEQUENCE, notes on MINVALUE and MAXVALUE)."""
+    top = 2 ** {"smallint": 15, "integer": 31}.get(numbers.data_type, 63) - 1
+    low, high = (1, top) if numbers.increment > 0 else (-top - 1, -1)
+    return (low if numbers.minimum is None else numbers.minimum, high if numbers.maximum is None else numbers.maximum)
+
+
+def numbers_clauses(new: SequenceOptions, old: SequenceOptions) -> list[str]:
+    """Return the clauses that turn `old` into `new`."""
+    found: list[str] = []
+    turned = (new.increment > 0) != (old.increment > 0)
+    if new.data_type != old.data_type:
+        found.append(f"AS {new.data_type}")
+    if new.increment != old.increment:
+        found.append(f"INCREMENT BY {new.increment}")
+    for name, value, was in (("MINVALUE", new.minimum, old.minimum), ("MAXVALUE", new.maximum, old.maximum)):
+        if value != was or turned:
+            found.append(f"{name} {value}" if value is not None else f"NO {name}")
+    if new.start != old.start:
+        found.append(f"START WITH {new.start}")
+    if turned:
+        found.append("RESTART")
+    if new.cache != old.cache:
+        found.append(f"CACHE {new.cache}")
+    if new.cycle != old.cycle:
+        found.append("CYCLE" if new.cycle else "NO CYCLE")
+    return found
