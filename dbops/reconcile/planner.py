@@ -100,7 +100,8 @@ def _contains(address: str, only: Sequence[str]) -> bool:
 
 def _numbered(entries: Sequence[Entry]) -> list[Entry]:
     """Number the steps of all entries; within one resource the given order of steps is kept."""
-    offset, result = 0, []
+    offset = 0
+    result: list[Entry] = []
     block: list[Entry] = []
 
     def close() -> None:

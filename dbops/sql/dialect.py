@@ -65,6 +65,12 @@ class Dialect:
         quote = self.identifier_quotes[0]
         return f"{quote}{name.replace(quote, quote * 2)}{quote}"
 
+    def string(self, value: str) -> str:
+        """Return `value` as a string literal."""
+        quote = self.string_quotes[0]
+        text = value.replace("\\", "\\\\") if self.backslash_escapes else value
+        return f"{quote}{text.replace(quote, quote * 2)}{quote}"
+
     def is_plain(self, name: str) -> bool:
         """Return whether `name` written without quotes means exactly `name`; errs on the side of quotes."""
         return re.fullmatch(self.plain_name, name) is not None and name.lower() not in self.reserved

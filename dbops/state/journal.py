@@ -125,4 +125,4 @@ def step_records(conn: Connection, features: Features, apply_id: str) -> list[St
         f" FROM {features.state_prefix}steps WHERE apply_id = ? ORDER BY step_order, statement",
         (apply_id,),
     )
-    return [StepRecord(*row[:8], undo=steps.act_from_json(row[8])) for row in rows]
+    return [StepRecord(*row[:8], steps.act_from_json(row[8])) for row in rows]

@@ -14,4 +14,7 @@ FEATURES = Features(
     has_named_constraints=True,
     state_prefix="dbops_",
     long_text="longtext",
+    identity_clause="AUTO_INCREMENT",
+    comments="inline",
+    name_length=64,
 )

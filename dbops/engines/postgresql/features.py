@@ -13,4 +13,6 @@ FEATURES = Features(
     has_named_constraints=True,
     default_schema="public",
     state_prefix="dbops.",
+    comments="statement",
+    booleans=("false", "true"),
 )

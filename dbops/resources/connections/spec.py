@@ -120,9 +120,9 @@ class ConnectionSpec(Choice):
     password: Secret | None = None
     """The account's password; also beside a URL that holds none."""
     tls: TlsSettings | None = None
-    pool: Pool = Pool()
-    retries: Retries = Retries()
-    timeouts: Timeouts = Timeouts()
+    pool: Pool = Pool.model_construct()
+    retries: Retries = Retries.model_construct()
+    timeouts: Timeouts = Timeouts.model_construct()
     sqlite: SqliteSettings | None = None
     scratch: ScratchSettings | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CatalogChange, CreateObject, DropObject, RenameColumn, RenameObject, diff
+from dbops.catalog.changes import CatalogChange, CreateObject, DropObject, diff
 from dbops.catalog.declared import as_declared
 from dbops.catalog.model import Table
 from dbops.catalog.ref import Ref
@@ -76,5 +76,3 @@ def whole_tables(changes: list[SchemaChange]) -> set[Ref]:
         if isinstance(change.change, CreateObject | DropObject) and not change.change.ref.parent
     }
 
-
-Renaming = RenameObject | RenameColumn

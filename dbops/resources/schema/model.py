@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import CatalogChange, RenameColumn, RenameObject
@@ -15,6 +15,9 @@ from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Server, TableSize
 from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
+
+if TYPE_CHECKING:
+    from dbops.resources.schema.table_spec import TableSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,10 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """Portable tables as the manifest's validated models."""
+    """Portable tables as the manifest's validated models, each with its place."""
 
-    tables: tuple[Any, ...]
+    tables: tuple[TableSpec, ...]
+    places: tuple[Mark, ...]
 
 
 Source = SqlSource | ModelSource | TableSource
@@ -53,6 +57,7 @@ class TolerateDrift:
     until: date | None
 
 
+Renaming = RenameObject | RenameColumn
 Unmanaged = Literal["ignore", "report", "drop"]
 
 
@@ -102,7 +107,7 @@ class ObservedSchema:
     renamed: Catalog
     desired: Catalog
     applied: Catalog | None
-    renames: tuple[RenameObject | RenameColumn, ...]
+    renames: tuple[Renaming, ...]
     server: Server
     sizes: Mapping[Ref, TableSize]
     places: Mapping[tuple[str, str], Mark]

@@ -54,7 +54,7 @@ def _compiled(metadata: MetaData, engine: Engine, file: Path) -> list[SourceStat
 
     mock = create_mock_engine(f"{_DRIVERS[engine.name]}://", keep)
     try:
-        metadata.create_all(mock, checkfirst=False)  # type: ignore[arg-type]  # accepts a mock, its annotation does not say so
+        metadata.create_all(mock, checkfirst=False)
     except SQLAlchemyError as error:
         raise SchemaError(f"the models cannot be written as {engine.name} DDL: {error}", at=Mark(str(file))) from error
     text = ";\n".join(texts) + ";" if texts else ""

@@ -27,10 +27,10 @@ def read_source(source: Source, engine: Engine, target: Target) -> list[SourceSt
             from dbops.resources.schema.models import model_statements
 
             return model_statements(source, engine, target)
-        case TableSource(tables):
+        case TableSource(tables, marks):
             from dbops.resources.schema.tables import table_statements
 
-            return table_statements(tables, engine)
+            return table_statements(tables, marks, engine)
 
 
 def sql_files(paths: Sequence[Path]) -> list[Path]:

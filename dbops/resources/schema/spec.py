@@ -142,4 +142,4 @@ class SchemaSpec(Bound):
     renames: tuple[RenameSpec, ...] = ()
     data: tuple[DataSpec, ...] = ()
     ignore_drift: tuple[ToleratedSpec, ...] = ()
-    policy: PolicySpec = PolicySpec()
+    policy: PolicySpec = PolicySpec.model_construct()
