@@ -270,11 +270,13 @@ class View(CatalogObject):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaterializedView(CatalogObject):
+    """`is_populated` says how to make it; later it is a state of the data, so it is no difference."""
+
     kind: ClassVar[str] = "materialized_view"
     definition: str
     columns: tuple[tuple[str, str], ...] = ()
     options: Options = ()
-    is_populated: bool = True
+    is_populated: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

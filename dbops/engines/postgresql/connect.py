@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 #: Strings, quoted names, comments and dollar quotes pass as they are; a `?` outside them is a parameter, a `%` is doubled.
 _MARKS = re.compile(
-    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | (\$(?:[A-Za-z_]\w*)?\$).*?\1 | (\?) """, re.VERBOSE | re.DOTALL
+    r"""[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | (\$(?:[A-Za-z_]\w*)?\$).*?\1 | (\?) """,
+    re.VERBOSE | re.DOTALL,
 )
 _MAINTENANCE = ("postgres", "template1")
 
@@ -28,10 +29,13 @@ _MAINTENANCE = ("postgres", "template1")
 class PostgresConnection:
     """One session; see the port for what callers may rely on."""
 
-    def __init__(self, conn: psycopg.Connection[Row], target: Target, server: Server) -> None:
+    def __init__(self, conn: psycopg.Connection[Row], target: Target, server: Server, readonly: bool = False) -> None:
         self._conn = conn
         self._target = target
+        self._readonly = readonly
         self.server = server
+        self.is_own_cluster = False
+        """True for a scratch on a server whose roles are nobody's: missing ones may be made."""
 
     @property
     def target(self) -> Target:
@@ -53,6 +57,30 @@ class PostgresConnection:
 
     def close(self) -> None:
         self._conn.close()
+
+    def run_together(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
+        """Run statements in one round trip and one implicit transaction: all of them hold, or none.
+
+        Returns how many ran before one failed, and its error. None of them may end with a terminator or return rows in bulk.
+        """
+        import psycopg
+        from psycopg import generators
+
+        text = ";\n".join(statements)
+        with self._translated():
+            self._conn.pgconn.send_query(text.encode())
+            results = self._conn.wait(generators.execute(self._conn.pgconn))
+        done = 0
+        for result in results:
+            if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+                return done, query_error(psycopg.errors.error_from_result(result, encoding="utf-8"), self._target.secrets)
+            done += 1
+        return done, None
+
+    def reset(self) -> None:
+        """Take back every setting of the session, roles too, and set those of the target again."""
+        self.execute("RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL")
+        _apply_settings(self, self._readonly)
 
     def _run(self, sql: str, parameters: Sequence[Parameter]) -> psycopg.Cursor[Row]:
         """Without parameters the simple query protocol carries the text byte for byte, several statements too."""
@@ -98,12 +126,14 @@ def _connect_once(target: Target, readonly: bool) -> PostgresConnection:
         conn = psycopg.connect(**_parameters(target), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise connect_error(error, place, database, target.secrets) from error
+    session = PostgresConnection(cast("psycopg.Connection[Row]", conn), target, Server("postgresql", (), "", ""), readonly)
     try:
-        server = _greet(cast("psycopg.Connection[Row]", conn), target, readonly)
+        _apply_settings(session, readonly)
+        session.server = _who(session)
     except BaseException:
         conn.close()
         raise
-    return PostgresConnection(cast("psycopg.Connection[Row]", conn), target, server)
+    return session
 
 
 def _parameters(target: Target) -> dict[str, Any]:
@@ -126,10 +156,6 @@ def _parameters(target: Target) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-_SETTINGS = """
-SELECT pg_catalog.set_config(name, value, false)
-FROM (VALUES ('statement_timeout', ?), ('lock_timeout', ?), ('default_transaction_read_only', ?)) AS s(name, value)"""
-
 _WHO = """
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), current_user::text,
        pg_catalog.current_database()::text,
@@ -138,13 +164,20 @@ SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current
 _SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
 
-def _greet(conn: psycopg.Connection[Row], target: Target, readonly: bool) -> Server:
-    """Apply session settings and ask who answered."""
-    timeouts = target.timeouts
-    session = PostgresConnection(conn, target, Server("postgresql", (), "", ""))
-    session.query(_SETTINGS, (f"{timeouts.statement_s * 1000:.0f}", f"{timeouts.lock_s * 1000:.0f}", "on" if readonly else "off"))
-    for name, value in target.settings:
-        session.query("SELECT pg_catalog.set_config(?, ?, false)", (name, value))
+def _apply_settings(session: PostgresConnection, readonly: bool) -> None:
+    """Set timeouts, the access mode and the target's own settings for the whole session."""
+    timeouts = session.target.timeouts
+    settings = {
+        "statement_timeout": f"{timeouts.statement_s * 1000:.0f}",
+        "lock_timeout": f"{timeouts.lock_s * 1000:.0f}",
+        "default_transaction_read_only": "on" if readonly else "off",
+        **dict(session.target.settings),
+    }
+    calls = ", ".join("pg_catalog.set_config(?, ?, false)" for _ in settings)
+    session.query(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
+
+
+def _who(session: PostgresConnection) -> Server:
     [(number, text, user, database, oid)] = session.query(_WHO)
     major, minor = divmod(number, 10000)
     return Server("postgresql", (major, minor), text, f"{_system(session)}/{database}/{oid}", user)

@@ -68,7 +68,7 @@ def operator_family(major: int) -> str:
     """Members that belong to no class hang on the family itself with an automatic dependency."""
     loose = _members("d.refclassid = 2753 AND d.refobjid = f.oid AND d.deptype = 'a'", with_types=True)
     return f"""
-SELECT 'operator_family', {r.OPFAMILY}, f.oid, opfnamespace, format('%s USING %s', opfname, a.amname), opfowner,
+SELECT 'operator_family', {r.OPFAMILY}, f.oid, opfnamespace, format('%I USING %I', opfname, a.amname), opfowner,
   format('CREATE OPERATOR FAMILY %I.%I USING %I', s.nspname, opfname, a.amname)
     || coalesce(format(E';\\nALTER OPERATOR FAMILY %I.%I USING %I ADD ', s.nspname, opfname, a.amname) || {loose}, ''), NULL
 FROM pg_opfamily f JOIN pg_namespace s ON s.oid = opfnamespace JOIN pg_am a ON a.oid = opfmethod WHERE f.oid >= {r.FIRST_USER_OID}"""
@@ -77,7 +77,7 @@ FROM pg_opfamily f JOIN pg_namespace s ON s.oid = opfnamespace JOIN pg_am a ON a
 def operator_class(major: int) -> str:
     own = _members("d.refclassid = 2616 AND d.refobjid = c.oid AND d.deptype = 'i'", with_types=False)
     return f"""
-SELECT 'operator_class', {r.OPCLASS}, c.oid, opcnamespace, format('%s USING %s', opcname, a.amname), opcowner,
+SELECT 'operator_class', {r.OPCLASS}, c.oid, opcnamespace, format('%I USING %I', opcname, a.amname), opcowner,
   format('CREATE OPERATOR CLASS %I.%I%s FOR TYPE %s USING %I FAMILY %I.%I AS ', s.nspname, opcname,
     CASE WHEN opcdefault THEN ' DEFAULT' ELSE '' END, format_type(opcintype, NULL), a.amname, fs.nspname, f.opfname)
     || array_to_string(ARRAY[{own},
@@ -234,8 +234,8 @@ def user_mapping(major: int) -> str:
     """The view shows options to those who may see them; values of secrets leave the server as digests only."""
     is_secret = "option_name ~* '(pass|secret|token|key$)' AND option_name NOT IN ('passfile', 'sslkey')"
     return f"""
-SELECT 'user_mapping', {r.USER_MAPPING}, m.umid, 0::oid, format('%s SERVER %s', CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE m.usename END,
-    m.srvname), 0::oid,
+SELECT 'user_mapping', {r.USER_MAPPING}, m.umid, 0::oid, format('%s SERVER %I',
+    CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname), 0::oid,
   format('CREATE USER MAPPING FOR %s SERVER %I%s', CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname,
     coalesce(' OPTIONS (' || (SELECT string_agg(format('%I %L', option_name, option_value), ', ' ORDER BY option_name)
       FROM pg_options_to_table(m.umoptions) WHERE NOT ({is_secret})) || ')', '')),
@@ -268,7 +268,7 @@ def transform(major: int) -> str:
         "'TO SQL WITH FUNCTION ' || nullif(trftosql::oid, 0)::regprocedure",
     )
     return f"""
-SELECT 'transform', {r.TRANSFORM}, t.oid, 0::oid, format('%s LANGUAGE %s', format_type(trftype, NULL), l.lanname), 0::oid,
+SELECT 'transform', {r.TRANSFORM}, t.oid, 0::oid, format('%s LANGUAGE %I', format_type(trftype, NULL), l.lanname), 0::oid,
   format('CREATE TRANSFORM FOR %s LANGUAGE %I (%s)', format_type(trftype, NULL), l.lanname, {clauses}), NULL
 FROM pg_transform t JOIN pg_language l ON l.oid = t.trflang"""
 

@@ -1,0 +1,190 @@
+"""A PostgreSQL server of our own, from binaries of this machine, in a temporary folder, on a Unix socket; gone afterwards.
+
+A server does not run as root: then the account `postgres`, or else `nobody`, runs it. Its folder says which process started
+it, so that the next run stops and removes what a killed one left.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from dbops.engines.base.url import DatabaseUrl
+from dbops.errors import SchemaError
+
+logger = logging.getLogger(__name__)
+
+_FOLDER = re.compile(r"dbops-pg-(\d+)-\w+")
+_START_S = 60
+_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
+            "/usr/local/pgsql/bin")  # fmt: skip
+_CONFIGURATION = """
+listen_addresses = ''
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+max_connections = 20
+shared_buffers = 32MB
+autovacuum = off
+"""
+
+
+@contextmanager
+def private_server(major: int, superuser: str) -> Iterator[DatabaseUrl]:
+    """Run a server of version `major`, or the nearest found, for the length of a block; yields the URL of its maintenance database.
+
+    Raises:
+        SchemaError: no binaries, or they do not start.
+    """
+    _remove_leftovers()
+    programs = find_programs(major)
+    with ExitStack() as stack:
+        stack.enter_context(_ending_on_sigterm())
+        folder = Path(tempfile.mkdtemp(prefix=f"dbops-pg-{os.getpid()}-"))
+        server = _Server(programs, folder, _account())
+        atexit.register(server.remove)
+        stack.callback(atexit.unregister, server.remove)
+        stack.callback(server.remove)
+        server.start(superuser)
+        yield DatabaseUrl("postgresql", superuser, database="postgres", query=(("host", str(folder)), ("port", "5432")))
+
+
+def find_programs(major: int) -> Path:
+    """Return the folder of server binaries: of the same major version, else the next newer one, else the newest.
+
+    Raises:
+        SchemaError: there are none.
+    """
+    found = {version: folder for folder in _program_folders() if (version := _version_of(folder)) is not None}
+    if not found:
+        raise SchemaError("this machine has no PostgreSQL server binaries", fix="install them, or set scratch.url")
+    newer = [version for version in sorted(found) if version >= major]
+    return found[newer[0] if newer else max(found)]
+
+
+def _program_folders() -> Iterator[Path]:
+    if config := shutil.which("pg_config"):
+        told = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
+        if told:
+            yield Path(told)
+    for pattern in _FOLDERS:
+        root = Path(pattern).anchor
+        yield from Path(root).glob(str(Path(pattern).relative_to(root)))
+    if postgres := shutil.which("postgres"):
+        yield Path(postgres).parent
+
+
+def _version_of(folder: Path) -> int | None:
+    if not all((folder / program).exists() for program in ("postgres", "initdb", "pg_ctl")):
+        return None
+    told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"(\d+)", told)
+    return int(match[1]) if match else None
+
+
+def _account() -> str | None:
+    """The system account that may run a server, None for our own."""
+    if os.geteuid() != 0:
+        return None
+    import pwd
+
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+class _Server:
+    """One server folder: made, started, stopped, removed."""
+
+    def __init__(self, programs: Path, folder: Path, account: str | None) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._account = account
+
+    def start(self, superuser: str) -> None:
+        if self._account:
+            shutil.chown(self._folder, self._account)
+        data = self._folder / "data"
+        self._run("initdb", "-D", data, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        with (data / "postgresql.conf").open("a") as configuration:
+            configuration.write(f"{_CONFIGURATION}unix_socket_directories = '{self._folder}'\nport = 5432\n")
+        self._run("pg_ctl", "-D", data, "-l", self._folder / "log", "-w", "-t", str(_START_S), "start")
+
+    def remove(self) -> None:
+        """Stop at once and delete everything; harmless when it never ran."""
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", self._folder / "data", "-m", "immediate", "-w", "stop", check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str | Path, check: bool = True) -> None:
+        # The server keeps standard output open: a pipe would wait for it for ever.
+        command = [str(self._programs / program), *map(str, arguments)]
+        output = self._folder / f"{program}.out"
+        with output.open("w") as file:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, user=self._account, cwd="/", check=False
+            )
+        if check and done.returncode:
+            lines = output.read_text().strip().splitlines()
+            raise SchemaError(f"a private PostgreSQL server did not start: {lines[-1] if lines else f'{program} failed'}")
+
+
+def _remove_leftovers() -> None:
+    """Stop servers whose starter is gone."""
+    for folder in Path(tempfile.gettempdir()).glob("dbops-pg-*"):
+        match = _FOLDER.fullmatch(folder.name)
+        if match is None or _is_alive(int(match[1])) or not os.access(folder, os.W_OK):
+            continue
+        try:
+            pid = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+            os.kill(pid, signal.SIGQUIT)  # immediate shutdown
+            _wait_for_end(pid)
+        except (OSError, ValueError, IndexError):
+            pass  # it never ran, or has ended by itself
+        shutil.rmtree(folder, ignore_errors=True)
+        logger.info("removed the private server %s of a run that was killed", folder)
+
+
+def _wait_for_end(pid: int) -> None:
+    for _ in range(50):
+        if not _is_alive(pid):
+            return
+        time.sleep(0.1)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the program the way errors do, so that blocks clean up; only where nobody else handles it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
