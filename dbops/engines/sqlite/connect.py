@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 #: Pragmas that write to the file; on a read-only connection they are left out.
 _WRITES = frozenset(
-    ("application_id", "auto_vacuum", "encoding", "incremental_vacuum", "journal_mode", "optimize", "page_size", "user_version", "wal_checkpoint")
+    (
+        "application_id",
+        "auto_vacuum",
+        "encoding",
+        "incremental_vacuum",
+        "journal_mode",
+        "optimize",
+        "page_size",
+        "user_version",
+        "wal_checkpoint",
+    )
 )
 #: What may stand behind `?` in the URL (https://www.sqlite.org/uri.html); `uri` is what other programs need to hear.
 _URL_PARAMETERS = ("cache", "immutable", "mode", "nolock", "psow", "vfs", "uri")
@@ -192,7 +202,11 @@ def _must_exist(path: str) -> None:
 
 def _must_have_folder(path: str) -> None:
     if not Path(path).parent.is_dir():
-        raise ConnectError(f"there is no folder {Path(path).parent} for the database file", path=path, fix="create the folder, or correct the path")
+        raise ConnectError(
+            f"there is no folder {Path(path).parent} for the database file",
+            path=path,
+            fix="create the folder, or correct the path",
+        )
 
 
 def _open(target: Target, path: str, mode: str, readonly: bool) -> SqliteConnection:

@@ -7,7 +7,20 @@ from dataclasses import replace
 from functools import lru_cache
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import Check, Column, Constraint, ForeignKey, Index, IndexKey, PrimaryKey, Table, Trigger, Unique, View, VirtualTable
+from dbops.catalog.model import (
+    Check,
+    Column,
+    Constraint,
+    ForeignKey,
+    Index,
+    IndexKey,
+    PrimaryKey,
+    Table,
+    Trigger,
+    Unique,
+    View,
+    VirtualTable,
+)
 from dbops.catalog.ref import Ref
 from dbops.engines.sqlite.parse import ParsedTable, is_rowid_alias, parse_table
 from dbops.engines.sqlite.reader import Unreadable, created_name
@@ -27,7 +40,12 @@ def create_table(table: Table, constraints: Sequence[Constraint], name: str | No
     lines = [column_definition(column, inline) for column in table.columns]
     lines += [constraint_definition(item) for item in sorted(constraints, key=_constraint_rank) if item is not inline]
     options = [word for option, word in _TABLE_OPTIONS if (option, "true") in table.options]
-    return f"CREATE TABLE {quote(name or table.name)} (\n  " + ",\n  ".join(lines) + "\n)" + (" " + ", ".join(options) if options else "")
+    return (
+        f"CREATE TABLE {quote(name or table.name)} (\n  "
+        + ",\n  ".join(lines)
+        + "\n)"
+        + (" " + ", ".join(options) if options else "")
+    )
 
 
 _TABLE_OPTIONS = (("without_rowid", "WITHOUT ROWID"), ("strict", "STRICT"))
@@ -70,7 +88,9 @@ def column_definition(column: Column, key: PrimaryKey | None = None, references:
     if column.type:
         parts.append(type_name(column.type))
     if column.generated is not None:
-        parts.append(f"GENERATED ALWAYS AS ({column.generated.expression}) {'STORED' if column.generated.is_stored else 'VIRTUAL'}")
+        parts.append(
+            f"GENERATED ALWAYS AS ({column.generated.expression}) {'STORED' if column.generated.is_stored else 'VIRTUAL'}"
+        )
     if key is not None and key.columns == (column.name,):
         descends = " DESC" if dict(key.options).get("keys") else ""
         parts.append(f"{_named(key)}PRIMARY KEY{descends}{_on_conflict(dict(key.options).get('on_conflict'))}")

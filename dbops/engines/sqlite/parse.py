@@ -14,7 +14,22 @@ from dbops.catalog.ref import Ref
 from dbops.engines.sqlite.reader import Reader, Unreadable, created_name, split_commas
 from dbops.engines.sqlite.tokens import Names, Token, expression, names_of, quote, tokenize, unquoted
 
-_ENDS_A_TYPE = frozenset(("CONSTRAINT", "DEFAULT", "NOT", "NULL", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES", "COLLATE", "AS", "DEFERRABLE", "GENERATED"))
+_ENDS_A_TYPE = frozenset(
+    (
+        "CONSTRAINT",
+        "DEFAULT",
+        "NOT",
+        "NULL",
+        "PRIMARY",
+        "UNIQUE",
+        "CHECK",
+        "REFERENCES",
+        "COLLATE",
+        "AS",
+        "DEFERRABLE",
+        "GENERATED",
+    )
+)
 _TABLE_CONSTRAINTS = frozenset(("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"))
 _STANDARD_TYPES = frozenset(("ANY", "BLOB", "INT", "INTEGER", "REAL", "TEXT"))
 

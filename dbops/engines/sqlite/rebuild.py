@@ -20,7 +20,9 @@ LEGACY_ON = "PRAGMA legacy_alter_table = ON"
 LEGACY_OFF = "PRAGMA legacy_alter_table = OFF"
 
 
-def rebuild(before: TableState, after: TableState, triggers: Sequence[str] = (), values: Mapping[str, str] | None = None) -> list[str]:
+def rebuild(
+    before: TableState, after: TableState, triggers: Sequence[str] = (), values: Mapping[str, str] | None = None
+) -> list[str]:
     """Return the statements that turn one table into another with its rows, its indexes and `triggers`.
 
     Columns are matched by name, whatever the case. `values` are expressions over the old table, by lower-case column, for
@@ -60,7 +62,14 @@ def copy_rows(before: TableState, after: TableState, target: str, values: Mappin
         sources.insert(0, kept)
     if not columns:
         return None
-    return f"INSERT INTO {quote(target)} ({', '.join(columns)})\nSELECT {', '.join(sources)} FROM {quote(before.table.name)}"
+    verb = "INSERT OR ABORT" if _has_conflict_clauses(after) else "INSERT"
+    return f"{verb} INTO {quote(target)} ({', '.join(columns)})\nSELECT {', '.join(sources)} FROM {quote(before.table.name)}"
+
+
+def _has_conflict_clauses(state: TableState) -> bool:
+    """ON CONFLICT IGNORE or REPLACE in the table would drop rows in silence while they are copied."""
+    options = [*(item.options for item in state.constraints), *(column.options for column in state.table.columns)]
+    return any(name.endswith("on_conflict") for own in options for name, _ in own)
 
 
 def _source(before: TableState, column: Column, values: Mapping[str, str]) -> str | None:

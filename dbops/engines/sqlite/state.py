@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -12,16 +12,14 @@ from dbops.catalog.changes import (
     AlterColumn,
     AlterObject,
     CatalogChange,
-    ChangeSet,
     CreateObject,
     DropColumn,
     DropObject,
 )
 from dbops.catalog.model import CatalogObject, Column, Constraint, Index, Table, Trigger
 from dbops.catalog.ref import Ref
-from dbops.engines.sqlite.ddl import rowid_alias
+from dbops.engines.sqlite.ddl import is_same, rowid_alias
 from dbops.engines.sqlite.parse import ParsedTable
-from dbops.engines.sqlite.ddl import is_same
 from dbops.engines.sqlite.tokens import Names, names_of
 
 
@@ -64,14 +62,6 @@ class TableState:
     def column(self, name: str) -> Column | None:
         """Find a column as SQLite does, whatever the case."""
         return next((column for column in self.table.columns if column.name.lower() == name.lower()), None)
-
-
-@dataclass(slots=True)
-class TableWork:
-    """The changes of one table that exists before and after."""
-
-    before: TableState
-    changes: list[CatalogChange] = field(default_factory=list)
 
 
 class Belongings:
@@ -123,7 +113,9 @@ def changed(state: TableState, changes: Iterable[CatalogChange], wanted: TableSt
 def _columns(columns: tuple[Column, ...], change: CatalogChange) -> tuple[Column, ...]:
     match change:
         case AddColumn(_, column, left):
-            at = next((place + 1 for place, other in enumerate(columns) if other.name == left), 0 if left is None else len(columns))
+            at = next(
+                (place + 1 for place, other in enumerate(columns) if other.name == left), 0 if left is None else len(columns)
+            )
             return (*columns[:at], column, *columns[at:])
         case DropColumn(_, column):
             return tuple(other for other in columns if other.name != column.name)
@@ -131,53 +123,3 @@ def _columns(columns: tuple[Column, ...], change: CatalogChange) -> tuple[Column
             return tuple(after if other.name == before.name else other for other in columns)
         case _:
             return columns
-
-
-@dataclass(frozen=True, slots=True)
-class Sorted:
-    """The changes of a set by what has to be done about them."""
-
-    dropped: Mapping[str, TableState]
-    created: Mapping[str, TableState]
-    recased: Mapping[str, tuple[TableState, TableState]]
-    """Tables whose name changes in case only, by the lower-case name: one name to SQLite, so their rows stay."""
-    altered: Mapping[str, list[CatalogChange]]
-    """Changes of tables that exist before and after, by name; indexes included, triggers not."""
-    others: tuple[CatalogChange, ...]
-    """Views, triggers, virtual tables."""
-
-
-def sort(changes: ChangeSet, before: Belongings, after: Belongings) -> Sorted:
-    """Group the changes; children of tables that come or go as a whole are left out, triggers excepted."""
-    drops = {change.item.name: before.state(change.item) for change in changes.changes if _is_table(change, DropObject)}
-    creates = {change.item.name: after.state(change.item) for change in changes.changes if _is_table(change, CreateObject)}
-    lower = {name.lower(): name for name in drops}
-    recased = {
-        name.lower(): (drops[lower[name.lower()]], state) for name, state in creates.items() if name.lower() in lower
-    }
-    altered: defaultdict[str, list[CatalogChange]] = defaultdict(list)
-    others: list[CatalogChange] = []
-    for change in changes.changes:
-        if isinstance(change, AddColumn | DropColumn | AlterColumn):
-            altered[change.table.name].append(change)
-        elif isinstance(change, CreateObject | DropObject | AlterObject) and change.ref.kind in _OF_TABLES:
-            if change.ref.kind == "table" and isinstance(change, AlterObject):
-                altered[change.ref.name].append(change)
-            elif change.ref.kind != "table" and change.ref.parent not in drops and change.ref.parent not in creates:
-                altered[change.ref.parent].append(change)
-        else:
-            others.append(change)
-    return Sorted(
-        {name: state for name, state in drops.items() if name.lower() not in recased},
-        {name: state for name, state in creates.items() if name.lower() not in recased},
-        recased,
-        altered,
-        tuple(others),
-    )
-
-
-_OF_TABLES = frozenset(("table", "primary_key", "unique", "foreign_key", "check", "index"))
-
-
-def _is_table(change: CatalogChange, kind: type) -> bool:
-    return isinstance(change, kind) and isinstance(change.item, Table)  # type: ignore[attr-defined]

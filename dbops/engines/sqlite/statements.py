@@ -9,7 +9,6 @@ from dbops.engines.sqlite.reader import Reader, created_name, split_commas
 from dbops.engines.sqlite.tokens import Names, expression, quote, statement, tokenize, verbatim
 
 
-
 def parse_index(sql: str, columns: Names) -> Index:
     """Read a CREATE INDEX; `columns` are those of its table."""
     tokens = tokenize(sql)

@@ -77,7 +77,9 @@ def loses_columns(before: VirtualTable, after: VirtualTable) -> bool:
 
 def keep(table: VirtualTable, archive: str) -> str:
     """Return the statement that copies the rows; only for a table that keeps them."""
-    return f"CREATE TABLE {quote(archive)} AS SELECT rowid AS dbops_rowid, {names(columns_of(table) or ())} FROM {quote(table.name)}"
+    return (
+        f"CREATE TABLE {quote(archive)} AS SELECT rowid AS dbops_rowid, {names(columns_of(table) or ())} FROM {quote(table.name)}"
+    )
 
 
 def restore(table: VirtualTable, archive: str) -> list[str]:

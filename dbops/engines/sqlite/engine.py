@@ -1,0 +1,97 @@
+"""SQLite behind the engine port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import cast
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import ChangeSet
+from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Abilities, Connection, Target, TableSize
+from dbops.engines.base.features import Features
+from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.engines.sqlite.features import FEATURES
+from dbops.sql.dialect import SQLITE, Dialect
+from dbops.sql.splitter import SourceStatement
+
+EVERYTHING = Scope()
+
+
+class SqliteEngine:
+    """See the port; each method imports what it needs, so that a plan without changes loads little."""
+
+    @property
+    def name(self) -> str:
+        return "sqlite"
+
+    @property
+    def features(self) -> Features:
+        return FEATURES
+
+    @property
+    def dialect(self) -> Dialect:
+        return SQLITE
+
+    def connect(self, target: Target, *, readonly: bool = False) -> SqliteConnection:
+        from dbops.engines.sqlite.connect import connect
+
+        return connect(target, readonly=readonly)
+
+    def create_database(self, target: Target) -> None:
+        from dbops.engines.sqlite.connect import create_database
+
+        create_database(target)
+
+    def abilities(self, conn: Connection) -> Abilities:
+        from dbops.engines.sqlite.connect import abilities
+
+        return abilities(_own(conn))
+
+    def lock(self, conn: Connection, name: str, timeout_s: float) -> AbstractContextManager[None]:
+        from dbops.engines.sqlite.lock import lock
+
+        return lock(_own(conn), name, timeout_s)
+
+    def inspect(self, conn: Connection, scope: Scope = EVERYTHING, *, declared: bool = False) -> Catalog:
+        from dbops.engines.sqlite.inspect import inspect
+
+        return inspect(_own(conn), scope)
+
+    def fingerprint(self, conn: Connection) -> str:
+        from dbops.engines.sqlite.fingerprint import fingerprint
+
+        return fingerprint(_own(conn))
+
+    def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
+        from dbops.engines.sqlite.fingerprint import sizes
+
+        return sizes(_own(conn))
+
+    def scratch(self, target: Target) -> AbstractContextManager[SqliteConnection]:
+        from dbops.engines.sqlite.scratch import scratch
+
+        return scratch(target)
+
+    def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
+        from dbops.engines.sqlite.load import load
+
+        load(_own(conn), statements)
+
+    def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
+        from dbops.engines.sqlite.render import render
+
+        return render(changes, context)
+
+    def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
+        from dbops.engines.sqlite.types import portable_type
+
+        return portable_type(name, arguments)
+
+
+def _own(conn: Connection) -> SqliteConnection:
+    """A connection given to this engine was opened by it."""
+    return cast("SqliteConnection", conn)

@@ -1,0 +1,81 @@
+"""Renames that the manifest asks for, by ALTER TABLE, which takes views, triggers and foreign keys along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import RenameColumn, RenameObject, inverse
+from dbops.catalog.model import CatalogObject, Index, Table, Trigger, View
+from dbops.engines.base.render import Act
+from dbops.engines.sqlite.ddl import create_index, create_trigger, create_view
+from dbops.engines.sqlite.errors import REBUILD_PREFIX
+from dbops.engines.sqlite.tokens import names_of, quote
+from dbops.errors import SchemaError
+from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
+
+
+def rename_acts(renames: Iterable[RenameObject | RenameColumn], before: Catalog) -> list[Act]:
+    """Return one act for each rename.
+
+    SQLite refuses to rename anything while a view or trigger does not compile, so those step aside.
+    """
+    broken = [item for item in before if isinstance(item, View | Trigger) and item.ref not in before.dependencies]
+    acts = []
+    for change in renames:
+        do = tuple(_statements(change, before))
+        back = inverse(change)
+        assert isinstance(back, RenameObject | RenameColumn)
+        undo = tuple(_statements(back, before))
+        old = change.before.name if isinstance(change, RenameObject) else change.before
+        title = f"rename {change.ref.kind} {old} to {change.ref.name}"
+        acts.append(Act(change.ref, title, _aside(do, broken, before), _aside(undo, broken, before)))
+    return acts
+
+
+def _aside(statements: tuple[Statement, ...], broken: Sequence[View | Trigger], catalog: Catalog) -> tuple[Statement, ...]:
+    if not broken:
+        return statements
+    away = [Statement(f"DROP {item.kind.upper()} {quote(item.name)}") for item in reversed(broken)]
+    back = [create_view(item, catalog) if isinstance(item, View) else create_trigger(item, catalog) for item in broken]
+    return (*away, *statements, *(Statement(sql) for sql in back))
+
+
+def _statements(change: RenameObject | RenameColumn, before: Catalog) -> Iterable[Statement]:
+    if isinstance(change, RenameColumn):
+        sql = f"ALTER TABLE {quote(change.table.name)} RENAME COLUMN {quote(change.before)} TO {quote(change.after)}"
+        yield Statement(sql, hazards=(_hazard(f"column {change.table.name}.{change.before}", change.after),))
+        return
+    old, new = change.before.name, change.after.name
+    held = (_hazard(f"{change.ref.kind.replace('_', ' ')} {old}", new),)
+    if change.ref.kind in ("table", "virtual_table"):
+        if old.lower() == new.lower():  # one name to SQLite, which then finds it taken
+            yield Statement(f"ALTER TABLE {quote(old)} RENAME TO {quote(REBUILD_PREFIX + new)}")
+            old = REBUILD_PREFIX + new
+        yield Statement(f"ALTER TABLE {quote(old)} RENAME TO {quote(new)}", hazards=held)
+        return
+    item = before.get(change.before) or before.get(change.after)
+    if item is None:
+        raise SchemaError(f"there is no {change.ref.kind} {old} to rename")
+    yield Statement(f"DROP {change.ref.kind.upper()} {quote(old)}", hazards=held)
+    yield Statement(_made(replace(item, name=new, spelling=None), before))
+
+
+def _made(item: CatalogObject, catalog: Catalog) -> str:
+    match item:
+        case View():
+            return create_view(item, catalog)
+        case Trigger():
+            head, _, rest = item.definition.partition(" TRIGGER ")
+            return f"{head} TRIGGER {quote(item.name)} {rest.partition(' ')[2]}"
+        case Index():
+            table = catalog.table("", item.parent)
+            return create_index(item, names_of(column.name for column in table.columns) if isinstance(table, Table) else {})
+        case _:
+            raise SchemaError(f"SQLite cannot rename a {item.kind}")
+
+
+def _hazard(what: str, new: str) -> Hazard:
+    return Hazard("RENAMES", f"{what} becomes {new}: programs that use the old name break")
