@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.mysql.errors import connect_error, is_worth_retrying, number_of, query_error
@@ -27,24 +27,15 @@ _FOREVER_S = 31536000  # the largest lock_wait_timeout (MySQL 8.4 manual, 7.1.8)
 
 #: Modes that change how text is read or shown. Sessions of ours run without them, so that one spelling serves everywhere.
 _READING_MODES = frozenset(
-    [
-        "ANSI",
-        "ANSI_QUOTES",
-        "DB2",
-        "IGNORE_SPACE",
-        "MAXDB",
-        "MSSQL",
-        "MYSQL323",
-        "MYSQL40",
-        "NO_BACKSLASH_ESCAPES",
-        "NO_FIELD_OPTIONS",
-        "NO_KEY_OPTIONS",
-        "NO_TABLE_OPTIONS",
-        "ORACLE",
-        "PIPES_AS_CONCAT",
-        "POSTGRESQL",
-    ]
+    {
+        *("ANSI", "ANSI_QUOTES", "IGNORE_SPACE", "NO_BACKSLASH_ESCAPES", "ORACLE", "PIPES_AS_CONCAT"),
+        *("DB2", "MAXDB", "MSSQL", "MYSQL323", "MYSQL40", "POSTGRESQL"),
+        *("NO_FIELD_OPTIONS", "NO_KEY_OPTIONS", "NO_TABLE_OPTIONS"),
+    }
 )
+
+
+FOUR_BYTES = "utf8mb4"
 
 
 class MysqlConnection:
@@ -59,6 +50,7 @@ class MysqlConnection:
         self._target = target
         self.server = server
         self.server_sql_mode = server_sql_mode
+        self.session_charset = FOUR_BYTES
         self.parked_events: dict[str, str] | None = None
         self.stands_for: str | None = None
 
@@ -103,6 +95,11 @@ class MysqlConnection:
                     results.append(list(cursor.fetchall()))
         return results
 
+    def use_charset(self, name: str) -> None:
+        """Set the session's character set, which views, triggers, routines and events remember."""
+        self.session_charset = name
+        self.execute(_charset(name))
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._translated():
@@ -122,10 +119,17 @@ class MysqlConnection:
 
     def _send(self, cursor: Any, sql: str, parameters: Sequence[Parameter]) -> None:
         """Without parameters the text goes as it is: PyMySQL formats nothing then."""
-        if parameters:
-            cursor.execute(with_placeholders(sql), tuple(parameters))
-        else:
-            cursor.execute(sql)
+        needs_four_bytes = self.session_charset != FOUR_BYTES and not all(map(_is_short, (sql, *parameters)))
+        if needs_four_bytes:
+            cursor.execute(_charset(FOUR_BYTES))
+        try:
+            if parameters:
+                cursor.execute(with_placeholders(sql), tuple(parameters))
+            else:
+                cursor.execute(sql)
+        finally:
+            if needs_four_bytes:
+                self._conn.query(_charset(self.session_charset))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -135,6 +139,16 @@ class MysqlConnection:
             yield
         except pymysql.Error as error:
             raise query_error(error, self._target.secrets) from error
+
+
+def _is_short(value: object) -> bool:
+    """Tell whether a text stays within the three bytes a character has in MariaDB's `utf8`."""
+    return not isinstance(value, str) or value.isascii() or max(value) <= "\uffff"
+
+
+def _charset(name: str) -> str:
+    """What the server takes statements to be written in; results come in four bytes all the same."""
+    return f"SET NAMES {name}" if name == FOUR_BYTES else f"SET NAMES {name}; SET character_set_results = {FOUR_BYTES}"
 
 
 def connect(target: Target, *, readonly: bool = False) -> MysqlConnection:
@@ -216,7 +230,7 @@ def _tls(target: Target) -> dict[str, Any]:
 
 def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> MysqlConnection:
     """Apply session settings and ask who answered."""
-    name, version = parse_version(str(conn.server_version))
+    name, version = parse_version(str(cast(Any, conn).server_version))
     flavour = Flavour(name == "mariadb", version)
     session = MysqlConnection(conn, target, Server(name, version, "", ""), "")
     [(text, user, mode, identity, database)] = session.query(
@@ -227,6 +241,8 @@ def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> Mys
     session.server = Server(name, version, text, f"{identity}/{database or ''}", user)
     session.server_sql_mode = mode
     session.execute(_settings(target, flavour, mode, readonly))
+    if flavour.is_mariadb and "charset" not in dict(target.url.query):
+        session.use_charset(flavour.client_charset)
     return session
 
 

@@ -296,9 +296,9 @@ def _mentioned(definition: str, database: str) -> set[str]:
         if token.kind != "name":
             continue
         before = found[place - 2 : place] if place >= 2 else []
-        if ([part.text for part in before[1:]] == ["."] and before[0].identifier == database) or (
-            place + 1 < len(found) and found[place + 1].text == "("
-        ):
+        is_qualified = [part.text for part in before[1:]] == ["."] and before[0].identifier == database
+        is_called = place + 1 < len(found) and found[place + 1].text == "("
+        if is_qualified or is_called:
             names.add(unquoted(token.text))
     return names
 

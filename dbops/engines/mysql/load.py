@@ -22,50 +22,14 @@ _log = logging.getLogger(__name__)
 
 #: First words of statements about rows, transactions, accounts and maintenance.
 _SKIPPED = frozenset(
-    [
-        "INSERT",
-        "REPLACE",
-        "UPDATE",
-        "DELETE",
-        "SELECT",
-        "WITH",
-        "VALUES",
-        "TABLE",
-        "LOAD",
-        "TRUNCATE",
-        "DO",
-        "HANDLER",
-        "START",
-        "COMMIT",
-        "ROLLBACK",
-        "SAVEPOINT",
-        "RELEASE",
-        "XA",
-        "LOCK",
-        "UNLOCK",
-        "FLUSH",
-        "ANALYZE",
-        "OPTIMIZE",
-        "CHECK",
-        "CHECKSUM",
-        "REPAIR",
-        "CACHE",
-        "SHOW",
-        "DESCRIBE",
-        "DESC",
-        "EXPLAIN",
-        "GRANT",
-        "REVOKE",
-        "RESET",
-        "KILL",
-        "CHANGE",
-        "PURGE",
-        "HELP",
-        "INSTALL",
-        "UNINSTALL",
-        "SHUTDOWN",
-        "CLONE",
-    ]
+    {
+        *("INSERT", "REPLACE", "UPDATE", "DELETE", "TRUNCATE", "LOAD", "HANDLER"),
+        *("SELECT", "WITH", "VALUES", "TABLE", "DO", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "HELP"),
+        *("START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", "LOCK", "UNLOCK"),
+        *("GRANT", "REVOKE"),
+        *("ANALYZE", "OPTIMIZE", "CHECK", "CHECKSUM", "REPAIR", "CACHE", "FLUSH", "RESET", "KILL", "CHANGE", "PURGE"),
+        *("INSTALL", "UNINSTALL", "SHUTDOWN", "CLONE"),
+    }
 )
 _ACCOUNTS = frozenset({"USER", "ROLE", "SERVER", "TABLESPACE", "LOGFILE", "RESOURCE", "INSTANCE"})
 #: Errors that mean: something this statement needs is not there yet.
@@ -167,7 +131,7 @@ class _Session:
             except QueryError as error:
                 raise _at(item.source, error) from error
             if re.search(r"character_set|\bnames\b|\bcharset\b|character\s+set|collation", sql, re.IGNORECASE):
-                self.conn.execute("SET NAMES utf8mb4")  # the text reaches the server in UTF-8, whatever its file was in
+                self.conn.use_charset(self.conn.session_charset)  # the text reaches the server in UTF-8, whatever its file was in
         self.settings = item.settings
 
 
@@ -180,7 +144,7 @@ def _reset(conn: MysqlConnection, *, ours: bool = False) -> None:
         f"SET SESSION sql_mode = '{mode}', SESSION foreign_key_checks = 1, SESSION unique_checks = 1, "
         "SESSION time_zone = DEFAULT, SESSION sql_notes = DEFAULT, SESSION default_storage_engine = DEFAULT"
     )
-    conn.execute("SET NAMES utf8mb4")
+    conn.use_charset(conn.session_charset)
 
 
 # --- one statement --------------------------------------------------------------------------------------------------------

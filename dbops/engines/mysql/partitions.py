@@ -18,7 +18,8 @@ _STRING = r"'(?:[^'\\]|\\.|'')*'"
 def parse_partitions(text: str) -> PartitionBy:
     """Read what stands behind PARTITION BY in SHOW CREATE TABLE.
 
-    Each partition is `(name, values, rest)` pairs; a table divided by number alone has one entry `(("count", n),)`.
+    Each partition is `(name, values, rest)` pairs. A table divided by number alone has one entry `(("count", n),)`, none where
+    the number is the default one.
     """
     head = _STRATEGY.match(text)
     if head is None:
@@ -28,7 +29,7 @@ def parse_partitions(text: str) -> PartitionBy:
     if not listed:
         count = _COUNT.search(key)
         key = key[: count.start()] if count else key
-        return PartitionBy(strategy, key.strip(), ((("count", count[1] if count else "1"),),))
+        return PartitionBy(strategy, key.strip(), ((("count", count[1]),),) if count else ())
     listed = "(PARTITION " + listed
     inside = listed[1 : closing(listed, 0) - 1]
     return PartitionBy(strategy, key.strip(), tuple(_partition(part) for part in split_list(inside)))
@@ -69,7 +70,7 @@ def partition_clause(by: PartitionBy) -> str:
     head = f"PARTITION BY {by.strategy} {by.expression}".rstrip()
     if counted(by):
         return f"{head}\nPARTITIONS {counted(by)}"
-    return f"{head}\n({listed(by.partitions)})"
+    return f"{head}\n({listed(by.partitions)})" if by.partitions else head
 
 
 def listed(partitions: tuple[Options, ...]) -> str:
@@ -104,7 +105,13 @@ def changes(before: PartitionBy, after: PartitionBy) -> tuple[list[str], list[st
     if old_count and new_count:
         difference = int(new_count) - int(old_count)
         return ([f"ADD PARTITION PARTITIONS {difference}"] if difference > 0 else [f"COALESCE PARTITION {-difference}"]), []
-    if old_count or new_count or not before.strategy.startswith(("RANGE", "LIST")):
+    if (
+        not before.partitions
+        or not after.partitions
+        or old_count
+        or new_count
+        or not before.strategy.startswith(("RANGE", "LIST"))
+    ):
         return None
     by_range = before.strategy.startswith("RANGE")
     return _range_changes(before.partitions, after.partitions) if by_range else _list_changes(before.partitions, after.partitions)
