@@ -36,7 +36,10 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`fingerprints` name what was observed per connection; `created_at` is UTC in ISO 8601."""
+    """`fingerprints` name what was observed per connection; `created_at` is UTC in ISO 8601.
+
+    `only` are the addresses the plan was asked for, empty for everything.
+    """
 
     dbops_version: str
     environment: str
@@ -45,6 +48,7 @@ class Plan:
     entries: tuple[Entry, ...]
     observations: tuple[Observation, ...] = ()
     rehearsal: Rehearsal | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -76,6 +80,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "dbops_version": plan.dbops_version,
         "environment": plan.environment,
         "created_at": plan.created_at,
+        "only": list(plan.only),
         "fingerprints": dict(plan.fingerprints),
         "summary": plan.summary,
         "changes": [_entry_to_dict(entry) for entry in plan.entries],
@@ -151,6 +156,7 @@ def _from_dict(data: Mapping[str, Any]) -> Plan:
         else Rehearsal(
             rehearsal["ok"], rehearsal["duration_s"], tuple(rehearsal["connections"]), tuple(rehearsal["differences"])
         ),
+        only=tuple(data["only"]),
     )
 
 

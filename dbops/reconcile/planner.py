@@ -48,15 +48,27 @@ def observe(work: Sequence[Work], targets: Targets, only: Sequence[str] = ()) ->
         found = item.resource.diff(item.desired, observed)
         changes = [change for change in found if _is_within(change.address, only)]
         entries = item.resource.steps(changes, item.desired, observed, targets) if changes else ()
-        left_out = {change.address for change in found} - {entry.change.address for entry in entries} - {c.address for c in changes}
+        left_out = (
+            {change.address for change in found} - {entry.change.address for entry in entries} - {c.address for c in changes}
+        )
         findings.append(Finding(item, observed, tuple(entries), frozenset(left_out)))
     return findings
 
 
 def make_plan(
-    findings: Sequence[Finding], targets: Targets, *, version: str, environment: str, now: datetime, rehearse: bool = True
+    findings: Sequence[Finding],
+    targets: Targets,
+    *,
+    version: str,
+    environment: str,
+    now: datetime,
+    only: Sequence[str] = (),
+    rehearse: bool = True,
 ) -> Plan:
-    """Put the findings into one plan, steps numbered in the order they run, rehearsed when `rehearse` says so."""
+    """Put the findings into one plan, steps numbered in the order they run, rehearsed when `rehearse` says so.
+
+    `only` are the addresses that were observed, as given to `observe`.
+    """
     entries = _numbered([entry for finding in findings for entry in finding.entries])
     rehearsals = [_rehearsed(finding, targets) for finding in findings if rehearse and finding.entries]
     return Plan(
@@ -66,6 +78,7 @@ def make_plan(
         fingerprints=fingerprints(findings),
         entries=tuple(entries),
         observations=tuple(_observations(findings)),
+        only=tuple(only),
         rehearsal=_together([rehearsal for rehearsal in rehearsals if rehearsal is not None]),
     )
 

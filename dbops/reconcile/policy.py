@@ -67,6 +67,8 @@ def gate(steps: Iterable[Step], allowed: Collection[str]) -> None:
         lines = [f"{stop.hazard.code}: {stop.hazard.message}" for stop in stops]
         raise HazardError(
             "hazards are not allowed:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines)),
-            fix="after review, allow them with " + " ".join(f"--allow {code}" for code in codes) + ", or in the manifest's policy.allow",
+            fix="after review, allow them with "
+            + " ".join(f"--allow {code}" for code in codes)
+            + ", or in the manifest's policy.allow",
             codes=codes,
         )

@@ -67,7 +67,7 @@ class DatabaseJournal:
             for start in range(0, len(rows), _ROWS_PER_INSERT):
                 chunk = rows[start : start + _ROWS_PER_INSERT]
                 self._conn.execute(
-                    f"INSERT INTO {self._p}steps (apply_id, step_order, statement, address, title, sql_text, undo, state)"
+                    f"INSERT INTO {self._p}steps (apply_id, step_order, statement, address, title, sql_text, undo_act, state)"
                     " VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?, 'pending')"] * len(chunk)),
                     tuple(value for row in chunk for value in row),
                 )
@@ -121,7 +121,7 @@ def applies(conn: Connection, features: Features, limit: int = 50) -> list[Apply
 def step_records(conn: Connection, features: Features, apply_id: str) -> list[StepRecord]:
     """Return the statements of one apply, in order."""
     rows = conn.query(
-        "SELECT step_order, statement, address, title, sql_text, state, finished_at, error, undo"
+        "SELECT step_order, statement, address, title, sql_text, state, finished_at, error, undo_act"
         f" FROM {features.state_prefix}steps WHERE apply_id = ? ORDER BY step_order, statement",
         (apply_id,),
     )

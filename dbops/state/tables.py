@@ -21,7 +21,7 @@ def create_tables(conn: Connection, features: Features) -> None:
     conn.execute(
         f"CREATE TABLE IF NOT EXISTS {p}steps (apply_id varchar(32) NOT NULL, step_order integer NOT NULL,"
         f" statement integer NOT NULL, address varchar(700) NOT NULL, title {text} NOT NULL, sql_text {text} NOT NULL,"
-        f" undo {text}, state varchar(32) NOT NULL, finished_at varchar(32), error {text},"
+        f" undo_act {text}, state varchar(32) NOT NULL, finished_at varchar(32), error {text},"
         f" PRIMARY KEY (apply_id, step_order, statement))"
     )
     conn.execute(

@@ -61,7 +61,7 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
     with _locks(workspace, consent):
         findings = observe(workspace.work, workspace.targets, only)
         plan = make_plan(
-            findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), rehearse=rehearse
+            findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), only=only, rehearse=rehearse
         )
         return _carry_out(plan, findings, workspace, consent)
 
@@ -74,19 +74,16 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
         and what `apply` raises.
     """
     with _locks(workspace, consent):
-        only = [entry.change.address for entry in plan.entries]
-        findings = observe(workspace.work, workspace.targets, _owners(only))
+        findings = observe(workspace.work, workspace.targets, plan.only)
         current = fingerprints(findings)
         moved = [name for name, mark in plan.fingerprints.items() if name in current and current[name] != mark]
         if moved:
             raise StalePlanError(
-                f"the database moved since this plan was made: {', '.join(moved)}", fix="make the plan again and review it", connections=moved
+                f"the database moved since this plan was made: {', '.join(moved)}",
+                fix="make the plan again and review it",
+                connections=moved,
             )
         return _carry_out(plan, findings, workspace, consent)
-
-
-def _owners(addresses: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys("/".join(address.split("/", 2)[:2]) for address in addresses))
 
 
 def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent) -> ApplyResult:
@@ -138,9 +135,7 @@ class _Journals:
             targets = self._workspace.targets
             if targets.reader(connection) is None:
                 return None  # the database is not there yet; its creation is told by its being there
-            journal = DatabaseJournal(
-                targets.writer(connection), targets.engine(connection).features, self._record(), _timestamp
-            )
+            journal = DatabaseJournal(targets.writer(connection), targets.engine(connection).features, self._record(), _timestamp)
             journal.begin(journaled(self._plan, connection))
             self._open[connection] = journal
         return self._open[connection]
@@ -176,7 +171,8 @@ def _settle(findings: Sequence[Finding], workspace: Workspace, apply_id: str) ->
     if left:
         lines = "\n".join(f"  {change.address}: {change.reason}" for change in left)
         raise ConvergenceError(
-            f"every step ran, and the database still differs:\n{lines}", fix="run plan to see what is left, and please report this"
+            f"every step ran, and the database still differs:\n{lines}",
+            fix="run plan to see what is left, and please report this",
         )
 
 
@@ -206,4 +202,3 @@ def who() -> str:
 
 def _timestamp() -> str:
     return f"{now():%Y-%m-%dT%H:%M:%SZ}"
-

@@ -54,9 +54,15 @@ def compare(a: str, b: str, workspace: Workspace | None) -> Comparison:
     anchor = next(iter(sides.values()))
     before, after = (sides.get(name) or _loaded(name, anchor) for name in (a, b))
     if before.engine.name != after.engine.name:
-        raise PlanError(f"{before.engine.name} and {after.engine.name} cannot be compared", expected="two databases of one engine")
-    changes = diff(as_declared(before.catalog, after.catalog), after.catalog, column_order=before.engine.features.has_column_order)
-    acts = before.engine.render(ChangeSet(before.catalog, after.catalog, changes), RenderContext(before.server)) if changes else []
+        raise PlanError(
+            f"{before.engine.name} and {after.engine.name} cannot be compared", expected="two databases of one engine"
+        )
+    changes = diff(
+        as_declared(before.catalog, after.catalog), after.catalog, column_order=before.engine.features.has_column_order
+    )
+    acts = (
+        before.engine.render(ChangeSet(before.catalog, after.catalog, changes), RenderContext(before.server)) if changes else []
+    )
     return Comparison(before.title, after.title, before.engine, changes, tuple(acts))
 
 

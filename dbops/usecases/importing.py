@@ -65,7 +65,9 @@ def import_database(url: str, into: Path, *, layout: Layout = "objects", name: s
         (into / "schema").mkdir(parents=True, exist_ok=True)
     written = tuple(_write(into / path, content) for path, content in files.items())
     observations = [
-        Observation(f"schema/{chosen}/{item.kind}/{item.name}", "NOT_MANAGED", f"{item.kind} {item.name} is left out: {item.reason}")
+        Observation(
+            f"schema/{chosen}/{item.kind}/{item.name}", "NOT_MANAGED", f"{item.kind} {item.name} is left out: {item.reason}"
+        )
         for item in inspection.catalog.unmanaged
     ]
     return ImportReport(written, tuple(observations), variable)

@@ -19,5 +19,5 @@ def plan(workspace: Workspace, *, only: Sequence[str] = (), rehearse: bool = Tru
     """
     findings = observe(workspace.work, workspace.targets, only)
     return make_plan(
-        findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), rehearse=rehearse
+        findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), only=only, rehearse=rehearse
     )

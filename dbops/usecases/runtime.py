@@ -111,9 +111,7 @@ class OpenTargets:
         self._readers.pop(connection, None)
 
     def memory(self, connection: str) -> Memory:
-        return DatabaseMemory(
-            lambda: self.reader(connection), lambda: self.writer(connection), self.engine(connection).features
-        )
+        return DatabaseMemory(lambda: self.reader(connection), lambda: self.writer(connection), self.engine(connection).features)
 
     def _open(self, connection: str, *, readonly: bool) -> Connection:
         conn = self.engine(connection).connect(self.known[connection], readonly=readonly)
@@ -146,7 +144,9 @@ class Workspace:
             PlanError: it has not; names those it has.
         """
         if name not in self.targets.known:
-            raise PlanError(f"no connection {name!r} in this environment", expected=f"one of {', '.join(self.connection_names())}")
+            raise PlanError(
+                f"no connection {name!r} in this environment", expected=f"one of {', '.join(self.connection_names())}"
+            )
         return name
 
 
@@ -198,4 +198,3 @@ def connected(target: Target, *, readonly: bool = True) -> Iterator[tuple[Engine
         yield engine, conn
     finally:
         conn.close()
-

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops.engines.base.url import parse_url
 from dbops.errors import ApplyError, HazardError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.plan import Plan
@@ -93,7 +94,7 @@ def with_rows(database: Database) -> None:
 def test_after_apply_the_plan_is_empty(environment: Write) -> None:
     folder = environment(FIRST)
     first = planned(folder)
-    assert first.summary["create"] >= 3 and first.rehearsal and first.rehearsal.ok
+    assert first.summary["create"] >= 2 and first.rehearsal and first.rehearsal.ok
     assert applied(folder)
     assert planned(folder).is_empty
     assert applied(folder) is None
@@ -185,7 +186,9 @@ def test_a_failing_step_says_what_stands_and_apply_goes_on(environment: Write, d
     applied(environment(FIRST))
     with_rows(database)
     database.load("INSERT INTO orders (id, customer_id, note) VALUES (12, 1, 'first');")
-    folder = environment(FIRST + "CREATE UNIQUE INDEX orders_note ON orders (note);\nCREATE TABLE later (id integer NOT NULL PRIMARY KEY);\n")
+    folder = environment(
+        FIRST + "CREATE UNIQUE INDEX orders_note ON orders (note);\nCREATE TABLE later (id integer NOT NULL PRIMARY KEY);\n"
+    )
     with pytest.raises(ApplyError):
         applied(folder)
     with open_workspace(folder) as workspace:
@@ -210,7 +213,10 @@ def test_history_and_status_tell_what_happened(environment: Write, database: Dat
 def test_renames_keep_rows(environment: Write, database: Database) -> None:
     applied(environment(FIRST + "CREATE VIEW notes AS SELECT note FROM orders;\n"))
     with_rows(database)
-    renamed = FIRST.replace("note varchar", "remark varchar").replace("customers", "clients") + "CREATE VIEW notes AS SELECT remark FROM orders;\n"
+    renamed = (
+        FIRST.replace("note varchar", "remark varchar").replace("customers", "clients")
+        + "CREATE VIEW notes AS SELECT remark FROM orders;\n"
+    )
     folder = environment(renamed, "  renames: [{table: customers, to: clients}, {column: orders.note, to: remark}]\n")
     applied(folder)
     assert sorted(database.rows("SELECT remark FROM orders"), key=str) == [("first",), (None,)]
@@ -234,9 +240,9 @@ def test_an_import_plans_clean_and_builds_the_same(environment: Write, database:
 
 def test_a_database_that_is_not_there_is_planned_and_made(environment: Write, database: Database) -> None:
     folder = environment(FIRST)
-    text = (folder / "env.yaml").read_text()
-    name = database.url.rsplit("/", 1)[-1].split("?")[0]
-    (folder / "env.yaml").write_text(text.replace(f"/{name}", f"/new_{name}"))
+    url = parse_url(database.url)
+    absent = url.with_database(f"{url.database}_new")
+    (folder / "env.yaml").write_text(MANIFEST.format(url=json.dumps(absent.reveal())))
     plan_before = planned(folder)
     assert plan_before.entries[0].change.address == "connection/shop"
     try:
@@ -244,7 +250,7 @@ def test_a_database_that_is_not_there_is_planned_and_made(environment: Write, da
         assert planned(folder).is_empty
     finally:
         if database.engine != "sqlite":
-            database.rows(f"DROP DATABASE new_{name}")
+            database.rows(f"DROP DATABASE {absent.database}")
 
 
 def test_unmanaged_objects_may_stay(environment: Write, database: Database) -> None:
@@ -260,5 +266,3 @@ def test_unmanaged_objects_may_stay(environment: Write, database: Database) -> N
 def test_steps_survive_json(environment: Write) -> None:
     made = planned(environment(SECOND))
     assert plans.from_json(plans.to_json(made), "plan.json").steps == made.steps
-
-

@@ -17,7 +17,9 @@ from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
 
 
-def catalog_changes(schema: DesiredSchema, observed: ObservedSchema, today: date, column_order: bool) -> tuple[CatalogChange, ...]:
+def catalog_changes(
+    schema: DesiredSchema, observed: ObservedSchema, today: date, column_order: bool
+) -> tuple[CatalogChange, ...]:
     """Return the differences between the (renamed) live catalog and what apply aims at."""
     target = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     return diff(as_declared(observed.renamed, target), target, column_order=column_order)
@@ -75,4 +77,3 @@ def whole_tables(changes: list[SchemaChange]) -> set[Ref]:
         for change in changes
         if isinstance(change.change, CreateObject | DropObject) and not change.change.ref.parent
     }
-

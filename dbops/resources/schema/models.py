@@ -67,10 +67,18 @@ def _imported(source: ModelSource) -> list[tuple[Path, MetaData]]:
         try:
             module = importlib.import_module(name)
         except Exception as error:  # whatever the user's module raises is the answer
-            raise SchemaError(f"the models {name!r} cannot be imported: {error!r}", at=Mark(str(source.root)), fix="check models.import and its imports") from error
+            raise SchemaError(
+                f"the models {name!r} cannot be imported: {error!r}",
+                at=Mark(str(source.root)),
+                fix="check models.import and its imports",
+            ) from error
     value = getattr(module, attribute, None) if attribute else None
     if attribute and value is None:
-        raise SchemaError(f"the module {name!r} has no {attribute!r}", expected="a declarative base or a MetaData", at=Mark(str(module.__file__)))
+        raise SchemaError(
+            f"the module {name!r} has no {attribute!r}",
+            expected="a declarative base or a MetaData",
+            at=Mark(str(module.__file__)),
+        )
     found = [metadata] if (metadata := _metadata_of(value)) is not None else _metadata_in(module)
     if not found:
         raise SchemaError(f"{source.imports!r} holds no SQLAlchemy metadata", expected="a declarative base or a MetaData")
@@ -80,13 +88,17 @@ def _imported(source: ModelSource) -> list[tuple[Path, MetaData]]:
 def _scanned(source: ModelSource) -> list[tuple[Path, MetaData]]:
     files = sorted({file for pattern in source.paths for file in source.root.glob(pattern) if file.is_file()})
     if not files:
-        raise SchemaError(f"no file matches models.paths {list(source.paths)}", at=Mark(str(source.root)), expected="at least one Python file")
+        raise SchemaError(
+            f"no file matches models.paths {list(source.paths)}", at=Mark(str(source.root)), expected="at least one Python file"
+        )
     found: list[tuple[Path, MetaData]] = []
     with _on_path(source.root):
         for file in files:
             found += [(file, metadata) for metadata in _metadata_in(_load(file))]
     if not found:
-        raise SchemaError("the model files hold no SQLAlchemy metadata", at=Mark(str(files[0])), expected="a declarative base or a MetaData")
+        raise SchemaError(
+            "the model files hold no SQLAlchemy metadata", at=Mark(str(files[0])), expected="a declarative base or a MetaData"
+        )
     return found
 
 

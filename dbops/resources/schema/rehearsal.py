@@ -48,7 +48,9 @@ def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> No
     flush()
 
 
-def rehearse(entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, target: Target, today: date) -> Rehearsal | None:
+def rehearse(
+    entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, target: Target, today: date
+) -> Rehearsal | None:
     """Run the steps on a copy and compare.
 
     Objects that the plan leaves out (a plan for some addresses only) are not compared. None when the live database holds
@@ -66,13 +68,16 @@ def rehearse(entries: Sequence[Entry], schema: DesiredSchema, observed: Observed
         except QueryError as error:
             if live.unmanaged:
                 return None
-            raise RehearsalError(f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT) from error
+            raise RehearsalError(
+                f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT
+            ) from error
         _run_steps(sorted((step for entry in entries for step in entry.steps), key=lambda step: step.order), engine, conn)
         outcome = engine.inspect(conn, schema.scope)
     differences = _differences(outcome, wanted, _untouched(entries, schema, observed, today, engine), engine)
     if differences:
         raise RehearsalError(
-            "the steps do not lead to the desired schema; on a scratch copy there remain:\n" + "\n".join(f"  {line}" for line in differences),
+            "the steps do not lead to the desired schema; on a scratch copy there remain:\n"
+            + "\n".join(f"  {line}" for line in differences),
             fix=_HINT,
         )
     return Rehearsal(True, monotonic() - started, (schema.connection,))
@@ -88,10 +93,14 @@ def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection) -> None:
         try:
             run(step.do, engine, conn)
         except DbopsError as error:
-            raise RehearsalError(f"{step.title}: fails on a scratch copy: {error.message}", error.context, fix=error.fix or _HINT) from error
+            raise RehearsalError(
+                f"{step.title}: fails on a scratch copy: {error.message}", error.context, fix=error.fix or _HINT
+            ) from error
 
 
-def _untouched(entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, today: date, engine: Engine) -> set[Ref]:
+def _untouched(
+    entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, today: date, engine: Engine
+) -> set[Ref]:
     """Return the refs that differ and that this plan leaves alone."""
     from dbops.resources.schema.diff import schema_changes
 

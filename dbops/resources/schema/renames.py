@@ -17,7 +17,9 @@ from dbops.sql.hazard import Hazard
 _ALIKE = 0.6
 
 
-def wanted_renames(schema: DesiredSchema, live: Catalog, desired: Catalog, default_schema: str) -> tuple[RenameObject | RenameColumn, ...]:
+def wanted_renames(
+    schema: DesiredSchema, live: Catalog, desired: Catalog, default_schema: str
+) -> tuple[RenameObject | RenameColumn, ...]:
     """Return the renames still to be done: the old name is live, the new one is desired and not live yet.
 
     Raises:
@@ -25,7 +27,11 @@ def wanted_renames(schema: DesiredSchema, live: Catalog, desired: Catalog, defau
     """
     found: list[RenameObject | RenameColumn] = []
     for rename in schema.renames:
-        change = _column(rename, live, desired, default_schema) if rename.kind == "column" else _object(rename, live, desired, default_schema)
+        change = (
+            _column(rename, live, desired, default_schema)
+            if rename.kind == "column"
+            else _object(rename, live, desired, default_schema)
+        )
         if change is not None:
             found.append(change)
     return tuple(found)
@@ -46,7 +52,9 @@ def _object(rename: Rename, live: Catalog, desired: Catalog, default_schema: str
 def _column(rename: Rename, live: Catalog, desired: Catalog, default_schema: str) -> RenameColumn | None:
     owner, _, old = rename.old.rpartition(".")
     if not owner:
-        raise SchemaError(f"the rename of column {rename.old!r} does not name its table", expected="table.column or schema.table.column")
+        raise SchemaError(
+            f"the rename of column {rename.old!r} does not name its table", expected="table.column or schema.table.column"
+        )
     namespace, name = _split(owner, default_schema)
     new = rename.new.rpartition(".")[2]
     wanted = desired.table(namespace, name)

@@ -56,7 +56,9 @@ class SchemaResource:
         live = None if reader is None else engine.inspect(reader, desired.scope)
         statements = read_source(desired.source, engine, target)
         options = live.options if live else ()
-        wanted, server = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache)
+        wanted, server = canonical(
+            statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache
+        )
         applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
         renames = wanted_renames(desired, live or EMPTY, wanted, engine.features.default_schema)
         return ObservedSchema(
@@ -77,11 +79,15 @@ class SchemaResource:
     def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
         return schema_changes(desired, observed, self._clock().date(), observed.has_column_order)
 
-    def steps(self, changes: Sequence[Change], desired: DesiredSchema, observed: ObservedSchema, targets: Targets) -> Sequence[Entry]:
+    def steps(
+        self, changes: Sequence[Change], desired: DesiredSchema, observed: ObservedSchema, targets: Targets
+    ) -> Sequence[Entry]:
         engine = targets.engine(desired.connection)
         return steps.entries(cast("Sequence[SchemaChange]", changes), desired, observed, engine, self._clock())
 
-    def rehearse(self, entries: Sequence[Entry], desired: DesiredSchema, observed: ObservedSchema, targets: Targets) -> Rehearsal | None:
+    def rehearse(
+        self, entries: Sequence[Entry], desired: DesiredSchema, observed: ObservedSchema, targets: Targets
+    ) -> Rehearsal | None:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         return rehearsal.rehearse(entries, desired, observed, engine, target, self._clock().date())
 
@@ -124,12 +130,16 @@ def _renamed(
 
 def _observations(schema: DesiredSchema, live: Catalog, wanted: Catalog, applied: Catalog | None) -> tuple[Observation, ...]:
     found = [
-        Observation(f"{schema.address}/{item.kind}/{item.name}", "NOT_MANAGED", f"{item.kind} {item.name} is not managed: {item.reason}")
+        Observation(
+            f"{schema.address}/{item.kind}/{item.name}", "NOT_MANAGED", f"{item.kind} {item.name} is not managed: {item.reason}"
+        )
         for item in live.unmanaged
     ]
     if schema.unmanaged == "report":
         found += [
-            Observation(f"{schema.address}/{ref}", "NOT_IN_SOURCE", f"{ref.kind} {ref.qualified} is not in the source and left alone")
+            Observation(
+                f"{schema.address}/{ref}", "NOT_IN_SOURCE", f"{ref.kind} {ref.qualified} is not in the source and left alone"
+            )
             for ref in unmanaged_refs(live, wanted, applied)
             if not ref.parent or ref.table not in live.objects or ref.table in wanted.objects
         ]

@@ -48,7 +48,9 @@ def sql_files(paths: Sequence[Path]) -> list[Path]:
         elif path.exists():
             files.append(path)
         else:
-            problems.append(SchemaError("the SQL source does not exist", at=Mark(str(path)), expected="an SQL file or a folder of them"))
+            problems.append(
+                SchemaError("the SQL source does not exist", at=Mark(str(path)), expected="an SQL file or a folder of them")
+            )
     if problems:
         raise Problems(problems)
     return list(dict.fromkeys(files))
@@ -77,7 +79,9 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise SchemaError(f"the file cannot be read: {error.strerror}", at=Mark(str(file))) from error
     except UnicodeDecodeError as error:
-        raise SchemaError(f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(str(file)), fix="save it as UTF-8") from error
+        raise SchemaError(
+            f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(str(file)), fix="save it as UTF-8"
+        ) from error
 
 
 _NAME = r"(?:[\"`\[]?[^\s\"`\[\](.;]+[\"`\]]?)"

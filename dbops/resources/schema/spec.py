@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Spec, complain, nearest, one_of
-from dbops.resources.schema.table_spec import Names, TableSpec, Text
+from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Later, Names, Spec, Text, complain, nearest, one_of
 from dbops.sql.hazard import HAZARDS
+
+if TYPE_CHECKING:
+    from dbops.resources.schema.table_spec import TableSpec
+else:
+    TableSpec = Any  # `Later` brings the model; see there
 
 
 class ModelsSource(Choice):
@@ -30,7 +34,7 @@ class SourceSpec(Choice):
     sql: Names | None = None
     """SQL files or folders of them, relative to the folder of the manifest's environment, in any order."""
     models: ModelsSource | None = None
-    tables: tuple[TableSpec, ...] | None = None
+    tables: Annotated[tuple[TableSpec, ...] | None, Later("dbops.resources.schema.table_spec:TableSpec")] = None
     """Portable tables."""
 
     @model_validator(mode="after")

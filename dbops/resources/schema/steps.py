@@ -20,7 +20,9 @@ from dbops.resources.schema.renames import ambiguous
 from dbops.sql.hazard import Hazard
 
 
-def entries(changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime) -> list[Entry]:
+def entries(
+    changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime
+) -> list[Entry]:
     """Return the changes with their steps, and entries for objects made again because of what they depend on."""
     acts = render(changes, schema, observed, engine, now)
     steps = [_step(act, order, schema, observed) for order, act in enumerate(acts)]

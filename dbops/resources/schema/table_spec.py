@@ -10,10 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from dbops.manifests.document import KeyPath
-from dbops.manifests.spec import WRITTEN, Choice, Spec, complain, nearest, one_of
-
-Text = Annotated[str, Field(min_length=1)]
-Names = Annotated[tuple[Text, ...], Field(min_length=1)]
+from dbops.manifests.spec import WRITTEN, Choice, Names, Spec, Text, complain, nearest, one_of
 
 #: Portable column types, and how many numbers may follow each in parentheses.
 PORTABLE_TYPES: dict[str, int] = {

@@ -55,7 +55,9 @@ class _Writer:
     def _column(self, column: ColumnSpec) -> str:
         parts = [self._quoted(column.name), self._type(column)]
         if column.generated is not None:
-            parts.append(f"GENERATED ALWAYS AS ({column.generated.expression}) {'STORED' if column.generated.stored else 'VIRTUAL'}")
+            parts.append(
+                f"GENERATED ALWAYS AS ({column.generated.expression}) {'STORED' if column.generated.stored else 'VIRTUAL'}"
+            )
         if column.auto_increment:
             parts.append(self._features.identity_clause)
         if column.default is not None:
