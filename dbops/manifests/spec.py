@@ -10,13 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from dbops.manifests.document import KeyPath
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 #: The type of errors made by `complain`; its context carries `message`, `expected`, `fix` and `path`.
 COMPLAINT = "dbops"
@@ -46,6 +51,11 @@ def nearest(name: object, known: Iterable[str]) -> str | None:
 def one_of(names: Iterable[str]) -> str:
     """Return `one of a, b, c` for messages."""
     return f"one of {', '.join(names)}"
+
+
+#: Text that says something, and a list of such with at least one.
+Text = Annotated[str, Field(min_length=1)]
+Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
 class Spec(BaseModel):
@@ -81,6 +91,36 @@ class Ref:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Marks a field that holds a list of models named `module:class`, imported and built only when a manifest uses the field.
+
+    The models hold no references.
+    """
+
+    path: str
+
+    @property
+    def model(self) -> type[BaseModel]:
+        """The model of one entry."""
+        module, _, name = self.path.partition(":")
+        model: type[BaseModel] = getattr(import_module(module), name)
+        return model
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "array", "items": handler(TypeAdapter(self.model).core_schema)}
+
+    def _read(self, value: Any) -> Any:
+        """What is wrong inside an entry is told by pydantic at its place in the whole."""
+        model = self.model
+        return TypeAdapter(tuple[model, ...]).validate_python(value)  # type: ignore[valid-type]  # known at run time only
+
+
 class Selector(Spec):
     """Chooses manifests by their labels."""
 
@@ -103,6 +143,7 @@ class Bound(Choice):
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+"
+DURATION_PATTERN = f"^{_DURATION}$"
 _SIZE_UNITS = {"B": 1} | {
     f"{letter}{suffix}": base**power for power, letter in enumerate("KMGTP", 1) for suffix, base in (("iB", 1024), ("B", 1000))
 }
@@ -114,8 +155,6 @@ def parse_duration(value: Any) -> float:
     """Return the seconds of `30s`, `5m`, `1h30m`, `7d`, `1w` or `250ms`."""
     if isinstance(value, str) and re.fullmatch(_DURATION, value):
         return sum(float(count) * _DURATION_UNITS[unit] for count, unit in re.findall(r"([0-9.]+)(ms|s|m|h|d|w)", value))
-    if value == 0 and value is not False:
-        return 0.0
     raise complain(expected="a duration with its unit, such as 250ms, 30s, 5m, 1h, 7d or 1w")
 
 
@@ -137,7 +176,7 @@ def parse_day(value: Any) -> date:
 
 
 #: Seconds, written with a unit.
-Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"})]
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 #: Bytes, written with a unit.
 Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "string", "pattern": f"^{_SIZE}$"})]
 #: A date without a time.

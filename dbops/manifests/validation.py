@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from dbops.errors import DbopsError, ManifestError
 from dbops.manifests.document import KeyPath, Marks
 from dbops.manifests.loader import quote_it
-from dbops.manifests.spec import COMPLAINT, WRITTEN, nearest, one_of
+from dbops.manifests.spec import COMPLAINT, WRITTEN, Later, nearest, one_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -144,12 +144,14 @@ def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
     """Return the model that describes the mapping at `path`."""
     for step in path:
         field = next((field for name, field in model.model_fields.items() if (field.alias or name) == step), None)
-        inner = _model_in(field.annotation) if field else None
-        model = inner or model
+        if field:
+            later = next((item for item in field.metadata if isinstance(item, Later)), None)
+            model = later.model if later else model_in(field.annotation) or model
     return model
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first model inside an annotation, None when it has none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+    return next((found for part in get_args(annotation) if (found := model_in(part)) is not None), None)
