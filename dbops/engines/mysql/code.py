@@ -41,8 +41,9 @@ class _Writer:
 
     def leaving(self) -> Iterator[Act]:
         """Drops, and the first half of what changes its nature: a function that becomes a procedure."""
+        users_first = {ref: -place for place, ref in enumerate(_sorted([item.ref for item in self.dropped], self.changes.before))}
         for kind in (Event, Trigger, View, Routine):
-            for item in self.dropped:
+            for item in sorted(self.dropped, key=lambda item: users_first[item.ref]):
                 if isinstance(item, kind):
                     word = _word(item)
                     drop = ddl(drop_code(item), [Hazard("DELETES_OBJECT", f"{word} {item.name} is dropped")])
@@ -96,7 +97,12 @@ class _Writer:
         do = self._replace(after, self.changes.after)
         if found := _authority(change):
             do = (replace(do[0], hazards=(*do[0].hazards, found)), *do[1:])
-        return Act(change.ref, f"replace {_word(after)} {after.name}", do, self._replace(change.before, self.changes.before))
+        return Act(
+            change.ref,
+            f"replace {_word(after)} {after.name}",
+            do,
+            self._replace(self._with_definer(change.before), self.changes.before),
+        )
 
     def _with_definer(self, item: CatalogObject) -> CatalogObject:
         """Who defined an object stays so when the source does not say who."""
@@ -104,6 +110,8 @@ class _Writer:
         return replace(item, owner=before.owner) if item.owner is None and before is not None else item
 
     def _create(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
+        """Make an object as it is in `catalog`, its definer included, which the change itself may not mention."""
+        item = item if catalog is self.changes.after else catalog.objects.get(item.ref, item)
         return create_code(item, self.account, self.flavour, place=self._place(item, catalog))
 
     def _place(self, item: CatalogObject, catalog: Catalog) -> str:

@@ -234,7 +234,8 @@ def create_view(view: View, account: str, *, replace: bool = False) -> str:
         words.append(definer)
     if "security" in options:
         words.append(f"SQL SECURITY {options['security']}")
-    text = f"{' '.join(words)} VIEW {quoted(view.name)} AS\n{view.definition}"
+    columns = f" ({options['columns']})" if "columns" in options else ""
+    text = f"{' '.join(words)} VIEW {quoted(view.name)}{columns} AS\n{view.definition}"
     return f"{text}\nWITH {options['check_option']} CHECK OPTION" if "check_option" in options else text
 
 

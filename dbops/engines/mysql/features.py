@@ -14,6 +14,7 @@ FEATURES = Features(
     has_named_constraints=True,
     state_prefix="dbops_",
     long_text="longtext",
+    state_table_options=" ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
     identity_clause="AUTO_INCREMENT",
     comments="inline",
     name_length=64,

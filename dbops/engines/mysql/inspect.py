@@ -41,7 +41,7 @@ _NO_SUCH_ROUTINE = 1305
 
 _TABLES = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
 _VIEWS = """
-SELECT table_name, view_definition, check_option, definer, security_type, {algorithm}
+SELECT table_name, view_definition, check_option, definer, security_type
 FROM information_schema.views WHERE table_schema = DATABASE()"""
 _TRIGGERS = """
 SELECT trigger_name, event_object_table, action_timing, event_manipulation, action_order, action_statement, definer, sql_mode
@@ -85,9 +85,7 @@ def fetch(conn: MysqlConnection) -> Texts:
 
 
 def _fetch(conn: MysqlConnection) -> Texts:
-    flavour = flavour_of(conn.server)
-    views = _VIEWS.format(algorithm="algorithm" if flavour.is_mariadb else "''")
-    asked = conn.query_each([_DATABASE, _COLLATIONS, _TABLES, views, _TRIGGERS, _ROUTINES, _EVENTS])
+    asked = conn.query_each([_DATABASE, _COLLATIONS, _TABLES, _VIEWS, _TRIGGERS, _ROUTINES, _EVENTS])
     database, collations, listed, view_rows, triggers, routines, events = asked
     names = {
         kind: [name for name, of in listed if of == kind and not name.lower().startswith(STATE_PREFIX)] for _, kind in listed
@@ -97,31 +95,23 @@ def _fetch(conn: MysqlConnection) -> Texts:
     questions = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]
     questions += [f"SHOW CREATE SEQUENCE {quoted(name)}" for name in sequences]
     questions += [f"SHOW CREATE {row[1]} {quoted(row[0])}" for row in routines if row[1] in ("FUNCTION", "PROCEDURE")]
-    if not flavour.is_mariadb:  # the algorithm of a view stands nowhere else
-        questions += [f"SHOW CREATE VIEW {quoted(name)}" for name in view_names]
+    questions += [f"SHOW CREATE VIEW {quoted(name)}" for name in view_names]
     answers = iter(conn.query_each(questions))
     table_texts = tuple(next(answers)[0][1] for _ in tables)
     sequence_texts = tuple(next(answers)[0][1] for _ in sequences)
     routine_texts = tuple((row, next(answers)[0][2] if row[1] in ("FUNCTION", "PROCEDURE") else None) for row in routines)
-    if not flavour.is_mariadb:
-        algorithms = {name: _algorithm(next(answers)[0][1]) for name in view_names}
-        view_rows = [(*row[:5], algorithms.get(row[0], "UNDEFINED")) for row in view_rows]
+    view_texts = {name: next(answers)[0][1] for name in view_names}
     return Texts(
         database=database[0],
         collations=tuple(collations),
         tables=table_texts,
         sequences=sequence_texts,
-        views=tuple(sorted(row for row in view_rows if not row[0].lower().startswith(STATE_PREFIX))),
+        views=tuple((*row, view_texts[row[0]]) for row in sorted(view_rows) if row[0] in view_texts),
         triggers=tuple(triggers),
         routines=routine_texts,
         events=tuple(events),
         strange=tuple((kind, name) for kind, several in names.items() for name in several),
     )
-
-
-def _algorithm(text: str) -> str:
-    match = re.match(r"CREATE ALGORITHM=(\w+)", text)
-    return match[1] if match else "UNDEFINED"
 
 
 def inspect(conn: MysqlConnection, scope: Scope = Scope(), *, declared: bool = False) -> Catalog:  # noqa: B008  frozen
@@ -200,16 +190,24 @@ class _Reading:
         )
 
     def _view(self, row: Row) -> View:
-        name, definition, check_option, definer, security, algorithm = row
+        """SHOW CREATE VIEW has the text whole (information_schema leaves out character set introducers, MariaDB 10.11)."""
+        name, qualified, check_option, definer, security, text = row
+        head = _VIEW_HEAD.match(text)
+        if head is None:
+            raise ValueError(f"not a SHOW CREATE VIEW text: {text[:80]}")
+        definition = text[head.end() :]
         options: list[tuple[str, str]] = []
-        if algorithm not in ("UNDEFINED", "", None):
-            options.append(("algorithm", algorithm))
+        if head["algorithm"] != "UNDEFINED":
+            options.append(("algorithm", head["algorithm"]))
         if check_option not in ("NONE", "", None):
             options.append(("check_option", check_option))
+            definition = definition.removesuffix(f" WITH {check_option} CHECK OPTION")
+        if head["columns"]:
+            options.append(("columns", head["columns"]))
         if security == "INVOKER":
             options.append(("security", security))
-        view = View(name=name, definition=self._own(definition or ""), owner=self._owner(definer), options=tuple(options))
-        self._needs_of(view, definition or "")
+        view = View(name=name, definition=self._own(definition), owner=self._owner(definer), options=tuple(options))
+        self._needs_of(view, qualified or "")
         return view
 
     def _needs_of(self, view: View, definition: str) -> None:
@@ -280,6 +278,13 @@ class _Reading:
             if isinstance(item, View) and not item.definition
         ]
         return strange
+
+
+_NAME = r"`(?:[^`]|``)*`"
+_VIEW_HEAD = re.compile(
+    rf"CREATE ALGORITHM=(?P<algorithm>\w+) DEFINER={_NAME}(?:@{_NAME})? SQL SECURITY \w+ VIEW (?:{_NAME}\.)?{_NAME}"
+    rf"(?: \((?P<columns>{_NAME}(?:,{_NAME})*)\))? AS "
+)
 
 
 def _next_values(default: str | None) -> list[str]:

@@ -22,20 +22,19 @@ from dbops.catalog.changes import (
     RenameColumn,
     RenameObject,
 )
-from dbops.catalog.model import CatalogObject, Check, ForeignKey, Index, PrimaryKey, Table
+from dbops.catalog.model import CatalogObject, Check, ForeignKey, Index, PrimaryKey, Table, Trigger
 from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.mysql import alter, cost
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
-from dbops.engines.mysql.code import code_acts
+from dbops.engines.mysql.code import code_acts, create_code
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.cost import Clause, Fact
 from dbops.engines.mysql.ddl import (
     create_sequence,
     create_table,
-    create_trigger,
     foreign_key_clause,
     sequence_words,
     without_defaults,
@@ -243,14 +242,15 @@ class _Renderer:
         drop = ddl(f"DROP TABLE {quoted(table.name)}", [Hazard("DELETES_DATA", f"{about} are deleted")])
         everything = self.old_children.get(table.name, [])
         inside = [item for item in everything if item.ref not in apart]
-        back: tuple[Statement, ...] = self._created(table, [item for item in inside if item.kind != "trigger"])
+        back: tuple[Statement, ...] = self._created(table, [item for item in inside if not isinstance(item, Trigger)])
         do: tuple[Statement, ...] = (drop,)
         columns = stored(table)
         if columns and (copy := self.archive.next_name()):
             do = (copy_rows(table, copy, columns), drop)
             back = (*back, *restore_rows(table, copy))
-        triggers = [item for item in inside if item.kind == "trigger"]
-        back = (*back, *(ddl(create_trigger(item, self.context.server.user)) for item in triggers if hasattr(item, "definition")))  # type: ignore[arg-type]
+        for item in inside:
+            if isinstance(item, Trigger):
+                back = (*back, *create_code(item, self.context.server.user, self.flavour))
         return Act(table.ref, f"drop table {table.name}", do, back, covers=tuple(item.ref for item in inside), drops=True)
 
     def _create_tables(self) -> Iterator[Act]:
