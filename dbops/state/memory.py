@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.features import Features
-from dbops.state.tables import have_tables
+from dbops.state.tables import create_tables, have_tables
 
 
 class DatabaseMemory:
@@ -26,6 +26,7 @@ class DatabaseMemory:
 
     def remember(self, key: str, text: str, apply_id: str) -> None:
         conn, table = self._writer(), f"{self._features.state_prefix}memory"
+        create_tables(conn, self._features)
         content = base64.b64encode(zlib.compress(text.encode())).decode()
         with conn.transaction():
             conn.execute(f"DELETE FROM {table} WHERE name = ?", (key,))

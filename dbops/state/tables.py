@@ -12,21 +12,21 @@ def create_tables(conn: Connection, features: Features) -> None:
     p = features.state_prefix
     if features.has_schemas:
         conn.execute("CREATE SCHEMA IF NOT EXISTS dbops")
-    text = features.long_text
+    text, options = features.long_text, features.state_table_options
     conn.execute(
         f"CREATE TABLE IF NOT EXISTS {p}applies (id varchar(32) NOT NULL PRIMARY KEY, started_at varchar(32) NOT NULL,"
         f" finished_at varchar(32), state varchar(32) NOT NULL, who varchar(255) NOT NULL, environment varchar(255) NOT NULL,"
-        f" dbops_version varchar(32) NOT NULL, plan_digest varchar(64) NOT NULL, error {text})"
+        f" dbops_version varchar(32) NOT NULL, plan_digest varchar(64) NOT NULL, error {text}){options}"
     )
     conn.execute(
         f"CREATE TABLE IF NOT EXISTS {p}steps (apply_id varchar(32) NOT NULL, step_order integer NOT NULL,"
         f" statement integer NOT NULL, address varchar(700) NOT NULL, title {text} NOT NULL, sql_text {text} NOT NULL,"
         f" undo_act {text}, state varchar(32) NOT NULL, finished_at varchar(32), error {text},"
-        f" PRIMARY KEY (apply_id, step_order, statement))"
+        f" PRIMARY KEY (apply_id, step_order, statement)){options}"
     )
     conn.execute(
         f"CREATE TABLE IF NOT EXISTS {p}memory (name varchar(255) NOT NULL PRIMARY KEY, apply_id varchar(32) NOT NULL,"
-        f" content {text} NOT NULL)"
+        f" content {text} NOT NULL){options}"
     )
 
 

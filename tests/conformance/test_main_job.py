@@ -266,3 +266,21 @@ def test_unmanaged_objects_may_stay(environment: Write, database: Database) -> N
 def test_steps_survive_json(environment: Write) -> None:
     made = planned(environment(SECOND))
     assert plans.from_json(plans.to_json(made), "plan.json").steps == made.steps
+
+
+def test_an_apply_with_nothing_to_do_remembers_the_baseline(environment: Write, database: Database) -> None:
+    database.load(FIRST)
+    folder = environment(FIRST)
+    assert applied(folder) is None
+    database.load("ALTER TABLE orders ADD COLUMN tampered integer;")
+    with open_workspace(folder) as workspace:
+        assert drift(workspace).has_drift
+
+
+def test_any_text_goes_through_the_journal(environment: Write, database: Database) -> None:
+    folder = environment("CREATE TABLE t (id integer NOT NULL PRIMARY KEY, name varchar(20) DEFAULT '都道府県 ✓ 100% ?' NOT NULL);\n")
+    apply_id = applied(folder)
+    assert apply_id
+    with open_workspace(folder) as workspace:
+        steps = show_apply(workspace, apply_id)[0].steps
+    assert any("都道府県 ✓ 100% ?" in step.sql for step in steps)
