@@ -35,6 +35,7 @@ listen_addresses = ''
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+max_locks_per_transaction = 400
 max_connections = 20
 shared_buffers = 32MB
 autovacuum = off

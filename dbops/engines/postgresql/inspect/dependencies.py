@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
 
 from dbops.catalog.model import Unmanaged
 from dbops.catalog.ref import Ref
@@ -45,102 +44,91 @@ _PARTS = {
 _INNER = "iPS"
 """Dependency types of objects that live and die with another (manual, pg_depend): internal, partition primary, secondary."""
 
+#: A sequence says which column owns it; the identity sequence of a column stands in the column's schema.
+_KNOWN_FROM_ELSEWHERE = {("sequence", "column"), ("sequence", "table"), ("column", "schema")}
+
 Key = tuple[int, int]
-
-
-class _Row(NamedTuple):
-    catalog: int
-    oid: int
-    part: int
-    needed_catalog: int
-    needed_oid: int
-    needed_part: int
-    kind: str
-    element: int | None
-    range: int | None
-
-    @property
-    def key(self) -> Key:
-        return self.catalog, self.oid
-
-    @property
-    def needed(self) -> Key:
-        """What is needed, the element instead of an array type, the range instead of its multirange."""
-        if self.needed_catalog == TYPE and (self.range or self.element):
-            return TYPE, self.range or self.element or 0
-        return self.needed_catalog, self.needed_oid
+_Row = tuple[int, int, int, int, int, int, str, int | None, int | None]
+"""catalog, oid and part of the user; of what it needs; dependency type; element of a needed array, range of a multirange."""
 
 
 def read_dependencies(reading: Reading) -> dict[Ref, set[Ref]]:
     """Return what each object needs, and add to `reading.unmanaged` what has records but no object."""
     sql = _QUERY.format(multirange=reading.since(14, "d.refclassid = 1247 AND m.rngmultitypid = d.refobjid", "false"))
-    rows = [_Row._make(values) for values in reading.conn.query(sql)]
-    for row in rows:
-        if row.catalog in _PARTS and row.needed_catalog in _PARTS[row.catalog] and row.needed in reading.refs:
-            reading.refs[row.key] = reading.refs[row.needed]
+    rows: list[_Row] = reading.conn.query(sql)  # tuples as they come: there are some twenty of them for each table
+    _adopt_parts(reading, rows)
     needs: defaultdict[Ref, set[Ref]] = defaultdict(set)
+    unread: list[_Row] = []
     for row in rows:
-        targets = _targets(reading, row)
-        for user in _users(reading, row) if targets else ():
-            if news := {target for target in targets if _is_news(user, target)}:
-                needs[user] |= news
-    _name_the_unread(reading, rows)
+        catalog, oid, part, needed_catalog, needed_oid, needed_part, _, element, range_type = row
+        users = _users(reading, catalog, oid, part)
+        if not users:
+            unread.append(row)
+            continue
+        if needed_catalog == TYPE:
+            needed_oid = range_type or element or needed_oid
+        for target in _targets(reading, needed_catalog, needed_oid, needed_part):
+            for user in users:
+                if _is_news(user, target):
+                    needs[user].add(target)
+    _name_the_unread(reading, unread)
     return dict(needs)
 
 
-def _users(reading: Reading, row: _Row) -> list[Ref]:
+def _adopt_parts(reading: Reading, rows: list[_Row]) -> None:
+    for catalog, oid, _, needed_catalog, needed_oid, *_ in rows:
+        if catalog in _PARTS and needed_catalog in _PARTS[catalog] and (needed_catalog, needed_oid) in reading.refs:
+            reading.refs[catalog, oid] = reading.refs[needed_catalog, needed_oid]
+
+
+def _users(reading: Reading, catalog: int, oid: int, part: int) -> tuple[Ref, ...]:
     """The object that has the need; a column stands for its table too."""
-    column: Ref | None = None
-    if row.catalog == ATTRDEF and row.oid in reading.attrdefs:
-        relation, number = reading.attrdefs[row.oid]
-        column = reading.column(relation, number)
-        whole = reading.refs.get((CLASS, relation))
-    else:
-        whole = reading.refs.get(row.key)
-        if row.catalog == CLASS and row.part:
-            column = reading.column(row.oid, row.part)
-    return [ref for ref in (whole, column) if ref is not None]
-
-
-def _targets(reading: Reading, row: _Row) -> list[Ref]:
-    """What is needed: an extension for any part of it, a column together with its relation."""
-    key = row.needed
-    if key in reading.members:
-        return [Ref("extension", "", reading.members[key])]
-    whole = reading.refs.get(key)
+    if catalog == ATTRDEF:
+        oid, part = reading.attrdefs.get(oid, (0, 0))
+        catalog = CLASS
+    whole = reading.refs.get((catalog, oid))
     if whole is None:
-        return []
-    column = reading.column(row.needed_oid, row.needed_part) if row.needed_catalog == CLASS and row.needed_part else None
-    return [whole, column] if column else [whole]
+        return ()
+    if catalog == CLASS and part:
+        column = reading.column(oid, part)
+        return (whole, column) if column else (whole,)
+    return (whole,)
 
 
-#: A sequence says which column owns it; the identity sequence of a column stands in the column's schema.
-_KNOWN_FROM_ELSEWHERE = {("sequence", "column"), ("sequence", "table"), ("column", "schema")}
+def _targets(reading: Reading, catalog: int, oid: int, part: int) -> tuple[Ref, ...]:
+    """What is needed: an extension for any part of it, a column together with its relation."""
+    whole = reading.refs.get((catalog, oid))
+    if whole is None:
+        extension = reading.members.get((catalog, oid))
+        return (Ref("extension", "", extension),) if extension else ()
+    if part and catalog == CLASS:
+        column = reading.column(oid, part)
+        return (whole, column) if column else (whole,)
+    return (whole,)
 
 
 def _is_news(user: Ref, target: Ref) -> bool:
-    """Nothing needs itself, no table its own columns, no sequence the column that owns it."""
+    """Nothing needs itself, no table its own columns, no column its own table."""
     if user == target or (user.kind, target.kind) in _KNOWN_FROM_ELSEWHERE:
         return False
-    is_own = target.kind == "column" and (target.schema, target.parent) == (user.schema, user.name) and not user.parent
-    is_own_table = user.kind == "column" and (target.schema, target.name) == (user.schema, user.parent) and not target.parent
-    return not (is_own or is_own_table)
+    if target.kind == "column":
+        return not (target.parent == user.name and target.schema == user.schema and not user.parent)
+    return not (user.kind == "column" and user.parent == target.name and user.schema == target.schema and not target.parent)
 
 
 def _name_the_unread(reading: Reading, rows: list[_Row]) -> None:
-    """Every object with a record of its own is read, a part of another, out of bounds, or named as unmanaged."""
+    """Every object with a record of its own is read, a part of another, out of bounds, or named as unmanaged.
+
+    Relations nobody read are TOAST tables or stand in a schema that is out of bounds.
+    """
     needs: defaultdict[Key, set[Key]] = defaultdict(set)
     inner: set[Key] = set()
-    for row in rows:
-        key = row.key
-        if key in reading.refs or key in reading.excluded or key in reading.members or row.catalog == ATTRDEF:
-            continue
-        if row.kind in _INNER:
-            inner.add(key)
-        else:
-            needs[key].add((row.needed_catalog, row.needed_oid))
-    beyond = reading.excluded | inner | set(reading.members)
-    unread = {key: needed for key, needed in needs.items() if key not in inner}
+    for catalog, oid, _, needed_catalog, needed_oid, _, kind, *_ in rows:
+        if kind in _INNER or (needed_catalog == CLASS and (CLASS, needed_oid) not in reading.refs):
+            inner.add((catalog, oid))
+        needs[catalog, oid].add((needed_catalog, needed_oid))
+    beyond = reading.excluded | inner | reading.members.keys()
+    unread = {key: needed for key, needed in needs.items() if key not in beyond and key[0] != ATTRDEF}
     while gone := {key for key, needed in unread.items() if needed & beyond}:
         beyond |= gone
         unread = {key: needed for key, needed in unread.items() if key not in gone}

@@ -110,6 +110,7 @@ class Reading:
         self.grants: dict[tuple[int, int], tuple[Grant, ...]] = {}
         self.columns: dict[int, dict[int, str]] = {}
         self.replica_indexes: dict[int, str] = {}
+        self._column_refs: dict[tuple[int, int], Ref] = {}
         self.attrdefs: dict[int, tuple[int, int]] = {}
 
     def since(self, major: int, expression: str, otherwise: str = "NULL") -> str:
@@ -133,8 +134,13 @@ class Reading:
 
     def column(self, relation: int, number: int) -> Ref | None:
         """The ref of a column of a relation already read."""
-        table, name = self.refs.get((CLASS, relation)), self.columns.get(relation, {}).get(number)
-        return Ref("column", table.schema, name, table.name) if table and name else None
+        found = self._column_refs.get((relation, number))
+        if found is None:
+            table, name = self.refs.get((CLASS, relation)), self.columns.get(relation, {}).get(number)
+            if table is None or name is None:
+                return None
+            found = self._column_refs[relation, number] = Ref("column", table.schema, name, table.name)
+        return found
 
 
 def read_names(reading: Reading) -> None:
@@ -186,4 +192,6 @@ def _is_qualified(name: str) -> bool:
 
 def pairs(options: list[str] | None, prefix: str = "") -> list[tuple[str, str]]:
     """Split `name=value` texts as reloptions and attoptions hold them."""
-    return [(prefix + name, value) for name, _, value in (option.partition("=") for option in options or ())]
+    if not options:
+        return []
+    return [(prefix + name, value) for name, _, value in (option.partition("=") for option in options)]
