@@ -9,14 +9,19 @@ How an object looks in a catalog read from PostgreSQL (inspection writes it so, 
   (`n_distinct`, ...), `fdw:NAME` on foreign tables, `("inherited", "true")` for columns that come from a parent,
   `not_null_name`, `not_null_no_inherit`, `not_null_not_valid` (PostgreSQL 18).
 * Constraints, indexes, triggers, policies and rules have `parent` set; those a parent table hands down are left out. What
-  belongs to a constraint's index (reloptions, `tablespace`, `clustered`, `replica_identity`) is in `Constraint.options`.
-* An index of a partition that is attached to an index of the parent has `partition_of`; only indexes whose text could not be
-  told from the parent's own are left out (the parent makes them).
+  belongs to a constraint's index (reloptions, `tablespace`, `clustered`) is in `Constraint.options`, as are `enforced` and
+  `period` (PostgreSQL 18). `Table.replica_identity` names an index as `index NAME`.
+* An index or key of a partition that is attached to one of the parent is left out when the parent makes it just so: under a
+  name the server chooses, with the parent's storage. Otherwise an index has `partition_of`, a key the option `partition_of`
+  with the name of the parent's key.
 * `Table.options`: reloptions, `toast.NAME`, `tablespace`. `partition_by.expression` is the key list without the strategy.
-* `View.definition` is the query without `;`. View options: reloptions; `default:COLUMN` for defaults of view columns.
-* `Routine.name` is `name(argument types)`; so are the names of operators `+(integer, integer)`; casts are called
-  `(source AS target)`, operator classes and families `name USING method`, user mappings `role SERVER server`, transforms
-  `type LANGUAGE language`, default privileges `role IN SCHEMA schema ON tables` or `role ON tables`.
+* `View.definition` is the query without `;`. Options of views and materialized views: reloptions, `default:COLUMN` for defaults
+  of view columns, `comment:COLUMN`, `column:COLUMN:OPTION` for storage and statistics of a materialized view's columns.
+* `Routine.name` is `name(argument types)`, the option `identity` of an aggregate what DROP AGGREGATE wants in parentheses. Names
+  of operators are `+(integer, integer)`, of casts `(source AS target)`, of operator classes and families `name USING method`,
+  of user mappings `role SERVER server`, of transforms `type LANGUAGE language`: SQL already, where quotes are needed.
+* `Defined.definition` is complete: several statements, separated by `;` and a line end, where PostgreSQL needs several. Default
+  privileges are called `role ON TABLES`; their option `revert` are the statements that take the definition back.
 * Schema `public` is in every catalog in which it exists (make it IF NOT EXISTS); plpgsql only when it is not as delivered.
 * `grants` None is the server's default: PUBLIC has EXECUTE on routines, USAGE on types and languages, nobody but the owner
   anything else. Otherwise all grants but the owner's full set; an owner that gave up privileges appears as grantee `""` with

@@ -17,6 +17,12 @@ WHERE d.oid >= {first}
 ORDER BY d.what, d.name"""
 
 
+_WITHOUT_DEFINITION = {
+    "operator": "only named by another operator, never made",
+    "user_mapping": "it holds a secret, which no plan may show",
+}
+
+
 def read_defined(reading: Reading) -> None:
     """Add casts, operators, collations, publications and all other objects of `SOURCES`."""
     sql = _QUERY.format(union="\nUNION ALL\n".join(source(reading.major) for source in SOURCES), first=FIRST_USER_OID)
@@ -26,9 +32,8 @@ def read_defined(reading: Reading) -> None:
             continue
         if definition is None:
             reading.excluded.add((catalog, oid))
-            reading.unmanaged.add(
-                Unmanaged(what, f"{reading.schemas[namespace]}.{name}", "only named by another operator, never made")
-            )
+            where = f"{reading.schemas[namespace]}." if namespace else ""
+            reading.unmanaged.add(Unmanaged(what, where + name, _WITHOUT_DEFINITION[what]))
             continue
         item = Defined(
             what=what,

@@ -231,17 +231,14 @@ FROM pg_foreign_server v JOIN pg_foreign_data_wrapper w ON w.oid = v.srvfdw"""
 
 
 def user_mapping(major: int) -> str:
-    """The view shows options to those who may see them; values of secrets leave the server as digests only."""
+    """The view shows options to those who may see them. One that holds a secret yields its name alone: no plan may show it."""
     is_secret = "option_name ~* '(pass|secret|token|key$)' AND option_name NOT IN ('passfile', 'sslkey')"
     return f"""
 SELECT 'user_mapping', {r.USER_MAPPING}, m.umid, 0::oid, format('%s SERVER %I',
     CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname), 0::oid,
-  format('CREATE USER MAPPING FOR %s SERVER %I%s', CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname,
-    coalesce(' OPTIONS (' || (SELECT string_agg(format('%I %L', option_name, option_value), ', ' ORDER BY option_name)
-      FROM pg_options_to_table(m.umoptions) WHERE NOT ({is_secret})) || ')', '')),
-  (SELECT array_agg(part ORDER BY option_name, place) FROM pg_options_to_table(m.umoptions),
-     LATERAL (VALUES (1, 'secret:' || option_name), (2, 'sha256:' || left(encode(sha256(option_value::bytea), 'hex'), 16))) AS x(place, part)
-   WHERE {is_secret})
+  CASE WHEN NOT EXISTS (SELECT FROM pg_options_to_table(m.umoptions) WHERE {is_secret}) THEN
+    format('CREATE USER MAPPING FOR %s SERVER %I%s', CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname,
+      {_options("m.umoptions")}) END, NULL
 FROM pg_user_mappings m"""
 
 
