@@ -381,10 +381,11 @@ class Event(CatalogObject):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension(CatalogObject):
-    """`version` is None where the source names none; `schema` is where its objects live."""
+    """`version` is None where the source names none; `schema` is where its objects live, and can be changed if relocatable."""
 
     kind: ClassVar[str] = "extension"
     version: str | None = None
+    is_relocatable: bool = field(default=True, compare=False)
 
     @property
     def ref(self) -> Ref:

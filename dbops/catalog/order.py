@@ -56,7 +56,8 @@ def arrange(
     if not changes.changes:
         return ()
     old_needs = _needs(changes.before)
-    new_needs = {**old_needs, **_needs(changes.after)}
+    new_needs = _needs(changes.after)
+    new_needs |= {ref: needs for ref, needs in old_needs.items() if not _is_known(changes.after, ref)}
     expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
     return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs)
 
@@ -90,6 +91,11 @@ def _needs(catalog: Catalog) -> dict[Ref, frozenset[Ref]]:
         owners = {owner_of(catalog, need) for need in needs if need.kind == "column"}
         found[ref] = (needs | owners if owners else needs) - {ref}
     return found
+
+
+def _is_known(catalog: Catalog, ref: Ref) -> bool:
+    """Tell whether the catalog says what `ref` needs: of a column it does by having its table."""
+    return ref in catalog.objects or (bool(ref.parent) and owner_of(catalog, ref) in catalog.objects)
 
 
 class _Expansion:

@@ -29,7 +29,7 @@ def read_extensions(reading: Reading) -> None:
     """Add extensions; in a scratch database a version that is the server's default counts as not named."""
     usual: dict[str, str] = dict(reading.conn.query(_VERSIONS)) if reading.declared else {}
     names: set[str] = set()
-    for oid, namespace, name, version, owner in reading.extensions:
+    for oid, namespace, name, version, owner, is_relocatable in reading.extensions:
         names.add(name)
         if name == "plpgsql":
             reading.excluded.add((EXTENSION, oid))
@@ -40,6 +40,7 @@ def read_extensions(reading: Reading) -> None:
             comment=reading.comment(EXTENSION, oid),
             owner=reading.owner(owner),
             version=None if reading.declared and usual.get(name) == version else version,
+            is_relocatable=is_relocatable,
         )
         reading.add(EXTENSION, oid, item)
     if "plpgsql" not in names:

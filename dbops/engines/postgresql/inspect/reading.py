@@ -38,7 +38,7 @@ UNION ALL SELECT 'tablespace', oid, 0, spcname, 0, false, NULL FROM pg_tablespac
 UNION ALL SELECT 'method', oid, 0, amname, 0, false, NULL FROM pg_am
 UNION ALL SELECT 'member', d.objid, d.classid, e.extname, 0, false, NULL
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.refclassid = {EXTENSION} AND d.deptype = 'e'
-UNION ALL SELECT 'extension', e.oid, e.extnamespace, e.extname, e.extowner, false, e.extversion FROM pg_extension e
+UNION ALL SELECT 'extension', e.oid, e.extnamespace, e.extname, e.extowner, e.extrelocatable, e.extversion FROM pg_extension e
 UNION ALL SELECT 'opclass', c.oid, c.opcintype,
        CASE n.nspname WHEN 'pg_catalog' THEN quote_ident(c.opcname) ELSE format('%I.%I', n.nspname, c.opcname) END,
        c.opcmethod, c.opcdefault, NULL
@@ -105,7 +105,7 @@ class Reading:
         self.collations: dict[int, str] = {}
         self.default_opclasses: set[tuple[int, int]] = set()
         self.members: dict[tuple[int, int], str] = {}
-        self.extensions: list[tuple[int, int, str, str, int]] = []
+        self.extensions: list[tuple[int, int, str, str, int, bool]] = []
         self.comments: dict[tuple[int, int, int], str] = {}
         self.grants: dict[tuple[int, int], tuple[Grant, ...]] = {}
         self.columns: dict[int, dict[int, str]] = {}
@@ -162,7 +162,7 @@ def read_names(reading: Reading) -> None:
             case "member":
                 reading.members[of, oid] = name
             case "extension":
-                reading.extensions.append((oid, of, name, extra, owner))
+                reading.extensions.append((oid, of, name, extra, owner, flag))
             case "collation":
                 reading.collations[oid] = name
             case "opclass":

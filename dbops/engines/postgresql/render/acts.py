@@ -46,15 +46,20 @@ class _Work:
     """One rendering: what comes back in the same plan, and which archive each loss goes to."""
 
     def __init__(self, plan: Ordered, scene: Scene) -> None:
-        self.plan, self.scene = plan, scene
         changes = [change for unit in plan.units for change in unit.all]
         self.coming = {change.ref for change in changes if isinstance(change, CreateObject | AddColumn)}
+        going = {change.ref for change in changes if isinstance(change, DropObject | DropColumn)}
+        self.plan, self.scene = plan, replace(scene, renewed=frozenset(self.coming & going))
         self.numbers = count(1)
 
     def act(self, unit: Unit) -> Act:
         change = unit.change
         kept = self._archive(change)
-        do = (*self._keep(change, kept), *self._without_false_alarms(_do(unit, self.scene, self.plan.rebuild), unit))
+        do = (
+            *self._unchecked(change),
+            *self._keep(change, kept),
+            *self._without_false_alarms(_do(unit, self.scene, self.plan.rebuild), unit),
+        )
         return Act(
             ref=_public_ref(change.ref),
             title=_title(change, self.plan.rebuild),
@@ -64,6 +69,10 @@ class _Work:
             creates=isinstance(change, CreateObject | AddColumn) and not isinstance(_item(change), ColumnDefault | Membership),
             drops=isinstance(change, DropObject | DropColumn) and not isinstance(_item(change), ColumnDefault | Membership),
         )
+
+    def _unchecked(self, change: CatalogChange) -> Iterator[Statement]:
+        if change.ref in self.plan.unchecked and not isinstance(change, DropObject):
+            yield Statement("SET LOCAL check_function_bodies = off")
 
     def _archive(self, change: CatalogChange) -> str | None:
         token = self.scene.context.archive
@@ -181,6 +190,8 @@ def _undo(unit: Unit, scene: Scene, rebuild: retype.Rebuild, kept: str | None) -
     back = scene.reversed()
     change = unit.change
     match change:
+        case CreateObject(Sequence(owned_by=Ref()) as item):
+            yield from sequences.drop(item, is_gone_maybe=True)
         case CreateObject(item):
             yield from objects.drop(item, back)
         case AddColumn(table, column):
@@ -210,7 +221,7 @@ def _bring_back(table: Table, unit: Unit, back: Scene, kept: str | None) -> Iter
         yield from archive.restore_rows(table, kept)
     for item in others:
         if isinstance(item, Sequence) and item.owned_by:
-            yield sequences.continue_numbers(item, item.owned_by, back)
+            yield sequences.continue_numbers(item, item.owned_by)
         elif not isinstance(item, Sequence) and item not in inline and not isinstance(item, Membership):
             yield from objects.create(item, back)
 
@@ -241,10 +252,11 @@ def _turn_back(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[St
         yield from retype.statements(rebuilt, scene.reversed())
         return
     changes = tuple(inverse(change) for change in reversed(unit.all))
-    if isinstance(unit.change, AlterObject) and not _is_enum_growth(unit.change):
-        if objects.is_in_place(unit.change.after, unit.change.before, scene):
-            yield from objects.alter(unit.change.after, unit.change.before, scene.reversed())
-            return
+    change = unit.change
+    simple = isinstance(change, AlterObject) and not _is_enum_growth(change)
+    if simple and isinstance(change, AlterObject) and objects.is_in_place(change.after, change.before, scene):
+        yield from objects.alter(change.after, change.before, scene.reversed())
+        return
     back = Scene(scene.after, scene.before, scene.context, scene.heirs)
     plan = ordered(ChangeSet(scene.after, scene.before, changes), back)
     for other in plan.units:

@@ -100,7 +100,7 @@ class _Folding:
         for ref, i in self.drops.items():
             item = self._dropped(i)
             if ref.parent and (table := self._drop_of_table(ref)) is not None:
-                if not (isinstance(item, ForeignKey) and self._is_needed_earlier(item, i, table)):
+                if not self._is_needed_earlier(item, table):
                     self._cover(table, i)
             elif isinstance(item, Sequence) and item.owned_by:
                 self._drop_sequence(item, i)
@@ -117,12 +117,11 @@ class _Folding:
         found = (self.drops.get(Ref(kind, ref.schema, ref.parent)) for kind in kinds)
         return next((i for i in found if i is not None), None)
 
-    def _is_needed_earlier(self, key: ForeignKey, i: int, table: int) -> bool:
-        """What a foreign key references cannot go while the key is there."""
-        if key.references == key.ref.table:
-            return False
-        referenced = {key.references, *needs_of(self.before, key.ref)} - {key.ref.table}
-        return any(ref in self.drops and self.drops[ref] < table for ref in referenced if ref.kind != "column")
+    def _is_needed_earlier(self, item: CatalogObject, table: int) -> bool:
+        """Tell whether something that goes or changes before the table has to be rid of the child first."""
+        owner = item.ref.table
+        others = (need for need in needs_of(self.before, item.ref) if need.table != owner and need != owner)
+        return any(self.drops.get(need, table) < table or self.changed.get(need, table) < table for need in others)
 
     def _drop_sequence(self, item: Sequence, i: int) -> None:
         assert item.owned_by is not None
@@ -196,7 +195,7 @@ class _Folding:
         for name in _HANDED_DOWN_OPTIONS:
             if dict(change.before.options).get(name) != dict(change.after.options).get(name):
                 options.pop(name, None)
-                options |= {name: value for key, value in change.after.options if key == name}
+                options.update(pair for pair in change.after.options if pair[0] == name)
         given = replace(old, **changed, options=tuple(sorted(options.items())))
         self._alter_or_cover(i, j, given, new, child)
 

@@ -24,9 +24,10 @@ from dbops.catalog.changes import (
 from dbops.catalog.model import CatalogObject, Column, Constraint, Defined, ForeignTable, Index, Sequence, Table
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.bodies import link_bodies
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
 from dbops.engines.postgresql.render.retype import Rebuild
-from dbops.engines.postgresql.render.scene import Scene, parents_of
+from dbops.engines.postgresql.render.scene import parents_of
 
 #: What a default can need that may be made again while the column stays.
 _OF_DEFAULTS = frozenset({"routine", "sequence", "operator", "cast", "operator_class"})
@@ -34,18 +35,22 @@ _OF_DEFAULTS = frozenset({"routine", "sequence", "operator", "cast", "operator_c
 AnyTable = Table | ForeignTable
 
 
-def explode(changes: ChangeSet, rebuild: Rebuild, scene: Scene) -> ChangeSet:
-    """Return the changes with memberships apart, on catalogs that hold defaults and all dependencies."""
+def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
+    """Return the changes with memberships apart, on catalogs that hold defaults and all dependencies.
+
+    Also return the functions whose bodies cannot be checked when they are made: what they mention needs them.
+    """
     before, after = _Graph(changes.before), _Graph(changes.after)
     for graph in (before, after):
         graph.add_defaults()
     _reach_through_columns(before, after, rebuild)
-    found = list(_split(changes, before, after, scene))
+    found = list(_split(changes, before, after))
     found = _cyclic_defaults_apart(found, before, after)
     _sequences(found, before, after)
     _inherited_columns(found, after)
     _adopted_indexes(found, after)
-    return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(found)))
+    circular = link_bodies(found, after.needs)
+    return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(found))), circular
 
 
 class _Graph:
@@ -102,7 +107,7 @@ def _reach_through_columns(before: _Graph, after: _Graph, rebuild: Rebuild) -> N
                 graph.link(user, *rebuild.refs)
 
 
-def _split(changes: ChangeSet, before: _Graph, after: _Graph, scene: Scene) -> Iterator[CatalogChange]:
+def _split(changes: ChangeSet, before: _Graph, after: _Graph) -> Iterator[CatalogChange]:
     """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
     early = _needs_own_indexes_first(changes)
     for change in changes.changes:
@@ -282,6 +287,11 @@ def _adopted_indexes(found: list[CatalogChange], after: _Graph) -> None:
             after.unlink(ref, parent)
             after.link(parent, ref)
     tables = dependents({ref: frozenset(parents_of(item)) for ref, item in after.objects.items() if parents_of(item)})
+    for ref, item in new.items():  # an index that is there before a like one of the parent would be adopted
+        table = after.table(ref.table) if isinstance(item, Index) and adopted_by(item) is None else None
+        if table is not None and table.partition_of:
+            above = table.partition_of.parent
+            after.link(ref, *(other for other in new if other.parent == above.name and other.schema == above.schema))
     for ref, item in new.items():  # partitions made in the same plan exist before the parent's index, whatever its position
         if isinstance(item, Index | Constraint) and any(adopted_by(other) is not None for other in new.values()):
             after.link(ref, *(heir for heir in tables.get(ref.table, ()) if heir in new))

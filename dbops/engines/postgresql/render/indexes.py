@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Index, IndexKey
+from dbops.catalog.model import Index, IndexKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
@@ -73,9 +73,16 @@ def create(item: Index, scene: Scene, *, only: bool = False) -> Iterator[Stateme
         if not only:
             found += hazards.builds_index(scene, table)
         yield statement(definition(item, only=only), *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
-    if item.partition_of:
+    if item.partition_of and _is_awaited(item, scene):
         yield attach(item)
     yield from marks(item, without=None)
+
+
+def _is_awaited(item: Index, scene: Scene) -> bool:
+    """Tell whether parent's index and partition are both there; otherwise whichever comes later adopts this index by itself."""
+    table = scene.before.objects.get(item.ref.table)
+    is_partition = isinstance(table, Table) and table.partition_of is not None
+    return is_partition and item.partition_of in scene.before.objects and item.partition_of not in scene.renewed
 
 
 def _free(item: Index) -> Ref:

@@ -53,7 +53,7 @@ def create(
     """Yield what makes an object, its comment, owner and grants included; `inline` are constraints made with their table."""
     yield from _create(item, scene, inline, is_owned_now)
     if not isinstance(item, ColumnDefault | Membership):
-        yield from security.new_object(item, scene.before)
+        yield from security.new_object(item, scene.before, scene.context.server.user)
     for constraint in inline:
         yield from security.comment(constraint)
 
@@ -153,6 +153,8 @@ def is_in_place(before: CatalogObject, after: CatalogObject, scene: Scene, *, is
             return routines.is_in_place_policy(before, after)
         case Defined(), Defined():
             return others.is_in_place(before, after)
+        case Extension(), Extension():
+            return others.is_in_place_extension(before, after)
     return True
 
 

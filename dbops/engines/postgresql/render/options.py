@@ -27,9 +27,8 @@ def _is_left_out(name: str, without: Collection[str]) -> bool:
 def changes_of(before: Options, after: Options, without: Collection[str] = ()) -> Iterator[str]:
     """Yield `SET (...)` and `RESET (...)`."""
     old, new = dict(before), dict(after)
-    if changed := tuple((name, value) for name, value in new.items() if old.get(name) != value):
-        if text := assignments(changed, without):
-            yield f"SET ({text})"
+    if changed := assignments(tuple((name, value) for name, value in new.items() if old.get(name) != value), without):
+        yield f"SET ({changed})"
     if gone := [name for name in old if name not in new and not _is_left_out(name, without)]:
         yield f"RESET ({', '.join(gone)})"
 

@@ -7,7 +7,6 @@ table, constraints that CREATE TABLE can hold, columns and indexes that a parent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dbops.catalog.catalog import Catalog
@@ -22,7 +21,6 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import (
     CatalogObject,
-    Check,
     Column,
     Constraint,
     Defined,
@@ -48,16 +46,17 @@ _TEXTS = ("text", "character varying")
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """Units in order, and the types built anew among them."""
+    """Units in order, the types built anew among them, and functions that mention what comes after them."""
 
     units: tuple[Unit, ...]
     rebuild: Rebuild
+    unchecked: frozenset[Ref] = frozenset()
 
 
 def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
     """Return everything that has to be done, dependents included, in an order in which each statement can run."""
     rebuild = find_rebuild(changes)
-    exploded = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild, scene)
+    exploded, unchecked = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild)
     judge = _Judge(exploded, rebuild, scene)
     found = arrange(
         exploded,
@@ -66,7 +65,7 @@ def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
         survives=judge.survives,
         gives_way=lambda column: column.generated is not None,
     )
-    return Ordered(fold(_completed(found, exploded), exploded, scene), rebuild)
+    return Ordered(fold(_completed(found, exploded), exploded, scene), rebuild, unchecked)
 
 
 class _Judge:
@@ -186,13 +185,3 @@ def _without_split_defaults(found: tuple[CatalogChange, ...], changes: ChangeSet
                 continue
         result.append(change)
     return result
-
-
-def is_inlinable(item: CatalogObject) -> bool:
-    """Tell whether CREATE TABLE can hold the constraint."""
-    return (
-        isinstance(item, Constraint) and not isinstance(item, ForeignKey) and not (isinstance(item, Check) and not item.is_valid)
-    )
-
-
-Positions = Mapping[Ref, int]

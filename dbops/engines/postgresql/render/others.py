@@ -40,6 +40,10 @@ def drop_extension(item: Extension) -> Iterator[Statement]:
     yield statement(f"DROP EXTENSION {quote(item.name)}", found, hazards.deletes_object(item))
 
 
+def is_in_place_extension(before: Extension, after: Extension) -> bool:
+    return before.schema == after.schema or before.is_relocatable
+
+
 def alter_extension(before: Extension, after: Extension) -> Iterator[Statement]:
     if before.version != after.version and after.version is not None:
         found = Hazard("EXTENSION_CHANGE", f"extension {after.name} goes from {before.version} to {after.version}")

@@ -120,7 +120,7 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
         yield statement(types.rename_away(old).sql, why, *_losses(old, new))
     for old, new in rebuild.types:
         yield from types.create(new)
-        yield from new_object(_with_live_grants(old, new), scene.before)
+        yield from new_object(_with_live_grants(old, new), scene.before, scene.context.server.user)
     for conversion in rebuild.conversions:
         if not _is_inherited(conversion, rebuild, scene):
             yield from _convert(conversion, rebuild, scene)

@@ -23,12 +23,16 @@ Heirs = Mapping[Ref, tuple[Ref, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """`heirs` are the partitions and inheritance children that every table has before and after the changes."""
+    """`heirs` are the partitions and inheritance children that every table has before and after the changes.
+
+    `renewed` are objects of `before` that are dropped and made again.
+    """
 
     before: Catalog
     after: Catalog
     context: RenderContext
     heirs: Heirs = field(default_factory=dict)
+    renewed: frozenset[Ref] = frozenset()
 
     @property
     def version(self) -> int:

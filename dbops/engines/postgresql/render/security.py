@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Defined, Grant, Routine
+from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Schema
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, designation, literal, named, quote, unquote
 from dbops.engines.postgresql.render.scene import statement
@@ -52,7 +52,7 @@ _DEFAULT_CLASSES = {
 }
 _DEFAULT_GRANT = re.compile(r' GRANT (\w+) ON [A-Z ]+ TO ("(?:[^"]|"")*"|[^\s;]+)( WITH GRANT OPTION)?')
 #: Kinds without an owner of their own.
-_UNOWNED = frozenset({"cast", "user_mapping", "transform", "default_privileges", "access_method"})
+_UNOWNED = frozenset({"extension", "cast", "user_mapping", "transform", "default_privileges", "access_method"})
 
 
 def comment(item: CatalogObject, before: str | None = None) -> Iterator[Statement]:
@@ -61,21 +61,26 @@ def comment(item: CatalogObject, before: str | None = None) -> Iterator[Statemen
         yield Statement(f"COMMENT ON {designation(item)} IS {text}")
 
 
-def owner(item: CatalogObject, before: str | None = None) -> Iterator[Statement]:
+def owner(item: CatalogObject, before: str | None, *, is_new: bool = False) -> Iterator[Statement]:
     """Yield the change of owner, of objects that have one by themselves."""
     if item.owner is None or item.owner == before or item.parent or item.ref.kind in _UNOWNED:
         return
-    found = [hazards.authz(f"{item.ref.qualified} goes to {item.owner}")] if before is not None else []
+    found = [] if is_new else [hazards.authz(f"{item.ref.qualified} goes to {item.owner}")]
     yield statement(f"ALTER {designation(item)} OWNER TO {quote(item.owner)}", *found)
 
 
-def new_object(item: CatalogObject, before: Catalog) -> Iterator[Statement]:
-    """Yield comment, owner and grants of an object just made."""
+def new_object(item: CatalogObject, before: Catalog, creator: str) -> Iterator[Statement]:
+    """Yield comment, owner and grants of an object that `creator` just made."""
     yield from comment(item)
-    yield from owner(item)
+    yield from owner(item, creator if not _is_public(item) else None, is_new=True)
     if item.grants is not None:
         standard = _EVERYBODY_HAS.get(item.ref.kind, ())
         yield from grants(item, (*standard, *_given_by_default(item, before)), is_new=True)
+
+
+def _is_public(item: CatalogObject) -> bool:
+    """Schema `public` is not made but found."""
+    return isinstance(item, Schema) and item.name == "public"
 
 
 def _given_by_default(item: CatalogObject, catalog: Catalog) -> Iterator[Grant]:

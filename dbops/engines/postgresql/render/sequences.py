@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbops.catalog.model import Sequence, SequenceOptions
+from dbops.catalog.model import Sequence, SequenceOptions, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
@@ -19,7 +19,8 @@ def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Stat
     yield Statement(" ".join([f"CREATE {unlogged}SEQUENCE {named(item.ref)}", *clauses]))
     if item.owned_by and is_owned_now:
         yield own(item)
-        yield continue_numbers(item, item.owned_by, scene)
+        if _counts(item.owned_by, scene):
+            yield continue_numbers(item, item.owned_by)
 
 
 def own(item: Sequence) -> Statement:
@@ -32,20 +33,28 @@ def _table(column: Ref) -> str:
     return named(Ref("table", column.schema, column.parent))
 
 
-def continue_numbers(item: Sequence, column: Ref, scene: Scene) -> Statement:
+def _counts(column: Ref, scene: Scene) -> bool:
+    """Tell whether the column, as it stands, can hold numbers already."""
+    table = scene.before.objects.get(column.table)
+    found = table.column(column.name) if isinstance(table, Table) else None
+    return found is not None and found.type in ("smallint", "integer", "bigint")
+
+
+def continue_numbers(item: Sequence, column: Ref) -> Statement:
     """Let a new sequence go on after the greatest number its column holds."""
     numbers, name = item.numbers, quote(column.name)
     found = f"max({name})" if numbers.increment > 0 else f"min({name})"
     low, high = creation_bounds(numbers)
     return Statement(
-        f"SELECT pg_catalog.setval({literal(named(item.ref))}, last) FROM (SELECT {found} AS last FROM {_table(column)}) AS used\n"
-        f"WHERE last BETWEEN {low} AND {high}"
+        f"SELECT pg_catalog.setval({literal(named(item.ref))}, last)\n"
+        f"FROM (SELECT {found} AS last FROM {_table(column)}) AS used WHERE last BETWEEN {low} AND {high}"
     )
 
 
-def drop(item: Sequence) -> Iterator[Statement]:
+def drop(item: Sequence, *, is_gone_maybe: bool = False) -> Iterator[Statement]:
+    """Yield DROP SEQUENCE; `is_gone_maybe` when the column that owned it may have taken it along."""
     found = Hazard("DELETES_OBJECT", f"sequence {item.ref.qualified} and the place it counted to are dropped")
-    yield statement(f"DROP SEQUENCE {named(item.ref)}", found)
+    yield statement(f"DROP SEQUENCE {'IF EXISTS ' if is_gone_maybe else ''}{named(item.ref)}", found)
 
 
 def alter(before: Sequence, after: Sequence, scene: Scene) -> Iterator[Statement]:

@@ -1,0 +1,83 @@
+"""What the text of a function body mentions: PostgreSQL reads it when the function is made, and records nothing of it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject
+from dbops.catalog.model import Routine
+from dbops.catalog.ref import Ref
+
+#: Kinds whose names can stand in a query.
+_NAMED_IN_QUERIES = frozenset(
+    {
+        "table",
+        "view",
+        "materialized_view",
+        "foreign_table",
+        "sequence",
+        "routine",
+        "enum",
+        "domain",
+        "composite_type",
+        "range_type",
+    }
+)
+_WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+Needs = dict[Ref, frozenset[Ref]]
+
+
+def link_bodies(changes: Sequence[CatalogChange], needs: Needs) -> frozenset[Ref]:
+    """Let functions in SQL come after what their bodies mention, and return those that cannot, being needed by it themselves."""
+    functions = [item for change in changes if (item := _checked_routine(change)) is not None]
+    if not functions:
+        return frozenset()
+    places = _places(changes)
+    circular: set[Ref] = set()
+    for item in functions:
+        for ref in sorted(_mentioned(item, places)):
+            if _reaches(ref, item.ref, needs):
+                circular.add(item.ref)
+            else:
+                needs[item.ref] = needs.get(item.ref, frozenset()) | {ref}
+    return frozenset(circular)
+
+
+def _checked_routine(change: CatalogChange) -> Routine | None:
+    item = change.item if isinstance(change, CreateObject) else change.after if isinstance(change, AlterObject) else None
+    is_text = isinstance(item, Routine) and item.language == "sql" and "\nBEGIN ATOMIC\n" not in item.definition
+    return item if is_text and isinstance(item, Routine) else None
+
+
+def _places(changes: Sequence[CatalogChange]) -> Mapping[str, list[Ref]]:
+    """Return what comes or changes, by its name as a query would write it; columns by the name of their table."""
+    found: defaultdict[str, list[Ref]] = defaultdict(list)
+    for change in changes:
+        ref = change.ref
+        if isinstance(change, AddColumn | AlterColumn):
+            found[ref.parent].append(ref)
+        elif isinstance(change, CreateObject | AlterObject) and ref.kind in _NAMED_IN_QUERIES:
+            found[ref.name.rpartition("(")[0] or ref.name].append(ref)
+    return found
+
+
+def _mentioned(item: Routine, places: Mapping[str, list[Ref]]) -> Iterator[Ref]:
+    words = {quoted.replace('""', '"') if quoted else word.lower() for quoted, word in _WORD.findall(item.definition)}
+    for word in words & places.keys():
+        yield from (ref for ref in places[word] if ref != item.ref)
+
+
+def _reaches(start: Ref, goal: Ref, needs: Needs) -> bool:
+    seen: set[Ref] = set()
+    waiting = [start]
+    while waiting:
+        ref = waiting.pop()
+        if ref == goal:
+            return True
+        if ref not in seen:
+            seen.add(ref)
+            waiting.extend(needs.get(ref, ()))
+    return False
