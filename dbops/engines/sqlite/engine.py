@@ -10,7 +10,7 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Abilities, Connection, Target, TableSize
+from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.sqlite.connect import SqliteConnection

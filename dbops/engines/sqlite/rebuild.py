@@ -45,7 +45,7 @@ def rebuild(
 
 
 def copy_rows(before: TableState, after: TableState, target: str, values: Mapping[str, str]) -> str | None:
-    """Return the statement that copies all rows, None when no column is left to carry them."""
+    """Return the statement that copies all rows, None when the new table can hold nothing but computed values."""
     columns: list[str] = []
     sources: list[str] = []
     for column in after.table.columns:
@@ -60,8 +60,11 @@ def copy_rows(before: TableState, after: TableState, target: str, values: Mappin
     elif kept is not None and after.rowid_column is not None and before.column(after.rowid_column) is None:
         columns.insert(0, quote(after.rowid_column))  # a new key takes the rowids that the rows already have
         sources.insert(0, kept)
-    if not columns:
-        return None
+    if not columns:  # no value goes over, but the rows do, with the defaults of the new columns
+        first = next((column for column in after.table.columns if column.generated is None), None)
+        if first is None:
+            return None
+        columns, sources = [quote(first.name)], [default_value(first.default) if first.default is not None else "NULL"]
     verb = "INSERT OR ABORT" if _has_conflict_clauses(after) else "INSERT"
     return f"{verb} INTO {quote(target)} ({', '.join(columns)})\nSELECT {', '.join(sources)} FROM {quote(before.table.name)}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from dbops.catalog.changes import (
@@ -95,6 +96,7 @@ class _Rendering:
             *self._drop_code(Trigger),
             *self._drop_code(View),
             *self._drop_indexes(),
+            *self._drop_virtual_tables(),
             *self._drop_tables(),
             *self._change_tables(),
             *self._create_tables(),
@@ -133,15 +135,10 @@ class _Rendering:
                 undo = create_index(item, self._names(item, self._before))
                 yield Act(item.ref, f"drop index {item.name}", (do,), plain([undo]), drops=True)
 
-    def _drop_tables(self) -> Iterator[Act]:
+    def _drop_virtual_tables(self) -> Iterator[Act]:
+        """Before the tables that they may take their text from, and so, in the undo, after them."""
         for item in self._drops.values():
-            if isinstance(item, Table) and item.name not in self._recased:
-                triggers = self._before.triggers(item.name)
-                around = self._around(item.ref, tuple(create_trigger(trigger, self._before.catalog) for trigger in triggers))
-                breaking = hazards.breaks(item.ref, self._before.catalog, self._after.catalog)
-                act = tables.drop(self._before.state(item), around, breaking)
-                yield _covering(act, [trigger.ref for trigger in triggers])
-            elif isinstance(item, VirtualTable) and item.ref not in self._creates:
+            if isinstance(item, VirtualTable) and self._rewritten(item) is None:
                 yield self._drop_virtual(item)
 
     def _drop_virtual(self, table: VirtualTable) -> Act:
@@ -151,8 +148,23 @@ class _Rendering:
             lost = Hazard("DELETES_OBJECT", f"virtual table {table.name}, an index over {virtual.content_of(table)}, is dropped")
         do = [Statement(virtual.keep(table, archive))] if archive else []
         do.append(Statement(f"DROP TABLE {quote(table.name)}", hazards=(lost, *self._gone(table)[1:])))
-        undo = [*virtual.create_filled(table), *(virtual.restore(table, archive) if archive else ())]
+        undo = [create_virtual(table), *self._refilled(table, self._before)]
+        undo += virtual.restore(table, archive) if archive else ()
         return Act(table.ref, f"drop virtual table {table.name}", tuple(do), plain(undo), drops=True)
+
+    def _refilled(self, table: VirtualTable, side: Belongings) -> list[str]:
+        content = side.catalog.table("", virtual.content_of(table) or "")
+        if content is None or not virtual.needs_of(table) <= {column.name for column in content.columns}:
+            return []
+        return [virtual.refill(table)]
+
+    def _drop_tables(self) -> Iterator[Act]:
+        for item in self._drops.values():
+            if isinstance(item, Table) and item.name not in self._recased:
+                triggers = self._before.triggers(item.name)
+                around = self._around(item.ref, tuple(create_trigger(trigger, self._before.catalog) for trigger in triggers))
+                act = tables.drop(self._before.state(item), around, self._breaks(item.ref))
+                yield replace(act, covers=(*act.covers, *(trigger.ref for trigger in triggers)))
 
     # --- what changes
 
@@ -220,19 +232,28 @@ class _Rendering:
             if isinstance(item, Table) and item.name not in recased:
                 yield tables.create(self._after.state(item))
             elif isinstance(item, VirtualTable):
-                old = self._drops.get(item.ref)
-                yield self._change_virtual(old, item) if isinstance(old, VirtualTable) else _create_virtual(item)
+                yield self._rewritten(item) or self._create_virtual(item)
 
-    def _change_virtual(self, before: VirtualTable, after: VirtualTable) -> Act:
-        do = virtual.rewrite(before, after)
-        undo = virtual.rewrite(after, before)
+    def _create_virtual(self, table: VirtualTable) -> Act:
+        content = virtual.content_of(table)
+        has_text = content is not None and self._context.rows(Ref("table", "", content))
+        do = [create_virtual(table), *(self._refilled(table, self._after) if has_text else ())]
+        undo = Statement(f"DROP TABLE {quote(table.name)}", hazards=(hazards.of_table_drop(table.name, 0),))
+        return Act(table.ref, f"create virtual table {table.name}", plain(do), (undo,), creates=True)
+
+    def _rewritten(self, table: VirtualTable) -> Act | None:
+        """Return the act that changes a virtual table with its rows, None where it can only be dropped and made again."""
+        before, after = self._drops.get(table.ref), self._creates.get(table.ref)
+        if not isinstance(before, VirtualTable) or not isinstance(after, VirtualTable):
+            return None
+        do, undo = virtual.rewrite(before, after), virtual.rewrite(after, before)
+        if do is None or undo is None:
+            return None
         held: tuple[Hazard, ...] = ()
-        if (do is None and not virtual.content_of(before)) or virtual.loses_columns(before, after):
+        if virtual.loses_columns(before, after):
             held = (hazards.of_table_drop(before.name, self._context.rows(before.ref)),)
-        made = do or [f"DROP TABLE {quote(before.name)}", *virtual.create_filled(after)]
-        unmade = undo or [f"DROP TABLE {quote(after.name)}", *virtual.create_filled(before)]
-        statements = tuple(Statement(sql, hazards=held if sql.startswith("DROP TABLE") else ()) for sql in made)
-        return Act(after.ref, f"rebuild virtual table {after.name}", statements, plain(unmade))
+        statements = tuple(Statement(sql, hazards=held if sql.startswith("DROP TABLE") else ()) for sql in do)
+        return Act(after.ref, f"rebuild virtual table {after.name}", statements, plain(undo))
 
     def _create_indexes(self) -> Iterator[Act]:
         whole = {item.name for item in self._creates.values() if isinstance(item, Table)}
@@ -274,12 +295,3 @@ class _Rendering:
     def _names(self, index: Index, side: Belongings) -> dict[str, str]:
         table = side.catalog.table("", index.parent)
         return dict(side.state(table).names) if table else {}
-
-
-def _create_virtual(table: VirtualTable) -> Act:
-    undo = Statement(f"DROP TABLE {quote(table.name)}", hazards=(hazards.of_table_drop(table.name, 0),))
-    return Act(table.ref, f"create virtual table {table.name}", plain([create_virtual(table)]), (undo,), creates=True)
-
-
-def _covering(act: Act, refs: Sequence[Ref]) -> Act:
-    return Act(act.ref, act.title, act.do, act.undo, (*act.covers, *refs), act.creates, act.drops)

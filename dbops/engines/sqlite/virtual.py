@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dbops.catalog.model import VirtualTable
 from dbops.engines.sqlite.ddl import create_virtual, names
@@ -28,12 +28,18 @@ def columns_of(table: VirtualTable) -> tuple[str, ...] | None:
 def content_of(table: VirtualTable) -> str | None:
     """Return the table a full-text index takes its text from, empty for one that keeps no text, None for its own."""
     module, arguments = _parts(table)
-    if module not in _FULL_TEXT:
-        return None
-    for part in arguments:
-        if len(part) >= 3 and part[0].word == "CONTENT" and part[1].text == "=":
-            return part[2].name
-    return None
+    return _option(arguments, "CONTENT") if module in _FULL_TEXT else None
+
+
+def needs_of(table: VirtualTable) -> set[str]:
+    """Return the columns that the table it takes its text from must have."""
+    rowid = _option(_parts(table)[1], "CONTENT_ROWID")
+    return {*(columns_of(table) or ()), *([rowid] if rowid else ())}
+
+
+def _option(arguments: Iterable[Sequence[Token]], name: str) -> str | None:
+    found = (part[2].name for part in arguments if len(part) >= 3 and part[0].word == name and part[1].text == "=")
+    return next(found, None)
 
 
 def keeps_rows(table: VirtualTable) -> bool:
@@ -41,19 +47,13 @@ def keeps_rows(table: VirtualTable) -> bool:
     return columns_of(table) is not None and content_of(table) is None
 
 
-def create_filled(table: VirtualTable) -> list[str]:
-    """Return the statements that make the table and, where its text lies in another table, read it from there."""
-    made = [create_virtual(table)]
-    if content_of(table):
-        name = quote(table.name)
-        made.append(f"INSERT INTO {name} ({name}) VALUES ('rebuild')")
-    return made
+def refill(table: VirtualTable) -> str:
+    """Return the statement that reads the text of an index again from the table where it lies."""
+    return f"INSERT INTO {quote(table.name)} ({quote(table.name)}) VALUES ('rebuild')"
 
 
 def rewrite(before: VirtualTable, after: VirtualTable) -> list[str] | None:
     """Return the statements that make `after` out of `before` with its rows, None when they cannot be carried over."""
-    if content_of(after):
-        return [f"DROP TABLE {quote(before.name)}", *create_filled(after)]
     shared = [column for column in columns_of(after) or () if column in (columns_of(before) or ())]
     if not (keeps_rows(before) and keeps_rows(after) and shared):
         return None
