@@ -109,9 +109,13 @@ def load_environment(path: Path, kinds: Mapping[str, type[BaseModel]], process_e
             "there are no manifests", at=Mark(str(path)), expected=expected, fix="dbops init makes some to begin with"
         )
     _refuse_twins(found.drafts, problems)
-    variables = Variables(found.variables, process_env)
-    own = {name: _expanded(variable, variables, problems) for name, variable in found.variables.items()}
-    manifests = [made for draft in found.drafts if draft.is_sound and (made := _manifest(draft, kinds, variables, problems))]
+    declared = found.variables or {}
+    variables = Variables(declared, process_env)
+    own = {name: _expanded(variable, variables, problems) for name, variable in declared.items()}
+    missing = problems if found.variables is not None else []
+    manifests = [
+        made for draft in found.drafts if draft.is_sound and (made := _manifest(draft, kinds, variables, problems, missing))
+    ]
     if found.is_complete:
         _check_references(found.drafts, manifests, problems)
     _raise_in_order(problems)
@@ -152,12 +156,17 @@ def _expanded(variable: Variable, variables: Variables, problems: list[DbopsErro
 
 
 def _manifest(
-    draft: Draft, kinds: Mapping[str, type[BaseModel]], variables: Variables, problems: list[DbopsError]
+    draft: Draft,
+    kinds: Mapping[str, type[BaseModel]],
+    variables: Variables,
+    problems: list[DbopsError],
+    missing: list[DbopsError],
 ) -> Manifest | None:
-    before = len(problems)
-    labels = substitute(draft.labels, ("metadata", "labels"), draft.marks, variables, problems)
-    content = substitute(draft.spec, ("spec",), draft.marks, variables, problems)
-    if len(problems) > before:
+    """Return a draft with variables put in and its spec read; missing variables are told to `missing`."""
+    before = len(missing)
+    labels = substitute(draft.labels, ("metadata", "labels"), draft.marks, variables, missing)
+    content = substitute(draft.spec, ("spec",), draft.marks, variables, missing)
+    if len(missing) > before:
         return None
     spec = read_spec(kinds[draft.kind], content, draft.marks, problems)
     return None if spec is None else Manifest(draft.kind, draft.name, labels, spec, draft.marks, draft.file, draft.root)

@@ -28,7 +28,7 @@ _WORDS: dict[str, Any] = {
     for spelled in (word, word.capitalize(), word.upper())
 } | {"": None}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})|0x[0-9a-fA-F]{1,30}|0o[0-7]{1,30}")
-_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?=[.eE])(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({None, "!", f"{_TAG}map", f"{_TAG}seq"})
 
@@ -169,7 +169,8 @@ class _Composer:
                 continue
             name = self._key(key, event)
             if name in keys:
-                raise self._error(f"the key '{name}' stands twice in one mapping; first in line {keys[name][0] + 1}", event)
+                message = f"the key '{name}' stands twice in one mapping; first in line {keys[name][0] + 1}"
+                raise self._error(message, event, expected="every key once")
             inside[name], keys[name] = value, (key.line, key.column)
         for node in merged:
             for name, value in node.inside.items():

@@ -22,13 +22,13 @@ from dbops.manifests.variables import Variable
 class Drafts:
     """What a folder, and all it extends, says.
 
-    `name` is None when no Environment manifest gives one. `is_complete` is false when something could not be read: then what
-    seems to be missing may only be unread.
+    `name` is None when no Environment manifest gives one. `variables` are None when an Environment manifest cannot be understood.
+    `is_complete` is false when something could not be read: then what seems to be missing may only be unread.
     """
 
     name: str | None
     drafts: Sequence[Draft]
-    variables: Mapping[str, Variable]
+    variables: Mapping[str, Variable] | None
     is_complete: bool
 
 
@@ -41,6 +41,7 @@ def read_drafts(path: Path, kinds: Collection[str], problems: list[DbopsError], 
     own = reader.environment(first)
     spec = read_spec(EnvironmentSpec, own.spec, own.marks, problems) if own and own.is_sound else None
     base = _base(own, spec, root, kinds, problems, (*above, root.resolve())) if own and spec and spec.extends else None
+    is_understood = reader.is_complete and (own is None or spec is not None) and (base is not None or not (spec and spec.extends))
     drafts = [*base.drafts] if base else []
     drafts += [draft for draft in first if draft.kind != ENVIRONMENT]
     if path.is_dir():
@@ -48,12 +49,13 @@ def read_drafts(path: Path, kinds: Collection[str], problems: list[DbopsError], 
         for file in yaml_files(root, leave_out):
             if file != own_file:
                 drafts += reader.without_environments(reader.drafts(file, is_named=False))
-    if own is None or spec is None:
-        return Drafts(own.name if own else None, drafts, {}, is_complete=reader.is_complete and own is None)
-    _patch(drafts, spec, own.marks, problems)
-    variables = {name: _variable(name, own.marks) for name in spec.variables}
-    is_complete = reader.is_complete and (base.is_complete if base else not spec.extends)
-    return Drafts(own.name, drafts, {**(base.variables if base else {}), **variables}, is_complete)
+    is_complete = is_understood and reader.is_complete and (base is None or base.is_complete)
+    if own and spec:
+        _patch(drafts, spec, own.marks, problems if is_complete else [])
+    inherited = base.variables if base else {}
+    variables = {name: _variable(name, own.marks) for name in spec.variables} if own and spec else {}
+    has_all = is_understood and inherited is not None
+    return Drafts(own.name if own else None, drafts, {**(inherited or {}), **variables} if has_all else None, is_complete)
 
 
 @dataclass(slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from pydantic import BaseModel
 
@@ -40,7 +40,7 @@ def references_in(spec: BaseModel, path: KeyPath = ()) -> Iterator[Reference]:
             yield Reference(place, ref.kind, value)
         elif ref is not None:
             yield from (Reference((*place, index), ref.kind, item) for index, item in enumerate(value))
-        elif _holds_references(field.annotation):
+        elif _holds_references(cast("Hashable", field.annotation)):
             many = isinstance(value, tuple | list)
             for index, item in enumerate(value if many else [value]):
                 if isinstance(item, BaseModel):
@@ -48,12 +48,12 @@ def references_in(spec: BaseModel, path: KeyPath = ()) -> Iterator[Reference]:
 
 
 @lru_cache(maxsize=256)
-def _holds_references(annotation: Any) -> bool:
+def _holds_references(annotation: Hashable) -> bool:
     """Tell whether a model inside an annotation has references; large specs without any are not walked."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields.values()
         return any(isinstance(item, Ref) for field in fields for item in field.metadata) or any(
-            _holds_references(field.annotation) for field in fields
+            _holds_references(cast("Hashable", field.annotation)) for field in fields
         )
     return any(_holds_references(part) for part in get_args(annotation))
 

@@ -58,6 +58,27 @@ Text = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Marks texts of a given form, which `words` tells to people."""
+
+    pattern: str
+    words: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+    def _check(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise complain(expected=self.words)
+        return text
+
+
 class Spec(BaseModel):
     """A spec or a part of one: camelCase in YAML, unknown fields refused, frozen, built when first used."""
 
@@ -144,8 +165,10 @@ class Bound(Choice):
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+"
 DURATION_PATTERN = f"^{_DURATION}$"
-_SIZE_UNITS = {"B": 1} | {
-    f"{letter}{suffix}": base**power for power, letter in enumerate("KMGTP", 1) for suffix, base in (("iB", 1024), ("B", 1000))
+_SIZE_UNITS: dict[str, int] = {
+    "B": 1,
+    **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGTP", 1)},
+    **{f"{letter}B": 1000**power for power, letter in enumerate("KMGTP", 1)},
 }
 _SIZE = r"([0-9]+(?:\.[0-9]+)?) ?([KMGTP]i?B|B)"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -192,7 +215,7 @@ def _scalar(value: Any) -> Any:
     return value
 
 
-VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VariableName = Annotated[str, Form(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and _, no digit first")]
 
 
 class Patch(Spec):

@@ -30,8 +30,8 @@ _EXPECTED: tuple[tuple[str, str], ...] = (
     (r"none_required", "nothing"),
     (r"string_too_short", "at least {min_length} characters"),
     (r"string_too_long", "at most {max_length} characters"),
-    (r"too_short", "at least {min_length} entries"),
-    (r"too_long", "at most {max_length} entries"),
+    (r"too_short", "more entries: at least {min_length}"),
+    (r"too_long", "fewer entries: at most {max_length}"),
     (r"greater_than", "a number above {gt}"),
     (r"greater_than_equal", "a number not below {ge}"),
     (r"less_than", "a number below {lt}"),
@@ -52,7 +52,10 @@ def read_spec(model: type[Model], spec: Mapping[str, Any], marks: Marks, problem
 def _translated(model: type[BaseModel], spec: Mapping[str, Any], marks: Marks, error: ValidationError) -> Iterator[ManifestError]:
     found = [(_settled(item["loc"], spec), item) for item in error.errors(include_url=False)]
     unknown = [path for path, item in found if item["type"] == "extra_forbidden"]
+    inner = [path[:length] for path, _ in found for length in range(len(path))]
     for path, item in found:
+        if item["type"] == "too_short" and path in inner:
+            continue  # pydantic counts only the entries that are right
         if item["type"] == "missing":
             name = str(item["loc"][-1])
             if not any(other[:-1] == path and get_close_matches(name, [str(other[-1])]) for other in unknown):
@@ -63,7 +66,8 @@ def _translated(model: type[BaseModel], spec: Mapping[str, Any], marks: Marks, e
             at, name = marks.key(("spec", *path)), str(path[-1])
             yield ManifestError(f"unknown field '{name}'", at=at, expected=one_of(known), fix=nearest(name, known))
         elif item["loc"][-1:] == ("[key]",):
-            expected = _expected(item["type"], item.get("ctx", {})) or item["msg"]
+            context = item.get("ctx", {})
+            expected = context.get("expected") or _expected(item["type"], context)
             yield ManifestError(f"the name '{path[-1]}' is not allowed", at=marks.key(("spec", *path)), expected=expected)
         elif item["type"] == COMPLAINT:
             yield _complaint(path, item["ctx"], marks)
@@ -73,13 +77,18 @@ def _translated(model: type[BaseModel], spec: Mapping[str, Any], marks: Marks, e
 
 def _settled(loc: KeyPath, spec: Any) -> KeyPath:
     """Return the part of pydantic's location that exists in the spec, without the names it adds for unions and keys."""
-    path: list[str | int] = []
+    path: KeyPath = ()
     value = spec
     for step in loc:
-        if isinstance(value, dict | list) and step in (value if isinstance(value, dict) else range(len(value))):
-            path.append(step)
-            value = value[step]
-    return tuple(path)
+        if _has(value, step):
+            path, value = (*path, step), value[step]
+    return path
+
+
+def _has(value: Any, step: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(step, int) and step < len(value)
+    return isinstance(value, dict) and step in value
 
 
 def _complaint(path: KeyPath, context: Mapping[str, Any], marks: Marks) -> ManifestError:
@@ -114,7 +123,7 @@ def _expected(kind: str, context: Mapping[str, Any]) -> str | None:
 def _sentence(place: KeyPath, marks: Marks) -> str:
     text = marks.text(place)
     if text is None:
-        return f"{_name_of(place)} has the wrong shape"
+        return f"{_name_of(place)} is not what it should be"
     return f"{_name_of(place)} is '{text}'" if text else f"{_name_of(place)} is empty"
 
 

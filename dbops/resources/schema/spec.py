@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Later, Names, Spec, Text, complain, nearest, one_of
+from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Form, Later, Names, Spec, Text, complain, nearest, one_of
 from dbops.sql.hazard import HAZARDS
 
 if TYPE_CHECKING:
     from dbops.resources.schema.table_spec import TableSpec
 else:
     TableSpec = Any  # `Later` brings the model; see there
+
+
+ModuleName = Annotated[str, Form(r"[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?", "a module, or a name in it: app.models:Base")]
+DottedColumn = Annotated[str, Form(r"[^.]+(\.[^.]+){1,2}", "table.column or schema.table.column")]
 
 
 class ModelsSource(Choice):
@@ -22,7 +26,7 @@ class ModelsSource(Choice):
 
     paths: Names | None = None
     """Python files with models, as paths or patterns such as app/**/db_models.py."""
-    import_: Annotated[str | None, Field(alias="import", pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$")] = None
+    import_: Annotated[ModuleName | None, Field(alias="import")] = None
     """A module and in it a declarative base or MetaData, as module:name."""
 
 
@@ -66,7 +70,7 @@ class RenameSpec(Choice):
     exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = (kinds,)
 
     table: Text | None = None
-    column: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+){1,2}$")] | None = None
+    column: DottedColumn | None = None
     """The old name, as table.column."""
     view: Text | None = None
     index: Text | None = None

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 
 from dbops.manifests.document import KeyPath
 from dbops.manifests.spec import WRITTEN, Choice, Names, Spec, Text, complain, nearest, one_of
+from dbops.resources.schema.spec import DottedColumn
 
 #: Portable column types, and how many numbers may follow each in parentheses.
 PORTABLE_TYPES: dict[str, int] = {
@@ -33,7 +34,7 @@ _TYPE = re.compile(r"([A-Za-z]+)(?:\(\s*([0-9]{1,9})\s*(?:,\s*([0-9]{1,9})\s*)?\
 _TYPES_IN_WORDS = ", ".join(
     f"{name}({', '.join('np'[:count])})" if count else name for name, count in PORTABLE_TYPES.items()
 ).replace("decimal(n, p)", "decimal(p, s)")
-_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_INTEGERS = ("smallint", "integer", "bigint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class ColumnSpec(Spec):
     auto_increment: bool = False
     """Whether the database numbers new rows."""
     generated: Generated | None = None
-    references: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+){1,2}$")] | None = None
+    references: DottedColumn | None = None
     """A foreign key to one column, as table.column; `foreignKeys` has room for actions."""
     comment: str | None = None
 
