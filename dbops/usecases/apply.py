@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from dbops.version import __version__
 from dbops.errors import ConvergenceError, DbopsError, StalePlanError
@@ -100,8 +100,9 @@ def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, co
 
 
 def new_id() -> str:
-    """Return an id that sorts by time: `20260131T120000-1a2b3c`."""
-    return f"{now():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    """Return an id that sorts by time: `20260131T120000-1a2b3c`, microseconds and one random digit after the dash."""
+    moment = datetime.now(UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{moment.microsecond:05x}{secrets.randbelow(16):x}"
 
 
 @contextmanager
