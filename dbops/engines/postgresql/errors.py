@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,11 @@ def is_worth_retrying(error: DbopsError) -> bool:
 
 
 def _last_line(text: str) -> str:
-    """libpq repeats itself for every address of a host: the last line is the last attempt, `FATAL:` its only news."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    """libpq says a line for every address it tried, and indented advice below: the last attempt counts, without its address."""
+    lines = [line for line in text.splitlines() if line.strip() and not line[0].isspace()]
     fatal = [line for line in lines if "FATAL:" in line]
     line = (fatal or lines or ["no reason given"])[-1]
-    return line.split("FATAL:", 1)[-1].strip()
+    return re.split(r"FATAL:|\bfailed: ", line)[-1].strip()
 
 
 def _connect_fix(reason: str) -> str | None:

@@ -147,19 +147,19 @@ def _remove_leftovers() -> None:
         match = _FOLDER.fullmatch(folder.name)
         if match is None or _is_alive(int(match[1])) or not os.access(folder, os.W_OK):
             continue
-        try:
-            pid = int((folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(pid, signal.SIGQUIT)  # immediate shutdown
-            _wait_for_end(pid)
-        except (OSError, ValueError, IndexError):
-            pass  # it never ran, or has ended by itself
+        _stop_abruptly(folder / "data" / "postmaster.pid")
         shutil.rmtree(folder, ignore_errors=True)
         logger.info("removed the private server %s of a run that was killed", folder)
 
 
-def _wait_for_end(pid: int) -> None:
+def _stop_abruptly(pid_file: Path) -> None:
+    """Ask for an immediate shutdown and wait until the server has taken its pid file away."""
+    try:
+        os.kill(int(pid_file.read_text().splitlines()[0]), signal.SIGQUIT)
+    except (OSError, ValueError, IndexError):
+        return  # it never ran, or has ended by itself
     for _ in range(50):
-        if not _is_alive(pid):
+        if not pid_file.exists():
             return
         time.sleep(0.1)
 

@@ -1,0 +1,1 @@
+"""What only PostgreSQL can show, beside the conformance suite."""
