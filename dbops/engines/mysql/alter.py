@@ -264,8 +264,9 @@ class _Builder:
             self._add(f"ENGINE={new['engine']}", cost.Speed.COPY, fact)
         if old.get("collation") != new.get("collation") and (collation := new.get("collation")):
             self._add(f"DEFAULT CHARACTER SET {charset_of(collation)} COLLATE {collation}", cost.Speed.INPLACE)
+        spelled = {name.lower() for name in new}
         for name in sorted({*old, *new} - {"engine", "collation", "with system versioning"}):
-            if old.get(name) != new.get(name):
+            if old.get(name) != new.get(name) and (name in new or name.lower() not in spelled):
                 self._option(name, old.get(name), new.get(name))
         if before.comment != after.comment:
             self._add(f"COMMENT={literal(after.comment or '')}", cost.Speed.INSTANT)

@@ -234,7 +234,7 @@ class _Reading:
             name, kind, definer, mode, language = row
             if text is None:
                 continue
-            head = re.match(r"CREATE (?:DEFINER=`(?:[^`]|``)*`@`(?:[^`]|``)*` )?(?:FUNCTION|PROCEDURE) `(?:[^`]|``)+`", text)
+            head = _ROUTINE_HEAD.match(text)
             rest = self._own(text[head.end() :] if head else text)
             clash = kind == "PROCEDURE" and name in functions
             yield Routine(
@@ -280,6 +280,8 @@ class _Reading:
         return strange
 
 
+_ANY_NAME = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"  # written as the routine's own sql_mode quotes names
+_ROUTINE_HEAD = re.compile(rf"CREATE (?:DEFINER={_ANY_NAME}(?:@{_ANY_NAME})? )?(?:FUNCTION|PROCEDURE) {_ANY_NAME}")
 _NAME = r"`(?:[^`]|``)*`"
 _VIEW_HEAD = re.compile(
     rf"CREATE ALGORITHM=(?P<algorithm>\w+) DEFINER={_NAME}(?:@{_NAME})? SQL SECURITY \w+ VIEW (?:{_NAME}\.)?{_NAME}"

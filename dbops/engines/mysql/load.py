@@ -95,7 +95,7 @@ def _run_all(conn: MysqlConnection, pending: list[_Pending]) -> list[DbopsError]
         if len(left) == len(pending) or any(item.error and number_of(item.error) not in _NOT_YET for item in left):
             hopeless = [item for item in left if item.error and number_of(item.error) not in _NOT_YET]
             if hopeless or unchecked or not any(item.error and number_of(item.error) in _FOREIGN_KEY for item in left):
-                return [_problem(item) for item in (hopeless or left)]
+                return [_at(item.source, item.error, conn) for item in (hopeless or left) if item.error]
             unchecked = True
         pending = left
     return _dangling(conn) if unchecked else []
@@ -129,7 +129,7 @@ class _Session:
             try:
                 self.conn.execute(sql)
             except QueryError as error:
-                raise _at(item.source, error) from error
+                raise _at(item.source, error, self.conn) from error
             if re.search(r"character_set|\bnames\b|\bcharset\b|character\s+set|collation", sql, re.IGNORECASE):
                 self.conn.use_charset(self.conn.session_charset)  # the text reaches the server in UTF-8, whatever its file was in
         self.settings = item.settings
@@ -283,18 +283,14 @@ def _first(sql: str) -> str:
 _NEAR = re.compile(r"near '(.*)' at line (\d+)$", re.DOTALL)
 
 
-def _problem(item: _Pending) -> DbopsError:
-    assert item.error is not None
-    return _at(item.source, item.error)
-
-
-def _at(source: SourceStatement, error: QueryError) -> SchemaError:
+def _at(source: SourceStatement, error: QueryError, conn: MysqlConnection) -> SchemaError:
     """Return the server's error at the place in the file that it speaks of: the text after `near`, else the statement."""
+    message = error.message.replace(f"`{conn.database}`.", "").replace(f"{conn.database}.", "")
     near = _NEAR.search(error.message)
     offset = source.text.find(near[1][:60]) if near and near[1] else -1
     if near and not near[1]:
         offset = len(source.text)
-    return SchemaError(error.message, dict(error.context), at=source.mark(offset) if offset > 0 else source.at, fix=error.fix)
+    return SchemaError(message, dict(error.context), at=source.mark(offset) if offset > 0 else source.at, fix=error.fix)
 
 
 _DANGLING = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -36,6 +36,7 @@ from dbops.engines.mysql.ddl import (
     create_sequence,
     create_table,
     foreign_key_clause,
+    literal,
     sequence_words,
     without_defaults,
 )
@@ -394,7 +395,12 @@ class _Renderer:
                 yield Act(ref, f"create sequence {item.name}", (ddl(create_sequence(item)),), (drop,), creates=True)
         for ref, change in self.alters.items():
             if isinstance(change.before, CatalogSequence) and isinstance(change.after, CatalogSequence):
-                yield Act(ref, f"alter sequence {ref.name}", _altered_sequence(change.after), _altered_sequence(change.before))
+                yield Act(
+                    ref,
+                    f"alter sequence {ref.name}",
+                    _altered_sequence(change.after, change.before),
+                    _altered_sequence(change.before, change.after),
+                )
 
     def _drop_sequences(self, *, early: bool) -> Iterator[Act]:
         """A sequence goes last, for columns count with it, unless something else takes its name."""
@@ -407,11 +413,14 @@ class _Renderer:
                 yield Act(ref, f"drop sequence {item.name}", (drop,), (ddl(create_sequence(item)),), drops=True)
 
 
-def _altered_sequence(sequence: CatalogSequence) -> tuple[Statement, ...]:
-    options = dict(sequence.options)
-    statements = [ddl(f"ALTER SEQUENCE {quoted(sequence.name)} {sequence_words(sequence)}")]
-    if "engine" in options:
-        statements[0] = replace(statements[0], sql=f"{statements[0].sql} ENGINE={options['engine']}")
+def _altered_sequence(sequence: CatalogSequence, before: CatalogSequence) -> tuple[Statement, ...]:
+    """ALTER SEQUENCE knows numbers alone; engine and comment are those of the table that holds them."""
+    name, options = quoted(sequence.name), dict(sequence.options)
+    statements = [ddl(f"ALTER SEQUENCE {name} {sequence_words(sequence)}")]
+    if sequence.options != before.options and "engine" in options:
+        statements.append(ddl(f"ALTER TABLE {name} ENGINE={options['engine']}"))
+    if sequence.comment != before.comment:
+        statements.append(ddl(f"ALTER TABLE {name} COMMENT={literal(sequence.comment or '')}"))
     return tuple(statements)
 
 

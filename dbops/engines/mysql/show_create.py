@@ -107,8 +107,7 @@ class Reader:
             elif match["flag"]:
                 found[match["flag"].lower()] = ""
             elif name != "auto_increment":
-                quoted = "`" if match["name"].startswith("`") else ""
-                found[f"{quoted}{name}{quoted}"] = match["value"]
+                found[match["name"] if match["name"].startswith("`") else name] = match["value"]
         charset = found.pop("charset", None)
         if charset and "collation" not in found:
             found["collation"] = self.default_collations[charset]
@@ -337,12 +336,13 @@ class _Found:
         return found
 
     def may_have_default(self, flavour: Flavour, type_text: str) -> bool:
-        """Whether a line without DEFAULT means there is none: MySQL never writes one for these types (8.4 manual, 13.6)."""
-        if self.generated or self.auto_increment or "as_row" in self.options:
+        """Whether a line without DEFAULT means that there is none at all, not even NULL.
+
+        MySQL says so after ALTER COLUMN ... DROP DEFAULT; of these types it never writes a default (8.4 manual, 13.6).
+        """
+        if flavour.is_mariadb or self.generated or self.auto_increment:
             return False
-        return flavour.is_mariadb or not re.match(
-            r"(tiny|medium|long)?(text|blob)|json|geom|point|line|poly|multi|vector", type_text
-        )
+        return not re.match(r"(tiny|medium|long)?(text|blob)|json|geom|point|line|poly|multi|vector", type_text)
 
     def _clause(self, item: str, at: int) -> int:
         """Read the clause at `at` and return where the next one begins."""

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: behaviour as case files, and what is asked of a server only once."""
