@@ -10,10 +10,23 @@ import click
 
 from dbops.cli.terminal import Screen
 from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, F, duration, output_option, rehearse_option, targets_option, verb, write_json
+from dbops.errors import HazardError
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.policy import check_codes
 from dbops.usecases.apply import LOCK_TIMEOUT_S, ApplyResult, Consent
 from dbops.usecases.runtime import open_workspace
+
+
+def hazard(code: str) -> str:
+    """Return a hazard's code as it is spelled.
+
+    Raises:
+        BadParameter: nobody knows it.
+    """
+    try:
+        return next(iter(check_codes([code])))
+    except HazardError as error:
+        raise click.BadParameter("; ".join(part for part in (error.message, error.fix, error.expected) if part)) from error
 
 
 def consent_options(function: F) -> F:
@@ -28,6 +41,7 @@ def consent_options(function: F) -> F:
     )(function)
     function = click.option(
         "--allow",
+        type=hazard,
         multiple=True,
         metavar="HAZARD",
         help="Let steps with this hazard run, such as DELETES_DATA, or all. May be repeated.",
@@ -65,24 +79,24 @@ def apply(
       dbops apply --allow DELETES_DATA
       dbops apply plan.json
     """
-    with Screen(auto_approve=auto_approve, show=plan_writer(output)) as screen:
-        consent = Consent(screen.approve, check_codes(allow), lock_timeout, screen.progress, screen.announce)
+    with Screen(auto_approve=auto_approve, show=plan_writer(output, allow)) as screen:
+        consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce)
         result = _saved(what, env, only, consent) if what.suffix == ".json" else _planned(env or what, only, rehearse, consent)
     return report(result, output)
 
 
-def plan_writer(output: str) -> Callable[[Plan], None]:
+def plan_writer(output: str, allow: tuple[str, ...]) -> Callable[[Plan], None]:
     """Return what shows a plan for approval: on stderr when stdout is kept for JSON."""
 
     def show(plan: Plan) -> None:
         from dbops.cli.views.text import plan_text
 
-        click.echo(plan_text(plan), err=output == "json")
+        click.echo(plan_text(plan, allow), err=output == "json")
 
     return show
 
 
-def report(result: ApplyResult, output: str) -> int:
+def report(result: ApplyResult, output: str, *, is_undo: bool = False) -> int:
     """Write the outcome of an apply or undo, and return the exit code."""
     if output == "json":
         from dbops.reconcile import plan as plans
@@ -92,7 +106,7 @@ def report(result: ApplyResult, output: str) -> int:
     else:
         from dbops.cli.views.outcome import outcome_text
 
-        click.echo(outcome_text(result))
+        click.echo(outcome_text(result, is_undo=is_undo))
     return EXIT_DONE if result.is_approved else EXIT_ERROR
 
 

@@ -81,10 +81,11 @@ class Verbs(click.Group):
                 formatter.write_dl(list(verbs.items()), col_max=12)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True)
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="dbops", message="%(prog)s %(version)s")
 @global_flags
-def dbops() -> None:
+@click.pass_context
+def dbops(ctx: click.Context) -> None:
     """GitOps for databases: say in manifests what should be true, plan, apply, and see drift.
 
     \b
@@ -93,6 +94,9 @@ def dbops() -> None:
       dbops apply shop
       dbops drift shop
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(EXIT_ERROR)
 
 
 def main() -> NoReturn:
@@ -108,7 +112,9 @@ def run(arguments: list[str]) -> int:
         code = dbops.main(arguments, prog_name="dbops", standalone_mode=False, obj=flags)
         return code if isinstance(code, int) else EXIT_DONE
     except click.ClickException as error:
-        error.show()
+        _complain(error.format_message(), flags)
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(f"  {error.ctx.command_path} --help tells more", err=True)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: nothing is half done that the journal does not name; run it again to go on", err=True)
         return EXIT_INTERRUPTED
@@ -125,16 +131,21 @@ def _exit_code(error: DbopsError) -> int:
 
 
 def _explain(error: DbopsError, flags: Flags) -> None:
-    from dbops.cli.views.wording import printable
+    from dbops.cli.views.wording import place
 
     if flags.debug:
         import traceback
 
         click.echo("".join(traceback.format_exception(error)), err=True)
-    problems = error.problems if isinstance(error, Problems) else [error]
-    label = click.style("error:", fg="red", bold=True)
-    for problem in problems:
-        click.echo(f"{label} {printable(problem.explain())}", err=True, color=flags.color)
+    for problem in error.problems if isinstance(error, Problems) else [error]:
+        text = problem.explain()
+        _complain(text.replace(str(problem.at), place(problem.at), 1) if problem.at else text, flags)
+
+
+def _complain(text: str, flags: Flags) -> None:
+    from dbops.cli.views.wording import printable
+
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(text)}", err=True, color=flags.color)
 
 
 def _report_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

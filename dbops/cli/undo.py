@@ -10,7 +10,6 @@ import click
 from dbops.cli.apply import consent_options, plan_writer, report
 from dbops.cli.terminal import Screen
 from dbops.cli.verb import environment_argument, output_option, verb
-from dbops.reconcile.policy import check_codes
 from dbops.usecases.apply import Consent
 from dbops.usecases.runtime import open_workspace
 
@@ -33,7 +32,10 @@ def undo(apply_id: str, env: Path, auto_approve: bool, allow: tuple[str, ...], l
     """
     from dbops.usecases.history import undo as take_back
 
-    with Screen(auto_approve=auto_approve, show=plan_writer(output)) as screen, open_workspace(env, os.environ) as workspace:
-        consent = Consent(screen.approve, check_codes(allow), lock_timeout, screen.progress, screen.announce)
+    with (
+        Screen(auto_approve=auto_approve, show=plan_writer(output, allow)) as screen,
+        open_workspace(env, os.environ) as workspace,
+    ):
+        consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce)
         result = take_back(workspace, apply_id, consent)
-    return report(result, output)
+    return report(result, output, is_undo=True)

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from dbops.version import __version__
 from dbops.errors import ConvergenceError, DbopsError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.executor import Execution, Journal, Progress, execute, journaled
@@ -19,6 +18,7 @@ from dbops.reconcile.planner import Finding, fingerprints, make_plan, observe
 from dbops.reconcile.policy import gate
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.usecases.runtime import Workspace, now
+from dbops.version import __version__
 
 LOCK = "dbops-apply"
 LOCK_TIMEOUT_S = 60.0

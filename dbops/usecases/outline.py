@@ -13,6 +13,7 @@ from dbops.catalog.model import (
     CatalogObject,
     Check,
     Column,
+    Constraint,
     Domain,
     Enum,
     Exclusion,
@@ -31,7 +32,7 @@ from dbops.usecases.inspect import Inspection
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One object or part of one: what it is, its name, and the rest in a few words."""
+    """One object or part of one: what it is, its name (empty for a constraint without one), and the rest in a few words."""
 
     kind: str
     name: str
@@ -67,6 +68,8 @@ def to_dict(inspection: Inspection) -> dict[str, Any]:
 def _line(item: CatalogObject, parts: tuple[Line, ...] = ()) -> Line:
     words = [_detail(item), f"-- {item.comment}" if item.comment else ""]
     name = item.name if item.parent or not item.schema else f"{item.schema}.{item.name}"
+    if isinstance(item, Constraint) and not item.is_named:
+        name = ""
     return Line(item.ref.kind.replace("_", " "), name, " ".join(word for word in words if word), parts)
 
 
@@ -96,7 +99,8 @@ def _detail(item: CatalogObject) -> str:
         case PrimaryKey() | Unique():
             return f"({', '.join(item.columns)})"
         case ForeignKey():
-            return f"({', '.join(item.columns)}) to {item.references.qualified} ({', '.join(item.referenced_columns)})"
+            there = f" ({', '.join(item.referenced_columns)})" if item.referenced_columns else ""
+            return f"({', '.join(item.columns)}) to {item.references.qualified}{there}"
         case Check():
             return item.expression
         case Exclusion():

@@ -59,7 +59,7 @@ about 12,000 rows, 3.1 MiB, no undo
 </details>
 
 
-<sub>Rehearsed on a scratch copy in 0.04 s · dbops 1.2.3 · 2026-01-31T12:00:00Z</sub>
+<sub>Rehearsed on a scratch copy in 40 ms · dbops 1.2.3 · 2026-01-31T12:00:00Z</sub>
 """
     )
 

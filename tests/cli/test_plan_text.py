@@ -37,7 +37,7 @@ def test_a_plan_reads_as_expected() -> None:
 Observations
   info NOT_MANAGED: cast x is not managed
 
-Rehearsed on a scratch copy of shop in 0.04 s: the steps lead to the desired schema.
+Rehearsed on a scratch copy of shop in 40 ms: the steps lead to the desired schema.
 
 Plan: 1 to create, 0 to update, 0 to replace, 1 to delete.
 

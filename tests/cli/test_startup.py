@@ -15,7 +15,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[2] / "examples/environments/01-first-table"
 HEAVY = ("sqlalchemy", "sqlglot", "alembic", "rich", "fastapi", "jsonschema", "ruamel", "tenacity", "asyncio")
 FOREIGN = ("psycopg", "pymysql")
-RUNS = 5
+RUNS = 9
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,24 +18,27 @@ def environment(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLE, tmp_path / "shop"))
 
 
-def at_a_terminal(*arguments: str, answer: str = "", **variables: str) -> tuple[str, int]:
-    """Run dbops with a terminal on all three streams; return all that was shown, and the exit code."""
-    ours, theirs = pty.openpty()
+def at_a_terminal(*arguments: str, answer: str = "", after: str = "", **variables: str) -> tuple[str, int]:
+    """Run dbops with a terminal of its own; return all that was shown, and the exit code.
+
+    `answer` is typed once `after` is shown.
+    """
     settings = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "DBOPS_ENV")}
     settings |= {"TERM": "xterm", "XDG_CACHE_HOME": str(Path(arguments[-1]).parent / "cache"), **variables}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "dbops", *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=settings
-    )
-    os.close(theirs)
-    os.write(ours, answer.encode())
-    shown = b""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "dbops", *arguments], settings)
+    shown, typed = b"", False
     try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
+        while True:
+            if not typed and after.encode() in shown:
+                os.write(terminal, answer.encode())
+                typed = True
+            shown += os.read(terminal, 4096)
     except OSError:  # Linux reports the end of a terminal as an error, pty(7)
         pass
-    os.close(ours)
-    return shown.decode(), running.wait()
+    os.close(terminal)
+    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_yes_applies(environment: Path) -> None:
@@ -52,6 +54,13 @@ def test_nothing_else_does(environment: Path, answer: str) -> None:
     shown, code = at_a_terminal("apply", str(environment), answer=answer)
     assert "Not approved: nothing was done." in shown
     assert code == 1
+    assert not (environment / "shop.db").exists()
+
+
+def test_ctrl_c_at_the_question_stops_with_nothing_done(environment: Path) -> None:
+    shown, code = at_a_terminal("apply", str(environment), answer="\x03", after="accepted")
+    assert "interrupted" in shown
+    assert code == 130
     assert not (environment / "shop.db").exists()
 
 

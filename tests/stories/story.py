@@ -20,17 +20,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 UPDATE = "DBOPS_UPDATE"
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^(?P<fence>`{3,})console\n(?P<lines>.*?)^(?P=fence)$", re.DOTALL | re.MULTILINE)
 _SETUP = re.compile(r"<!-- setup: (\S+) -->")
 _EXIT = re.compile(r"\[(\d+)\]")
 _CHANGING = [
     (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{6}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<sha256>"),
-    (re.compile(r"\bin \d+(\.\d+)? s\b"), "in <n> s"),
+    (re.compile(r"\bin \d+(\.\d+)? m?s\b"), "in <n> ms"),
     (re.compile(r"archive_\d{12}"), "archive_<n>"),
     (re.compile(r"\bsqlite \d+\.\d+(\.\d+)?"), "sqlite <version>"),
-    (re.compile(r"\b[\w.-]+@[\w.-]+(?=, |  )"), "<who>"),
+    (re.compile(r"\b[\w.-]+@[\w.-]+(?=, |  |\n)"), "<who>"),
+    (re.compile(r"/home/me(?=/)"), "<here>"),
 ]
 
 
@@ -57,8 +58,8 @@ class Answer:
 def commands(text: str) -> Iterator[Command]:
     """Yield the commands of a story in order."""
     for block in _BLOCK.finditer(text):
-        place = block.start(1)
-        lines = block[1].splitlines(keepends=True)
+        place = block.start("lines")
+        lines = block["lines"].splitlines(keepends=True)
         index = 0
         while index < len(lines):
             begin = place
@@ -102,10 +103,9 @@ def is_as_told(command: Command, answer: Answer, folder: Path) -> bool:
     """Compare, letting `...` stand for any lines and placeholders for what changes."""
     if command.exit_code != answer.exit_code:
         return False
-    wanted = "".join(
-        r"(?:.*\n)*" if line == "...\n" else re.escape(line) for line in settled(command.output, folder).splitlines(keepends=True)
-    )
-    return re.fullmatch(wanted, settled(answer.output, folder)) is not None
+    told = _without_alignment(settled(command.output, folder)).splitlines(keepends=True)
+    wanted = "".join(r"(?:.*\n)*" if line == "...\n" else re.escape(line) for line in told)
+    return re.fullmatch(wanted, _without_alignment(settled(answer.output, folder))) is not None
 
 
 def settled(output: str, folder: Path) -> str:
@@ -114,6 +114,11 @@ def settled(output: str, folder: Path) -> str:
     for pattern, placeholder in _CHANGING:
         output = pattern.sub(placeholder, output)
     return re.sub(r"[ \t]+\n", "\n", output if output.endswith("\n") or not output else output + "\n")
+
+
+def _without_alignment(output: str) -> str:
+    """Return output with two blanks where columns are padded: their widths depend on what placeholders stand for."""
+    return re.sub(r"(?<=\S) {2,}", "  ", output)
 
 
 def rewritten(story: Path, answers: list[tuple[Command, Answer]], folder: Path) -> str:

@@ -106,7 +106,7 @@ def _foot(plan: Plan) -> str:
 
 def _pieces(plan: Plan) -> list[_Piece]:
     pieces: list[_Piece] = []
-    for place, entry in enumerate(plan.entries):
+    for place, entry in enumerate(wording.in_order(plan)):
         pieces += _hazard_pieces(entry, place)
         danger = _danger(entry)
         line = _line(entry)

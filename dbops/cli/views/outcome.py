@@ -8,12 +8,13 @@ from dbops.cli.views import wording
 from dbops.usecases.apply import ApplyResult
 
 
-def outcome_text(result: ApplyResult) -> str:
+def outcome_text(result: ApplyResult, *, is_undo: bool = False) -> str:
     """Return the outcome with the id that undo takes."""
     if result.state == "nothing":
         return style(wording.NO_CHANGES, fg="green")
     if result.state == "declined":
-        return "Not approved: nothing was done."
-    done = style("Applied", fg="green", bold=True)
+        return "\nNot approved: nothing was done."
+    done = style("Taken back" if is_undo else "Applied", fg="green", bold=True)
     ran = wording.count(result.statements, "statement")
-    return f"{done}: {ran} ran, and the databases are what was planned. Apply {result.apply_id}."
+    outcome = "" if is_undo else ", and the databases are what was planned"
+    return f"\n{done}: {ran} ran{outcome}. Apply {result.apply_id}."

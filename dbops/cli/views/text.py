@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from click import style
 
@@ -15,11 +15,11 @@ COLORS: dict[Action, str] = {"create": "green", "update": "yellow", "replace": "
 _SEVERITIES = {"info": "blue", "warning": "yellow", "error": "red"}
 
 
-def plan_text(plan: Plan) -> str:
-    """Return the whole plan; SQL is indented and never wrapped."""
-    parts = [*_changes(plan), *observations_text(plan.observations), *_rehearsal(plan)]
+def plan_text(plan: Plan, allow: Collection[str] = ()) -> str:
+    """Return the whole plan; SQL is indented and never wrapped. `allow` are hazards that the command line lets pass."""
+    parts = [*_changes(plan, allow), *observations_text(plan.observations), *_rehearsal(plan)]
     parts.append(style(wording.summary(plan), bold=True) if plan.entries else style(wording.NO_CHANGES, fg="green"))
-    if codes := sorted(set(wording.stops(plan))):
+    if codes := sorted(set(wording.stops(plan, allow))):
         flags = " ".join(f"--allow {code}" for code in codes)
         parts.append(style("Blocked", fg="red", bold=True) + f" until allowed: {flags}, or policy.allow in the manifest.")
     return "\n\n".join(parts)
@@ -41,13 +41,13 @@ def indented(sql: str, spaces: int) -> str:
     return "\n".join(" " * spaces + line if line else line for line in wording.printable(sql).splitlines())
 
 
-def _changes(plan: Plan) -> Iterator[str]:
+def _changes(plan: Plan, allow: Collection[str]) -> Iterator[str]:
     shows_connections = len(plan.connections) > 1
-    for entry in plan.entries:
-        yield "\n".join(_entry(entry, shows_connections))
+    for entry in wording.in_order(plan):
+        yield "\n".join(_entry(entry, allow, shows_connections))
 
 
-def _entry(entry: Entry, shows_connections: bool) -> Iterator[str]:
+def _entry(entry: Entry, allow: Collection[str], shows_connections: bool) -> Iterator[str]:
     change = entry.change
     symbol = wording.SYMBOLS[change.action]
     yield style(f"{symbol:>3} {wording.on_one_line(change.address)}", fg=COLORS[change.action], bold=True)
@@ -55,16 +55,18 @@ def _entry(entry: Entry, shows_connections: bool) -> Iterator[str]:
     where = style(f"({wording.place(change.at)})", dim=True) if change.at else ""
     if because or where:
         yield "    " + " ".join(part for part in (wording.on_one_line(because), where) if part)
+    if not entry.steps:
+        yield style("    done together with another change", dim=True)
     for step in entry.steps:
-        yield from _step(step, has_title=len(entry.steps) > 1, shows_connections=shows_connections)
+        yield from _step(step, allow, has_title=len(entry.steps) > 1, shows_connections=shows_connections)
 
 
-def _step(step: Step, *, has_title: bool, shows_connections: bool) -> Iterator[str]:
+def _step(step: Step, allow: Collection[str], *, has_title: bool, shows_connections: bool) -> Iterator[str]:
     if has_title or shows_connections:
         on = f" (on {step.on})" if shows_connections else ""
         yield style(f"    {wording.on_one_line(step.title + on)}", dim=True)
     yield from _act(step)
-    for warned in wording.warnings(step):
+    for warned in wording.warnings(step, allow):
         yield _hazard(warned)
     if size := wording.estimate(step.estimate):
         yield style(f"      {size}", dim=True)

@@ -17,8 +17,7 @@ from dbops.usecases.outline import Line
 
 def inspection_text(inspection: Inspection, lines: Sequence[Line]) -> str:
     """Return the tree, what is not managed, and counts by kind."""
-    server = inspection.server
-    head = f"{wording.on_one_line(inspection.name)}: {server.flavour} {server.version_text}, {inspection.url}"
+    head = f"{wording.on_one_line(inspection.url)}: {inspection.server.flavour} {inspection.server.version_text}"
     parts = [style(head, bold=True), *("\n".join(_tree(line)) for line in lines)]
     if unmanaged := inspection.catalog.unmanaged:
         found = [f"  {item.kind} {wording.on_one_line(item.name)}: {wording.on_one_line(item.reason)}" for item in unmanaged]
@@ -76,7 +75,8 @@ def _tree(line: Line) -> Iterator[str]:
         yield f"  {wording.on_one_line(part.name):<{width}}  {wording.on_one_line(part.detail)}".rstrip()
     for part in line.parts:
         if part.kind != "column":
-            yield f"  {style(part.kind, dim=True)} {wording.on_one_line(part.name)} {wording.on_one_line(part.detail)}".rstrip()
+            words = (style(part.kind, dim=True), wording.on_one_line(part.name), wording.on_one_line(part.detail))
+            yield "  " + " ".join(word for word in words if word)
 
 
 def _plural(kind: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dbops.errors import Mark
 from dbops.reconcile.change import Action
-from dbops.reconcile.plan import Plan
+from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.step import Call, Step
 
 SYMBOLS: dict[Action, str] = {"create": "+", "update": "~", "replace": "-/+", "delete": "-", "run": ">"}
@@ -43,11 +43,11 @@ def size(size_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return `0.04 s`, `12 s`, `3 min 20 s`."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
+    """Return `40 ms`, `1.2 s`, `90 s`, `3 min 20 s`."""
+    if seconds < 1:
+        return f"{max(seconds * 1000, 1):.0f} ms"
     if seconds < 120:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
 
 
@@ -58,7 +58,7 @@ def estimate(values: Mapping[str, int | float] | None) -> str:
     parts = []
     if "rows" in values:
         parts.append(count(int(values["rows"]), "row"))
-    if "bytes" in values:
+    if values.get("bytes"):
         parts.append(size(values["bytes"]))
     if "seconds" in values:
         parts.append(duration(values["seconds"]))
@@ -74,6 +74,24 @@ def place(mark: Mark | None) -> str:
     return on_one_line(str(Mark(file, mark.line, mark.column)))
 
 
+def in_order(plan: Plan) -> list[Entry]:
+    """Return the changes in the order in which their steps run; one without steps stands behind the first of its table."""
+    first: dict[str, int] = {}
+    for entry in plan.entries:
+        for step in entry.steps:
+            whole = _whole(entry)
+            first[whole] = min(first.get(whole, step.order), step.order)
+    last = len(plan.steps)
+    return sorted(
+        plan.entries, key=lambda entry: min((step.order for step in entry.steps), default=first.get(_whole(entry), last))
+    )
+
+
+def _whole(entry: Entry) -> str:
+    """Return the address of the table (or other free-standing object) that a change belongs to."""
+    return "/".join(entry.change.address.split("/", 4)[:4])
+
+
 def summary(plan: Plan) -> str:
     """Return `Plan: 2 to create, 1 to update, 0 to replace, 1 to delete.`"""
     counts = plan.summary
@@ -83,7 +101,7 @@ def summary(plan: Plan) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A hazard as views show it. `stops`: apply refuses it as far as the manifests go; the command line may still allow it."""
+    """A hazard as views show it. `stops`: apply refuses it until it is allowed."""
 
     code: str
     message: str
@@ -91,18 +109,18 @@ class Warned:
     is_allowed: bool
 
 
-def warnings(step: Step) -> list[Warned]:
-    """Return the hazards of a step, those that stop first."""
+def warnings(step: Step, allow: Collection[str] = ()) -> list[Warned]:
+    """Return the hazards of a step, those that stop first; `allow` are codes that the command line lets pass."""
     found = []
     for hazard in step.hazards:
-        allowed = hazard.is_blocking and bool({hazard.code, "all"} & set(step.allowed))
+        allowed = hazard.is_blocking and bool({hazard.code, "all"} & {*step.allowed, *allow})
         found.append(Warned(on_one_line(hazard.code), on_one_line(hazard.message), hazard.is_blocking and not allowed, allowed))
     return sorted(found, key=lambda warned: not warned.stops)
 
 
-def stops(plan: Plan) -> list[str]:
-    """Return the codes of the hazards that block apply, one for each statement that carries one."""
-    return [warned.code for step in plan.steps for warned in warnings(step) if warned.stops]
+def stops(plan: Plan, allow: Collection[str] = ()) -> list[str]:
+    """Return the codes of the hazards that block apply, one for each step that carries one."""
+    return [warned.code for step in plan.steps for warned in warnings(step, allow) if warned.stops]
 
 
 def call_line(call: Call) -> str:
