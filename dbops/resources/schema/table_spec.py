@@ -13,27 +13,25 @@ from dbops.manifests.document import KeyPath
 from dbops.manifests.spec import WRITTEN, Choice, Names, Spec, Text, complain, nearest, one_of
 from dbops.resources.schema.spec import DottedColumn
 
-#: Portable column types, and how many numbers may follow each in parentheses.
-PORTABLE_TYPES: dict[str, int] = {
-    "string": 1,
-    "text": 0,
-    "smallint": 0,
-    "integer": 0,
-    "bigint": 0,
-    "decimal": 2,
-    "float": 0,
-    "boolean": 0,
-    "date": 0,
-    "time": 0,
-    "datetime": 0,
-    "binary": 0,
-    "json": 0,
-    "uuid": 0,
+#: Portable column types, and the numbers that may follow each in parentheses.
+PORTABLE_TYPES: dict[str, tuple[str, ...]] = {
+    "string": ("n",),
+    "text": (),
+    "smallint": (),
+    "integer": (),
+    "bigint": (),
+    "decimal": ("p", "s"),
+    "float": (),
+    "boolean": (),
+    "date": (),
+    "time": (),
+    "datetime": (),
+    "binary": (),
+    "json": (),
+    "uuid": (),
 }
 _TYPE = re.compile(r"([A-Za-z]+)(?:\(\s*([0-9]{1,9})\s*(?:,\s*([0-9]{1,9})\s*)?\))?")
-_TYPES_IN_WORDS = ", ".join(
-    f"{name}({', '.join('np'[:count])})" if count else name for name, count in PORTABLE_TYPES.items()
-).replace("decimal(n, p)", "decimal(p, s)")
+_TYPES_IN_WORDS = one_of(f"{name}({', '.join(numbers)})" if numbers else name for name, numbers in PORTABLE_TYPES.items())
 _INTEGERS = ("smallint", "integer", "bigint")
 
 
@@ -56,17 +54,17 @@ class Expression:
 
 
 def parse_type(value: Any) -> PortableType:
-    """Read `string(40)`, `decimal(10, 2)`, `integer`, ... ; case does not count."""
+    """Read `string(40)`, `decimal(10, 2)`, `integer`, and so on."""
     if isinstance(value, PortableType):
         return value
     found = _TYPE.fullmatch(value.strip()) if isinstance(value, str) else None
-    name = found[1].lower() if found else None
-    if found is None or name not in PORTABLE_TYPES:
+    if found is None or found[1] not in PORTABLE_TYPES:
         words = str(value).partition("(")[0]
-        raise complain(f"unknown column type '{WRITTEN}'", expected=one_of([_TYPES_IN_WORDS]), fix=nearest(words, PORTABLE_TYPES))
+        raise complain(f"unknown column type '{WRITTEN}'", expected=_TYPES_IN_WORDS, fix=nearest(words, PORTABLE_TYPES))
+    name = found[1]
     arguments = tuple(int(text) for text in found.groups()[1:] if text is not None)
-    if len(arguments) > PORTABLE_TYPES[name]:
-        raise complain(f"the column type '{WRITTEN}' has too many numbers", expected=one_of([_TYPES_IN_WORDS]))
+    if len(arguments) > len(PORTABLE_TYPES[name]):
+        raise complain(f"the column type '{WRITTEN}' has too many numbers", expected=_TYPES_IN_WORDS)
     if name == "decimal" and len(arguments) == 2 and arguments[1] > arguments[0]:
         raise complain(f"the column type '{WRITTEN}' has more decimals than digits", expected="decimal(p, s) with s not above p")
     return PortableType(name, arguments)
