@@ -2,6 +2,7 @@
 
 * `main`      the `dbops` command: verbs by name, errors to messages and exit codes
 * `verb`      what all verbs share: the environment argument, output formats, global flags
+* `debug`     what `--debug` shows
 * `terminal`  what happens on the screen besides results: approval, progress, notices
 * `views/`    plans and reports as text, Markdown, SQL
 

@@ -134,9 +134,9 @@ def _explain(error: DbopsError, flags: Flags) -> None:
     from dbops.cli.views.wording import place
 
     if flags.debug:
-        import traceback
+        from dbops.cli.debug import show_traceback
 
-        click.echo("".join(traceback.format_exception(error)), err=True)
+        show_traceback(error)
     for problem in error.problems if isinstance(error, Problems) else [error]:
         text = problem.explain()
         _complain(text.replace(str(problem.at), place(problem.at), 1) if problem.at else text, flags)
@@ -152,7 +152,9 @@ def _report_fault(kind: type[BaseException], error: BaseException, trace: Traceb
     """Tell of an error that is none of ours, without showing its values unless asked."""
     flags = Flags.of_environment(os.environ)
     if flags.debug or "--debug" in sys.argv:
-        sys.__excepthook__(kind, error, trace)
+        from dbops.cli.debug import show_traceback
+
+        show_traceback(error)
         return
     place = _innermost(trace)
     print(f"dbops stumbled over a fault of its own: {kind.__name__} at {place}", file=sys.stderr)

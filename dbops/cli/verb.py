@@ -41,10 +41,10 @@ def global_flags(function: F) -> F:
 def _debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     flags = ctx.ensure_object(Flags)
     if value or flags.debug:
-        import logging
+        from dbops.cli.debug import log_to_stderr
 
         flags.debug = True
-        logging.basicConfig(level=logging.DEBUG, format="%(relativeCreated)6d ms %(name)s: %(message)s")
+        log_to_stderr()
 
 
 def _no_color(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -42,7 +42,7 @@ def test_global_flags_may_follow_any_verb(verb: str) -> None:
 
 
 def test_every_verb_module_is_in_the_list() -> None:
-    shared = {"__init__", "main", "verb", "terminal"}
+    shared = {"__init__", "main", "verb", "terminal", "debug"}
     modules = {path.stem.rstrip("_") for path in Path(str(main.__file__)).parent.glob("*.py")} - {"__init"}
     assert modules - shared == set(ALL)
 
@@ -92,6 +92,12 @@ def test_a_fault_says_where_and_asks_for_a_report() -> None:
         "dbops stumbled over a fault of its own: ValueError at dbops.cli.completion:5\n"
         "  please report it with the traceback that DBOPS_DEBUG=1 or --debug shows\n"
     )
+
+
+def test_a_traceback_shows_no_password() -> None:
+    shown = _raise("ValueError('no route to postgresql://me:hunter2@db.example/shop')", "--debug").stderr
+    assert "no route to postgresql://me:***@db.example/shop" in shown
+    assert "hunter2" not in shown
 
 
 def _raise(expression: str, *flags: str) -> subprocess.CompletedProcess[str]:
