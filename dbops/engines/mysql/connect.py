@@ -43,6 +43,7 @@ class MysqlConnection:
 
     `server_sql_mode` is the server's own sql_mode, under which sources are read. Set on a scratch session alone:
     `parked_events`, the declared states of events that must not run there, and `stands_for`, the name of the real database.
+    `account` is who the session speaks for: another than its own where the scratch is on another server.
     """
 
     def __init__(self, conn: pymysql.Connection[Any], target: Target, server: Server, server_sql_mode: str) -> None:
@@ -53,6 +54,7 @@ class MysqlConnection:
         self.session_charset = FOUR_BYTES
         self.parked_events: dict[str, str] | None = None
         self.stands_for: str | None = None
+        self.account = server.user
 
     @property
     def target(self) -> Target:
@@ -240,6 +242,7 @@ def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> Mys
         _insist_on_tls(session)
     session.server = Server(name, version, text, f"{identity}/{database or ''}", user)
     session.server_sql_mode = mode
+    session.account = user
     session.execute(_settings(target, flavour, mode, readonly))
     if flavour.is_mariadb and "charset" not in dict(target.url.query):
         session.use_charset(flavour.client_charset)

@@ -55,7 +55,7 @@ SELECT event_name, definer, event_definition, event_type, execute_at, interval_v
        on_completion, event_comment, created, sql_mode, time_zone
 FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name"""
 _COLLATIONS = "SELECT character_set_name, collation_name FROM information_schema.collations WHERE is_default = 'Yes'"
-_DATABASE = "SELECT @@character_set_database, @@collation_database, CURRENT_USER()"
+_DATABASE = "SELECT @@character_set_database, @@collation_database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class _Reading:
         self.texts = texts
         self.database = conn.database
         self.parked = conn.parked_events or {}
-        self.account = str(texts.database[2])
+        self.accounts = (conn.account, conn.server.user)
         self.declared = declared
         self.flavour: Flavour = flavour_of(conn.server)
         self.needs: dict[Ref, set[Ref]] = {}
@@ -147,13 +147,13 @@ class _Reading:
             for row in texts.events
         ]
         self._dependencies(objects)
-        charset, collation, _ = texts.database
+        charset, collation = texts.database
         return Catalog.of(
             objects, self.needs, self._unmanaged(objects), (("character_set", str(charset)), ("collation", str(collation)))
         )
 
     def _owner(self, definer: str | None) -> str | None:
-        return None if not definer or (self.declared and definer == self.account) else definer
+        return None if not definer or (self.declared and definer in self.accounts) else definer
 
     def _mode(self, mode: str | None) -> Options:
         """The sql_mode an object runs under, said where it is not the one our sessions have on this server."""

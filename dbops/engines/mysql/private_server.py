@@ -1,7 +1,7 @@
 """A server of our own, started from the programs on this machine, that lives as long as one scratch database.
 
-It listens on a Unix socket in its own folder and is stopped and removed whatever happens; should we be killed, the server
-is told to stop by the closing of a pipe.
+It listens on a Unix socket in its own folder and is stopped and removed whatever happens: should we be killed, the closing of
+a pipe tells it so.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def _running(programs: Programs, folder: Path, sql_mode: str | None, account: di
         options["sql-mode"] = sql_mode
     command = [programs.server, "--no-defaults", "--skip-networking", *(f"--{name}={value}" for name, value in options.items())]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(_watched(command), cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, **account)
+        process = subprocess.Popen(
+            _watched(command, folder), cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, **account
+        )
     try:
         _wait(process, folder)
         yield
@@ -102,10 +104,11 @@ def _running(programs: Programs, folder: Path, sql_mode: str | None, account: di
         process.wait(timeout=60)
 
 
-def _watched(command: list[str]) -> list[str]:
-    """Run the server under a shell that stops it as soon as our end of its input is closed, by us or by our death."""
-    script = '"$@" & server=$!; (cat >/dev/null <&3; kill -TERM $server) 3<&0 & wait $server'
-    return ["/bin/sh", "-c", f"exec 3<&0; {script.replace('3<&0 &', '&')}", "sh", *command]
+def _watched(command: list[str], folder: Path) -> list[str]:
+    """Run the server under a shell that stops it, and removes its folder, when our end of its input closes: we end or die."""
+    watch = 'cat >/dev/null <&3; kill -TERM $server; while kill -0 $server; do sleep 0.1; done; rm -rf "$folder"'
+    script = f'exec 3<&0; folder=$1; shift; "$@" & server=$!; ({watch}) 2>/dev/null & wait $server'
+    return ["/bin/sh", "-c", script, "sh", str(folder), *command]
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:

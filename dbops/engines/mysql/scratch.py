@@ -27,11 +27,11 @@ def scratch(target: Target) -> Iterator[MysqlConnection]:
     settings = _settings_of(target)
     if target.scratch is not None:
         elsewhere = replace(target, url=target.scratch, scratch=None)
-        with _on_server(elsewhere, settings, target.url.database) as conn:
+        with _on_server(elsewhere, settings) as conn:
             yield conn
         return
     try:
-        manager = _on_server(target, settings, target.url.database)
+        manager = _on_server(target, settings)
         conn = manager.__enter__()
     except QueryError as error:
         if number_of(error) != DATABASE_ACCESS_DENIED:
@@ -48,7 +48,7 @@ def scratch(target: Target) -> Iterator[MysqlConnection]:
 
 
 @contextmanager
-def _on_server(target: Target, settings: _Settings, stands_for: str | None) -> Iterator[MysqlConnection]:
+def _on_server(target: Target, settings: _Settings) -> Iterator[MysqlConnection]:
     name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
     keeper = connect(on_database(target, None))
     try:
@@ -59,7 +59,8 @@ def _on_server(target: Target, settings: _Settings, stands_for: str | None) -> I
             conn = connect(on_database(target, name))
             try:
                 conn.parked_events = {}
-                conn.stands_for = stands_for
+                conn.stands_for = settings.database
+                conn.account = settings.account
                 yield conn
             finally:
                 conn.close()
@@ -82,11 +83,15 @@ def _remove_leftovers(conn: MysqlConnection) -> None:
 
 
 class _Settings:
-    """What a scratch takes over from its target: character set, collation, and the server's sql_mode."""
+    """What a scratch takes over from its target: names of database and account, character set, collation, sql_mode."""
 
-    def __init__(self, charset: str | None = None, collation: str | None = None, sql_mode: str | None = None) -> None:
-        self.sql_mode = sql_mode
-        self.clause = f" CHARACTER SET {charset} COLLATE {collation}" if charset else ""
+    def __init__(self, conn: MysqlConnection, database: str | None) -> None:
+        [(charset, collation)] = conn.query("SELECT @@character_set_database, @@collation_database")
+        self.database = database
+        self.account = conn.server.user
+        self.flavour = conn.server.flavour
+        self.sql_mode = conn.server_sql_mode
+        self.clause = f" CHARACTER SET {charset} COLLATE {collation}"
 
 
 def _settings_of(target: Target) -> _Settings:
@@ -96,8 +101,7 @@ def _settings_of(target: Target) -> _Settings:
     except MissingDatabaseError:
         conn = connect(on_database(target, None))
     try:
-        [(charset, collation)] = conn.query("SELECT @@character_set_database, @@collation_database")
-        return _Settings(str(charset), str(collation), conn.server_sql_mode)
+        return _Settings(conn, target.url.database)
     finally:
         conn.close()
 
@@ -106,10 +110,7 @@ def _settings_of(target: Target) -> _Settings:
 def _on_private_server(target: Target, settings: _Settings, refused: QueryError) -> Iterator[MysqlConnection]:
     from dbops.engines.mysql.private_server import find_programs, private_server
 
-    probe = connect(on_database(target, None))
-    flavour = probe.server.flavour
-    probe.close()
-    programs = find_programs(flavour)
+    programs = find_programs(settings.flavour)
     if programs is None:
         raise SchemaError(
             f"no place for a scratch database: {refused.message}",
@@ -117,6 +118,6 @@ def _on_private_server(target: Target, settings: _Settings, refused: QueryError)
         ) from refused
     with (
         private_server(programs, settings.sql_mode) as url,
-        _on_server(replace(target, url=url, tls=None), settings, target.url.database) as conn,
+        _on_server(replace(target, url=url, tls=None), settings) as conn,
     ):
         yield conn
