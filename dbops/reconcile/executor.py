@@ -87,7 +87,7 @@ def _run_together(steps: Sequence[Step], execution: Execution) -> int:
     _mark(journal, first, last, "running")
     running, ran = steps[0], 0
     try:
-        with conn.transaction():
+        with conn.transaction(schema_change=True):
             for step in steps:
                 running = step
                 execution.progress(step, "running")

@@ -91,8 +91,11 @@ class Connection(Protocol):
         """Run one statement and return the number of rows it changed, -1 when the engine does not say."""
         ...
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Run a block in one transaction: committed at its end, rolled back when it raises. Not nested."""
+    def transaction(self, *, schema_change: bool = False) -> AbstractContextManager[None]:
+        """Run a block in one transaction: committed at its end, rolled back when it raises. Not nested.
+
+        `schema_change` announces statements of acts, for engines that have to prepare for them (SQLite: foreign keys).
+        """
         ...
 
     def close(self) -> None: ...

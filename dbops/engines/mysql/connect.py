@@ -103,7 +103,7 @@ class MysqlConnection:
         self.execute(_charset(name))
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, schema_change: bool = False) -> Iterator[None]:
         with self._translated():
             self._conn.begin()
         try:

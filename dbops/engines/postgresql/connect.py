@@ -51,7 +51,7 @@ class PostgresConnection:
             return self._run(sql, parameters).rowcount
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, schema_change: bool = False) -> Iterator[None]:
         with self._translated(), self._conn.transaction():
             yield
 

@@ -34,7 +34,7 @@ def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> No
 
     def flush() -> None:
         if batch:
-            with conn.transaction():
+            with conn.transaction(schema_change=True):
                 for statement in batch:
                     conn.execute(statement.sql, statement.parameters)
             batch.clear()
