@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dbops.catalog.model import Column, PrimaryKey
 from dbops.engines.base.features import Features
-from dbops.engines.sqlite.rebuild import insertable
+from dbops.engines.sqlite.rebuild import insertable, keeps_rowids
 from dbops.engines.sqlite.state import TableState
 from dbops.engines.sqlite.tokens import quote
 
@@ -57,7 +57,7 @@ def keep_values(before: TableState, after: TableState, columns: Sequence[Column]
     """
     keys = _keys(before, after)
     own = [f"key{place}" for place, _ in enumerate(keys)] + [f"value{place}" for place, _ in enumerate(columns)]
-    theirs = [*keys, *(quote(column.name) for column in columns)]
+    theirs = [*(old for old, _ in keys), *(quote(column.name) for column in columns)]
     yield f"CREATE TABLE {quote(name)} ({', '.join(own)})"
     yield f"INSERT INTO {quote(name)} SELECT {', '.join(theirs)} FROM {quote(before.table.name)}"
     yield f"CREATE INDEX {quote(name + '_key')} ON {quote(name)} ({', '.join(own[: len(keys)])})"
@@ -69,7 +69,7 @@ def kept_value(before: TableState, after: TableState, place: int, name: str, cur
     A value that was written since is not overwritten: where the column is still there (`current`), only what is equal goes.
     """
     table = quote(after.table.name)
-    found = " AND ".join(f"kept.key{at} IS {table}.{key}" for at, key in enumerate(_keys(before, after)))
+    found = " AND ".join(f"kept.key{at} IS {table}.{key}" for at, (_, key) in enumerate(_keys(before, after)))
     value = f"(SELECT kept.value{place} FROM {quote(name)} AS kept WHERE {found}"
     if current is None:
         return f"{value})"
@@ -77,12 +77,14 @@ def kept_value(before: TableState, after: TableState, place: int, name: str, cur
     return f"coalesce({value} AND kept.value{place} = {column}), {column})"
 
 
-def _keys(before: TableState, after: TableState) -> list[str]:
+def _keys(before: TableState, after: TableState) -> list[tuple[str, str]]:
     """Return what names a row before and after: the primary key, since hidden rowids may change in a VACUUM, else the rowid."""
     key = next((item for item in before.constraints if isinstance(item, PrimaryKey)), None)
     if key is not None and all(_is_kept(before, after, column) for column in key.columns):
-        return [quote(column) for column in key.columns]
-    return [before.rowid_name] if before.rowid_name and after.rowid_name else []
+        return [(quote(column), quote(column)) for column in key.columns]
+    if before.rowid_name and after.rowid_name and keeps_rowids(before, after):
+        return [(before.rowid_name, after.rowid_name)]
+    return []
 
 
 def _is_kept(before: TableState, after: TableState, name: str) -> bool:

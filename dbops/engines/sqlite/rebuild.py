@@ -69,6 +69,14 @@ def copy_rows(before: TableState, after: TableState, target: str, values: Mappin
     return f"{verb} INTO {quote(target)} ({', '.join(columns)})\nSELECT {', '.join(sources)} FROM {quote(before.table.name)}"
 
 
+def keeps_rowids(before: TableState, after: TableState) -> bool:
+    """Tell whether rows keep their rowids: not when another column with values of its own becomes the rowid."""
+    if not (before.has_rowid and after.has_rowid):
+        return False
+    alias = after.rowid_column
+    return alias is None or before.column(alias) is None or (before.rowid_column or "").lower() == alias.lower()
+
+
 def _has_conflict_clauses(state: TableState) -> bool:
     """ON CONFLICT IGNORE or REPLACE in the table would drop rows in silence while they are copied."""
     options = [*(item.options for item in state.constraints), *(column.options for column in state.table.columns)]

@@ -195,9 +195,11 @@ def _archived(before: TableState, after: TableState, around: Surroundings) -> tu
         for column in before.table.columns
         if column.generated is None and (after.column(column.name) is None or column.name.lower() in changing)
     ]
-    name = around.archive.name() if lost and can_keep(before, after) else None
+    name = around.archive.name() if lost else None
     if name is None:
         return (), _undone(before, after, around, {}, None)
+    if not can_keep(before, after):
+        return plain([keep_rows(before, name)]), _replaced(before, after, around, name)
     values = {}
     for place, column in enumerate(lost):
         now = after.column(column.name)
@@ -207,6 +209,16 @@ def _archived(before: TableState, after: TableState, around: Surroundings) -> tu
             value = f"coalesce({value}, {default_value(column.default)})"
         values[column.name.lower()] = value
     return plain(keep_values(before, after, lost, name)), _undone(before, after, around, values, name)
+
+
+def _replaced(before: TableState, after: TableState, around: Surroundings, archive: str) -> tuple[Statement, ...]:
+    """Bring back all rows as they were, where nothing tells which of the rows now is which of those then."""
+    return (
+        Statement(FOREIGN_KEYS_OFF),
+        Statement(f"DROP TABLE {quote(after.table.name)}", hazards=(hazards.of_table_drop(after.table.name, 0),)),
+        *plain([create_table(before.table, before.constraints), *restore_rows(before, archive)]),
+        *plain([*(create_index(index, before.names) for index in before.indexes), *around.triggers]),
+    )
 
 
 def _undone(
