@@ -21,7 +21,8 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef
 {not_null_join}
-WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND {managed}
+WHERE a.attnum > 0 AND NOT a.attisdropped AND {managed}
+  AND (c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') OR c.relkind IN ('i', 'I') AND (a.attoptions IS NOT NULL OR a.attstattarget >= 0))
 ORDER BY a.attrelid, a.attnum"""
 
 #: From PostgreSQL 18 on NOT NULL is a constraint with a name (pg_constraint, contype n).
@@ -36,7 +37,9 @@ _STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
 
 
-class _Row(NamedTuple):
+class ColumnRow(NamedTuple):
+    """One row of pg_attribute with its default; of an index only keys that have parameters or a statistics target."""
+
     number: int
     name: str
     type: int
@@ -61,7 +64,7 @@ class Columns:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._rows: defaultdict[int, list[_Row]] = defaultdict(list)
+        self._rows: defaultdict[int, list[ColumnRow]] = defaultdict(list)
         self._types: dict[tuple[int, int], str] = {}
         self._alike: dict[tuple[object, ...], Column] = {}
 
@@ -76,7 +79,7 @@ class Columns:
         )
         kinds: set[tuple[int, int]] = set()
         for relation, default_oid, *values in reading.conn.query(sql):
-            row = _Row._make(values)
+            row = ColumnRow._make(values)
             self._rows[relation].append(row)
             reading.columns.setdefault(relation, {})[row.number] = row.name
             kinds.add((row.type, row.modifier))
@@ -96,6 +99,11 @@ class Columns:
             for row in self._rows.get(relation, ())
         )
 
+    def of_index(self, index: int) -> dict[int, ColumnRow]:
+        """The keys of an index that have parameters or a statistics target, by place in the key."""
+        rows = self._rows.get(index)
+        return {row.number: row for row in rows} if rows else {}
+
     def names_and_types(self, relation: int) -> tuple[tuple[str, str], ...]:
         """Names and types alone, for views."""
         return tuple((row.name, self._types[row.type, row.modifier]) for row in self._rows.get(relation, ()))
@@ -108,7 +116,7 @@ class Columns:
         """Oids of type and collation by column number."""
         return {row.number: (row.type, row.collation_oid) for row in self._rows.get(relation, ())}
 
-    def _column(self, row: _Row, identity: SequenceOptions | None, comment: str | None) -> Column:
+    def _column(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None) -> Column:
         """Most columns of a schema look like some other one: those share one object."""
         if identity is not None or comment is not None or row.options or row.fdw_options or row.not_null_constraint:
             return self._built(row, identity, comment)
@@ -118,7 +126,7 @@ class Columns:
             found = self._alike[key] = self._built(row, None, None)
         return found
 
-    def _built(self, row: _Row, identity: SequenceOptions | None, comment: str | None) -> Column:
+    def _built(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None) -> Column:
         return Column(
             name=row.name,
             type=self._types[row.type, row.modifier],
@@ -132,7 +140,7 @@ class Columns:
         )
 
 
-def _options(row: _Row) -> Options:
+def _options(row: ColumnRow) -> Options:
     found = [*pairs(row.options), *pairs(row.fdw_options, "fdw:")]
     if row.storage:
         found.append(("storage", _STORAGE[row.storage]))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dbops.catalog.model import Index, IndexKey
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.inspect.columns import Columns
+from dbops.engines.postgresql.inspect.columns import ColumnRow, Columns
 from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in_catalog, pairs
 from dbops.engines.postgresql.inspect.relations import storage
 
@@ -29,11 +29,6 @@ JOIN pg_namespace n ON n.oid = x.relnamespace
 LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u', 'x') AND c.conrelid = i.indrelid
 WHERE i.indexrelid >= 16384 AND {MANAGED}
 ORDER BY x.relname"""
-
-_OPTIONS = """
-SELECT a.attrelid, a.attnum, a.attoptions, nullif(a.attstattarget, -1)
-FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-WHERE c.relkind IN ('i', 'I') AND c.oid >= 16384 AND (a.attoptions IS NOT NULL OR a.attstattarget >= 0)"""
 
 
 class IndexRow(NamedTuple):
@@ -87,7 +82,6 @@ def read_indexes(reading: Reading) -> dict[int, IndexRow]:
 
 def build_indexes(reading: Reading, indexes: dict[int, IndexRow], columns: Columns) -> None:
     """Add the indexes no constraint owns; constraints have been read."""
-    extra = {(oid, number): (options, target) for oid, number, options, target in reading.conn.query(_OPTIONS)}
     for row in indexes.values():
         if row.is_of_constraint:
             continue
@@ -99,28 +93,25 @@ def build_indexes(reading: Reading, indexes: dict[int, IndexRow], columns: Colum
     for row in indexes.values():
         table = reading.refs.get((CLASS, row.table))
         if not row.is_of_constraint and table is not None:
-            item = _index(reading, row, table, columns, extra)
+            item = _index(reading, row, table, columns)
             if not (row.parent and item.comment is None and is_as_the_parent_makes_it(row, indexes.get(row.parent))):
                 reading.objects.append(item)
 
 
-_Extra = dict[tuple[int, int], tuple[list[str] | None, int | None]]
-
-
-def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns, extra: _Extra) -> Index:
+def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Index:
     numbers = row.key_numbers
     names = reading.columns.get(row.table, {})
     statistics = [
-        (f"statistics:{number}", str(extra[row.oid, number][1]))
-        for number in range(1, row.key_count + 1)
-        if (row.oid, number) in extra and extra[row.oid, number][1] is not None
+        (f"statistics:{number}", str(attributes.statistics))
+        for number, attributes in columns.of_index(row.oid).items()
+        if attributes.statistics is not None
     ]
     return Index(
         schema=table.schema,
         parent=table.name,
         name=row.name,
         comment=reading.comment(CLASS, row.oid),
-        keys=_keys(reading, row, columns, extra),
+        keys=_keys(reading, row, columns),
         method=reading.methods[row.method],
         unique=row.unique,
         nulls_not_distinct=bool(row.nulls_not_distinct),
@@ -132,8 +123,9 @@ def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns, extra:
     )
 
 
-def _keys(reading: Reading, row: IndexRow, columns: Columns, extra: _Extra) -> tuple[IndexKey, ...]:
+def _keys(reading: Reading, row: IndexRow, columns: Columns) -> tuple[IndexKey, ...]:
     names = reading.columns.get(row.table, {})
+    attributes = columns.of_index(row.oid)
     details = columns.type_and_collation(row.table)
     options, classes, collations = row.key_options.split(), row.key_classes.split(), row.key_collations.split()
     keys = []
@@ -148,7 +140,7 @@ def _keys(reading: Reading, row: IndexRow, columns: Columns, extra: _Extra) -> t
                 descending=descending,
                 nulls_first=None if nulls_first == descending else nulls_first,
                 collation=_collation(reading, row, int(collations[i]), own_collation, expression),
-                operator_class=_operator_class(reading, int(classes[i]), kind, extra.get((row.oid, i + 1))),
+                operator_class=_operator_class(reading, int(classes[i]), kind, attributes.get(i + 1)),
             )
         )
     return tuple(keys)
@@ -164,10 +156,10 @@ def _collation(reading: Reading, row: IndexRow, oid: int, own: int, expression: 
     return in_catalog(name)
 
 
-def _operator_class(reading: Reading, oid: int, kind: int, extra: tuple[list[str] | None, int | None] | None) -> str | None:
+def _operator_class(reading: Reading, oid: int, kind: int, attributes: ColumnRow | None) -> str | None:
     """The operator class when it is not the default of the column's type, or has parameters."""
     name, is_default, accepts, method = reading.opclasses[oid]
-    parameters = ", ".join(f"{key}='{value}'" for key, value in pairs(extra[0])) if extra else ""
+    parameters = ", ".join(f"{key}='{value}'" for key, value in pairs(attributes.options)) if attributes else ""
     if parameters:
         return f"{name} ({parameters})"
     is_usual = is_default and (kind in (0, accepts) or (method, kind) not in reading.default_opclasses)
@@ -185,12 +177,12 @@ def is_as_the_parent_makes_it(row: IndexRow, parent: IndexRow | None) -> bool:
     columns = "" if row.is_primary else "_".join(row.column_names or ())
     number = re.search(r"\d*$", row.name)
     return row.name in {
-        _made_name(row.table_name, columns, label),
-        _made_name(row.table_name, columns, label + (number[0] if number else "")),
+        made_name(row.table_name, columns, label),
+        made_name(row.table_name, columns, label + (number[0] if number else "")),
     }
 
 
-def _made_name(table: str, columns: str, label: str) -> str:
+def made_name(table: str, columns: str, label: str) -> str:
     """Join and shorten like makeObjectName: the longer part loses bytes until all fit into 63."""
     one, two = table.encode(), columns.encode()
     room = 63 - len(label) - 1 - (1 if columns else 0)

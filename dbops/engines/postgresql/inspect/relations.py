@@ -12,6 +12,7 @@ from dbops.catalog.model import (
     PartitionBy,
     PartitionOf,
     Table,
+    Unmanaged,
     View,
 )
 from dbops.catalog.ref import Ref
@@ -260,6 +261,15 @@ def _sequence(reading: Reading, relation: Relation, sequences: Sequences) -> Non
             del reading.refs[CLASS, relation.oid]
         else:
             reading.refs[CLASS, relation.oid] = column
+            _name_what_is_lost(reading, relation.oid, column)
         return
     schema = reading.schemas[relation.namespace]
     sequences.finish(reading, relation.oid, schema, relation.name, relation.owner, _PERSISTENCE[relation.persistence])
+
+
+def _name_what_is_lost(reading: Reading, oid: int, column: Ref) -> None:
+    """An identity column has no room for what was said about its sequence alone."""
+    for what, found in (("grant", reading.grants.get((CLASS, oid))), ("comment", reading.comment(CLASS, oid))):
+        if found is not None:
+            reason = f"a {what} on the sequence of an identity column is not managed yet"
+            reading.unmanaged.add(Unmanaged(what, f"sequence of {column}", reason))
