@@ -28,7 +28,7 @@ _WORDS: dict[str, Any] = {
     for spelled in (word, word.capitalize(), word.upper())
 } | {"": None}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})|0x[0-9a-fA-F]{1,30}|0o[0-7]{1,30}")
-_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?=[.eE])(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset({None, "!", f"{_TAG}map", f"{_TAG}seq"})
 
@@ -162,16 +162,15 @@ class _Composer:
         keys: dict[str, tuple[int, int]] = {}
         merged: list[Node] = []
         while not isinstance(event := self._events.get_event(), yaml.MappingEndEvent):
-            key = self._node(event, depth + 1)
+            name = self._key(event, depth + 1)
             value = self._node(self._events.get_event(), depth + 1)
-            if key.value == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
+            if name == "<<" and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
                 merged += self._merge(value, event)
                 continue
-            name = self._key(key, event)
             if name in keys:
                 message = f"the key '{name}' stands twice in one mapping; first in line {keys[name][0] + 1}"
                 raise self._error(message, event, expected="every key once")
-            inside[name], keys[name] = value, (key.line, key.column)
+            inside[name], keys[name] = value, (event.start_mark.line, event.start_mark.column)
         for node in merged:
             for name, value in node.inside.items():
                 if name not in keys:
@@ -179,11 +178,17 @@ class _Composer:
         place = start.start_mark
         return Node({name: node.value for name, node in inside.items()}, place.line, place.column, None, inside, keys)
 
-    def _key(self, key: Node, event: Any) -> str:
-        if isinstance(key.value, str):
-            return key.value
-        if key.text:
-            raise self._error(f"the key {key.text} is not text", event, expected="text", fix=quote_it(key.text, key.value))
+    def _key(self, event: Any, depth: int) -> str:
+        if isinstance(event, yaml.ScalarEvent) and not event.anchor and not event.tag:
+            text = str(event.value)
+            value = plain_value(text) if event.implicit[0] else text
+        else:
+            node = self._node(event, depth)
+            text, value = node.text or "", node.value
+        if isinstance(value, str):
+            return value
+        if text:
+            raise self._error(f"the key {text} is not text", event, expected="text", fix=quote_it(text, value))
         raise self._error("the key is not text", event, expected="text before the colon")
 
     def _merge(self, node: Node, event: Any) -> list[Node]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
@@ -55,12 +56,15 @@ class Expression:
 
 def parse_type(value: Any) -> PortableType:
     """Read `string(40)`, `decimal(10, 2)`, `integer`, and so on."""
-    if isinstance(value, PortableType):
-        return value
-    found = _TYPE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return value if isinstance(value, PortableType) else _parse_type(value if isinstance(value, str) else "")
+
+
+@lru_cache(maxsize=256)
+def _parse_type(text: str) -> PortableType:
+    found = _TYPE.fullmatch(text.strip())
     if found is None or found[1] not in PORTABLE_TYPES:
-        words = str(value).partition("(")[0]
-        raise complain(f"unknown column type '{WRITTEN}'", expected=_TYPES_IN_WORDS, fix=nearest(words, PORTABLE_TYPES))
+        near = nearest(text.partition("(")[0], PORTABLE_TYPES)
+        raise complain(f"unknown column type '{WRITTEN}'", expected=_TYPES_IN_WORDS, fix=near)
     name = found[1]
     arguments = tuple(int(text) for text in found.groups()[1:] if text is not None)
     if len(arguments) > len(PORTABLE_TYPES[name]):
