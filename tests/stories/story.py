@@ -84,7 +84,7 @@ def run(story: Path, folder: Path) -> Iterator[tuple[Command, Answer]]:
     text = story.read_text(encoding="utf-8")
     for setup in _SETUP.findall(text):
         shutil.copytree(ROOT / setup, folder / Path(setup).name)
-    environment = _environment(folder)
+    environment = environment_of(folder)
     for command in commands(text):
         done = subprocess.run(
             ["sh", "-c", command.shell],
@@ -131,7 +131,7 @@ def rewritten(story: Path, answers: list[tuple[Command, Answer]], folder: Path) 
     return text
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment_of(folder: Path) -> dict[str, str]:
     """Return a small environment in which `dbops` is the program under test and nothing of the user's is touched."""
     programs = folder.parent / f"{folder.name}-programs"
     programs.mkdir(exist_ok=True)
