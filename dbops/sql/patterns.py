@@ -35,25 +35,20 @@ def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) 
     Groups: `skip` (nothing to see), `mark` (may end the statement), `comment`, `block`, `opaque` (quotes and hints, known by
     their opening only), `version`, `close`, `backslash`; with `has_body` also `word` and `parenthesis`.
     """
-    is_custom = dialect.delimiter_command and marks[0] != ";"
     groups = {
         "skip": _whole_quotes(dialect),
-        "mark": "|".join(filter(None, (_marks(marks), dialect.client_mark, _LOST_DELIMITER if is_custom else ""))),
+        "mark": "|".join(filter(None, (_marks(marks), dialect.client_mark))),
         "version": _VERSION_OPENING if dialect.version_comments else "",
         "close": r"\*/" if dialect.version_comments else "",
         "opaque": _openings(dialect),
     }
     alternatives = [f"(?P<{name}>{pattern})" for name, pattern in groups.items() if pattern] + [_comments(dialect)]
     if has_body:
-        alternatives += [f"(?P<word>[{WORD_START}][{WORD}]*)", "(?P<parenthesis>[()])", f"[0-9][{WORD}]*"]
+        alternatives += [f"(?P<word>{WORD_START}{WORD}*+)", "(?P<parenthesis>[()])", "[0-9]+"]
     if dialect.copy_data:
         alternatives.append(r"(?P<backslash>\\)")
-    notable = _notable_characters(dialect, marks, has_body) + ("\\n" if is_custom else "")
-    return re.compile(rf"[^{notable}]*+(?:{'|'.join(alternatives)}|[{notable}])", re.ASCII)
-
-
-# The mysql client obeys DELIMITER on any line, so a program may lack its own mark: END, line end, DELIMITER ;
-_LOST_DELIMITER = r"\n(?=[ \t]*+(?i:delimiter)[ \t]++[^A-Za-z0-9_\s]++[ \t]*+\r?(?:\n|\Z))"
+    run = _unremarkable(dialect, marks, has_body)
+    return re.compile(rf"{run}*+(?:{'|'.join(alternatives)}|[\s\S])", re.ASCII)
 
 
 def _marks(marks: tuple[str, ...]) -> str:
@@ -78,18 +73,21 @@ def _whole_quotes(dialect: Dialect) -> str:
 
 
 def _openings(dialect: Dialect) -> str:
-    openings = [f"[{re.escape(dialect.string_quotes + dialect.identifier_quotes)}]"]
-    if dialect.dollar_quotes:
-        openings.append(rf"\$(?<![{WORD}]\$)(?:[{WORD_START}][{WORD_START}0-9]*+)?\$")
+    dollar = "$" if dialect.dollar_quotes else ""
+    openings = [f"[{re.escape(dialect.string_quotes + dialect.identifier_quotes + dollar)}]"]
     if dialect.version_comments:
         openings.append(r"/\*\+")
     return "|".join(openings)
 
 
-def _notable_characters(dialect: Dialect, marks: tuple[str, ...], has_body: bool) -> str:
+def _unremarkable(dialect: Dialect, marks: tuple[str, ...], has_body: bool) -> str:
+    """Return the class of characters that begin no alternative."""
     notable = {"-", "/", "\\", *dialect.string_quotes, *dialect.identifier_quotes, *(mark[0] for mark in marks)}
     notable |= {"#"} if dialect.hash_comments else set()
     notable |= {"$"} if dialect.dollar_quotes else set()
     notable |= {"*"} if dialect.version_comments else set()
-    notable |= {"(", ")"} if has_body else set()
-    return "".join(re.escape(character) for character in sorted(notable)) + (WORD if has_body else "")
+    if not has_body:
+        return "[^" + "".join(re.escape(character) for character in sorted(notable)) + "]"
+    word = re.compile(WORD)
+    plain = (chr(code) for code in range(128) if not word.match(chr(code)) and chr(code) not in notable | {"(", ")"})
+    return "[" + "".join(re.escape(character) for character in plain) + "]"

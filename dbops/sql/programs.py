@@ -40,27 +40,32 @@ class Body(Protocol):
 
 
 class BlockBody:
-    """`BEGIN ATOMIC ...; END` of PostgreSQL, or `BEGIN ...; END` of an SQLite trigger, which is `opened` from the start.
+    """`BEGIN ATOMIC ...; END` of PostgreSQL, or `BEGIN ...; END` of an SQLite trigger, which is open from its first word on.
 
-    END closes the block only where a statement could start, as in sqlite3_complete(): CASE ... END and columns named "end"
-    pass.
+    As in sqlite3_complete(), the END that closes it stands where a statement could start, with a semicolon or nothing behind it:
+    CASE ... END and columns named "end" pass.
     """
 
     words = frozenset(("BEGIN", "ATOMIC", "END"))
 
     def __init__(self, text: str, opened: int | None = None) -> None:
-        self.opened = opened
         self._text = text
+        self._opened = opened
         self._begin = self._fresh = -1
+        self._is_closing = False
+
+    @property
+    def opened(self) -> int | None:
+        return None if self._is_closing and self._fresh == len(self._text) else self._opened
 
     def word(self, word: str, start: int, end: int) -> None:
         match word:
-            case "BEGIN" if self.opened is None:
+            case "BEGIN" if self._opened is None:
                 self._begin, self._fresh = start, _next(self._text, end)
-            case "ATOMIC" if self.opened is None and start == self._fresh:
-                self.opened, self._fresh = self._begin, _next(self._text, end)
-            case "END" if start == self._fresh:
-                self.opened = None
+            case "ATOMIC" if self._opened is None and start == self._fresh:
+                self._opened, self._fresh = self._begin, _next(self._text, end)
+            case "END" if start == self._fresh and not self._is_closing:
+                self._is_closing, self._fresh = True, _next(self._text, end)
 
     def parenthesis(self, character: str, start: int) -> None:
         pass
@@ -70,8 +75,10 @@ class BlockBody:
             self._fresh = _next(self._text, end)
 
     def semicolon(self, end: int) -> bool:
-        self._fresh = _next(self._text, end)
-        return self.opened is None
+        if self._is_closing and end - 1 == self._fresh:
+            self._opened = None
+        self._is_closing, self._fresh = False, _next(self._text, end)
+        return self._opened is None
 
 
 class RuleBody:

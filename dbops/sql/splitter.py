@@ -22,7 +22,7 @@ from dbops.sql.tokens import tokens
 
 
 class Comment(NamedTuple):
-    """A comment, marks included; `offset` counts from the first character of the statement: negative before it, past its end after."""
+    """A comment, marks included; `offset` counts from where its statement begins: negative before it, past its end behind it."""
 
     text: str
     at: Mark
@@ -114,8 +114,8 @@ class _Script:
         self._spans.append((start, end - 1 if self._text[end - 1] == "\r" else end))
         return end
 
-    def _opaque_end(self, start: int) -> int:
-        end = opaque_end(self._text, start, self._dialect)
+    def _opaque_end(self, start: int, floor: int = 0) -> int:
+        end = opaque_end(self._text, start, self._dialect, floor)
         if end < 0:
             raise SchemaError(f"this {_OPENED[self._text[start]]} is never closed", at=self._place(start))
         return end
@@ -164,7 +164,7 @@ class _Script:
                 continue
             piece = found.start(kind)
             if kind != "mark":
-                at = self._pass(kind, piece, at, body)
+                at = self._pass(kind, piece, at, found.start(), body)
             elif not self._versions and (body is None or text[piece] != ";" or body.semicolon(at)):
                 self._at = at
                 return piece
@@ -189,15 +189,15 @@ class _Script:
             return None, custom if is_program(self._text, start, self._dialect) else (*custom, *semicolon)
         return compound_body(self._text, start, self._dialect), semicolon
 
-    def _pass(self, kind: str, start: int, end: int, body: Body | None) -> int:
-        """Take notice of one piece inside a statement and return where it ends."""
+    def _pass(self, kind: str, start: int, end: int, floor: int, body: Body | None) -> int:
+        """Take notice of one piece inside a statement, `floor` being the end of the one before, and return where it ends."""
         match kind:
             case "comment" | "block":
                 end = self._note_comment(kind, start, end)
                 if body:
                     body.comment(start, end)
             case "opaque":
-                end = self._opaque_end(start)
+                end = self._opaque_end(start, floor)
             case "version":
                 self._versions.append(start)
             case "close" if self._versions:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from dbops.sql.dialect import Dialect
-from dbops.sql.lexer import WORD, WORD_START, line_comment, opaque_end
+from dbops.sql.lexer import DOLLAR_TAG, WORD, WORD_START, line_comment, opaque_end
 
 Kind = Literal["word", "name", "string", "number", "variable", "symbol", "comment", "hint", "version"]
 
@@ -31,7 +31,7 @@ def tokens(text: str, dialect: Dialect, start: int = 0) -> Iterator[Token]:
             case "string" | "name" | "block" | "hint":
                 kind = "comment" if group == "block" else group
                 edge = found.start() if group in ("block", "hint") or found[0][0] == "$" else at - 1
-                at = opaque_end(text, edge, dialect)
+                at = opaque_end(text, edge, dialect, edge)
                 at = at if at >= 0 else len(text)
             case "version" if depth or found[0] != "*/":
                 kind = group
@@ -110,11 +110,11 @@ def _pattern(dialect: Dialect) -> re.Pattern[str]:
         "version": r"/\*M?!(?!999999)[0-9]*|\*/" if dialect.version_comments else "",
         "hint": r"/\*\+" if dialect.version_comments else "",
         "block": r"/\*",
-        "string": rf"{prefix}[{strings}]" + (rf"|\$(?:[{WORD_START}][{WORD_START}0-9]*)?\$" if dialect.dollar_quotes else ""),
+        "string": rf"{prefix}[{strings}]" + (f"|{DOLLAR_TAG}" if dialect.dollar_quotes else ""),
         "name": rf"(?:[uU]&)?[{names}]" if dialect.escape_strings else f"[{names}]",
-        "number": rf"[0-9](?:[{WORD}.]|(?<=[eE])[-+](?=[0-9]))*",
+        "number": rf"[0-9](?:(?!\$){WORD}|\.|(?<=[eE])[-+](?=[0-9]))*",
         "variable": dialect.variable,
-        "word": f"[{WORD_START}][{WORD}]*",
+        "word": f"{WORD_START}{WORD}*",
         "operator": rf"{_OPERATOR}|::|:=" if dialect.open_operators else _FIXED_OPERATORS,
         "symbol": r"[^ \t\n\r\f\v]",
     }

@@ -1,0 +1,69 @@
+"""Text without passwords: what may be shown of SQL, URLs and messages that may hold them.
+
+Where it is unclear how far a password reaches, more goes rather than less.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = "***"
+
+_GAP = r"(?:\s|/\*.*?\*/|--[^\n]*\n)*"
+_NAME = r"(?:passwords?|passwd|passphrase|pwd)"
+# A literal may stand inside another string, its quotes doubled; in a text cut short it may lack its end.
+_NESTED = r"''(?:[^'\\]|\\''|\\.)+''|\\'(?:[^'\\]|\\[^'])*\\'"
+_SINGLE = r"'[^'\\]*+(?:(?:''|\\.)[^'\\]*+)*(?:'|\\?\Z)"
+_DOUBLE = r'"[^"\\]*+(?:(?:""|\\.)[^"\\]*+)*(?:"|\\?\Z)'
+_DOLLAR = r"(?P<tag>\$\w*\$).*?(?:(?P=tag)|\Z)"
+_LITERAL = rf"(?:(?:[eEnN]|[uU]&|_\w+\s*)?(?P<quoted>{_NESTED}|{_SINGLE}|{_DOUBLE})|{_DOLLAR})"
+# Without quotes: up to a blank that no backslash protects, or a quote that ends the string around.
+_BARE = rf"(?!{re.escape(MASK)})(?:\\.|'(?=\w)|[^\s'\"`\\])+"
+
+# scheme://user:password@host; the last @ ends the password, which may hold some itself.
+_URL = re.compile(r"(?P<keep>://[^\s:/?#@'\"`]*:)\S*(?=@)")
+_QUERY = re.compile(rf"(?P<keep>[?&]\w*(?:{_NAME}|secret|token)\w*=)(?:'(?=\w)|[^&\s'\"`#])+", re.IGNORECASE)
+# PASSWORD 'x', PASSWORD('x'), "password": "x", OPTIONS (password 'x'), IDENTIFIED [WITH plugin] BY | AS | USING 'x', PRAGMA key
+_CLAUSE = re.compile(
+    rf"(?P<keep>{_NAME}[\"'`]?{_GAP}[:(]?{_GAP}"
+    rf"|\bIDENTIFIED\b{_GAP}(?:(?:WITH|VIA)\b{_GAP}[\w'\"`]+{_GAP})?(?:BY|AS|USING)\b{_GAP}"
+    rf"|\bOR\b{_GAP}\w+{_GAP}(?:AS|USING)\b{_GAP}"
+    rf"|\bPRAGMA{_GAP}(?:hex)?(?:re)?key{_GAP}[=(]{_GAP}){_LITERAL}",
+    re.IGNORECASE | re.DOTALL,
+)
+# IDENTIFIED BY 'new' REPLACE 'old', once the first is masked; SET PASSWORD FOR user = 'x'
+_SECOND = re.compile(
+    rf"(?P<keep>'{re.escape(MASK)}'{_GAP}REPLACE{_GAP}|\bSET{_GAP}PASSWORD{_GAP}FOR\b[^=;]*={_GAP}){_LITERAL}",
+    re.IGNORECASE | re.DOTALL,
+)
+# password=x of libpq, --password=x, PGPASSWORD=x, MASTER_PASSWORD='x', SET PASSWORD = 'x'
+_ASSIGNMENT = re.compile(rf"(?P<keep>{_NAME}[\"'`]?{_GAP}:?=>?{_GAP})(?:{_LITERAL}|{_BARE})", re.IGNORECASE | re.DOTALL)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return `text` with `***` in place of every password it shows, and of each of `secrets` however it is spelled."""
+    for secret in sorted(_spellings(secrets), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    for pattern in (_URL, _QUERY, _CLAUSE, _SECOND, _ASSIGNMENT):
+        text = pattern.sub(_masked, text)
+    return text
+
+
+def _spellings(secrets: Iterable[str]) -> set[str]:
+    """Return the secrets as they are, as URLs write them, and as strings of SQL, JSON and libpq do."""
+    from urllib.parse import quote, quote_plus
+
+    spellings: set[str] = set()
+    for secret in secrets:
+        escaped = secret.replace("\\", "\\\\")
+        spellings |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), secret.replace("'", "''")}
+        spellings |= {escaped, escaped.replace("'", "\\'"), escaped.replace("'", "''"), escaped.replace('"', '\\"')}
+    return spellings - {""}
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Return what precedes the password and the mask, in the password's own quotes."""
+    opening = re.match(r"''|\\'|['\"]", found.groupdict().get("quoted") or "")
+    quote = opening[0] if opening and found["quoted"] != "''" else "'" if opening else ""
+    return f"{found['keep']}{quote}{MASK}{quote}"
