@@ -83,10 +83,13 @@ class _Reading:
         self._shown = shown
         self._objects: list[CatalogObject] = []
         self._columns: dict[str, Names] = {}
+        self._declared: dict[str, str] = {}
         self.unmanaged: list[Unmanaged] = []
 
     def add(self, kind: str, name: str, table: str, sql: str, names: Names) -> None:
         """Read one row of sqlite_schema; `names` are those a view or trigger uses."""
+        if kind in ("table", "view"):
+            self._declared[name.lower()] = name
         try:
             match kind:
                 case "table":
@@ -96,8 +99,9 @@ class _Reading:
                     self._objects.append(replace(index, name=name, parent=table, spelling=sql))
                 case "view":
                     self._objects.append(replace(parse_view(sql, names), name=name))
-                case _:
-                    self._objects.append(replace(parse_trigger(sql, names)[0], name=name, parent=table))
+                case _:  # names its table as the trigger's author wrote it
+                    parent = self._declared.get(table.lower(), table)
+                    self._objects.append(replace(parse_trigger(sql, names)[0], name=name, parent=parent))
         except Unreadable as error:
             self.unmanaged.append(Unmanaged(kind, name, f"its CREATE statement cannot be read: {error}"))
 

@@ -60,7 +60,9 @@ def _alias(draw: DrawFn, column: str) -> str:
 def _columns(draw: DrawFn, name: str, earlier: list[str], types: list[str], is_key: bool) -> str:
     text = f"{draw(names(name))} {draw(st.sampled_from(types))}"
     if earlier and draw(st.integers(0, 5)) == 0:
-        return f"{text} GENERATED ALWAYS AS ({draw(names(earlier[0]))} || 'x'){draw(st.sampled_from(['', ' STORED', ' virtual']))}"
+        return (
+            f"{text} GENERATED ALWAYS AS ({draw(names(earlier[0]))} || 'x'){draw(st.sampled_from(['', ' STORED', ' virtual']))}"
+        )
     text += " PRIMARY KEY" if is_key else ""
     text += draw(maybe(f" {draw(maybe('constraint nn '))}not null{draw(st.sampled_from(CONFLICTS))}"))
     text += draw(maybe(f" DEFAULT {draw(st.sampled_from(DEFAULTS))}"))
@@ -82,7 +84,13 @@ def _conditions(draw: DrawFn, columns: list[str]) -> str:
     column = draw(names(draw(st.sampled_from(columns))))
     return draw(
         st.sampled_from(
-            [f"{column} > 0", f"{column}>0", f"Length({column})<9 OR {column} is NULL", f"{column} IN ('a','B') OR 1", f'{column} <> "dq"']
+            [
+                f"{column} > 0",
+                f"{column}>0",
+                f"Length({column})<9 OR {column} is NULL",
+                f"{column} IN ('a','B') OR 1",
+                f'{column} <> "dq"',
+            ]
         )
     )
 
@@ -109,15 +117,37 @@ def attachments(draw: DrawFn) -> str:
     quoted = draw(names(table))
     kind = draw(st.sampled_from(["index", "index", "view", "trigger", "instead", "virtual"]))
     if kind == "index":
-        keys = draw(st.sampled_from([column, f"{column} DESC, {other}", f"lower({column})", f"{column} COLLATE nocase asc", f"({column}||'x')"]))
+        keys = draw(
+            st.sampled_from(
+                [column, f"{column} DESC, {other}", f"lower({column})", f"{column} COLLATE nocase asc", f"({column}||'x')"]
+            )
+        )
         where = draw(maybe(f" WHERE {other} IS NOT NULL"))
         return f"CREATE {draw(maybe('UNIQUE '))}INDEX i{number} ON {quoted} ({keys}){where}"
     if kind == "view":
-        query = draw(st.sampled_from([f"select {column} from {quoted}", f"SELECT * FROM {quoted}", f'SELECT count(*) AS "n n" FROM {quoted}', "SELECT n FROM v0"]))
+        query = draw(
+            st.sampled_from(
+                [
+                    f"select {column} from {quoted}",
+                    f"SELECT * FROM {quoted}",
+                    f'SELECT count(*) AS "n n" FROM {quoted}',
+                    "SELECT n FROM v0",
+                ]
+            )
+        )
         return f"CREATE VIEW v{number} {draw(maybe('(p) '))}AS {query}"
     if kind == "trigger":
         event = draw(st.sampled_from(["INSERT", "DELETE", f"UPDATE OF {column}", "UPDATE"]))
-        act = draw(st.sampled_from([f"UPDATE {quoted} SET {other} = 1 WHERE 0", "SELECT 1", "DELETE FROM c WHERE 0", "insert into f0(w) select 'w' where 0"]))
+        act = draw(
+            st.sampled_from(
+                [
+                    f"UPDATE {quoted} SET {other} = 1 WHERE 0",
+                    "SELECT 1",
+                    "DELETE FROM c WHERE 0",
+                    "insert into f0(w) select 'w' where 0",
+                ]
+            )
+        )
         return f"CREATE TRIGGER t{number} {draw(st.sampled_from(['BEFORE', 'AFTER', '']))} {event} ON {quoted} BEGIN {act}; END"
     if kind == "instead":
         return f"CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{draw(st.integers(0, 2))} BEGIN SELECT 1; SELECT CASE WHEN 1 THEN 2 END; END"

@@ -71,7 +71,9 @@ def test_rows_stay_or_nothing_changes(pair: tuple[str, str], rows: int) -> None:
                 run(conn, planned.acts)
             except QueryError as error:
                 event("refused")
-                assert "constraint" in error.message or "cannot store" in error.message or "mismatch" in error.message, error.message
+                assert "constraint" in error.message or "cannot store" in error.message or "mismatch" in error.message, (
+                    error.message
+                )
                 assert diff(ENGINE.inspect(conn), live) == ()
                 assert {names: _rows(path, names[0], columns) for names, columns in shared.items()} == stored
                 return
@@ -103,7 +105,11 @@ def _shared(before: list[Table], after: list[Table]) -> dict[tuple[str, str], li
     for table in before:
         other = wanted.get(table.name.lower())
         if other is not None:
-            same = [c.name for c in table.columns if (o := other.column(c.name)) and o.type == c.type and (o.nullable or not c.nullable)]
+            same = [
+                c.name
+                for c in table.columns
+                if (o := other.column(c.name)) and o.type == c.type and (o.nullable or not c.nullable)
+            ]
             plain = [name for name in same if not other.column(name).generated and not table.column(name).generated]  # type: ignore[union-attr]
             found[table.name, other.name] = plain
     return found
