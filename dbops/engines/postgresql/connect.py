@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 #: Strings, quoted names, comments and dollar quotes pass as they are; a `?` outside them is a parameter, a `%` is doubled.
 _MARKS = re.compile(
-    r"""[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | (\$(?:[A-Za-z_]\w*)?\$).*?\1 | (\?) """,
+    r"""[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+        | --[^\n]* | /\*.*?\*/ | (\$(?:[A-Za-z_]\w*)?\$).*?\1 | (\?)""",
     re.VERBOSE | re.DOTALL,
 )
 _MAINTENANCE = ("postgres", "template1")

@@ -19,8 +19,19 @@ INSUFFICIENT_PRIVILEGE = "42501"
 _TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "53300")
 
 #: What the server says while connecting; libpq hands over no SQLSTATE there.
-_REFUSALS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "role \"", "permission denied",
-             "authentication failed", "fe_sendauth", "certificate", "invalid connection option", "invalid sslmode", "SSL")  # fmt: skip
+_REFUSALS = (
+    "password authentication failed",
+    "authentication failed",
+    "no password supplied",
+    "fe_sendauth",
+    "no pg_hba.conf entry",
+    'role "',
+    "permission denied",
+    "certificate",
+    "SSL",
+    "invalid connection option",
+    "invalid sslmode",
+)
 
 
 def query_error(error: psycopg.Error, secrets: Iterable[str] = ()) -> QueryError:

@@ -229,7 +229,8 @@ def _problem(item: _Item) -> DbopsError:
 
 def _fix(error: QueryError) -> str | None:
     if match := _MISSING_ROLE.search(error.message):
-        return f"create the role on the server (CREATE ROLE {quoted(match[1])}), or give the connection a scratch.url on another server"
+        create = f"CREATE ROLE {quoted(match[1])}"
+        return f"create the role on the server ({create}), or give the connection a scratch.url on another server"
     if error.context.get("sqlstate") == "42501" and "extension" in error.message:
         return "creating this extension needs a privilege: let an administrator create it in template1, or give a scratch.url"
     return error.fix

@@ -28,8 +28,13 @@ logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"dbops-pg-(\d+)-\w+")
 _START_S = 60
-_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
-            "/usr/local/pgsql/bin")  # fmt: skip
+_FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/usr/local/pgsql/bin",
+    "/usr/local/opt/postgresql@*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+)
 _CONFIGURATION = """
 listen_addresses = ''
 fsync = off
@@ -44,7 +49,7 @@ autovacuum = off
 
 @contextmanager
 def private_server(major: int, superuser: str) -> Iterator[DatabaseUrl]:
-    """Run a server of version `major`, or the nearest found, for the length of a block; yields the URL of its maintenance database.
+    """Run a server of version `major`, or the nearest found, for the length of a block; yields the URL of its `postgres`.
 
     Raises:
         SchemaError: no binaries, or they do not start.

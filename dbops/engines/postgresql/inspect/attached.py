@@ -9,13 +9,15 @@ from dbops.engines.postgresql.inspect.reading import CLASS, POLICY, REWRITE, TRI
 _QUERY = f"""
 SELECT {TRIGGER}, t.oid, t.tgrelid, t.tgname, t.tgenabled::text, CASE WHEN t.tgparentid = 0 THEN pg_get_triggerdef(t.oid) END,
        p.tgenabled::text, NULL, NULL::oid[]
-FROM pg_trigger t LEFT JOIN pg_trigger p ON p.oid = t.tgparentid WHERE NOT t.tgisinternal OR t.tgparentid <> 0 AND t.tgconstraint = 0
+FROM pg_trigger t LEFT JOIN pg_trigger p ON p.oid = t.tgparentid
+WHERE NOT t.tgisinternal OR t.tgparentid <> 0 AND t.tgconstraint = 0
 UNION ALL
 SELECT {REWRITE}, r.oid, r.ev_class, r.rulename, r.ev_enabled::text,
        CASE WHEN r.rulename <> '_RETURN' THEN pg_get_ruledef(r.oid) END, NULL, NULL, NULL
 FROM pg_rewrite r WHERE r.oid >= 16384
 UNION ALL
-SELECT {POLICY}, oid, polrelid, polname, polcmd::text, pg_get_expr(polqual, polrelid), CASE WHEN polpermissive THEN 'p' ELSE 'r' END,
+SELECT {POLICY}, oid, polrelid, polname, polcmd::text, pg_get_expr(polqual, polrelid),
+       CASE WHEN polpermissive THEN 'p' ELSE 'r' END,
        pg_get_expr(polwithcheck, polrelid), polroles
 FROM pg_policy
 ORDER BY 4"""

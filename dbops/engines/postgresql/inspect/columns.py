@@ -22,7 +22,8 @@ JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.atthasdef
 {not_null_join}
 WHERE a.attnum > 0 AND NOT a.attisdropped AND {managed}
-  AND (c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') OR c.relkind IN ('i', 'I') AND (a.attoptions IS NOT NULL OR a.attstattarget >= 0))
+  AND (c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+    OR c.relkind IN ('i', 'I') AND (a.attoptions IS NOT NULL OR a.attstattarget >= 0))
 ORDER BY a.attrelid, a.attnum"""
 
 #: From PostgreSQL 18 on NOT NULL is a constraint with a name (pg_constraint, contype n).

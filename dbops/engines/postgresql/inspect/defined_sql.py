@@ -36,9 +36,11 @@ def _clauses(*clauses: str) -> str:
 
 def cast(major: int) -> str:
     return f"""
-SELECT 'cast', {r.CAST}, c.oid, 0::oid, format('(%s AS %s)', format_type(castsource, NULL), format_type(casttarget, NULL)), 0::oid,
+SELECT 'cast', {r.CAST}, c.oid, 0::oid,
+  format('(%s AS %s)', format_type(castsource, NULL), format_type(casttarget, NULL)), 0::oid,
   format('CREATE CAST (%s AS %s) %s%s', format_type(castsource, NULL), format_type(casttarget, NULL),
-    CASE castmethod WHEN 'f' THEN 'WITH FUNCTION ' || castfunc::regprocedure WHEN 'i' THEN 'WITH INOUT' ELSE 'WITHOUT FUNCTION' END,
+    CASE castmethod WHEN 'f' THEN 'WITH FUNCTION ' || castfunc::regprocedure
+      WHEN 'i' THEN 'WITH INOUT' ELSE 'WITHOUT FUNCTION' END,
     CASE castcontext WHEN 'a' THEN ' AS ASSIGNMENT' WHEN 'i' THEN ' AS IMPLICIT' ELSE '' END), NULL::text[]
 FROM pg_cast c WHERE NOT EXISTS (
   SELECT FROM pg_depend d WHERE d.classid = {r.CAST} AND d.objid = c.oid AND d.deptype = 'i')"""
@@ -71,7 +73,8 @@ def operator_family(major: int) -> str:
 SELECT 'operator_family', {r.OPFAMILY}, f.oid, opfnamespace, format('%I USING %I', opfname, a.amname), opfowner,
   format('CREATE OPERATOR FAMILY %I.%I USING %I', s.nspname, opfname, a.amname)
     || coalesce(format(E';\\nALTER OPERATOR FAMILY %I.%I USING %I ADD ', s.nspname, opfname, a.amname) || {loose}, ''), NULL
-FROM pg_opfamily f JOIN pg_namespace s ON s.oid = opfnamespace JOIN pg_am a ON a.oid = opfmethod WHERE f.oid >= {r.FIRST_USER_OID}"""
+FROM pg_opfamily f JOIN pg_namespace s ON s.oid = opfnamespace JOIN pg_am a ON a.oid = opfmethod
+WHERE f.oid >= {r.FIRST_USER_OID}"""
 
 
 def operator_class(major: int) -> str:
@@ -96,7 +99,8 @@ def _members(condition: str, with_types: bool) -> str:
            ELSE format('(%s, %s) ', format_type(p.amproclefttype, NULL), format_type(p.amprocrighttype, NULL)) END"""
     )
     return f"""(SELECT string_agg(m.text, ', ' ORDER BY m.kind DESC, m.number, m.text) FROM (
-      SELECT 'operator' AS kind, o.amopstrategy AS number, format('OPERATOR %s %I.%s (%s, %s)%s', o.amopstrategy, ons.nspname, op.oprname,
+      SELECT 'operator' AS kind, o.amopstrategy AS number,
+        format('OPERATOR %s %I.%s (%s, %s)%s', o.amopstrategy, ons.nspname, op.oprname,
         format_type(o.amoplefttype, NULL), format_type(o.amoprighttype, NULL),
         (SELECT format(' FOR ORDER BY %I.%I', sn.nspname, sf.opfname) FROM pg_opfamily sf
          JOIN pg_namespace sn ON sn.oid = sf.opfnamespace WHERE sf.oid = o.amopsortfamily)) AS text
@@ -112,7 +116,8 @@ def collation(major: int) -> str:
         "CASE collprovider WHEN 'i' THEN 'provider = icu' WHEN 'b' THEN 'provider = builtin' ELSE 'provider = libc' END",
         """CASE WHEN collprovider = 'c' AND collcollate IS DISTINCT FROM collctype
              THEN format('lc_collate = %L, lc_ctype = %L', collcollate, collctype)
-             ELSE format('locale = %L', coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', collcollate)) END""",
+             ELSE 'locale = ' || quote_literal(
+               coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', collcollate)) END""",
         "CASE WHEN NOT collisdeterministic THEN 'deterministic = false' END",
         "'rules = ' || quote_literal(to_jsonb(c) ->> 'collicurules')",
     )
@@ -165,8 +170,9 @@ def text_search_configuration(major: int) -> str:
     return f"""
 SELECT 'text_search_configuration', {r.TS_CONFIGURATION}, c.oid, cfgnamespace, cfgname::text, cfgowner,
   format('CREATE TEXT SEARCH CONFIGURATION %I.%I (PARSER = %I.%I)', s.nspname, cfgname, ps.nspname, p.prsname) || coalesce((
-    SELECT string_agg(format(E';\\nALTER TEXT SEARCH CONFIGURATION %I.%I ADD MAPPING FOR %I WITH %s', s.nspname, cfgname, alias, dicts), ''
-                      ORDER BY alias)
+    SELECT string_agg(
+      format(E';\\nALTER TEXT SEARCH CONFIGURATION %I.%I ADD MAPPING FOR %I WITH %s', s.nspname, cfgname, alias, dicts), ''
+      ORDER BY alias)
     FROM (SELECT (SELECT t.alias FROM ts_token_type(c.cfgparser) t WHERE t.tokid = m.maptokentype) AS alias,
                  string_agg(format('%I.%I', ds.nspname, d.dictname), ', ' ORDER BY m.mapseqno) AS dicts
           FROM pg_ts_config_map m JOIN pg_ts_dict d ON d.oid = m.mapdict JOIN pg_namespace ds ON ds.oid = d.dictnamespace
@@ -237,7 +243,8 @@ def user_mapping(major: int) -> str:
 SELECT 'user_mapping', {r.USER_MAPPING}, m.umid, 0::oid, format('%s SERVER %I',
     CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname), 0::oid,
   CASE WHEN NOT EXISTS (SELECT FROM pg_options_to_table(m.umoptions) WHERE {is_secret}) THEN
-    format('CREATE USER MAPPING FOR %s SERVER %I%s', CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname,
+    format('CREATE USER MAPPING FOR %s SERVER %I%s',
+      CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname,
       {_options("m.umoptions")}) END, NULL
 FROM pg_user_mappings m"""
 
@@ -255,7 +262,8 @@ FROM pg_event_trigger e"""
 def access_method(major: int) -> str:
     return f"""
 SELECT 'access_method', {r.AM}, a.oid, 0::oid, amname::text, 0::oid,
-  format('CREATE ACCESS METHOD %I TYPE %s HANDLER %s', amname, CASE amtype WHEN 't' THEN 'TABLE' ELSE 'INDEX' END, amhandler), NULL
+  format('CREATE ACCESS METHOD %I TYPE %s HANDLER %s', amname,
+    CASE amtype WHEN 't' THEN 'TABLE' ELSE 'INDEX' END, amhandler), NULL
 FROM pg_am a WHERE a.oid >= {r.FIRST_USER_OID}"""
 
 
@@ -273,8 +281,10 @@ FROM pg_transform t JOIN pg_language l ON l.oid = t.trflang"""
 def language(major: int) -> str:
     return f"""
 SELECT 'language', {r.LANGUAGE}, l.oid, 0::oid, lanname::text, lanowner,
-  format('CREATE %sLANGUAGE %I HANDLER %s%s%s', CASE WHEN lanpltrusted THEN 'TRUSTED ' ELSE '' END, lanname, lanplcallfoid::regproc,
-    coalesce(' INLINE ' || nullif(laninline, 0)::regproc, ''), coalesce(' VALIDATOR ' || nullif(lanvalidator, 0)::regproc, '')), NULL
+  format('CREATE %sLANGUAGE %I HANDLER %s%s%s',
+    CASE WHEN lanpltrusted THEN 'TRUSTED ' ELSE '' END, lanname, lanplcallfoid::regproc,
+    coalesce(' INLINE ' || nullif(laninline, 0)::regproc, ''),
+    coalesce(' VALIDATOR ' || nullif(lanvalidator, 0)::regproc, '')), NULL
 FROM pg_language l WHERE lanispl AND l.oid >= {r.FIRST_USER_OID}"""
 
 

@@ -12,8 +12,9 @@ from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in
 from dbops.engines.postgresql.inspect.relations import storage
 
 _QUERY = f"""
-SELECT i.indexrelid, i.indrelid, t.relname, x.relnamespace, x.relname, x.relam, i.indisunique, {{nulls_not_distinct}}, i.indisvalid,
-       i.indisclustered, i.indisreplident, i.indnkeyatts, i.indkey::text, i.indoption::text, i.indclass::text,
+SELECT i.indexrelid, i.indrelid, t.relname, x.relnamespace, x.relname, x.relam, i.indisunique,
+       {{nulls_not_distinct}}, i.indisvalid, i.indisclustered, i.indisreplident,
+       i.indnkeyatts, i.indkey::text, i.indoption::text, i.indclass::text,
        i.indcollation::text, x.reloptions, x.reltablespace,
        CASE WHEN i.indexprs IS NOT NULL
             THEN ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, false) FROM generate_series(1, i.indnkeyatts) k) END,

@@ -8,7 +8,8 @@ from dbops.engines.postgresql.inspect.reading import MANAGED, PROC, Reading
 _QUERY = f"""
 SELECT p.oid, p.pronamespace, p.proname, p.prokind, p.proowner, l.lanname,
        ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS u(t, o) ORDER BY o),
-       p.proargmodes, p.proargnames, ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proallargtypes) WITH ORDINALITY AS u(t, o) ORDER BY o),
+       p.proargmodes, p.proargnames,
+       ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proallargtypes) WITH ORDINALITY AS u(t, o) ORDER BY o),
        p.pronargdefaults, pg_get_function_result(p.oid), pg_get_function_identity_arguments(p.oid),
        CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE {{aggregate}} END
 FROM pg_proc p
@@ -29,7 +30,8 @@ _AGGREGATE = """format(E'CREATE AGGREGATE %I.%I(%s) (\\n    %s\\n)', n.nspname, 
       CASE WHEN a.aggfinalfn <> 0 THEN 'FINALFUNC = ' || a.aggfinalfn::regproc END,
       CASE WHEN a.aggfinalextra THEN 'FINALFUNC_EXTRA' END,
       CASE WHEN a.aggfinalfn <> 0 AND a.aggfinalmodify <> CASE a.aggkind WHEN 'n' THEN 'r'::"char" ELSE 'w'::"char" END
-           THEN 'FINALFUNC_MODIFY = ' || CASE a.aggfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END END,
+           THEN 'FINALFUNC_MODIFY = '
+             || CASE a.aggfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END END,
       CASE WHEN a.aggcombinefn <> 0 THEN 'COMBINEFUNC = ' || a.aggcombinefn::regproc END,
       CASE WHEN a.aggserialfn <> 0 THEN 'SERIALFUNC = ' || a.aggserialfn::regproc END,
       CASE WHEN a.aggdeserialfn <> 0 THEN 'DESERIALFUNC = ' || a.aggdeserialfn::regproc END,
@@ -41,7 +43,8 @@ _AGGREGATE = """format(E'CREATE AGGREGATE %I.%I(%s) (\\n    %s\\n)', n.nspname, 
       CASE WHEN a.aggmfinalfn <> 0 THEN 'MFINALFUNC = ' || a.aggmfinalfn::regproc END,
       CASE WHEN a.aggmfinalextra THEN 'MFINALFUNC_EXTRA' END,
       CASE WHEN a.aggmfinalfn <> 0 AND a.aggmfinalmodify <> CASE a.aggkind WHEN 'n' THEN 'r'::"char" ELSE 'w'::"char" END
-           THEN 'MFINALFUNC_MODIFY = ' || CASE a.aggmfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END END,
+           THEN 'MFINALFUNC_MODIFY = '
+             || CASE a.aggmfinalmodify WHEN 'r' THEN 'READ_ONLY' WHEN 's' THEN 'SHAREABLE' ELSE 'READ_WRITE' END END,
       CASE WHEN a.aggminitval IS NOT NULL THEN 'MINITCOND = ' || quote_literal(a.aggminitval) END,
       CASE WHEN a.aggsortop <> 0 THEN (
         SELECT format('SORTOP = OPERATOR(%I.%s)', sn.nspname, so.oprname)
@@ -50,6 +53,8 @@ _AGGREGATE = """format(E'CREATE AGGREGATE %I.%I(%s) (\\n    %s\\n)', n.nspname, 
       CASE p.proparallel WHEN 's' THEN 'PARALLEL = SAFE' WHEN 'r' THEN 'PARALLEL = RESTRICTED' END
     ], E',\\n    '))"""
 
+PG_CATALOG = 11
+"""The system's own schema: a superuser may add functions to it, such as stand-ins for those of a later version."""
 _FLAVOURS = {"f": "function", "p": "procedure", "a": "aggregate", "w": "window"}
 _MODES = {"i": "", "o": "OUT ", "b": "INOUT ", "v": "VARIADIC ", "t": "TABLE "}
 
@@ -58,7 +63,8 @@ def read_routines(reading: Reading) -> None:
     """Add the routines of the user; constructors of range types are inner parts of their types."""
     for row in reading.conn.query(_QUERY.format(aggregate=_AGGREGATE)):
         oid, namespace, name, kind, owner, language, inputs, modes, names, all_types, defaults, result, identity, definition = row
-        if namespace not in reading.schemas or reading.is_member(PROC, oid):
+        schema = reading.schemas.get(namespace) or ("pg_catalog" if namespace == PG_CATALOG else None)
+        if schema is None or reading.is_member(PROC, oid):
             reading.excluded.add((PROC, oid))
             continue
         signature = _signature(inputs, modes, names, all_types or inputs, defaults, result)
@@ -66,7 +72,7 @@ def read_routines(reading: Reading) -> None:
             PROC,
             oid,
             Routine(
-                schema=reading.schemas[namespace],
+                schema=schema,
                 name=f"{name}({', '.join(inputs)})",
                 comment=reading.comment(PROC, oid),
                 owner=reading.owner(owner),

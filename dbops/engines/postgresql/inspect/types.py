@@ -9,7 +9,8 @@ from dbops.engines.postgresql.inspect.reading import CONSTRAINT, MANAGED, TYPE, 
 
 _QUERY = f"""
 SELECT t.oid, t.typnamespace, t.typname, t.typtype, t.typowner,
-       CASE t.typtype WHEN 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END,
+       CASE t.typtype WHEN 'e' THEN ARRAY(
+         SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END,
        CASE t.typtype WHEN 'd' THEN format_type(t.typbasetype, t.typtypmod) END, t.typnotnull,
        coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)),
        CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN t.typcollation::regcollation::text END,
@@ -24,7 +25,8 @@ ORDER BY n.nspname, t.typname"""
 #: Options of CREATE TYPE ... AS RANGE that are not what it would choose, as name and value in turn.
 _RANGE = """(
     SELECT array_remove(ARRAY['subtype', format_type(r.rngsubtype, NULL),
-      CASE WHEN NOT o.opcdefault THEN 'subtype_opclass' END, CASE WHEN NOT o.opcdefault THEN format('%I.%I', os.nspname, o.opcname) END,
+      CASE WHEN NOT o.opcdefault THEN 'subtype_opclass' END,
+      CASE WHEN NOT o.opcdefault THEN format('%I.%I', os.nspname, o.opcname) END,
       CASE WHEN r.rngcollation <> st.typcollation THEN 'collation' END,
       CASE WHEN r.rngcollation <> st.typcollation THEN r.rngcollation::regcollation::text END,
       CASE WHEN r.rngcanonical <> 0 THEN 'canonical' END, CASE WHEN r.rngcanonical <> 0 THEN r.rngcanonical::regproc::text END,
