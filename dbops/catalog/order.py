@@ -222,21 +222,33 @@ def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs) ->
         for need, j in meets(old_needs, ref, leaving, altering):
             if need not in stays:
                 first[j].add(i)
-    _release_names(changes, first)
+    _release_names(changes, old_needs, leaving, first)
     return _kahn(changes, first)
 
 
-def _release_names(changes: list[CatalogChange], first: defaultdict[int, set[int]]) -> None:
-    """A name must be given up before another object takes it, whatever their kinds; so must the place of a primary key."""
+def _release_names(
+    changes: list[CatalogChange], old_needs: Needs, leaving: Mapping[Ref, int], first: defaultdict[int, set[int]]
+) -> None:
+    """A name must be given up before another object takes it, whatever their kinds; so must the place of a primary key.
+
+    A child gives up its name when it goes, and that may be when its table goes.
+    """
     given_up: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, change in enumerate(changes):
         if isinstance(change, DropObject):
+            owners = [
+                leaving[need] for need in old_needs.get(change.ref, _NOTHING) if need in leaving and _owns(need, change.ref)
+            ]
             for place in _places(change.ref):
-                given_up[place].append(i)
+                given_up[place] += [i, *owners]
     for i, change in enumerate(changes):
         if isinstance(change, CreateObject):
             for place in _places(change.ref):
                 first[i].update(given_up.get(place, ()))
+
+
+def _owns(table: Ref, child: Ref) -> bool:
+    return bool(child.parent) and not table.parent and (table.schema, table.name) == (child.schema, child.parent)
 
 
 def _places(ref: Ref) -> Iterator[tuple[str, ...]]:

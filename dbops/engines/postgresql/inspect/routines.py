@@ -16,7 +16,7 @@ FROM pg_proc p
 JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_language l ON l.oid = p.prolang
 LEFT JOIN pg_aggregate a ON a.aggfnoid = p.oid AND p.prokind = 'a'
-WHERE p.oid >= 16384 AND {MANAGED}
+WHERE p.oid >= 16384 AND ({MANAGED} OR n.nspname = 'pg_catalog')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = {PROC} AND d.objid = p.oid AND d.deptype = 'i')
 ORDER BY n.nspname, p.proname, p.oid"""
 

@@ -19,7 +19,7 @@ from dbops.catalog.changes import (
     RenameObject,
     inverse,
 )
-from dbops.catalog.model import Column, Constraint, Enum, ForeignKey, Sequence, Table
+from dbops.catalog.model import Column, Constraint, Enum, Sequence, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.postgresql.render import archive, columns, hazards, objects, retype, sequences, tables
@@ -50,13 +50,14 @@ class _Work:
         self.coming = {change.ref for change in changes if isinstance(change, CreateObject | AddColumn)}
         going = {change.ref for change in changes if isinstance(change, DropObject | DropColumn)}
         self.plan, self.scene = plan, replace(scene, renewed=frozenset(self.coming & going))
+        self.made = frozenset({change.ref for change in changes if isinstance(change, CreateObject | DropObject)})
         self.numbers = count(1)
 
     def act(self, unit: Unit) -> Act:
         change = unit.change
         kept = self._archive(change)
         do = (
-            *self._unchecked(change),
+            *self._settings(change),
             *self._keep(change, kept),
             *self._without_false_alarms(_do(unit, self.scene, self.plan.rebuild), unit),
         )
@@ -64,15 +65,17 @@ class _Work:
             ref=_public_ref(change.ref),
             title=_title(change, self.plan.rebuild),
             do=do,
-            undo=tuple(_undo(unit, self.scene, self.plan.rebuild, kept)),
+            undo=tuple(_undo(unit, self.scene, self.plan.rebuild, kept, self.made)),
             covers=tuple(dict.fromkeys(_public_ref(other.ref) for other in unit.covers)),
             creates=isinstance(change, CreateObject | AddColumn) and not isinstance(_item(change), ColumnDefault | Membership),
             drops=isinstance(change, DropObject | DropColumn) and not isinstance(_item(change), ColumnDefault | Membership),
         )
 
-    def _unchecked(self, change: CatalogChange) -> Iterator[Statement]:
+    def _settings(self, change: CatalogChange) -> Iterator[Statement]:
         if change.ref in self.plan.unchecked and not isinstance(change, DropObject):
             yield Statement("SET LOCAL check_function_bodies = off")
+        if change.ref.schema == "pg_catalog" and not isinstance(change, DropObject):
+            yield Statement("SET LOCAL allow_system_table_mods = on")
 
     def _archive(self, change: CatalogChange) -> str | None:
         token = self.scene.context.archive
@@ -101,7 +104,8 @@ class _Work:
             case DropColumn(ref, column):
                 owner = self.scene.before.objects[ref]
                 if isinstance(owner, Table):
-                    yield from archive.keep_values(owner, column, kept, self.scene.before)
+                    key = archive.key_of(owner, column, self.scene.before, self.scene.after)
+                    yield from archive.keep_values(owner, column, kept, key)
 
     def _without_false_alarms(self, found: Iterator[Statement], unit: Unit) -> Iterator[Statement]:
         """What is dropped to come back in the same plan is not lost."""
@@ -186,7 +190,8 @@ def _rename(before: Ref, after: Ref, scene: Scene) -> Iterator[Statement]:
 # --- undo -------------------------------------------------------------------------------------------------------------------
 
 
-def _undo(unit: Unit, scene: Scene, rebuild: retype.Rebuild, kept: str | None) -> Iterator[Statement]:
+def _undo(unit: Unit, scene: Scene, rebuild: retype.Rebuild, kept: str | None, made: frozenset[Ref]) -> Iterator[Statement]:
+    """Yield what takes a unit back; `made` are objects that the plan drops or makes, so that they are not there meanwhile."""
     back = scene.reversed()
     change = unit.change
     match change:
@@ -196,34 +201,24 @@ def _undo(unit: Unit, scene: Scene, rebuild: retype.Rebuild, kept: str | None) -
             yield from objects.drop(item, back)
         case AddColumn(table, column):
             yield from columns.drop(table, column, back)
-        case DropObject(Table() as table):
-            yield from _bring_back(table, unit, back, kept)
+        case DropObject():
+            yield from _bring_back(unit, scene, kept, made)
         case DropColumn(table, column):
             yield from _bring_column_back(table, column, unit, back, kept)
-        case DropObject(item):
-            yield from objects.create(item, back)
         case _:
-            yield from _turn_back(unit, scene, rebuild)
+            yield from _turn_back(unit, scene, rebuild, made)
 
 
-def _bring_back(table: Table, unit: Unit, back: Scene, kept: str | None) -> Iterator[Statement]:
-    """Make the table, fill it, then add what would have slowed or refused the rows."""
-    others = [change.item for change in unit.covers if isinstance(change, DropObject)]
-    for item in others:
-        if isinstance(item, Sequence):
-            yield from objects.create(replace(item, owned_by=None), back)
-    inline = tuple(item for item in others if isinstance(item, Constraint) and not isinstance(item, ForeignKey))
-    yield from objects.create(table, back, inline)
-    for item in others:
-        if isinstance(item, Sequence):
-            yield sequences.own(item)
-    if kept:
-        yield from archive.restore_rows(table, kept)
-    for item in others:
-        if isinstance(item, Sequence) and item.owned_by:
-            yield sequences.continue_numbers(item, item.owned_by)
-        elif not isinstance(item, Sequence) and item not in inline and not isinstance(item, Membership):
-            yield from objects.create(item, back)
+def _bring_back(unit: Unit, scene: Scene, kept: str | None, made: frozenset[Ref]) -> Iterator[Statement]:
+    """Make again what went together, and fill a table before what would slow down or refuse its rows is there."""
+    back = scene.reversed()
+    plan = ordered(ChangeSet(scene.after, scene.before, tuple(inverse(change) for change in unit.all)), back, made)
+    for other in plan.units:
+        yield from _do(other, back, plan.rebuild)
+        item = other.change.item if isinstance(other.change, CreateObject) else None
+        if isinstance(item, Table) and kept and other.change.ref == unit.change.ref:
+            yield from archive.restore_rows(item, kept)
+            yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
 
 
 def _bring_column_back(ref: Ref, column: Column, unit: Unit, back: Scene, kept: str | None) -> Iterator[Statement]:
@@ -237,13 +232,14 @@ def _bring_column_back(ref: Ref, column: Column, unit: Unit, back: Scene, kept: 
     for item in owned:
         yield sequences.own(item)
     if kept and isinstance(table, Table):
-        yield from archive.restore_values(table, column, kept, back.after)
+        key = archive.key_of(table, column, back.after, back.before)
+        yield from archive.restore_values(table, column, kept, key, back.after)
     if later:
         yield from columns.alter(ref, replace(column, nullable=True), column, back)
 
 
-def _turn_back(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]:
-    """Render the inverse changes on their own; dependents make way as they did on the way here."""
+def _turn_back(unit: Unit, scene: Scene, rebuild: retype.Rebuild, made: frozenset[Ref]) -> Iterator[Statement]:
+    """Render the inverse changes on their own, with what has to make way for them and did not on the way here."""
     if rebuild.types and unit.change.ref in rebuild.refs:
         rebuilt = retype.Rebuild(
             tuple((new, old) for old, new in rebuild.types),
@@ -258,7 +254,7 @@ def _turn_back(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[St
         yield from objects.alter(change.after, change.before, scene.reversed())
         return
     back = Scene(scene.after, scene.before, scene.context, scene.heirs)
-    plan = ordered(ChangeSet(scene.after, scene.before, changes), back)
+    plan = ordered(ChangeSet(scene.after, scene.before, changes), back, made)
     for other in plan.units:
         yield from _do(other, back, plan.rebuild)
 

@@ -61,29 +61,36 @@ def _counted_on(table: Ref, column: Column) -> Statement:
     )
 
 
-def keep_values(table: Table, column: Column, archive: str, catalog: Catalog) -> Iterator[Statement]:
-    """Yield what copies a column's values with what tells the rows apart: the primary key, or else all other columns."""
-    kept = tuple(dict.fromkeys((*_key(table, column, catalog), column.name)))
+def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...]) -> Iterator[Statement]:
+    """Yield what copies a column's values with the key that tells the rows apart."""
+    kept = tuple(dict.fromkeys((*key, column.name)))
     row = f"(SELECT value FROM (SELECT {columns(kept)}) AS value)"
     query = f"SELECT row_to_json({row}) AS row FROM {named(table.ref)}"
     yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
 
 
-def _key(table: Table, column: Column, catalog: Catalog) -> tuple[str, ...]:
-    keys = (item for item in catalog.children(table.ref) if isinstance(item, PrimaryKey))
-    key = next(keys, None)
-    if key is not None and column.name not in key.columns:
-        return key.columns
-    return tuple(other.name for other in table.columns if other.name != column.name and other.generated is None)
+def key_of(table: Table, column: Column, before: Catalog, after: Catalog) -> tuple[str, ...]:
+    """Return the columns that tell rows apart before and after a column goes: the primary key, or else all that stay."""
+    stays = after.objects.get(table.ref)
+    names = tuple(other.name for other in table.columns if isinstance(stays, Table) and stays.column(other.name))
+    found = _primary_key(table, before)
+    if found and column.name not in found and set(found) <= set(names):
+        return found
+    return tuple(
+        other.name for other in table.columns if other.name in names and other.name != column.name and not other.generated
+    )
 
 
-def restore_values(table: Table, column: Column, archive: str, catalog: Catalog) -> Iterator[Statement]:
+def _primary_key(table: Table, catalog: Catalog) -> tuple[str, ...]:
+    return next((item.columns for item in catalog.children(table.ref) if isinstance(item, PrimaryKey)), ())
+
+
+def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], catalog: Catalog) -> Iterator[Statement]:
     """Yield what puts the values back; rows that look alike in everything kept are alike."""
-    key = _key(table, column, catalog)
     target, value = named(table.ref), quote(column.name)
     if not key:
         return
-    if any(isinstance(item, PrimaryKey) and item.columns == key for item in catalog.children(table.ref)):
+    if key == _primary_key(table, catalog):
         same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
         yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\nFROM {archive}, {_row_of(table.ref)}\nWHERE {same}")
         return

@@ -79,6 +79,7 @@ class _Folding:
         self.columns: dict[tuple[type[CatalogChange], Ref], int] = {
             (type(c), c.ref): i for i, c in enumerate(changes) if isinstance(c, AddColumn | DropColumn | AlterColumn)
         }
+        self.changed = {ref: i for (kind, ref), i in self.columns.items() if kind is not AddColumn}
 
     def units(self) -> tuple[Unit, ...]:
         return tuple(
@@ -99,13 +100,13 @@ class _Folding:
         """Children and owned sequences go with their table, unless something between needs them to go earlier."""
         for ref, i in self.drops.items():
             item = self._dropped(i)
+            if isinstance(item, Index | Constraint) and self._goes_with_parents_index(item, i):
+                continue
             if ref.parent and (table := self._drop_of_table(ref)) is not None:
                 if not self._is_needed_earlier(item, table):
                     self._cover(table, i)
             elif isinstance(item, Sequence) and item.owned_by:
                 self._drop_sequence(item, i)
-            elif isinstance(item, Index | Constraint):
-                self._drop_with_parents_index(item, i)
 
     def _dropped(self, i: int) -> CatalogObject:
         change = self.changes[i]
@@ -134,25 +135,35 @@ class _Folding:
         elif altered is not None and isinstance(change := self.changes[altered], AlterColumn) and change.after.identity:
             self._cover(altered, i)
 
-    def _drop_with_parents_index(self, item: Index | Constraint, i: int) -> None:
+    def _goes_with_parents_index(self, item: Index | Constraint, i: int) -> bool:
         """An attached index goes with the index it is attached to."""
-        above = _above(item, self.before)
-        parent = next((self.drops[ref] for ref in above if ref in self.drops), None)
+        parent = next((self.drops[ref] for ref in _above(item, self.before) if ref in self.drops), None)
         if parent is not None:
             self._cover(parent, i)
+        return parent is not None
 
     # --- creations
 
     def create_with_table(self) -> None:
-        """CREATE TABLE holds the constraints that need nothing made later."""
+        """CREATE TABLE holds the constraints that need nothing made later, and no name given up later."""
+        released = self._releases()
         for ref, i in self.creates.items():
             item = self._created(i)
             table = self.creates.get(ref.table) if ref.parent else None
             if table is None or not _is_inlinable(item) or not isinstance(self._created(table), Table):
                 continue
             needs = self.after.dependencies.get(ref, frozenset())
-            if all(self.creates.get(need, -1) < table or need == ref.table for need in needs):
+            is_free = released.get((ref.schema, ref.name), -1) < table
+            if is_free and all(self.creates.get(need, -1) < table or need == ref.table for need in needs):
                 self._cover(table, i)
+
+    def _releases(self) -> dict[tuple[str, str], int]:
+        """Where each name is given up: by its own drop, or the one that it goes with."""
+        whole = {part: i for i, parts in self.covers.items() for part in parts}
+        found: dict[tuple[str, str], int] = {}
+        for ref, i in self.drops.items():
+            found[ref.schema, ref.name] = max(whole.get(i, i), found.get((ref.schema, ref.name), -1))
+        return found
 
     def _created(self, i: int) -> CatalogObject:
         change = self.changes[i]

@@ -34,7 +34,7 @@ from dbops.catalog.order import arrange
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.folding import Unit, fold
-from dbops.engines.postgresql.render.graph import explode
+from dbops.engines.postgresql.render.needs import explode
 from dbops.engines.postgresql.render.objects import is_in_place
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
 from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, without_conversions
@@ -53,11 +53,14 @@ class Ordered:
     unchecked: frozenset[Ref] = frozenset()
 
 
-def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
-    """Return everything that has to be done, dependents included, in an order in which each statement can run."""
+def ordered(changes: ChangeSet, scene: Scene, away: frozenset[Ref] = frozenset()) -> Ordered:
+    """Return everything that has to be done, dependents included, in an order in which each statement can run.
+
+    Objects of `away` are not there meanwhile and need not make way.
+    """
     rebuild = find_rebuild(changes)
     exploded, unchecked = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild)
-    judge = _Judge(exploded, rebuild, scene)
+    judge = _Judge(exploded, rebuild, scene, away)
     found = arrange(
         exploded,
         replaces=judge.replaces,
@@ -71,10 +74,9 @@ def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
 class _Judge:
     """The answers to what `arrange` asks."""
 
-    def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene) -> None:
-        self.changes, self.rebuild, self.scene = changes, rebuild, scene
+    def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene, away: frozenset[Ref]) -> None:
+        self.rebuild, self.scene, self.away = rebuild, scene, away
         self.before, self.after = changes.before, changes.after
-        self.dropped = {change.ref for change in changes.changes if isinstance(change, DropObject)}
 
     def replaces(self, change: CatalogChange) -> bool:
         if isinstance(change, AlterColumn):
@@ -94,6 +96,8 @@ class _Judge:
         return False
 
     def survives(self, dependent: CatalogObject, change: CatalogChange) -> bool:
+        if dependent.ref in self.away:
+            return True
         if isinstance(dependent, Table | ForeignTable):
             return self._table_survives(dependent, change)
         if isinstance(dependent, ColumnDefault):
@@ -157,17 +161,15 @@ def _columns(catalog: Catalog, table: Ref, names: tuple[str, ...]) -> list[Colum
 
 
 def _completed(found: tuple[CatalogChange, ...], changes: ChangeSet) -> tuple[CatalogChange, ...]:
-    """Give what is made again the owner and grants it had, and let a default that steps aside come back as it is wanted."""
-    return tuple(
-        completed
-        for change in _without_split_defaults(found, changes)
-        if (completed := _as_it_was(change, changes.before)) is not None
-    )
+    """Give what goes or is made again the owner and grants it had, and let a default come back as it is wanted."""
+    return tuple(_as_it_was(change, changes.before) for change in _without_split_defaults(found, changes))
 
 
-def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange | None:
-    if not isinstance(change, CreateObject) or (old := before.objects.get(change.ref)) is None:
+def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange:
+    if not isinstance(change, CreateObject | DropObject) or (old := before.objects.get(change.ref)) is None:
         return change
+    if isinstance(change, DropObject):
+        return DropObject(old)
     item = change.item
     owner = item.owner if item.owner is not None else old.owner
     grants = item.grants if item.grants is not None else old.grants

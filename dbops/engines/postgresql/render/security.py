@@ -57,7 +57,8 @@ _UNOWNED = frozenset({"extension", "cast", "user_mapping", "transform", "default
 
 def comment(item: CatalogObject, before: str | None = None) -> Iterator[Statement]:
     if item.comment != before:
-        text = literal(item.comment) if item.comment is not None else "NULL"
+        usual = literal("standard public schema") if _is_public(item) else "NULL"  # as it is delivered
+        text = literal(item.comment) if item.comment is not None else usual
         yield Statement(f"COMMENT ON {designation(item)} IS {text}")
 
 

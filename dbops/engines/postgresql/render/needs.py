@@ -1,0 +1,224 @@
+"""The catalogs as ordering sees them: with defaults and memberships as objects, and with dependencies PostgreSQL does not record.
+
+Recorded dependencies say what an object needs to exist. Statements need more: a partition is attached when its columns fit,
+a sequence gives up its column before the column goes, a child's index is there before the parent's adopts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dbops.catalog.changes import (
+    AddColumn,
+    AlterColumn,
+    AlterObject,
+    CatalogChange,
+    ChangeSet,
+    CreateObject,
+    DropColumn,
+    DropObject,
+    column_ref,
+)
+from dbops.catalog.model import Constraint, Defined, ForeignTable, Sequence, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
+from dbops.engines.postgresql.render.bodies import link_bodies
+from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
+from dbops.engines.postgresql.render.retype import Rebuild
+from dbops.engines.postgresql.render.scene import parents_of
+
+
+def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
+    """Return the changes with memberships apart, on catalogs that hold defaults and all dependencies.
+
+    Also return the functions whose bodies cannot be checked when they are made: what they mention needs them.
+    """
+    before, after = Graph(changes.before), Graph(changes.after)
+    for graph in (before, after):
+        graph.add_defaults()
+    _reach_through_columns(before, after, rebuild)
+    found = list(_split(changes, before, after))
+    found = _cyclic_defaults_apart(found, before, after)
+    _sequences(found, before, after)
+    _inherited_columns(found, after)
+    link_adoptions(found, after)
+    circular = link_bodies(found, after.needs)
+    return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(found))), circular
+
+
+def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> None:
+    """What needs a column of a type that is built anew needs the type."""
+    if not rebuild.types:
+        return
+    converted = {conversion.ref for conversion in rebuild.conversions}
+    for graph in (before, after):
+        for user, needs in list(graph.needs.items()):
+            if needs & converted and user.kind not in ("table", "column", "sequence"):
+                graph.link(user, *rebuild.refs)
+
+
+def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogChange]:
+    """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
+    early = bringing_their_own(changes, after)
+    for change in renamed_in_place(changes, before, after):
+        if isinstance(change, AlterObject) and isinstance(change.after, Table | ForeignTable):
+            yield from _split_alteration(change, before, after)
+        elif isinstance(change, CreateObject) and change.ref in early and isinstance(change.item, Table):
+            yield from _split_creation(change.item, after)
+        elif not (isinstance(change, AlterColumn) and _differs_in_origin_only(change)):
+            yield change
+
+
+def _differs_in_origin_only(change: AlterColumn) -> bool:
+    """Whether a column is inherited changes with the membership, not by itself."""
+    old, new = (tuple(pair for pair in column.options if pair[0] != "inherited") for column in (change.before, change.after))
+    return replace(change.before, options=old) == replace(change.after, options=new)
+
+
+def _split_alteration(change: AlterObject, before: Graph, after: Graph) -> Iterator[CatalogChange]:
+    old, new = change.before, change.after
+    assert isinstance(old, Table | ForeignTable) and isinstance(new, Table | ForeignTable)
+    if (old.partition_of, old.inherits) == (new.partition_of, new.inherits):
+        yield change
+        return
+    was, will_be = set(_memberships(old)), set(_memberships(new))
+    for item in sorted(was - will_be, key=lambda item: item.ref):
+        before.add(item, new.ref, item.of)
+        yield DropObject(item)
+    for item in sorted(will_be - was, key=lambda item: item.ref):
+        after.add(item, *_fits_before(item, new, after))
+        yield CreateObject(item)
+    rest = replace(old, partition_of=new.partition_of, inherits=new.inherits)
+    if rest != new:
+        yield AlterObject(rest, new)
+
+
+def _split_creation(item: Table, after: Graph) -> Iterator[CatalogChange]:
+    assert item.partition_of is not None
+    membership = next(_memberships(item))
+    own = tuple(replace(c, options=tuple(pair for pair in c.options if pair[0] != "inherited")) for c in item.columns)
+    after.add(membership, *_fits_before(membership, item, after))
+    yield CreateObject(replace(item, partition_of=None, columns=own))
+    yield CreateObject(membership)
+
+
+def _memberships(item: AnyTable) -> Iterator[Membership]:
+    if item.partition_of:
+        yield Membership.named_after(item.ref, item.partition_of.parent, item.partition_of.bound)
+    for parent in item.inherits:
+        yield Membership.named_after(item.ref, parent, None)
+
+
+def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Ref]:
+    """A table joins its parent when both have the columns they are to have, and it has the indexes and checks it brings along."""
+    yield from (table.ref, item.of)
+    parent = after.table(item.of)
+    for owner in (table, parent):
+        if owner is not None:
+            yield from (column_ref(owner.ref, column.name) for column in owner.columns)
+    for ref, held in after.objects.items():
+        is_own = held.parent == table.name and held.schema == table.schema
+        if is_own and (isinstance(held, Constraint) or adopted_by(held, after) is not None):
+            yield ref
+
+
+def _cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
+    """A default that calls a function which needs the table itself comes after both, and goes before both."""
+    result: list[CatalogChange] = []
+    for change in found:
+        if isinstance(change, CreateObject) and isinstance(change.item, Table):
+            result.extend(_apart(change.item, after, CreateObject))
+        elif isinstance(change, DropObject) and isinstance(change.item, Table):
+            cyclic = _cyclic_defaults(change.item, before)
+            result += [DropObject(default) for default in cyclic] + [change]
+            _forget(change.item, cyclic, before)
+        else:
+            result.append(change)
+    return result
+
+
+def _apart(table: Table, graph: Graph, make: type[CreateObject]) -> list[CatalogChange]:
+    cyclic = _cyclic_defaults(table, graph)
+    if not cyclic:
+        return [make(table)]
+    names = {default.name for default in cyclic}
+    plain = tuple(replace(column, default=None) if column.name in names else column for column in table.columns)
+    _forget(table, cyclic, graph)
+    return [make(replace(table, columns=plain)), *(make(default) for default in cyclic)]
+
+
+def _cyclic_defaults(table: Table, graph: Graph) -> list[ColumnDefault]:
+    defaults = (graph.objects.get(Ref("default", table.schema, column.name, table.name)) for column in table.columns)
+    return [default for default in defaults if isinstance(default, ColumnDefault) and _reaches(default.ref, table.ref, graph)]
+
+
+def _reaches(start: Ref, goal: Ref, graph: Graph) -> bool:
+    seen: set[Ref] = set()
+    waiting = [need for need in graph.needs.get(start, ()) if need.kind in OF_DEFAULTS]
+    while waiting:
+        ref = waiting.pop()
+        if ref == goal or ref.table == goal:
+            return True
+        if ref not in seen:
+            seen.add(ref)
+            waiting.extend(graph.needs.get(ref, ()))
+    return False
+
+
+def _forget(table: Table, defaults: list[ColumnDefault], graph: Graph) -> None:
+    """The table no longer needs what only its cyclic defaults need."""
+    for default in defaults:
+        needs = graph.needs.get(default.ref, frozenset())
+        graph.unlink(table.ref, *needs)
+        graph.unlink(column_ref(table.ref, default.name), *needs)
+
+
+def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
+    """A sequence gives up its column before the column goes, takes another when that is there, and goes after its default."""
+    going = {change.ref for change in found if isinstance(change, DropObject | DropColumn)}
+    for change in found:
+        if isinstance(change, DropObject) and isinstance(change.item, Sequence) and (owner := change.item.owned_by):
+            if owner in going or owner.table in going:
+                before.unlink(owner.table, change.ref)
+                before.unlink(owner, change.ref)
+                before.unlink(Ref("default", *owner[1:]), change.ref)
+                before.link(change.ref, owner, owner.table)
+        elif isinstance(change, AlterObject) and isinstance(change.before, Sequence) and isinstance(change.after, Sequence):
+            old, new = change.before.owned_by, change.after.owned_by
+            if old is not None and old != new:
+                for user in (old, old.table, Ref("default", *old[1:])):
+                    before.unlink(user, change.ref)
+                before.link(change.ref, old, old.table)
+            if new is not None and old != new:
+                for user in (new, new.table, Ref("default", *new[1:])):
+                    after.unlink(user, change.ref)
+                after.link(change.ref, new, new.table)
+
+
+def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
+    """A child's columns follow its parent's."""
+    changed = {change.table for change in found if isinstance(change, AddColumn | AlterColumn)}
+    for ref, item in list(after.objects.items()):
+        for parent in parents_of(item):
+            table = after.table(parent) if parent in changed else None
+            for column in table.columns if table else ():
+                after.link(column_ref(ref, column.name), column_ref(parent, column.name))
+                after.link(ref, column_ref(parent, column.name))
+
+
+#: Made last and dropped first: what acts when other objects are made or dropped, or speaks of objects to come.
+_LATE = {"default_privileges": 1, "publication": 2, "event_trigger": 3}
+
+
+def _by_kind(found: list[CatalogChange]) -> list[CatalogChange]:
+    """Sort by what PostgreSQL does not know to depend on each other; otherwise keep the order."""
+    drops = [change for change in found if isinstance(change, DropObject)]
+    others = [change for change in found if not isinstance(change, DropObject)]
+    return [*sorted(drops, key=lambda change: -_lateness(change)), *sorted(others, key=_lateness)]
+
+
+def _lateness(change: CatalogChange) -> int:
+    item = change.item if isinstance(change, CreateObject | DropObject) else None
+    return _LATE.get(item.what, 0) if isinstance(item, Defined) else 0
