@@ -49,7 +49,7 @@ def outline(catalog: Catalog) -> list[Line]:
     lines = []
     for item in catalog:
         if not item.parent:
-            inside = [_line(child) for child in children.get(Ref("table", item.schema, item.name), ())]
+            inside = [_line(child) for child in sorted(children.get(Ref("table", item.schema, item.name), ()), key=_place)]
             lines.append(_line(item, (*_columns(item), *inside)))
     return lines
 
@@ -65,12 +65,23 @@ def to_dict(inspection: Inspection) -> dict[str, Any]:
     }
 
 
+_FIRST = ("primary_key", "unique", "foreign_key", "check", "exclusion", "index")
+
+
+def _place(item: CatalogObject) -> int:
+    """Return where an object stands among those of its table: keys first, then constraints, indexes and the rest."""
+    return _FIRST.index(item.ref.kind) if item.ref.kind in _FIRST else len(_FIRST)
+
+
 def _line(item: CatalogObject, parts: tuple[Line, ...] = ()) -> Line:
     words = [_detail(item), f"-- {item.comment}" if item.comment else ""]
     name = item.name if item.parent or not item.schema else f"{item.schema}.{item.name}"
     if isinstance(item, Constraint) and not item.is_named:
         name = ""
     return Line(item.ref.kind.replace("_", " "), name, " ".join(word for word in words if word), parts)
+
+
+_IDENTITIES = {"always": "identity always", "by_default": "identity by default", "auto_increment": "auto increment"}
 
 
 def _columns(item: CatalogObject) -> Iterable[Line]:
@@ -86,7 +97,7 @@ def _column(column: Column) -> str:
     if column.generated is not None:
         words.append(f"generated as ({column.generated.expression})")
     elif column.identity is not None:
-        words.append(column.identity.mode.replace("_", " "))
+        words.append(_IDENTITIES.get(column.identity.mode, column.identity.mode))
     elif column.default is not None:
         words.append(f"default {column.default}")
     if column.comment:

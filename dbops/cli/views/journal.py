@@ -48,7 +48,7 @@ def status_text(found: Sequence[ConnectionStatus]) -> str:
                 _state(one.state),
                 str(one.pending),
                 str(one.drifted),
-                wording.on_one_line(f"{one.engine} {one.version}" if one.version else one.engine),
+                wording.on_one_line(f"{one.engine} {one.version.split()[0]}" if one.version else one.engine),
                 f"{last.started_at} {last.state}, {wording.on_one_line(last.who)}" if last else "never",
             )
         )
