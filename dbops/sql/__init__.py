@@ -4,7 +4,7 @@
 * `dialect`, `keywords`   how each engine's SQL is spelled: quotes, comments, escapes, reserved words
 * `lexer`                 where quoted text and comments end
 * `tokens`                words and symbols; comments stripped; the normal form that hashes compare
-* `splitter`              a script as the statements it holds, each with its place
+* `splitter`, `patterns`  a script as the statements it holds, each with its place
 * `programs`, `modes`     what the splitter must know: bodies that hold semicolons, settings that change the spelling
 * `redact`                text without passwords
 
