@@ -45,7 +45,8 @@ class AlterObject:
     @property
     def attributes(self) -> tuple[str, ...]:
         """The names of the fields that differ."""
-        return tuple(f.name for f in fields(self.after) if f.compare and getattr(self.before, f.name) != getattr(self.after, f.name))
+        compared = (f.name for f in fields(self.after) if f.compare)
+        return tuple(name for name in compared if getattr(self.before, name) != getattr(self.after, name))
 
 
 @dataclass(frozen=True, slots=True)

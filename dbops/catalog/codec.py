@@ -57,11 +57,12 @@ def to_json(catalog: Catalog) -> str:
 
 def to_dict(catalog: Catalog) -> dict[str, Any]:
     refs = sorted(catalog.objects)
+    dependencies = sorted(catalog.dependencies.items())
     return {
         "format": FORMAT,
         "options": [list(pair) for pair in catalog.options],
         "objects": [encode(catalog.objects[ref]) for ref in refs],
-        "dependencies": [[list(ref), [list(need) for need in sorted(needs)]] for ref, needs in sorted(catalog.dependencies.items())],
+        "dependencies": [[list(ref), [list(need) for need in sorted(needs)]] for ref, needs in dependencies],
         "unmanaged": [[item.kind, item.name, item.reason] for item in catalog.unmanaged],
     }
 

@@ -107,7 +107,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class PartitionBy:
-    """How a table is divided: `strategy` as the engine names it, `expression` the key, `partitions` where they are no tables (MySQL)."""
+    """How a table is divided: the engine's `strategy`, the key's `expression`, `partitions` where they are no tables (MySQL)."""
 
     strategy: str
     expression: str
@@ -260,7 +260,7 @@ class Index(CatalogObject):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View(CatalogObject):
-    """`definition` is the query in the engine's canonical text; `columns` its output names with types where the engine knows them."""
+    """`definition` is the query in the engine's canonical text; `columns` its output, with types where the engine knows them."""
 
     kind: ClassVar[str] = "view"
     definition: str

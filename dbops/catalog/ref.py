@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Ref(NamedTuple):
-    """`schema` is empty on engines without schemas; `parent` is the table of a column, constraint, index, trigger, policy or rule."""
+    """`schema` is empty on engines without schemas; `parent` is the table of what lives in one: columns, keys, indexes, triggers."""
 
     kind: str
     schema: str

@@ -73,7 +73,10 @@ class DatabaseJournal:
                 )
 
     def mark(self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "") -> None:
-        sql = f"UPDATE {self._p}steps SET state = ?, finished_at = ?, error = ? WHERE apply_id = ? AND step_order >= ? AND step_order <= ?"
+        sql = (
+            f"UPDATE {self._p}steps SET state = ?, finished_at = ?, error = ?"
+            " WHERE apply_id = ? AND step_order >= ? AND step_order <= ?"
+        )
         values = (state, None if state == "running" else self._clock(), error or None, self._record.id, first, last)
         if statement is None:
             self._conn.execute(sql, values)
@@ -125,4 +128,19 @@ def step_records(conn: Connection, features: Features, apply_id: str) -> list[St
         f" FROM {features.state_prefix}steps WHERE apply_id = ? ORDER BY step_order, statement",
         (apply_id,),
     )
-    return [StepRecord(*row[:8], steps.act_from_json(row[8])) for row in rows]
+    return [_step_record(*row) for row in rows]
+
+
+def _step_record(
+    order: int,
+    statement: int,
+    address: str,
+    title: str,
+    sql: str,
+    state: str,
+    finished_at: str | None,
+    error: str | None,
+    undo: str | None,
+) -> StepRecord:
+    act = steps.act_from_json(undo)
+    return StepRecord(order, statement, address, title, sql, state, finished_at, error, act)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbops.version import __version__
 from dbops.errors import PlanError
 from dbops.reconcile.change import Change
 from dbops.reconcile.plan import Entry, Plan
@@ -14,6 +13,7 @@ from dbops.reconcile.step import Call, Step
 from dbops.state.journal import ApplyRecord, StepRecord, applies, step_records
 from dbops.usecases.apply import LOCK, ApplyResult, Consent, new_id, run_plan
 from dbops.usecases.runtime import Workspace, now
+from dbops.version import __version__
 
 
 @dataclass(frozen=True, slots=True)

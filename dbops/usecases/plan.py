@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbops.version import __version__
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import make_plan, observe
 from dbops.usecases.runtime import Workspace, now
+from dbops.version import __version__
 
 
 def plan(workspace: Workspace, *, only: Sequence[str] = (), rehearse: bool = True) -> Plan:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbops.engines.base.url import parse_url
-from dbops.errors import ApplyError, HazardError, StalePlanError
+from dbops.errors import ApplyError, DbopsError, HazardError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import Consent, apply, apply_saved
@@ -278,9 +278,74 @@ def test_an_apply_with_nothing_to_do_remembers_the_baseline(environment: Write, 
 
 
 def test_any_text_goes_through_the_journal(environment: Write, database: Database) -> None:
-    folder = environment("CREATE TABLE t (id integer NOT NULL PRIMARY KEY, name varchar(20) DEFAULT '都道府県 ✓ 100% ?' NOT NULL);\n")
+    folder = environment(
+        "CREATE TABLE t (id integer NOT NULL PRIMARY KEY, name varchar(20) DEFAULT '都道府県 ✓ 100% ?' NOT NULL);\n"
+    )
     apply_id = applied(folder)
     assert apply_id
     with open_workspace(folder) as workspace:
         steps = show_apply(workspace, apply_id)[0].steps
     assert any("都道府県 ✓ 100% ?" in step.sql for step in steps)
+
+
+DATA = """\
+  data:
+    - {table: countries, key: [code], file: countries.csv}
+    - {table: cities, key: [id], file: cities.csv}
+"""
+
+GEOGRAPHY = """\
+CREATE TABLE cities (
+  id integer NOT NULL PRIMARY KEY,
+  country varchar(2) NOT NULL,
+  area decimal(8, 2),
+  CONSTRAINT cities_country FOREIGN KEY (country) REFERENCES countries (code)
+);
+CREATE TABLE countries (code varchar(2) NOT NULL PRIMARY KEY, name varchar(50) NOT NULL);
+"""
+
+
+def test_reference_rows_are_kept_as_in_their_files(environment: Write, database: Database) -> None:
+    folder = environment(GEOGRAPHY, DATA)
+    (folder / "countries.csv").write_text('code,name\nDE,Germany\nCI,"Côte d\'Ivoire"\nXX,gone soon\n')
+    (folder / "cities.csv").write_text("id,country,area\n1,DE,891.7\n2,CI,\n3,XX,1\n")
+    applied(folder)
+    assert sorted(database.rows("SELECT code, name FROM countries")) == [
+        ("CI", "Côte d'Ivoire"),
+        ("DE", "Germany"),
+        ("XX", "gone soon"),
+    ]
+    assert planned(folder).is_empty
+    database.load("UPDATE countries SET name = 'Tampered' WHERE code = 'DE';")
+    with open_workspace(folder) as workspace:
+        assert [item.mover for item in drift(workspace).items] == ["database"]
+    (folder / "countries.csv").write_text('code,name\nDE,Deutschland\nCI,"Côte d\'Ivoire"\nFR,France\n')
+    (folder / "cities.csv").write_text("id,country,area\n1,DE,891.70\n2,FR,\n")
+    with pytest.raises(HazardError):
+        applied(folder, NOTHING_ALLOWED)
+    apply_id = applied(folder)
+    assert sorted(database.rows("SELECT code, name FROM countries")) == [
+        ("CI", "Côte d'Ivoire"),
+        ("DE", "Deutschland"),
+        ("FR", "France"),
+    ]
+    assert sorted(database.rows("SELECT id, country FROM cities")) == [(1, "DE"), (2, "FR")]
+    assert planned(folder).is_empty
+    assert apply_id
+    with open_workspace(folder) as workspace:
+        undo(workspace, apply_id, ALL)
+    assert len(database.rows("SELECT id FROM cities")) == 3
+
+
+def test_wrong_rows_are_told_with_their_line(environment: Write) -> None:
+    folder = environment(GEOGRAPHY, "  data: [{table: countries, key: [code], file: countries.csv}]\n")
+    for text, place, words in (
+        ("code,nam\nDE,x\n", "countries.csv:1:2", "did you mean 'name'"),
+        ("code,name\nDE\n", "countries.csv:2", "expected 2 fields"),
+        ("code,name\nDE,a\nDE,b\n", "countries.csv", ""),
+        ("name\nx\n", "countries.csv:1", "part of the key"),
+    ):
+        (folder / "countries.csv").write_text(text)
+        with pytest.raises(DbopsError) as caught:
+            planned(folder)
+        assert place in caught.value.explain() and words in caught.value.explain()

@@ -11,13 +11,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dbops.version import __version__
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Server, Target
 from dbops.engines.base.engine import Engine
 from dbops.sql.splitter import SourceStatement
+from dbops.version import __version__
 
 
 class CatalogCache:
@@ -26,27 +26,41 @@ class CatalogCache:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._loaded: dict[str, Catalog] = {}
+        self._texts: dict[str, str] = {}
 
     def get(self, key: str) -> Catalog | None:
         if key in self._loaded:
             return self._loaded[key]
-        if self._folder is None:
-            return None
+        text = self.get_text(key)
         try:
-            text = (self._folder / f"{key}.json").read_text(encoding="utf-8")
-            self._loaded[key] = codec.from_json(text)
-        except (OSError, ValueError, KeyError, TypeError):  # missing or damaged: it is only a cache
+            if text is not None:
+                self._loaded[key] = codec.from_json(text)
+        except (ValueError, KeyError, TypeError):  # damaged: it is only a cache
             return None
-        return self._loaded[key]
+        return self._loaded.get(key)
 
     def put(self, key: str, catalog: Catalog) -> None:
         self._loaded[key] = catalog
+        if self._folder is not None:
+            self.put_text(key, codec.to_json(catalog))
+
+    def get_text(self, key: str) -> str | None:
+        """Return any text kept under `key`."""
         if self._folder is None:
+            return self._texts.get(key)
+        try:
+            return (self._folder / f"{key}.json").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def put_text(self, key: str, text: str) -> None:
+        if self._folder is None:
+            self._texts[key] = text
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             part = self._folder / f"{key}.{os.getpid()}.part"
-            part.write_text(codec.to_json(catalog), encoding="utf-8")
+            part.write_text(text, encoding="utf-8")
             part.replace(self._folder / f"{key}.json")
         except OSError:  # a read-only home must not keep anybody from planning
             return

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 from dbops.catalog.scope import Scope
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.resources.schema.model import DesiredSchema, ModelSource, Rename, Source, SqlSource, TableSource, TolerateDrift
+from dbops.resources.schema.model import (
+    DesiredSchema,
+    ModelSource,
+    ReferenceFile,
+    Rename,
+    Source,
+    SqlSource,
+    TableSource,
+    TolerateDrift,
+)
 
 if TYPE_CHECKING:
     from dbops.resources.schema.spec import RenameSpec, SchemaSpec, SourceSpec
@@ -26,6 +35,10 @@ def desired_schemas(manifest: Manifest, environment: Environment) -> Sequence[De
             source=_source(spec.source, manifest),
             scope=Scope(tuple(spec.schemas) if spec.schemas is not None else None, tuple(spec.exclude)),
             renames=tuple(_rename(item) for item in spec.renames),
+            data=tuple(
+                ReferenceFile(item.table, item.key, (manifest.root / item.file).absolute(), manifest.mark("spec", "data", place))
+                for place, item in enumerate(spec.data)
+            ),
             tolerated=tuple(TolerateDrift(rule.object, rule.field, rule.reason, rule.until) for rule in spec.ignore_drift),
             unmanaged=spec.policy.unmanaged,
             allow=spec.policy.allow,

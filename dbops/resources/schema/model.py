@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
 
 if TYPE_CHECKING:
+    from dbops.resources.schema.data import ReferenceRows
     from dbops.resources.schema.table_spec import TableSpec
 
 
@@ -57,13 +58,23 @@ class TolerateDrift:
     until: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceFile:
+    """Rows of one table kept in a CSV file; `key` are the columns that tell rows apart."""
+
+    table: str
+    key: tuple[str, ...]
+    path: Path
+    at: Mark
+
+
 Renaming = RenameObject | RenameColumn
 Unmanaged = Literal["ignore", "report", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """A rename the manifest asks for: `old` and `new` as written, dotted; `kind` is the manifest's word, `table`, `column`, ..."""
+    """A rename the manifest asks for: `old` and `new` as written, dotted; `kind` is the manifest's word for the object."""
 
     kind: str
     old: str
@@ -80,6 +91,7 @@ class DesiredSchema:
     source: Source
     scope: Scope
     renames: tuple[Rename, ...] = ()
+    data: tuple[ReferenceFile, ...] = ()
     tolerated: tuple[TolerateDrift, ...] = ()
     unmanaged: Unmanaged = "drop"
     allow: tuple[str, ...] = ()
@@ -114,6 +126,8 @@ class ObservedSchema:
     fingerprints: Mapping[str, str]
     has_column_order: bool
     observations: tuple[Observation, ...] = ()
+    rows: tuple[ReferenceRows, ...] = ()
+    applied_rows: Mapping[Ref, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +135,10 @@ class SchemaChange(Change):
     """A difference of one catalog object."""
 
     change: CatalogChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataChange(Change):
+    """Rows of one table that differ from their file."""
+
+    rows: ReferenceRows

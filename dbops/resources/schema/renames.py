@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AddColumn, CatalogChange, CreateObject, DropColumn, DropObject, RenameColumn, RenameObject
-from dbops.catalog.model import CatalogObject, Column, Sequence as SequenceObject, Table, View
+from dbops.catalog.model import CatalogObject, Column, Table, View
+from dbops.catalog.model import Sequence as SequenceObject
 from dbops.catalog.ref import Ref
 from dbops.errors import SchemaError
 from dbops.resources.schema.model import DesiredSchema, Rename
@@ -112,9 +113,9 @@ def _ambiguous_objects(changes: Sequence[CatalogChange]) -> dict[Ref, Hazard]:
 
 def _hazard(old: Ref, new: Ref, kind: str) -> Hazard:
     before = f"{old.parent}.{old.name}" if old.parent else old.qualified
+    way_out = f"renames: [{{{kind}: {before}, to: {new.name}}}]"
     return Hazard(
-        "AMBIGUOUS_RENAME",
-        f"dropping {kind} {before} and adding {new.name} looks like a rename; say so with renames: [{{{kind}: {before}, to: {new.name}}}]",
+        "AMBIGUOUS_RENAME", f"dropping {kind} {before} and adding {new.name} looks like a rename; say so with {way_out}"
     )
 
 

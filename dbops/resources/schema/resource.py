@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.declared import as_declared
+from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
-from dbops.engines.base.connect import Target
+from dbops.errors import ApplyError
 from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Targets
 from dbops.reconcile.step import Call
-from dbops.errors import ApplyError
 from dbops.resources.schema import rehearsal, steps
 from dbops.resources.schema.canonical import CatalogCache, canonical
+from dbops.resources.schema.data import ReferenceRows, reference_rows
+from dbops.resources.schema.data_steps import data_changes, data_entries
 from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
 from dbops.resources.schema.leniency import unmanaged_refs
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import wanted_renames
 from dbops.resources.schema.sources import places, read_source
 
@@ -61,6 +63,8 @@ class SchemaResource:
         )
         applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
         renames = wanted_renames(desired, live or EMPTY, wanted, engine.features.default_schema)
+        rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, self._cache)
+        marks = [codec.digest(live) if live else "missing", *(item.live_digest for item in rows)]
         return ObservedSchema(
             connection=desired.connection,
             live=live,
@@ -71,25 +75,37 @@ class SchemaResource:
             server=server,
             sizes=engine.sizes(reader) if reader and live != wanted else {},
             places=places(statements, engine.dialect),
-            fingerprints={desired.connection: "missing" if live is None else codec.digest(live)},
+            fingerprints={desired.connection: " ".join(marks)},
             has_column_order=engine.features.has_column_order,
             observations=_observations(desired, live or EMPTY, wanted, applied),
+            rows=rows,
+            applied_rows=_applied_rows(desired, rows, targets) if reader else {},
         )
 
     def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
-        return schema_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        return [
+            *schema_changes(desired, observed, self._clock().date(), observed.has_column_order),
+            *data_changes(desired, observed.rows, observed.applied_rows),
+        ]
 
     def steps(
         self, changes: Sequence[Change], desired: DesiredSchema, observed: ObservedSchema, targets: Targets
     ) -> Sequence[Entry]:
         engine = targets.engine(desired.connection)
-        return steps.entries(cast("Sequence[SchemaChange]", changes), desired, observed, engine, self._clock())
+        structure = [change for change in changes if isinstance(change, SchemaChange)]
+        data = [change for change in changes if isinstance(change, DataChange)]
+        found = steps.entries(structure, desired, observed, engine, self._clock())
+        last = max((step.order for entry in found for step in entry.steps), default=-1)
+        return [*found, *data_entries(data, desired, observed.desired, engine, last + 1)]
 
     def rehearse(
         self, entries: Sequence[Entry], desired: DesiredSchema, observed: ObservedSchema, targets: Targets
     ) -> Rehearsal | None:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
-        return rehearsal.rehearse(entries, desired, observed, engine, target, self._clock().date())
+        structure = [entry for entry in entries if not isinstance(entry.change, DataChange)]
+        if not structure:
+            return None
+        return rehearsal.rehearse(structure, desired, observed, engine, target, self._clock().date())
 
     def call(self, call: Call, connection: str, targets: Targets) -> None:
         raise ApplyError(f"a schema plans no call {call.name!r}")
@@ -101,7 +117,21 @@ class SchemaResource:
         left = catalog_changes(desired, observed, today, observed.has_column_order)
         if not left and (observed.applied is None or codec.digest(observed.applied) != codec.digest(observed.desired)):
             targets.memory(desired.connection).remember(desired.address, codec.to_json(observed.desired), apply_id)
-        return [to_schema_change(change, desired, observed) for change in left]
+        surplus = data_changes(desired, observed.rows, observed.applied_rows)
+        for rows in observed.rows:
+            if rows.wanted == rows.live and observed.applied_rows.get(rows.table) != rows.digest:
+                targets.memory(desired.connection).remember(_rows_key(desired, rows), rows.digest, apply_id)
+        return [*(to_schema_change(change, desired, observed) for change in left), *surplus]
+
+
+def _rows_key(schema: DesiredSchema, rows: ReferenceRows) -> str:
+    return f"{schema.address}/{rows.table}/data"
+
+
+def _applied_rows(schema: DesiredSchema, found: Sequence[ReferenceRows], targets: Targets) -> Mapping[Ref, str]:
+    """Return the digests of the rows that were last applied."""
+    memory = targets.memory(schema.connection)
+    return {rows.table: digest for rows in found if (digest := memory.recall(_rows_key(schema, rows))) is not None}
 
 
 def _applied(text: str | None) -> Catalog | None:

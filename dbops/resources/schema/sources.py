@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
-from dbops.errors import Mark, Problems, SchemaError, DbopsError
+from dbops.errors import DbopsError, Mark, Problems, SchemaError
 from dbops.resources.schema.model import ModelSource, Source, SqlSource, TableSource
 from dbops.sql.dialect import Dialect
 from dbops.sql.splitter import SourceStatement, split

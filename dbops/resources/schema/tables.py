@@ -71,8 +71,9 @@ class _Writer:
     def _type(self, column: ColumnSpec) -> str:
         if column.auto_increment and self._features.identity_is_primary_key:
             if self._primary_key() != [column.name]:
+                name = f"{self._table.name}.{column.name}"
                 raise SchemaError(
-                    f"{self._engine.name} numbers only a column that is the primary key by itself: {self._table.name}.{column.name}",
+                    f"{self._engine.name} numbers only a column that is the primary key by itself: {name}",
                     expected="primaryKey: true on the column that has autoIncrement",
                 )
             return self._engine.portable_type("integer", ())

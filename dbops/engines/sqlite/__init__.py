@@ -1,0 +1,1 @@
+"""SQLite: reaching a file, reading its schema, writing its statements."""

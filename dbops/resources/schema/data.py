@@ -1,0 +1,293 @@
+"""Reference rows: tables kept as in a CSV file, row by row, by key.
+
+The file's values are put into a copy of the table on the scratch database and read back as text, the way the live rows are
+read: `1.0`, `1` and `01` are equal exactly where the column's type says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from dbops.catalog import codec
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import RenameColumn, RenameObject
+from dbops.catalog.model import Column, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError
+from dbops.resources.schema.canonical import CatalogCache
+from dbops.resources.schema.model import ReferenceFile, Renaming
+from dbops.resources.schema.rehearsal import copy_structure
+from dbops.sql.rows import insert_row, select_text
+
+Row = tuple[str | None, ...]
+Rows = Mapping[Row, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRows:
+    """The rows of one table, wanted and live, by key; each row holds the values of `columns`, the key's included."""
+
+    table: Ref
+    file: str
+    at: Mark
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    wanted: Rows
+    live: Rows
+
+    @property
+    def digest(self) -> str:
+        """A hash of the wanted rows."""
+        return _hash(json.dumps([self.columns, sorted(self.wanted.values(), key=str)]))
+
+    @property
+    def live_digest(self) -> str:
+        return _hash(json.dumps(sorted(self.live.values(), key=str)))
+
+    @property
+    def missing(self) -> list[Row]:
+        """Wanted rows whose key is not live."""
+        return [row for key, row in self.wanted.items() if key not in self.live]
+
+    @property
+    def changed(self) -> list[tuple[Row, Row]]:
+        """Live and wanted rows of one key that differ."""
+        return [(self.live[key], row) for key, row in self.wanted.items() if key in self.live and self.live[key] != row]
+
+    @property
+    def surplus(self) -> list[Row]:
+        """Live rows whose key is not wanted."""
+        return [row for key, row in self.live.items() if key not in self.wanted]
+
+    def named(self, row: Row) -> dict[str, str | None]:
+        return dict(zip(self.columns, row, strict=True))
+
+    def key_of(self, row: Row) -> dict[str, str | None]:
+        named = self.named(row)
+        return {name: named[name] for name in self.key}
+
+
+def qualified(ref: Ref, engine: Engine) -> str:
+    """Return the quoted name of a table."""
+    quote = engine.dialect.identifier
+    return f"{quote(ref.schema)}.{quote(ref.name)}" if ref.schema else quote(ref.name)
+
+
+def reference_rows(
+    files: Sequence[ReferenceFile],
+    desired: Catalog,
+    live: Catalog | None,
+    renames: Sequence[Renaming],
+    reader: Connection | None,
+    engine: Engine,
+    target: Target,
+    cache: CatalogCache,
+) -> tuple[ReferenceRows, ...]:
+    """Return wanted and live rows of every table that has a file.
+
+    Raises:
+        Problems: of SchemaError: unreadable files, unknown tables or columns, values the table refuses, keys that stand twice.
+    """
+    found: list[ReferenceRows] = []
+    problems: list[DbopsError] = []
+    for file in files:
+        try:
+            found.append(_one(file, desired, live, renames, reader, engine, target, cache))
+        except Problems as error:
+            problems += error.problems
+        except SchemaError as error:
+            problems.append(error)
+    if problems:
+        raise Problems(problems)
+    return tuple(found)
+
+
+def _one(
+    file: ReferenceFile,
+    desired: Catalog,
+    live: Catalog | None,
+    renames: Sequence[Renaming],
+    reader: Connection | None,
+    engine: Engine,
+    target: Target,
+    cache: CatalogCache,
+) -> ReferenceRows:
+    namespace, _, name = file.table.rpartition(".")
+    table = desired.table(namespace or engine.features.default_schema, name)
+    if table is None:
+        tables = [item.ref.qualified for item in desired.all(Table)]
+        raise SchemaError(
+            f"there is no table {file.table!r} for the rows of {file.path.name}",
+            at=file.at,
+            expected="a table of the source"
+            + (f"; did you mean {near[0]!r}?" if (near := get_close_matches(file.table, tables, 1)) else ""),
+        )
+    text = _text(file.path)
+    columns, lines = _parsed(text, file, table)
+    wanted = _canonical(text, columns, lines, file, table, desired, engine, target, cache)
+    rows = _live_rows(reader, table.ref, live, renames, columns, engine) if reader and live else ()
+    return ReferenceRows(
+        table.ref, str(file.path), file.at, file.key, columns, _by_key(wanted, columns, file), _by_key(rows, columns, file)
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SchemaError(f"the file of rows cannot be read: {error.strerror}", at=Mark(str(path))) from error
+    except UnicodeDecodeError as error:
+        raise SchemaError("the file of rows is not UTF-8", at=Mark(str(path)), fix="save it as UTF-8") from error
+
+
+def _parsed(text: str, file: ReferenceFile, table: Table) -> tuple[tuple[str, ...], list[tuple[int, Row]]]:
+    """Return the columns and the rows with their lines; an empty field of a column that may be NULL is NULL."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    place = str(file.path)
+    try:
+        columns = tuple(next(reader))
+        known = {column.name: column for column in table.columns}
+        for number, name in enumerate(columns):
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                raise SchemaError(
+                    f"table {file.table} has no column {name!r}",
+                    at=Mark(place, 1, number + 1),
+                    expected=f"one of {', '.join(known)}",
+                    fix=f"did you mean {near[0]!r}?" if near else None,
+                )
+        absent = [name for name in file.key if name not in columns]
+        if absent:
+            raise SchemaError(f"the file has no column {absent[0]!r}, which is part of the key", at=Mark(place, 1))
+        lines = list(_lines(reader, columns, known, place))
+    except StopIteration:
+        raise SchemaError("the file of rows is empty", at=Mark(place), expected="a header line with column names") from None
+    except csv.Error as error:
+        raise SchemaError(f"the file of rows is not CSV: {error}", at=Mark(place, reader.line_num)) from error
+    _refuse_twins(columns, lines, file)
+    return columns, lines
+
+
+def _refuse_twins(columns: tuple[str, ...], lines: Sequence[tuple[int, Row]], file: ReferenceFile) -> None:
+    first: dict[Row, int] = {}
+    for line, row in lines:
+        key = tuple(row[columns.index(name)] for name in file.key)
+        if first.setdefault(key, line) != line:
+            raise SchemaError(
+                f"the key {', '.join(map(str, key))} stands on line {first[key]} already",
+                at=Mark(str(file.path), line),
+                expected="each key once",
+            )
+
+
+def _lines(
+    reader: Iterator[list[str]], columns: tuple[str, ...], known: Mapping[str, Column], place: str
+) -> Iterator[tuple[int, Row]]:
+    for fields in reader:
+        line = getattr(reader, "line_num", 0)
+        if not fields:
+            continue
+        if len(fields) != len(columns):
+            raise SchemaError(f"the line has {len(fields)} fields", at=Mark(place, line), expected=f"{len(columns)} fields")
+        yield (
+            line,
+            tuple(None if text == "" and known[name].nullable else text for name, text in zip(columns, fields, strict=True)),
+        )
+
+
+def _canonical(
+    text: str,
+    columns: tuple[str, ...],
+    lines: Sequence[tuple[int, Row]],
+    file: ReferenceFile,
+    table: Table,
+    desired: Catalog,
+    engine: Engine,
+    target: Target,
+    cache: CatalogCache,
+) -> list[Row]:
+    key = _hash(json.dumps([text, codec.encode(table), engine.name, str(target.url), "rows/1"]))
+    known = cache.get_text(key)
+    if known is not None:
+        return [tuple(row) for row in json.loads(known)]
+    overriding = overriding_clause(table)
+    with engine.scratch(target) as conn:
+        copy_structure(desired.only(_alone(table.ref, desired)), engine, conn)
+        with conn.transaction():
+            for line, row in lines:
+                values = dict(zip(columns, row, strict=True))
+                try:
+                    conn.execute(insert_row(qualified(table.ref, engine), values, engine.dialect, overriding))
+                except QueryError as error:
+                    raise SchemaError(error.message, at=Mark(str(file.path), line)) from error
+        rows = _read(conn, table, columns, engine)
+    cache.put_text(key, json.dumps(rows))
+    return list(rows)
+
+
+def overriding_clause(table: Table) -> str:
+    """Return what an INSERT must say to give values to a column that the engine always numbers."""
+    return "OVERRIDING SYSTEM VALUE" if any(c.identity and c.identity.mode == "always" for c in table.columns) else ""
+
+
+def _alone(table: Ref, desired: Catalog) -> set[Ref]:
+    """Return the table and what its columns need: types, sequences, functions, but no other table and no constraint."""
+    wanted: set[Ref] = set()
+    queue = [table]
+    while queue:
+        ref = queue.pop()
+        if ref in wanted or ref not in desired.objects or (ref != table and (ref.kind == "table" or ref.parent)):
+            continue
+        wanted.add(ref)
+        queue += desired.dependencies.get(ref, ())
+    return wanted | {ref for ref in desired.objects if ref.kind in ("schema", "extension")}
+
+
+def _live_rows(
+    reader: Connection, ref: Ref, live: Catalog, renames: Sequence[Renaming], columns: Sequence[str], engine: Engine
+) -> tuple[Row, ...]:
+    """Return the live rows, also while the table or a column still has the name it is to be renamed from."""
+    old = next((item.before for item in renames if isinstance(item, RenameObject) and item.after == ref), ref)
+    names = {item.after: item.before for item in renames if isinstance(item, RenameColumn) and item.table == ref}
+    table = live.table(old.schema, old.name)
+    if table is None:
+        return ()
+    return _read(reader, table, [names.get(name, name) for name in columns], engine)
+
+
+def _read(conn: Connection, table: Table, columns: Sequence[str], engine: Engine) -> tuple[Row, ...]:
+    """Return all rows as text; columns that the table does not have yet count as NULL."""
+    there = [name for name in columns if table.column(name) is not None]
+    if not there:
+        return ()
+    sql = select_text(qualified(table.ref, engine), there, engine.features.text_cast, engine.dialect)
+    found = [dict(zip(there, row, strict=True)) for row in conn.query(sql)]
+    return tuple(tuple(row.get(name) for name in columns) for row in found)
+
+
+def _by_key(rows: Sequence[Row], columns: tuple[str, ...], file: ReferenceFile) -> Rows:
+    places = [columns.index(name) for name in file.key]
+    result: dict[Row, Row] = {}
+    for row in rows:
+        key = tuple(row[place] for place in places)
+        if key in result:
+            raise SchemaError(
+                f"two rows of {file.table} have the key {', '.join(str(part) for part in key)}",
+                at=file.at,
+                expected=f"columns that tell rows apart, not ({', '.join(file.key)})",
+            )
+        result[key] = row
+    return result
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
