@@ -138,7 +138,7 @@ class _Rendering:
     def _drop_virtual_tables(self) -> Iterator[Act]:
         """Before the tables that they may take their text from, and so, in the undo, after them."""
         for item in self._drops.values():
-            if isinstance(item, VirtualTable) and self._rewritten(item) is None:
+            if isinstance(item, VirtualTable) and not self._can_be_rewritten(item):
                 yield self._drop_virtual(item)
 
     def _drop_virtual(self, table: VirtualTable) -> Act:
@@ -232,7 +232,7 @@ class _Rendering:
             if isinstance(item, Table) and item.name not in recased:
                 yield tables.create(self._after.state(item))
             elif isinstance(item, VirtualTable):
-                yield self._rewritten(item) or self._create_virtual(item)
+                yield self._rewrite(item) if self._can_be_rewritten(item) else self._create_virtual(item)
 
     def _create_virtual(self, table: VirtualTable) -> Act:
         content = virtual.content_of(table)
@@ -241,19 +241,23 @@ class _Rendering:
         undo = Statement(f"DROP TABLE {quote(table.name)}", hazards=(hazards.of_table_drop(table.name, 0),))
         return Act(table.ref, f"create virtual table {table.name}", plain(do), (undo,), creates=True)
 
-    def _rewritten(self, table: VirtualTable) -> Act | None:
-        """Return the act that changes a virtual table with its rows, None where it can only be dropped and made again."""
+    def _can_be_rewritten(self, table: VirtualTable) -> bool:
+        """Tell whether a virtual table changes and its rows can go over; otherwise it is dropped and made again."""
         before, after = self._drops.get(table.ref), self._creates.get(table.ref)
-        if not isinstance(before, VirtualTable) or not isinstance(after, VirtualTable):
-            return None
-        do, undo = virtual.rewrite(before, after), virtual.rewrite(after, before)
-        if do is None or undo is None:
-            return None
-        held: tuple[Hazard, ...] = ()
+        return isinstance(before, VirtualTable) and isinstance(after, VirtualTable) and virtual.rewrite(before, after) is not None
+
+    def _rewrite(self, after: VirtualTable) -> Act:
+        before = self._drops[after.ref]
+        assert isinstance(before, VirtualTable)
+        do = [Statement(sql) for sql in virtual.rewrite(before, after) or ()]
+        undo = virtual.rewrite(after, before) or ()
         if virtual.loses_columns(before, after):
-            held = (hazards.of_table_drop(before.name, self._context.rows(before.ref)),)
-        statements = tuple(Statement(sql, hazards=held if sql.startswith("DROP TABLE") else ()) for sql in do)
-        return Act(after.ref, f"rebuild virtual table {after.name}", statements, plain(undo))
+            lost = hazards.of_table_drop(before.name, self._context.rows(before.ref))
+            do = [replace(statement, hazards=(lost,)) if statement.sql.startswith("DROP") else statement for statement in do]
+            if archive := self._archive.name():
+                do.insert(0, Statement(virtual.keep(before, archive)))
+                undo = [f"DROP TABLE {quote(after.name)}", create_virtual(before), *virtual.restore(before, archive)]
+        return Act(after.ref, f"rebuild virtual table {after.name}", tuple(do), plain(undo))
 
     def _create_indexes(self) -> Iterator[Act]:
         whole = {item.name for item in self._creates.values() if isinstance(item, Table)}
