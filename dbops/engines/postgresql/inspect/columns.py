@@ -28,7 +28,7 @@ ORDER BY a.attrelid, a.attnum"""
 
 #: From PostgreSQL 18 on NOT NULL is a constraint with a name (pg_constraint, contype n).
 _NOT_NULL = """
-       CASE WHEN k.conname IS NULL THEN NULL
+       CASE WHEN k.conname IS NULL OR NOT k.conislocal THEN NULL
             ELSE ARRAY[k.conname::text, k.connoinherit::text, k.convalidated::text, c.relname::text] END"""
 _NOT_NULL_JOIN = "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
-from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Options, PrimaryKey, Unique
+from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Options, PrimaryKey, Unique, Unmanaged
 from dbops.engines.postgresql.inspect.indexes import IndexRow, is_as_the_parent_makes_it
 from dbops.engines.postgresql.inspect.reading import CLASS, CONSTRAINT, Reading
 from dbops.engines.postgresql.inspect.relations import storage
@@ -71,7 +71,9 @@ def read_constraints(reading: Reading, indexes: dict[int, IndexRow]) -> dict[int
         row = _Row._make(values)
         if row.domain:
             of_domains[row.domain].append(DomainConstraint(row.oid, row.name, row.kind, row.text or "", row.is_valid))
-        elif row.kind != "n":  # NOT NULL of a column is read with the column
+        elif row.kind == "n":
+            _adopt_not_null(reading, row)
+        else:
             _add(reading, row, indexes)
     return of_domains
 
@@ -88,6 +90,18 @@ def _add(reading: Reading, row: _Row, indexes: dict[int, IndexRow]) -> None:
         reading.refs[CLASS, row.index_oid] = item.ref
     if not _is_handed_down(reading, row, index, indexes):
         reading.objects.append(item)
+
+
+def _adopt_not_null(reading: Reading, row: _Row) -> None:
+    """NOT NULL is read with its column, all but a comment on it."""
+    column = reading.column(row.relation, (row.key or [0])[0])
+    if column is None:
+        reading.excluded.add((CONSTRAINT, row.oid))
+        return
+    reading.refs[CONSTRAINT, row.oid] = column
+    if reading.comment(CONSTRAINT, row.oid) is not None:
+        reason = "comments on NOT NULL constraints are not managed yet"
+        reading.unmanaged.add(Unmanaged("comment", f"{column.qualified} NOT NULL", reason))
 
 
 def _is_handed_down(reading: Reading, row: _Row, index: IndexRow | None, indexes: dict[int, IndexRow]) -> bool:
