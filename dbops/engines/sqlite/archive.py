@@ -31,8 +31,8 @@ class Archive:
 def keep_rows(state: TableState, name: str) -> str:
     """Return the statement that copies a whole table, with its hidden rowids."""
     rowid = _hidden_rowid(state)
-    columns = insertable(state)
-    return f"CREATE TABLE {quote(name)} AS SELECT {f'{rowid} AS dbops_rowid, ' if rowid else ''}{columns} FROM {quote(state.table.name)}"
+    columns = (f"{rowid} AS dbops_rowid, " if rowid else "") + insertable(state)
+    return f"CREATE TABLE {quote(name)} AS SELECT {columns} FROM {quote(state.table.name)}"
 
 
 def restore_rows(state: TableState, name: str) -> list[str]:

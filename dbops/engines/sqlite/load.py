@@ -15,7 +15,9 @@ from dbops.engines.sqlite.tokens import Token, tokenize
 from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError
 from dbops.sql.splitter import SourceStatement
 
-_ROWS = frozenset(("INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT", "VALUES", "WITH", "EXPLAIN", "ANALYZE", "VACUUM", "REINDEX"))
+_ROWS = frozenset(
+    ("INSERT", "REPLACE", "UPDATE", "DELETE", "SELECT", "VALUES", "WITH", "EXPLAIN", "ANALYZE", "VACUUM", "REINDEX")
+)
 _SESSION = frozenset(("PRAGMA", "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"))
 _SCHEMA_TABLES = frozenset(("sqlite_master", "sqlite_schema", "sqlite_temp_master", "sqlite_temp_schema"))
 _MAY_COME_LATER = ("no such table", "no such column", "no such index", "no such view", "has no column named")
@@ -120,4 +122,6 @@ def _temporary(conn: SqliteConnection, statements: Sequence[SourceStatement]) ->
 
 def _is_temporary(statement: SourceStatement, name: str) -> bool:
     head = tokenize(statement.text[:_HEAD])
-    return len(head) > 3 and head[1].word in ("TEMP", "TEMPORARY") and any(token.name.lower() == name.lower() for token in head[2:8])
+    return (
+        len(head) > 3 and head[1].word in ("TEMP", "TEMPORARY") and any(token.name.lower() == name.lower() for token in head[2:8])
+    )

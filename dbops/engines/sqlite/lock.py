@@ -44,7 +44,9 @@ def _acquire(path: Path, deadline: float, timeout_s: float) -> int:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConnectError(f"the lock file {path} cannot be made: {error.strerror}", fix="check the permissions of its folder") from error
+            raise ConnectError(
+                f"the lock file {path} cannot be made: {error.strerror}", fix="check the permissions of its folder"
+            ) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_current(handle, path):
@@ -56,7 +58,7 @@ def _acquire(path: Path, deadline: float, timeout_s: float) -> int:
                 holder = os.pread(handle, 32, 0).decode(errors="replace")
                 os.close(handle)
                 raise LockTimeoutError(
-                    f"another dbops works on this database{f', process {holder}' if holder else ''}, and did for all of {timeout_s:g} s",
+                    f"another dbops, process {holder or 'unknown'}, works on this database, and did for all of {timeout_s:g} s",
                     {"path": str(path), "holder": holder},
                     fix="wait for it, or raise --lock-timeout",
                 ) from None

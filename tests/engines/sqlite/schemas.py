@@ -150,7 +150,8 @@ def attachments(draw: DrawFn) -> str:
         )
         return f"CREATE TRIGGER t{number} {draw(st.sampled_from(['BEFORE', 'AFTER', '']))} {event} ON {quoted} BEGIN {act}; END"
     if kind == "instead":
-        return f"CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{draw(st.integers(0, 2))} BEGIN SELECT 1; SELECT CASE WHEN 1 THEN 2 END; END"
+        body = "SELECT 1; SELECT CASE WHEN 1 THEN 2 END;"
+        return f"CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{draw(st.integers(0, 2))} BEGIN {body} END"
     return draw(
         st.sampled_from(
             ["CREATE VIRTUAL TABLE f0 USING fts5(w, tokenize = 'porter')", "CREATE VIRTUAL TABLE f0 USING fts5(w,v)",

@@ -57,4 +57,8 @@ def _as_expected(case: dict[str, Any], sql: list[str], hazards: list[str], chang
 
 def _rows(dump: Any) -> list[str]:
     """The rows of a dump, but for what full-text tables keep in their shadows."""
-    return sorted(line for line in dump if line.startswith("INSERT") and not line.startswith(('INSERT INTO "f_', 'INSERT INTO "r_', "INSERT INTO sqlite")))
+    return sorted(
+        line
+        for line in dump
+        if line.startswith("INSERT") and not line.startswith(('INSERT INTO "f_', 'INSERT INTO "r_', "INSERT INTO sqlite"))
+    )

@@ -34,7 +34,10 @@ def test_a_missing_file_is_a_missing_database(tmp_path: Path, readonly: bool) ->
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    for attempt in (lambda: ENGINE.connect(target(tmp_path / "no" / "shop.db")), lambda: ENGINE.create_database(target(tmp_path / "no" / "shop.db"))):
+    for attempt in (
+        lambda: ENGINE.connect(target(tmp_path / "no" / "shop.db")),
+        lambda: ENGINE.create_database(target(tmp_path / "no" / "shop.db")),
+    ):
         with pytest.raises(ConnectError, match=r"there is no folder .*/no ") as caught:
             attempt()
         assert not isinstance(caught.value, MissingDatabaseError)
@@ -85,7 +88,13 @@ def test_odd_paths_are_reached(tmp_path: Path) -> None:
 
 def test_settings_are_pragmas_of_every_connection(tmp_path: Path) -> None:
     path = made(tmp_path / "shop.db")
-    settings = {"journal_mode": "wal", "synchronous": "normal", "cache_size": "10000", "foreign_keys": "true", "busy_timeout": "10000"}
+    settings = {
+        "journal_mode": "wal",
+        "synchronous": "normal",
+        "cache_size": "10000",
+        "foreign_keys": "true",
+        "busy_timeout": "10000",
+    }
     for readonly in (False, True):
         with closing(ENGINE.connect(target(path, **settings), readonly=readonly)) as conn:
             values = [conn.query(f"PRAGMA {name}")[0][0] for name in settings]
@@ -105,9 +114,9 @@ def test_unknown_settings_and_parameters_are_refused(tmp_path: Path) -> None:
 
 def test_mode_of_the_url_may_forbid_writing(tmp_path: Path) -> None:
     path = made(tmp_path / "shop.db")
-    with closing(ENGINE.connect(Target("t", DatabaseUrl("sqlite", database=str(path), query=(("mode", "ro"),))))) as conn:
-        with pytest.raises(QueryError, match="readonly"):
-            conn.execute("CREATE TABLE u (a)")
+    url = DatabaseUrl("sqlite", database=str(path), query=(("mode", "ro"),))
+    with closing(ENGINE.connect(Target("t", url))) as conn, pytest.raises(QueryError, match="readonly"):
+        conn.execute("CREATE TABLE u (a)")
 
 
 def test_identity_is_the_file_not_its_name(tmp_path: Path) -> None:
@@ -184,7 +193,10 @@ def test_the_lock_keeps_others_out_and_names_its_holder(tmp_path: Path) -> None:
 
 def test_the_lock_of_the_dead_is_free(tmp_path: Path) -> None:
     path = made(tmp_path / "shop.db")
-    script = f"import fcntl, os, time; f = open({str(lock_path(str(path), 'dbops'))!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); time.sleep(60)"
+    script = (
+        f"import fcntl, time; f = open({str(lock_path(str(path), 'dbops'))!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "print(1, flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as holder:
         assert holder.stdout and holder.stdout.readline()
         with closing(ENGINE.connect(target(path))) as conn:

@@ -17,8 +17,10 @@ def problems(sql: str) -> list[str]:
 
 def test_statements_stand_in_any_order() -> None:
     catalog = read(
-        "CREATE TRIGGER tr AFTER INSERT ON v2t BEGIN SELECT 1; END; CREATE INDEX i ON v2t (b); ALTER TABLE v2t ADD COLUMN b;"
-        "CREATE TRIGGER iv INSTEAD OF DELETE ON v BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM w; CREATE VIEW w AS SELECT b FROM v2t;"
+        "CREATE TRIGGER tr AFTER INSERT ON v2t BEGIN SELECT 1; END; CREATE INDEX i ON v2t (b);"
+        "ALTER TABLE v2t ADD COLUMN b;"
+        "CREATE TRIGGER iv INSTEAD OF DELETE ON v BEGIN SELECT 1; END; CREATE VIEW v AS SELECT * FROM w;"
+        "CREATE VIEW w AS SELECT b FROM v2t;"
         "CREATE TABLE copied AS SELECT * FROM v2t; CREATE TABLE v2t (a PRIMARY KEY);"
     )
     assert sorted(str(ref) for ref in catalog.objects) == [
@@ -35,7 +37,8 @@ def test_statements_stand_in_any_order() -> None:
 
 def test_a_script_that_migrates_runs_as_it_stands() -> None:
     catalog = read(
-        "CREATE TABLE u (a); BEGIN; ALTER TABLE u RENAME TO old; CREATE TABLE u (a, b); INSERT INTO u SELECT a, 1 FROM old; DROP TABLE old; COMMIT;"
+        "CREATE TABLE u (a); BEGIN; ALTER TABLE u RENAME TO old; CREATE TABLE u (a, b);"
+        "INSERT INTO u SELECT a, 1 FROM old; DROP TABLE old; COMMIT;"
     )
     assert [str(ref) for ref in catalog.objects] == ["table/u"]
 
@@ -43,14 +46,18 @@ def test_a_script_that_migrates_runs_as_it_stands() -> None:
 def test_rows_pragmas_and_internal_tables_are_left_out() -> None:
     catalog = read(
         "PRAGMA foreign_keys=OFF; BEGIN TRANSACTION; CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT);"
-        "INSERT INTO t VALUES (1); CREATE TABLE sqlite_sequence(name,seq); DELETE FROM sqlite_sequence; INSERT INTO sqlite_sequence VALUES('t',1);"
+        "INSERT INTO t VALUES (1); CREATE TABLE sqlite_sequence(name,seq); DELETE FROM sqlite_sequence;"
+        "INSERT INTO sqlite_sequence VALUES('t',1);"
         "UPDATE no_such SET x = 1; ANALYZE; WITH a AS (SELECT 1) INSERT INTO t SELECT * FROM a; COMMIT;"
     )
     assert len(catalog) == 2
 
 
 def test_problems_are_told_together_with_their_places() -> None:
-    assert problems("CREATE TABLE t (a);\n.mode csv\nATTACH 'x' AS y;\n  SELECT load_extension('x');\nCREATE VIEW v AS SELEC 1;\nCREATE INDEX i ON gone (a);") == [
+    assert problems(
+        "CREATE TABLE t (a);\n.mode csv\nATTACH 'x' AS y;\n  SELECT load_extension('x');\n"
+        "CREATE VIEW v AS SELEC 1;\nCREATE INDEX i ON gone (a);"
+    ) == [
         "a.sql:2:1: commands of the sqlite3 shell are not SQL",
         "a.sql:3:1: ATTACH has no place in a schema: it is about one database",
         "a.sql:4:3: a schema loads no extensions",

@@ -26,7 +26,8 @@ CREATE TABLE plain (word TEXT, number INT);
 CREATE TABLE pairs (a TEXT, b INT, PRIMARY KEY (a, b)) WITHOUT ROWID;
 CREATE TABLE strict_one (id INTEGER PRIMARY KEY, v ANY) STRICT;
 CREATE TABLE log (line TEXT);
-CREATE VIEW names AS SELECT p.id, upper(p.code) AS name, count(*) AS children FROM parent p JOIN child c ON c.parent_id = p.id GROUP BY p.id;
+CREATE VIEW names AS SELECT p.id, upper(p.code) AS name, count(*) AS children
+  FROM parent p JOIN child c ON c.parent_id = p.id GROUP BY p.id;
 CREATE TRIGGER parent_gone AFTER DELETE ON parent BEGIN INSERT INTO log VALUES ('gone ' || old.code); END;
 CREATE TRIGGER child_new AFTER INSERT ON child BEGIN UPDATE parent SET note = 'has child' WHERE id = new.parent_id; END;
 """
@@ -125,7 +126,9 @@ def test_dropping_a_parent_leaves_its_children(conn: SqliteConnection) -> None:
 
 
 def test_a_new_violation_rolls_back(conn: SqliteConnection) -> None:
-    wanted = PARENT.replace("CREATE TABLE plain (word TEXT, number INT)", "CREATE TABLE plain (word TEXT, number INT REFERENCES parent (id))")
+    wanted = PARENT.replace(
+        "CREATE TABLE plain (word TEXT, number INT)", "CREATE TABLE plain (word TEXT, number INT REFERENCES parent (id))"
+    )
     before = state(conn)
     planned = plan(conn, read(wanted))
     assert "MAY_FAIL_ON_DATA" in planned.hazards
@@ -194,7 +197,10 @@ def test_a_schema_change_must_be_announced(conn: SqliteConnection) -> None:
 
 
 def test_broken_views_and_unknown_functions_stand_in_nobodys_way(conn: SqliteConnection) -> None:
-    odd = PARENT + "CREATE VIEW odd AS SELECT only_the_application_knows(code) FROM parent;\nCREATE VIEW broken AS SELECT * FROM no_such;\n"
+    odd = (
+        PARENT + "CREATE VIEW odd AS SELECT only_the_application_knows(code) FROM parent;\n"
+        "CREATE VIEW broken AS SELECT * FROM no_such;\n"
+    )
     applied(conn, odd)
     planned = applied(conn, odd.replace("note VARCHAR(10)", "note VARCHAR(20)").replace("number INT", "extra"))
     assert not any("VIEW" in sql for sql in planned.sql)

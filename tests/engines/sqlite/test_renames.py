@@ -1,0 +1,88 @@
+"""Renames by ALTER TABLE: rows, views, triggers and foreign keys follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject, diff
+from dbops.catalog.ref import Ref
+from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.sqlite.connect import SqliteConnection
+from tests.engines.sqlite.loop import ENGINE, MEMORY, copy, read, run, take_back
+
+OLD = """
+CREATE TABLE customer (id INTEGER PRIMARY KEY, "mail" TEXT CHECK (mail LIKE '%@%'), g AS (lower(mail)));
+CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id REFERENCES customer (id));
+CREATE INDEX contacts ON customer (lower([mail])) WHERE mail IS NOT NULL;
+CREATE VIEW mails AS SELECT c.mail, count(*) AS orders FROM customer AS c JOIN orders ON customer_id = c.id;
+CREATE TRIGGER ordered AFTER INSERT ON orders BEGIN UPDATE customer SET mail = 'x@y' WHERE id = new.customer_id; END;
+CREATE TRIGGER own AFTER UPDATE OF mail ON customer BEGIN SELECT new.mail; END;
+"""
+NEW = OLD.replace("customer ", "customers ").replace("mail ", "email ").replace("mail)", "email)").replace("mail]", "email]")
+NEW = NEW.replace('"mail"', '"email"').replace("c.mail,", "c.email,").replace("new.mail;", "new.email;")
+RENAMES = (
+    RenameObject(Ref("table", "", "customer"), Ref("table", "", "customers")),
+    RenameColumn(Ref("table", "", "customers"), "mail", "email"),
+)
+
+
+@pytest.fixture
+def conn() -> Iterator[SqliteConnection]:
+    with ENGINE.scratch(MEMORY) as opened:
+        yield opened
+
+
+def renamed(conn: SqliteConnection, live: Catalog, renames: Sequence[RenameObject | RenameColumn]) -> list[Act]:
+    copy(live, conn)
+    acts = ENGINE.render(ChangeSet(live, live, tuple(renames)), RenderContext(conn.server))
+    run(conn, acts)
+    return acts
+
+
+def test_everything_follows_a_new_name(conn: SqliteConnection) -> None:
+    live = read(OLD)
+    acts = renamed(conn, live, RENAMES)
+    assert [statement.sql for act in acts for statement in act.do] == [
+        "ALTER TABLE customer RENAME TO customers",
+        "ALTER TABLE customers RENAME COLUMN mail TO email",
+    ]
+    assert {hazard.code for act in acts for hazard in act.hazards} == {"RENAMES"}
+    assert diff(ENGINE.inspect(conn), read(NEW)) == ()
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), live) == ()
+
+
+def test_a_name_may_change_in_case_only(conn: SqliteConnection) -> None:
+    live = read(OLD)
+    acts = renamed(conn, live, [RenameObject(Ref("table", "", "customer"), Ref("table", "", "Customer"))])
+    assert "Customer" in [table.name for table in ENGINE.inspect(conn) if table.kind == "table"]
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), live) == ()
+
+
+def test_views_that_do_not_compile_step_aside(conn: SqliteConnection) -> None:
+    broken = "CREATE VIEW broken AS SELECT * FROM no_such;"
+    acts = renamed(conn, read(OLD + broken), RENAMES)
+    assert diff(ENGINE.inspect(conn), read(NEW + broken)) == ()
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), read(OLD + broken)) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (Ref("view", "", "mails"), Ref("view", "", "letters")),
+        (Ref("index", "", "contacts", "customer"), Ref("index", "", "by contact", "customer")),
+        (Ref("trigger", "", "ordered", "orders"), Ref("trigger", "", "was ordered", "orders")),
+    ],
+)
+def test_views_indexes_and_triggers_are_made_again(conn: SqliteConnection, old: Ref, new: Ref) -> None:
+    live = read(OLD)
+    acts = renamed(conn, live, [RenameObject(old, new)])
+    found = ENGINE.inspect(conn)
+    assert new in found and old not in found
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), live) == ()
