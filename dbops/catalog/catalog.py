@@ -69,6 +69,10 @@ class Catalog:
         found = self.objects.get(Ref("table", schema, name))
         return found if isinstance(found, Table) else None
 
+    def in_order(self) -> Catalog:
+        """Return the same catalog with its objects in the order of their refs."""
+        return replace(self, objects={ref: self.objects[ref] for ref in sorted(self.objects)})
+
     def only(self, refs: Iterable[Ref]) -> Catalog:
         """Return the catalog restricted to `refs`; dependencies on anything else stay, they are harmless."""
         keep = set(refs)

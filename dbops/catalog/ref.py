@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Ref(NamedTuple):
-    """`schema` is empty on engines without schemas; `parent` is the table of what lives in one: columns, keys, indexes, triggers."""
+    """`schema` is empty on engines without schemas; `parent` is the table of what lives in one: columns, keys, triggers."""
 
     kind: str
     schema: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dbops.catalog import codec
@@ -79,12 +80,24 @@ def default_folder(environment: dict[str, str] | os._Environ[str] = os.environ) 
 def cache_key(statements: Sequence[SourceStatement], server: Server, options: Sequence[tuple[str, str]], scope: Scope) -> str:
     """Return the hash of everything the canonical catalog depends on."""
     state = hashlib.sha256()
-    head = (__version__, codec.FORMAT, server.flavour, server.version_text, server.user, tuple(options), scope)
+    head = (__version__, codec.FORMAT, server.version_text, server.identity, server.user, tuple(options), scope)
     state.update(repr(head).encode())
     for statement in statements:
         state.update(statement.text.encode())
         state.update(b"\0")
     return state.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A source as the engine reads it back, the server that did, and what a new database holds before anything is loaded.
+
+    `blank` is None when the database exists, because then nobody needs it.
+    """
+
+    catalog: Catalog
+    server: Server
+    blank: Catalog | None = None
 
 
 def canonical(
@@ -95,8 +108,8 @@ def canonical(
     options: Sequence[tuple[str, str]],
     scope: Scope,
     cache: CatalogCache,
-) -> tuple[Catalog, Server]:
-    """Return the canonical catalog of a source, and the server that made it.
+) -> Canonical:
+    """Return the canonical catalog of a source, its objects in the order of their refs.
 
     `server` and `options` are those of the live database; without one (it does not exist yet) the scratch is always asked.
 
@@ -104,14 +117,14 @@ def canonical(
         Problems: statements do not load, each with its place.
         SchemaError: no scratch database can be had.
     """
-    if server is not None:
-        key = cache_key(statements, server, options, scope)
-        if (known := cache.get(key)) is not None:
-            return known, server
+    key = None if server is None else cache_key(statements, server, options, scope)
+    if server is not None and key is not None and (known := cache.get(key)) is not None:
+        return Canonical(known, server)
     with engine.scratch(target) as conn:
+        blank = engine.inspect(conn, scope) if server is None else None
         engine.load(conn, statements)
-        catalog = engine.inspect(conn, scope, declared=True)
+        catalog = engine.inspect(conn, scope, declared=True).in_order()
         made_by = conn.server
-    if server is not None:
-        cache.put(cache_key(statements, server, options, scope), catalog)
-    return catalog, made_by
+    if key is not None:
+        cache.put(key, catalog)
+    return Canonical(catalog, made_by, blank)

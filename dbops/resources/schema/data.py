@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
@@ -26,6 +25,7 @@ from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError
 from dbops.resources.schema.canonical import CatalogCache
 from dbops.resources.schema.model import ReferenceFile, Renaming
 from dbops.resources.schema.rehearsal import copy_structure
+from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 
 Row = tuple[str | None, ...]
@@ -131,28 +131,19 @@ def _one(
             expected="a table of the source"
             + (f"; did you mean {near[0]!r}?" if (near := get_close_matches(file.table, tables, 1)) else ""),
         )
-    text = _text(file.path)
+    text = read_text(file.path)
     columns, lines = _parsed(text, file, table)
     wanted = _canonical(text, columns, lines, file, table, desired, engine, target, cache)
     rows = _live_rows(reader, table.ref, live, renames, columns, engine) if reader and live else ()
     return ReferenceRows(
-        table.ref, str(file.path), file.at, file.key, columns, _by_key(wanted, columns, file), _by_key(rows, columns, file)
+        table.ref, shown(file.path), file.at, file.key, columns, _by_key(wanted, columns, file), _by_key(rows, columns, file)
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise SchemaError(f"the file of rows cannot be read: {error.strerror}", at=Mark(str(path))) from error
-    except UnicodeDecodeError as error:
-        raise SchemaError("the file of rows is not UTF-8", at=Mark(str(path)), fix="save it as UTF-8") from error
 
 
 def _parsed(text: str, file: ReferenceFile, table: Table) -> tuple[tuple[str, ...], list[tuple[int, Row]]]:
     """Return the columns and the rows with their lines; an empty field of a column that may be NULL is NULL."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    place = str(file.path)
+    place = shown(file.path)
     try:
         columns = tuple(next(reader))
         known = {column.name: column for column in table.columns}
@@ -184,7 +175,7 @@ def _refuse_twins(columns: tuple[str, ...], lines: Sequence[tuple[int, Row]], fi
         if first.setdefault(key, line) != line:
             raise SchemaError(
                 f"the key {', '.join(map(str, key))} stands on line {first[key]} already",
-                at=Mark(str(file.path), line),
+                at=Mark(shown(file.path), line),
                 expected="each key once",
             )
 
@@ -228,7 +219,7 @@ def _canonical(
                 try:
                     conn.execute(insert_row(qualified(table.ref, engine), values, engine.dialect, overriding))
                 except QueryError as error:
-                    raise SchemaError(error.message, at=Mark(str(file.path), line)) from error
+                    raise SchemaError(error.message, at=Mark(shown(file.path), line)) from error
         rows = _read(conn, table, columns, engine)
     cache.put_text(key, json.dumps(rows))
     return list(rows)

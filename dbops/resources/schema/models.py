@@ -16,6 +16,7 @@ from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import Mark, SchemaError
 from dbops.resources.schema.model import ModelSource
+from dbops.resources.schema.sources import shown
 from dbops.sql.splitter import SourceStatement, split
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _compiled(metadata: MetaData, engine: Engine, file: Path) -> list[SourceStat
     try:
         metadata.create_all(mock, checkfirst=False)
     except SQLAlchemyError as error:
-        raise SchemaError(f"the models cannot be written as {engine.name} DDL: {error}", at=Mark(str(file))) from error
+        raise SchemaError(f"the models cannot be written as {engine.name} DDL: {error}", at=Mark(shown(file))) from error
     text = ";\n".join(texts) + ";" if texts else ""
     return split(text, engine.dialect, str(file))
 
@@ -69,7 +70,7 @@ def _imported(source: ModelSource) -> list[tuple[Path, MetaData]]:
         except Exception as error:  # whatever the user's module raises is the answer
             raise SchemaError(
                 f"the models {name!r} cannot be imported: {error!r}",
-                at=Mark(str(source.root)),
+                at=Mark(shown(source.root)),
                 fix="check models.import and its imports",
             ) from error
     value = getattr(module, attribute, None) if attribute else None
@@ -89,7 +90,7 @@ def _scanned(source: ModelSource) -> list[tuple[Path, MetaData]]:
     files = sorted({file for pattern in source.paths for file in source.root.glob(pattern) if file.is_file()})
     if not files:
         raise SchemaError(
-            f"no file matches models.paths {list(source.paths)}", at=Mark(str(source.root)), expected="at least one Python file"
+            f"no file matches models.paths {list(source.paths)}", at=Mark(shown(source.root)), expected="at least one Python file"
         )
     found: list[tuple[Path, MetaData]] = []
     with _on_path(source.root):
@@ -97,7 +98,7 @@ def _scanned(source: ModelSource) -> list[tuple[Path, MetaData]]:
             found += [(file, metadata) for metadata in _metadata_in(_load(file))]
     if not found:
         raise SchemaError(
-            "the model files hold no SQLAlchemy metadata", at=Mark(str(files[0])), expected="a declarative base or a MetaData"
+            "the model files hold no SQLAlchemy metadata", at=Mark(shown(files[0])), expected="a declarative base or a MetaData"
         )
     return found
 
@@ -106,14 +107,14 @@ def _load(file: Path) -> ModuleType:
     name = f"dbops_models_{sha256(str(file).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise SchemaError("the model file is no Python module", at=Mark(str(file)))
+        raise SchemaError("the model file is no Python module", at=Mark(shown(file)))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's module raises is the answer
         del sys.modules[name]
-        raise SchemaError(f"the models cannot be imported: {error!r}", at=Mark(str(file))) from error
+        raise SchemaError(f"the models cannot be imported: {error!r}", at=Mark(shown(file))) from error
     return module
 
 

@@ -58,26 +58,25 @@ class SchemaResource:
         live = None if reader is None else engine.inspect(reader, desired.scope)
         statements = read_source(desired.source, engine, target)
         options = live.options if live else ()
-        wanted, server = canonical(
-            statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache
-        )
+        found = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache)
+        wanted, start = found.catalog, live if live is not None else found.blank or EMPTY
         applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
-        renames = wanted_renames(desired, live or EMPTY, wanted, engine.features.default_schema)
+        renames = wanted_renames(desired, start, wanted, engine.features.default_schema)
         rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, self._cache)
         marks = [codec.digest(live) if live else "missing", *(item.live_digest for item in rows)]
         return ObservedSchema(
             connection=desired.connection,
             live=live,
-            renamed=_renamed(live, renames, wanted, engine, target, desired) if live and renames else live or EMPTY,
+            renamed=_renamed(live, renames, wanted, engine, target, desired) if live and renames else start,
             desired=wanted,
             applied=applied,
             renames=renames,
-            server=server,
+            server=found.server,
             sizes=engine.sizes(reader) if reader and live != wanted else {},
             places=places(statements, engine.dialect),
             fingerprints={desired.connection: " ".join(marks)},
             has_column_order=engine.features.has_column_order,
-            observations=_observations(desired, live or EMPTY, wanted, applied),
+            observations=_observations(desired, start, wanted, applied),
             rows=rows,
             applied_rows=_applied_rows(desired, rows, targets) if reader else {},
         )

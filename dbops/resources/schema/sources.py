@@ -49,7 +49,7 @@ def sql_files(paths: Sequence[Path]) -> list[Path]:
             files.append(path)
         else:
             problems.append(
-                SchemaError("the SQL source does not exist", at=Mark(str(path)), expected="an SQL file or a folder of them")
+                SchemaError("the SQL source does not exist", at=Mark(shown(path)), expected="an SQL file or a folder of them")
             )
     if problems:
         raise Problems(problems)
@@ -65,7 +65,7 @@ def _read_files(files: Sequence[Path], dialect: Dialect) -> list[SourceStatement
     problems: list[DbopsError] = []
     for file in files:
         try:
-            statements += split(_text(file), dialect, str(file))
+            statements += split(read_text(file), dialect, shown(file))
         except SchemaError as error:
             problems.append(error)
     if problems:
@@ -73,15 +73,25 @@ def _read_files(files: Sequence[Path], dialect: Dialect) -> list[SourceStatement
     return statements
 
 
-def _text(file: Path) -> str:
+def shown(file: Path) -> str:
+    """Return a path as messages and plans name it: relative to the working directory where it lies below it."""
+    folder = Path.cwd()
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a source file.
+
+    Raises:
+        SchemaError: it cannot be read, or is not UTF-8.
+    """
     try:
         return file.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SchemaError(f"the file cannot be read: {error.strerror}", at=Mark(str(file))) from error
+        raise SchemaError(f"the file cannot be read: {error.strerror}", at=Mark(shown(file))) from error
     except UnicodeDecodeError as error:
-        raise SchemaError(
-            f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(str(file)), fix="save it as UTF-8"
-        ) from error
+        message = f"the file is not UTF-8: byte {error.start} is wrong"
+        raise SchemaError(message, at=Mark(shown(file)), fix="save it as UTF-8") from error
 
 
 _NAME = r"(?:[\"`\[]?[^\s\"`\[\](.;]+[\"`\]]?)"
