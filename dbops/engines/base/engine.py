@@ -8,6 +8,7 @@ from typing import Protocol
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
+from dbops.catalog.model import Column
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, Target, TableSize
@@ -106,4 +107,8 @@ class Engine(Protocol):
         Raises:
             SchemaError: unknown type; names the known ones.
         """
+        ...
+
+    def portable_type_of(self, column: Column) -> str | None:
+        """Return the portable type that `portable_type` translates into the type of `column`, None when there is none."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
+from dbops.catalog.model import Column
 from dbops.errors import SchemaError
 
 #: The display width MariaDB shows when nobody asked for one; MySQL 8.0.19 shows none.
@@ -135,3 +136,19 @@ def portable_type(name: str, arguments: tuple[int, ...]) -> str:
         return f"varbinary({arguments[0]})"
     given = ",".join(str(argument) for argument in arguments) or _DEFAULT_ARGUMENTS.get(name, "")
     return f"{own}({given})" if given and "(" not in own else own
+
+
+_NAMES = {own: name for name, own in _PORTABLE.items() if name not in ("string", "char", "decimal", "double", "timestamp")}
+_WITH_NUMBERS = re.compile(r"(varchar|decimal)\((\d+(?:,\d+)?)\)")
+
+
+def portable_type_of(column: Column) -> str | None:
+    """Return the portable type of a column, None when it has none.
+
+    JSON is an alias in MariaDB: LONGTEXT in utf8mb4_bin with a check of its own (MariaDB Knowledge Base, JSON Data Type).
+    """
+    if any(name == "check" and value.startswith("json_valid(") for name, value in column.options):
+        return "json" if column.type == "longtext" else None
+    if found := _WITH_NUMBERS.fullmatch(column.type):
+        return f"{'decimal' if found[1] == 'decimal' else 'string'}({found[2]})"
+    return _NAMES.get(column.type)

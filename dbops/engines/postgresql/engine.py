@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
+from dbops.catalog.model import Column
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -74,3 +75,6 @@ class PostgresEngine:
 
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         return types.portable_type(name, arguments)
+
+    def portable_type_of(self, column: Column) -> str | None:
+        return types.portable_type_of(column)

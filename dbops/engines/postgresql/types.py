@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
+from dbops.catalog.model import Column
 from dbops.errors import SchemaError
 
 _PORTABLE = {
@@ -48,3 +50,29 @@ def portable_type(name: str, arguments: tuple[int, ...]) -> str:
     if name == "timestamp":
         return f"timestamp({arguments[0]}) with time zone"
     return f"{own}({', '.join(map(str, arguments))})" if name in _TAKES_ARGUMENTS else own
+
+
+#: How format_type() spells the types that portable ones become.
+_NAMES = {
+    "boolean": "boolean",
+    "smallint": "smallint",
+    "integer": "integer",
+    "bigint": "bigint",
+    "real": "float",
+    "character varying": "string",
+    "text": "text",
+    "bytea": "binary",
+    "date": "date",
+    "time without time zone": "time",
+    "timestamp without time zone": "datetime",
+    "uuid": "uuid",
+    "jsonb": "json",
+}
+_WITH_NUMBERS = re.compile(r"(character varying|numeric)\((\d+(?:,\d+)?)\)")
+
+
+def portable_type_of(column: Column) -> str | None:
+    """Return the portable type of a column, None when it has none; numeric without a precision has none."""
+    if found := _WITH_NUMBERS.fullmatch(column.type):
+        return f"{'decimal' if found[1] == 'numeric' else 'string'}({found[2]})"
+    return _NAMES.get(column.type)

@@ -8,6 +8,7 @@ from typing import cast
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
+from dbops.catalog.model import Column
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -90,6 +91,11 @@ class SqliteEngine:
         from dbops.engines.sqlite.types import portable_type
 
         return portable_type(name, arguments)
+
+    def portable_type_of(self, column: Column) -> str | None:
+        from dbops.engines.sqlite.types import portable_type_of
+
+        return portable_type_of(column)
 
 
 def _own(conn: Connection) -> SqliteConnection:

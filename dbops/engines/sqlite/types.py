@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from dbops.catalog.model import Column
 from dbops.errors import SchemaError
 
 _NUMERIC_LIKE = ("INTEGER", "REAL", "NUMERIC")
@@ -39,6 +41,7 @@ def loses(before: str, after: str) -> str | None:
 _PORTABLE: Mapping[str, tuple[str, str]] = {
     "string": ("VARCHAR", "VARCHAR({})"),
     "text": ("TEXT", "TEXT"),
+    "smallint": ("SMALLINT", "SMALLINT"),
     "integer": ("INTEGER", "INTEGER"),
     "bigint": ("BIGINT", "BIGINT"),
     "float": ("REAL", "REAL"),
@@ -63,3 +66,15 @@ def portable_type(name: str, arguments: tuple[int, ...]) -> str:
         raise SchemaError(f"unknown column type '{name}'", expected=f"one of {', '.join(_PORTABLE)}")
     bare, with_arguments = _PORTABLE[name]
     return with_arguments.format(", ".join(map(str, arguments))) if arguments else bare
+
+
+#: The portable name of a declared type; JSON is declared TEXT, and nothing tells them apart afterwards.
+_NAMES = {bare: name for name, (bare, _) in reversed(list(_PORTABLE.items()))}
+_WITH_NUMBERS = re.compile(r"(VARCHAR|DECIMAL)\((\d+(?:, ?\d+)?)\)")
+
+
+def portable_type_of(column: Column) -> str | None:
+    """Return the portable type that is declared as this column is, None when there is none."""
+    if found := _WITH_NUMBERS.fullmatch(column.type):
+        return f"{_NAMES[found[1]]}({found[2]})"
+    return _NAMES.get(column.type)
