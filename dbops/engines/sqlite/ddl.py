@@ -23,7 +23,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.ref import Ref
 from dbops.engines.sqlite.parse import ParsedTable, is_rowid_alias, parse_table
-from dbops.engines.sqlite.reader import Unreadable, created_name
+from dbops.engines.sqlite.reader import Unreadable
 from dbops.engines.sqlite.statements import parse_index, parse_trigger, parse_view
 from dbops.engines.sqlite.tokens import RESERVED, Names, names_of, quote, tokenize
 
@@ -33,8 +33,7 @@ from dbops.engines.sqlite.tokens import RESERVED, Names, names_of, quote, tokeni
 def create_table(table: Table, constraints: Sequence[Constraint], name: str | None = None) -> str:
     """Write a table with all its constraints, under another name when `name` is given."""
     if table.spelling is not None and _still_says(table.spelling, table, constraints):
-        token, _ = created_name(tokenize(table.spelling), "TABLE")
-        return f"CREATE TABLE {quote(name or table.name)}{table.spelling[token.end :]}"
+        return f"CREATE TABLE {quote(name or table.name)}{table.spelling[parse_table(table.spelling).name_end :]}"
     key = next((item for item in constraints if isinstance(item, PrimaryKey)), None)
     inline = key if key is not None and _is_inline(key, table) else None
     lines = [column_definition(column, inline) for column in table.columns]

@@ -19,9 +19,9 @@ from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.dependencies import Use, uses
 from dbops.engines.sqlite.parse import parse_table
-from dbops.engines.sqlite.reader import Unreadable, created_name
+from dbops.engines.sqlite.reader import Unreadable
 from dbops.engines.sqlite.statements import Firing, parse_index, parse_trigger, parse_view, parse_virtual
-from dbops.engines.sqlite.tokens import Names, names_of, quote, tokenize
+from dbops.engines.sqlite.tokens import Names, names_of, quote
 
 # GLOB, unlike LIKE, takes _ for itself.
 _SCHEMA = """
@@ -109,11 +109,11 @@ class _Reading:
         if sql[:14].upper() == "CREATE VIRTUAL":
             self._objects.append(replace(parse_virtual(sql), name=name))
             return
-        table, constraints = parse_table(sql)
+        table, constraints, name_end = parse_table(sql)
         columns = _as_shown(name, table.columns, self._shown.get(name, []))
         self._columns[name] = names_of(column.name for column in columns)
-        self._objects.append(replace(table, name=name, columns=columns, spelling=_respelled(sql, name)))
-        self._objects += [replace(constraint, parent=name) for constraint in constraints]
+        self._objects.append(replace(table, name=name, columns=columns, spelling=f"CREATE TABLE {quote(name)}{sql[name_end:]}"))
+        self._objects += constraints if table.name == name else [replace(item, parent=name) for item in constraints]
 
     def in_order(self) -> list[CatalogObject]:
         """Return tables with their constraints, then indexes, views and triggers, each in order of creation."""
@@ -146,13 +146,13 @@ def _as_shown(table: str, columns: tuple[Column, ...], shown: list[Row]) -> tupl
     """Take from the pragma what it tells: it is the truth about types, defaults and NOT NULL."""
     if [column.name for column in columns] != [row[0] for row in shown]:
         raise Unreadable(f"SQLite shows other columns for {table}")
-    return tuple(
-        replace(column, type=row[1], nullable=not row[2], default=row[3] if column.generated is None else None)
-        for column, row in zip(columns, shown, strict=True)
-    )
+    return tuple(_column_as_shown(column, row) for column, row in zip(columns, shown, strict=True))
 
 
-def _respelled(sql: str, name: str) -> str:
-    """ALTER TABLE RENAME leaves needless quotes around the new name."""
-    token, _ = created_name(tokenize(sql), "TABLE")
-    return sql[: token.start] + quote(name) + sql[token.end :]
+def _column_as_shown(column: Column, row: Row) -> Column:
+    _, declared, not_null, default, _ = row
+    if column.generated is not None:
+        default = None
+    if column.type == declared and column.nullable is not bool(not_null) and column.default == default:
+        return column
+    return replace(column, type=declared, nullable=not not_null, default=default)

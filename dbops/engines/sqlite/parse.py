@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from dbops.catalog.model import Check, Column, Constraint, ForeignKey, Generated, Identity, Options, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
@@ -39,6 +40,8 @@ class ParsedTable(NamedTuple):
 
     table: Table
     constraints: tuple[Constraint, ...]
+    name_end: int = 0
+    """Where its name ends in the text it was read from."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class _Found:
     deferred: bool = False
 
 
+@lru_cache(maxsize=20_000)  # a live database and its scratch hold mostly the same texts
 def parse_table(sql: str) -> ParsedTable:
     """Read a CREATE TABLE.
 
@@ -86,7 +90,8 @@ def parse_table(sql: str) -> ParsedTable:
     for at, (tokens, is_stored) in generated.items():
         columns[at] = replace(columns[at], generated=Generated(expression(tokens, names), is_stored))
     constraints = _constraints(name.name, found, names, _rowid_alias(columns, found, options))
-    return ParsedTable(Table(name=name.name, columns=_with_keys(columns, constraints, options), options=options), constraints)
+    table = Table(name=name.name, columns=_with_keys(columns, constraints, options), options=options)
+    return ParsedTable(table, constraints, name.end)
 
 
 def _table_options(reader: Reader) -> Options:
@@ -117,7 +122,7 @@ def _with_keys(columns: list[Column], constraints: Iterable[Constraint], options
 
 def _column(reader: Reader, sql: str, found: list[_Found]) -> tuple[Column, tuple[Sequence[Token], bool] | None]:
     name = reader.name()
-    column = Column(name=name, type=_type(reader, sql))
+    held: dict[str, Any] = {"name": name, "type": _type(reader, sql)}
     computed: tuple[Sequence[Token], bool] | None = None
     constraint: str | None = None
     while not reader.is_done:
@@ -125,12 +130,12 @@ def _column(reader: Reader, sql: str, found: list[_Found]) -> tuple[Column, tupl
             constraint = reader.name()
             continue
         if reader.take("DEFAULT"):
-            column = replace(column, default=_default(reader, sql))
+            held["default"] = _default(reader, sql)
         elif reader.take("COLLATE"):
             collation = reader.name()
-            column = replace(column, collation=None if collation.upper() == "BINARY" else collation)
+            held["collation"] = None if collation.upper() == "BINARY" else collation
         elif reader.take("NOT", "NULL"):
-            column = replace(column, nullable=False, options=_not_null_options(constraint, _on_conflict(reader)))
+            held |= {"nullable": False, "options": _not_null_options(constraint, _on_conflict(reader))}
         elif reader.take("NULL"):
             _on_conflict(reader)
         elif reader.take("GENERATED", "ALWAYS", "AS") or reader.take("AS"):
@@ -140,9 +145,9 @@ def _column(reader: Reader, sql: str, found: list[_Found]) -> tuple[Column, tupl
         elif not _column_key(reader, name, constraint, found):
             raise Unreadable(f"column {name}: unexpected {reader.token.text!r}")
         elif found[-1].kind == "primary_key" and reader.take("AUTOINCREMENT"):
-            column = replace(column, identity=Identity("autoincrement"))
+            held["identity"] = Identity("autoincrement")
         constraint = None
-    return column, computed
+    return Column(**held), computed
 
 
 def _not_null_options(constraint: str | None, on_conflict: str) -> Options:

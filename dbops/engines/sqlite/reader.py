@@ -36,7 +36,9 @@ class Reader:
         """Move past `words` when they stand here."""
         place = self.at
         for word in words:
-            token = self.tokens[place] if place < len(self.tokens) else _END
+            if place >= len(self.tokens):
+                return False
+            token = self.tokens[place]
             if token.word != word and token.text != word:
                 return False
             place += 1
@@ -58,12 +60,16 @@ class Reader:
         """Move past a parenthesis and return what it holds."""
         self.must("(")
         start, depth = self.at, 1
-        while depth:
-            if self.is_done:
-                raise Unreadable("a parenthesis is not closed")
-            depth += {"(": 1, ")": -1}.get(self.token.text, 0)
-            self.at += 1
-        return self.tokens[start : self.at - 1]
+        for at in range(start, len(self.tokens)):
+            text = self.tokens[at].text
+            if text == "(":
+                depth += 1
+            elif text == ")":
+                depth -= 1
+                if not depth:
+                    self.at = at + 1
+                    return self.tokens[start:at]
+        raise Unreadable("a parenthesis is not closed")
 
     def rest(self) -> Sequence[Token]:
         """Return what is left, and go to the end."""
@@ -78,10 +84,14 @@ def split_commas(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     for at, token in enumerate(tokens):
         if token.kind != "symbol":
             continue
-        if token.text == "," and not depth:
+        text = token.text
+        if text == "(":
+            depth += 1
+        elif text == ")":
+            depth -= 1
+        elif text == "," and not depth:
             parts.append(tokens[start:at])
             start = at + 1
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
     return [*parts, tokens[start:]] if tokens else []
 
 

@@ -154,9 +154,7 @@ class _Rendering:
 
     def _refilled(self, table: VirtualTable, side: Belongings) -> list[str]:
         content = side.catalog.table("", virtual.content_of(table) or "")
-        if content is None or not virtual.needs_of(table) <= {column.name for column in content.columns}:
-            return []
-        return [virtual.refill(table)]
+        return [virtual.refill(table)] if content is not None and virtual.can_be_refilled(table, content) else []
 
     def _drop_tables(self) -> Iterator[Act]:
         for item in self._drops.values():

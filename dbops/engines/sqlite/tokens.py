@@ -53,7 +53,8 @@ _NAME_KINDS = frozenset(("word", "quoted", "bracketed", "string"))
 class Token(NamedTuple):
     """`kind` is word, quoted (`"x"`), bracketed (`[x]` or backticks), string, blob, number or symbol.
 
-    `spaced` says that white space or a comment stands before it.
+    `spaced` says that white space or a comment stands before it. `word` is the text in upper case when it may be a keyword,
+    else empty.
     """
 
     kind: str
@@ -61,11 +62,7 @@ class Token(NamedTuple):
     spaced: bool
     start: int
     end: int
-
-    @property
-    def word(self) -> str:
-        """The text in upper case when this may be a keyword, else empty."""
-        return self.text.upper() if self.kind == "word" else ""
+    word: str = ""
 
     @property
     def name(self) -> str:
@@ -87,7 +84,8 @@ def tokenize(sql: str) -> list[Token]:
         if kind == "gap":
             spaced = True
             continue
-        tokens.append(Token(kind, match[0], spaced, match.start(), match.end()))
+        text = match[0]
+        tokens.append(Token(kind, text, spaced, match.start(), match.end(), text.upper() if kind == "word" else ""))
         spaced = False
     return tokens
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dbops.catalog.model import VirtualTable
+from dbops.catalog.model import Table, VirtualTable
 from dbops.engines.sqlite.ddl import create_virtual, names
 from dbops.engines.sqlite.errors import REBUILD_PREFIX
 from dbops.engines.sqlite.reader import Reader, split_commas
@@ -31,10 +31,12 @@ def content_of(table: VirtualTable) -> str | None:
     return _option(arguments, "CONTENT") if module in _FULL_TEXT else None
 
 
-def needs_of(table: VirtualTable) -> set[str]:
-    """Return the columns that the table it takes its text from must have."""
+def can_be_refilled(table: VirtualTable, content: Table) -> bool:
+    """Tell whether the table it takes its text from has what it takes."""
     rowid = _option(_parts(table)[1], "CONTENT_ROWID")
-    return {*(columns_of(table) or ()), *([rowid] if rowid else ())}
+    needed = {*(columns_of(table) or ()), *([rowid] if rowid else ())}
+    has_rowid = rowid is not None or ("without_rowid", "true") not in content.options
+    return has_rowid and {name.lower() for name in needed} <= {column.name.lower() for column in content.columns}
 
 
 def _option(arguments: Iterable[Sequence[Token]], name: str) -> str | None:

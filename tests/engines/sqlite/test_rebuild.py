@@ -26,8 +26,7 @@ CREATE TABLE plain (word TEXT, number INT);
 CREATE TABLE pairs (a TEXT, b INT, PRIMARY KEY (a, b)) WITHOUT ROWID;
 CREATE TABLE strict_one (id INTEGER PRIMARY KEY, v ANY) STRICT;
 CREATE TABLE log (line TEXT);
-CREATE VIEW names AS SELECT p.id, upper(p.code) AS name, count(*) AS children
-  FROM parent p JOIN child c ON c.parent_id = p.id GROUP BY p.id;
+CREATE VIEW names AS SELECT p.id, upper(p.code) AS n, count(*) FROM parent p JOIN child c ON c.parent_id = p.id GROUP BY p.id;
 CREATE TRIGGER parent_gone AFTER DELETE ON parent BEGIN INSERT INTO log VALUES ('gone ' || old.code); END;
 CREATE TRIGGER child_new AFTER INSERT ON child BEGIN UPDATE parent SET note = 'has child' WHERE id = new.parent_id; END;
 """
