@@ -132,8 +132,14 @@ def _metadata_of(value: object) -> MetaData | None:
 
 @contextmanager
 def _on_path(root: Path) -> Iterator[None]:
+    """Import from `root`; modules of it are forgotten afterwards, so that a long-running program sees the next edit."""
+    before = set(sys.modules)
     sys.path.insert(0, str(root))
     try:
         yield
     finally:
         sys.path.remove(str(root))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(root) and "site-packages" not in Path(file).parts:
+                del sys.modules[name]
