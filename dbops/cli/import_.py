@@ -16,7 +16,11 @@ from dbops.usecases.importing import ImportReport, Layout, import_database
 @click.argument("url")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="A new folder.")
 @click.option(
-    "--layout", type=click.Choice(get_args(Layout)), default="objects", show_default=True, help="One file per object, or one."
+    "--layout",
+    type=click.Choice(get_args(Layout)),
+    default="objects",
+    show_default=True,
+    help="SQL, one file per object or all in one; or portable YAML tables.",
 )
 @click.option("--name", help="The name of the connection and the schema.  [default: the database's]")
 def import_(url: str, into: Path, layout: Layout, name: str | None) -> None:
@@ -29,6 +33,7 @@ def import_(url: str, into: Path, layout: Layout, name: str | None) -> None:
     Examples:
       dbops import sqlite:///shop.db --into environments/shop
       dbops import postgresql://me@localhost/shop --into shop --layout single
+      dbops import mysql://me@localhost/shop --into shop --layout tables
     """
     report = import_database(url, into, layout=layout, name=name)
     for observation in observations_text(report.observations):

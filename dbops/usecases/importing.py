@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import Target
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import Act
 from dbops.engines.base.url import MEMORY
-from dbops.errors import PlanError
+from dbops.errors import DbopsError, PlanError, Problems, SchemaError
 from dbops.reconcile.change import Observation
 from dbops.usecases.inspect import Inspection, by_owner, creation, inspect, script
 from dbops.usecases.runtime import target_for_url
 
-Layout = Literal["objects", "single"]
+Layout = Literal["objects", "single", "tables"]
 
 _MANIFEST = """\
 # Written by dbops import: the connection and the schema it describes.
@@ -31,8 +34,7 @@ metadata: {{name: {name}}}
 spec:
   connection: {name}
   source:
-    sql: [{source}]
-"""
+{source}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,12 @@ class ImportReport:
 def import_database(url: str, into: Path, *, layout: Layout = "objects", name: str | None = None) -> ImportReport:
     """Write the manifests of a live database into a folder that is empty or does not exist.
 
-    `objects` writes one SQL file per object below `schema/`, `single` one `schema.sql`.
+    `objects` writes one SQL file per object below `schema/`, `single` one `schema.sql`, `tables` portable tables into the
+    manifest itself.
 
     Raises:
         PlanError: the folder holds files.
+        Problems: of SchemaError: with `tables`, every object that has no portable form, and why; nothing is written.
         ConnectError: the database cannot be reached.
     """
     if into.exists() and any(into.iterdir()):
@@ -58,8 +62,7 @@ def import_database(url: str, into: Path, *, layout: Layout = "objects", name: s
     inspection = inspect(url, None)
     chosen = name or resource_name(inspection.name)
     text, variable = _address(url, into, chosen)
-    files = {"schema.sql": script(creation(inspection), inspection.engine)} if layout == "single" else _per_object(inspection)
-    source = "schema.sql" if layout == "single" else "schema/"
+    files, source = _sources(inspection, layout, target_for_url(url))
     files[f"{chosen}.yaml"] = _MANIFEST.format(name=chosen, url=text, source=source)
     if layout == "objects":
         (into / "schema").mkdir(parents=True, exist_ok=True)
@@ -95,17 +98,45 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$" if "${" in text else "$") + '"'
 
 
+def _sources(inspection: Inspection, layout: Layout, target: Target) -> tuple[dict[str, str], str]:
+    """Return the files of a layout beside the manifest, and what the manifest says under `source`."""
+    match layout:
+        case "objects":
+            return _per_object(inspection), "    sql: [schema/]\n"
+        case "single":
+            return {"schema.sql": _source(creation(inspection), inspection.engine)}, "    sql: [schema.sql]\n"
+        case "tables":
+            return {}, _portable(inspection, target)
+
+
+def _portable(inspection: Inspection, target: Target) -> str:
+    from dbops.resources.schema.portable import import_tables
+    from dbops.resources.schema.portable_text import tables_text
+
+    found = import_tables(inspection.catalog, inspection.engine, target)
+    if found.obstacles:
+        problems: list[DbopsError] = [SchemaError(f"{item.where}: {item.reason}") for item in found.obstacles]
+        problems[-1].fix = "--layout objects writes everything, as SQL"
+        raise Problems(problems)
+    return tables_text(found.tables)
+
+
 def _per_object(inspection: Inspection) -> dict[str, str]:
-    files: dict[str, str] = {}
     taken: set[str] = set()
-    for ref, acts in by_owner(creation(inspection)).items():
-        path = _path(ref, taken)
-        files[path] = files.get(path, "") + script(acts, inspection.engine)
-    return files
+    groups = by_owner(creation(inspection))
+    return {object_path(ref, taken): _source(groups[ref], inspection.engine) for ref in sorted(groups)}
 
 
-def _path(ref: Ref, taken: set[str]) -> str:
-    """Return a file name for an object; two objects whose names differ only in case or odd characters get two files."""
+def _source(acts: list[Act], engine: Engine) -> str:
+    """Return acts as a file of a source: settings of the transaction they were meant for are no part of a schema."""
+    return script([replace(act, do=tuple(s for s in act.do if not s.sql.startswith("SET LOCAL "))) for act in acts], engine)
+
+
+def object_path(ref: Ref, taken: set[str]) -> str:
+    """Return a file name for an object that is not `taken`, and take it.
+
+    Two objects whose names differ only in case or odd characters get two files.
+    """
     plain = re.sub(r"[^\w.-]+", "_", f"{ref.schema}.{ref.name}" if ref.schema else ref.name).strip("_") or "object"
     stem = f"schema/{ref.kind}/{plain[:100]}"
     path, count = f"{stem}.sql", 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -68,7 +68,18 @@ def to_sql(inspection: Inspection) -> str:
 
 def script(acts: list[Act], engine: Engine) -> str:
     """Return the statements of acts as a script of the engine's dialect, each terminated."""
-    return "".join(engine.dialect.terminated(statement.sql) + "\n" for act in acts for statement in act.do)
+    return spaced([engine.dialect.terminated(statement.sql) for act in acts for statement in act.do])
+
+
+def spaced(statements: Iterable[str]) -> str:
+    """Return statements below each other, a blank line around those of several lines."""
+    parts: list[str] = []
+    was_long = True
+    for statement in statements:
+        is_long = "\n" in statement
+        parts.append(("\n" if parts and (is_long or was_long) else "") + statement + "\n")
+        was_long = is_long
+    return "".join(parts)
 
 
 def by_owner(acts: list[Act]) -> dict[Ref, list[Act]]:

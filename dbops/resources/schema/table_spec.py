@@ -148,6 +148,7 @@ class UniqueSpec(Spec):
     """Columns whose values together are unique."""
 
     name: Text | None = None
+    """Made of the table and the columns when not given; null leaves the constraint without a name of ours."""
     columns: Names
 
 
@@ -163,6 +164,7 @@ class ForeignKeySpec(Spec):
     """Columns whose values exist in another table."""
 
     name: Text | None = None
+    """Made of the table and the columns when not given; null leaves the constraint without a name of ours."""
     columns: Names
     references: ReferenceSpec
     on_delete: Action = "no action"
@@ -174,7 +176,8 @@ class ForeignKeySpec(Spec):
 class CheckSpec(Spec):
     """A condition that every row fulfils."""
 
-    name: Text
+    name: Text | None
+    """null leaves the constraint without a name of ours."""
     expression: Text
     """SQL over the columns of the row."""
 

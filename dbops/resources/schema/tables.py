@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, SchemaError
-from dbops.resources.schema.table_spec import ColumnSpec, Expression, ForeignKeySpec, IndexSpec, TableSpec
+from dbops.resources.schema.table_spec import ColumnSpec, Expression, ForeignKeySpec, IndexSpec, TableSpec, UniqueSpec
 from dbops.sql.splitter import SourceStatement
 
 _BARE_DEFAULTS = {"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"}
@@ -31,6 +31,11 @@ def table_statements(tables: Sequence[TableSpec], places: Sequence[Mark], engine
     if problems:
         raise Problems(problems)
     return statements
+
+
+def constraint_name(table: str, columns: Sequence[str], suffix: str, limit: int) -> str:
+    """Return what a constraint is called that nobody named; `suffix` is key or fkey."""
+    return "_".join([table, *columns, suffix])[:limit]
 
 
 class _Writer:
@@ -107,9 +112,11 @@ class _Writer:
             if column.references:
                 yield self._reference(column)
         for unique in table.uniques:
-            yield self._named("key", unique.columns, unique.name) + f"UNIQUE ({self._list(unique.columns)})"
+            yield self._named("key", unique.columns, unique) + f"UNIQUE ({self._list(unique.columns)})"
         yield from (self._foreign_key(foreign_key) for foreign_key in table.foreign_keys)
-        yield from (f"CONSTRAINT {self._quoted(check.name)} CHECK ({check.expression})" for check in table.checks)
+        for check in table.checks:
+            named = f"CONSTRAINT {self._quoted(check.name)} " if check.name else ""
+            yield f"{named}CHECK ({check.expression})"
 
     def _reference(self, column: ColumnSpec) -> str:
         owner, _, target = str(column.references).rpartition(".")
@@ -123,7 +130,7 @@ class _Writer:
             for event, action in (("DELETE", key.on_delete), ("UPDATE", key.on_update))
             if action != "no action"
         )
-        return self._named("fkey", key.columns, key.name) + (
+        return self._named("fkey", key.columns, key) + (
             f"FOREIGN KEY ({self._list(key.columns)}) REFERENCES {self._dotted(key.references.table)}"
             f" ({self._list(key.references.columns)}){actions}"
         )
@@ -140,10 +147,13 @@ class _Writer:
             if column.comment:
                 yield f"COMMENT ON COLUMN {self._name}.{self._quoted(column.name)} IS {self._text(column.comment)}"
 
-    def _named(self, suffix: str, columns: Sequence[str], name: str | None = None) -> str:
-        """Name every constraint, so that it is called the same on all engines."""
-        chosen = name or "_".join([self._table.name, *columns, suffix])
-        return f"CONSTRAINT {self._quoted(chosen[: self._features.name_length])} "
+    def _named(self, suffix: str, columns: Sequence[str], item: UniqueSpec | ForeignKeySpec | None = None) -> str:
+        """Name every constraint, so that it is called the same on all engines, unless its name is null."""
+        if item is not None and item.name is None and "name" in item.model_fields_set:
+            return ""
+        given = item.name if item else None
+        chosen = given or constraint_name(self._table.name, columns, suffix, self._features.name_length)
+        return f"CONSTRAINT {self._quoted(chosen)} "
 
     def _list(self, names: Sequence[str]) -> str:
         return ", ".join(self._quoted(name) for name in names)
