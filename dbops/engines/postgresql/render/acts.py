@@ -26,7 +26,7 @@ from dbops.engines.postgresql.render import archive, columns, hazards, objects, 
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal, named, parent_of, quote, word
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, Rows, aside, move_rows, set_aside
 from dbops.engines.postgresql.render.scene import Scene, heirs_of, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -67,8 +67,8 @@ class _Work:
             do=do,
             undo=tuple(_undo(unit, self.scene, self.plan.rebuild, kept, self.made)),
             covers=tuple(dict.fromkeys(_public_ref(other.ref) for other in unit.covers)),
-            creates=isinstance(change, CreateObject | AddColumn) and not isinstance(_item(change), ColumnDefault | Membership),
-            drops=isinstance(change, DropObject | DropColumn) and not isinstance(_item(change), ColumnDefault | Membership),
+            creates=isinstance(change, CreateObject | AddColumn) and not isinstance(_item(change), Part),
+            drops=isinstance(change, DropObject | DropColumn) and not isinstance(_item(change), Part),
         )
 
     def _settings(self, change: CatalogChange) -> Iterator[Statement]:
@@ -87,7 +87,7 @@ class _Work:
         match change:
             case DropObject(Table() as table):
                 parent = table.partition_of.parent if table.partition_of else None
-                return parent is None or not self._goes(parent)
+                return table.ref not in self.coming and (parent is None or not self._goes(parent))
             case DropColumn(_, column):
                 return column.generated is None
         return False
@@ -125,7 +125,7 @@ def _public_ref(ref: Ref) -> Ref:
     """Defaults and memberships are told as changes of their column and table."""
     if ref.kind == "default":
         return Ref("column", *ref[1:])
-    return ref.table if ref.kind == "membership" else ref
+    return ref.table if ref.kind in ("membership", "rows") else ref
 
 
 # --- statements -------------------------------------------------------------------------------------------------------------
@@ -138,6 +138,8 @@ def _do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement
             inline = tuple(c.item for c in unit.covers if isinstance(c, CreateObject) and isinstance(c.item, Constraint))
             owned_now = not isinstance(item, Sequence) or item.owned_by is None or _exists(item.owned_by, scene)
             yield from objects.create(item, scene, inline if isinstance(item, Table) else (), is_owned_now=owned_now)
+        case DropObject(Table() as table) if table.ref in scene.renewed:
+            yield from set_aside(table, [c.item for c in unit.covers if isinstance(c, DropObject)], scene)
         case DropObject(item):
             yield from objects.drop(item, scene)
         case AlterObject(before, after):
@@ -197,6 +199,9 @@ def _undo(unit: Unit, scene: Scene, rebuild: retype.Rebuild, kept: str | None, m
     match change:
         case CreateObject(Sequence(owned_by=Ref()) as item):
             yield from sequences.drop(item, is_gone_maybe=True)
+        case CreateObject(Rows() as item):
+            yield from objects.drop(item, back)
+            yield from (sequences.release(owned) for owned in sequences.owned_by(item.ref.table, scene.after))
         case CreateObject(item):
             yield from objects.drop(item, back)
         case AddColumn(table, column):
@@ -216,7 +221,12 @@ def _bring_back(unit: Unit, scene: Scene, kept: str | None, made: frozenset[Ref]
     for other in plan.units:
         yield from _do(other, back, plan.rebuild)
         item = other.change.item if isinstance(other.change, CreateObject) else None
-        if isinstance(item, Table) and kept and other.change.ref == unit.change.ref:
+        if isinstance(item, Table) and item.ref in scene.renewed and item.ref == unit.change.ref:
+            now = scene.after.objects[item.ref]
+            assert isinstance(now, Table)
+            yield from move_rows(now, item, back)
+            yield Statement(f"DROP TABLE {aside(now)}")
+        elif isinstance(item, Table) and kept and item.ref == unit.change.ref:
             yield from archive.restore_rows(item, kept)
             yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
 
@@ -276,6 +286,8 @@ def _title(change: CatalogChange, rebuild: retype.Rebuild) -> str:
             return f"drop default of {what}"
         case CreateObject(Membership(of=parent)):
             return f"add {what} to {parent.qualified}"
+        case CreateObject(Rows()):
+            return f"move rows of {what}"
         case DropObject(Membership(of=parent)):
             return f"take {what} from {parent.qualified}"
         case CreateObject():

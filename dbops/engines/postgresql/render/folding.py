@@ -100,6 +100,9 @@ class _Folding:
         """Children and owned sequences go with their table, unless something between needs them to go earlier."""
         for ref, i in self.drops.items():
             item = self._dropped(i)
+            if isinstance(item, Table) and (rows := self._rows_taken_along(item)) is not None:
+                self._cover(rows, i)
+                continue
             if isinstance(item, Index | Constraint) and self._goes_with_parents_index(item, i):
                 continue
             if ref.parent and (table := self._drop_of_table(ref)) is not None:
@@ -107,6 +110,11 @@ class _Folding:
                     self._cover(table, i)
             elif isinstance(item, Sequence) and item.owned_by:
                 self._drop_sequence(item, i)
+
+    def _rows_taken_along(self, item: Table) -> int | None:
+        """A partition of a table made again goes with the old table, when the rows have moved."""
+        parent = item.partition_of.parent if item.partition_of else None
+        return self.creates.get(Ref("rows", parent.schema, "rows", parent.name)) if parent else None
 
     def _dropped(self, i: int) -> CatalogObject:
         change = self.changes[i]

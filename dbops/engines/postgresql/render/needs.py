@@ -20,14 +20,15 @@ from dbops.catalog.changes import (
     DropObject,
     column_ref,
 )
-from dbops.catalog.model import Constraint, Defined, ForeignTable, Sequence, Table
+from dbops.catalog.model import Constraint, Defined, ForeignKey, ForeignTable, MaterializedView, Sequence, Table, Trigger
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
 from dbops.engines.postgresql.render.bodies import link_bodies
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Rows
 from dbops.engines.postgresql.render.retype import Rebuild
 from dbops.engines.postgresql.render.scene import parents_of
+from dbops.engines.postgresql.render.tables import is_in_place
 
 
 def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
@@ -41,6 +42,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _reach_through_columns(before, after, rebuild)
     found = list(_split(changes, before, after))
     found = _cyclic_defaults_apart(found, before, after)
+    found += _rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
     _inherited_columns(found, after)
     link_adoptions(found, after)
@@ -122,6 +124,37 @@ def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Re
         is_own = held.parent == table.name and held.schema == table.schema
         if is_own and (isinstance(held, Constraint) or adopted_by(held, after) is not None):
             yield ref
+
+
+def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
+    """The rows of a table made again move when its partitions are there, before anything watches over them."""
+    result: list[CatalogChange] = []
+    for change in found:
+        old, new = (change.before, change.after) if isinstance(change, AlterObject) else (None, None)
+        if not isinstance(old, Table) or not isinstance(new, Table) or is_in_place(old, new):
+            continue
+        heirs = [ref for ref, item in after.objects.items() if new.ref in parents_of(item)]
+        rows = Rows.of(old, new)
+        after.add(rows, new.ref, *heirs, *(Membership.named_after(heir, new.ref, None).ref for heir in heirs))
+        result += [CreateObject(rows), *_rejoin(new.ref, heirs, before, after)]
+        for ref, item in after.objects.items():
+            watches = isinstance(item, Trigger | ForeignKey) and ref.table == new.ref
+            if watches or isinstance(item, MaterializedView) or (isinstance(item, ForeignKey) and item.references == new.ref):
+                after.link(ref, rows.ref)
+    return result
+
+
+def _rejoin(parent: Ref, heirs: list[Ref], before: Graph, after: Graph) -> Iterator[CatalogChange]:
+    """Partitions that stay leave the old table and join the new one."""
+    for heir in heirs:
+        old, new = before.table(heir), after.table(heir)
+        if old is None or new is None or (old.partition_of, old.inherits) != (new.partition_of, new.inherits):
+            continue
+        for item in (member for member in _memberships(old) if member.of == parent):
+            before.add(item, heir, parent)
+            after.add(item, heir, parent)
+            yield DropObject(item)
+            yield CreateObject(item)
 
 
 def _cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:

@@ -40,7 +40,7 @@ from dbops.engines.postgresql.render import (
     types,
     views,
 )
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, Rows
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.statement import Statement
 
@@ -52,7 +52,7 @@ def create(
 ) -> Iterator[Statement]:
     """Yield what makes an object, its comment, owner and grants included; `inline` are constraints made with their table."""
     yield from _create(item, scene, inline, is_owned_now)
-    if not isinstance(item, ColumnDefault | Membership):
+    if not isinstance(item, Part):
         yield from security.new_object(item, scene.before, scene.context.server.user)
     for constraint in inline:
         yield from security.comment(constraint)
@@ -88,7 +88,7 @@ def _create(item: CatalogObject, scene: Scene, inline: Sequence[Constraint], is_
             return routines.create_policy(item, scene)
         case Defined():
             return others.create(item)
-        case ColumnDefault() | Membership():
+        case ColumnDefault() | Membership() | Rows():
             return parts.create(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
 
@@ -120,7 +120,7 @@ def drop(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
             return routines.drop_attached(item)
         case Defined():
             return others.drop(item)
-        case ColumnDefault() | Membership():
+        case ColumnDefault() | Membership() | Rows():
             return parts.drop(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
 

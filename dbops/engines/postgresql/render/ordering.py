@@ -36,7 +36,7 @@ from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.folding import Unit, fold
 from dbops.engines.postgresql.render.needs import explode
 from dbops.engines.postgresql.render.objects import is_in_place
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Rows
 from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, without_conversions
 from dbops.engines.postgresql.render.scene import Scene
 
@@ -102,7 +102,7 @@ class _Judge:
             return self._table_survives(dependent, change)
         if isinstance(dependent, ColumnDefault):
             return self._default_survives(dependent, change)
-        if isinstance(dependent, Sequence | Membership):
+        if isinstance(dependent, Sequence | Membership | Rows):
             return True
         match change:
             case AlterColumn():

@@ -6,15 +6,29 @@ speaks of it as an object of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbops.catalog.model import CatalogObject, Column, Options
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import (
+    CatalogObject,
+    Check,
+    Column,
+    Exclusion,
+    Index,
+    Options,
+    PrimaryKey,
+    Table,
+    Unique,
+)
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
-from dbops.engines.postgresql.render.names import named, parent_of, quote
+from dbops.engines.postgresql.render.columns import continue_numbers, domains_of
+from dbops.engines.postgresql.render.conversion import using
+from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.engines.postgresql.render.sequences import own, owned_by, release
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -45,11 +59,30 @@ class Membership(CatalogObject):
         return cls(schema=table.schema, parent=table.name, name=of.qualified, of=of, bound=bound)
 
 
-def create(item: ColumnDefault | Membership, scene: Scene) -> Iterator[Statement]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows(CatalogObject):
+    """The rows of its parent, a table that is made again: they move when the new table and its partitions are there."""
+
+    kind: ClassVar[str] = "rows"
+    before: Table
+    after: Table
+
+    @classmethod
+    def of(cls, before: Table, after: Table) -> Rows:
+        return cls(schema=after.schema, parent=after.name, name="rows", before=before, after=after)
+
+
+Part = ColumnDefault | Membership | Rows
+
+
+def create(item: Part, scene: Scene) -> Iterator[Statement]:
     table = item.ref.table
     if isinstance(item, ColumnDefault):
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} SET DEFAULT {item.expression}"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+    elif isinstance(item, Rows):
+        yield from move_rows(item.before, item.after, scene)
+        yield Statement(f"DROP TABLE {aside(item.before)}")
     elif item.bound is not None:
         found = [
             *hazards.scans(scene, table, "ACCESS EXCLUSIVE"),
@@ -60,11 +93,13 @@ def create(item: ColumnDefault | Membership, scene: Scene) -> Iterator[Statement
         yield statement(f"ALTER TABLE {named(table)} INHERIT {named(item.of)}", *hazards.brief(scene, table))
 
 
-def drop(item: ColumnDefault | Membership, scene: Scene) -> Iterator[Statement]:
+def drop(item: Part, scene: Scene) -> Iterator[Statement]:
     table = item.ref.table
     if isinstance(item, ColumnDefault):
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} DROP DEFAULT"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+    elif isinstance(item, Rows):
+        yield Statement(f"CREATE TABLE {aside(item.before)} AS TABLE {named(table)}")
     elif item.bound is not None:
         yield from _detach(item, scene)
     else:
@@ -76,9 +111,75 @@ def _detach(item: Membership, scene: Scene) -> Iterator[Statement]:
     if scene.is_online(item.of) and scene.version >= 14 and not scene.has_default_partition(item.of):
         alone = hazards.not_transactional("a concurrent detach runs outside a transaction")
         yield statement(f"{sql} CONCURRENTLY", alone, transactional=False)
+        yield statement(_without_copied_bound(item, scene), transactional=False)
         return
     found = []
     if scene.rows(item.of):
         text = f"ACCESS EXCLUSIVE on {item.of.qualified} while {item.parent} is detached"
         found.append(Hazard("DETACH_BLOCKS", text))
     yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(scene, item.of))
+
+
+def _without_copied_bound(item: Membership, scene: Scene) -> str:
+    """A concurrent detach leaves the bound behind as a check under a name the server chooses (manual, ALTER TABLE)."""
+    tables = (item.ref.table, item.of)
+    known = {c.name for table in tables for c in scene.before.children(table) if isinstance(c, Check)}
+    names = ", ".join(literal(name) for name in sorted(known))
+    name = named(item.ref.table)
+    return (
+        "DO $$\nDECLARE left_behind name;\nBEGIN\n"
+        f"  SELECT conname INTO left_behind FROM pg_catalog.pg_constraint\n"
+        f"  WHERE conrelid = {literal(name)}::regclass AND contype = 'c' AND conname::text <> ALL (ARRAY[{names}]::text[]);\n"
+        f"  IF FOUND THEN EXECUTE pg_catalog.format({literal(f'ALTER TABLE {name} DROP CONSTRAINT %I')}, left_behind); END IF;\n"
+        "END\n$$"
+    )
+
+
+# --- tables made again --------------------------------------------------------------------------------------------------------
+
+
+def aside(table: Table) -> str:
+    """Return the name of a table while its successor takes its place."""
+    return qualified(table.schema, f"{table.name[:52]}__replaced")
+
+
+def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> Iterator[Statement]:
+    """Yield what moves a table out of the way: indexes give up their names, sequences their owner, the table its name."""
+    for child in children:
+        if isinstance(child, PrimaryKey | Unique | Exclusion):
+            yield Statement(f"ALTER TABLE {named(table.ref)} DROP CONSTRAINT {quote(child.name)}")
+        elif isinstance(child, Index):
+            yield Statement(f"DROP INDEX {named(Ref('index', child.schema, child.name))}")
+    yield from (release(owned) for owned in owned_by(table.ref, scene.before))
+    found = [] if not scene.rows(table.ref) else list(hazards.rewrites(scene, table.ref))
+    lost = [column.name for column in table.columns if not _has(scene.after, table.ref, column.name)]
+    found += (
+        [hazards.deletes_data(f"columns {', '.join(lost)} of {table.ref.qualified} are left out of the new table")]
+        if lost
+        else []
+    )
+    yield statement(f"ALTER TABLE {named(table.ref)} RENAME TO {quote(f'{table.name[:52]}__replaced')}", *found)
+
+
+def _has(catalog: Catalog, table: Ref, column: str) -> bool:
+    found = catalog.objects.get(table)
+    return isinstance(found, Table) and found.column(column) is not None
+
+
+def move_rows(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
+    """Yield what fills the new table from the old, computed columns left to the server."""
+    domains = domains_of(scene)
+    names, values = [], []
+    for column in after.columns:
+        old = before.column(column.name)
+        if old is not None and column.generated is None:
+            name = quote(column.name)
+            names.append(name)
+            values.append(using(name, old.type, column.type, domains) or name)
+    if names:
+        target = f"INSERT INTO {named(after.ref)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE"
+        yield Statement(f"{target}\nSELECT {', '.join(values)} FROM {aside(before)}")
+    yield from (continue_numbers(after.ref, column) for column in after.columns if column.identity)
+    for owned in owned_by(after.ref, scene.after):
+        if owned.ref in scene.before.objects:
+            yield own(owned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Sequence, SequenceOptions, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.names import literal, named, quote
@@ -21,6 +22,16 @@ def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Stat
         yield own(item)
         if _counts(item.owned_by, scene):
             yield continue_numbers(item, item.owned_by)
+
+
+def owned_by(table: Ref, catalog: Catalog) -> list[Sequence]:
+    """Return the sequences that live and die with a column of `table`."""
+    return [item for item in catalog.all(Sequence) if item.owned_by is not None and item.owned_by.table == table]
+
+
+def release(item: Sequence) -> Statement:
+    """Return the statement that lets a sequence outlive its column."""
+    return Statement(f"ALTER SEQUENCE {named(item.ref)} OWNED BY NONE")
 
 
 def own(item: Sequence) -> Statement:

@@ -1,0 +1,105 @@
+"""Plan and apply without a manifest: what the tests of this folder do with a database and a wanted schema."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.catalog.changes import CatalogChange, ChangeSet, diff
+from dbops.catalog.declared import as_declared
+from dbops.catalog.model import Table
+from dbops.engines.base.connect import Connection, TableSize
+from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.postgresql.render.names import named
+from dbops.sql.statement import Statement
+from tests.databases import PostgresDatabase
+from tests.engines.postgresql.sessions import ENGINE
+from tests.servers import PostgresServer
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What apply would do."""
+
+    live: Catalog
+    wanted: Catalog
+    changes: tuple[CatalogChange, ...]
+    acts: list[Act]
+
+    @property
+    def sql(self) -> list[str]:
+        return [statement.sql for act in self.acts for statement in act.do]
+
+    @property
+    def hazards(self) -> set[str]:
+        return {hazard.code for act in self.acts for hazard in act.hazards}
+
+
+def plan(conn: Connection, wanted: Catalog, *, rows: int | None = None, archive: str | None = None) -> Planned:
+    """Plan what leads to `wanted`; `rows` are what every table pretends to hold."""
+    live = ENGINE.inspect(conn)
+    changes = diff(as_declared(live, wanted), wanted)
+    sizes = dict(ENGINE.sizes(conn)) if rows is None else {table.ref: TableSize(rows, rows * 50) for table in live.all(Table)}
+    context = RenderContext(conn.server, sizes, archive=archive)
+    return Planned(live, wanted, changes, ENGINE.render(ChangeSet(live, wanted, changes), context))
+
+
+def run(conn: Connection, acts: Iterable[Act]) -> None:
+    _run(conn, [statement for act in acts for statement in act.do])
+
+
+def take_back(conn: Connection, acts: Iterable[Act]) -> None:
+    _run(conn, [statement for act in reversed(list(acts)) for statement in act.undo or ()])
+
+
+def _run(conn: Connection, statements: list[Statement]) -> None:
+    for together, group in groupby(statements, key=lambda statement: statement.transactional):
+        if together:
+            with conn.transaction():
+                for statement in group:
+                    conn.execute(statement.sql, statement.parameters)
+        else:
+            for statement in group:
+                conn.execute(statement.sql, statement.parameters)
+
+
+def copy(catalog: Catalog, conn: Connection) -> None:
+    """Build a catalog in an empty database."""
+    run(conn, ENGINE.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server)))
+
+
+def content(conn: Connection, catalog: Catalog) -> dict[str, list[str]]:
+    """Every row of every table as JSON, sorted."""
+    found = {}
+    for table in catalog.all(Table):
+        only = "" if table.partition_by else "ONLY "
+        rows = conn.query(f"SELECT to_jsonb(t) FROM {only}{named(table.ref)} AS t")
+        found[str(table.ref)] = sorted(json.dumps(row, sort_keys=True) for (row,) in rows)
+    return found
+
+
+def told(database: PostgresDatabase) -> set[str]:
+    """What pg_dump says, statement by statement, the columns of a table in any order."""
+    text = re.sub(r"(?m)^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict.*)$", "", database.dump())
+    return {
+        "\n".join(sorted(part.strip().strip(",;") for part in sql.split("\n")))
+        for sql in re.split(r";\n(?:\n|$)", text)
+        if sql.strip()
+    }
+
+
+@contextmanager
+def roles(server: PostgresServer, names: list[str]) -> Iterator[None]:
+    """Have roles for a while; what they own or were granted goes with the databases."""
+    for name in names:
+        server.psql("postgres", f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name}")
+    try:
+        yield
+    finally:
+        for name in names:
+            server.psql("postgres", f"DROP ROLE IF EXISTS {name}")
