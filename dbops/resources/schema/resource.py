@@ -11,7 +11,7 @@ from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
-from dbops.engines.base.connect import Target
+from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
 from dbops.errors import ApplyError
@@ -30,6 +30,7 @@ from dbops.resources.schema.leniency import unmanaged_refs
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import wanted_renames
 from dbops.resources.schema.sources import places, read_source
+from dbops.resources.schema.verdict import Verdict, keep, recall, verdict_key
 
 
 class SchemaResource:
@@ -53,6 +54,17 @@ class SchemaResource:
         return len(statements)
 
     def observe(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
+        engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)
+        key = None if reader is None else verdict_key(desired, engine, reader)
+        if reader is not None and key is not None and (known := recall(key, self._cache)) is not None:
+            return _in_order(desired, reader, known, engine)
+        observed = self._read(desired, targets)
+        if key is not None and not observed.renames and not self.diff(desired, observed):
+            keep(key, Verdict(codec.digest(observed.live or EMPTY), observed.observations), self._cache)
+        return observed
+
+    def _read(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
+        """Observe without relying on earlier findings."""
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         reader = targets.reader(desired.connection)
         live = None if reader is None else engine.inspect(reader, desired.scope)
@@ -111,7 +123,7 @@ class SchemaResource:
 
     def settle(self, desired: DesiredSchema, targets: Targets, apply_id: str) -> Sequence[Change]:
         """Observe anew; what still differs is returned, what is as desired is remembered as applied."""
-        observed = self.observe(desired, targets)
+        observed = self._read(desired, targets)
         today = self._clock().date()
         left = catalog_changes(desired, observed, today, observed.has_column_order)
         if not left and (observed.applied is None or codec.digest(observed.applied) != codec.digest(observed.desired)):
@@ -131,6 +143,24 @@ def _applied_rows(schema: DesiredSchema, found: Sequence[ReferenceRows], targets
     """Return the digests of the rows that were last applied."""
     memory = targets.memory(schema.connection)
     return {rows.table: digest for rows in found if (digest := memory.recall(_rows_key(schema, rows))) is not None}
+
+
+def _in_order(schema: DesiredSchema, reader: Connection, known: Verdict, engine: Engine) -> ObservedSchema:
+    """Return the observation of a database that is known to be what its source says."""
+    return ObservedSchema(
+        connection=schema.connection,
+        live=EMPTY,
+        renamed=EMPTY,
+        desired=EMPTY,
+        applied=None,
+        renames=(),
+        server=reader.server,
+        sizes={},
+        places={},
+        fingerprints={schema.connection: known.digest},
+        has_column_order=engine.features.has_column_order,
+        observations=known.observations,
+    )
 
 
 def _applied(text: str | None) -> Catalog | None:
