@@ -7,6 +7,7 @@ The definer of a view, trigger, routine or event is its `owner`; the session's c
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -87,9 +88,10 @@ def fetch(conn: MysqlConnection) -> Texts:
 def _fetch(conn: MysqlConnection) -> Texts:
     asked = conn.query_each([_DATABASE, _COLLATIONS, _TABLES, _VIEWS, _TRIGGERS, _ROUTINES, _EVENTS])
     database, collations, listed, view_rows, triggers, routines, events = asked
-    names = {
-        kind: [name for name, of in listed if of == kind and not name.lower().startswith(STATE_PREFIX)] for _, kind in listed
-    }
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name, kind in listed:
+        if not name.lower().startswith(STATE_PREFIX):
+            names[kind].append(name)
     tables = sorted([*names.pop("BASE TABLE", []), *names.pop("SYSTEM VERSIONED", [])])
     sequences, view_names = sorted(names.pop("SEQUENCE", [])), sorted(names.pop("VIEW", []))
     questions = [f"SHOW CREATE TABLE {quoted(name)}" for name in tables]

@@ -7,12 +7,11 @@ then foreign keys; last routines, views in the order of their dependencies, trig
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
-    AlterColumn,
     AlterObject,
     CatalogChange,
     ChangeSet,
@@ -41,8 +40,8 @@ from dbops.engines.mysql.ddl import (
     without_defaults,
 )
 from dbops.engines.mysql.flavour import Flavour, flavour_of
+from dbops.engines.mysql.references import References
 from dbops.engines.mysql.renames import rename_acts
-from dbops.engines.mysql.show_create import collation_of
 from dbops.engines.mysql.statements import ddl, hazards, table_statements
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -67,6 +66,7 @@ class _Renderer:
     by_table: dict[Ref, list[CatalogChange]] = field(init=False)
     old_children: dict[str, list[CatalogObject]] = field(init=False)
     new_children: dict[str, list[CatalogObject]] = field(init=False)
+    references: References = field(init=False)
 
     def __post_init__(self) -> None:
         self.flavour = flavour_of(self.context.server)
@@ -81,108 +81,24 @@ class _Renderer:
                 self.by_table[alter.table_ref(change)].append(change)
         self.old_children = _children(self.changes.before)
         self.new_children = _children(self.changes.after)
+        self.references = References.of(self.changes, self.by_table)
 
     def acts(self) -> Iterator[Act]:
         before, after = code_acts(self.changes, self.context, self.flavour)
-        leaving, arriving = self._foreign_keys()
         yield from rename_acts(self.changes, self.context, self.flavour)
         yield from before
-        yield from leaving
+        coming_back = {key.ref for _, keys in self.references.arriving for key in keys}
+        yield from (self._drop_keys(table, keys, coming_back) for table, keys in self.references.leaving)
         yield from self._drop_tables()
         yield from self._drop_sequences(early=True)
         yield from self._sequences()
         yield from self._create_tables()
         yield from self._alter_tables()
-        yield from arriving
+        yield from (self._add_keys(table, keys) for table, keys in self.references.arriving)
         yield from self._drop_sequences(early=False)
         yield from after
 
     # --- foreign keys
-
-    def _foreign_keys(self) -> tuple[list[Act], list[Act]]:
-        """Acts that take foreign keys away before tables change, and acts that bring them afterwards."""
-        leaving = [i for ref, i in self.drops.items() if isinstance(i, ForeignKey) and ref.table not in self.drops]
-        leaving += self._keys_between_dropped_tables()
-        arriving = [i for ref, i in self.creates.items() if isinstance(i, ForeignKey) and ref not in self._inline()]
-        for change in self.alters.values():
-            if isinstance(change.before, ForeignKey) and isinstance(change.after, ForeignKey):
-                leaving.append(change.before)
-                arriving.append(change.after)
-        for key in self._disturbed():
-            leaving.append(key)
-            arriving.append(key)
-        coming_back = {key.ref for key in arriving}
-        return (
-            [self._drop_keys(table, keys, coming_back) for table, keys in _grouped(leaving)],
-            [self._add_keys(table, keys) for table, keys in _grouped(arriving)],
-        )
-
-    def _keys_between_dropped_tables(self) -> list[ForeignKey]:
-        """Foreign keys that stand in the way of dropping one table after the other: those of a ring."""
-        return [key for key in self._keys_of(self.drops) if key.ref in self.drops and key.references in self._ring()]
-
-    def _ring(self) -> set[Ref]:
-        dropped = {ref for ref, item in self.drops.items() if isinstance(item, Table)}
-        _, ring = _in_order(dropped, {ref: self._referenced(ref, self.drops) & dropped for ref in dropped})
-        return ring
-
-    def _keys_of(self, items: dict[Ref, CatalogObject]) -> list[ForeignKey]:
-        return [item for item in items.values() if isinstance(item, ForeignKey)]
-
-    def _referenced(self, table: Ref, items: dict[Ref, CatalogObject]) -> set[Ref]:
-        return {key.references for key in self._keys_of(items) if key.ref.table == table and key.references != table}
-
-    def _disturbed(self) -> list[ForeignKey]:
-        """Unchanged foreign keys over columns that change type or collation, or are made anew (error 1832, 1833)."""
-        moved = self._moved_columns()
-        if not moved:
-            return []
-        after = self.changes.after.objects
-        return [
-            key
-            for key in self.changes.before.all(ForeignKey)
-            if key.ref not in self.drops and key.ref not in self.alters and key.ref in after
-            if any((key.ref.table, name) in moved for name in key.columns)
-            or any((key.references, name) in moved for name in key.referenced_columns)
-        ]
-
-    def _moved_columns(self) -> set[tuple[Ref, str]]:
-        moved: set[tuple[Ref, str]] = set()
-        for ref, changes in self.by_table.items():
-            old, new = self.changes.before.objects.get(ref), self.changes.after.objects.get(ref)
-            if not isinstance(old, Table) or not isinstance(new, Table):
-                continue
-            for change in changes:
-                if isinstance(change, AlterColumn) and _is_retyped(change):
-                    moved.add((ref, change.after.name))
-                elif isinstance(change, AlterObject) and isinstance(change.after, Table):
-                    moved |= {
-                        (ref, c.name)
-                        for c in new.columns
-                        if (o := old.column(c.name)) and collation_of(o, old) != collation_of(c, new)
-                    }
-        return moved
-
-    def _inline(self) -> set[Ref]:
-        """Foreign keys written inside CREATE TABLE: what they refer to is there by then, and stays as it is."""
-        order, ring = self._creation_order()
-        place = {ref: i for i, ref in enumerate(order)}
-        found: set[Ref] = set()
-        for key in self._keys_of(self.creates):
-            table = key.ref.table
-            if table not in place:
-                continue
-            if (
-                key.references == table
-                or (key.references in place and place[key.references] < place[table] and table not in ring)
-                or (key.references in self.changes.before.objects and key.references not in self.by_table)
-            ):
-                found.add(key.ref)
-        return found
-
-    def _creation_order(self) -> tuple[list[Ref], set[Ref]]:
-        created = {ref for ref, item in self.creates.items() if isinstance(item, Table)}
-        return _in_order(created, {ref: self._referenced(ref, self.creates) & created for ref in created})
 
     def _drop_keys(self, table: Ref, keys: list[ForeignKey], coming_back: set[Ref]) -> Act:
         facts = [
@@ -229,20 +145,17 @@ class _Renderer:
     # --- tables that go and come
 
     def _drop_tables(self) -> Iterator[Act]:
-        dropped = {ref for ref, item in self.drops.items() if isinstance(item, Table)}
-        order, _ = _in_order(dropped, {ref: self._referenced(ref, self.drops) & dropped for ref in dropped})
-        apart = {key.ref for key in self._keys_between_dropped_tables()}
-        for ref in reversed(order):
+        for ref in self.references.removal:
             table = self.drops[ref]
             if isinstance(table, Table):
-                yield self._drop_table(table, apart)
+                yield self._drop_table(table)
 
-    def _drop_table(self, table: Table, apart: set[Ref]) -> Act:
+    def _drop_table(self, table: Table) -> Act:
         rows = self.context.rows(table.ref)
         about = f"about {rows} rows of {table.name}" if rows else f"all rows of {table.name}"
         drop = ddl(f"DROP TABLE {quoted(table.name)}", [Hazard("DELETES_DATA", f"{about} are deleted")])
         everything = self.old_children.get(table.name, [])
-        inside = [item for item in everything if item.ref not in apart]
+        inside = [item for item in everything if item.ref not in self.references.apart]
         back: tuple[Statement, ...] = self._created(table, [item for item in inside if not isinstance(item, Trigger)])
         do: tuple[Statement, ...] = (drop,)
         columns = stored(table)
@@ -255,15 +168,12 @@ class _Renderer:
         return Act(table.ref, f"drop table {table.name}", do, back, covers=tuple(item.ref for item in inside), drops=True)
 
     def _create_tables(self) -> Iterator[Act]:
-        inline = self._inline()
-        for ref in self._creation_order()[0]:
+        for ref in self.references.creation:
             table = self.creates[ref]
             if not isinstance(table, Table):
                 continue
             children = [
-                item
-                for item in self.new_children.get(table.name, [])
-                if item.ref in self.creates and self._stands_inside(item, inline)
+                item for item in self.new_children.get(table.name, []) if item.ref in self.creates and self._stands_inside(item)
             ]
             drop = ddl(f"DROP TABLE {quoted(table.name)}", [Hazard("DELETES_DATA", f"all rows of {table.name} are deleted")])
             yield Act(
@@ -275,8 +185,8 @@ class _Renderer:
                 creates=True,
             )
 
-    def _stands_inside(self, item: CatalogObject, inline: set[Ref]) -> bool:
-        return isinstance(item, PrimaryKey | Index | Check) or item.ref in inline
+    def _stands_inside(self, item: CatalogObject) -> bool:
+        return isinstance(item, PrimaryKey | Index | Check) or item.ref in self.references.inline
 
     def _created(self, table: Table, children: Sequence[CatalogObject]) -> tuple[Statement, ...]:
         known = self.changes.after.objects.keys() | self.changes.before.objects.keys()
@@ -424,40 +334,12 @@ def _altered_sequence(sequence: CatalogSequence, before: CatalogSequence) -> tup
     return tuple(statements)
 
 
-def _is_retyped(change: AlterColumn) -> bool:
-    old, new = change.before, change.after
-    return (old.type, old.collation, old.generated, old.nullable) != (new.type, new.collation, new.generated, new.nullable)
-
-
 def _children(catalog: Catalog) -> dict[str, list[CatalogObject]]:
     found: defaultdict[str, list[CatalogObject]] = defaultdict(list)
     for item in catalog:
         if item.parent:
             found[item.parent].append(item)
     return found
-
-
-def _grouped(keys: Iterable[ForeignKey]) -> list[tuple[Ref, list[ForeignKey]]]:
-    found: dict[Ref, dict[Ref, ForeignKey]] = {}
-    for key in keys:
-        found.setdefault(key.ref.table, {})[key.ref] = key
-    return [(table, list(several.values())) for table, several in found.items()]
-
-
-def _in_order(refs: set[Ref], needs: dict[Ref, set[Ref]]) -> tuple[list[Ref], set[Ref]]:
-    """Return the tables so that each stands behind those it refers to, and those of rings, which stand anywhere."""
-    order: list[Ref] = []
-    waiting = {ref: set(needs[ref]) for ref in sorted(refs)}
-    ring: set[Ref] = set()
-    while waiting:
-        ready = [ref for ref, needed in waiting.items() if not needed & waiting.keys()]
-        if not ready:
-            ready = [next(iter(waiting))]
-            ring |= waiting.keys()
-        for ref in ready:
-            del waiting[ref]
-        order += ready
-    return order, ring
 
 
 def _listed(word: str, several: Sequence[str]) -> str:
