@@ -113,9 +113,9 @@ class Columns:
         """Name and default of the columns that have one, for views."""
         return [(row.name, row.expression) for row in self._rows.get(relation, ()) if row.expression is not None]
 
-    def type_and_collation(self, relation: int) -> dict[int, tuple[int, int]]:
-        """Oids of type and collation by column number."""
-        return {row.number: (row.type, row.collation_oid) for row in self._rows.get(relation, ())}
+    def type_and_collation(self, relation: int, number: int) -> tuple[int, int]:
+        """Oids of type and collation of a column; zeros where there is none of that number."""
+        return next(((row.type, row.collation_oid) for row in self._rows.get(relation, ()) if row.number == number), (0, 0))
 
     def _column(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None) -> Column:
         """Most columns of a schema look like some other one: those share one object."""

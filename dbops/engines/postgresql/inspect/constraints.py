@@ -150,23 +150,25 @@ def _build(reading: Reading, row: _Row, index: IndexRow | None, options: Options
 
 
 def _names(reading: Reading, relation: int, numbers: list[int] | None) -> tuple[str, ...]:
+    if not numbers:
+        return ()
     names = reading.columns.get(relation, {})
-    return tuple(names[number] for number in numbers or () if number in names)
+    return tuple([names[number] for number in numbers if number in names])
 
 
 def _included(reading: Reading, index: IndexRow | None) -> tuple[str, ...]:
-    return _names(reading, index.table, index.key_numbers[index.key_count :]) if index else ()
+    return _names(reading, index.table, index.key_numbers[index.key_count :]) if index and index.has_included else ()
 
 
 def _options(reading: Reading, row: _Row, index: IndexRow | None, indexes: dict[int, IndexRow]) -> Options:
     found: list[tuple[str, str]] = []
     if index is not None:
         found += storage(reading, index.options, index.tablespace)
-        found += index.marks
+        found += [("clustered", "true")] if index.is_clustered else []
         if (parent := indexes.get(index.parent or 0)) is not None:
             found.append(("partition_of", parent.name))
     if row.is_enforced is False:
         found.append(("enforced", "false"))
     if row.has_period:
         found.append(("period", "true"))
-    return tuple(sorted(found))
+    return tuple(sorted(found)) if found else ()

@@ -21,14 +21,16 @@ from dbops.engines.postgresql.inspect.reading import (
     Reading,
 )
 
-#: Row types, array types, TOAST tables and indexes of constraints are inner parts (deptype i) of what was read already.
+#: Row types, array types, TOAST tables and indexes of constraints are inner parts (deptype i) of what was read already, and a
+#: default belongs to its own column. An array type stands for its elements, a multirange for its range.
 _QUERY = f"""
-SELECT d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid, d.refobjsubid, d.deptype, t.typelem, m.rngtypid
+SELECT d.classid, d.objid, d.objsubid, d.refclassid, coalesce({{multirange}}nullif(t.typelem, 0), d.refobjid), d.refobjsubid,
+       d.deptype
 FROM pg_depend d
 LEFT JOIN pg_type t ON d.refclassid = {TYPE} AND t.oid = d.refobjid
-LEFT JOIN pg_range m ON {{multirange}}
+{{multirange_join}}
 WHERE d.objid >= 16384 AND (d.refobjid >= 16384 OR d.refclassid = {NAMESPACE}) AND d.deptype <> 'e'
-  AND NOT (d.deptype = 'i' AND d.classid IN ({TYPE}, {CLASS}))"""
+  AND NOT (d.deptype = 'i' AND d.classid IN ({TYPE}, {CLASS})) AND NOT (d.deptype = 'a' AND d.classid = {ATTRDEF})"""
 
 _IDENTIFY = """
 SELECT i.type, i.schema, i.identity
@@ -48,35 +50,44 @@ _INNER = "iPS"
 _KNOWN_FROM_ELSEWHERE = {("sequence", "column"), ("sequence", "table"), ("column", "schema")}
 
 Key = tuple[int, int]
-_Row = tuple[int, int, int, int, int, int, str, int | None, int | None]
-"""catalog, oid and part of the user; of what it needs; dependency type; element of a needed array, range of a multirange."""
+_Row = tuple[int, int, int, int, int, int, str]
+"""Catalog, oid and part of the user; of what it needs; dependency type."""
 
 
 def read_dependencies(reading: Reading) -> dict[Ref, set[Ref]]:
     """Return what each object needs, and add to `reading.unmanaged` what has records but no object."""
-    sql = _QUERY.format(multirange=reading.since(14, "d.refclassid = 1247 AND m.rngmultitypid = d.refobjid", "false"))
-    rows: list[_Row] = reading.conn.query(sql)  # tuples as they come: there are some twenty of them for each table
+    rows: list[_Row] = reading.conn.query(
+        _QUERY.format(
+            multirange=reading.since(14, "m.rngtypid, ", ""),
+            multirange_join=reading.since(
+                14, f"LEFT JOIN pg_range m ON d.refclassid = {TYPE} AND m.rngmultitypid = d.refobjid", ""
+            ),
+        )
+    )
     _adopt_parts(reading, rows)
     needs: defaultdict[Ref, set[Ref]] = defaultdict(set)
     unread: list[_Row] = []
-    for row in rows:
-        catalog, oid, part, needed_catalog, needed_oid, needed_part, _, element, range_type = row
-        users = _users(reading, catalog, oid, part)
+    last: tuple[int, int, int] | None = None
+    users: tuple[Ref, ...] = ()
+    for row in rows:  # some twenty for each table, those of one object mostly together
+        user = row[:3]
+        if user != last:
+            users, last = _users(reading, *user), user
         if not users:
             unread.append(row)
             continue
-        if needed_catalog == TYPE:
-            needed_oid = range_type or element or needed_oid
-        for target in _targets(reading, needed_catalog, needed_oid, needed_part):
-            for user in users:
-                if _is_news(user, target):
-                    needs[user].add(target)
+        targets = _targets(reading, *row[3:6])
+        for ref in users:
+            if ref.parent and ref.kind != "column":
+                needs[ref].update(targets)
+            else:
+                needs[ref].update(target for target in targets if _is_news(ref, target))
     _name_the_unread(reading, unread)
-    return dict(needs)
+    return {ref: needed - {ref} for ref, needed in needs.items() if needed}
 
 
 def _adopt_parts(reading: Reading, rows: list[_Row]) -> None:
-    for catalog, oid, _, needed_catalog, needed_oid, *_ in rows:
+    for catalog, oid, _, needed_catalog, needed_oid, _, _ in rows:
         if catalog in _PARTS and needed_catalog in _PARTS[catalog] and (needed_catalog, needed_oid) in reading.refs:
             reading.refs[catalog, oid] = reading.refs[needed_catalog, needed_oid]
 
@@ -123,7 +134,7 @@ def _name_the_unread(reading: Reading, rows: list[_Row]) -> None:
     """
     needs: defaultdict[Key, set[Key]] = defaultdict(set)
     inner: set[Key] = set()
-    for catalog, oid, _, needed_catalog, needed_oid, _, kind, *_ in rows:
+    for catalog, oid, _, needed_catalog, needed_oid, _, kind in rows:
         if kind in _INNER or (needed_catalog == CLASS and (CLASS, needed_oid) not in reading.refs):
             inner.add((catalog, oid))
         needs[catalog, oid].add((needed_catalog, needed_oid))

@@ -68,9 +68,9 @@ class IndexRow(NamedTuple):
         return [int(number) for number in self.key.split()]
 
     @property
-    def marks(self) -> list[tuple[str, str]]:
-        """What ALTER TABLE said about the index."""
-        return [("clustered", "true")] if self.is_clustered else []
+    def has_included(self) -> bool:
+        """Whether columns follow the key (INCLUDE)."""
+        return self.key.count(" ") >= self.key_count
 
 
 def read_indexes(reading: Reading) -> dict[int, IndexRow]:
@@ -100,9 +100,10 @@ def build_indexes(reading: Reading, indexes: dict[int, IndexRow], columns: Colum
 
 
 def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Index:
-    numbers = row.key_numbers
     names = reading.columns.get(row.table, {})
-    statistics = [
+    stored = storage(reading, row.options, row.tablespace)
+    marks = [("clustered", "true")] if row.is_clustered else []
+    marks += [
         (f"statistics:{number}", str(attributes.statistics))
         for number, attributes in columns.of_index(row.oid).items()
         if attributes.statistics is not None
@@ -117,8 +118,8 @@ def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Ind
         unique=row.unique,
         nulls_not_distinct=bool(row.nulls_not_distinct),
         predicate=row.predicate,
-        include=tuple(names[number] for number in numbers[row.key_count :]),
-        options=tuple(sorted([*storage(reading, row.options, row.tablespace), *row.marks, *statistics])),
+        include=tuple(names[number] for number in row.key_numbers[row.key_count :]) if row.has_included else (),
+        options=tuple(sorted([*stored, *marks])) if marks else stored,
         is_valid=row.is_valid,
         partition_of=reading.refs.get((CLASS, row.parent)) if row.parent else None,
     )
@@ -127,12 +128,11 @@ def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Ind
 def _keys(reading: Reading, row: IndexRow, columns: Columns) -> tuple[IndexKey, ...]:
     names = reading.columns.get(row.table, {})
     attributes = columns.of_index(row.oid)
-    details = columns.type_and_collation(row.table)
     options, classes, collations = row.key_options.split(), row.key_classes.split(), row.key_collations.split()
     keys = []
     for i, number in enumerate(row.key_numbers[: row.key_count]):
         descending, nulls_first = bool(int(options[i]) & 1), bool(int(options[i]) & 2)
-        kind, own_collation = details.get(number, (0, 0))
+        kind, own_collation = columns.type_and_collation(row.table, number)
         expression = None if number else (row.expressions or [])[i]
         keys.append(
             IndexKey(

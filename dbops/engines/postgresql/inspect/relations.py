@@ -118,6 +118,8 @@ def build_relations(reading: Reading, relations: list[Relation], columns: Column
 
 def storage(reading: Reading, options: list[str] | None, tablespace: int, toast: list[str] | None = None) -> Options:
     """Storage parameters, those of the TOAST table, and the tablespace, sorted; only what is not the default."""
+    if not (options or toast or tablespace):
+        return ()
     found = [*pairs(options), *pairs(toast, "toast.")]
     if tablespace:
         found.append(("tablespace", reading.tablespaces[tablespace]))
