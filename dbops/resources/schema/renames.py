@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
@@ -11,6 +11,7 @@ from dbops.catalog.changes import AddColumn, CatalogChange, CreateObject, DropCo
 from dbops.catalog.model import CatalogObject, Column, Table, View
 from dbops.catalog.model import Sequence as SequenceObject
 from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import TableSize
 from dbops.errors import SchemaError
 from dbops.resources.schema.model import DesiredSchema, Rename
 from dbops.sql.hazard import Hazard
@@ -64,6 +65,21 @@ def _column(rename: Rename, live: Catalog, desired: Catalog, default_schema: str
     if table is None or table.column(old) is None or table.column(new) is not None:
         return None
     return RenameColumn(Ref("table", namespace, name), old, new)
+
+
+def sizes_after(sizes: Mapping[Ref, TableSize], renames: Iterable[RenameObject | RenameColumn]) -> Mapping[Ref, TableSize]:
+    """Return the sizes by the old names of tables and by those the renames give them: steps are weighed under either."""
+    found = dict(sizes)
+    for rename in renames:
+        if isinstance(rename, RenameObject):
+            found |= {_moved(ref, rename): size for ref, size in found.items()}
+    return found
+
+
+def _moved(ref: Ref, rename: RenameObject) -> Ref:
+    if rename.before.kind == "schema" and ref.schema == rename.before.name:
+        return ref._replace(schema=rename.after.name)
+    return rename.after if ref == rename.before else ref
 
 
 def _before_its_own_rename(live: Catalog, wanted: Table | None) -> Table | None:

@@ -28,7 +28,7 @@ from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
 from dbops.resources.schema.leniency import unmanaged_refs
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
-from dbops.resources.schema.renames import wanted_renames
+from dbops.resources.schema.renames import sizes_after, wanted_renames
 from dbops.resources.schema.sources import places, read_source
 from dbops.resources.schema.verdict import Verdict, keep, recall, verdict_key
 
@@ -84,7 +84,7 @@ class SchemaResource:
             applied=applied,
             renames=renames,
             server=found.server,
-            sizes=engine.sizes(reader) if reader and live != wanted else {},
+            sizes=sizes_after(engine.sizes(reader), renames) if reader and live != wanted else {},
             places=places(statements, engine.dialect),
             fingerprints={desired.connection: " ".join(marks)},
             has_column_order=engine.features.has_column_order,
