@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,12 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import ForeignTable, Grant, Table
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Target
+from dbops.engines.base.url import parse_url
+from dbops.engines.postgresql.connect import connect
+from dbops.engines.postgresql.fingerprint import fingerprint
 from dbops.engines.postgresql.inspect import inspect
+from dbops.engines.postgresql.sizes import sizes
 from tests.databases import PostgresDatabase
 from tests.engines.postgresql.sessions import Counting, loaded, session, target_of
 
@@ -158,3 +165,20 @@ def test_versions_of_extensions_count_only_where_they_are_not_the_default(pg_dat
     unnamed = loaded(target_of(pg_database), "CREATE EXTENSION hstore;")
     ref = Ref("extension", "", "hstore")
     assert (getattr(named.get(ref), "version", ""), getattr(unnamed.get(ref), "version", "")) == (old, None)
+
+
+def test_an_account_without_privileges_reads_the_same(pg_database: PostgresDatabase) -> None:
+    case = next(case for case in CASES if case["name"] == "objects known by their statement")
+    role = f"reader_{secrets.token_hex(4)}"
+    pg_database.load(case["sql"] + f"CREATE ROLE {role} LOGIN PASSWORD 'pw';")
+    try:
+        target = Target("reader", parse_url(pg_database.server.tcp_url(pg_database.name, role, "pw")))
+        with closing(connect(target, readonly=True)) as reader, session(pg_database) as owner:
+            mine, theirs = inspect(reader), inspect(owner)
+            hidden = set(theirs.objects) - set(mine.objects)  # options of a mapping are shown to the owner of the server alone
+            assert [str(ref) for ref in hidden] == ["user_mapping/PUBLIC SERVER sv"]
+            assert [item.name for item in mine.unmanaged] == ["PUBLIC SERVER sv"]
+            assert mine.objects == {ref: item for ref, item in theirs.objects.items() if ref not in hidden}
+            assert fingerprint(reader) and sizes(reader)
+    finally:
+        pg_database.load(f"DROP ROLE {role};")

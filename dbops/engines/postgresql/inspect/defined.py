@@ -19,7 +19,7 @@ ORDER BY d.what, d.name"""
 
 _WITHOUT_DEFINITION = {
     "operator": "only named by another operator, never made",
-    "user_mapping": "it holds a secret, which no plan may show",
+    "user_mapping": "it holds a secret, which no plan may show, or is hidden from this account",
 }
 
 

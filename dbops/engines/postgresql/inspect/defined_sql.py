@@ -237,16 +237,16 @@ FROM pg_foreign_server v JOIN pg_foreign_data_wrapper w ON w.oid = v.srvfdw"""
 
 
 def user_mapping(major: int) -> str:
-    """The view shows options to those who may see them. One that holds a secret yields its name alone: no plan may show it."""
+    """The name alone where options hold a secret, which no plan may show, or are hidden from this account (pg_user_mappings)."""
     is_secret = "option_name ~* '(pass|secret|token|key$)' AND option_name NOT IN ('passfile', 'sslkey')"
+    is_shown = """(m.umoptions IS NOT NULL OR current_setting('is_superuser')::bool OR pg_has_role(v.srvowner, 'USAGE')
+    OR m.usename = current_user AND has_server_privilege(v.oid, 'USAGE'))"""
+    role = "CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END"
     return f"""
-SELECT 'user_mapping', {r.USER_MAPPING}, m.umid, 0::oid, format('%s SERVER %I',
-    CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname), 0::oid,
-  CASE WHEN NOT EXISTS (SELECT FROM pg_options_to_table(m.umoptions) WHERE {is_secret}) THEN
-    format('CREATE USER MAPPING FOR %s SERVER %I%s',
-      CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END, m.srvname,
-      {_options("m.umoptions")}) END, NULL
-FROM pg_user_mappings m"""
+SELECT 'user_mapping', {r.USER_MAPPING}, m.umid, 0::oid, format('%s SERVER %I', {role}, m.srvname), 0::oid,
+  CASE WHEN {is_shown} AND NOT EXISTS (SELECT FROM pg_options_to_table(m.umoptions) WHERE {is_secret})
+    THEN format('CREATE USER MAPPING FOR %s SERVER %I%s', {role}, m.srvname, {_options("m.umoptions")}) END, NULL
+FROM pg_user_mappings m JOIN pg_foreign_server v ON v.oid = m.srvid"""
 
 
 def event_trigger(major: int) -> str:
