@@ -7,7 +7,9 @@
     ├── ConnectError             a server or file cannot be reached, or refuses us
     │   └── MissingDatabaseError   the server answers, the database is not there
     ├── QueryError               the database refused a statement
-    │   ├── TransientError         worth trying again: deadlock, serialization, lost connection
+    │   ├── TransientError         worth trying again: deadlock, serialization, too many connections
+    │   │   └── LostConnectionError  the session is gone
+    │   ├── MissingTableError      the table it names is not there
     │   └── LockTimeoutError       somebody else holds the lock
     ├── SchemaError              a source does not load, or a schema cannot be expressed
     ├── PlanError                a plan cannot be made or used
@@ -110,6 +112,14 @@ class QueryError(DbopsError):
 
 class TransientError(QueryError):
     """The statement may succeed when tried again."""
+
+
+class LostConnectionError(TransientError):
+    """The session is gone; whether the statement was carried out is not known."""
+
+
+class MissingTableError(QueryError):
+    """A statement names a table that is not there."""
 
 
 class LockTimeoutError(QueryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from types import TracebackType
@@ -102,6 +103,10 @@ def dbops(ctx: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line and exit."""
     sys.excepthook = _report_fault
+    for name in ("SIGTERM", "SIGHUP"):  # Windows knows no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -7,11 +7,12 @@ journal says of every statement whether it ran: `pending`, `running`, `done`, `f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
 
-from dbops.errors import ApplyError, DbopsError
+from dbops.errors import ApplyError, DbopsError, LostConnectionError
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.resource import Resource, Targets
 from dbops.reconcile.step import Call, Step
@@ -25,8 +26,13 @@ class Journal(Protocol):
         """Write down all steps with their addresses as pending."""
         ...
 
-    def mark(self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "") -> None:
-        """Set the state of the steps `first` to `last`, or of one statement of the step `first`."""
+    def mark(
+        self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "", in_transaction: bool = False
+    ) -> None:
+        """Set the state of the steps `first` to `last`, or of one statement of the step `first`; what is done stays done.
+
+        With `in_transaction` it is written with what the transaction does, or not at all; else on another session if need be.
+        """
         ...
 
     def finish(self, state: str, error: str = "") -> None:
@@ -86,6 +92,7 @@ def _run_together(steps: Sequence[Step], execution: Execution) -> int:
     first, last = steps[0].order, steps[-1].order
     _mark(journal, first, last, "running")
     running, ran = steps[0], 0
+    what_stands = "the transaction was rolled back: nothing of it stands"
     try:
         with conn.transaction(schema_change=True):
             for step in steps:
@@ -95,13 +102,19 @@ def _run_together(steps: Sequence[Step], execution: Execution) -> int:
                     conn.execute(statement.sql, statement.parameters)
                     ran += 1
                 execution.progress(step, "done")
-            _mark(journal, first, last, "done")
+            if journal is not None:
+                journal.mark(first, last, "done", in_transaction=True)
+            what_stands = "it failed while all was being committed; the journal says whether it stands"
     except DbopsError as error:
-        _mark(journal, first, last, "rolled back")
-        _mark(journal, running.order, running.order, "failed", error=error.message)
-        raise _failure(running, error, "the transaction was rolled back: nothing of it stands") from error
+        failure = _failure(running, error, what_stands)
+        with adding_to(failure):
+            _mark(journal, running.order, running.order, "failed", error=error.message)
+            _mark(journal, first, running.order - 1, "rolled back")
+            _mark(journal, running.order + 1, last, "rolled back")
+        raise failure from error
     except KeyboardInterrupt:
-        _mark(journal, first, last, "interrupted")
+        with suppress(DbopsError):  # the next apply closes what we cannot
+            _mark(journal, first, last, "interrupted")
         raise
     return ran
 
@@ -120,10 +133,14 @@ def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
         try:
             conn.execute(statement.sql, statement.parameters)
         except DbopsError as error:
-            _mark(journal, step.order, step.order, "failed", statement=place, error=error.message)
-            raise _failure(step, error, _standing(step, place)) from error
+            failure = _failure(step, error, _standing(step, place, error))
+            state = "interrupted" if isinstance(error, LostConnectionError) else "failed"
+            with adding_to(failure):
+                _mark(journal, step.order, step.order, state, statement=place, error=error.message)
+            raise failure from error
         except KeyboardInterrupt:
-            _mark(journal, step.order, step.order, "interrupted", statement=place)
+            with suppress(DbopsError):
+                _mark(journal, step.order, step.order, "interrupted", statement=place)
             raise
         _mark(journal, step.order, step.order, "done", statement=place)
     execution.progress(step, "done")
@@ -136,8 +153,10 @@ def _statements(step: Step) -> tuple[Statement, ...]:
     return step.do
 
 
-def _standing(step: Step, place: int) -> str:
+def _standing(step: Step, place: int, error: DbopsError) -> str:
     done = f"{place} of its {len(_statements(step))} statements stand" if place else "nothing of this step stands"
+    if isinstance(error, LostConnectionError):
+        done = f"{place} of its {len(_statements(step))} statements stand, and whether this one does shows the next plan"
     return f"{done}; earlier steps stand; the journal names them"
 
 
@@ -149,6 +168,15 @@ def _failure(step: Step, error: DbopsError, what_stands: str) -> ApplyError:
         expected=error.expected,
         fix=f"{what_stands}. {error.fix or 'Mend the cause and run apply again: it goes on from what is there'}",
     )
+
+
+@contextmanager
+def adding_to(failure: DbopsError) -> Iterator[None]:
+    """Tell an error of the journal together with `failure`, not in its place."""
+    try:
+        yield
+    except DbopsError as further:
+        failure.fix = f"{failure.fix or ''}\n  and the journal could not be brought up to date: {further.message}"
 
 
 def _mark(journal: Journal | None, first: int, last: int, state: str, *, statement: int | None = None, error: str = "") -> None:

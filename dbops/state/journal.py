@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.features import Features
+from dbops.errors import LostConnectionError
 from dbops.reconcile import step as steps
 from dbops.reconcile.step import Call, Step
-from dbops.sql.statement import Statement
+from dbops.sql.statement import Parameter, Statement
 from dbops.state.tables import create_tables, have_tables
 
 UNFINISHED = "running"
@@ -49,10 +50,20 @@ class StepRecord:
 
 
 class DatabaseJournal:
-    """Writes the record of one apply into one database (port `reconcile.executor.Journal`)."""
+    """Writes the record of one apply into one database (port `reconcile.executor.Journal`).
 
-    def __init__(self, conn: Connection, features: Features, record: ApplyRecord, clock: Callable[[], str]) -> None:
-        self._conn, self._p, self._record, self._clock = conn, features.state_prefix, record, clock
+    `reopen` gives a new session for what has to be written when the session of the apply is gone.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        features: Features,
+        record: ApplyRecord,
+        clock: Callable[[], str],
+        reopen: Callable[[], Connection],
+    ) -> None:
+        self._conn, self._p, self._record, self._clock, self._reopen = conn, features.state_prefix, record, clock, reopen
         create_tables(conn, features)
 
     def begin(self, planned: Sequence[tuple[str, Step]]) -> None:
@@ -72,22 +83,40 @@ class DatabaseJournal:
                     tuple(value for row in chunk for value in row),
                 )
 
-    def mark(self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "") -> None:
+    def mark(
+        self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "", in_transaction: bool = False
+    ) -> None:
         sql = (
             f"UPDATE {self._p}steps SET state = ?, finished_at = ?, error = ?"
-            " WHERE apply_id = ? AND step_order >= ? AND step_order <= ?"
+            " WHERE apply_id = ? AND step_order >= ? AND step_order <= ? AND state <> 'done'"
         )
-        values = (state, None if state == "running" else self._clock(), error or None, self._record.id, first, last)
-        if statement is None:
+        values: tuple[Parameter, ...] = (
+            state,
+            None if state == "running" else self._clock(),
+            error or None,
+            self._record.id,
+            first,
+            last,
+        )
+        if statement is not None:
+            sql, values = sql + " AND statement = ?", (*values, statement)
+        if in_transaction:
             self._conn.execute(sql, values)
         else:
-            self._conn.execute(sql + " AND statement = ?", (*values, statement))
+            self._write(sql, values)
 
     def finish(self, state: str, error: str = "") -> None:
-        self._conn.execute(
+        self._write(
             f"UPDATE {self._p}applies SET state = ?, finished_at = ?, error = ? WHERE id = ?",
             (state, self._clock(), error or None, self._record.id),
         )
+
+    def _write(self, sql: str, values: Sequence[Parameter]) -> None:
+        try:
+            self._conn.execute(sql, values)
+        except LostConnectionError:
+            self._conn = self._reopen()
+            self._conn.execute(sql, values)
 
 
 def _rows(apply_id: str, address: str, step: Step) -> list[tuple[str | int | None, ...]]:
@@ -102,12 +131,20 @@ def _rows(apply_id: str, address: str, step: Step) -> list[tuple[str | int | Non
 
 
 def close_interrupted(conn: Connection, features: Features, clock: Callable[[], str]) -> int:
-    """Mark applies whose program died as interrupted; call it under the apply lock, when nobody else can be running."""
-    if not have_tables(conn, features):
-        return 0
-    return conn.execute(
-        f"UPDATE {features.state_prefix}applies SET state = 'interrupted', finished_at = ? WHERE state = ?", (clock(), UNFINISHED)
-    )
+    """Mark applies whose program died as interrupted, and the statements that were running in them.
+
+    Call it under the apply lock, when nobody else can be running. Returns how many there were.
+    """
+    p = features.state_prefix
+    dead = conn.query(f"SELECT id FROM {p}applies WHERE state = ?", (UNFINISHED,)) if have_tables(conn, features) else []
+    for (apply_id,) in dead:
+        with conn.transaction():
+            for table, id_column in (("steps", "apply_id"), ("applies", "id")):
+                conn.execute(
+                    f"UPDATE {p}{table} SET state = 'interrupted', finished_at = ? WHERE {id_column} = ? AND state = ?",
+                    (clock(), apply_id, UNFINISHED),
+                )
+    return len(dead)
 
 
 def applies(conn: Connection, features: Features, limit: int = 50) -> list[ApplyRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.features import Features
-from dbops.errors import QueryError
+from dbops.errors import MissingTableError
 
 
 def create_tables(conn: Connection, features: Features) -> None:
@@ -31,9 +31,13 @@ def create_tables(conn: Connection, features: Features) -> None:
 
 
 def have_tables(conn: Connection, features: Features) -> bool:
-    """Tell whether this database was ever applied to."""
+    """Tell whether this database was ever applied to.
+
+    Raises:
+        QueryError: the account may not read them, or the database does not answer.
+    """
     try:
         conn.query(f"SELECT 1 FROM {features.state_prefix}applies WHERE 1 = 0")
-    except QueryError:
+    except MissingTableError:
         return False
     return True

@@ -6,17 +6,20 @@ import getpass
 import secrets
 import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from time import monotonic
 
-from dbops.errors import ConvergenceError, DbopsError, StalePlanError
+from dbops.errors import ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
 from dbops.reconcile import plan as plans
-from dbops.reconcile.executor import Execution, Journal, Progress, execute, journaled
+from dbops.reconcile.executor import Execution, Journal, Progress, adding_to, execute, journaled
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import Finding, fingerprints, make_plan, observe
 from dbops.reconcile.policy import gate
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
+from dbops.state.tables import have_tables
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
 
@@ -58,12 +61,22 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
         ConvergenceError: every step ran and a database still differs.
         LockTimeoutError: another apply held a lock for too long.
     """
-    with _locks(workspace, consent):
-        findings = observe(workspace.work, workspace.targets, only)
-        plan = make_plan(
-            findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), only=only, rehearse=rehearse
-        )
-        return _carry_out(plan, findings, workspace, consent)
+    while True:
+        with locked(workspace, consent) as locks:
+            findings = observe(workspace.work, workspace.targets, only)
+            plan = make_plan(
+                findings,
+                workspace.targets,
+                version=__version__,
+                environment=workspace.path,
+                now=now(),
+                only=only,
+                rehearse=rehearse,
+            )
+            try:
+                return _carry_out(plan, findings, workspace, consent, locks)
+            except OvertakenError as error:
+                consent.announce(f"{error.message}; planning anew")
 
 
 def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResult:
@@ -73,7 +86,7 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
         StalePlanError: a database moved since; nothing was done.
         and what `apply` raises.
     """
-    with _locks(workspace, consent):
+    with locked(workspace, consent) as locks:
         findings = observe(workspace.work, workspace.targets, plan.only)
         current = fingerprints(findings)
         moved = [name for name, mark in plan.fingerprints.items() if name in current and current[name] != mark]
@@ -83,10 +96,10 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
                 fix="make the plan again and review it",
                 connections=moved,
             )
-        return _carry_out(plan, findings, workspace, consent)
+        return _carry_out(plan, findings, workspace, consent, locks)
 
 
-def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent) -> ApplyResult:
+def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent, locks: Locks) -> ApplyResult:
     if plan.is_empty:
         _settle(findings, workspace, "baseline")
         return ApplyResult(plan, None, 0, "nothing")
@@ -94,7 +107,7 @@ def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, co
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")
     apply_id = new_id()
-    with run_plan(plan, workspace, consent, apply_id) as statements:
+    with run_plan(plan, workspace, consent, apply_id, locks) as statements:
         _settle(findings, workspace, apply_id)
     return ApplyResult(plan, apply_id, statements, "done")
 
@@ -106,20 +119,21 @@ def new_id() -> str:
 
 
 @contextmanager
-def run_plan(plan: Plan, workspace: Workspace, consent: Consent, apply_id: str) -> Iterator[int]:
+def run_plan(plan: Plan, workspace: Workspace, consent: Consent, apply_id: str, locks: Locks) -> Iterator[int]:
     """Run a plan under journals; the block looks at the outcome, and what it raises goes into the journals too."""
-    journals = _Journals(plan, workspace, apply_id)
+    journals = _Journals(plan, workspace, apply_id, locks)
     try:
         ran = execute(plan, Execution(workspace.targets, workspace.by_address, journals.of, consent.progress))
         yield ran
     except ConvergenceError as error:
-        journals.finish("not converged", error.message)
+        journals.fail("not converged", error)
         raise
     except DbopsError as error:
-        journals.finish("failed", error.message)
+        journals.fail("failed", error)
         raise
     except KeyboardInterrupt:
-        journals.finish("interrupted")
+        with suppress(DbopsError):  # the next apply closes what we cannot
+            journals.finish("interrupted")
         raise
     journals.finish("done")
 
@@ -127,8 +141,8 @@ def run_plan(plan: Plan, workspace: Workspace, consent: Consent, apply_id: str) 
 class _Journals:
     """One journal per database, begun when its first step is about to run: a database may be made by the step before."""
 
-    def __init__(self, plan: Plan, workspace: Workspace, apply_id: str) -> None:
-        self._plan, self._workspace, self._apply_id = plan, workspace, apply_id
+    def __init__(self, plan: Plan, workspace: Workspace, apply_id: str, locks: Locks) -> None:
+        self._plan, self._workspace, self._apply_id, self._locks = plan, workspace, apply_id, locks
         self._open: dict[str, Journal] = {}
 
     def of(self, connection: str) -> Journal | None:
@@ -136,7 +150,14 @@ class _Journals:
             targets = self._workspace.targets
             if targets.reader(connection) is None:
                 return None  # the database is not there yet; its creation is told by its being there
-            journal = DatabaseJournal(targets.writer(connection), targets.engine(connection).features, self._record(), _timestamp)
+            self._locks.take_new(connection)
+            journal = DatabaseJournal(
+                targets.writer(connection),
+                targets.engine(connection).features,
+                self._record(),
+                _timestamp,
+                partial(targets.reopen, connection),
+            )
             journal.begin(journaled(self._plan, connection))
             self._open[connection] = journal
         return self._open[connection]
@@ -144,6 +165,12 @@ class _Journals:
     def finish(self, state: str, error: str = "") -> None:
         for journal in self._open.values():
             journal.finish(state, error)
+
+    def fail(self, state: str, error: DbopsError) -> None:
+        """Close every record; what keeps one from being written is told with the error."""
+        for journal in self._open.values():
+            with adding_to(error):
+                journal.finish(state, error.message)
 
     def _record(self) -> ApplyRecord:
         return ApplyRecord(
@@ -177,19 +204,60 @@ def _settle(findings: Sequence[Finding], workspace: Workspace, apply_id: str) ->
         )
 
 
+class OvertakenError(StalePlanError):
+    """The database was missing when the plan was made, and another apply has made and filled it meanwhile."""
+
+
+@dataclass(slots=True)
+class Locks:
+    """The apply locks that are held, all waited for under one deadline and released with `stack`."""
+
+    workspace: Workspace
+    consent: Consent
+    stack: ExitStack
+    deadline: float
+    held: set[str] = field(default_factory=set)
+
+    def take(self, name: str) -> None:
+        """Wait for the lock of a database, and close the records of applies that died in it."""
+        conn, engine = self.workspace.targets.writer(name), self.workspace.targets.engine(name)
+        try:
+            self.stack.enter_context(engine.lock(conn, LOCK, 0.0))
+        except LockTimeoutError as busy:
+            left_s = self.deadline - monotonic()
+            if left_s <= 0:
+                raise
+            self.consent.announce(f"{name}: waiting up to {left_s:.0f} s for {busy.context.get('holder', 'another apply')}")
+            self.stack.enter_context(engine.lock(conn, LOCK, left_s))
+        self.held.add(name)
+        close_interrupted(conn, engine.features, _timestamp)
+
+    def take_new(self, name: str) -> None:
+        """Take the lock of a database that was missing when the plan was made; nothing happens when it is held.
+
+        Raises:
+            OvertakenError: another apply was faster.
+        """
+        if name in self.held:
+            return
+        self.take(name)
+        if have_tables(self.workspace.targets.writer(name), self.workspace.targets.engine(name).features):
+            raise OvertakenError(
+                f"another apply made the database of {name} meanwhile",
+                fix="make the plan again and review it",
+                connections=[name],
+            )
+
+
 @contextmanager
-def _locks(workspace: Workspace, consent: Consent) -> Iterator[None]:
-    """Hold the apply lock of every database that exists, in the order of their names."""
-    deadline = now() + timedelta(seconds=consent.lock_timeout_s)
+def locked(workspace: Workspace, consent: Consent, names: Sequence[str] | None = None) -> Iterator[Locks]:
+    """Hold the apply lock of every database that exists (or of `names`), in the order of their names."""
     with ExitStack() as stack:
-        for name in workspace.connection_names():
-            if workspace.targets.reader(name) is None:
-                continue
-            conn, engine = workspace.targets.writer(name), workspace.targets.engine(name)
-            left_s = max((deadline - now()).total_seconds(), 0.0)
-            stack.enter_context(engine.lock(conn, LOCK, left_s))
-            close_interrupted(conn, engine.features, _timestamp)
-        yield
+        locks = Locks(workspace, consent, stack, monotonic() + consent.lock_timeout_s)
+        for name in workspace.connection_names() if names is None else sorted(names):
+            if workspace.targets.reader(name) is not None:
+                locks.take(name)
+        yield locks
 
 
 def who() -> str:

@@ -11,7 +11,7 @@ from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.policy import gate
 from dbops.reconcile.step import Call, Step
 from dbops.state.journal import ApplyRecord, StepRecord, applies, step_records
-from dbops.usecases.apply import LOCK, ApplyResult, Consent, new_id, run_plan
+from dbops.usecases.apply import ApplyResult, Consent, Locks, locked, new_id, run_plan
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
 
@@ -65,6 +65,12 @@ def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
         PlanError: unknown id, or a step that nothing takes back; nothing was done.
         and what `apply` raises.
     """
+    names = [applied.connection for applied in show_apply(workspace, apply_id)]
+    with locked(workspace, consent, names) as locks:
+        return _take_back(workspace, apply_id, consent, locks)
+
+
+def _take_back(workspace: Workspace, apply_id: str, consent: Consent, locks: Locks) -> ApplyResult:
     entries: list[Entry] = []
     for applied in show_apply(workspace, apply_id):
         entries += _undo_entries(applied, offset=len(entries))
@@ -80,15 +86,9 @@ def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
     gate(plan.steps, consent.allow)
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")
-    targets = workspace.targets
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        for name in plan.connections:
-            stack.enter_context(targets.engine(name).lock(targets.writer(name), LOCK, consent.lock_timeout_s))
-        undo_id = new_id()
-        with run_plan(plan, workspace, consent, undo_id) as statements:
-            pass
+    undo_id = new_id()
+    with run_plan(plan, workspace, consent, undo_id, locks) as statements:
+        pass
     return ApplyResult(plan, undo_id, statements, "done")
 
 

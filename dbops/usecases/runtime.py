@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,8 @@ def resources() -> Mapping[str, Resource[Any, Any]]:
     from dbops.resources.schema.canonical import CatalogCache, default_folder
     from dbops.resources.schema.resource import SchemaResource
 
-    return {"Connection": ConnectionResource(), "Schema": SchemaResource(CatalogCache(default_folder()), now)}
+    clock = partial(datetime.now, UTC)  # with its microseconds, which tell apart what two plans of one second archive
+    return {"Connection": ConnectionResource(), "Schema": SchemaResource(CatalogCache(default_folder()), clock)}
 
 
 @dataclass(slots=True)
@@ -105,6 +107,11 @@ class OpenTargets:
         if connection not in self._writers:
             self._writers[connection] = self._open(connection, readonly=False)
         return self._writers[connection]
+
+    def reopen(self, connection: str) -> Connection:
+        """Open a new writer in place of one whose session is gone."""
+        self._writers.pop(connection, None)
+        return self.writer(connection)
 
     def create(self, connection: str) -> None:
         self.engine(connection).create_database(self.known[connection])

@@ -29,7 +29,7 @@ _CHANGING = [
     (re.compile(r"\b[0-9a-f]{64}\b"), "<sha256>"),
     (re.compile(r"\bin \d+(\.\d+)? m?s\b"), "in <n> ms"),
     (re.compile(r'"duration_s": [\d.]+'), '"duration_s": <n>'),
-    (re.compile(r"archive_\d{12}"), "archive_<n>"),
+    (re.compile(r"archive_\d{18}"), "archive_<n>"),
     (re.compile(r"\bsqlite \d+\.\d+(\.\d+)?"), "sqlite <version>"),
     (re.compile(r"\b[\w.-]+@[\w.-]+(?=, |  |\n)"), "<who>"),
     (re.compile(r"/home/me(?=/)"), "<here>"),

@@ -7,15 +7,16 @@ import random
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
+from dbops.engines.base.interrupt import stopping
 from dbops.engines.mysql.errors import connect_error, is_worth_retrying, number_of, query_error
 from dbops.engines.mysql.flavour import Flavour, parse_version
 from dbops.engines.mysql.tokens import unquoted, with_placeholders
-from dbops.errors import ConnectError, QueryError
+from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError
 from dbops.sql.statement import Parameter
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class MysqlConnection:
             from dbops.engines.mysql.events import park
 
             sql = park(sql, self.parked_events)
-        with self._translated(), self._conn.cursor() as cursor:
+        with stopping(self._stop), self._translated(), self._conn.cursor() as cursor:
             self._send(cursor, sql, parameters)
             count = cursor.rowcount
             while cursor.nextset():
@@ -109,7 +110,7 @@ class MysqlConnection:
         try:
             yield
         except BaseException:
-            with self._translated():
+            with suppress(LostConnectionError), self._translated():  # a session that is gone has rolled back by that
                 self._conn.rollback()
             raise
         with self._translated():
@@ -118,6 +119,15 @@ class MysqlConnection:
     def close(self) -> None:
         if self._conn.open:
             self._conn.close()
+
+    def _stop(self) -> None:
+        """End the running statement from a session beside: PyMySQL gives up its own session when it is torn out of waiting."""
+        with suppress(DbopsError):  # the server may be gone, then there is nothing to end
+            beside = connect(replace(on_database(self._target, None), attempts=1))
+            try:
+                beside.execute(f"KILL QUERY {cast(Any, self._conn).thread_id()}")
+            finally:
+                beside.close()
 
     def _send(self, cursor: Any, sql: str, parameters: Sequence[Parameter]) -> None:
         """Without parameters the text goes as it is: PyMySQL formats nothing then."""

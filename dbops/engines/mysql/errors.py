@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dbops.errors import ConnectError, LockTimeoutError, MissingDatabaseError, QueryError, TransientError
+from dbops.errors import (
+    ConnectError,
+    LockTimeoutError,
+    LostConnectionError,
+    MissingDatabaseError,
+    MissingTableError,
+    QueryError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     import pymysql
@@ -16,8 +24,10 @@ EMPTY_QUERY = 1065
 NO_SUCH_TABLE = 1146
 
 _LOCK_TIMEOUTS = frozenset({1205, 3572})
-#: Deadlock, too many connections, server going down or restarting, connection lost (2xxx are the client's own).
-_TRANSIENT = frozenset({1040, 1053, 1152, 1158, 1159, 1160, 1161, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2055})
+#: Too many connections, deadlock, a query that somebody ended, no connection yet.
+_TRANSIENT = frozenset({1040, 1213, 1317, 2002, 2003})
+#: Server going down, connection killed or lost (2xxx are the client's own).
+_LOST = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2055})
 #: Statement ran into its time limit: MySQL's max_execution_time, MariaDB's max_statement_time.
 _STATEMENT_TIMEOUTS = frozenset({3024, 1969})
 _ACCESS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410, 1419})
@@ -39,9 +49,20 @@ def query_error(error: pymysql.Error, secrets: Iterable[str] = ()) -> QueryError
     kind: type[QueryError] = QueryError
     if number in _LOCK_TIMEOUTS:
         kind = LockTimeoutError
-    elif number in _TRANSIENT or (not number and "connection" in text.lower()):
+    elif number == NO_SUCH_TABLE:
+        kind = MissingTableError
+    elif is_lost(error):
+        kind = LostConnectionError
+    elif number in _TRANSIENT:
         kind = TransientError
     return kind(text, {"errno": number} if number else None, fix=_fix(number))
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the session is gone; PyMySQL says so by an InterfaceError without words when it is used again."""
+    import pymysql
+
+    return number_of(error) in _LOST or (isinstance(error, pymysql.err.InterfaceError) and number_of(error) == 0)
 
 
 def connect_error(error: BaseException, place: str, database: str, secrets: Iterable[str] = ()) -> ConnectError:
@@ -64,6 +85,12 @@ def is_worth_retrying(error: ConnectError) -> bool:
 
 
 def _text(error: BaseException) -> str:
+    if is_lost(error):
+        return (
+            f"the connection to the server is lost: {error.args[1]}"
+            if error.args[1:] and error.args[1]
+            else "the connection is lost"
+        )
     return str(error.args[1]) if len(error.args) > 1 else str(error) or type(error).__name__
 
 

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dbops.engines.mysql.connect import MysqlConnection
-from dbops.errors import LockTimeoutError
+from dbops.errors import LockTimeoutError, LostConnectionError
 
+_POLL_S = 0.2
 _LONGEST = 64  # MySQL 8.4 manual, 14.14: longer names are refused
 
 
 @contextmanager
 def lock(conn: MysqlConnection, name: str, timeout_s: float) -> Iterator[None]:
-    """Hold the lock `name` of this database; names of GET_LOCK belong to the server, so the database is part of it."""
+    """Hold the lock `name` of this database; names of GET_LOCK belong to the server, so the database is part of it.
+
+    It is tried again and again: the time limit of statements, where there is one, would end a longer wait with its own error.
+    """
     full = lock_name(conn.database, name)
-    [(granted,)] = conn.query("SELECT GET_LOCK(?, ?)", (full, round(timeout_s, 3)))
-    if granted != 1:
-        raise LockTimeoutError(
-            f"the lock '{name}' of database '{conn.database}' is held by {_holder(conn, full)}",
-            fix="wait for it, or raise --lock-timeout",
-        )
+    deadline = time.monotonic() + timeout_s
+    while conn.query("SELECT GET_LOCK(?, 0)", (full,)) != [(1,)]:
+        if time.monotonic() >= deadline:
+            holder = _holder(conn, full)
+            raise LockTimeoutError(
+                f"the lock '{name}' of database '{conn.database}' was not free within {timeout_s:g} s: {holder} holds it",
+                {"lock": name, "holder": holder},
+                fix="wait until it is done, or raise --lock-timeout",
+            )
+        time.sleep(_POLL_S)
     try:
         yield
     finally:
-        conn.query("SELECT RELEASE_LOCK(?)", (full,))
+        with suppress(LostConnectionError):  # a session that is gone has let go by that
+            conn.query("SELECT RELEASE_LOCK(?)", (full,))
 
 
 def lock_name(database: str, name: str) -> str:

@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from dbops.errors import ConnectError, DbopsError, LockTimeoutError, MissingDatabaseError, QueryError, TransientError
+from dbops.errors import (
+    ConnectError,
+    DbopsError,
+    LockTimeoutError,
+    LostConnectionError,
+    MissingDatabaseError,
+    MissingTableError,
+    QueryError,
+    TransientError,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -14,9 +23,12 @@ if TYPE_CHECKING:
 LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"
 INSUFFICIENT_PRIVILEGE = "42501"
+UNDEFINED_TABLE = "42P01"
 
-#: Classes and codes of what may succeed when tried again: lost connection, rollback forced by others, server going or coming.
-_TRANSIENT = ("08", "40001", "40P01", "57P01", "57P02", "57P03", "57P05", "53300")
+#: Codes of what may succeed when tried again: rollback forced by others, server coming, too many connections.
+_TRANSIENT = ("40001", "40P01", "57P03", "53300")
+#: Classes and codes of a session that is gone: lost, ended by somebody, by a crash, by its time limit, by a server going down.
+_LOST = ("08", "57P01", "57P02", "57P05", "25P03")
 
 #: What the server says while connecting; libpq hands over no SQLSTATE there.
 _REFUSALS = (
@@ -55,7 +67,11 @@ def query_error(error: psycopg.Error, secrets: Iterable[str] = ()) -> QueryError
 def _kind(state: str, text: str) -> type[QueryError]:
     if state == LOCK_NOT_AVAILABLE:
         return LockTimeoutError
-    if state.startswith(_TRANSIENT) or (not state and "connection" in text):
+    if state == UNDEFINED_TABLE:
+        return MissingTableError
+    if state.startswith(_LOST) or (not state and "connection" in text):
+        return LostConnectionError
+    if state.startswith(_TRANSIENT):
         return TransientError
     return QueryError
 
@@ -65,6 +81,8 @@ def _fix(state: str, hint: str | None) -> str | None:
         return "another session holds a lock; try again, or raise timeouts.lock of the connection"
     if state == QUERY_CANCELED:
         return "the statement was cancelled; if it ran into its time limit, raise timeouts.statement of the connection"
+    if state == INSUFFICIENT_PRIVILEGE:
+        return hint or "grant the account of the connection what the message names"
     return hint
 
 

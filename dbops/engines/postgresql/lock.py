@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dbops.engines.base.connect import Connection
-from dbops.errors import LockTimeoutError
+from dbops.errors import LockTimeoutError, LostConnectionError
 
 #: "dbop" as a number: the first of the two keys, so that no other program's advisory locks are ours.
 _FAMILY = 0x64626F70
@@ -37,7 +37,8 @@ def lock(conn: Connection, name: str, timeout_s: float) -> Iterator[None]:
     try:
         yield
     finally:
-        conn.query("SELECT pg_catalog.pg_advisory_unlock(?::int, ?::int)", (_FAMILY, _signed(key)))
+        with suppress(LostConnectionError):  # a session that is gone has let go by that
+            conn.query("SELECT pg_catalog.pg_advisory_unlock(?::int, ?::int)", (_FAMILY, _signed(key)))
 
 
 def _try(conn: Connection, key: int) -> bool:
@@ -58,9 +59,9 @@ def _refusal(conn: Connection, name: str, key: int, timeout_s: float) -> LockTim
         who = (
             f"{user} ({application or 'unknown program'}, process {pid}, from {host}, connected since {since:%Y-%m-%d %H:%M:%S})"
         )
-        context |= {"pid": pid, "user": user}
+        context |= {"pid": pid, "user": user, "holder": who}
     return LockTimeoutError(
         f"the lock '{name}' was not free within {timeout_s:g} s: {who} holds it",
         context,
-        fix="wait until it is done, or raise the lock timeout",
+        fix="wait until it is done, or raise --lock-timeout",
     )

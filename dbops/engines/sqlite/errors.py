@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dbops.errors import ConnectError, LockTimeoutError, QueryError
+from dbops.errors import ConnectError, LockTimeoutError, MissingTableError, QueryError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,6 +20,9 @@ _FIXES = {
     "SQLITE_PERM": "check the permissions of the file and of its folder",
     "SQLITE_CANTOPEN": "check the permissions of the file and of its folder",
     "SQLITE_CORRUPT": "restore it from a backup; `PRAGMA integrity_check` says what is damaged",
+    "SQLITE_CONSTRAINT_NOTNULL": "give these rows a value, or the column a default",
+    "SQLITE_CONSTRAINT_UNIQUE": "delete or change rows that are alike",
+    "SQLITE_CONSTRAINT_CHECK": "correct the rows that do not keep the check",
     "SQLITE_INTERRUPT": "raise timeouts.statement of the connection",
 }
 
@@ -39,7 +42,8 @@ def query_error(error: sqlite3.Error, path: str, lock_s: float) -> QueryError:
             fix="end what holds it, or raise timeouts.lock of the connection",
         )
     text = "the statement ran longer than its time limit" if code == "SQLITE_INTERRUPT" else str(error)
-    return QueryError(text.replace(REBUILD_PREFIX, ""), {"sqlstate": code, "path": path}, fix=_fix(code))
+    kind = MissingTableError if text.startswith("no such table: ") else QueryError
+    return kind(text.replace(REBUILD_PREFIX, ""), {"sqlstate": code, "path": path}, fix=_fix(code))
 
 
 def connect_error(error: sqlite3.Error, path: str, lock_s: float) -> ConnectError | LockTimeoutError:

@@ -59,7 +59,7 @@ def _acquire(path: Path, deadline: float, timeout_s: float) -> int:
                 os.close(handle)
                 raise LockTimeoutError(
                     f"another dbops, process {holder or 'unknown'}, works on this database, and did for all of {timeout_s:g} s",
-                    {"path": str(path), "holder": holder},
+                    {"path": str(path), "holder": f"process {holder or 'unknown'}"},
                     fix="wait for it, or raise --lock-timeout",
                 ) from None
             time.sleep(_STEP_S)

@@ -47,7 +47,7 @@ def render(
     changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime
 ) -> list[Act]:
     """Return the acts of all changes: renames on the live catalog, then the rest on the renamed one."""
-    context = RenderContext(observed.server, observed.sizes, schema.online, archive=now.strftime("%y%m%d%H%M%S"))
+    context = RenderContext(observed.server, observed.sizes, schema.online, archive=now.strftime("%y%m%d%H%M%S%f"))
     renames = tuple(change.change for change in changes if isinstance(change.change, Renaming))
     others = tuple(change.change for change in changes if not isinstance(change.change, Renaming))
     acts: list[Act] = []
