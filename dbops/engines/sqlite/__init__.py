@@ -16,6 +16,7 @@ How an object looks in a catalog read from SQLite (inspection writes it so, rend
   entry. Foreign keys need the table they refer to.
 
 * `connect`, `lock`, `scratch`, `fingerprint`   sessions, and what can be asked of a file cheaply
+* `foreign_keys`, `bystanders`                  what a transaction that changes the schema watches over
 * `tokens`, `reader`, `parse`, `statements`     the texts that SQLite keeps, taken to pieces
 * `inspect`, `dependencies`                     a database as a catalog
 * `load`                                        a source run on a scratch database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -13,9 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote as percent_encoded
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
+from dbops.engines.base.interrupt import stopping
 from dbops.engines.base.url import MEMORY
-from dbops.engines.sqlite.errors import REBUILD_PREFIX, connect_error, query_error
+from dbops.engines.sqlite.bystanders import Bystanders
+from dbops.engines.sqlite.errors import connect_error, query_error
 from dbops.engines.sqlite.features import MINIMUM_VERSION
+from dbops.engines.sqlite.foreign_keys import refuse_new, violations
 from dbops.engines.sqlite.tokens import literal
 from dbops.errors import ConnectError, MissingDatabaseError, QueryError
 from dbops.sql.statement import Parameter
@@ -52,20 +56,22 @@ class SqliteConnection:
         self.path = path
         self.server = server
         self._lock_s = lock_s
-        self._deadline = 0.0
+        self._deadline = math.inf
         self._statement_s = statement_s
-        self._changes_schema = False
-        if statement_s:
-            raw.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CLOCKS)
+        self._bystanders: Bystanders | None = None
+        # Signals are heard while Python code runs, so this is also what lets Ctrl-C in while a statement runs.
+        raw.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CLOCKS)
 
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         with self._translated():
             return self.raw.execute(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
-        if self.raw.in_transaction and not self._changes_schema and _FOREIGN_KEYS_OFF.match(sql):
+        if self._bystanders is not None:
+            self._bystanders.note(sql)
+        elif self.raw.in_transaction and _FOREIGN_KEYS_OFF.match(sql):
             self._refuse_foreign_keys()
-        with self._translated():
+        with stopping(self._stop), self._translated():
             return self.raw.execute(sql, parameters).rowcount
 
     @contextmanager
@@ -79,23 +85,41 @@ class SqliteConnection:
         enforced = schema_change and bool(self.query("PRAGMA foreign_keys")[0][0])
         if enforced:
             self.execute("PRAGMA foreign_keys = OFF")
-        self._changes_schema = schema_change
         try:
             self.execute("BEGIN IMMEDIATE")
             with self._committed():
-                before = violations(self) if enforced else Counter()
+                self._bystanders = Bystanders.of(self.query) if schema_change else None
+                before = violations(self.query) if enforced else Counter()
                 yield
+                self._bring_back()
                 if enforced:
-                    _refuse_new(before, violations(self))
+                    refuse_new(before, violations(self.query))
         finally:
-            self._changes_schema = False
+            self._bystanders = None
             if schema_change:
                 self.execute("PRAGMA legacy_alter_table = OFF")
             if enforced:
                 self.execute("PRAGMA foreign_keys = ON")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Run queries that see one state of the database, whoever writes meanwhile."""
+        if self.raw.in_transaction:
+            yield
+            return
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("COMMIT")
+
     def close(self) -> None:
         self.raw.close()
+
+    def _bring_back(self) -> None:
+        if self._bystanders is not None:
+            for sql in self._bystanders.missing(self.query):
+                self.execute(sql)
 
     @contextmanager
     def _committed(self) -> Iterator[None]:
@@ -111,7 +135,7 @@ class SqliteConnection:
     def _translated(self) -> Iterator[None]:
         import sqlite3
 
-        self._deadline = time.monotonic() + self._statement_s
+        self._deadline = time.monotonic() + self._statement_s if self._statement_s else math.inf
         try:
             yield
         except sqlite3.Error as error:
@@ -119,46 +143,13 @@ class SqliteConnection:
         except sqlite3.Warning as error:  # several statements in one text; an Error from Python 3.12 on
             raise QueryError(str(error)) from error
 
+    def _stop(self) -> None:
+        self._deadline = 0.0
+
     def _refuse_foreign_keys(self) -> None:
         """SQLite ignores the pragma in a transaction, and what follows would then delete rows of other tables."""
         if self.query("PRAGMA foreign_keys")[0][0]:
             raise QueryError("foreign keys cannot be switched off inside a transaction", fix="begin it as a schema change")
-
-
-Violations = Counter[tuple[str, object, str]]
-"""How many rows of a table refer to nothing: `(table, rowid, parent)`, the tables in lower case."""
-
-
-def violations(conn: SqliteConnection) -> Violations:
-    """Return the rows that violate a foreign key; reads every table that has one."""
-    try:
-        rows = conn.query("PRAGMA foreign_key_check")
-    except QueryError:  # one key that refers to no unique columns ends the whole check, so ask table by table
-        rows = [row for (table,) in conn.query(_WITH_FOREIGN_KEYS) for row in _violations_of(conn, table)]
-    return Counter((str(table).lower(), rowid, str(parent).lower()) for table, rowid, parent, _ in rows)
-
-
-_WITH_FOREIGN_KEYS = """
-SELECT DISTINCT name FROM sqlite_schema, pragma_foreign_key_list(name) WHERE type = 'table' AND sql LIKE '%REFERENCES%'"""
-
-
-def _violations_of(conn: SqliteConnection, table: str) -> list[Row]:
-    try:
-        return conn.query(f"PRAGMA foreign_key_check({literal(table)})")
-    except QueryError as error:
-        return [(table, None, error.message, 0)]
-
-
-def _refuse_new(before: Violations, after: Violations) -> None:
-    new = after - before
-    if not new or after.total() <= before.total():  # a renamed table shows its old violations under its new name
-        return
-    shown = ", ".join(f"{table} row {rowid} → {parent}" for table, rowid, parent in list(new)[:5])
-    raise QueryError(
-        f"the change would leave {new.total()} rows that refer to nothing: {shown.replace(REBUILD_PREFIX, '')}",
-        {"sqlstate": "SQLITE_CONSTRAINT_FOREIGNKEY", "rows": new.total()},
-        fix="correct or delete these rows first",
-    )
 
 
 def connect(target: Target, *, readonly: bool = False) -> SqliteConnection:

@@ -42,6 +42,11 @@ _KINDS = {kind: place for place, kind in enumerate(("table", "virtual_table", "i
 
 def inspect(conn: SqliteConnection, scope: Scope = Scope()) -> Catalog:  # noqa: B008  # frozen
     """Return the catalog of the main database; attached and temporary ones are nobody's desired state."""
+    with conn.snapshot():
+        return restrict(_read(conn), scope)
+
+
+def _read(conn: SqliteConnection) -> Catalog:
     shadows = {name for (name,) in conn.query(_SHADOWS)}
     reading = _Reading(_by_table(conn.query(_COLUMNS)))
     rows = [row for row in conn.query(_SCHEMA) if row[1] not in shadows and row[2] not in shadows]
@@ -52,7 +57,7 @@ def inspect(conn: SqliteConnection, scope: Scope = Scope()) -> Catalog:  # noqa:
     used = _uses(conn, code)
     for kind, name, table, sql in code:
         reading.add(kind, name, table, sql, names_of(part for use in used.get(name.lower(), ()) for part in use if part))
-    return restrict(Catalog.of(reading.in_order(), reading.dependencies(used), reading.unmanaged), scope)
+    return Catalog.of(reading.in_order(), reading.dependencies(used), reading.unmanaged)
 
 
 def _by_table(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
@@ -95,7 +100,9 @@ class _Reading:
                 case "table":
                     self._add_table(name, sql)
                 case "index":
-                    index = parse_index(sql, self._columns.get(table, {}))
+                    if table not in self._columns:
+                        raise Unreadable(f"nor can that of its table {table}")
+                    index = parse_index(sql, self._columns[table])
                     self._objects.append(replace(index, name=name, parent=table, spelling=sql))
                 case "view":
                     self._objects.append(replace(parse_view(sql, names), name=name))

@@ -62,6 +62,7 @@ class _Rendering:
         for change in others:
             self._sort(change)
         self._recased = self._find_recased()
+        self._coming = {_known(item) for item in self._creates.values()}
 
     def _sort(self, change: CatalogChange) -> None:
         match change:
@@ -109,7 +110,7 @@ class _Rendering:
 
     def _goes_with_its_parent(self, item: CatalogObject) -> bool:
         """A table takes its indexes and triggers with it, a view its triggers."""
-        return Ref("table", "", item.parent) in self._drops
+        return Ref("table", "", item.parent) in self._drops and item.parent not in self._recased
 
     def _drop_code(self, kind: type[Trigger] | type[View]) -> Iterator[Act]:
         for item in reversed(self._drops.values()):
@@ -120,7 +121,7 @@ class _Rendering:
                 yield Act(item.ref, f"drop {item.kind} {item.name}", (do,), plain(undo), drops=True)
 
     def _gone(self, item: CatalogObject) -> tuple[Hazard, ...]:
-        if item.ref in self._creates:
+        if _known(item) in self._coming:
             return ()
         lost = Hazard("DELETES_OBJECT", f"{item.kind.replace('_', ' ')} {item.name} is dropped")
         return (lost, *hazards.breaks(item.ref, self._before.catalog, self._after.catalog))
@@ -185,16 +186,13 @@ class _Rendering:
     def _recase(self, name: str, wanted: Table) -> Act:
         old = self._before.catalog.table("", name)
         assert old is not None
-        before, after = self._before.state(old), self._after.state(wanted)
-        triggers = tuple(create_trigger(trigger, self._after.catalog) for trigger in self._after.triggers(wanted.name))
-        around = self._around(old.ref, triggers)
-        refs = [old.ref, *(item.ref for state in (before, after) for item in (*state.constraints, *state.indexes))]
-        refs += [
-            trigger.ref
-            for belongings, table in ((self._before, name), (self._after, wanted.name))
-            for trigger in belongings.triggers(table)
-        ]
-        return tables.rebuilt(before, after, [after.ref, *refs], around, ())
+        before, after = self._bare(self._before.state(old)), self._bare(self._after.state(wanted))
+        refs = [after.ref, before.ref, *(item.ref for state in (before, after) for item in state.constraints)]
+        return tables.rebuilt(before, after, refs, self._around(old.ref, ()), ())
+
+    @staticmethod
+    def _bare(state: TableState) -> TableState:
+        return TableState(state.table, state.constraints, ())
 
     def _without_changed_indexes(self, state: TableState) -> TableState:
         staying = tuple(index for index in state.indexes if index.ref not in self._drops)
@@ -258,7 +256,8 @@ class _Rendering:
         return Act(after.ref, f"rebuild virtual table {after.name}", tuple(do), plain(undo))
 
     def _create_indexes(self) -> Iterator[Act]:
-        whole = {item.name for item in self._creates.values() if isinstance(item, Table)}
+        recased = self._recased.values()
+        whole = {item.name for item in self._creates.values() if isinstance(item, Table) and item not in recased}
         for item in self._creates.values():
             if not isinstance(item, Index) or item.parent in whole:
                 continue
@@ -277,9 +276,8 @@ class _Rendering:
             yield Act(item.ref, f"create index {item.name}", (do,), plain([f"DROP INDEX {quote(item.name)}"]), creates=True)
 
     def _create_code(self, kind: type[Trigger] | type[View]) -> Iterator[Act]:
-        recased = {table.name for table in self._recased.values()}
         for item in self._creates.values():
-            if isinstance(item, kind) and item.parent not in recased:
+            if isinstance(item, kind):
                 undo = f"DROP {item.kind.upper()} {quote(item.name)}"
                 yield Act(
                     item.ref, f"create {item.kind} {item.name}", plain(self._made(item, self._after)), plain([undo]), creates=True
@@ -297,3 +295,8 @@ class _Rendering:
     def _names(self, index: Index, side: Belongings) -> dict[str, str]:
         table = side.catalog.table("", index.parent)
         return dict(side.state(table).names) if table else {}
+
+
+def _known(item: CatalogObject) -> tuple[str, str, str]:
+    """What makes an object the same to SQLite, whatever the case of its names."""
+    return item.kind, item.name.lower(), item.parent.lower()

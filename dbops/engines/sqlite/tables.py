@@ -178,11 +178,11 @@ def _drop_column(before: TableState, after: TableState, column: Column, around: 
 
 
 def rebuilt(before: TableState, after: TableState, refs: Sequence[Ref], around: Surroundings, breaking: Sequence[Hazard]) -> Act:
-    """Return the one act that makes all changes of a table; it is about the table's own change, or the first."""
+    """Return the one act that makes all changes of a table; it is about the table itself, else a column, else the first part."""
     copying, lost = hazards.of_rebuild(before, after, around.rows)
     kept, undo = _archived(before, after, around)
     do = _with_hazards(rebuild(before, after, around.triggers), copying, [*lost, *breaking])
-    main = after.ref if after.ref in refs or not refs else refs[0]
+    main = next((ref for kind in ("table", "column") for ref in refs if ref.kind == kind), refs[0])
     covers = tuple(ref for ref in dict.fromkeys(refs) if ref != main)
     return Act(main, f"rebuild table {after.table.name}", (*kept, *do), undo, covers)
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dbops.catalog.changes import ChangeSet, diff
+from dbops.catalog.scope import Scope
+from dbops.engines.base.render import RenderContext
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.errors import QueryError
 from tests.engines.sqlite.loop import ENGINE, Planned, plan, read, run, take_back, target
@@ -203,3 +206,17 @@ def test_broken_views_and_unknown_functions_stand_in_nobodys_way(conn: SqliteCon
     applied(conn, odd)
     planned = applied(conn, odd.replace("note VARCHAR(10)", "note VARCHAR(20)").replace("number INT", "extra"))
     assert not any("VIEW" in sql for sql in planned.sql)
+
+
+def test_what_the_plan_does_not_know_survives(conn: SqliteConnection) -> None:
+    """Triggers and indexes that are excluded, or dbops's own, stand on tables that a plan builds anew."""
+    conn.execute("CREATE TRIGGER dbops_audit AFTER UPDATE ON parent BEGIN INSERT INTO log VALUES ('seen'); END")
+    conn.execute("CREATE INDEX other_index ON parent (note)")
+    scope = Scope(exclude=("other_*",))
+    live, wanted = ENGINE.inspect(conn, scope), read(PARENT.replace("note VARCHAR(10)", "note VARCHAR(20)"))
+    changes = ChangeSet(live, wanted, diff(live, wanted))
+    assert len(changes.changes) == 1
+    run(conn, ENGINE.render(changes, RenderContext(conn.server)))
+    conn.execute("UPDATE parent SET note = 'n' WHERE id = 1")
+    assert conn.query("SELECT line FROM log") == [("seen",)]
+    assert conn.query("SELECT count(*) FROM sqlite_schema WHERE name = 'other_index'") == [(1,)]
