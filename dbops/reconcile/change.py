@@ -33,6 +33,10 @@ class Change:
         return self.address.split("/", 1)[0]
 
 
+#: The code of an observation that stops apply: live rows make a planned step fail.
+DATA_REFUSES = "DATA_REFUSES"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Something worth saying that no step changes: an object not managed yet, an alert, an overdue backup."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from dbops.errors import HazardError
+from dbops.errors import ApplyError, HazardError
+from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.reconcile.step import Step
 from dbops.sql.hazard import HAZARDS, Hazard
 
@@ -53,6 +54,18 @@ def blocked(steps: Iterable[Step], allowed: Collection[str]) -> list[Blocked]:
         for hazard in step.hazards
         if hazard.is_blocking and hazard.code not in allowed and hazard.code not in step.allowed and ALL not in step.allowed
     ]
+
+
+def refuse(observations: Iterable[Observation]) -> None:
+    """Let the plan pass unless live rows are known to make a step fail; nobody can allow that.
+
+    Raises:
+        ApplyError: says which rows stand in the way of what.
+    """
+    reasons = [item for item in observations if item.code == DATA_REFUSES]
+    if reasons:
+        lines = "\n".join(f"  {item.address}: {item.message}" for item in reasons)
+        raise ApplyError(f"rows stand in the way; nothing was done:\n{lines}", fix="mend these rows, or change the manifests")
 
 
 def gate(steps: Iterable[Step], allowed: Collection[str]) -> None:

@@ -15,6 +15,7 @@ FEATURES = Features(
     state_prefix="dbops_",
     long_text="longtext",
     state_table_options=" ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+    fills_new_columns=True,
     text_cast="char",
     identity_clause="AUTO_INCREMENT",
     comments="inline",

@@ -11,6 +11,8 @@ FEATURES = Features(
     has_servers=False,
     has_grants=False,
     has_named_constraints=False,
+    fills_nulls=True,
+    has_strict_types=False,
     identity_clause="PRIMARY KEY AUTOINCREMENT",
     identity_is_primary_key=True,
 )

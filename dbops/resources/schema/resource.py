@@ -26,6 +26,7 @@ from dbops.resources.schema.data import ReferenceRows, reference_rows
 from dbops.resources.schema.data_steps import data_changes, data_entries
 from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
+from dbops.resources.schema.evidence import evidence
 from dbops.resources.schema.leniency import unmanaged_refs
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import sizes_after, wanted_renames
@@ -76,7 +77,7 @@ class SchemaResource:
         renames = wanted_renames(desired, start, wanted, engine.features.default_schema)
         rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, self._cache)
         marks = [codec.digest(live) if live else "missing", *(item.live_digest for item in rows)]
-        return ObservedSchema(
+        observed = ObservedSchema(
             connection=desired.connection,
             live=live,
             renamed=_renamed(live, renames, wanted, engine, target, desired) if live and renames else start,
@@ -92,6 +93,13 @@ class SchemaResource:
             rows=rows,
             applied_rows=_applied_rows(desired, rows, targets) if reader else {},
         )
+        return self._asked(desired, observed, reader, engine) if reader and live else observed
+
+    def _asked(self, desired: DesiredSchema, observed: ObservedSchema, reader: Connection, engine: Engine) -> ObservedSchema:
+        """Ask the live rows about the changes, and add what they say."""
+        changes = catalog_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        answers = evidence(desired.address, changes, observed.live or EMPTY, reader, engine)
+        return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
 
     def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
         return [

@@ -1,0 +1,60 @@
+"""Questions asked of rows before a change relies on them: how many offend, and which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbops.sql.dialect import Dialect
+
+#: Counting stops here: it is enough to know that there are many.
+MOST = 1000
+SHOWN = 5
+EVERY = "1 = 1"
+
+
+def count(table: str, condition: str) -> str:
+    """Return a SELECT of the number of rows of `table` (known as t) that meet `condition`, `MOST` at most."""
+    return f"SELECT count(*) FROM (SELECT 1 AS hit FROM {table} AS t WHERE {condition} LIMIT {MOST}) AS hits"
+
+
+def keys(table: str, condition: str, columns: Sequence[str], dialect: Dialect) -> str:
+    """Return a SELECT of `columns` of the first few rows that meet `condition`."""
+    listed = ", ".join(f"t.{dialect.identifier(name)}" for name in columns)
+    return f"SELECT {listed} FROM {table} AS t WHERE {condition} LIMIT {SHOWN}"
+
+
+def is_null(column: str, dialect: Dialect) -> str:
+    return f"t.{dialect.identifier(column)} IS NULL"
+
+
+def breaks(expression: str) -> str:
+    """Return the condition of rows that a CHECK refuses: NULL passes."""
+    return f"NOT ({expression})"
+
+
+def longer_than(column: str, length: int, dialect: Dialect) -> str:
+    return f"char_length(t.{dialect.identifier(column)}) > {length}"
+
+
+def outside(column: str, low: int, high: int, dialect: Dialect) -> str:
+    name = f"t.{dialect.identifier(column)}"
+    return f"({name} < {low} OR {name} > {high})"
+
+
+def duplicated(table: str, columns: Sequence[str], predicate: str | None, dialect: Dialect) -> str:
+    """Return the condition of rows that share all of `columns` with another row; rows with a NULL share nothing."""
+    names = [dialect.identifier(name) for name in columns]
+    filled = " AND ".join(f"{name} IS NOT NULL" for name in names) + (f" AND ({predicate})" if predicate else "")
+    listed = ", ".join(names)
+    row = f"(t.{names[0]})" if len(names) == 1 else "(" + ", ".join(f"t.{name}" for name in names) + ")"
+    return f"{row} IN (SELECT {listed} FROM {table} WHERE {filled} GROUP BY {listed} HAVING count(*) > 1)"
+
+
+def orphaned(columns: Sequence[str], parent: str | None, parent_columns: Sequence[str], dialect: Dialect) -> str:
+    """Return the condition of rows whose reference leads nowhere; `parent` is None while the table does not exist."""
+    names = [f"t.{dialect.identifier(name)}" for name in columns]
+    filled = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    if parent is None:
+        return filled
+    same = " AND ".join(f"p.{dialect.identifier(there)} = {here}" for here, there in zip(names, parent_columns, strict=True))
+    return f"{filled} AND NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {same})"
