@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, Table
+from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
 from dbops.catalog.ref import Ref
 
 
@@ -175,7 +175,7 @@ def diff(before: Catalog, after: Catalog, *, column_order: bool = False) -> tupl
 
 
 def _alterations(before: CatalogObject, after: CatalogObject, column_order: bool) -> Iterator[CatalogChange]:
-    if isinstance(before, Table) and isinstance(after, Table):
+    if isinstance(before, Table | ForeignTable) and isinstance(after, Table | ForeignTable):
         if before.columns != after.columns:
             yield from column_changes(before, after, column_order)
         before = replace(before, columns=after.columns)
@@ -183,7 +183,7 @@ def _alterations(before: CatalogObject, after: CatalogObject, column_order: bool
         yield AlterObject(before, after)
 
 
-def column_changes(before: Table, after: Table, column_order: bool) -> Iterator[CatalogChange]:
+def column_changes(before: Table | ForeignTable, after: Table | ForeignTable, column_order: bool) -> Iterator[CatalogChange]:
     """Yield drops, additions and alterations of the columns of one table."""
     old = {column.name: column for column in before.columns}
     new = {column.name: column for column in after.columns}

@@ -5,7 +5,7 @@ A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Column, PrimaryKey, Table
@@ -21,13 +21,8 @@ def name(token: str, number: int) -> str:
 
 
 def keep_rows(item: Table, archive: str) -> Iterator[Statement]:
-    """Yield what copies all rows of a table."""
-    yield from _keep(archive, f"SELECT row_to_json(kept) AS row FROM {_only(item)}{named(item.ref)} AS kept", item.ref.qualified)
-
-
-def _only(item: Table) -> str:
-    """Rows of heirs are kept with the heirs, those of partitions with the partitioned table."""
-    return "" if item.partition_by else "ONLY "
+    """Yield what copies the rows of a table, those of its heirs left to the heirs."""
+    yield from _keep(archive, f"SELECT row_to_json(kept) AS row FROM ONLY {named(item.ref)} AS kept", item.ref.qualified)
 
 
 def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
@@ -65,20 +60,17 @@ def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...]
     """Yield what copies a column's values with the key that tells the rows apart."""
     kept = tuple(dict.fromkeys((*key, column.name)))
     row = f"(SELECT value FROM (SELECT {columns(kept)}) AS value)"
-    query = f"SELECT row_to_json({row}) AS row FROM {named(table.ref)}"
+    query = f"SELECT row_to_json({row}) AS row FROM {named(table.ref)} ORDER BY tableoid, ctid"
     yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
 
 
-def key_of(table: Table, column: Column, before: Catalog, after: Catalog) -> tuple[str, ...]:
-    """Return the columns that tell rows apart before and after a column goes: the primary key, or else all that stay."""
-    stays = after.objects.get(table.ref)
-    names = tuple(other.name for other in table.columns if isinstance(stays, Table) and stays.column(other.name))
+def key_of(table: Table, column: Column, gone: Collection[str], before: Catalog) -> tuple[str, ...]:
+    """Return what tells rows apart when a column goes: the primary key, or else all columns that are not `gone` by then."""
+    names = tuple(other.name for other in table.columns if other.name not in gone and other.name != column.name)
     found = _primary_key(table, before)
-    if found and column.name not in found and set(found) <= set(names):
+    if found and set(found) <= set(names):
         return found
-    return tuple(
-        other.name for other in table.columns if other.name in names and other.name != column.name and not other.generated
-    )
+    return tuple(other.name for other in table.columns if other.name in names and not other.generated)
 
 
 def _primary_key(table: Table, catalog: Catalog) -> tuple[str, ...]:
@@ -86,24 +78,19 @@ def _primary_key(table: Table, catalog: Catalog) -> tuple[str, ...]:
 
 
 def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], catalog: Catalog) -> Iterator[Statement]:
-    """Yield what puts the values back; rows that look alike in everything kept are alike."""
+    """Yield what puts the values back; rows that look alike in everything kept are told apart by their place."""
     target, value = named(table.ref), quote(column.name)
-    if not key:
-        return
-    if key == _primary_key(table, catalog):
+    if key and key == _primary_key(table, catalog):
         same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
         yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\nFROM {archive}, {_row_of(table.ref)}\nWHERE {same}")
         return
-    parts = ", ".join(f"{quote(name)}::text" for name in key)
+    here = f"row({', '.join(f'{quote(name)}::text' for name in key)})::text"
+    kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
     yield Statement(
         f"UPDATE {target} AS live SET {value} = old.{value}\n"
-        f"FROM (SELECT ctid AS place, row({parts})::text AS key, row_number() OVER (PARTITION BY row({parts})::text) AS nth"
-        f" FROM {target}) AS here,\n"
-        f"     (SELECT old.*, row({_texts(key)})::text AS key, row_number() OVER (PARTITION BY row({_texts(key)})::text) AS nth"
-        f" FROM {archive}, {_row_of(table.ref)}) AS old\n"
-        f"WHERE live.ctid = here.place AND here.key = old.key AND here.nth = old.nth"
+        f"FROM (SELECT tableoid AS relation, ctid AS place, {here} AS key,"
+        f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS nth FROM {target}) AS here,\n"
+        f"     (SELECT old.{value}, {kept} AS key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS nth"
+        f" FROM {archive} AS a, {_row_of(table.ref)}) AS old\n"
+        f"WHERE live.tableoid = here.relation AND live.ctid = here.place AND here.key = old.key AND here.nth = old.nth"
     )
-
-
-def _texts(key: tuple[str, ...]) -> str:
-    return ", ".join(f"old.{quote(column)}::text" for column in key)

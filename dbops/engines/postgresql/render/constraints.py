@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, PrimaryKey, Unique
+from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Index, PrimaryKey, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
@@ -14,17 +14,17 @@ from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 #: Options of a constraint's index that are no storage parameter.
-_INDEX_MARKS = ("tablespace", "clustered", "replica_identity")
+_INDEX_MARKS = ("tablespace", "clustered", "replica_identity", "partition_of", "enforced", "period")
 
 
 def definition(item: Constraint) -> str:
     """Return the constraint without its name, as ADD CONSTRAINT wants it."""
     match item:
         case PrimaryKey():
-            body = f"PRIMARY KEY ({columns(item.columns)}){_include(item.include)}{_index_options(item)}"
+            body = f"PRIMARY KEY ({_key(item)}){_include(item.include)}{_index_options(item)}"
         case Unique():
             nulls = " NULLS NOT DISTINCT" if item.nulls_not_distinct else ""
-            body = f"UNIQUE{nulls} ({columns(item.columns)}){_include(item.include)}{_index_options(item)}"
+            body = f"UNIQUE{nulls} ({_key(item)}){_include(item.include)}{_index_options(item)}"
         case ForeignKey():
             body = _foreign_key(item)
         case Check():
@@ -33,7 +33,18 @@ def definition(item: Constraint) -> str:
             return item.definition + _exclusion_tablespace(item)
         case _:
             raise TypeError(f"no constraint of PostgreSQL: {item.kind}")
+    if dict(item.options).get("enforced") == "false":
+        return body + _timing(item) + " NOT ENFORCED"
     return body + _timing(item) + ("" if is_valid(item) else " NOT VALID")
+
+
+def _key(item: PrimaryKey | Unique) -> str:
+    return columns(item.columns) + (" WITHOUT OVERLAPS" if _has_period(item) else "")
+
+
+def _has_period(item: Constraint) -> bool:
+    """Tell whether the last column is a period (PostgreSQL 18)."""
+    return dict(item.options).get("period") == "true"
 
 
 def _include(names: tuple[str, ...]) -> str:
@@ -54,8 +65,10 @@ def _exclusion_tablespace(item: Exclusion) -> str:
 
 
 def _foreign_key(item: ForeignKey) -> str:
-    parts = [f"FOREIGN KEY ({columns(item.columns)}) REFERENCES {named(item.references)}"]
-    parts[0] += f"({columns(item.referenced_columns)})" if item.referenced_columns else ""
+    own, theirs = columns(item.columns), columns(item.referenced_columns)
+    if _has_period(item):
+        own, theirs = (f"{columns(names[:-1])}, PERIOD {quote(names[-1])}" for names in (item.columns, item.referenced_columns))
+    parts = [f"FOREIGN KEY ({own}) REFERENCES {named(item.references)}" + (f"({theirs})" if theirs else "")]
     if item.match != "SIMPLE":
         parts.append(f"MATCH {item.match}")
     if item.on_update != "NO ACTION":
@@ -96,6 +109,9 @@ def _threats(item: Constraint, scene: Scene) -> list[Hazard]:
     table, name = item.ref.table, item.name
     found: list[Hazard] = []
     if isinstance(item, ForeignKey):
+        if scene.rows(table) and not _is_supported(item, scene):
+            text = f"{item.name}: no index of {table.qualified} begins with {', '.join(item.columns)}; referenced rows go slowly"
+            found.append(Hazard("FOREIGN_KEY_SUPPORT_MISSING", text))
         if item.is_valid:
             found += hazards.may_fail(scene, table, f"rows may reference what {item.references.qualified} does not hold ({name})")
             found += hazards.scans(scene, table, "SHARE ROW EXCLUSIVE")
@@ -114,6 +130,18 @@ def _threats(item: Constraint, scene: Scene) -> list[Hazard]:
         if found and not isinstance(item, Exclusion):
             found.append(Hazard("CONSTRAINT_SWAP", f"{name} is added by building its index under the lock"))
     return found
+
+
+def _is_supported(item: ForeignKey, scene: Scene) -> bool:
+    """Tell whether an index of the referencing table begins with the columns of the key."""
+    wanted = set(item.columns)
+    for other in scene.after.children(item.ref.table):
+        names = other.columns if isinstance(other, PrimaryKey | Unique) else ()
+        if isinstance(other, Index) and other.predicate is None:
+            names = tuple(key.column or "" for key in other.keys)
+        if wanted and set(names[: len(wanted)]) == wanted:
+            return True
+    return False
 
 
 def _online(item: Constraint, head: str, scene: Scene) -> Iterator[Statement]:

@@ -21,6 +21,7 @@ from dbops.catalog.changes import (
     column_ref,
 )
 from dbops.catalog.model import Constraint, Defined, ForeignKey, ForeignTable, MaterializedView, Sequence, Table, Trigger
+from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
 from dbops.engines.postgresql.render.bodies import link_bodies
@@ -46,6 +47,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _sequences(found, before, after)
     _inherited_columns(found, after)
     link_adoptions(found, after)
+    _references(found, after)
     circular = link_bodies(found, after.needs)
     return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(found))), circular
 
@@ -134,7 +136,7 @@ def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph)
         if not isinstance(old, Table) or not isinstance(new, Table) or is_in_place(old, new):
             continue
         heirs = [ref for ref, item in after.objects.items() if new.ref in parents_of(item)]
-        rows = Rows.of(old, new)
+        rows = Rows.of(old, new, tuple(heir for heir in heirs if heir in before.objects))
         after.add(rows, new.ref, *heirs, *(Membership.named_after(heir, new.ref, None).ref for heir in heirs))
         result += [CreateObject(rows), *_rejoin(new.ref, heirs, before, after)]
         for ref, item in after.objects.items():
@@ -165,8 +167,10 @@ def _cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Gra
             result.extend(_apart(change.item, after, CreateObject))
         elif isinstance(change, DropObject) and isinstance(change.item, Table):
             cyclic = _cyclic_defaults(change.item, before)
-            result += [DropObject(default) for default in cyclic] + [change]
-            _forget(change.item, cyclic, before)
+            plain = _without_defaults(change.item, cyclic)
+            result += [DropObject(default) for default in cyclic] + [DropObject(plain)]
+            before.objects[plain.ref] = plain
+            _forget(plain, cyclic, before)
         else:
             result.append(change)
     return result
@@ -176,10 +180,13 @@ def _apart(table: Table, graph: Graph, make: type[CreateObject]) -> list[Catalog
     cyclic = _cyclic_defaults(table, graph)
     if not cyclic:
         return [make(table)]
-    names = {default.name for default in cyclic}
-    plain = tuple(replace(column, default=None) if column.name in names else column for column in table.columns)
     _forget(table, cyclic, graph)
-    return [make(replace(table, columns=plain)), *(make(default) for default in cyclic)]
+    return [make(_without_defaults(table, cyclic)), *(make(default) for default in cyclic)]
+
+
+def _without_defaults(table: Table, defaults: list[ColumnDefault]) -> Table:
+    names = {default.name for default in defaults}
+    return replace(table, columns=tuple(replace(c, default=None) if c.name in names else c for c in table.columns))
 
 
 def _cyclic_defaults(table: Table, graph: Graph) -> list[ColumnDefault]:
@@ -239,6 +246,20 @@ def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
             for column in table.columns if table else ():
                 after.link(column_ref(ref, column.name), column_ref(parent, column.name))
                 after.link(ref, column_ref(parent, column.name))
+
+
+def _references(found: list[CatalogChange], after: Graph) -> None:
+    """A foreign key to a partitioned table reaches into its partitions: those come first."""
+    keys = [change.item for change in found if isinstance(change, CreateObject) and isinstance(change.item, ForeignKey)]
+    if not keys:
+        return
+    heirs = dependents({ref: frozenset(parents_of(item)) for ref, item in after.objects.items() if parents_of(item)})
+    for key in keys:
+        waiting = list(heirs.get(key.references, ()))
+        while waiting:
+            heir = waiting.pop()
+            after.link(key.ref, heir)
+            waiting.extend(heirs.get(heir, ()))
 
 
 #: Made last and dropped first: what acts when other objects are made or dropped, or speaks of objects to come.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
+    AddColumn,
     AlterColumn,
     AlterObject,
     CatalogChange,
@@ -68,7 +69,14 @@ def ordered(changes: ChangeSet, scene: Scene, away: frozenset[Ref] = frozenset()
         survives=judge.survives,
         gives_way=lambda column: column.generated is not None,
     )
+    asked = {change.ref for change in exploded.changes}
+    found = tuple(change for change in found if change.ref in asked or not _is_away(change, away))
     return Ordered(fold(_completed(found, exploded), exploded, scene), rebuild, unchecked)
+
+
+def _is_away(change: CatalogChange, away: frozenset[Ref]) -> bool:
+    """Tell whether a computed column would make way that is not there."""
+    return isinstance(change, AddColumn | DropColumn) and change.ref in away
 
 
 class _Judge:

@@ -66,10 +66,12 @@ class Rows(CatalogObject):
     kind: ClassVar[str] = "rows"
     before: Table
     after: Table
+    staying: tuple[Ref, ...] = ()
+    """Partitions of old and new table that keep their rows."""
 
     @classmethod
-    def of(cls, before: Table, after: Table) -> Rows:
-        return cls(schema=after.schema, parent=after.name, name="rows", before=before, after=after)
+    def of(cls, before: Table, after: Table, staying: tuple[Ref, ...]) -> Rows:
+        return cls(schema=after.schema, parent=after.name, name="rows", before=before, after=after, staying=staying)
 
 
 Part = ColumnDefault | Membership | Rows
@@ -84,13 +86,24 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
         yield from move_rows(item.before, item.after, scene)
         yield Statement(f"DROP TABLE {aside(item.before)}")
     elif item.bound is not None:
+        yield from _missing_checks(item, scene)
         found = [
             *hazards.scans(scene, table, "ACCESS EXCLUSIVE"),
             *hazards.may_fail(scene, table, "rows may lie outside the bound"),
         ]
         yield statement(f"ALTER TABLE {named(item.of)} ATTACH PARTITION {named(table)} {item.bound}", *found)
     else:
+        yield from _missing_checks(item, scene)
         yield statement(f"ALTER TABLE {named(table)} INHERIT {named(item.of)}", *hazards.brief(scene, table))
+
+
+def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
+    """A table joins only with the checks of its parent, by name (manual, ALTER TABLE)."""
+    own = {child.name for child in scene.before.children(item.ref.table) if isinstance(child, Check)}
+    for check in scene.after.children(item.of):
+        if isinstance(check, Check) and not check.no_inherit and check.name not in own:
+            sql = f"ALTER TABLE {named(item.ref.table)} ADD CONSTRAINT {quote(check.name)} CHECK ({check.expression})"
+            yield statement(sql, *hazards.may_fail(scene, item.ref.table, f"rows may violate {check.name}"))
 
 
 def drop(item: Part, scene: Scene) -> Iterator[Statement]:
@@ -99,7 +112,9 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} DROP DEFAULT"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
     elif isinstance(item, Rows):
-        yield Statement(f"CREATE TABLE {aside(item.before)} AS TABLE {named(table)}")
+        others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
+        where = f" WHERE {' AND '.join(others)}" if others else ""
+        yield Statement(f"CREATE TABLE {aside(item.before)} AS SELECT * FROM {named(table)}{where}")
     elif item.bound is not None:
         yield from _detach(item, scene)
     else:

@@ -50,6 +50,11 @@ class Rebuild:
     def refs(self) -> frozenset[Ref]:
         return frozenset(after.ref for _, after in self.types)
 
+    def reversed(self) -> Rebuild:
+        """Return the way back."""
+        conversions = (Conversion(c.table, c.after, c.before) for c in self.conversions)
+        return Rebuild(tuple((new, old) for old, new in self.types), tuple(conversions))
+
 
 def find_rebuild(changes: ChangeSet) -> Rebuild:
     """Return what has to be built anew: types that ALTER cannot change and that tables store, with all types made of them."""
@@ -117,7 +122,9 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
     """Yield the whole exchange."""
     for old, new in rebuild.types:
         why = Hazard("ENUM_REBUILD", f"{new.ref.qualified} is built again under its columns: {_difference(old, new)}")
-        yield statement(types.rename_away(old).sql, why, *_losses(old, new))
+        first, *others = types.rename_away(old, scene.version)
+        yield statement(first.sql, why, *_losses(old, new))
+        yield from others
     for old, new in rebuild.types:
         yield from types.create(new)
         yield from new_object(_with_live_grants(old, new), scene.before, scene.context.server.user)

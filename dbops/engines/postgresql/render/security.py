@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Schema
+from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Schema, Sequence
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, designation, literal, named, quote, unquote
 from dbops.engines.postgresql.render.scene import statement
@@ -66,6 +66,8 @@ def owner(item: CatalogObject, before: str | None, *, is_new: bool = False) -> I
     """Yield the change of owner, of objects that have one by themselves."""
     if item.owner is None or item.owner == before or item.parent or item.ref.kind in _UNOWNED:
         return
+    if isinstance(item, Sequence) and item.owned_by is not None:
+        return  # goes with its table
     found = [] if is_new else [hazards.authz(f"{item.ref.qualified} goes to {item.owner}")]
     yield statement(f"ALTER {designation(item)} OWNER TO {quote(item.owner)}", *found)
 
@@ -95,11 +97,10 @@ def _given_by_default(item: CatalogObject, catalog: Catalog) -> Iterator[Grant]:
 
 
 def grants(item: CatalogObject, before: tuple[Grant, ...] | None, *, is_new: bool = False) -> Iterator[Statement]:
-    """Yield GRANT and REVOKE from `before` (None: as the server makes it) to the object's own grants."""
-    if item.grants is None:
-        return
-    had = set(before if before is not None else _EVERYBODY_HAS.get(item.ref.kind, ()))
-    wanted = set(item.grants)
+    """Yield GRANT and REVOKE from `before` to the object's own grants; None is what the server gives by itself."""
+    usual = _EVERYBODY_HAS.get(item.ref.kind, ())
+    had = set(before if before is not None else usual)
+    wanted = set(item.grants if item.grants is not None else usual)
     yield from _owner_part(item, had, wanted)
     had, wanted = ({grant for grant in part if grant.grantee} for part in (had, wanted))
     weaker = {grant for grant in had - wanted if grant.grantable and _without_option(grant) in wanted}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dbops.catalog.model import Column, CompositeType, Domain, Enum, RangeType
 from dbops.engines.postgresql.render import hazards
-from dbops.engines.postgresql.render.names import designation, literal, named, quote
+from dbops.engines.postgresql.render.names import designation, literal, named, qualified, quote
 from dbops.engines.postgresql.render.scene import statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -166,5 +166,15 @@ def set_aside(item: UserType) -> UserType:
     return replace(item, name=f"{item.name[:52]}__replaced", comment=None, owner=None, grants=None)
 
 
-def rename_away(item: UserType) -> Statement:
-    return Statement(f"ALTER {designation(item)} RENAME TO {quote(set_aside(item).name)}")
+def rename_away(item: UserType, version: int) -> Iterator[Statement]:
+    """Yield what gives up the names of a type; a range has a multirange beside it from PostgreSQL 14 on."""
+    aside = set_aside(item)
+    yield Statement(f"ALTER {designation(item)} RENAME TO {quote(aside.name)}")
+    if isinstance(item, RangeType) and version >= 14:
+        name = dict(item.options).get("multirange_type_name") or qualified(item.schema, _usual_multirange(item.name))
+        yield Statement(f"ALTER TYPE {name} RENAME TO {quote(_usual_multirange(aside.name))}")
+
+
+def _usual_multirange(name: str) -> str:
+    """The name the server chooses (makeMultirangeTypeName in catalog/pg_type.c)."""
+    return name.replace("range", "multirange", 1) if "range" in name else f"{name}_multirange"

@@ -1,0 +1,126 @@
+"""The way back of one unit of work: the inverse changes, and rows from where they were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence as Several
+from dataclasses import dataclass, replace
+
+from dbops.catalog.changes import AddColumn, AlterObject, ChangeSet, CreateObject, DropColumn, DropObject, inverse
+from dbops.catalog.model import Column, Enum, Sequence, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import archive, columns, objects, retype, sequences
+from dbops.engines.postgresql.render.doing import do
+from dbops.engines.postgresql.render.folding import Unit
+from dbops.engines.postgresql.render.ordering import Ordered, ordered
+from dbops.engines.postgresql.render.parts import Rows, aside, move_rows
+from dbops.engines.postgresql.render.scene import Scene
+from dbops.sql.statement import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where rows or values went before they were deleted, and the columns that tell rows apart."""
+
+    archive: str
+    key: tuple[str, ...] = ()
+
+
+class Undo:
+    """The way back of a plan, unit by unit from the last to the first."""
+
+    def __init__(self, plan: Ordered, scene: Scene) -> None:
+        changes = [change for unit in plan.units for change in unit.all]
+        self._plan, self._scene, self._back = plan, scene, scene.reversed()
+        self._made = frozenset({change.ref for change in changes if isinstance(change, CreateObject | DropObject)})
+
+    def of(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
+        """Yield what takes a unit back."""
+        back, change = self._back, unit.change
+        match change:
+            case CreateObject(Sequence(owned_by=Ref()) as item):
+                yield from sequences.drop(item, is_gone_maybe=True)
+            case CreateObject(Rows() as item):
+                yield from objects.drop(item, back)
+                yield from (sequences.release(owned) for owned in sequences.owned_by(item.ref.table, self._scene.after))
+            case CreateObject(item):
+                yield from objects.drop(item, back)
+            case AddColumn(table, column):
+                yield from columns.drop(table, column, back)
+            case DropObject(item) if item.ref in self._scene.renewed and isinstance(item, Table):
+                yield from self._replaced(unit, item)
+            case DropObject():
+                yield from self._dropped(unit, kept)
+            case DropColumn(table, column):
+                yield from self._dropped_column(table, column, unit, kept)
+            case _:
+                yield from self._altered(unit)
+
+    def _inverse(self, units: Several[Unit]) -> Ordered:
+        """Objects that the plan drops or makes are not there meanwhile, and need not make way."""
+        changes = tuple(inverse(change) for unit in units for change in unit.all)
+        return ordered(ChangeSet(self._scene.after, self._scene.before, changes), self._back, self._made)
+
+    def _dropped(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
+        """Make again what went together, and fill a table before what would slow down or refuse its rows is there."""
+        plan = self._inverse([unit])
+        for other in plan.units:
+            yield from do(other, self._back, plan.rebuild)
+            item = other.change.item if isinstance(other.change, CreateObject) else None
+            if isinstance(item, Table) and kept and item.ref == unit.change.ref:
+                yield from archive.restore_rows(item, kept.archive)
+                yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
+
+    def _replaced(self, unit: Unit, table: Table) -> Iterator[Statement]:
+        """Make the old table with the partitions that went when its rows had moved, and move them back."""
+        moves = [other for other in self._plan.units if other.change.ref == Ref("rows", table.schema, "rows", table.name)]
+        partitions = [Unit(change) for other in moves for change in other.covers]
+        plan = self._inverse([unit, *partitions])
+        for other in plan.units:
+            if _makes_table(other):
+                yield from do(other, self._back, plan.rebuild)
+        now = self._scene.after.objects[table.ref]
+        assert isinstance(now, Table)
+        yield from move_rows(now, table, self._back)
+        yield Statement(f"DROP TABLE {aside(now)}")
+        for other in plan.units:
+            if not _makes_table(other):
+                yield from do(other, self._back, plan.rebuild)
+
+    def _dropped_column(self, ref: Ref, column: Column, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
+        """Add the column without NOT NULL, fill it, then say the rest."""
+        back = self._back
+        owned = [c.item for c in unit.covers if isinstance(c, DropObject) and isinstance(c.item, Sequence)]
+        for item in owned:
+            yield from objects.create(replace(item, owned_by=None), back)
+        table = back.after.objects.get(ref)
+        later = kept is not None and not column.nullable and column.default is None and column.identity is None
+        yield from columns.add(ref, replace(column, nullable=True) if later else column, back)
+        yield from (sequences.own(item) for item in owned)
+        if kept and isinstance(table, Table):
+            yield from archive.restore_values(table, column, kept.archive, kept.key, back.after)
+        if later:
+            yield from columns.alter(ref, replace(column, nullable=True), column, back)
+
+    def _altered(self, unit: Unit) -> Iterator[Statement]:
+        """Render the inverse change, with what has to make way for it and did not on the way here."""
+        change, rebuild = unit.change, self._plan.rebuild
+        if rebuild.types and change.ref in rebuild.refs:
+            yield from retype.statements(rebuild.reversed(), self._back)
+        elif isinstance(change, AlterObject) and not _is_enum_growth(change) and self._is_in_place(change):
+            yield from objects.alter(change.after, change.before, self._back)
+        else:
+            plan = self._inverse([unit])
+            for other in plan.units:
+                yield from do(other, self._back, plan.rebuild)
+
+    def _is_in_place(self, change: AlterObject) -> bool:
+        return objects.is_in_place(change.after, change.before, self._scene)
+
+
+def _makes_table(unit: Unit) -> bool:
+    return isinstance(unit.change, CreateObject) and isinstance(unit.change.item, Table)
+
+
+def _is_enum_growth(change: AlterObject) -> bool:
+    return isinstance(change.before, Enum) and isinstance(change.after, Enum) and change.before.labels != change.after.labels
