@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -61,7 +62,8 @@ class SqliteDatabase:
             r"SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
             r" AND tbl_name NOT LIKE 'dbops\_%' ESCAPE '\' ORDER BY type, name"
         )
-        return "".join(f"{sql};\n" for (sql,) in found)
+        # ALTER TABLE RENAME leaves quotes around names that need none.
+        return "".join(re.sub(r'"([A-Za-z_]\w*)"', r"\1", sql) + ";\n" for (sql,) in found)
 
 
 @dataclass(frozen=True, slots=True)
