@@ -1,6 +1,7 @@
 """Data is asked before it is changed: rows that a planned change would trip over, counted and named.
 
-Each question is one query on the live database. Tables about to be renamed are left to the engine's own refusal.
+Each question is one query on the live database. What has another name there until the plan renames it is left to the
+engine's own refusal.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AddColumn, AlterColumn, CatalogChange, CreateObject
+from dbops.catalog.changes import AddColumn, AlterColumn, CatalogChange, CreateObject, column_ref
 from dbops.catalog.model import Check, Column, ForeignKey, Index, PrimaryKey, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
@@ -19,6 +20,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import QueryError
 from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
+from dbops.resources.schema.model import Renaming
 from dbops.sql import probe
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
@@ -38,14 +40,19 @@ class Question:
 
 
 def evidence(
-    address: str, changes: Sequence[CatalogChange], live: Catalog, conn: Connection, engine: Engine
+    address: str,
+    changes: Sequence[CatalogChange],
+    renames: Iterable[Renaming],
+    live: Catalog,
+    conn: Connection,
+    engine: Engine,
 ) -> list[Observation]:
     """Ask the live rows about all changes and return what stands in their way; a few queries per change of a live table.
 
     What may not be read is said, too, so that silence means that somebody looked.
     """
     found = []
-    for question in questions(changes, live, engine):
+    for question in questions(changes, renames, live, engine):
         try:
             answer = _ask(question, live, conn, engine)
         except QueryError as error:
@@ -79,12 +86,13 @@ def _first_column(table: Ref, live: Catalog) -> tuple[str, ...]:
     return tuple(column.name for column in found.columns[:1]) if found else ()
 
 
-def questions(changes: Iterable[CatalogChange], live: Catalog, engine: Engine) -> Iterator[Question]:
-    """Yield what has to be asked before these changes; only of tables that exist."""
+def questions(changes: Sequence[CatalogChange], renames: Iterable[Renaming], live: Catalog, engine: Engine) -> Iterator[Question]:
+    """Yield what has to be asked before these changes; only of tables and columns that exist by their new names."""
+    coming = {change.ref for change in (*changes, *renames) if isinstance(change, AddColumn | Renaming)}
     altered: defaultdict[Ref, set[str]] = defaultdict(set)
-    for change in changes:
-        if isinstance(change, AddColumn):
-            altered[change.table].add(change.column.name)
+    for ref in coming:
+        if ref.kind == "column":
+            altered[ref.table].add(ref.name)
     for change in changes:
         table = change.ref.table
         if live.table(table.schema, table.name) is None:
@@ -92,12 +100,19 @@ def questions(changes: Iterable[CatalogChange], live: Catalog, engine: Engine) -
         match change:
             case AddColumn(_, column, _):
                 yield from _new_column(change.ref, table, column, live, engine)
-            case AlterColumn(_, before, after):
+            case AlterColumn(_, before, after) if change.ref not in coming:
                 yield from _altered_column(change.ref, table, before, after, engine)
+            case CreateObject(ForeignKey() as key) if not coming.isdisjoint(_pointed_to(key)):
+                pass
             case CreateObject(item) if not _mentions(item, altered[table]):
                 yield from _new_object(item, table, live, engine)
             case _:
                 pass
+
+
+def _pointed_to(key: ForeignKey) -> Iterator[Ref]:
+    yield key.references
+    yield from (column_ref(key.references, name) for name in key.referenced_columns)
 
 
 def _mentions(item: object, columns: set[str]) -> bool:

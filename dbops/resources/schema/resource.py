@@ -98,7 +98,7 @@ class SchemaResource:
     def _asked(self, desired: DesiredSchema, observed: ObservedSchema, reader: Connection, engine: Engine) -> ObservedSchema:
         """Ask the live rows about the changes, and add what they say."""
         changes = catalog_changes(desired, observed, self._clock().date(), observed.has_column_order)
-        answers = evidence(desired.address, changes, observed.live or EMPTY, reader, engine)
+        answers = evidence(desired.address, changes, observed.renames, observed.live or EMPTY, reader, engine)
         return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
 
     def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
