@@ -12,6 +12,8 @@
 * `references`   manifests that name other manifests
 * `environment`  the door: `load_environment`
 * `jsonschema`   schemas for editors
+* `writing`      data as the YAML of a manifest
+* `editing`      lists in a manifest changed, comments kept
 
 No kind is known here: kinds come in as a mapping from their names to the models of their specs.
 """

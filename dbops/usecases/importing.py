@@ -110,15 +110,15 @@ def _sources(inspection: Inspection, layout: Layout, target: Target) -> tuple[di
 
 
 def _portable(inspection: Inspection, target: Target) -> str:
+    from dbops.manifests.writing import list_text
     from dbops.resources.schema.portable import import_tables
-    from dbops.resources.schema.portable_text import tables_text
 
     found = import_tables(inspection.catalog, inspection.engine, target)
     if found.obstacles:
         problems: list[DbopsError] = [SchemaError(f"{item.where}: {item.reason}") for item in found.obstacles]
         problems[-1].fix = "--layout objects writes everything, as SQL"
         raise Problems(problems)
-    return tables_text(found.tables)
+    return list_text("tables", found.tables, 4)
 
 
 def _per_object(inspection: Inspection) -> dict[str, str]:

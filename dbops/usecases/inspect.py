@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from dbops.engines.base.connect import Connection, Server
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
 from dbops.errors import MissingDatabaseError, PlanError
+from dbops.sql.script import spaced
 from dbops.usecases.runtime import Workspace, connected, looks_like_url, target_for_url
 
 
@@ -69,17 +70,6 @@ def to_sql(inspection: Inspection) -> str:
 def script(acts: list[Act], engine: Engine) -> str:
     """Return the statements of acts as a script of the engine's dialect, each terminated."""
     return spaced([engine.dialect.terminated(statement.sql) for act in acts for statement in act.do])
-
-
-def spaced(statements: Iterable[str]) -> str:
-    """Return statements below each other, a blank line around those of several lines."""
-    parts: list[str] = []
-    was_long = True
-    for statement in statements:
-        is_long = "\n" in statement
-        parts.append(("\n" if parts and (is_long or was_long) else "") + statement + "\n")
-        was_long = is_long
-    return "".join(parts)
 
 
 def by_owner(acts: list[Act]) -> dict[Ref, list[Act]]:

@@ -1,27 +1,25 @@
-"""Portable tables as the YAML that a manifest holds: a line for each column, quoted where a reader would see something else."""
+"""Data as the YAML that a manifest holds: inner mappings in one line, texts quoted where they would be read as something else."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from dbops.resources.schema.portable import Data
 
-
-def tables_text(tables: Sequence[Data], indent: int = 4) -> str:
-    """Return `tables:` and the list below it, indented by `indent` blanks."""
+def list_text(name: str, items: Sequence[Any], indent: int) -> str:
+    """Return the key `name` and a list below it, `indent` blanks before the key and a blank line between items."""
     blanks = " " * indent
-    if not tables:
-        return f"{blanks}tables: []\n"
-    return f"{blanks}tables:\n" + "\n".join(table_text(table, indent + 2) for table in tables)
+    if not items:
+        return f"{blanks}{name}: []\n"
+    return f"{blanks}{name}:\n" + "\n".join(item_text(item, indent + 2) for item in items)
 
 
-def table_text(table: Data, indent: int) -> str:
-    """Return one table as an item of a list, `indent` blanks before its dash."""
+def item_text(item: Any, indent: int) -> str:
+    """Return an item of a list, `indent` blanks before its dash."""
     import yaml
 
     text = yaml.dump(
-        [literal(table)], Dumper=_dumper(), default_flow_style=None, sort_keys=False, width=1_000_000, allow_unicode=True
+        [literal(item)], Dumper=_dumper(), default_flow_style=None, sort_keys=False, width=1_000_000, allow_unicode=True
     )
     return "".join(" " * indent + line if line.strip() else line for line in text.splitlines(keepends=True))
 

@@ -1,0 +1,50 @@
+"""Accepted drift as text, Markdown and data: which files were edited, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from click import style
+
+from dbops.cli.views import wording
+from dbops.cli.views.markdown import code, fenced
+from dbops.usecases.accept import AcceptReport
+
+_COLORS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def accept_text(report: AcceptReport, root: Path) -> str:
+    """Return a diff of each file, and one line on what was done; paths are shown from `root`."""
+    lines = [_colored(line) for edit in report.files for line in edit.diff(root).splitlines()]
+    return "\n".join([*lines, *([""] if lines else []), _sentence(report)])
+
+
+def accept_markdown(report: AcceptReport, root: Path) -> str:
+    """Return the same for a code host's comment field."""
+    addresses = "\n".join(f"- {code(address)}" for address in report.accepted)
+    diffs = "\n\n".join(fenced(edit.diff(root), "diff") for edit in report.files)
+    return "\n\n".join(part for part in (f"## dbops drift\n\n{_sentence(report)}", addresses, diffs) if part) + "\n"
+
+
+def accept_data(report: AcceptReport, root: Path) -> dict[str, Any]:
+    """Return the report as JSON values."""
+    return {
+        "accepted": list(report.accepted),
+        "is_written": report.is_written,
+        "files": [{"path": str(edit.path), "action": edit.action, "diff": edit.diff(root)} for edit in report.files],
+    }
+
+
+def _colored(line: str) -> str:
+    is_heading = line.startswith(("+++ ", "--- "))
+    return style(line, bold=True) if is_heading else style(line, fg=_COLORS.get(line[:1]))
+
+
+def _sentence(report: AcceptReport) -> str:
+    if not report.accepted:
+        return "Nothing to accept: no database left what was last applied."
+    objects, files = wording.count(len(report.accepted), "difference"), wording.count(len(report.files), "file")
+    if report.is_written:
+        return f"Accepted {objects}: {files} edited."
+    return f"Would accept {objects}: {files} to edit. Nothing was written."
