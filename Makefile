@@ -39,8 +39,8 @@ format: $(FULL) ## write the format that check wants
 bench: $(FULL) servers ## time and memory of whole commands, beside a yardstick of the same run
 	$(WITH_VENV) $(BIN)/python -m bench $(ARGS)
 
-campaign: $(FULL) servers ## the Hypothesis properties, with many examples
-	HYPOTHESIS_PROFILE=campaign $(PYTEST) -m hypothesis $(ARGS)
+campaign: $(FULL) servers ## the Hypothesis properties with many examples, and every failure at every place
+	HYPOTHESIS_PROFILE=campaign $(PYTEST) -m "hypothesis or campaign" $(ARGS)
 
 acceptance: $(FULL) servers ## converge the schema pairs in ACCEPTANCE=folder, where there is one
 	$(WITH_VENV) $(BIN)/python -m bench.acceptance $(ACCEPTANCE) $(ARGS)

@@ -86,13 +86,17 @@ def _shares_transactions(step: Step, targets: Targets) -> bool:
     return targets.engine(step.on).features.has_transactional_ddl
 
 
+_ROLLED_BACK = "the transaction was rolled back: nothing of it stands"
+_UNKNOWN = "the connection was lost while all was being committed; the journal says whether it stands"
+
+
 def _run_together(steps: Sequence[Step], execution: Execution) -> int:
     conn = execution.targets.writer(steps[0].on)
     journal = execution.journal(steps[0].on)
     first, last = steps[0].order, steps[-1].order
     _mark(journal, first, last, "running")
     running, ran = steps[0], 0
-    what_stands = "the transaction was rolled back: nothing of it stands"
+    is_committing = False
     try:
         with conn.transaction(schema_change=True):
             for step in steps:
@@ -104,9 +108,10 @@ def _run_together(steps: Sequence[Step], execution: Execution) -> int:
                 execution.progress(step, "done")
             if journal is not None:
                 journal.mark(first, last, "done", in_transaction=True)
-            what_stands = "it failed while all was being committed; the journal says whether it stands"
+            is_committing = True
     except DbopsError as error:
-        failure = _failure(running, error, what_stands)
+        is_unknown = is_committing and isinstance(error, LostConnectionError)
+        failure = _failure(running, error, _UNKNOWN if is_unknown else _ROLLED_BACK)
         with adding_to(failure):
             _mark(journal, running.order, running.order, "failed", error=error.message)
             _mark(journal, first, running.order - 1, "rolled back")

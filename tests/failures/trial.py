@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -222,3 +223,15 @@ def is_on(conn: Any, database: Database) -> bool:
 def end_by(number: int) -> Strike:
     """Return a strike that sends this process a signal."""
     return lambda: os.kill(os.getpid(), number)
+
+
+def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Wait for a condition.
+
+    Raises: TimeoutError when it does not come.
+    """
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from dbops.engines.mysql.connect import MysqlConnection
-from dbops.errors import LockTimeoutError, LostConnectionError
+from dbops.errors import LockTimeoutError, QueryError
 
 _POLL_S = 0.2
 _LONGEST = 64  # MySQL 8.4 manual, 14.14: longer names are refused
@@ -34,7 +34,7 @@ def lock(conn: MysqlConnection, name: str, timeout_s: float) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(LostConnectionError):  # a session that is gone has let go by that
+        with suppress(QueryError):  # a session that is gone, or torn out of a transaction, lets go by ending
             conn.query("SELECT RELEASE_LOCK(?)", (full,))
 
 

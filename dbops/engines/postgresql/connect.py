@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
-from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE, connect_error, is_worth_retrying, query_error
+from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE, MADE_MEANWHILE, connect_error, is_worth_retrying, query_error
 from dbops.errors import ConnectError, MissingDatabaseError, QueryError
 from dbops.sql.statement import Parameter
 
@@ -240,7 +240,11 @@ def create_database(target: Target) -> None:
     conn = connect_maintenance(target)
     try:
         if not conn.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = ?", (name,)):
-            conn.execute(f"CREATE DATABASE {quoted(name)}")
+            try:
+                conn.execute(f"CREATE DATABASE {quoted(name)}")
+            except QueryError as error:
+                if error.context.get("sqlstate") not in MADE_MEANWHILE:
+                    raise
     finally:
         conn.close()
 

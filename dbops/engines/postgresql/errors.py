@@ -24,6 +24,8 @@ LOCK_NOT_AVAILABLE = "55P03"
 QUERY_CANCELED = "57014"
 INSUFFICIENT_PRIVILEGE = "42501"
 UNDEFINED_TABLE = "42P01"
+#: duplicate_database, and unique_violation of pg_database when two make the same one at the same moment.
+MADE_MEANWHILE = ("42P04", "23505")
 
 #: Codes of what may succeed when tried again: rollback forced by others, server coming, too many connections.
 _TRANSIENT = ("40001", "40P01", "57P03", "53300")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from dbops.engines.base.connect import Connection
-from dbops.errors import LockTimeoutError, LostConnectionError
+from dbops.errors import LockTimeoutError, QueryError
 
 #: "dbop" as a number: the first of the two keys, so that no other program's advisory locks are ours.
 _FAMILY = 0x64626F70
@@ -37,7 +37,7 @@ def lock(conn: Connection, name: str, timeout_s: float) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(LostConnectionError):  # a session that is gone has let go by that
+        with suppress(QueryError):  # a session that is gone, or torn out of a transaction, lets go by ending
             conn.query("SELECT pg_catalog.pg_advisory_unlock(?::int, ?::int)", (_FAMILY, _signed(key)))
 
 

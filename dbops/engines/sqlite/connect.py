@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote as percent_encoded
@@ -17,7 +18,7 @@ from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.base.interrupt import stopping
 from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.bystanders import Bystanders
-from dbops.engines.sqlite.errors import connect_error, query_error
+from dbops.engines.sqlite.errors import LEFT_HALF_WRITTEN, connect_error, query_error
 from dbops.engines.sqlite.features import MINIMUM_VERSION
 from dbops.engines.sqlite.foreign_keys import refuse_new, violations
 from dbops.engines.sqlite.tokens import literal
@@ -157,8 +158,17 @@ def connect(target: Target, *, readonly: bool = False) -> SqliteConnection:
     path = target.url.database or MEMORY
     if path == MEMORY:
         return connect_memory(target)
+    _must_be_known(target)
     _must_exist(path)
-    return _open(target, path, "ro" if readonly else "rw", readonly)
+    if not readonly:
+        return _open(target, path, "rw", readonly)
+    try:
+        return _open(target, path, "ro", readonly)
+    except ConnectError as error:
+        if error.context.get("sqlstate") != LEFT_HALF_WRITTEN:
+            raise
+    _open(replace(target, settings=()), path, "rw", readonly=False).close()
+    return _open(target, path, "ro", readonly)
 
 
 def connect_memory(target: Target) -> SqliteConnection:
@@ -178,6 +188,16 @@ def create_database(target: Target) -> None:
             conn.execute("VACUUM")  # writes the first page, so that other programs recognise the file
     finally:
         conn.close()
+
+
+def _must_be_known(target: Target) -> None:
+    for name, _ in target.url.query:
+        if name not in _URL_PARAMETERS:
+            raise ConnectError(
+                f"unknown parameter '{name}' in the SQLite URL",
+                expected=f"one of {', '.join(_URL_PARAMETERS)}",
+                fix="a ? that belongs to the path is written %3F",
+            )
 
 
 def _must_exist(path: str) -> None:
@@ -231,9 +251,6 @@ def _must_be_recent(version: tuple[int, ...]) -> None:
 
 def _uri(target: Target, path: str, mode: str) -> str:
     parameters = dict(target.url.query) if path != MEMORY else {}
-    for name in parameters:
-        if name not in _URL_PARAMETERS:
-            raise ConnectError(f"unknown parameter '{name}' in the SQLite URL", expected=f"one of {', '.join(_URL_PARAMETERS)}")
     parameters.pop("uri", None)
     if parameters.get("mode") != "ro":
         parameters["mode"] = mode

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 REBUILD_PREFIX = "dbops_new_"
 """What a table is called while it is built anew."""
 
+LEFT_HALF_WRITTEN = "SQLITE_READONLY_ROLLBACK"
+"""A program died while it wrote; whoever may write has to roll that back before anybody can read."""
+
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _NO_DATABASE = "SQLITE_NOTADB"
 _FIXES = {
@@ -42,6 +45,8 @@ def query_error(error: sqlite3.Error, path: str, lock_s: float) -> QueryError:
             fix="end what holds it, or raise timeouts.lock of the connection",
         )
     text = "the statement ran longer than its time limit" if code == "SQLITE_INTERRUPT" else str(error)
+    if code.startswith("SQLITE_READONLY"):
+        text = f"{path}: {text}"
     kind = MissingTableError if text.startswith("no such table: ") else QueryError
     return kind(text.replace(REBUILD_PREFIX, ""), {"sqlstate": code, "path": path}, fix=_fix(code))
 
