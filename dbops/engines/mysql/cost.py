@@ -6,7 +6,9 @@ they do not promise counts as a copy of the table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -173,6 +175,30 @@ def added_child(item: CatalogObject, change: TableChange) -> Cost:
             return Speed.COPY, (scan, Fact("MAY_FAIL_ON_DATA", f"rows of {table} may violate {item.name}"))
         case _:
             return Speed.UNKNOWN, ()
+
+
+_MOVES = re.compile(r"(?:ADD|DROP) COLUMN |.* (?:FIRST|AFTER `(?:[^`]|``)+`)$", re.DOTALL)
+
+
+def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObject]) -> list[Clause]:
+    """Return the clauses without promises that the server keeps on plainer tables only.
+
+    A table with full-text or spatial indexes, or with an index over a virtual column, cannot change its columns at once,
+    and such a table, or one with stored computed columns, cannot be rebuilt while it is written (MariaDB, "InnoDB Online DDL
+    Operations with the INPLACE Alter Algorithm"; MySQL 8.0, section 17.12.2).
+    """
+    computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
+    indexes = [item for item in children if isinstance(item, Index)]
+    is_hindered = any(
+        index.method in ("fulltext", "spatial") or any(computed.get(key.column or "") is False for key in index.keys)
+        for index in indexes
+    )
+    result = []
+    for clause in clauses:
+        moves = is_hindered and clause.speed == Speed.INSTANT and _MOVES.match(clause.text)
+        rebuilds = (is_hindered or any(computed.values())) and clause.speed == Speed.INPLACE_REBUILD
+        result.append(replace(clause, speed=Speed.UNKNOWN) if moves or rebuilds else clause)
+    return result
 
 
 def online_words(clauses: list[Clause], table: Table, flavour: Flavour) -> str:

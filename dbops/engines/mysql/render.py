@@ -256,7 +256,7 @@ class _Renderer:
         """The statements of one table: what stands alone, the one ALTER TABLE, then its partitions."""
         table = quoted(change.after.name)
         result: list[Statement] = []
-        built = alter.clauses(change, self.flavour)
+        built = cost.as_kept(alter.clauses(change, self.flavour), change.before, change.before_children)
         if built:
             result += table_statements(
                 f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}", self._found(built, change, rows)
