@@ -30,7 +30,7 @@ from dbops.catalog.ref import Ref
 
 Asks = Callable[[CatalogChange], bool]
 Survives = Callable[[CatalogObject, CatalogChange], bool]
-GivesWay = Callable[[Column], bool]
+GivesWay = Callable[[Ref, Column], bool]
 Needs = Mapping[Ref, frozenset[Ref]]
 
 _NOTHING: frozenset[Ref] = frozenset()
@@ -43,13 +43,13 @@ def arrange(
     replaces: Asks = lambda change: False,
     disturbs: Asks = lambda change: isinstance(change, DropObject),
     survives: Survives = lambda dependent, change: False,
-    gives_way: GivesWay = lambda column: False,
+    gives_way: GivesWay = lambda ref, column: False,
 ) -> tuple[CatalogChange, ...]:
     """Return the changes, replacements and their dependents included, in an order in which each can run.
 
     `replaces(change)`: this AlterObject or AlterColumn has to be a drop and a creation. `disturbs(change)`: dependents of
     what this change touches must be away while it runs. `survives(dependent, change)`: this dependent may stay all the
-    same. `gives_way(column)`: a column that depends on what is disturbed is dropped and added again (computed columns).
+    same. `gives_way(ref, column)`: a column that depends on what is disturbed is dropped and added again (computed columns).
     A dependent that nobody asked to drop comes back even where the desired catalog does not name it.
     Linear in changes plus the dependencies of both catalogs.
     """
@@ -161,7 +161,7 @@ class _Expansion:
 
     def _put_column_aside(self, ref: Ref, always: bool) -> None:
         old, new = (_column(catalog, ref) for catalog in (self._changes.before, self._changes.after))
-        if old is None or not (always or self._gives_way(old)):
+        if old is None or owner_of(self._changes.before, ref) in self._goes_for_good or not (always or self._gives_way(ref, old)):
             return
         self._found.pop(("AlterColumn", ref), None)
         self._add(DropColumn(ref.table, old))

@@ -68,9 +68,23 @@ def _run(conn: Connection, statements: list[Statement]) -> None:
                 conn.execute(statement.sql, statement.parameters)
 
 
-def copy(catalog: Catalog, conn: Connection) -> None:
-    """Build a catalog in an empty database."""
-    run(conn, ENGINE.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server)))
+def copy(catalog: Catalog, conn: Connection) -> list[Act]:
+    """Build a catalog in an empty database, and return what did."""
+    acts = ENGINE.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server))
+    run(conn, acts)
+    return acts
+
+
+def untold_losses(acts: Iterable[Act]) -> list[str]:
+    """The titles of acts that remove something for good without a hazard that says so."""
+    acts = list(acts)
+    come_back = {act.ref for act in acts if act.creates}
+    losses = {"DELETES_DATA", "DELETES_OBJECT", "AUTHZ_CHANGE"}
+    return [
+        act.title
+        for act in acts
+        if act.drops and act.ref not in come_back and not {hazard.code for hazard in act.hazards} & losses
+    ]
 
 
 def content(conn: Connection, catalog: Catalog) -> dict[str, list[str]]:

@@ -26,7 +26,7 @@ from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, Rows
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, ReplicaIdentity, Rows
 from dbops.engines.postgresql.render.scene import Scene, heirs_of
 from dbops.engines.postgresql.render.undo import Kept, Undo
 from dbops.sql.statement import Statement
@@ -123,7 +123,7 @@ def _public_ref(ref: Ref) -> Ref:
     """Defaults and memberships are told as changes of their column and table."""
     if ref.kind == "default":
         return Ref("column", *ref[1:])
-    return ref.table if ref.kind in ("membership", "rows") else ref
+    return ref.table if ref.kind in ("membership", "rows", "replica_identity") else ref
 
 
 # --- titles -----------------------------------------------------------------------------------------------------------------
@@ -141,6 +141,8 @@ def _title(change: CatalogChange, rebuild: retype.Rebuild) -> str:
             return f"add {what} to {parent.qualified}"
         case CreateObject(Rows()):
             return f"move rows of {what}"
+        case CreateObject(ReplicaIdentity()) | DropObject(ReplicaIdentity()):
+            return f"alter {what}"
         case DropObject(Membership(of=parent)):
             return f"take {what} from {parent.qualified}"
         case CreateObject():

@@ -14,7 +14,7 @@ from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 #: Options of a constraint's index that are no storage parameter.
-_INDEX_MARKS = ("tablespace", "clustered", "replica_identity", "partition_of", "enforced", "period")
+_INDEX_MARKS = ("tablespace", "clustered", "partition_of", "enforced", "period")
 
 
 def definition(item: Constraint) -> str:
@@ -201,15 +201,11 @@ def _validate(item: Constraint, head: str, scene: Scene, *, transactional: bool 
 
 
 def marks(item: Constraint, *, without: Constraint | None) -> Iterator[Statement]:
-    """Yield what makes the constraint's index the clustering one or the replica identity."""
+    """Yield what makes the constraint's index the clustering one."""
     old, new = (dict(without.options) if without else {}), dict(item.options)
     head = f"ALTER TABLE {parent_of(item.ref)}"
     if new.get("clustered") != old.get("clustered"):
         yield Statement(f"{head} CLUSTER ON {quote(item.name)}" if "clustered" in new else f"{head} SET WITHOUT CLUSTER")
-    if "replica_identity" in new and "replica_identity" not in old:
-        yield Statement(f"{head} REPLICA IDENTITY USING INDEX {quote(item.name)}")
-    elif "replica_identity" in old and "replica_identity" not in new:
-        yield Statement(f"{head} REPLICA IDENTITY DEFAULT")
 
 
 def drop(item: Constraint, scene: Scene) -> Iterator[Statement]:
@@ -217,7 +213,8 @@ def drop(item: Constraint, scene: Scene) -> Iterator[Statement]:
     found = [hazards.deletes_object(item), *hazards.brief(scene, table)]
     if isinstance(item, PrimaryKey | Unique | Exclusion) and scene.rows(table):
         found.append(Hazard("INDEX_DROPPED", f"the index of {item.name} on {table.qualified} goes with it"))
-    sql = f"ALTER TABLE {parent_of(item.ref)} DROP CONSTRAINT {quote(item.name)}"
+    maybe = "IF EXISTS " if "partition_of" in dict(item.options) else ""  # the one that adopted it may have taken it along
+    sql = f"ALTER TABLE {parent_of(item.ref)} DROP CONSTRAINT {maybe}{quote(item.name)}"
     yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
 
 

@@ -32,7 +32,8 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
         case CreateObject(item):
             inline = tuple(c.item for c in unit.covers if isinstance(c, CreateObject) and isinstance(c.item, Constraint))
             owned_now = not isinstance(item, Sequence) or item.owned_by is None or _exists(item.owned_by, scene)
-            yield from objects.create(item, scene, inline if isinstance(item, Table) else (), is_owned_now=owned_now)
+            inline = inline if isinstance(item, Table) else ()
+            yield from objects.create(item, scene, inline, is_owned_now=owned_now, owned=unit.owned)
         case DropObject(Table() as table) if table.ref in scene.renewed:
             yield from set_aside(table, [c.item for c in unit.covers if isinstance(c, DropObject)], scene)
         case DropObject(item):
@@ -44,6 +45,8 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
                 yield from objects.alter(before, after, scene)
         case AddColumn(table, column):
             yield from columns.add(table, column, scene)
+            for sequence in unit.owned:
+                yield from sequences.join(sequence, scene)
         case DropColumn(table, column):
             yield from columns.drop(table, column, scene)
         case AlterColumn(table, before, after):
@@ -53,8 +56,6 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
             yield from _rename(before, after, scene)
         case RenameColumn(table, old, new):
             yield from columns.rename(table, old, new, scene)
-    for sequence in unit.owned:
-        yield sequences.own(sequence)
 
 
 def _exists(column: Ref, scene: Scene) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render.parts import ColumnDefault
+from dbops.engines.postgresql.render.parts import ColumnDefault, ReplicaIdentity
 
 #: What a default can need that may be made again while the column stays.
 OF_DEFAULTS = frozenset({"routine", "sequence", "operator", "cast", "operator_class"})
@@ -47,6 +47,15 @@ class Graph:
     def column(self, ref: Ref) -> Column | None:
         table = self.table(ref.table)
         return next((column for column in table.columns if column.name == ref.name), None) if table else None
+
+    def add_replica_identities(self) -> None:
+        """Add what makes an index the replica identity of its table, apart from the table."""
+        for table in [item for item in self.objects.values() if isinstance(item, Table)]:
+            if identity := ReplicaIdentity.of(table):
+                names = (Ref(kind, table.schema, identity.name, table.name) for kind in ("index", "primary_key", "unique"))
+                index = next((ref for ref in names if ref in self.objects), table.ref)
+                columns = (Ref("column", table.schema, column.name, table.name) for column in table.columns)
+                self.add(identity, table.ref, index, *columns)
 
     def add_defaults(self) -> None:
         """Add each default that needs something, apart from its column."""

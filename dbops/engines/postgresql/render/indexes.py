@@ -14,7 +14,7 @@ from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 #: Options that are no storage parameter: `clustered`, `tablespace`, and statistics targets of expressions.
-_MARKS = ("clustered", "tablespace", "replica_identity")
+_MARKS = ("clustered", "tablespace")
 
 
 def definition(item: Index, *, concurrently: bool = False, only: bool = False) -> str:
@@ -105,8 +105,6 @@ def marks(item: Index, *, without: Index | None) -> Iterator[Statement]:
     table = f"ALTER TABLE {parent_of(item.ref)}"
     if new.get("clustered") != old.get("clustered"):
         yield Statement(f"{table} CLUSTER ON {quote(item.name)}" if "clustered" in new else f"{table} SET WITHOUT CLUSTER")
-    if "replica_identity" in new and "replica_identity" not in old:
-        yield Statement(f"{table} REPLICA IDENTITY USING INDEX {quote(item.name)}")
     for name in sorted({*old, *new}):
         if name.startswith("statistics") and old.get(name) != new.get(name):
             number = name.removeprefix("statistics").strip(":.")
@@ -122,7 +120,8 @@ def drop(item: Index, scene: Scene) -> Iterator[Statement]:
         yield statement(f"DROP INDEX CONCURRENTLY {named(_free(item))}", *found, transactional=False)
         return
     found += hazards.brief(scene, table)
-    yield statement(f"DROP INDEX {named(_free(item))}", *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
+    maybe = "IF EXISTS " if item.partition_of else ""  # the index that adopted it may have taken it along
+    yield statement(f"DROP INDEX {maybe}{named(_free(item))}", *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
 
 
 def is_in_place(before: Index, after: Index) -> bool:

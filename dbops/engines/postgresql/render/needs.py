@@ -6,7 +6,7 @@ a sequence gives up its column before the column goes, a child's index is there 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dbops.catalog.changes import (
@@ -26,7 +26,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
 from dbops.engines.postgresql.render.bodies import link_bodies
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Rows
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows
 from dbops.engines.postgresql.render.retype import Rebuild
 from dbops.engines.postgresql.render.scene import parents_of
 from dbops.engines.postgresql.render.tables import is_in_place
@@ -40,6 +40,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     before, after = Graph(changes.before), Graph(changes.after)
     for graph in (before, after):
         graph.add_defaults()
+        graph.add_replica_identities()
     _reach_through_columns(before, after, rebuild)
     found = list(_split(changes, before, after))
     found = _cyclic_defaults_apart(found, before, after)
@@ -66,13 +67,46 @@ def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> Non
 def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogChange]:
     """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
     early = bringing_their_own(changes, after)
-    for change in renamed_in_place(changes, before, after):
+    for change in _identities_apart(renamed_in_place(changes, before, after)):
         if isinstance(change, AlterObject) and isinstance(change.after, Table | ForeignTable):
             yield from _split_alteration(change, before, after)
         elif isinstance(change, CreateObject) and change.ref in early and isinstance(change.item, Table):
             yield from _split_creation(change.item, after)
         elif not (isinstance(change, AlterColumn) and _differs_in_origin_only(change)):
             yield change
+
+
+def _identities_apart(changes: Iterable[CatalogChange]) -> Iterator[CatalogChange]:
+    """An index becomes the replica identity when it is there, and stops being it before it goes."""
+    for change in changes:
+        old, new = _tables(change)
+        was, will_be = (ReplicaIdentity.of(table) if table else None for table in (old, new))
+        if was is not None and was != will_be and new is not None:
+            yield DropObject(was)
+        if will_be is not None and was != will_be:
+            yield CreateObject(will_be)
+        match change:
+            case AlterObject(Table() as before, Table() as after) if was or will_be:
+                before, after = (_without_index(table) for table in (before, after))
+                if before != after:
+                    yield AlterObject(before, after)
+            case CreateObject(Table() as table) if will_be:
+                yield CreateObject(_without_index(table))
+            case _:
+                yield change
+
+
+def _tables(change: CatalogChange) -> tuple[Table | None, Table | None]:
+    match change:
+        case AlterObject(Table() as old, Table() as new):
+            return old, new
+        case CreateObject(Table() as new):
+            return None, new
+    return None, None
+
+
+def _without_index(table: Table) -> Table:
+    return replace(table, replica_identity=None) if ReplicaIdentity.of(table) else table
 
 
 def _differs_in_origin_only(change: AlterColumn) -> bool:
@@ -132,7 +166,7 @@ def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph)
     """The rows of a table made again move when its partitions are there, before anything watches over them."""
     result: list[CatalogChange] = []
     for change in found:
-        old, new = (change.before, change.after) if isinstance(change, AlterObject) else (None, None)
+        old, new = (before.objects.get(change.ref), change.after) if isinstance(change, AlterObject) else (None, None)
         if not isinstance(old, Table) or not isinstance(new, Table) or is_in_place(old, new):
             continue
         heirs = [ref for ref, item in after.objects.items() if new.ref in parents_of(item)]
@@ -166,14 +200,21 @@ def _cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Gra
         if isinstance(change, CreateObject) and isinstance(change.item, Table):
             result.extend(_apart(change.item, after, CreateObject))
         elif isinstance(change, DropObject) and isinstance(change.item, Table):
-            cyclic = _cyclic_defaults(change.item, before)
-            plain = _without_defaults(change.item, cyclic)
-            result += [DropObject(default) for default in cyclic] + [DropObject(plain)]
-            before.objects[plain.ref] = plain
-            _forget(plain, cyclic, before)
+            result += _drops_apart(change, before)
         else:
             result.append(change)
     return result
+
+
+def _drops_apart(change: DropObject, before: Graph) -> list[CatalogChange]:
+    table = before.objects.get(change.ref)
+    cyclic = _cyclic_defaults(table, before) if isinstance(table, Table) else []
+    if not cyclic or not isinstance(table, Table):
+        return [change]
+    plain = _without_defaults(table, cyclic)
+    before.objects[plain.ref] = plain
+    _forget(plain, cyclic, before)
+    return [*(DropObject(default) for default in cyclic), DropObject(plain)]
 
 
 def _apart(table: Table, graph: Graph, make: type[CreateObject]) -> list[CatalogChange]:
@@ -190,7 +231,8 @@ def _without_defaults(table: Table, defaults: list[ColumnDefault]) -> Table:
 
 
 def _cyclic_defaults(table: Table, graph: Graph) -> list[ColumnDefault]:
-    defaults = (graph.objects.get(Ref("default", table.schema, column.name, table.name)) for column in table.columns)
+    names = [column.name for column in table.columns if column.default is not None]
+    defaults = (graph.objects.get(Ref("default", table.schema, name, table.name)) for name in names)
     return [default for default in defaults if isinstance(default, ColumnDefault) and _reaches(default.ref, table.ref, graph)]
 
 

@@ -40,7 +40,7 @@ from dbops.engines.postgresql.render import (
     types,
     views,
 )
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, Rows
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, ReplicaIdentity, Rows
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.statement import Statement
 
@@ -48,10 +48,19 @@ UserType = (Enum, Domain, CompositeType, RangeType)
 
 
 def create(
-    item: CatalogObject, scene: Scene, inline: Sequence[Constraint] = (), *, is_owned_now: bool = True
+    item: CatalogObject,
+    scene: Scene,
+    inline: Sequence[Constraint] = (),
+    *,
+    is_owned_now: bool = True,
+    owned: Sequence[SequenceObject] = (),
 ) -> Iterator[Statement]:
-    """Yield what makes an object, its comment, owner and grants included; `inline` are constraints made with their table."""
+    """Yield what makes an object, its comment, owner and grants included.
+
+    `inline` are constraints made with their table, `owned` sequences that become its own, before it changes hands.
+    """
     yield from _create(item, scene, inline, is_owned_now)
+    yield from (sequences.own(other) for other in owned)
     if not isinstance(item, Part):
         yield from security.new_object(item, scene.before, scene.context.server.user)
     for constraint in inline:
@@ -88,7 +97,7 @@ def _create(item: CatalogObject, scene: Scene, inline: Sequence[Constraint], is_
             return routines.create_policy(item, scene)
         case Defined():
             return others.create(item)
-        case ColumnDefault() | Membership() | Rows():
+        case ColumnDefault() | Membership() | Rows() | ReplicaIdentity():
             return parts.create(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
 
@@ -120,7 +129,7 @@ def drop(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
             return routines.drop_attached(item)
         case Defined():
             return others.drop(item)
-        case ColumnDefault() | Membership() | Rows():
+        case ColumnDefault() | Membership() | Rows() | ReplicaIdentity():
             return parts.drop(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
 

@@ -27,7 +27,7 @@ from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.columns import continue_numbers, domains_of
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
-from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
 from dbops.engines.postgresql.render.sequences import own, owned_by, release
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -74,7 +74,19 @@ class Rows(CatalogObject):
         return cls(schema=after.schema, parent=after.name, name="rows", before=before, after=after, staying=staying)
 
 
-Part = ColumnDefault | Membership | Rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaIdentity(CatalogObject):
+    """That the index `name` identifies the rows of its parent, a table, to subscribers."""
+
+    kind: ClassVar[str] = "replica_identity"
+
+    @classmethod
+    def of(cls, table: Table) -> ReplicaIdentity | None:
+        index = (table.replica_identity or "").partition("index ")[2]
+        return cls(schema=table.schema, parent=table.name, name=index) if index else None
+
+
+Part = ColumnDefault | Membership | Rows | ReplicaIdentity
 
 
 def create(item: Part, scene: Scene) -> Iterator[Statement]:
@@ -82,6 +94,8 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
     if isinstance(item, ColumnDefault):
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} SET DEFAULT {item.expression}"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+    elif isinstance(item, ReplicaIdentity):
+        yield Statement(f"ALTER TABLE {named(table)} REPLICA IDENTITY USING INDEX {quote(item.name)}")
     elif isinstance(item, Rows):
         yield from move_rows(item.before, item.after, scene)
         yield Statement(f"DROP TABLE {aside(item.before)}")
@@ -99,7 +113,9 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
 
 def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
     """A table joins only with the checks of its parent, by name (manual, ALTER TABLE)."""
-    own = {child.name for child in scene.before.children(item.ref.table) if isinstance(child, Check)}
+    table = item.ref.table
+    had = (table, *parents_of(scene.before.objects.get(table)))  # what a parent handed down stays when the table leaves it
+    own = {child.name for owner in had for child in scene.before.children(owner) if isinstance(child, Check)}
     for check in scene.after.children(item.of):
         if isinstance(check, Check) and not check.no_inherit and check.name not in own:
             sql = f"ALTER TABLE {named(item.ref.table)} ADD CONSTRAINT {quote(check.name)} CHECK ({check.expression})"
@@ -111,6 +127,8 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
     if isinstance(item, ColumnDefault):
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} DROP DEFAULT"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+    elif isinstance(item, ReplicaIdentity):
+        yield Statement(f"ALTER TABLE {named(table)} REPLICA IDENTITY DEFAULT")
     elif isinstance(item, Rows):
         others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
         where = f" WHERE {' AND '.join(others)}" if others else ""

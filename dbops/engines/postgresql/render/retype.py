@@ -1,20 +1,22 @@
-"""Types built anew under their columns: enums that lose or reorder labels, domains over another type, and the like.
+"""Types built anew under their columns: enums that lose or reorder labels, domains over another type, other collations.
 
 PostgreSQL cannot take a label from an enum. The old type steps aside under another name, its successor is made, every
-column is converted through its text, and the old type goes.
+column is converted through its text, and the old type goes. A collation is exchanged the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet
-from dbops.catalog.model import Column, CompositeType, Domain, Enum, ForeignTable, RangeType, Table
+from dbops.catalog.model import CatalogObject, Column, CompositeType, Defined, Domain, Enum, RangeType, Table
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns, hazards, types
+from dbops.engines.postgresql.render import others as others_sql
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.names import designation, named, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
@@ -24,6 +26,7 @@ from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 _TYPES = (Enum, Domain, CompositeType, RangeType)
+Rebuilt = UserType | Defined
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Conversion:
 class Rebuild:
     """All types built anew together, users after what they are made of, and the columns that have them."""
 
-    types: tuple[tuple[UserType, UserType], ...] = ()
+    types: tuple[tuple[Rebuilt, Rebuilt], ...] = ()
     conversions: tuple[Conversion, ...] = ()
 
     @property
@@ -58,17 +61,14 @@ class Rebuild:
 
 def find_rebuild(changes: ChangeSet) -> Rebuild:
     """Return what has to be built anew: types that ALTER cannot change and that tables store, with all types made of them."""
-    wanted = {change.ref: change for change in changes.changes if isinstance(change, AlterObject) and _is_type(change)}
+    wanted = [change for change in changes.changes if isinstance(change, AlterObject) and _cannot_stay(change)]
     if not wanted:
         return Rebuild()
     users = dependents(changes.before.dependencies)
     found: dict[Ref, None] = {}
-    for ref, change in wanted.items():
-        stored = any(_stored_columns(changes.before, users, {ref: None}))
-        before, after = change.before, change.after
-        assert isinstance(before, _TYPES) and isinstance(after, _TYPES)
-        if stored and not types.is_in_place(before, after, is_stored=True):
-            _add_with_users(ref, changes.before, users, found)
+    for change in wanted:
+        if any(_stored_columns(changes.before, users, {change.ref: None})):
+            _add_with_users(change.ref, changes.before, users, found)
     pairs = [(_type(changes.before, ref), _type(changes.after, ref)) for ref in found]
     conversions = [
         Conversion(table, column, new)
@@ -79,8 +79,17 @@ def find_rebuild(changes: ChangeSet) -> Rebuild:
     return Rebuild(kept, tuple(sorted(conversions, key=lambda conversion: conversion.ref)))
 
 
-def _is_type(change: AlterObject) -> bool:
-    return isinstance(change.before, _TYPES) and isinstance(change.after, _TYPES)
+def _is_rebuilt(item: CatalogObject | None) -> TypeGuard[Rebuilt]:
+    return isinstance(item, _TYPES) or (isinstance(item, Defined) and item.what == "collation")
+
+
+def _cannot_stay(change: AlterObject) -> bool:
+    before, after = change.before, change.after
+    if isinstance(before, _TYPES) and isinstance(after, _TYPES):
+        return not types.is_in_place(before, after, is_stored=True)
+    if not isinstance(before, Defined) or not isinstance(after, Defined):
+        return False
+    return before.what == "collation" and before.definition != after.definition
 
 
 def _add_with_users(ref: Ref, catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: dict[Ref, None]) -> None:
@@ -88,67 +97,78 @@ def _add_with_users(ref: Ref, catalog: Catalog, users: Mapping[Ref, frozenset[Re
     found.pop(ref, None)
     found[ref] = None
     for user in sorted(users.get(ref, frozenset())):
-        if isinstance(catalog.objects.get(user), _TYPES):
+        if _is_rebuilt(catalog.objects.get(user)):
             _add_with_users(user, catalog, users, found)
 
 
-def _type(catalog: Catalog, ref: Ref) -> UserType | None:
+def _type(catalog: Catalog, ref: Ref) -> Rebuilt | None:
     found = catalog.objects.get(ref)
-    return found if isinstance(found, _TYPES) else None
+    return found if _is_rebuilt(found) else None
 
 
 def _stored_columns(
     catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: Mapping[Ref, None]
 ) -> Iterator[tuple[Ref, Column]]:
-    """Yield table and column wherever one of the types is the type of a column, as an array too."""
+    """Yield table and column wherever one of the types is the type of a column, as an array too, or its collation."""
     spellings = {spelling for ref in found for name in (qualified(ref.schema, ref.name),) for spelling in (name, f"{name}[]")}
     spellings |= {f"{spelling}[]" for spelling in spellings if spelling.endswith("[]")}
     for ref in found:
         for user in sorted(users.get(ref, frozenset())):
             table = catalog.objects.get(Ref("table", user.schema, user.parent)) if user.kind == "column" else None
             column = table.column(user.name) if isinstance(table, Table) else None
-            if table is not None and column is not None and column.type in spellings:
+            if table is not None and column is not None and {column.type, column.collation} & spellings:
                 yield table.ref, column
 
 
 def _column_after(catalog: Catalog, table: Ref, column: Column) -> Column | None:
     """The column as it will be, when it keeps the type; a column that moves off is altered before."""
     found = catalog.objects.get(table)
-    after = found.column(column.name) if isinstance(found, Table | ForeignTable) and isinstance(found, Table) else None
-    return after if after is not None and after.type == column.type else None
+    after = found.column(column.name) if isinstance(found, Table) else None
+    return after if after is not None and (after.type, after.collation) == (column.type, column.collation) else None
 
 
 def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
     """Yield the whole exchange."""
     for old, new in rebuild.types:
         why = Hazard("ENUM_REBUILD", f"{new.ref.qualified} is built again under its columns: {_difference(old, new)}")
-        first, *others = types.rename_away(old, scene.version)
+        first, *others = _rename_away(old, scene)
         yield statement(first.sql, why, *_losses(old, new))
         yield from others
     for old, new in rebuild.types:
-        yield from types.create(new)
+        yield from others_sql.create(new) if isinstance(new, Defined) else types.create(new)
         yield from new_object(_with_live_grants(old, new), scene.before, scene.context.server.user)
     for conversion in rebuild.conversions:
         if not _is_inherited(conversion, rebuild, scene):
             yield from _convert(conversion, rebuild, scene)
     for old, _ in reversed(rebuild.types):
-        yield Statement(f"DROP {designation(types.set_aside(old))}")
+        yield Statement(f"DROP {designation(_aside(old))}")
 
 
-def _with_live_grants(old: UserType, new: UserType) -> UserType:
+def _rename_away(item: Rebuilt, scene: Scene) -> Iterator[Statement]:
+    if isinstance(item, Defined):
+        yield Statement(f"ALTER {designation(item)} RENAME TO {quote(_aside(item).name)}")
+    else:
+        yield from types.rename_away(item, scene.version)
+
+
+def _aside(item: Rebuilt) -> Rebuilt:
+    return replace(item, name=types.aside(item.name)) if isinstance(item, Defined) else types.set_aside(item)
+
+
+def _with_live_grants(old: Rebuilt, new: Rebuilt) -> Rebuilt:
     return replace(
         new, owner=new.owner if new.owner is not None else old.owner, grants=new.grants if new.grants is not None else old.grants
     )
 
 
-def _difference(old: UserType, new: UserType) -> str:
+def _difference(old: Rebuilt, new: Rebuilt) -> str:
     if isinstance(old, Enum) and isinstance(new, Enum):
         gone = [label for label in old.labels if label not in new.labels]
         return f"labels {', '.join(gone)} are taken out" if gone else "labels are put in another order"
     return "its definition changes"
 
 
-def _losses(old: UserType, new: UserType) -> list[Hazard]:
+def _losses(old: Rebuilt, new: Rebuilt) -> list[Hazard]:
     if isinstance(old, Enum) and isinstance(new, Enum) and set(old.labels) - set(new.labels):
         gone = ", ".join(label for label in old.labels if label not in new.labels)
         return [
@@ -175,6 +195,8 @@ def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator
 
 def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
     name, kind = quote(conversion.before.name), conversion.after.type
+    if all(isinstance(new, Defined) for _, new in rebuild.types):
+        return name
     for old, new in rebuild.types:
         if kind != named(new.ref):
             continue

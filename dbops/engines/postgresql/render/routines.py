@@ -89,11 +89,9 @@ def create_rule(item: Rule) -> Iterator[Statement]:
 
 
 def alter_rule(before: Rule, after: Rule) -> Iterator[Statement]:
-    state = before.enabled
     if before.definition != after.definition:
         yield Statement(re.sub(r"^CREATE RULE", "CREATE OR REPLACE RULE", after.definition))
-        state = "origin"
-    yield from _enabled("RULE", after, state)
+    yield from _enabled("RULE", after, before.enabled)  # replacing keeps the state
 
 
 # --- row security ---------------------------------------------------------------------------------------------------------

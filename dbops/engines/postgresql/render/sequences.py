@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Sequence, SequenceOptions, Table
@@ -19,7 +20,7 @@ def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Stat
     clauses = creation_clauses(item.numbers)
     yield Statement(" ".join([f"CREATE {unlogged}SEQUENCE {named(item.ref)}", *clauses]))
     if item.owned_by and is_owned_now:
-        yield own(item)
+        yield from join(item, scene)
         if _counts(item.owned_by, scene):
             yield continue_numbers(item, item.owned_by)
 
@@ -32,6 +33,14 @@ def owned_by(table: Ref, catalog: Catalog) -> list[Sequence]:
 def release(item: Sequence) -> Statement:
     """Return the statement that lets a sequence outlive its column."""
     return Statement(f"ALTER SEQUENCE {named(item.ref)} OWNED BY NONE")
+
+
+def join(item: Sequence, scene: Scene) -> Iterator[Statement]:
+    """Yield what gives a sequence to a column of a table that is there: they must have one owner (ALTER SEQUENCE)."""
+    table = scene.before.objects.get(item.owned_by.table) if item.owned_by else None
+    if table is not None and table.owner not in (None, item.owner or scene.context.server.user):
+        yield Statement(f"ALTER SEQUENCE {named(item.ref)} OWNER TO {quote(table.owner or '')}")
+    yield own(item)
 
 
 def own(item: Sequence) -> Statement:
@@ -77,7 +86,7 @@ def alter(before: Sequence, after: Sequence, scene: Scene) -> Iterator[Statement
         found = [Hazard("SEQUENCE_RISK", f"sequence {after.ref.qualified}: {', '.join(clauses)}")] if risky else []
         yield statement(" ".join([f"ALTER SEQUENCE {name}", *clauses]), *found)
     if before.owned_by != after.owned_by:
-        yield own(after)
+        yield from join(replace(after, owner=before.owner), scene)
 
 
 def creation_clauses(numbers: SequenceOptions) -> list[str]:

@@ -106,9 +106,7 @@ def _security(before: Table, after: Table) -> Iterator[Statement]:
 def _replica_identity(before: str | None, item: Table) -> Iterator[Statement]:
     if before == item.replica_identity:
         return
-    wanted = item.replica_identity or "default"
-    words = f"USING INDEX {quote(wanted[6:])}" if wanted.startswith("index ") else wanted.upper()
-    yield Statement(f"ALTER TABLE {named(item.ref)} REPLICA IDENTITY {words}")
+    yield Statement(f"ALTER TABLE {named(item.ref)} REPLICA IDENTITY {(item.replica_identity or 'default').upper()}")
 
 
 def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:

@@ -163,16 +163,34 @@ def _alter_composite(before: CompositeType, after: CompositeType) -> Iterator[St
 
 def set_aside(item: UserType) -> UserType:
     """Return the type under the name it bears while its successor takes its place."""
-    return replace(item, name=f"{item.name[:52]}__replaced", comment=None, owner=None, grants=None)
+    return replace(item, name=aside(item.name), comment=None, owner=None, grants=None)
+
+
+def aside(name: str) -> str:
+    """Return what something is called while its successor bears its name."""
+    return f"{name[:52]}__replaced"
 
 
 def rename_away(item: UserType, version: int) -> Iterator[Statement]:
     """Yield what gives up the names of a type; a range has a multirange beside it from PostgreSQL 14 on."""
-    aside = set_aside(item)
-    yield Statement(f"ALTER {designation(item)} RENAME TO {quote(aside.name)}")
-    if isinstance(item, RangeType) and version >= 14:
-        name = dict(item.options).get("multirange_type_name") or qualified(item.schema, _usual_multirange(item.name))
-        yield Statement(f"ALTER TYPE {name} RENAME TO {quote(_usual_multirange(aside.name))}")
+    stand_in = set_aside(item)
+    yield Statement(f"ALTER {designation(item)} RENAME TO {quote(stand_in.name)}")
+    if isinstance(item, RangeType):
+        yield from _rename_range_away(item, stand_in, version)
+
+
+def _rename_range_away(item: RangeType, stand_in: UserType, version: int) -> Iterator[Statement]:
+    """Constructors keep the name that a range had, and so does its multirange from PostgreSQL 14 on."""
+    options = dict(item.options)
+    subtype, kind = options["subtype"], named(stand_in.ref)
+    for arguments in (f"{subtype}, {subtype}", f"{subtype}, {subtype}, text"):
+        yield Statement(f"ALTER FUNCTION {named(item.ref)}({arguments}) RENAME TO {quote(stand_in.name)}")
+    if version >= 14:
+        name = options.get("multirange_type_name") or qualified(item.schema, _usual_multirange(item.name))
+        other = quote(_usual_multirange(stand_in.name))
+        yield Statement(f"ALTER TYPE {name} RENAME TO {other}")
+        for arguments in ("", kind, f"VARIADIC {kind}[]"):
+            yield Statement(f"ALTER FUNCTION {name}({arguments}) RENAME TO {other}")
 
 
 def _usual_multirange(name: str) -> str:

@@ -32,7 +32,9 @@ class Undo:
     def __init__(self, plan: Ordered, scene: Scene) -> None:
         changes = [change for unit in plan.units for change in unit.all]
         self._plan, self._scene, self._back = plan, scene, scene.reversed()
-        self._made = frozenset({change.ref for change in changes if isinstance(change, CreateObject | DropObject)})
+        self._made = frozenset(
+            {change.ref for change in changes if isinstance(change, CreateObject | DropObject | AddColumn | DropColumn)}
+        )
 
     def of(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
         """Yield what takes a unit back."""

@@ -10,7 +10,6 @@ from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.options import assignments, changes_of
 from dbops.engines.postgresql.render.scene import Scene, statement
-from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 _NOT_PARAMETERS = frozenset({"tablespace", "access_method"})
@@ -93,10 +92,9 @@ def drop_materialized(item: MaterializedView) -> Iterator[Statement]:
 
 
 def is_in_place_materialized(before: MaterializedView, after: MaterializedView) -> bool:
-    """Tell whether ALTER and REFRESH reach `after`."""
+    """Tell whether ALTER reaches `after`."""
     same = dict(before.options).get("access_method") == dict(after.options).get("access_method")
-    alike = replace(before, options=after.options, is_populated=after.is_populated)
-    return same and replace(alike, comment=after.comment, owner=after.owner, grants=after.grants) == after
+    return same and replace(before, options=after.options, comment=after.comment) == after
 
 
 def alter_materialized(before: MaterializedView, after: MaterializedView, scene: Scene) -> Iterator[Statement]:
@@ -107,9 +105,3 @@ def alter_materialized(before: MaterializedView, after: MaterializedView, scene:
     if old != new:
         yield statement(f"{head} SET TABLESPACE {quote(new)}", *hazards.rewrites(scene, after.ref))
     yield from _of_columns(after, before.options)
-    if before.is_populated != after.is_populated:
-        tail = "" if after.is_populated else " WITH NO DATA"
-        found = (
-            [] if after.is_populated else [Hazard("BREAKS_DEPENDENTS", f"{after.ref.qualified} cannot be read until refreshed")]
-        )
-        yield statement(f"REFRESH MATERIALIZED VIEW {named(after.ref)}{tail}", *found)
