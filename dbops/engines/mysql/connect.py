@@ -181,15 +181,41 @@ def _connect_once(target: Target, readonly: bool) -> MysqlConnection:
     import pymysql
 
     place, database = describe(target), target.url.database or ""
+    parameters = _parameters(target)
+    _check(parameters, place)
+    limit_s = parameters["connect_timeout"]
     try:
-        conn = pymysql.connect(**_parameters(target))
+        conn = pymysql.connect(**{"read_timeout": limit_s, "write_timeout": limit_s, **parameters})
     except (pymysql.Error, OSError) as error:
         raise connect_error(error, place, database, target.secrets) from error
+    # PyMySQL's connect_timeout does not cover the greeting; once that is over, statements take the time they take.
+    cast(Any, conn)._read_timeout, cast(Any, conn)._write_timeout = (
+        parameters.get("read_timeout"),
+        parameters.get("write_timeout"),
+    )
     try:
         return _greet(conn, target, readonly)
     except BaseException:
         conn.close()
         raise
+
+
+def _check(parameters: dict[str, Any], place: str) -> None:
+    """Tell what PyMySQL would stumble over.
+
+    Raises:
+        ConnectError: it knows no such parameter or character set.
+    """
+    from pymysql.charset import charset_by_name
+    from pymysql.connections import Connection
+
+    code = Connection.__init__.__code__
+    known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    for name in parameters:
+        if name not in known:
+            raise ConnectError(f"unknown parameter '{name}' in the URL of {place}", expected=f"one of {', '.join(sorted(known))}")
+    if charset_by_name(parameters["charset"]) is None:
+        raise ConnectError(f"unknown charset '{parameters['charset']}' in the URL of {place}", expected="one such as utf8mb4")
 
 
 _NUMBERS = frozenset({"connect_timeout", "read_timeout", "write_timeout", "max_allowed_packet", "port"})
@@ -279,7 +305,7 @@ def _settings(target: Target, flavour: Flavour, mode: str, readonly: bool) -> st
         "sql_mode": f"'{our_sql_mode(mode)}'",
         "lock_wait_timeout": str(wait_s),
         "innodb_lock_wait_timeout": str(wait_s),
-        variable: f"{timeouts.statement_s * units:.0f}",
+        variable: f"{timeouts.statement_s * units:.{0 if units > 1 else 3}f}",
         "sql_quote_show_create": "1",
     }
     assignments = [f"SESSION {name} = {value}" for name, value in settings.items()]

@@ -201,6 +201,8 @@ def table_options(table: Table) -> list[str]:
 
 def option_word(name: str, value: str) -> str:
     """Write one option; one without a value is a word of its own."""
+    if name == "other":
+        return value
     return f"{name if name.startswith('`') else name.upper()}={value}" if value else name.upper()
 
 

@@ -284,13 +284,20 @@ _NEAR = re.compile(r"near '(.*)' at line (\d+)$", re.DOTALL)
 
 
 def _at(source: SourceStatement, error: QueryError, conn: MysqlConnection) -> SchemaError:
-    """Return the server's error at the place in the file that it speaks of: the text after `near`, else the statement."""
+    """Return the server's error at the place in the file that it speaks of, without the scratch's name."""
     message = error.message.replace(f"`{conn.database}`.", "").replace(f"{conn.database}.", "")
-    near = _NEAR.search(error.message)
-    offset = source.text.find(near[1][:60]) if near and near[1] else -1
-    if near and not near[1]:
-        offset = len(source.text)
+    offset = _offset(source.text, message)
     return SchemaError(message, dict(error.context), at=source.mark(offset) if offset > 0 else source.at, fix=error.fix)
+
+
+def _offset(text: str, message: str) -> int:
+    """Where the text after `near` stands, or the name the message quotes; 0 when it tells neither."""
+    if near := _NEAR.search(message):
+        return text.find(near[1][:60]) if near[1] else len(text)
+    quoted_name = re.search(r"['`]([^'`]+)['`]", message)
+    name = quoted_name[1].rpartition(".")[2] if quoted_name else ""
+    found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) if name else None
+    return found.start() if found else 0
 
 
 _DANGLING = """

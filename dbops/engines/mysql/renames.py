@@ -36,7 +36,7 @@ def _object(change: RenameObject, changes: ChangeSet, context: RenderContext, fl
     old, new = change.before, change.after
     found = Hazard("RENAMES", f"programs that use {old.kind.replace('_', ' ')} {old.qualified} must know it as {new.name}")
     do = _renamed(old, new, changes, context, flavour, tables)
-    undo = _renamed(new, old, changes, context, flavour, {})
+    undo = _renamed(new, old, changes, context, flavour, tables)
     first = replace(do[0], hazards=(found, *do[0].hazards))
     return Act(new, f"rename {old.kind.replace('_', ' ')} {old.name} to {new.name}", (first, *do[1:]), undo)
 
@@ -49,7 +49,7 @@ def _renamed(
     table = quoted(tables.get(old.parent, old.parent))
     if old.kind == "index":
         return (ddl(f"ALTER TABLE {table} RENAME INDEX {quoted(old.name)} TO {quoted(new.name)}"),)
-    item = changes.before.objects.get(old) or changes.before.objects.get(new)
+    item = _item(changes, (old, new), tables)
     if isinstance(item, Event):
         return (ddl(f"ALTER EVENT {quoted(old.name)} RENAME TO {quoted(new.name)}"),)
     if isinstance(item, ForeignKey | Check):
@@ -60,6 +60,13 @@ def _renamed(
     raise SchemaError(
         f"a {old.kind.replace('_', ' ')} cannot be renamed: {old.qualified}", fix="take the rename out of the manifest"
     )
+
+
+def _item(changes: ChangeSet, refs: tuple[Ref, Ref], tables: dict[str, str]) -> CatalogObject | None:
+    """The object as it was, whether its table is called by its old name or its new one."""
+    old_names = {new: old for old, new in tables.items()}
+    known = [*refs, *(ref._replace(parent=old_names.get(ref.parent, ref.parent)) for ref in refs)]
+    return next((changes.before.objects[ref] for ref in known if ref in changes.before.objects), None)
 
 
 def _named(item: CatalogObject, ref: Ref) -> CatalogObject:

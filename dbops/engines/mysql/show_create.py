@@ -106,8 +106,12 @@ class Reader:
                 found["collation"] = match["value"]
             elif match["flag"]:
                 found[match["flag"].lower()] = ""
+            elif match["tablespace"]:
+                found["tablespace"] = match["tablespace"]
             elif name != "auto_increment":
                 found[match["name"] if match["name"].startswith("`") else name] = match["value"]
+        if unknown := " ".join(_OPTION.sub("", tail).split()):
+            found["other"] = unknown
         charset = found.pop("charset", None)
         if charset and "collation" not in found:
             found["collation"] = self.default_collations[charset]
@@ -179,7 +183,7 @@ _HEAD = re.compile(rf"CREATE (?:TEMPORARY )?TABLE ({_NAME}) \(\n  ")
 _OPTION = re.compile(
     rf"(?P<flag>WITH SYSTEM VERSIONING|START TRANSACTION)"
     rf"|(?P<name>`[^`]+`|DEFAULT CHARSET|DATA DIRECTORY|INDEX DIRECTORY|\w+)\s*=\s*(?P<value>{_STRING}|\([^)]*\)|`[^`]*`|[-\w.]+)"
-    r"|(?P<word>TABLESPACE) (?P<space>`[^`]*`)",
+    r"|TABLESPACE (?P<tablespace>`[^`]*`)",
     re.DOTALL,
 )
 _KEY = re.compile(rf"(?:(?P<kind>PRIMARY|UNIQUE|FULLTEXT|SPATIAL|VECTOR) )?KEY (?:(?P<name>{_NAME}) )?\(")

@@ -16,7 +16,7 @@ _TOKEN = re.compile(
       | (?P<mark>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_CODE = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|/\*M?!\d*|\*/")
+_CODE = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|(?P<opening> ?/\*M?!\d* ?)|(?P<closing> ?\*/)")
 
 
 class Token(NamedTuple):
@@ -59,7 +59,7 @@ def plain(sql: str) -> str:
     """Take the wrapping off executable comments: `/*!80023 INVISIBLE */` becomes `INVISIBLE`."""
     if "/*" not in sql:
         return sql
-    text = _CODE.sub(lambda match: "" if match[0][0] in "/*" else match[0], sql)
+    text = _CODE.sub(lambda match: " " if match["opening"] else "" if match["closing"] else match[0], sql)
     return re.sub(r" +(?=,?$)", "", text, flags=re.MULTILINE)
 
 

@@ -1,0 +1,281 @@
+"""Sessions, locks, scratch databases and tokens of a real MariaDB."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
+from dbops.catalog.model import Table
+from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import Connection, Target, Timeouts
+from dbops.engines.base.render import RenderContext
+from dbops.engines.base.url import parse_url
+from dbops.engines.mysql.engine import MysqlEngine
+from dbops.errors import ConnectError, LockTimeoutError, MissingDatabaseError, QueryError
+from tests.databases import MysqlDatabase
+from tests.servers import MysqlServer
+
+ENGINE = MysqlEngine()
+
+
+@pytest.fixture
+def target(my_database: MysqlDatabase) -> Target:
+    return Target("shop", parse_url(my_database.url))
+
+
+@pytest.fixture
+def conn(target: Target) -> Connection:
+    return ENGINE.connect(target)
+
+
+def test_marks_are_parameters_and_everything_else_is_sent_as_it_is(conn: Connection) -> None:
+    assert conn.query("SELECT ?, '?%s', `a?`.x FROM (SELECT 1 AS x) AS `a?` -- ?", ("it's %s",)) == [("it's %s", "?%s", 1)]
+    assert conn.query("SELECT '100%', '%s', '?'") == [("100%", "%s", "?")]
+
+
+def test_text_of_every_length_comes_back(conn: Connection) -> None:
+    assert conn.query("SELECT ?, 'é 😀'", ("smile 😀",)) == [("smile 😀", "é 😀")]
+
+
+def test_several_results_do_not_confuse_the_next_statement(conn: Connection) -> None:
+    conn.execute("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END")
+    assert conn.query("CALL p()") == [(1,)]
+    assert conn.query("SELECT 3") == [(3,)]
+
+
+def test_a_transaction_is_rolled_back_when_its_block_raises(conn: Connection) -> None:
+    conn.execute("CREATE TABLE t (a int)")
+    with pytest.raises(QueryError), conn.transaction():
+        conn.execute("INSERT INTO t VALUES (1)")
+        conn.execute("INSERT INTO nowhere VALUES (1)")
+    assert conn.query("SELECT * FROM t") == []
+
+
+def test_a_readonly_session_writes_nothing(target: Target) -> None:
+    reader = ENGINE.connect(target, readonly=True)
+    with pytest.raises(QueryError, match="READ ONLY"):
+        reader.execute("CREATE TABLE t (a int)")
+
+
+def test_a_statement_runs_into_its_time_limit(target: Target) -> None:
+    conn = ENGINE.connect(replace(target, timeouts=Timeouts(statement_s=0.2)))
+    with pytest.raises(QueryError) as caught:
+        conn.query("SELECT count(*) FROM seq_1_to_1000000 AS a, seq_1_to_1000000 AS b")
+    assert caught.value.fix is not None and "timeouts.statement" in caught.value.fix
+
+
+def test_a_lock_that_is_not_granted_in_time_is_told(target: Target, conn: Connection) -> None:
+    conn.execute("CREATE TABLE t (a int)")
+    other = ENGINE.connect(replace(target, timeouts=Timeouts(lock_s=1)))
+    with conn.transaction(), pytest.raises(LockTimeoutError):
+        conn.query("SELECT * FROM t")
+        other.execute("ALTER TABLE t ADD COLUMN b int")
+
+
+def test_wrong_addresses_say_what_is_wrong(my_database: MysqlDatabase, target: Target) -> None:
+    server = my_database.server
+    with pytest.raises(MissingDatabaseError, match="nowhere"):
+        ENGINE.connect(Target("shop", parse_url(server.url("nowhere"))))
+    secret = "wrong-word"
+    bad = Target("shop", parse_url(server.tcp_url(my_database.name, password=secret)), secrets=(secret,))
+    with pytest.raises(ConnectError) as caught:
+        ENGINE.connect(bad)
+    assert secret not in caught.value.explain() and "password" in caught.value.explain()
+    with pytest.raises(ConnectError, match="cannot connect"):
+        ENGINE.connect(Target("shop", parse_url("mysql://u@127.0.0.1:1/x"), attempts=1))
+
+
+def test_one_database_has_one_identity(my_database: MysqlDatabase, conn: Connection) -> None:
+    server = my_database.server
+    over_tcp = ENGINE.connect(Target("shop", parse_url(server.tcp_url(my_database.name))))
+    assert over_tcp.server.identity == conn.server.identity
+    assert ENGINE.connect(Target("shop", parse_url(server.url("mysql")))).server.identity != conn.server.identity
+    assert conn.server.flavour == "mariadb" and conn.server.version >= (10, 0)
+
+
+def test_a_missing_database_is_created_and_only_once(my_database: MysqlDatabase) -> None:
+    name = f"{my_database.name}_new"
+    target = Target("shop", parse_url(my_database.server.url(name)))
+    try:
+        ENGINE.create_database(target)
+        ENGINE.create_database(target)
+        assert ENGINE.connect(target).query("SHOW TABLES") == []
+    finally:
+        my_database.server.drop_database(name)
+
+
+def test_the_advisory_lock_keeps_others_out_and_names_its_holder(target: Target, conn: Connection) -> None:
+    other = ENGINE.connect(target)
+    with ENGINE.lock(conn, "apply", 1), pytest.raises(LockTimeoutError, match="connection"), ENGINE.lock(other, "apply", 0):
+        pass
+    with ENGINE.lock(other, "apply" * 20, 0):
+        pass
+
+
+# --- fingerprint, sizes, what is not managed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE x (a int)",
+        "ALTER TABLE t ADD COLUMN b int",
+        "ALTER TABLE t COMMENT 'x'",
+        "ALTER TABLE t ALTER COLUMN a SET DEFAULT 5",
+        "CREATE INDEX i ON t (a)",
+        "CREATE VIEW v AS SELECT 1 AS one",
+        "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1",
+        "CREATE PROCEDURE p() SELECT 1",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+        "CREATE SEQUENCE s",
+        "DROP TABLE t",
+    ],
+)
+def test_every_ddl_moves_the_fingerprint(conn: Connection, statement: str) -> None:
+    conn.execute("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a int)")
+    before = ENGINE.fingerprint(conn)
+    conn.execute("INSERT INTO t (a) VALUES (1), (2)")
+    assert ENGINE.fingerprint(conn) == before
+    conn.execute(statement)
+    assert ENGINE.fingerprint(conn) != before
+
+
+def test_sizes_come_from_statistics(conn: Connection) -> None:
+    conn.execute("CREATE TABLE t (a int)")
+    conn.execute("INSERT INTO t SELECT seq FROM seq_1_to_1000")
+    conn.query("ANALYZE TABLE t")
+    assert ENGINE.sizes(conn)[Ref("table", "", "t")].rows > 500
+
+
+def test_what_is_not_managed_is_named(conn: Connection) -> None:
+    conn.execute("SET sql_mode = ORACLE")
+    conn.execute("CREATE PACKAGE p AS PROCEDURE q; END")
+    assert [(item.kind, item.name) for item in ENGINE.inspect(conn).unmanaged] == [("package", "p")]
+
+
+def test_our_own_tables_are_left_out(conn: Connection) -> None:
+    conn.execute("CREATE TABLE dbops_journal (id int)")
+    conn.execute("CREATE TABLE t (a int)")
+    assert [table.name for table in ENGINE.inspect(conn).all(Table)] == ["t"]
+
+
+# --- renames --------------------------------------------------------------------------------------------------------------
+
+
+def test_renames_keep_rows_and_are_taken_back(conn: Connection) -> None:
+    conn.execute("CREATE TABLE old (a int, KEY i (a), CONSTRAINT c CHECK (a > 0))")
+    conn.execute("INSERT INTO old VALUES (1)")
+    conn.execute("CREATE TRIGGER x BEFORE INSERT ON old FOR EACH ROW SET NEW.a = 5")
+    conn.execute("CREATE PROCEDURE p() SELECT 1")
+    conn.execute("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1")
+    live = ENGINE.inspect(conn)
+    renames = (
+        RenameObject(Ref("table", "", "old"), Ref("table", "", "new")),
+        RenameObject(Ref("index", "", "i", "old"), Ref("index", "", "j", "old")),
+        RenameObject(Ref("check", "", "c", "new"), Ref("check", "", "d", "new")),
+        RenameObject(Ref("routine", "", "p"), Ref("routine", "", "q")),
+        RenameObject(Ref("event", "", "e"), Ref("event", "", "f")),
+        RenameColumn(Ref("table", "", "old"), "a", "b"),
+    )
+    acts = ENGINE.render(ChangeSet(live, live, renames), RenderContext(conn.server))
+    _run(conn, [statement for act in acts for statement in act.do])
+    names = {str(item.ref) for item in ENGINE.inspect(conn)}
+    assert names == {"table/new", "table/new/index/j", "table/new/check/d", "table/new/trigger/x", "routine/q", "event/f"}
+    assert conn.query("SELECT b FROM new") == [(1,)]
+    assert {hazard.code for act in acts for hazard in act.hazards} == {"RENAMES"}
+    _run(conn, [statement for act in reversed(acts) for statement in act.undo or ()])
+    assert ENGINE.inspect(conn).objects == live.objects
+
+
+def _run(conn: Connection, statements: list[object]) -> None:
+    for statement in statements:
+        conn.execute(statement.sql)  # type: ignore[attr-defined]
+
+
+# --- scratch --------------------------------------------------------------------------------------------------------------
+
+
+def _scratches(server: MysqlServer) -> list[str]:
+    return [str(row[0]) for row in server.rows("mysql", "SHOW DATABASES LIKE 'dbops\\\\_scratch\\\\_%'")]
+
+
+def test_a_scratch_takes_after_its_target_and_is_gone_afterwards(my_database: MysqlDatabase, target: Target) -> None:
+    my_database.rows(f"ALTER DATABASE `{my_database.name}` CHARACTER SET latin1 COLLATE latin1_german1_ci")
+    with ENGINE.scratch(target) as conn:
+        [(name, collation)] = conn.query("SELECT DATABASE(), @@collation_database")
+        assert collation == "latin1_german1_ci"
+    assert name not in _scratches(my_database.server)
+
+
+def test_a_scratch_is_had_while_the_database_is_missing(my_database: MysqlDatabase) -> None:
+    with ENGINE.scratch(Target("shop", parse_url(my_database.server.url("nowhere")))) as conn:
+        assert conn.query("SELECT 1") == [(1,)]
+
+
+def test_leftovers_of_the_dead_are_removed_and_those_in_use_are_not(my_database: MysqlDatabase, target: Target) -> None:
+    server, old = my_database.server, int(time.time()) - 3600
+    dead, used = f"dbops_scratch_{old}_dead", f"dbops_scratch_{old}_used"
+    for name in (dead, used):
+        server.rows("mysql", f"CREATE DATABASE IF NOT EXISTS `{name}`")
+    holder = ENGINE.connect(target)
+    holder.query("SELECT GET_LOCK(?, 0)", (used,))
+    try:
+        with ENGINE.scratch(target):
+            found = _scratches(server)
+        assert dead not in found and used in found
+    finally:
+        server.drop_database(used)
+        holder.close()
+
+
+@pytest.fixture
+def poor_target(my_database: MysqlDatabase) -> Target:
+    """An account that may do everything in its database and nothing outside."""
+    server, name = my_database.server, my_database.name
+    user = f"u{name[-8:]}"
+    server.rows("mysql", f"CREATE USER `{user}`@localhost IDENTIFIED BY 'word'")
+    server.rows("mysql", f"GRANT ALL ON `{name}`.* TO `{user}`@localhost")
+    url = server.url(name).replace("root@", f"{user}:word@")
+    return Target("shop", parse_url(url))
+
+
+def test_an_account_without_rights_gets_a_private_server(poor_target: Target) -> None:
+    conn = ENGINE.connect(poor_target)
+    assert ENGINE.abilities(conn).can_create_database is False
+    with ENGINE.scratch(poor_target) as scratch:
+        assert scratch.server.identity.rsplit("/", 1)[0] != conn.server.identity.rsplit("/", 1)[0]
+        [(folder,)] = scratch.query("SELECT @@datadir")
+        scratch.execute("CREATE VIEW v AS SELECT 1 AS one")
+        assert [item.owner for item in ENGINE.inspect(scratch, declared=True)] == [None]
+    assert not Path(str(folder)).exists()
+
+
+def test_a_scratch_elsewhere_is_used_when_it_is_named(my_database: MysqlDatabase, poor_target: Target) -> None:
+    elsewhere = replace(poor_target, scratch=parse_url(my_database.server.admin_url))
+    with ENGINE.scratch(elsewhere) as scratch:
+        assert str(scratch.query("SELECT DATABASE()")[0][0]) in _scratches(my_database.server)
+
+
+def test_a_private_server_does_not_outlive_us(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import os, signal
+        from dbops.engines.mysql.private_server import find_programs, private_server
+        with private_server(find_programs("mariadb"), None) as url:
+            print(dict(url.query)["unix_socket"], flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    folder = Path(done.stdout.strip()).parent
+    give_up = time.monotonic() + 20
+    while folder.exists() and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert folder.is_absolute() and not folder.exists()
