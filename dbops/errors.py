@@ -13,7 +13,7 @@
     │   └── LockTimeoutError       somebody else holds the lock
     ├── SchemaError              a source does not load, or a schema cannot be expressed
     ├── PlanError                a plan cannot be made or used
-    │   ├── StalePlanError         the database moved since the plan was made
+    │   ├── StalePlanError         the database or the manifests moved since the plan was made
     │   ├── HazardError            a hazard was not allowed
     │   └── RehearsalError         the steps did not lead to the desired schema on the scratch copy
     ├── ApplyError               a step failed; the journal says what stands

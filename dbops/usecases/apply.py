@@ -17,7 +17,7 @@ from dbops.reconcile import plan as plans
 from dbops.reconcile.executor import Execution, Journal, Progress, adding_to, execute, journaled
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import Finding, fingerprints, make_plan, observe
-from dbops.reconcile.policy import gate
+from dbops.reconcile.policy import gate, refuse
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
 from dbops.usecases.runtime import Workspace, now
@@ -80,10 +80,10 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
 
 
 def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResult:
-    """Carry out a saved plan, if every database still is what the plan saw.
+    """Carry out a saved plan, if every database and what is wanted of it still are what the plan saw.
 
     Raises:
-        StalePlanError: a database moved since; nothing was done.
+        StalePlanError: a database or its manifests moved since; nothing was done.
         and what `apply` raises.
     """
     with locked(workspace, consent) as locks:
@@ -92,7 +92,7 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
         moved = [name for name, mark in plan.fingerprints.items() if name in current and current[name] != mark]
         if moved:
             raise StalePlanError(
-                f"the database moved since this plan was made: {', '.join(moved)}",
+                f"the database or its manifests moved since this plan was made: {', '.join(moved)}",
                 fix="make the plan again and review it",
                 connections=moved,
             )
@@ -103,6 +103,7 @@ def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, co
     if plan.is_empty:
         _settle(findings, workspace, "baseline")
         return ApplyResult(plan, None, 0, "nothing")
+    refuse(said for finding in findings for said in finding.observed.observations if said.address not in finding.left_out)
     gate(plan.steps, consent.allow)
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")

@@ -80,7 +80,7 @@ def fenced(text: str, language: str) -> str:
 def _head(plan: Plan) -> str:
     title = f"## dbops plan: {plain(plan.environment, _NAME)}"
     if plan.is_empty:
-        return f"{title}\n\n✅ {wording.NO_CHANGES}"
+        return f"{title}\n\n✅ {wording.no_changes(plan)}"
     table = "| create | update | replace | delete | run |\n|---:|---:|---:|---:|---:|\n| " + " | ".join(
         f"{plan.summary[action]:,}" for action in wording.SYMBOLS
     )

@@ -11,7 +11,7 @@ from dbops.usecases.apply import ApplyResult
 def outcome_text(result: ApplyResult, *, is_undo: bool = False) -> str:
     """Return the outcome with the id that undo takes."""
     if result.state == "nothing":
-        return style(wording.NO_CHANGES, fg="green")
+        return style(wording.no_changes(result.plan), fg="green")
     if result.state == "declined":
         return "\nNot approved: nothing was done."
     done = style("Taken back" if is_undo else "Applied", fg="green", bold=True)

@@ -18,7 +18,7 @@ _SEVERITIES = {"info": "blue", "warning": "yellow", "error": "red"}
 def plan_text(plan: Plan, allow: Collection[str] = ()) -> str:
     """Return the whole plan; SQL is indented and never wrapped. `allow` are hazards that the command line lets pass."""
     parts = [*_changes(plan, allow), *observations_text(plan.observations), *_rehearsal(plan)]
-    parts.append(style(wording.summary(plan), bold=True) if plan.entries else style(wording.NO_CHANGES, fg="green"))
+    parts.append(style(wording.summary(plan), bold=True) if plan.entries else style(wording.no_changes(plan), fg="green"))
     if codes := sorted(set(wording.stops(plan, allow))):
         flags = " ".join(f"--allow {code}" for code in codes)
         parts.append(style("Blocked", fg="red", bold=True) + f" until allowed: {flags}, or policy.allow in the manifest.")

@@ -14,6 +14,7 @@ from dbops.reconcile.step import Call, Step
 
 SYMBOLS: dict[Action, str] = {"create": "+", "update": "~", "replace": "-/+", "delete": "-", "run": ">"}
 NO_CHANGES = "No changes. The databases are what the manifests say."
+NO_CHANGES_THERE = "No changes at the addresses asked for. Others were not looked at."
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -90,6 +91,11 @@ def in_order(plan: Plan) -> list[Entry]:
 def _whole(entry: Entry) -> str:
     """Return the address of the table (or other free-standing object) that a change belongs to."""
     return "/".join(entry.change.address.split("/", 4)[:4])
+
+
+def no_changes(plan: Plan) -> str:
+    """Say that a plan is empty, and no more than it knows."""
+    return NO_CHANGES_THERE if plan.only else NO_CHANGES
 
 
 def summary(plan: Plan) -> str:

@@ -61,7 +61,7 @@ class SchemaResource:
             return _in_order(desired, reader, known, engine)
         observed = self._read(desired, targets)
         if key is not None and not observed.renames and not self.diff(desired, observed):
-            keep(key, Verdict(codec.digest(observed.live or EMPTY), observed.observations), self._cache)
+            keep(key, Verdict(observed.fingerprints[desired.connection], observed.observations), self._cache)
         return observed
 
     def _read(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
@@ -76,7 +76,8 @@ class SchemaResource:
         applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
         renames = wanted_renames(desired, start, wanted, engine.features.default_schema)
         rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, self._cache)
-        marks = [codec.digest(live) if live else "missing", *(item.live_digest for item in rows)]
+        marks = [codec.digest(live) if live else "missing", codec.digest(wanted)]
+        marks += [mark for item in rows for mark in (item.live_digest, item.digest)]
         observed = ObservedSchema(
             connection=desired.connection,
             live=live,

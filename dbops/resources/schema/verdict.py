@@ -23,7 +23,7 @@ from dbops.version import __version__
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """No difference: `digest` is that of the live catalog, `observations` are what there was to say all the same."""
+    """No difference: `digest` is the fingerprint of the observation, `observations` are what there was to say all the same."""
 
     digest: str
     observations: tuple[Observation, ...]
