@@ -13,7 +13,7 @@ from dbops.engines.base.render import Act, RenderContext
 from dbops.reconcile.change import Action, Change
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.step import Step
-from dbops.resources.schema.diff import cause, is_part_of_another, place, whole_tables
+from dbops.resources.schema.diff import is_part_of_another, place, whole_tables
 from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema, ObservedSchema, Renaming, SchemaChange
 from dbops.resources.schema.renames import ambiguous
@@ -99,7 +99,6 @@ def _collateral(ref: Ref, pairs: Sequence[tuple[Act, Step]], schema: DesiredSche
     return Change(
         address=f"{schema.address}/{ref}",
         action=action,
-        cause=cause(ref, observed.applied, observed.desired),
         reason="made again around a change of something it depends on",
         at=place(ref, observed.places) or schema.at,
     )
