@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from dbops.cli.verb import verb
+from dbops.cli.views import wording
 from dbops.cli.views.text import observations_text
 from dbops.usecases.importing import ImportReport, Layout, import_database
 
@@ -42,7 +43,7 @@ def import_(url: str, into: Path, layout: Layout, name: str | None) -> None:
 
 
 def _outcome(report: ImportReport, into: Path) -> str:
-    wrote = f"Wrote {len(report.files)} files into {into}."
+    wrote = f"Wrote {wording.count(len(report.files), 'file')} into {into}."
     if report.variable:
         return f"{wrote} Set {report.variable} to the URL, then: dbops plan {into}"
     return f"{wrote} Next: dbops plan {into}"

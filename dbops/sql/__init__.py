@@ -7,6 +7,8 @@
 * `splitter`, `patterns`  a script as the statements it holds, each with its place
 * `programs`, `modes`     what the splitter must know: bodies that hold semicolons, settings that change the spelling
 * `redact`                text without passwords
+* `segments`, `subjects`  the parts of CREATE TABLE and ALTER TABLE; which objects a statement speaks of
+* `script`                statements below each other
 
 Nothing here parses: no grammar, no engine, no connection.
 """

@@ -48,11 +48,12 @@ class FileEdit:
 
 @dataclass(frozen=True, slots=True)
 class AcceptReport:
-    """`accepted` are addresses; `is_written` is False after a dry run."""
+    """`accepted` are addresses, `left` those of rows, which `all` passes over; `is_written` is False after a dry run."""
 
     accepted: tuple[str, ...]
     files: tuple[FileEdit, ...]
     is_written: bool
+    left: tuple[str, ...] = ()
 
 
 def accept(workspace: Workspace, addresses: Sequence[str], *, dry_run: bool = False) -> AcceptReport:
@@ -69,6 +70,7 @@ def accept(workspace: Workspace, addresses: Sequence[str], *, dry_run: bool = Fa
     accepted: list[str] = []
     edits: dict[Path, FileEdit] = {}
     matched: set[str] = set()
+    left: list[str] = []
     for work in workspace.work:
         if not isinstance(work.desired, DesiredSchema):
             continue
@@ -77,6 +79,8 @@ def accept(workspace: Workspace, addresses: Sequence[str], *, dry_run: bool = Fa
         known += [change.address for change in changes]
         chosen, found = _chosen(addresses, changes)
         matched |= found
+        if ALL in addresses:
+            left += [change.address for change in changes if change.cause == "drift" and not isinstance(change, SchemaChange)]
         if chosen:
             answer = _answer(workspace, work, observed, changes, chosen)
             accepted += [change.address for change in answer.accepted]
@@ -85,7 +89,7 @@ def accept(workspace: Workspace, addresses: Sequence[str], *, dry_run: bool = Fa
     if not dry_run:
         for edit in edits.values():
             _write(edit)
-    return AcceptReport(tuple(dict.fromkeys(accepted)), tuple(edits.values()), not dry_run)
+    return AcceptReport(tuple(dict.fromkeys(accepted)), tuple(edits.values()), not dry_run, tuple(left))
 
 
 def _chosen(addresses: Sequence[str], changes: Sequence[Change]) -> tuple[list[Change], set[str]]:
@@ -97,7 +101,7 @@ def _chosen(addresses: Sequence[str], changes: Sequence[Change]) -> tuple[list[C
         below = [change for change in changes if change.address.startswith(f"{address}/")]
         drifted = [change for change in here + below if change.cause == "drift"]
         if address == ALL:
-            chosen += drifted
+            chosen += [change for change in drifted if isinstance(change, SchemaChange)]
         else:
             chosen += here + (drifted if drifted or here else below)
         if here or below:
@@ -155,8 +159,9 @@ def _refuse_unknown(workspace: Workspace, addresses: Sequence[str], matched: set
     others = [work.desired.address for work in workspace.work if not isinstance(work.desired, DesiredSchema)]
     if missing[0] in others:
         raise PlanError(f"{missing[0]} cannot be accepted", expected="objects of schemas")
-    expected = f"one of {', '.join(known)}" if known else "an address that dbops drift shows: nothing differs now"
-    raise PlanError(f"nothing differs at {missing[0]}", expected=expected)
+    if not known:
+        raise PlanError(f"nothing differs at {missing[0]}, nor anywhere else")
+    raise PlanError(f"nothing differs at {missing[0]}", expected=f"one of {', '.join(known)}")
 
 
 def _read(path: Path) -> str:

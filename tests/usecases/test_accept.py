@@ -20,6 +20,8 @@ from tests.databases import Database
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / "accept.yaml").read_text())
 
+ENGINES = ("sqlite", "postgresql", "mysql")
+
 MANIFEST = """\
 apiVersion: dbops/v1
 kind: Connection
@@ -92,10 +94,13 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize(
+    ("case", "database"),
+    [(case, engine) for case in CASES for engine in case.get("engines", ENGINES)],
+    indirect=["database"],
+    ids=lambda value: value["name"] if isinstance(value, dict) else value,
+)
 def test_a_source_in_sql_says_what_is_live(case: dict[str, Any], database: Database, environment: Environment) -> None:
-    if database.engine not in case.get("engines", [database.engine]):
-        pytest.skip(f"not a case of {database.engine}")
     schema = "public." if database.engine == "postgresql" else ""
     folder = environment("{sql: [shop.sql]}", case.get("source", SOURCE))
     database.load(case["live"] + ";")

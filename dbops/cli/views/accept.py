@@ -17,23 +17,30 @@ _COLORS = {"+": "green", "-": "red", "@": "cyan"}
 def accept_text(report: AcceptReport, root: Path) -> str:
     """Return a diff of each file, and one line on what was done; paths are shown from `root`."""
     lines = [_colored(line) for edit in report.files for line in edit.diff(root).splitlines()]
-    return "\n".join([*lines, *([""] if lines else []), _sentence(report)])
+    return "\n".join([*lines, *([""] if lines else []), _sentence(report), *_left(report)])
 
 
 def accept_markdown(report: AcceptReport, root: Path) -> str:
     """Return the same for a code host's comment field."""
     addresses = "\n".join(f"- {code(address)}" for address in report.accepted)
-    diffs = "\n\n".join(fenced(edit.diff(root), "diff") for edit in report.files)
-    return "\n\n".join(part for part in (f"## dbops drift\n\n{_sentence(report)}", addresses, diffs) if part) + "\n"
+    diffs = "\n\n".join(fenced(edit.diff(root).rstrip("\n"), "diff") for edit in report.files)
+    return (
+        "\n\n".join(part for part in (f"## dbops drift\n\n{_sentence(report)}", addresses, diffs, *_left(report)) if part) + "\n"
+    )
 
 
 def accept_data(report: AcceptReport, root: Path) -> dict[str, Any]:
     """Return the report as JSON values."""
     return {
         "accepted": list(report.accepted),
+        "left": list(report.left),
         "is_written": report.is_written,
         "files": [{"path": str(edit.path), "action": edit.action, "diff": edit.diff(root)} for edit in report.files],
     }
+
+
+def _left(report: AcceptReport) -> list[str]:
+    return [f"Rows are not accepted: {', '.join(report.left)}."] if report.left else []
 
 
 def _colored(line: str) -> str:

@@ -15,7 +15,7 @@ from dbops.usecases.drift import DriftItem, DriftReport, Mover
 
 _SYMBOLS: dict[str, str] = {action: wording.SYMBOLS[action] for action in ACTIONS}
 _HEADINGS: dict[Mover, tuple[str, str]] = {
-    "database": ("The database moved", "Put it back with dbops apply, or write the change into the manifests. To go back:"),
+    "database": ("The database moved", "Put it back with dbops apply, or keep it with dbops drift --accept. To go back:"),
     "manifests": ("The manifests moved", "Not applied yet. To catch up:"),
 }
 

@@ -13,9 +13,10 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import Mark, SchemaError
 from dbops.manifests.environment import Environment, Manifest
 from dbops.manifests.variables import Variable, Variables
+from dbops.resources.schema.accept.attempt import Place
 from dbops.resources.schema.accept.goal import make_goal, with_company
 from dbops.resources.schema.accept.proof import Judge
-from dbops.resources.schema.accept.sql_source import Place, attempts
+from dbops.resources.schema.accept.sql_source import attempts
 from dbops.resources.schema.accept.texts import SourceTexts
 from dbops.resources.schema.canonical import CatalogCache
 from dbops.resources.schema.model import DesiredSchema, ModelSource, ObservedSchema, SchemaChange, SqlSource, TableSource

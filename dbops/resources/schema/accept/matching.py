@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from dbops.catalog.changes import column_ref
 from dbops.catalog.model import CatalogObject, Check, Index, PrimaryKey
 from dbops.catalog.ref import Ref
 from dbops.engines.base.engine import Engine
@@ -86,17 +85,7 @@ def _is_of_kind(piece: Piece, item: CatalogObject) -> bool:
 
 
 def likeliest(texts: Iterable[str], expression: str) -> int:
-    """Return the position of the text that shares the most words with an expression."""
+    """Return the position of the text that shares the most words with an expression, and has the fewest others."""
     wanted = set(re.findall(r"\w+", expression.lower()))
-    shared = [
-        (len(words & wanted), -len(words - wanted)) for text in texts if (words := set(re.findall(r"\w+", text.lower()))) or True
-    ]
-    return max(range(len(shared)), key=shared.__getitem__)
-
-
-def table_of(item: CatalogObject) -> Ref:
-    return item.ref.table
-
-
-def column_refs(table: Ref, names: Iterable[str]) -> list[Ref]:
-    return [column_ref(table, name) for name in names]
+    found = [set(re.findall(r"\w+", text.lower())) for text in texts]
+    return max(range(len(found)), key=lambda place: (len(found[place] & wanted), -len(found[place] - wanted)))

@@ -10,7 +10,6 @@ from pathlib import Path
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, diff
 from dbops.catalog.model import CatalogObject, Table
-from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Server
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
@@ -57,8 +56,3 @@ def _pieces(texts: Iterator[str], engine: Engine) -> Iterator[Found]:
         statement = SourceStatement(text, Mark("", number))
         for piece in pieces(text, engine.dialect):
             yield Found(NOWHERE, number, statement, piece)
-
-
-def owner_of(ref: Ref) -> Ref:
-    """Return the table an object stands on, or itself."""
-    return ref.table
