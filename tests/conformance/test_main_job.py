@@ -185,12 +185,16 @@ def test_a_plan_for_one_address_leaves_the_rest(environment: Write) -> None:
 def test_a_failing_step_says_what_stands_and_apply_goes_on(environment: Write, database: Database) -> None:
     applied(environment(FIRST))
     with_rows(database)
-    database.load("INSERT INTO orders (id, customer_id, note) VALUES (12, 1, 'first');")
+
+    def while_read(_: Plan) -> bool:
+        database.load("INSERT INTO orders (id, customer_id, note) VALUES (12, 1, 'first');")
+        return True
+
     folder = environment(
         FIRST + "CREATE UNIQUE INDEX orders_note ON orders (note);\nCREATE TABLE later (id integer NOT NULL PRIMARY KEY);\n"
     )
     with pytest.raises(ApplyError):
-        applied(folder)
+        applied(folder, Consent(while_read))
     with open_workspace(folder) as workspace:
         latest = history(workspace)[0]
         states = {step.state for step in show_apply(workspace, latest.record.id)[0].steps}
