@@ -45,6 +45,7 @@ HAZARDS: dict[str, str] = {
 BLOCKING: frozenset[str] = frozenset(
     {
         "DELETES_DATA",
+        "DELETES_OBJECT",
         "AMBIGUOUS_RENAME",
         "BREAKS_DEPENDENTS",
         "IRREVERSIBLE",
