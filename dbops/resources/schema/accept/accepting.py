@@ -15,14 +15,12 @@ from dbops.manifests.environment import Environment, Manifest
 from dbops.manifests.variables import Variable, Variables
 from dbops.resources.schema.accept.attempt import Place
 from dbops.resources.schema.accept.goal import make_goal, with_company
-from dbops.resources.schema.accept.proof import Judge
-from dbops.resources.schema.accept.sql_source import attempts
+from dbops.resources.schema.accept.proof import Judge, Objection, in_words, objections_of
+from dbops.resources.schema.accept.sql_source import SqlEdits, ways
 from dbops.resources.schema.accept.texts import SourceTexts
 from dbops.resources.schema.canonical import CatalogCache
 from dbops.resources.schema.model import DesiredSchema, ModelSource, ObservedSchema, SchemaChange, SqlSource, TableSource
 from dbops.resources.schema.sources import sql_files
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +104,28 @@ def _sql(paths: Sequence[Path], judge: Judge, question: Question, around: Surrou
     files = {path: around.read(path) for path in sql_files(paths)}
     folder = next((path for path in paths if path.is_dir()), None)
     single = next((path for path in paths if not path.is_dir()), None)
-    objections: list[str] = []
-    place = Place(folder, single, question.path_of)
-    for edited in attempts(files, judge.goal, around.engine, question.observed.server, place):
-        found = _objections(edited, judge, around.engine)
-        if not found:
-            return {path: _kept(path, text, paths) for path, text in edited.items() if files.get(path) != text}
-        objections = objections or found
+    edits = SqlEdits(files, judge.goal, around.engine, question.observed.server, Place(folder, single, question.path_of))
+    objections: list[Objection] = []
+    objected: set[Ref] = set()
+    tried: list[dict[Path, str]] = [files]
+    for way in ways(judge.goal, objected):
+        edited = edits.edited(way)
+        if edited not in tried:
+            tried.append(edited)
+            found = _objections(edited, judge, around.engine)
+            if not found:
+                return {path: _kept(path, text, paths) for path, text in edited.items() if files.get(path) != text}
+            objections = objections or found
+            objected |= {one.ref.table for one in found if one.ref}
     raise _cannot(question.desired, objections)
 
 
-def _objections(files: dict[Path, str], judge: Judge, engine: Engine) -> list[str]:
+def _objections(files: dict[Path, str], judge: Judge, engine: Engine) -> list[Objection]:
     try:
-        return judge.objections(SourceTexts(files, engine.dialect).statements())
+        statements = SourceTexts(files, engine.dialect).statements()
     except SchemaError as error:
-        return error.explain().splitlines()
+        return objections_of(error)
+    return judge.objections(statements)
 
 
 def _kept(path: Path, text: str, paths: Sequence[Path]) -> str | None:
@@ -128,10 +133,10 @@ def _kept(path: Path, text: str, paths: Sequence[Path]) -> str | None:
     return text if text.strip() or path in paths else None
 
 
-def _cannot(desired: DesiredSchema, objections: Sequence[str]) -> SchemaError:
-    told = "; ".join([*objections[:_SHOWN], *(["..."] if len(objections) > _SHOWN else [])])
+def _cannot(desired: DesiredSchema, objections: Sequence[Objection]) -> SchemaError:
+    told = in_words(objections) or "nothing in it says otherwise"
     return SchemaError(
-        f"the source of {desired.address} cannot be edited to say what is live: {told or 'nothing in it says otherwise'}",
+        f"the source of {desired.address} cannot be edited to say what is live: {told}",
         at=desired.at,
         fix="accept what belongs together in one go, or edit the source by hand",
     )

@@ -17,10 +17,10 @@ from dbops.sql.subjects import Piece
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How an attempt edits: new constraints as statements rather than in the table's, tables written anew."""
+    """How an attempt edits: new constraints as statements rather than in their table's, and which tables it writes anew."""
 
     constraints_apart: bool = False
-    whole_tables: bool = False
+    whole_tables: frozenset[Ref] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

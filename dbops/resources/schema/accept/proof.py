@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from dbops.catalog.changes import diff
+from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError
@@ -16,6 +17,27 @@ from dbops.resources.schema.describe import reason
 from dbops.resources.schema.diff import catalog_changes
 from dbops.resources.schema.model import DesiredSchema, ObservedSchema
 from dbops.sql.splitter import SourceStatement
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """`ref` is None where the source does not even load."""
+
+    text: str
+    ref: Ref | None = None
+
+
+def objections_of(error: DbopsError) -> list[Objection]:
+    """Return an error as objections."""
+    return [Objection(line) for line in error.explain().splitlines()]
+
+
+def in_words(objections: Sequence[Objection]) -> str:
+    """Return the first objections on one line."""
+    told = [one.text for one in objections[:_SHOWN]]
+    return "; ".join([*told, *(["..."] if len(objections) > _SHOWN else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +52,19 @@ class Judge:
     cache: CatalogCache
     today: date
 
-    def objections(self, statements: Sequence[SourceStatement]) -> list[str]:
+    def objections(self, statements: Sequence[SourceStatement]) -> list[Objection]:
         """Return what is wrong with an edited source, nothing when it means its goal."""
         observed, order = self.observed, self.observed.has_column_order
         options = observed.live.options if observed.live else ()
         try:
             found = canonical(statements, self.engine, self.target, observed.server, options, self.desired.scope, self.cache)
         except DbopsError as error:
-            return error.explain().splitlines()
+            return objections_of(error)
         left = catalog_changes(self.desired, replace(observed, desired=found.catalog), self.today, order)
         moved = diff(self.goal.before, found.catalog, column_order=order)
         accepted = self.goal.accepted
-        return [f"{change.ref} would still differ: {reason(change)}" for change in left if change.ref in accepted] + [
-            f"{change.ref} would change too: {reason(change)}" for change in moved if change.ref not in accepted
+        still = [change for change in left if change.ref in accepted]
+        too = [change for change in moved if change.ref not in accepted]
+        return [Objection(f"{change.ref} would still differ: {reason(change)}", change.ref) for change in still] + [
+            Objection(f"{change.ref} would change too: {reason(change)}", change.ref) for change in too
         ]

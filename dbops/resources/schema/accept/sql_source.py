@@ -5,11 +5,12 @@ Which edit is right is not decided here: each attempt is proved by the engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropColumn, DropObject
 from dbops.catalog.model import Table
+from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Server
 from dbops.engines.base.engine import Engine
 from dbops.resources.schema.accept.attempt import Attempt, Place, Way
@@ -19,32 +20,40 @@ from dbops.resources.schema.accept.rendered import rendered
 from dbops.resources.schema.accept.tables import Tables
 from dbops.resources.schema.accept.texts import SourceTexts
 
-_WAYS = (Way(), Way(constraints_apart=True), Way(whole_tables=True))
 
+class SqlEdits:
+    """Attempts at the files of one source."""
 
-def attempts(files: dict[Path, str], goal: Goal, engine: Engine, server: Server, place: Place) -> Iterator[dict[Path, str]]:
-    """Yield edited files, an attempt after the other; attempts equal to an earlier one are left out."""
-    before = rendered(goal.before, engine, server, goal.after)
-    after = rendered(goal.after, engine, server, goal.before)
-    seen: list[dict[Path, str]] = [files]
-    for way in _WAYS:
-        texts = SourceTexts(dict(files), engine.dialect)
-        _edit(Attempt(texts, goal, before, after, place, way))
-        if texts.files not in seen:
-            seen.append(texts.files)
-            yield texts.files
+    def __init__(self, files: dict[Path, str], goal: Goal, engine: Engine, server: Server, place: Place) -> None:
+        self._files, self._goal, self._engine, self._place = files, goal, engine, place
+        self._before = rendered(goal.before, engine, server, goal.after)
+        self._after = rendered(goal.after, engine, server, goal.before)
 
-
-def _edit(attempt: Attempt) -> None:
-    objects = Objects(attempt)
-    tables = Tables(attempt, objects)
-    changes = list(attempt.goal.accepted.values())
-    if attempt.way.whole_tables:
+    def edited(self, way: Way) -> dict[Path, str]:
+        """Return all files, edited in a way."""
+        texts = SourceTexts(dict(self._files), self._engine.dialect)
+        attempt = Attempt(texts, self._goal, self._before, self._after, self._place, way)
+        objects = Objects(attempt)
+        tables = Tables(attempt, objects)
+        changes = list(self._goal.accepted.values())
         for ref in tables.touched(changes):
-            tables.write_anew(ref)
-    for change in sorted(changes, key=_turn):
-        if change.ref not in attempt.done:
-            _take_back(change, objects, tables)
+            if ref in way.whole_tables:
+                tables.write_anew(ref)
+        for change in sorted(changes, key=_turn):
+            if change.ref not in attempt.done:
+                _take_back(change, objects, tables)
+        return texts.files
+
+
+def ways(goal: Goal, objected: Set[Ref]) -> Iterator[Way]:
+    """Yield what to try in turn; `objected` grows meanwhile: the tables about which attempts met objections."""
+    yield Way()
+    yield Way(constraints_apart=True)
+    everywhere = frozenset(ref.table for ref in goal.accepted)
+    some = everywhere & objected
+    if some and some != everywhere:
+        yield Way(whole_tables=some)
+    yield Way(whole_tables=everywhere)
 
 
 def _take_back(change: CatalogChange, objects: Objects, tables: Tables) -> None:

@@ -22,7 +22,7 @@ from dbops.manifests.validation import read_spec
 from dbops.manifests.variables import Variables, substitute
 from dbops.manifests.writing import item_text
 from dbops.resources.schema.accept.goal import columns_of
-from dbops.resources.schema.accept.proof import Judge
+from dbops.resources.schema.accept.proof import Judge, Objection, in_words, objections_of
 from dbops.resources.schema.portable import Data, Obstacle, TableWriter, portable_tables
 from dbops.resources.schema.tables import constraint_name, table_statements
 from dbops.sql.splitter import SourceStatement
@@ -47,18 +47,18 @@ def edited(manifest: Manifest, judge: Judge, variables: Variables, text: str) ->
         SchemaError: what is live has no portable form, the tables stand elsewhere, or the edit does not prove right.
     """
     marks = _marks(manifest)
-    objections: list[str] = []
+    objections: list[Objection] = []
     keys = frozenset(item.ref for item in judge.goal.after.all(ForeignKey))
     for way in (Way(), Way(all_indexes=True), Way(all_indexes=True, restricting=keys)):
         made = _Tables(manifest, judge, text, way).edited(marks)
         try:
             objections = judge.objections(_statements(made, manifest, variables, judge.engine))
         except DbopsError as error:
-            objections = error.explain().splitlines()
+            objections = objections_of(error)
         if not objections:
             return {manifest.file: made}
     raise SchemaError(
-        f"the tables of {judge.desired.address} cannot be edited to say what is live: {'; '.join(objections[:5])}",
+        f"the tables of {judge.desired.address} cannot be edited to say what is live: {in_words(objections)}",
         at=judge.desired.at,
         fix="accept what belongs together in one go, or edit the tables by hand",
     )
