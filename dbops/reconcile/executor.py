@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
 
-from dbops.errors import ApplyError, DbopsError, LostConnectionError
+from dbops.errors import ApplyError, DbopsError, LostConnectionError, QueryError
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.resource import Resource, Targets
 from dbops.reconcile.step import Call, Step
@@ -127,7 +127,10 @@ def _run_together(steps: Sequence[Step], execution: Execution) -> int:
 def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
     execution.progress(step, "running")
     if isinstance(step.do, Call):
-        execution.resources[entry.change.kind].call(step.do, step.on, execution.targets)
+        try:
+            execution.resources[entry.change.kind].call(step.do, step.on, execution.targets)
+        except QueryError as error:
+            raise _failure(step, error, "earlier steps stand") from error
         _mark(execution.journal(step.on), step.order, step.order, "done")
         execution.progress(step, "done")
         return 1

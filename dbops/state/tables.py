@@ -4,30 +4,43 @@ from __future__ import annotations
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.features import Features
-from dbops.errors import MissingTableError
+from dbops.errors import MissingTableError, QueryError, TransientError
+
+_COLUMNS = {
+    "applies": "id varchar(32) NOT NULL PRIMARY KEY, started_at varchar(32) NOT NULL, finished_at varchar(32),"
+    " state varchar(32) NOT NULL, who varchar(255) NOT NULL, environment varchar(255) NOT NULL,"
+    " dbops_version varchar(32) NOT NULL, plan_digest varchar(64) NOT NULL, error {text}",
+    "steps": "apply_id varchar(32) NOT NULL, step_order integer NOT NULL, statement integer NOT NULL,"
+    " address varchar(700) NOT NULL, title {text} NOT NULL, sql_text {text} NOT NULL, undo_act {text},"
+    " state varchar(32) NOT NULL, finished_at varchar(32), error {text}, PRIMARY KEY (apply_id, step_order, statement)",
+    "memory": "name varchar(255) NOT NULL PRIMARY KEY, apply_id varchar(32) NOT NULL, content {text} NOT NULL",
+}
 
 
 def create_tables(conn: Connection, features: Features) -> None:
-    """Make the state tables that are not there yet; one statement each, safe to repeat."""
-    p = features.state_prefix
-    if features.has_schemas:
+    """Make the state tables that are not there yet; an account that may not create any can use those that are.
+
+    Raises:
+        QueryError: the account may not make them; says what it needs.
+    """
+    missing = [name for name in _COLUMNS if not _is_there(conn, features, name)]
+    try:
+        if missing and features.has_schemas:
+            _create_schema(conn)
+        for name in missing:
+            columns = _COLUMNS[name].format(text=features.long_text)
+            conn.execute(f"CREATE TABLE IF NOT EXISTS {features.state_prefix}{name} ({columns}){features.state_table_options}")
+    except QueryError as error:
+        error.message = f"the journal of applies cannot be made in this database: {error.message}"
+        if features.has_schemas:
+            error.fix = "GRANT CREATE ON DATABASE to the account; or make the schema dbops and give it to the account"
+        raise
+
+
+def _create_schema(conn: Connection) -> None:
+    """Ask first: PostgreSQL refuses IF NOT EXISTS, too, to an account that may not create one."""
+    if not conn.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = 'dbops'"):
         conn.execute("CREATE SCHEMA IF NOT EXISTS dbops")
-    text, options = features.long_text, features.state_table_options
-    conn.execute(
-        f"CREATE TABLE IF NOT EXISTS {p}applies (id varchar(32) NOT NULL PRIMARY KEY, started_at varchar(32) NOT NULL,"
-        f" finished_at varchar(32), state varchar(32) NOT NULL, who varchar(255) NOT NULL, environment varchar(255) NOT NULL,"
-        f" dbops_version varchar(32) NOT NULL, plan_digest varchar(64) NOT NULL, error {text}){options}"
-    )
-    conn.execute(
-        f"CREATE TABLE IF NOT EXISTS {p}steps (apply_id varchar(32) NOT NULL, step_order integer NOT NULL,"
-        f" statement integer NOT NULL, address varchar(700) NOT NULL, title {text} NOT NULL, sql_text {text} NOT NULL,"
-        f" undo_act {text}, state varchar(32) NOT NULL, finished_at varchar(32), error {text},"
-        f" PRIMARY KEY (apply_id, step_order, statement)){options}"
-    )
-    conn.execute(
-        f"CREATE TABLE IF NOT EXISTS {p}memory (name varchar(255) NOT NULL PRIMARY KEY, apply_id varchar(32) NOT NULL,"
-        f" content {text} NOT NULL){options}"
-    )
 
 
 def have_tables(conn: Connection, features: Features) -> bool:
@@ -36,8 +49,16 @@ def have_tables(conn: Connection, features: Features) -> bool:
     Raises:
         QueryError: the account may not read them, or the database does not answer.
     """
+    return _is_there(conn, features, "applies")
+
+
+def _is_there(conn: Connection, features: Features, name: str) -> bool:
     try:
-        conn.query(f"SELECT 1 FROM {features.state_prefix}applies WHERE 1 = 0")
+        conn.query(f"SELECT 1 FROM {features.state_prefix}{name} WHERE 1 = 0")
     except MissingTableError:
         return False
+    except QueryError as error:
+        if features.has_schemas and not isinstance(error, TransientError):
+            error.fix = "GRANT USAGE ON SCHEMA dbops, and SELECT on its tables; to apply also INSERT, UPDATE and DELETE"
+        raise
     return True

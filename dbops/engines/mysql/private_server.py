@@ -69,6 +69,7 @@ def _install(programs: Programs, folder: Path, account: dict[str, Any]) -> None:
     data = f"--datadir={folder / 'data'}"
     if programs.installer:
         command = [programs.installer, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        command.append(f"--tmpdir={folder}")  # two at once in one folder take each other's temporary tables
     else:
         command = [programs.server, "--no-defaults", data, "--initialize-insecure"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **account)
@@ -93,7 +94,13 @@ def _running(programs: Programs, folder: Path, sql_mode: str | None, account: di
     command = [programs.server, "--no-defaults", "--skip-networking", *(f"--{name}={value}" for name, value in options.items())]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            _watched(command, folder), cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, **account
+            _watched(command, folder),
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            **account,
         )
     try:
         _wait(process, folder)

@@ -39,7 +39,7 @@ _REFUSALS = (
     "no password supplied",
     "fe_sendauth",
     "no pg_hba.conf entry",
-    'role "',
+    "is not permitted to log in",
     "permission denied",
     "certificate",
     "SSL",
@@ -98,7 +98,9 @@ def connect_error(error: psycopg.Error, place: str, database: str, secrets: Iter
 
 def is_worth_retrying(error: DbopsError) -> bool:
     """Tell whether a failure to connect may pass by itself: never a refusal of the account, a wrong name or bad TLS."""
-    return not isinstance(error, MissingDatabaseError) and not any(refusal in error.message for refusal in _REFUSALS)
+    if isinstance(error, MissingDatabaseError) or re.search('role ".*" does not exist', error.message):
+        return False
+    return not any(refusal in error.message for refusal in _REFUSALS)
 
 
 def _last_line(text: str) -> str:
@@ -116,6 +118,8 @@ def _connect_fix(reason: str) -> str | None:
         return "is the server running, and are host and port right?"
     if "could not translate host name" in reason or "resolve" in reason:
         return "check the host of the connection"
+    if "too many connections" in reason:
+        return "end some of its sessions, or raise the limit"
     if 'role "' in reason:
         return "check the user name of the connection"
     return None
