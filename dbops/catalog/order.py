@@ -59,7 +59,7 @@ def arrange(
     new_needs = _needs(changes.after)
     new_needs |= {ref: needs for ref, needs in old_needs.items() if not _is_known(changes.after, ref)}
     expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
-    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs)
+    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs, disturbs)
 
 
 def needs_of(catalog: Catalog, ref: Ref) -> frozenset[Ref]:
@@ -197,7 +197,7 @@ _RANK = {
 }
 
 
-def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs) -> tuple[CatalogChange, ...]:
+def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs, disturbs: Asks) -> tuple[CatalogChange, ...]:
     """Topological order; among those that may run next, drops come first and creations last, in the given order."""
     leaving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, DropObject | DropColumn)}
     arriving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, CreateObject | AddColumn)}
@@ -210,8 +210,9 @@ def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs) ->
                 if need in table:
                     yield need, table[need]
 
+    strict = {ref: i for ref, i in altering.items() if isinstance(changes[i], AlterColumn) or disturbs(changes[i])}
     for ref, i in leaving.items():
-        for _, j in meets(old_needs, ref, leaving, altering):
+        for _, j in meets(old_needs, ref, leaving, strict):
             first[j].add(i)
         if ref in arriving:
             first[arriving[ref]].add(i)

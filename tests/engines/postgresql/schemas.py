@@ -4,6 +4,8 @@ A schema is a list of pieces in an order in which they can be made. Names are fe
 that does not fit with the others is refused by the server and left out (`accepted`).
 """
 
+# ruff: noqa: E501 (a statement reads best on one line)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -14,6 +14,8 @@ from dbops.engines.postgresql.render.names import columns, literal, named, quali
 from dbops.sql.statement import Statement
 
 _SCHEMA = "dbops"
+#: A name that no column bears: a bare name in a query is a column first, and a whole row only then.
+_ROW = "dbops_row"
 
 
 def name(token: str, number: int) -> str:
@@ -22,7 +24,7 @@ def name(token: str, number: int) -> str:
 
 def keep_rows(item: Table, archive: str) -> Iterator[Statement]:
     """Yield what copies the rows of a table, those of its heirs left to the heirs."""
-    yield from _keep(archive, f"SELECT row_to_json(kept) AS row FROM ONLY {named(item.ref)} AS kept", item.ref.qualified)
+    yield from _keep(archive, f"SELECT row_to_json({_ROW}) AS row FROM ONLY {named(item.ref)} AS {_ROW}", item.ref.qualified)
 
 
 def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
@@ -59,8 +61,8 @@ def _counted_on(table: Ref, column: Column) -> Statement:
 def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...]) -> Iterator[Statement]:
     """Yield what copies a column's values with the key that tells the rows apart."""
     kept = tuple(dict.fromkeys((*key, column.name)))
-    row = f"(SELECT value FROM (SELECT {columns(kept)}) AS value)"
-    query = f"SELECT row_to_json({row}) AS row FROM {named(table.ref)} ORDER BY tableoid, ctid"
+    rows = f"SELECT {columns(kept)} FROM {named(table.ref)} ORDER BY tableoid, ctid"
+    query = f"SELECT row_to_json({_ROW}) AS row FROM ({rows}) AS {_ROW}"
     yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
 
 
@@ -88,9 +90,9 @@ def restore_values(table: Table, column: Column, archive: str, key: tuple[str, .
     kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
     yield Statement(
         f"UPDATE {target} AS live SET {value} = old.{value}\n"
-        f"FROM (SELECT tableoid AS relation, ctid AS place, {here} AS key,"
-        f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS nth FROM {target}) AS here,\n"
-        f"     (SELECT old.{value}, {kept} AS key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS nth"
+        f"FROM (SELECT tableoid AS dbops_table, ctid AS dbops_place, {here} AS dbops_key,"
+        f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS dbops_nth FROM {target}) AS here,\n"
+        f"     (SELECT old.{value}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
         f" FROM {archive} AS a, {_row_of(table.ref)}) AS old\n"
-        f"WHERE live.tableoid = here.relation AND live.ctid = here.place AND here.key = old.key AND here.nth = old.nth"
+        f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place AND here.dbops_key = old.dbops_key AND here.dbops_nth = old.dbops_nth"
     )

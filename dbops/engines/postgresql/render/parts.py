@@ -178,7 +178,7 @@ def aside(table: Table) -> str:
 
 def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> Iterator[Statement]:
     """Yield what moves a table out of the way: indexes give up their names, sequences their owner, the table its name."""
-    for child in children:
+    for child in (child for child in children if (child.schema, child.parent) == (table.schema, table.name)):
         if isinstance(child, PrimaryKey | Unique | Exclusion):
             yield Statement(f"ALTER TABLE {named(table.ref)} DROP CONSTRAINT {quote(child.name)}")
         elif isinstance(child, Index):

@@ -70,6 +70,11 @@ def is_in_place_trigger(before: Trigger, after: Trigger, version: int) -> bool:
     return plain and version >= 14
 
 
+def enabled(item: Trigger) -> Iterator[Statement]:
+    """Yield what puts a trigger that was disabled for a while into its own state."""
+    yield from _enabled("TRIGGER", item, "disabled")
+
+
 def _enabled(what: str, item: Trigger | Rule, state: str) -> Iterator[Statement]:
     if item.enabled != state:
         yield Statement(f"ALTER TABLE {parent_of(item.ref)} {_ENABLE[item.enabled]} {what} {quote(item.name)}")

@@ -7,11 +7,12 @@ from collections.abc import Sequence as Several
 from dataclasses import dataclass, replace
 
 from dbops.catalog.changes import AddColumn, AlterObject, ChangeSet, CreateObject, DropColumn, DropObject, inverse
-from dbops.catalog.model import Column, Enum, Sequence, Table
+from dbops.catalog.model import Column, Enum, Sequence, Table, Trigger
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import archive, columns, objects, retype, sequences
+from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, sequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
+from dbops.engines.postgresql.render.names import named, quote
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import Rows, aside, move_rows
 from dbops.engines.postgresql.render.scene import Scene
@@ -100,9 +101,21 @@ class Undo:
         yield from columns.add(ref, replace(column, nullable=True) if later else column, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
-            yield from archive.restore_values(table, column, kept.archive, kept.key, back.after)
+            yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back.after))
         if later:
             yield from columns.alter(ref, replace(column, nullable=True), column, back)
+
+    def _quietly(self, table: Table, restoring: Iterator[Statement]) -> Iterator[Statement]:
+        """Values come back as they were, without triggers that would see changes in that."""
+        there = (
+            item for item in self._back.before.children(table.ref) if isinstance(item, Trigger) and item.ref not in self._made
+        )
+        awake = [item for item in there if item.enabled != "disabled"]
+        for item in awake:
+            yield Statement(f"ALTER TABLE {named(table.ref)} DISABLE TRIGGER {quote(item.name)}")
+        yield from restoring
+        for item in awake:
+            yield from routines.enabled(item)
 
     def _altered(self, unit: Unit) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
