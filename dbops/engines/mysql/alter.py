@@ -33,7 +33,7 @@ from dbops.engines.mysql.ddl import (
 )
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.show_create import collation_of
-from dbops.engines.mysql.types import charset_of, is_textual
+from dbops.engines.mysql.types import charset_of, is_convertible, is_textual
 
 Child = PrimaryKey | Index | Check
 
@@ -48,7 +48,6 @@ _UNSET = {
     "key_block_size": "0",
     "max_rows": "0",
     "min_rows": "0",
-    "page_checksum": "0",
     "union": "()",
 }
 
@@ -134,12 +133,13 @@ class _Builder:
         """Columns to be dropped and added again.
 
         A virtual column cannot become stored or plain, nor the other way round (MySQL 8.4 manual, 15.1.9.2; MariaDB
-        error 1907); those computed from such a column go with it.
+        error 1907), nor a type another that has no values in common with it; those computed from such a column go with it.
         """
         remade = {
             name
             for name, change in columns.items()
-            if isinstance(change, AlterColumn) and _virtual(change.before) != _virtual(change.after)
+            if isinstance(change, AlterColumn)
+            and (_virtual(change.before) != _virtual(change.after) or not is_convertible(change.before.type, change.after.type))
         }
         while True:
             more = {
@@ -159,7 +159,9 @@ class _Builder:
                 self._add(f"DROP COLUMN {quoted(name)}", cost.dropped_column(change.column, name in indexed, self.flavour))
         for column in self.change.before.columns:
             if column.name in remade:
-                self._add(f"DROP COLUMN {quoted(column.name)}", cost.Speed.COPY)
+                altered = columns.get(column.name)
+                facts = cost.altered_column(altered, self.change, self.flavour)[1] if isinstance(altered, AlterColumn) else ()
+                self._add(f"DROP COLUMN {quoted(column.name)}", cost.Speed.COPY, *facts)
 
     def _place_columns(self, columns: dict[str, AddColumn | DropColumn | AlterColumn], remade: set[str]) -> None:
         """Additions and alterations in the order of the table to be, so that each left neighbour is in its place."""
@@ -244,13 +246,19 @@ class _Builder:
         return [*come, *(item for item in self._touched(self.change.after_children, remade) if item not in come)]
 
     def _touched(self, children: Sequence[CatalogObject], remade: set[str]) -> list[CatalogObject]:
-        """Unchanged children that stand on a column made anew."""
+        """Unchanged children that stand on a column made anew, or that would hold on to the table's old block size."""
         return [
             item
             for item in children
             if any(name in remade for name in _columns_of(item))
             or (isinstance(item, Check) and any(quoted(name) in item.expression for name in remade))
+            or (isinstance(item, PrimaryKey | Index) and self._leaves_block_size())
         ]
+
+    def _leaves_block_size(self) -> bool:
+        """Keys take over the block size that their table gives up, and say it from then on (MariaDB 10.11)."""
+        old, new = (dict(table.options).get("key_block_size") for table in (self.change.before, self.change.after))
+        return old is not None and old != new and _changes_table(self.change)
 
     # --- the table itself
 
@@ -265,7 +273,7 @@ class _Builder:
         if old.get("collation") != new.get("collation") and (collation := new.get("collation")):
             self._add(f"DEFAULT CHARACTER SET {charset_of(collation)} COLLATE {collation}", cost.Speed.INPLACE)
         spelled = {name.lower() for name in new}
-        for name in sorted({*old, *new} - {"engine", "collation", "with system versioning"}):
+        for name in sorted({*old, *new} - {"engine", "collation", "with system versioning", *_set_by_engine(self.change)}):
             if old.get(name) != new.get(name) and (name in new or name.lower() not in spelled):
                 self._option(name, old.get(name), new.get(name))
         if before.comment != after.comment:
@@ -343,6 +351,18 @@ def partition_clauses(change: TableChange) -> tuple[list[str], list[str]]:
     if before is None or after is None or before == after or not _changes_table(change):
         return [], []
     return partitions.changes(before, after) or ([], [])
+
+
+def _set_by_engine(change: TableChange) -> list[str]:
+    """Options that Aria sets by itself, and that a statement which moves the table off it cannot take away."""
+    old, new = (dict(table.options) for table in (change.before, change.after))
+    moves = old.get("engine") != new.get("engine") and _changes_table(change)
+    return [name for name in ("page_checksum",) if moves and name in old and name not in new]
+
+
+def leftover_clauses(change: TableChange) -> list[str]:
+    """What the engine a table came from has left behind, taken away by a statement of its own."""
+    return [f"{name.upper()}=DEFAULT" for name in _set_by_engine(change)]
 
 
 def versioning_clause(change: TableChange) -> str | None:

@@ -82,12 +82,14 @@ class LostColumns:
         return copy_rows(self.change.before, name, (*self.key, *(column.name for column in self.columns)))
 
     def fill(self, name: str) -> tuple[Statement, ...]:
-        """Write the copied values into the columns that are back."""
+        """Write the copied values into the columns that are back; times of the last change stay as they are."""
         if not self.key:
             return ()
         same = " AND ".join(f"t.{quoted(column)} <=> a.{quoted(column)}" for column in self.key)
-        values = ", ".join(f"t.{quoted(column.name)} = a.{quoted(column.name)}" for column in self.columns)
-        return (Statement(f"UPDATE {quoted(self.change.after.name)} AS t JOIN {quoted(name)} AS a ON {same} SET {values}"),)
+        values = [f"t.{quoted(column.name)} = a.{quoted(column.name)}" for column in self.columns]
+        table = self.change.after
+        values += [f"t.{quoted(c.name)} = t.{quoted(c.name)}" for c in table.columns if "on_update" in dict(c.options)]
+        return (Statement(f"UPDATE {quoted(table.name)} AS t JOIN {quoted(name)} AS a ON {same} SET {', '.join(values)}"),)
 
     def way_back(self) -> tuple[TableChange, TableChange]:
         """Return undo in two halves: first the columns come back, loosened; when they are filled, everything else."""

@@ -261,6 +261,7 @@ class _Renderer:
             result += table_statements(
                 f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}", self._found(built, change, rows)
             )
+        result += (ddl(f"ALTER TABLE {table} {clause}") for clause in alter.leftover_clauses(change))
         if versioning := alter.versioning_clause(change):
             lost = (
                 [Hazard("DELETES_DATA", f"the history of {change.after.name} is deleted")]

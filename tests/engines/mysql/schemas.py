@@ -1,0 +1,326 @@
+"""Random MariaDB schemas as SQL: every kind of object over a few names, and pairs of which the second is the first, changed.
+
+A schema is a list of pieces in an order in which they can be made. Names are few, so that pieces speak of each other; a piece
+that does not fit with the others is refused by the server and left out (`built`).
+"""
+
+# ruff: noqa: E501 (a statement reads best on one line)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+if TYPE_CHECKING:
+    from pymysql.cursors import Cursor
+
+TABLES = ["`t`", "`u`", "`x y`", "`Order`", "`o``dd`"]
+VIEWS = ["`v0`", "`v1`", "`v 2`"]
+
+# What a column of each name may be: its types, of one family mostly, so that a change of type can keep the values.
+TYPES = {
+    "id": ["int", "int", "bigint", "int unsigned", "int NOT NULL AUTO_INCREMENT UNIQUE", "bigint DEFAULT nextval(`counter`)"],
+    "n": ["int", "smallint", "bigint", "int unsigned", "decimal(10,2)", "double", "float", "mediumint(5) unsigned zerofill"],
+    "t": ["varchar(20)", "varchar(40)", "char(10)", "text", "mediumtext", "varchar(20) CHARACTER SET latin1",
+          "varchar(20) COLLATE utf8mb4_bin", "text CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", "varchar(30) COMPRESSED"],
+    "`select`": ["tinyint(1)", "boolean", "bit(1)"],
+    "mood": ["enum('sad','ok')", "enum('sad','ok','it''s')", "enum('ok','happy','sad') CHARACTER SET latin1", "set('sad','ok')", "varchar(9)"],
+    "`q z`": ["datetime", "datetime(3)", "timestamp NULL", "date", "time(2)", "year"],
+    "j": ["json", "longtext", "text"],
+    "b": ["blob", "varbinary(10)", "binary(4)", "bit(5)", "uuid", "inet6", "point", "geometry NULL"],
+}  # fmt: skip
+DEFAULTS = {
+    "n": ["1", "0", "(7 + 1)", "NULL"],
+    "t": ["'x'", "''", "'it''s'", "(concat('a', 'b'))", "NULL"],
+    "`select`": ["1", "0"],
+    "mood": ["'sad'", "'ok'"],
+    "`q z`": ["NULL", "current_timestamp()", "'2020-01-01 00:00:00'"],
+    "j": ["'[]'", "(json_object())"],
+}
+GENERATED = [
+    "`g` int GENERATED ALWAYS AS (id * 2) STORED",
+    "`g` int AS (id + n) VIRTUAL",
+    "`g` varchar(50) AS (concat(t, 'x')) PERSISTENT",
+    "`g` varchar(50) AS (lower(t)) VIRTUAL INVISIBLE COMMENT 'g'",
+]
+ACTIONS = ["", "", " ON DELETE CASCADE", " ON UPDATE SET NULL", " ON DELETE RESTRICT ON UPDATE CASCADE", " ON DELETE SET NULL"]
+TAILS = ["", "", "", " COMMENT='it''s'", " ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8", " DEFAULT CHARSET=latin1", " COLLATE=utf8mb4_bin",
+         " ENGINE=MyISAM", " ENGINE=Aria TRANSACTIONAL=1", " WITH SYSTEM VERSIONING", " PAGE_COMPRESSED=1", " AUTO_INCREMENT=50"]  # fmt: skip
+PARTITIONS = [
+    " PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION m VALUES LESS THAN MAXVALUE)",
+    " PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN (20), PARTITION m VALUES LESS THAN MAXVALUE)",
+    " PARTITION BY LIST (id) (PARTITION a VALUES IN (1, 2), PARTITION b DEFAULT)",
+    " PARTITION BY HASH (id) PARTITIONS 3",
+    " PARTITION BY KEY (id) PARTITIONS 2",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One object: `key` says which, `text` how it is made."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TablePiece:
+    """A table whose columns and rules can be changed one by one; both map names to texts."""
+
+    key: str
+    columns: tuple[tuple[str, str], ...]
+    rules: tuple[tuple[str, str], ...]
+    tail: str
+
+    @property
+    def text(self) -> str:
+        return f"CREATE TABLE {self.key} (" + ", ".join(text for name, text in self.columns if name != "g") + f"){self.tail}"
+
+    @property
+    def rule_texts(self) -> list[str]:
+        """The statements that add keys, checks and a computed column, each of which may be refused by itself."""
+        computed = [item for item in self.columns if item[0] == "g"]
+        return [f"ALTER TABLE {self.key} ADD {text}" for _, text in (*computed, *self.rules)]
+
+
+Pieces = tuple[Piece | TablePiece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Draws texts that speak of the tables and views there are."""
+
+    draw: DrawFn
+    tables: Sequence[str] = ()
+    views: Sequence[str] = ()
+
+    def one(self, options: Sequence[str]) -> str:
+        return self.draw(st.sampled_from(options))
+
+    def some(self, options: Sequence[str], most: int, least: int = 0) -> list[str]:
+        return self.draw(st.lists(st.sampled_from(options), min_size=least, max_size=most, unique=True))
+
+    def maybe(self, *texts: str) -> str:
+        """Each of the texts or not, joined."""
+        return "".join(self.one(["", "", text]) for text in texts)
+
+    def table(self) -> str:
+        return self.one(self.tables)
+
+    def relation(self) -> str:
+        return self.one([*self.tables, *self.tables, *self.views])
+
+    def happens(self, one_in: int) -> bool:
+        return self.draw(st.integers(1, one_in)) == 1
+
+
+def _column(hand: Hand, name: str) -> str:
+    if name == "g":
+        return hand.one(GENERATED)
+    default = "" if name not in DEFAULTS else hand.maybe(f" DEFAULT {hand.one(DEFAULTS[name])}")
+    if name == "`q z`" and hand.happens(5):
+        return "`q z` timestamp NOT NULL DEFAULT current_timestamp() ON UPDATE current_timestamp()"
+    nullable = "" if default == " DEFAULT NULL" else hand.maybe(" NOT NULL")
+    rest = hand.maybe(" COMMENT 'it''s'") + (hand.maybe(" CHECK (n < 900)") if name == "n" else "")
+    return f"{name} {hand.one(TYPES[name])}{nullable}{default}{' INVISIBLE' if default and hand.happens(5) else ''}{rest}"
+
+
+def _rule(hand: Hand, table: str, kind: str) -> str:
+    name = f"{kind}{TABLES.index(table)}"
+    if kind == "pk":
+        return f"PRIMARY KEY ({hand.one(['id', 'id', 'id', 'id, n', 'n, id', 't(5)'])})"
+    if kind.startswith("fk"):
+        columns = hand.one(
+            ["(n) REFERENCES {} (id)", "(n) REFERENCES {} (id)", "(id) REFERENCES {} (id)", "(id, n) REFERENCES {} (id, n)"]
+        )
+        return f"CONSTRAINT `{name}` FOREIGN KEY {columns.format(hand.table())}{hand.one(ACTIONS)}"
+    if kind == "uk":
+        return f"UNIQUE KEY `{name}` ({hand.one(['t(6)', 'id, n', 'n', 'n DESC, id', 'mood, id'])}){hand.maybe(' USING BTREE')}"
+    if kind == "ck":
+        return (
+            f"CONSTRAINT `{name}` CHECK ({hand.one(['n > 0', 'id <> 7 OR t IS NULL', 'char_length(t) < 19', 'n in (1, 2, 3)'])})"
+        )
+    if kind == "ft":
+        words = hand.maybe(" COMMENT 'words'")
+        return f"FULLTEXT KEY `{name}` ({hand.one(['t', 'j', 't, j'])}){words}"
+    keys = hand.one(["n", "t(4), n", "n DESC, id", "id, mood", "g", "`q z`", "j(9)"])
+    rest = hand.maybe(" COMMENT 'it''s'", " IGNORED")
+    return f"KEY `{name} x` ({keys}){rest}"
+
+
+RULES = ["fk", "uk", "ck", "ft", "ix"]
+
+
+def _tail(hand: Hand) -> str:
+    return hand.one(TAILS) + (hand.one(PARTITIONS) if hand.happens(5) else "")
+
+
+def _table(hand: Hand, key: str) -> TablePiece:
+    others = [name for name in [*TYPES, "g"] if name not in ("id", "n", "t", "mood")]
+    names = ["id", *hand.one([("n", "t", "mood"), ("n", "t"), ("t", "n", "mood"), ("n",)]), *hand.some(others, 3)]
+    rules = [*([] if hand.happens(4) else ["pk"]), *hand.some(RULES, 2)]
+    columns = tuple((name, _column(hand, name)) for name in names)
+    return TablePiece(key, columns, tuple((name, _rule(hand, key, name)) for name in rules), _tail(hand))
+
+
+def _changed_table(hand: Hand, table: TablePiece) -> TablePiece:
+    """Columns and rules are kept, made anew, moved, dropped and added."""
+    columns = [(name, _column(hand, name) if hand.happens(4) else text) for name, text in table.columns if not hand.happens(6)]
+    have = {name for name, _ in table.columns}
+    added = [(name, _column(hand, name)) for name in hand.some([*TYPES, "g"], 2) if name not in have]
+    columns = [*columns, *added] if hand.happens(2) else [*columns[:1], *added, *columns[1:]]
+    if hand.happens(6):
+        columns.reverse()
+    rules = [
+        (name, _rule(hand, table.key, name) if hand.happens(3) else text) for name, text in table.rules if not hand.happens(5)
+    ]
+    have = {name for name, _ in table.rules}
+    rules += [(name, _rule(hand, table.key, name)) for name in hand.some(["pk", *RULES], 1) if name not in have]
+    keep = replace(table, columns=tuple(columns or table.columns), rules=tuple(rules))
+    return replace(keep, tail=_tail(hand)) if hand.happens(3) else keep
+
+
+# --- other pieces -------------------------------------------------------------------------------------------------------------
+
+
+def _sequence(hand: Hand, name: str) -> str:
+    return f"CREATE SEQUENCE {name}{hand.maybe(' START WITH 5', ' INCREMENT BY 2', ' MAXVALUE 900', ' CACHE 5', ' CYCLE')}"
+
+
+def _function(hand: Hand, _: str) -> str:
+    argument, result = hand.one(["a int", "a int", "b bigint"]), hand.one(["int", "bigint", "varchar(20) CHARSET latin1"])
+    body = hand.one(["RETURN 1", "BEGIN DECLARE x int; SET x = 2; RETURN x; END", "RETURN (SELECT max(id) FROM `t`)"])
+    rest = hand.maybe(" DETERMINISTIC", " SQL SECURITY INVOKER", " COMMENT 'it''s'", " READS SQL DATA")
+    return f"CREATE FUNCTION `f`({argument}) RETURNS {result}{rest} {body}"
+
+
+def _procedure(hand: Hand, _: str) -> str:
+    body = hand.one(
+        ["SELECT 1", "BEGIN END", f"BEGIN INSERT INTO {hand.table()} (id) VALUES (1); SELECT 'a;b'; END", "CALL `q`()"]
+    )
+    return f"CREATE PROCEDURE `p`({hand.one(['', 'IN x int, OUT y varchar(9)', 'INOUT z decimal(5,2)'])}) {hand.maybe('MODIFIES SQL DATA ')}{body}"
+
+
+def _view(hand: Hand, key: str) -> str:
+    source, other = hand.relation(), hand.relation()
+    query = hand.one(
+        [
+            f"SELECT * FROM {source}",
+            f"SELECT id, n FROM {source}",
+            f"SELECT id, n FROM {source} WHERE n > 0",
+            f"SELECT x.id, count(*) AS n FROM {source} x JOIN {other} y ON x.id = y.id GROUP BY x.id",
+            f"SELECT `f`(id) AS id, 'a' AS n FROM {source}",
+            f"WITH q AS (SELECT id FROM {source}) SELECT id, 1 AS n FROM q UNION SELECT id, n FROM {other}",
+        ]
+    )
+    head = hand.maybe("ALGORITHM=MERGE ", "SQL SECURITY INVOKER ")
+    columns = hand.one(["", "", "", " (id, n)"])
+    check = " WITH LOCAL CHECK OPTION" if query.endswith("n > 0") and hand.happens(2) else ""
+    return f"CREATE {head}VIEW {key.removeprefix('view ')}{columns} AS {query}{check}"
+
+
+def _trigger(hand: Hand, key: str) -> str:
+    head = hand.one(["BEFORE INSERT", "BEFORE INSERT", "AFTER UPDATE", "BEFORE DELETE"])
+    order = hand.one(["", "", "", " PRECEDES `tr0`", " FOLLOWS `tr0`"]) if key != "trigger `tr0`" else ""
+    body = hand.one(["SET @a = 1", "BEGIN IF 1 THEN SET @b = 'x;y'; END IF; END", f"DELETE FROM {hand.table()} WHERE 0"])
+    return f"CREATE TRIGGER {key.removeprefix('trigger ')} {head} ON {hand.table()} FOR EACH ROW{order} {body}"
+
+
+def _event(hand: Hand, _: str) -> str:
+    when = hand.one(
+        [
+            "EVERY 1 DAY STARTS '2030-01-01 00:00:00'",
+            "EVERY 2 HOUR STARTS '2030-01-01 00:00:00' ENDS '2031-01-01 00:00:00'",
+            "AT '2035-01-01 00:00:00'",
+        ]
+    )
+    rest = hand.maybe(" ON COMPLETION PRESERVE", " DISABLE", " COMMENT 'it''s'")
+    return f"CREATE EVENT `e` ON SCHEDULE {when}{rest} DO {hand.one(['SELECT 1', 'BEGIN SELECT 1; SELECT 2; END', 'CALL `p`()'])}"
+
+
+FIRST: dict[str, Callable[[Hand, str], str]] = {
+    "sequence `counter`": lambda hand, _: _sequence(hand, "`counter`"),
+    "sequence `S 2`": lambda hand, _: _sequence(hand, "`S 2`"),
+}
+SECOND: dict[str, Callable[[Hand, str], str]] = {
+    "function `f`": _function,
+    **{f"view {name}": _view for name in VIEWS},
+    **{f"trigger `tr{number}`": _trigger for number in range(3)},
+    "procedure `p`": _procedure,
+    "procedure `q`": lambda hand, _: f"CREATE PROCEDURE `q`() SELECT {hand.one(['1', '2'])}",
+    "event `e`": _event,
+    "later": lambda hand, _: (lambda table: f"ALTER TABLE {table} ADD {_rule(hand, table, 'fk_later_')}")(hand.table()),
+    "index": lambda hand, _: (
+        f"CREATE {hand.maybe('UNIQUE ')}INDEX `i n` ON {hand.table()} ({hand.one(['n', 'id DESC', 't(3)', 'n, t(7)'])})"
+    ),
+}
+
+
+def _pieces(draw: DrawFn, few: bool = False) -> Pieces:
+    """Some tables and some of what stands on them."""
+    hand = Hand(draw)
+    tables, chosen = hand.some(TABLES, 2 if few else 4, least=1), hand.some(list(SECOND), 4 if few else 9)
+    hand = Hand(draw, tables, _views(chosen))
+    first = [Piece(key, make(hand, key)) for key, make in FIRST.items() if not hand.happens(4)]
+    second = [Piece(key, make(hand, key)) for key, make in SECOND.items() if key in chosen]
+    return (*first, *(_table(hand, key) for key in tables), *second)
+
+
+def _views(keys: Collection[str]) -> list[str]:
+    return [view for view in VIEWS if f"view {view}" in keys]
+
+
+def _changed(draw: DrawFn, pieces: Pieces) -> Pieces:
+    """Derive a schema: pieces stay, go, change and come."""
+    hand = Hand(draw)
+    kept = {piece.key: piece for piece in pieces if not hand.happens(7)}
+    added = {*hand.some(list(SECOND), 3), *hand.some(TABLES, 1, least=not any(table in kept for table in TABLES))}
+    keys = [key for key in [*FIRST, *TABLES, *SECOND] if key in kept or key in added]
+    hand = Hand(draw, [key for key in TABLES if key in keys], _views(keys))
+    return tuple(_kept(hand, kept[key]) if key in kept else _made(hand, key) for key in keys)
+
+
+def _kept(hand: Hand, piece: Piece | TablePiece) -> Piece | TablePiece:
+    if isinstance(piece, TablePiece):
+        return _changed_table(hand, piece) if hand.happens(2) else piece
+    return _made(hand, piece.key) if hand.happens(4) else piece
+
+
+def _made(hand: Hand, key: str) -> Piece | TablePiece:
+    return _table(hand, key) if key in TABLES else Piece(key, {**FIRST, **SECOND}[key](hand, key))
+
+
+@st.composite
+def pairs(draw: DrawFn) -> tuple[Pieces, Pieces]:
+    """Two schemas: the second is the first changed, seldom one of its own."""
+    first = _pieces(draw)
+    return first, _pieces(draw, few=True) if draw(st.integers(1, 6)) == 1 else _changed(draw, first)
+
+
+def statements(pieces: Pieces) -> Iterator[str]:
+    """Yield how a schema is made; foreign keys follow all tables."""
+    tables = [piece for piece in pieces if isinstance(piece, TablePiece)]
+    yield from (piece.text for piece in pieces if piece.key in FIRST)
+    yield from (table.text for table in tables)
+    rules = [text for table in tables for text in table.rule_texts]
+    yield from sorted(rules, key=lambda text: " FOREIGN KEY " in text)
+    yield from (piece.text for piece in pieces if piece.key in SECOND)
+
+
+def built(pieces: Pieces, cursor: Cursor) -> list[str]:
+    """Make a schema in an empty database; return the statements that the server took."""
+    import pymysql
+
+    taken = []
+    cursor.execute("SET system_versioning_alter_history = KEEP")
+    for text in statements(pieces):
+        try:
+            cursor.execute(text)
+        except pymysql.Error:
+            continue
+        taken.append(text)
+    return taken
