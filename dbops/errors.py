@@ -12,6 +12,7 @@
     │   ├── MissingTableError      the table it names is not there
     │   └── LockTimeoutError       somebody else holds the lock
     ├── SchemaError              a source does not load, or a schema cannot be expressed
+    │   └── NoScratchError         no place where SQL could be tried out
     ├── PlanError                a plan cannot be made or used
     │   ├── StalePlanError         the database or the manifests moved since the plan was made
     │   ├── HazardError            a hazard was not allowed
@@ -128,6 +129,10 @@ class LockTimeoutError(QueryError):
 
 class SchemaError(DbopsError):
     """A schema source does not load, or cannot be expressed on this engine."""
+
+
+class NoScratchError(SchemaError):
+    """There is no place where SQL could be tried out."""
 
 
 class PlanError(DbopsError):

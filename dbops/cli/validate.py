@@ -17,8 +17,9 @@ from dbops.cli.views import wording
 def validate(env: Path, output: str) -> None:
     """Check manifests and sources, offline.
 
-    Reads every manifest, its references, variables and secrets, and splits the SQL of sources; what is meant for SQLite is
-    also loaded. No database is opened. All problems are named at once.
+    Reads every manifest, its references, variables and secrets, and loads the SQL of sources into a temporary database: in
+    memory for SQLite, on a private server started from programs of this machine for the others. No server of the manifests is
+    spoken to. All problems are named at once.
 
     \b
     Examples:
@@ -29,7 +30,10 @@ def validate(env: Path, output: str) -> None:
 
     found = check(env, os.environ)
     if output == "json":
-        write_json({"environment": found.environment, "kinds": dict(found.kinds), "statements": found.statements})
+        data = {"environment": found.environment, "kinds": dict(found.kinds), "statements": found.statements}
+        write_json({**data, "untried": dict(found.untried)})
         return
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.kinds.items()) or "no manifests"
     click.echo(f"Valid: {found.environment}: {kinds}; {wording.count(found.statements, 'SQL statement')}.")
+    for address, reason in found.untried.items():
+        click.echo(f"Not loaded: {address}: {reason}.", err=True)

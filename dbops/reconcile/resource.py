@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from dbops.engines.base.connect import Connection, Target
@@ -12,6 +13,14 @@ from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.step import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What an offline check found: how many statements the sources hold, and why they were not tried out, if they were not."""
+
+    statements: int = 0
+    untried: str | None = None
 
 
 class Memory(Protocol):
@@ -94,8 +103,8 @@ class Resource(Protocol[D, O]):
         """
         ...
 
-    def check(self, desired: D, targets: Targets) -> int:
-        """Check offline what the manifest refers to; return how many statements its sources hold. Opens no server.
+    def check(self, desired: D, targets: Targets) -> Check:
+        """Check what the manifest refers to without speaking to the servers of its connections.
 
         Raises:
             Problems, DbopsError: what is wrong.

@@ -1,4 +1,4 @@
-"""validate: manifests alone, offline; no database is opened."""
+"""validate: manifests alone, offline; no database of theirs is opened."""
 
 from __future__ import annotations
 
@@ -14,25 +14,34 @@ from dbops.usecases.runtime import open_workspace
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """`kinds` counts manifests by kind; `statements` counts SQL statements found in sources."""
+    """`kinds` counts manifests by kind; `statements` counts SQL statements found in sources.
+
+    `untried` are the addresses whose SQL could not be loaded anywhere, with the reason.
+    """
 
     environment: str
     kinds: Mapping[str, int]
     statements: int
+    untried: Mapping[str, str]
 
 
 def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validation:
-    """Read manifests, references, secrets and sources; sources of SQLite are also loaded into memory.
+    """Read manifests, references, secrets and sources, and load the sources into temporary databases on this machine.
+
+    SQLite loads into memory, the other engines into a private server started from programs found here.
 
     Raises:
         ManifestError, Problems: everything that is wrong, in file order.
     """
     with open_workspace(path, process_env) as workspace:
-        statements = 0
+        statements, untried = 0, {}
         problems: list[DbopsError] = []
         for work in workspace.work:
             try:
-                statements += work.resource.check(work.desired, workspace.targets)
+                checked = work.resource.check(work.desired, workspace.targets)
+                statements += checked.statements
+                if checked.untried:
+                    untried[work.desired.address] = checked.untried
             except Problems as error:
                 problems += error.problems
             except DbopsError as error:
@@ -40,4 +49,4 @@ def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validat
         if problems:
             raise Problems(problems)
         counts = Counter(manifest.kind for manifest in workspace.environment.manifests)
-        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements)
+        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements, untried)

@@ -11,7 +11,7 @@ from dbops.catalog.changes import ChangeSet
 from dbops.catalog.model import Column
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Abilities, Connection, Target, TableSize
+from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
 from dbops.engines.base.render import Act, RenderContext
 from dbops.sql.dialect import Dialect
@@ -82,6 +82,14 @@ class Engine(Protocol):
 
         Raises:
             SchemaError: no place for a scratch; says which privilege or `scratch.url` would help.
+        """
+        ...
+
+    def offline(self, target: Target) -> AbstractContextManager[Connection]:
+        """Open an empty temporary database without speaking to the target's server: in memory, or on server programs found here.
+
+        Raises:
+            NoScratchError: this machine has no such programs.
         """
         ...
 

@@ -72,6 +72,11 @@ class MysqlEngine:
 
         return scratch(target)
 
+    def offline(self, target: Target) -> AbstractContextManager[Connection]:
+        from dbops.engines.mysql.scratch import offline
+
+        return offline(target)
+
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
         from dbops.engines.mysql.load import load
 

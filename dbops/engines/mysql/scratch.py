@@ -15,7 +15,7 @@ from dataclasses import replace
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.connect import MysqlConnection, connect, describe, on_database, quoted
 from dbops.engines.mysql.errors import DATABASE_ACCESS_DENIED, number_of
-from dbops.errors import MissingDatabaseError, QueryError, SchemaError
+from dbops.errors import MissingDatabaseError, NoScratchError, QueryError, SchemaError
 
 PREFIX = "dbops_scratch_"
 _YOUNG_S = 60  # a scratch is created before its lock is held: leave young ones alone
@@ -104,6 +104,22 @@ def _settings_of(target: Target) -> _Settings:
         return _Settings(conn, target.url.database)
     finally:
         conn.close()
+
+
+@contextmanager
+def offline(target: Target) -> Iterator[MysqlConnection]:
+    """Open an empty database on server programs of this machine, MariaDB's or else MySQL's.
+
+    Raises:
+        NoScratchError: there are none, or they do not start.
+    """
+    from dbops.engines.mysql.private_server import find_programs, private_server
+
+    programs = find_programs("mariadb") or find_programs("mysql")
+    if programs is None:
+        raise NoScratchError("this machine has no MariaDB or MySQL server programs", fix="install them, or set scratch.url")
+    with private_server(programs, None) as url, scratch(Target(f"scratch of {target.name}", url)) as conn:
+        yield conn
 
 
 @contextmanager

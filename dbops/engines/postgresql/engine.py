@@ -63,6 +63,11 @@ class PostgresEngine:
 
         return scratch(target)
 
+    def offline(self, target: Target) -> AbstractContextManager[Connection]:
+        from dbops.engines.postgresql.scratch import offline
+
+        return offline(target)
+
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
         from dbops.engines.postgresql.load import load
 

@@ -27,6 +27,8 @@ from dbops.errors import SchemaError
 logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"dbops-pg-(\d+)-\w+")
+#: A version above all there will be, for whom the newest programs are the right ones.
+NEWEST = 1000
 _START_S = 60
 _FOLDERS = (
     "/usr/lib/postgresql/*/bin",

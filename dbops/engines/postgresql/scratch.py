@@ -25,7 +25,7 @@ from dbops.engines.postgresql.connect import (
     quoted,
 )
 from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE
-from dbops.errors import ConnectError, QueryError, SchemaError
+from dbops.errors import ConnectError, NoScratchError, QueryError, SchemaError
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +171,25 @@ def _opened(home: Target, database: str) -> Iterator[PostgresConnection]:
         yield conn
     finally:
         conn.close()
+
+
+@contextmanager
+def offline(target: Target) -> Iterator[PostgresConnection]:
+    """Open an empty database on the newest server programs of this machine; roles that a source names are made there.
+
+    Raises:
+        NoScratchError: there are no programs, or they do not start.
+    """
+    from dbops.engines.postgresql.private import NEWEST, private_server
+
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(private_server(NEWEST, "postgres"))
+        except SchemaError as error:
+            raise NoScratchError(error.message, fix=error.fix) from error
+        conn = stack.enter_context(scratch(Target(f"scratch of {target.name}", url)))
+        conn.is_own_cluster = True
+        yield conn
 
 
 @contextmanager

@@ -77,6 +77,9 @@ class SqliteEngine:
 
         return scratch(target)
 
+    def offline(self, target: Target) -> AbstractContextManager[SqliteConnection]:
+        return self.scratch(target)
+
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
         from dbops.engines.sqlite.load import load
 

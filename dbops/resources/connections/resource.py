@@ -9,7 +9,7 @@ from dbops.errors import ApplyError, Mark
 from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
-from dbops.reconcile.resource import Targets
+from dbops.reconcile.resource import Check, Targets
 from dbops.reconcile.step import Call, Step
 
 CREATE_DATABASE = "create_database"
@@ -50,9 +50,9 @@ class ConnectionResource:
     def desired(self, manifest: Manifest, environment: Environment) -> Sequence[DesiredConnection]:
         return (DesiredConnection(manifest.name, manifest.at),)
 
-    def check(self, desired: DesiredConnection, targets: Targets) -> int:
+    def check(self, desired: DesiredConnection, targets: Targets) -> Check:
         targets.target(desired.name)
-        return 0
+        return Check()
 
     def observe(self, desired: DesiredConnection, targets: Targets) -> ObservedConnection:
         exists = targets.reader(desired.name) is not None

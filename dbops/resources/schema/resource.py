@@ -14,11 +14,11 @@ from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
-from dbops.errors import ApplyError
+from dbops.errors import ApplyError, NoScratchError
 from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
-from dbops.reconcile.resource import Targets
+from dbops.reconcile.resource import Check, Targets
 from dbops.reconcile.step import Call
 from dbops.resources.schema import rehearsal, steps
 from dbops.resources.schema.canonical import CatalogCache, canonical
@@ -46,13 +46,15 @@ class SchemaResource:
     def desired(self, manifest: Manifest, environment: Environment) -> Sequence[DesiredSchema]:
         return desired_schemas(manifest, environment)
 
-    def check(self, desired: DesiredSchema, targets: Targets) -> int:
+    def check(self, desired: DesiredSchema, targets: Targets) -> Check:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         statements = read_source(desired.source, engine, target)
-        if not engine.features.has_servers:
-            with engine.scratch(target) as conn:
+        try:
+            with engine.offline(target) as conn:
                 engine.load(conn, statements)
-        return len(statements)
+        except NoScratchError as error:
+            return Check(len(statements), error.message)
+        return Check(len(statements))
 
     def observe(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
         engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)

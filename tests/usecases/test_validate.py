@@ -1,0 +1,40 @@
+"""validate without any server of the manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbops.errors import DbopsError
+from dbops.usecases.validate import validate
+
+MANIFEST = """\
+apiVersion: dbops/v1
+kind: Connection
+metadata: {{name: shop}}
+spec: {{url: "{url}"}}
+---
+apiVersion: dbops/v1
+kind: Schema
+metadata: {{name: shop}}
+spec: {{connection: shop, source: {{sql: [shop.sql]}}}}
+"""
+
+URLS = {
+    "sqlite": "sqlite:///nowhere/shop.db",
+    "postgresql": "postgresql://nobody@127.0.0.1:1/shop",
+    "mysql": "mysql://nobody@127.0.0.1:1/shop",
+}
+
+
+@pytest.mark.parametrize("engine", URLS)
+def test_sql_is_loaded_though_no_server_answers(engine: str, tmp_path: Path) -> None:
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=URLS[engine]))
+    (tmp_path / "shop.sql").write_text("CREATE TABLE b (id integer PRIMARY KEY);\n")
+    found = validate(tmp_path, {})
+    assert (found.statements, dict(found.untried)) == (1, {})
+    (tmp_path / "shop.sql").write_text("CREATE TABLE a (id integer);\n\nCREATE TABEL b (id integer);\n")
+    with pytest.raises(DbopsError) as caught:
+        validate(tmp_path, {})
+    assert "shop.sql:3:" in caught.value.explain()
