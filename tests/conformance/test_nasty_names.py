@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -69,17 +68,13 @@ def trial(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_any_name_is_kept_true(trial: Trial, tmp_path: Path) -> None:
     database, dialect = trial.database, dialect_of(trial.database)
-    names = [name for name in NAMES if database.engine != "mysql" or "/" not in name or True]
-    source = "".join(nasty(name, dialect, database.engine) for name in names)
+    source = "".join(nasty(name, dialect, database.engine) for name in NAMES)
     trial.wants(source)
     assert trial.apply() == "done" and trial.plan().is_empty
-    for name in names:
+    for name in NAMES:
         database.load(f"INSERT INTO {dialect.quote_identifier(f't {name}')} (id) VALUES (1);")
-    trial.wants(
-        source.replace(" varchar(90)", " varchar(120)").replace("integer, CONSTRAINT", "bigint, extra integer, CONSTRAINT")
-    )
-    if database.engine == "mysql":  # the two sides of a foreign key have one type
-        trial.wants(source.replace(" varchar(90)", " varchar(120)"))
+    wider = source.replace(" varchar(90)", " varchar(120)")
+    trial.wants(wider.replace("integer, CONSTRAINT", "integer, extra integer, CONSTRAINT"))
     assert trial.apply() == "done" and trial.plan().is_empty
     with open_workspace(trial.folder) as workspace:
         assert drift(workspace).is_clean
@@ -88,8 +83,8 @@ def test_any_name_is_kept_true(trial: Trial, tmp_path: Path) -> None:
     with open_workspace(trial.folder) as workspace:
         assert undo(workspace, latest, ALL).state == "done"
     assert trial.plan().is_empty
-    for name in names:
-        assert len(database.rows(f"SELECT * FROM {dialect.quote_identifier(f't {name}').replace('%', '%')}")) == 1
+    for name in NAMES:
+        assert len(database.rows(f"SELECT * FROM {dialect.quote_identifier(f't {name}')}")) == 1
     import_database(database.url, tmp_path / "imported")
     with open_workspace(tmp_path / "imported") as workspace:
         assert apply(workspace, ALL).state == "nothing"
@@ -112,4 +107,3 @@ def test_the_longest_names_are_kept(trial: Trial) -> None:
     assert trial.apply() == "done" and trial.plan().is_empty
     trial.wants("")
     assert trial.apply() == "done" and trial.plan().is_empty
-    assert json.dumps(names)
