@@ -94,5 +94,6 @@ def restore_values(table: Table, column: Column, archive: str, key: tuple[str, .
         f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS dbops_nth FROM {target}) AS here,\n"
         f"     (SELECT old.{value}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
         f" FROM {archive} AS a, {_row_of(table.ref)}) AS old\n"
-        f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place AND here.dbops_key = old.dbops_key AND here.dbops_nth = old.dbops_nth"
+        f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place\n"
+        f"  AND here.dbops_key = old.dbops_key AND here.dbops_nth = old.dbops_nth"
     )

@@ -91,19 +91,20 @@ class Undo:
                 yield from do(other, self._back, plan.rebuild)
 
     def _dropped_column(self, ref: Ref, column: Column, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
-        """Add the column without NOT NULL, fill it, then say the rest."""
+        """Add the column as one that can be filled, fill it, then say the rest."""
         back = self._back
         owned = [c.item for c in unit.covers if isinstance(c, DropObject) and isinstance(c.item, Sequence)]
         for item in owned:
             yield from objects.create(replace(item, owned_by=None), back)
         table = back.after.objects.get(ref)
-        later = kept is not None and not column.nullable and column.default is None and column.identity is None
-        yield from columns.add(ref, replace(column, nullable=True) if later else column, back)
+        fillable = _fillable(column) if kept else column
+        yield from columns.add(ref, fillable, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
             yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back.after))
-        if later:
-            yield from columns.alter(ref, replace(column, nullable=True), column, back)
+            if column.identity:
+                yield columns.continue_numbers(ref, column)
+        yield from columns.alter(ref, fillable, column, back)
 
     def _quietly(self, table: Table, restoring: Iterator[Statement]) -> Iterator[Statement]:
         """Values come back as they were, without triggers that would see changes in that."""
@@ -131,6 +132,13 @@ class Undo:
 
     def _is_in_place(self, change: AlterObject) -> bool:
         return objects.is_in_place(change.after, change.before, self._scene)
+
+
+def _fillable(column: Column) -> Column:
+    """Without NOT NULL until values are there, and with an identity that may be overwritten until then."""
+    if column.identity:
+        return replace(column, identity=replace(column.identity, mode="by_default"))
+    return replace(column, nullable=column.nullable or column.default is None)
 
 
 def _makes_table(unit: Unit) -> bool:
