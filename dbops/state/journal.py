@@ -15,13 +15,17 @@ from dbops.sql.statement import Parameter, Statement
 from dbops.state.tables import create_tables, have_tables
 
 UNFINISHED = "running"
+UNDONE = "undone"
 
 _ROWS_PER_INSERT = 50  # keeps the number of parameters under SQLite's old limit of 999 (sqlite.org/limits.html)
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyRecord:
-    """One apply; times are UTC in ISO 8601, `finished_at` None while it runs or when it died."""
+    """One apply; times are UTC in ISO 8601, `finished_at` None while it runs or when it died.
+
+    `undoes` is the apply this one takes back, None for an ordinary one.
+    """
 
     id: str
     started_at: str
@@ -32,6 +36,7 @@ class ApplyRecord:
     dbops_version: str
     plan_digest: str
     error: str | None
+    undoes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,9 @@ class DatabaseJournal:
         r = self._record
         with self._conn.transaction():
             self._conn.execute(
-                f"INSERT INTO {self._p}applies (id, started_at, state, who, environment, dbops_version, plan_digest)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (r.id, r.started_at, UNFINISHED, r.who[:255], r.environment[:255], r.dbops_version, r.plan_digest),
+                f"INSERT INTO {self._p}applies (id, started_at, state, who, environment, dbops_version, plan_digest, undoes)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (r.id, r.started_at, UNFINISHED, r.who[:255], r.environment[:255], r.dbops_version, r.plan_digest, r.undoes),
             )
             rows = [row for address, step in planned for row in _rows(r.id, address, step)]
             for start in range(0, len(rows), _ROWS_PER_INSERT):
@@ -106,6 +111,11 @@ class DatabaseJournal:
             self._write(sql, values)
 
     def finish(self, state: str, error: str = "") -> None:
+        if state != "done":
+            self._write(
+                f"UPDATE {self._p}steps SET state = 'interrupted', finished_at = ? WHERE apply_id = ? AND state = ?",
+                (self._clock(), self._record.id, UNFINISHED),
+            )
         self._write(
             f"UPDATE {self._p}applies SET state = ?, finished_at = ?, error = ? WHERE id = ?",
             (state, self._clock(), error or None, self._record.id),
@@ -152,10 +162,26 @@ def applies(conn: Connection, features: Features, limit: int = 50) -> list[Apply
     if not have_tables(conn, features):
         return []
     rows = conn.query(
-        "SELECT id, started_at, finished_at, state, who, environment, dbops_version, plan_digest, error"
+        "SELECT id, started_at, finished_at, state, who, environment, dbops_version, plan_digest, error, undoes"
         f" FROM {features.state_prefix}applies ORDER BY started_at DESC, id DESC LIMIT {int(limit)}"
     )
     return [ApplyRecord(*row) for row in rows]
+
+
+def standing_after(conn: Connection, features: Features, apply_id: str) -> list[str]:
+    """Return the ids of later applies of which anything stands, oldest first; applies that were taken back do not count."""
+    p = features.state_prefix
+    rows = conn.query(
+        f"SELECT DISTINCT a.id FROM {p}applies a JOIN {p}steps s ON s.apply_id = a.id"
+        " WHERE a.id > ? AND a.undoes IS NULL AND a.state <> ? AND s.state = 'done' ORDER BY a.id",
+        (apply_id, UNDONE),
+    )
+    return [str(row[0]) for row in rows]
+
+
+def mark_undone(conn: Connection, features: Features, apply_id: str) -> None:
+    """Remember that an apply was taken back."""
+    conn.execute(f"UPDATE {features.state_prefix}applies SET state = ? WHERE id = ?", (UNDONE, apply_id))
 
 
 def step_records(conn: Connection, features: Features, apply_id: str) -> list[StepRecord]:

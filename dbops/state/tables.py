@@ -9,7 +9,7 @@ from dbops.errors import MissingTableError, QueryError, TransientError
 _COLUMNS = {
     "applies": "id varchar(32) NOT NULL PRIMARY KEY, started_at varchar(32) NOT NULL, finished_at varchar(32),"
     " state varchar(32) NOT NULL, who varchar(255) NOT NULL, environment varchar(255) NOT NULL,"
-    " dbops_version varchar(32) NOT NULL, plan_digest varchar(64) NOT NULL, error {text}",
+    " dbops_version varchar(32) NOT NULL, plan_digest varchar(64) NOT NULL, undoes varchar(32), error {text}",
     "steps": "apply_id varchar(32) NOT NULL, step_order integer NOT NULL, statement integer NOT NULL,"
     " address varchar(700) NOT NULL, title {text} NOT NULL, sql_text {text} NOT NULL, undo_act {text},"
     " state varchar(32) NOT NULL, finished_at varchar(32), error {text}, PRIMARY KEY (apply_id, step_order, statement)",

@@ -120,9 +120,14 @@ def new_id() -> str:
 
 
 @contextmanager
-def run_plan(plan: Plan, workspace: Workspace, consent: Consent, apply_id: str, locks: Locks) -> Iterator[int]:
-    """Run a plan under journals; the block looks at the outcome, and what it raises goes into the journals too."""
-    journals = _Journals(plan, workspace, apply_id, locks)
+def run_plan(
+    plan: Plan, workspace: Workspace, consent: Consent, apply_id: str, locks: Locks, undoes: str | None = None
+) -> Iterator[int]:
+    """Run a plan under journals; the block looks at the outcome, and what it raises goes into the journals too.
+
+    `undoes` is the apply that the plan takes back.
+    """
+    journals = _Journals(plan, workspace, apply_id, locks, undoes)
     try:
         ran = execute(plan, Execution(workspace.targets, workspace.by_address, journals.of, consent.progress))
         yield ran
@@ -142,8 +147,9 @@ def run_plan(plan: Plan, workspace: Workspace, consent: Consent, apply_id: str, 
 class _Journals:
     """One journal per database, begun when its first step is about to run: a database may be made by the step before."""
 
-    def __init__(self, plan: Plan, workspace: Workspace, apply_id: str, locks: Locks) -> None:
+    def __init__(self, plan: Plan, workspace: Workspace, apply_id: str, locks: Locks, undoes: str | None) -> None:
         self._plan, self._workspace, self._apply_id, self._locks = plan, workspace, apply_id, locks
+        self._undoes = undoes
         self._open: dict[str, Journal] = {}
 
     def of(self, connection: str) -> Journal | None:
@@ -184,6 +190,7 @@ class _Journals:
             dbops_version=__version__,
             plan_digest=plans.digest(self._plan),
             error=None,
+            undoes=self._undoes,
         )
 
 

@@ -10,7 +10,7 @@ from dbops.reconcile.change import Change
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.policy import gate
 from dbops.reconcile.step import Call, Step
-from dbops.state.journal import ApplyRecord, StepRecord, applies, step_records
+from dbops.state.journal import UNDONE, ApplyRecord, StepRecord, applies, mark_undone, standing_after, step_records
 from dbops.usecases.apply import ApplyResult, Consent, Locks, locked, new_id, run_plan
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
@@ -62,7 +62,7 @@ def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
     what they said: a plan right after shows the difference.
 
     Raises:
-        PlanError: unknown id, or a step that nothing takes back; nothing was done.
+        PlanError: unknown id, taken back already, later applies stand on it, or a step that nothing takes back; nothing was done.
         and what `apply` raises.
     """
     names = [applied.connection for applied in show_apply(workspace, apply_id)]
@@ -72,7 +72,9 @@ def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
 
 def _take_back(workspace: Workspace, apply_id: str, consent: Consent, locks: Locks) -> ApplyResult:
     entries: list[Entry] = []
-    for applied in show_apply(workspace, apply_id):
+    found = show_apply(workspace, apply_id)
+    for applied in found:
+        _must_be_last(applied, workspace)
         entries += _undo_entries(applied, offset=len(entries))
     if not entries:
         raise PlanError(f"nothing of apply {apply_id} stands, so there is nothing to take back")
@@ -87,9 +89,26 @@ def _take_back(workspace: Workspace, apply_id: str, consent: Consent, locks: Loc
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")
     undo_id = new_id()
-    with run_plan(plan, workspace, consent, undo_id, locks) as statements:
-        pass
+    with run_plan(plan, workspace, consent, undo_id, locks, undoes=apply_id) as statements:
+        for applied in found:
+            targets = workspace.targets
+            mark_undone(targets.writer(applied.connection), targets.engine(applied.connection).features, apply_id)
     return ApplyResult(plan, undo_id, statements, "done")
+
+
+def _must_be_last(applied: AppliedTo, workspace: Workspace) -> None:
+    """Refuse what was taken back before, and what later applies were built upon."""
+    record, name = applied.record, applied.connection
+    if record.state == UNDONE:
+        raise PlanError(f"apply {record.id} was taken back already", fix="dbops apply does what the manifests say")
+    if record.undoes is not None:
+        raise PlanError(f"apply {record.id} took back {record.undoes}", fix="dbops apply does what the manifests say")
+    later = standing_after(workspace.targets.writer(name), workspace.targets.engine(name).features, record.id)
+    if later:
+        raise PlanError(
+            f"later applies of {name} stand upon apply {record.id}: {', '.join(later)}",
+            fix=f"take back the latest first: {later[-1]}",
+        )
 
 
 def _undo_entries(applied: AppliedTo, offset: int) -> list[Entry]:
@@ -105,9 +124,10 @@ def _undo_entries(applied: AppliedTo, offset: int) -> list[Entry]:
 
 
 def _done_steps(steps: Sequence[StepRecord]) -> list[StepRecord]:
-    """Return the first record of each step of which at least one statement ran."""
+    """Return the first record of each step of which at least one statement ran; a database that was made stays."""
     ran = {step.order for step in steps if step.state == "done"}
-    return [step for step in steps if step.statement == 0 and step.order in ran]
+    first = [step for step in steps if step.statement == 0 and step.order in ran]
+    return [step for step in first if not step.address.startswith("connection/")]
 
 
 def _undo_entry(record: StepRecord, connection: str, order: int) -> Entry:

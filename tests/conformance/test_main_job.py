@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbops.engines.base.url import parse_url
-from dbops.errors import ApplyError, DbopsError, HazardError, StalePlanError
+from dbops.errors import ApplyError, DbopsError, HazardError, PlanError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import Consent, apply, apply_saved
@@ -353,3 +353,23 @@ def test_wrong_rows_are_told_with_their_line(environment: Write) -> None:
         with pytest.raises(DbopsError) as caught:
             planned(folder)
         assert place in caught.value.explain() and words in caught.value.explain()
+
+
+def test_an_apply_is_taken_back_once_and_the_latest_first(environment: Write, database: Database) -> None:
+    first = applied(environment(FIRST))
+    with_rows(database)
+    second = applied(environment(SECOND))
+    assert first and second
+    with open_workspace(environment(SECOND)) as workspace:
+        with pytest.raises(PlanError) as caught:
+            undo(workspace, first, ALL)
+        assert second in caught.value.explain()
+        undo_id = undo(workspace, second, ALL).apply_id
+        assert undo_id
+        for taken in (second, undo_id):
+            with pytest.raises(PlanError):
+                undo(workspace, taken, ALL)
+    assert len(database.rows("SELECT id FROM orders")) == 2
+    assert applied(environment(SECOND))
+    with open_workspace(environment(SECOND)) as workspace, pytest.raises(PlanError):
+        undo(workspace, second, ALL)

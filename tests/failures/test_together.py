@@ -71,7 +71,7 @@ def test_who_waits_too_long_is_told_who_works(trial: Trial) -> None:
         process = trial.command("apply", "--auto-approve", "--allow", "all", "--lock-timeout", "1s")
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "waiting up to 1 s for" in err and "--lock-timeout" in err
+    assert "waiting up to " in err and "--lock-timeout" in err
     assert {"sqlite": "process ", "postgresql": "postgres (dbops, process ", "mysql": "of root@localhost"}[url.engine] in err
 
 
