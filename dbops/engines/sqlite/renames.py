@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import RenameColumn, RenameObject, inverse
-from dbops.catalog.model import CatalogObject, Index, Table, Trigger, View
+from dbops.catalog.model import CatalogObject, Index, Table, Trigger, View, VirtualTable
 from dbops.engines.base.render import Act
+from dbops.engines.sqlite import virtual
 from dbops.engines.sqlite.ddl import create_index, create_trigger, create_view
 from dbops.engines.sqlite.errors import REBUILD_PREFIX
 from dbops.engines.sqlite.tokens import names_of, quote
@@ -17,7 +18,7 @@ from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 
-def rename_acts(renames: Iterable[RenameObject | RenameColumn], before: Catalog) -> list[Act]:
+def rename_acts(renames: Sequence[RenameObject | RenameColumn], before: Catalog) -> list[Act]:
     """Return one act for each rename.
 
     SQLite refuses to rename anything while a view or trigger does not compile, so those step aside.
@@ -32,7 +33,21 @@ def rename_acts(renames: Iterable[RenameObject | RenameColumn], before: Catalog)
         old = change.before.name if isinstance(change, RenameObject) else change.before
         title = f"rename {change.ref.kind} {old} to {change.ref.name}"
         acts.append(Act(change.ref, title, _aside(do, broken, before), _aside(undo, broken, before)))
+    if refills := _refills(renames, before):
+        acts[0] = replace(acts[0], undo=(*(acts[0].undo or ()), *refills))
     return acts
+
+
+def _refills(renames: Sequence[RenameObject | RenameColumn], before: Catalog) -> list[Statement]:
+    """Return what fills the full-text indexes over what was renamed, at the end of the undo, when all has its old name.
+
+    They know their text by the old names, so what brought them back could not read it yet.
+    """
+    old_names = {change.after.name: change.before.name for change in renames if isinstance(change, RenameObject)}
+    changed = (change.after.name if isinstance(change, RenameObject) else change.table.name for change in renames)
+    touched = {old_names.get(name, name).lower() for name in changed}
+    over = ((item, virtual.content_in(item, before)) for item in before if isinstance(item, VirtualTable))
+    return [Statement(virtual.refill(index)) for index, content in over if content and content.name.lower() in touched]
 
 
 def _aside(statements: tuple[Statement, ...], broken: Sequence[View | Trigger], catalog: Catalog) -> tuple[Statement, ...]:

@@ -45,7 +45,7 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     """Return the acts of a change set."""
     renames = [change for change in changes.changes if isinstance(change, RenameObject | RenameColumn)]
     others = [change for change in changes.changes if not isinstance(change, RenameObject | RenameColumn)]
-    acts = rename_acts(renames, changes.before) if renames else []
+    acts = rename_acts(renames, changes.before)
     return [*acts, *_Rendering(changes, others, context).acts()] if others else acts
 
 
@@ -95,14 +95,15 @@ class _Rendering:
     def acts(self) -> list[Act]:
         return [
             *self._drop_code(Trigger),
+            *self._drop_virtual_tables(),
             *self._drop_code(View),
             *self._drop_indexes(),
-            *self._drop_virtual_tables(),
             *self._drop_tables(),
             *self._change_tables(),
             *self._create_tables(),
             *self._create_indexes(),
             *self._create_code(View),
+            *self._create_virtual_tables(),
             *self._create_code(Trigger),
         ]
 
@@ -137,7 +138,7 @@ class _Rendering:
                 yield Act(item.ref, f"drop index {item.name}", (do,), plain([undo]), drops=True)
 
     def _drop_virtual_tables(self) -> Iterator[Act]:
-        """Before the tables that they may take their text from, and so, in the undo, after them."""
+        """Before the tables and views that they may take their text from, and so, in the undo, after them."""
         for item in self._drops.values():
             if isinstance(item, VirtualTable) and not self._can_be_rewritten(item):
                 yield self._drop_virtual(item)
@@ -149,13 +150,11 @@ class _Rendering:
             lost = Hazard("DELETES_OBJECT", f"virtual table {table.name}, an index over {virtual.content_of(table)}, is dropped")
         do = [Statement(virtual.keep(table, archive))] if archive else []
         do.append(Statement(f"DROP TABLE {quote(table.name)}", hazards=(lost, *self._gone(table)[1:])))
-        undo = [create_virtual(table), *self._refilled(table, self._before)]
+        undo = [create_virtual(table)]
+        if virtual.content_in(table, self._before.catalog):  # else under a name that a rename takes away, and its undo refills
+            undo.append(virtual.refill(table))
         undo += virtual.restore(table, archive) if archive else ()
         return Act(table.ref, f"drop virtual table {table.name}", tuple(do), plain(undo), drops=True)
-
-    def _refilled(self, table: VirtualTable, side: Belongings) -> list[str]:
-        content = side.catalog.table("", virtual.content_of(table) or "")
-        return [virtual.refill(table)] if content is not None and virtual.can_be_refilled(table, content) else []
 
     def _drop_tables(self) -> Iterator[Act]:
         for item in self._drops.values():
@@ -227,15 +226,22 @@ class _Rendering:
         for item in self._creates.values():
             if isinstance(item, Table) and item.name not in recased:
                 yield tables.create(self._after.state(item))
-            elif isinstance(item, VirtualTable):
+
+    def _create_virtual_tables(self) -> Iterator[Act]:
+        for item in self._creates.values():
+            if isinstance(item, VirtualTable):
                 yield self._rewrite(item) if self._can_be_rewritten(item) else self._create_virtual(item)
 
     def _create_virtual(self, table: VirtualTable) -> Act:
-        content = virtual.content_of(table)
-        has_text = content is not None and self._context.rows(Ref("table", "", content))
-        do = [create_virtual(table), *(self._refilled(table, self._after) if has_text else ())]
+        content = virtual.content_in(table, self._after.catalog)
+        do = [create_virtual(table)]
+        if content is not None and (isinstance(content, View) or not self._is_new(content)):  # an estimate of no rows may lie
+            do.append(virtual.refill(table))
         undo = Statement(f"DROP TABLE {quote(table.name)}", hazards=(hazards.of_table_drop(table.name, 0),))
         return Act(table.ref, f"create virtual table {table.name}", plain(do), (undo,), creates=True)
+
+    def _is_new(self, table: CatalogObject) -> bool:
+        return table.ref in self._creates and table not in self._recased.values()
 
     def _can_be_rewritten(self, table: VirtualTable) -> bool:
         """Tell whether a virtual table changes and its rows can go over; otherwise it is dropped and made again."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dbops.catalog.model import Table, VirtualTable
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import CatalogObject, Table, View, VirtualTable
 from dbops.engines.sqlite.ddl import create_virtual, names
 from dbops.engines.sqlite.errors import REBUILD_PREFIX
 from dbops.engines.sqlite.reader import Reader, split_commas
@@ -31,8 +32,16 @@ def content_of(table: VirtualTable) -> str | None:
     return _option(arguments, "CONTENT") if module in _FULL_TEXT else None
 
 
-def can_be_refilled(table: VirtualTable, content: Table) -> bool:
-    """Tell whether the table it takes its text from has what it takes."""
+def content_in(table: VirtualTable, catalog: Catalog) -> CatalogObject | None:
+    """Return the table or view of a catalog that an index takes its text from, None when that has not what it takes."""
+    name = (content_of(table) or "").lower()
+    content = next((item for item in catalog if isinstance(item, Table | View) and item.name.lower() == name), None)
+    if isinstance(content, Table):
+        return content if _has_what_it_takes(content, table) else None
+    return content if content is not None and content.ref in catalog.dependencies else None
+
+
+def _has_what_it_takes(content: Table, table: VirtualTable) -> bool:
     rowid = _option(_parts(table)[1], "CONTENT_ROWID")
     needed = {*(columns_of(table) or ()), *([rowid] if rowid else ())}
     has_rowid = rowid is not None or ("without_rowid", "true") not in content.options

@@ -11,7 +11,7 @@ from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject, diff
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.sqlite.connect import SqliteConnection
-from tests.engines.sqlite.loop import ENGINE, MEMORY, copy, read, run, take_back
+from tests.engines.sqlite.loop import ENGINE, MEMORY, copy, plan, read, run, take_back
 
 OLD = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, "mail" TEXT CHECK (mail LIKE '%@%'), g AS (lower(mail)));
@@ -86,3 +86,45 @@ def test_views_indexes_and_triggers_are_made_again(conn: SqliteConnection, old: 
     assert new in found and old not in found
     take_back(conn, acts)
     assert diff(ENGINE.inspect(conn), live) == ()
+
+
+INDEXED = """
+CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT);
+CREATE VIRTUAL TABLE docs_fts USING fts5(title, content='docs', content_rowid='id');
+CREATE TRIGGER added AFTER INSERT ON docs BEGIN INSERT INTO docs_fts (rowid, title) VALUES (new.id, new.title); END;
+CREATE TRIGGER gone AFTER DELETE ON docs BEGIN
+  INSERT INTO docs_fts (docs_fts, rowid, title) VALUES ('delete', old.id, old.title); END;
+"""
+TABLE = RenameObject(Ref("table", "", "docs"), Ref("table", "", "papers"))
+INDEX = RenameObject(Ref("virtual_table", "", "docs_fts"), Ref("virtual_table", "", "papers_fts"))
+
+
+@pytest.mark.parametrize(
+    ("renames", "wanted"),
+    [
+        ([TABLE], INDEXED.replace("docs ", "papers ").replace("'docs'", "'papers'")),
+        ([TABLE, INDEX], INDEXED.replace("docs", "papers")),
+        ([INDEX, TABLE], INDEXED.replace("docs", "papers")),
+        ([RenameColumn(Ref("table", "", "docs"), "title", "head")], INDEXED.replace("title", "head")),
+        (
+            [TABLE, RenameColumn(Ref("table", "", "papers"), "title", "head")],
+            INDEXED.replace("docs", "papers").replace("title", "head"),
+        ),
+    ],
+)
+def test_a_full_text_index_finds_its_rows_after_a_rename_and_its_undo(
+    conn: SqliteConnection, renames: Sequence[RenameObject | RenameColumn], wanted: str
+) -> None:
+    live = read(INDEXED)
+    copy(live, conn)
+    conn.execute("INSERT INTO docs VALUES (1, 'running'), (7, 'walking')")
+    acts = ENGINE.render(ChangeSet(live, live, tuple(renames)), RenderContext(conn.server))
+    run(conn, acts)
+    planned = plan(conn, read(wanted), archive="t")
+    run(conn, planned.acts)
+    assert diff(ENGINE.inspect(conn), planned.wanted) == ()
+    index = "papers_fts" if "papers_fts" in wanted else "docs_fts"
+    assert conn.query(f"SELECT rowid FROM {index} WHERE {index} MATCH 'walking'") == [(7,)]
+    take_back(conn, [*acts, *planned.acts])
+    assert diff(ENGINE.inspect(conn), live) == ()
+    assert conn.query("SELECT rowid FROM docs_fts WHERE docs_fts MATCH 'walking'") == [(7,)]
