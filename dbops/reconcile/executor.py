@@ -7,7 +7,7 @@ journal says of every statement whether it ran: `pending`, `running`, `done`, `f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
@@ -36,7 +36,7 @@ class Journal(Protocol):
         ...
 
     def finish(self, state: str, error: str = "") -> None:
-        """Close the record: done, failed, interrupted or not converged."""
+        """Close the record: done, failed, interrupted or not converged; what still runs in it was interrupted."""
         ...
 
 
@@ -58,7 +58,7 @@ def execute(plan: Plan, execution: Execution) -> int:
 
     Raises:
         ApplyError: a statement failed; says which, what was rolled back and what stands.
-        KeyboardInterrupt: passed on after the journal was brought up to date.
+        KeyboardInterrupt: passed on; whoever catches it finishes the journals, which closes what was running.
     """
     owners = {step.order: entry for entry in plan.entries for step in entry.steps}
     ran = 0
@@ -117,10 +117,6 @@ def _run_together(steps: Sequence[Step], execution: Execution) -> int:
             _mark(journal, first, running.order - 1, "rolled back")
             _mark(journal, running.order + 1, last, "rolled back")
         raise failure from error
-    except KeyboardInterrupt:
-        with suppress(DbopsError):  # the next apply closes what we cannot
-            _mark(journal, first, last, "interrupted")
-        raise
     return ran
 
 
@@ -146,10 +142,6 @@ def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
             with adding_to(failure):
                 _mark(journal, step.order, step.order, state, statement=place, error=error.message)
             raise failure from error
-        except KeyboardInterrupt:
-            with suppress(DbopsError):
-                _mark(journal, step.order, step.order, "interrupted", statement=place)
-            raise
         _mark(journal, step.order, step.order, "done", statement=place)
     execution.progress(step, "done")
     return len(step.do)
