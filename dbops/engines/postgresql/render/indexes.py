@@ -114,7 +114,9 @@ def marks(item: Index, *, without: Index | None) -> Iterator[Statement]:
 def drop(item: Index, scene: Scene) -> Iterator[Statement]:
     table = item.ref.table
     found = [hazards.deletes_object(item)]
-    if scene.rows(table):
+    if not item.is_valid:
+        found.append(Hazard("INVALID_INDEX", f"{item.name} on {table.qualified} is what a failed concurrent build left behind"))
+    elif scene.rows(table):
         found.append(Hazard("INDEX_DROPPED", f"queries on {table.qualified} that used {item.name} may slow down"))
     if scene.is_online(table) and not scene.heirs.get(table) and item.partition_of is None:
         yield statement(f"DROP INDEX CONCURRENTLY {named(_free(item))}", *found, transactional=False)

@@ -6,6 +6,7 @@ a sequence gives up its column before the column goes, a child's index is there 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -20,12 +21,23 @@ from dbops.catalog.changes import (
     DropObject,
     column_ref,
 )
-from dbops.catalog.model import Constraint, Defined, ForeignKey, ForeignTable, MaterializedView, Sequence, Table, Trigger
+from dbops.catalog.model import (
+    Constraint,
+    Defined,
+    Extension,
+    ForeignKey,
+    ForeignTable,
+    MaterializedView,
+    Sequence,
+    Table,
+    Trigger,
+)
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
 from dbops.engines.postgresql.render.bodies import link_bodies
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph
+from dbops.engines.postgresql.render.names import quote
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows
 from dbops.engines.postgresql.render.retype import Rebuild
 from dbops.engines.postgresql.render.scene import parents_of
@@ -67,13 +79,39 @@ def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> Non
 def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogChange]:
     """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
     early = bringing_their_own(changes, after)
+    moved = _moved_extensions(changes)
     for change in _identities_apart(renamed_in_place(changes, before, after)):
+        if moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
+            continue
         if isinstance(change, AlterObject) and isinstance(change.after, Table | ForeignTable):
             yield from _split_alteration(change, before, after)
         elif isinstance(change, CreateObject) and change.ref in early and isinstance(change.item, Table):
             yield from _split_creation(change.item, after)
         elif not (isinstance(change, AlterColumn) and _differs_in_origin_only(change)):
             yield change
+
+
+def _moved_extensions(changes: ChangeSet) -> list[tuple[re.Pattern[str], str]]:
+    """Return how names change when extensions move to another schema; whoever uses them needs no change of its own."""
+    found = []
+    for change in changes.changes:
+        if (
+            isinstance(change, AlterObject)
+            and isinstance(change.after, Extension)
+            and change.before.schema != change.after.schema
+        ):
+            old, new = quote(change.before.schema), quote(change.after.schema)
+            found.append((re.compile(rf"(?<![\w.\"]){re.escape(old)}\."), f"{new}."))
+    return found
+
+
+def _moves_along(change: AlterObject | AlterColumn, moved: list[tuple[re.Pattern[str], str]]) -> bool:
+    if isinstance(change, AlterObject) and isinstance(change.after, Extension):
+        return False
+    text = repr(change.before)
+    for pattern, name in moved:
+        text = pattern.sub(name, text)
+    return text == repr(change.after)
 
 
 def _identities_apart(changes: Iterable[CatalogChange]) -> Iterator[CatalogChange]:

@@ -161,4 +161,5 @@ def renamed(word: str, before: Ref, after: Ref, lock: hazards.Hazards = ()) -> I
         yield statement(f"ALTER {word} {named(before)} SET SCHEMA {quote(after.schema)}", found, *lock)
         before = Ref(before.kind, after.schema, before.name)
     if before.name != after.name:
-        yield statement(f"ALTER {word} {named(before)} RENAME TO {quote(after.name)}", found, *lock)
+        name = after.name.rpartition("(")[0] if after.kind == "routine" else after.name
+        yield statement(f"ALTER {word} {named(before)} RENAME TO {quote(name)}", found, *lock)
