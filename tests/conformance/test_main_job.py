@@ -373,3 +373,13 @@ def test_an_apply_is_taken_back_once_and_the_latest_first(environment: Write, da
     assert applied(environment(SECOND))
     with open_workspace(environment(SECOND)) as workspace, pytest.raises(PlanError):
         undo(workspace, second, ALL)
+
+
+def test_an_index_is_renamed_and_not_built_anew(environment: Write, database: Database) -> None:
+    applied(environment(FIRST))
+    folder = environment(
+        FIRST.replace("INDEX orders_customer_id", "INDEX orders_by_customer"),
+        "  renames: [{index: orders_customer_id, to: orders_by_customer}]\n",
+    )
+    assert applied(folder, NOTHING_ALLOWED)
+    assert planned(folder).is_empty

@@ -16,6 +16,8 @@ from dbops.errors import SchemaError
 from dbops.resources.schema.model import DesiredSchema, Rename
 from dbops.sql.hazard import Hazard
 
+Name = tuple[str, str]
+
 _ALIKE = 0.6
 
 
@@ -28,12 +30,12 @@ def wanted_renames(
         SchemaError: a rename whose new name the source does not have.
     """
     found: list[RenameObject | RenameColumn] = []
+    old_names = _old_names(schema.renames, default_schema)
     for rename in schema.renames:
-        change = (
-            _column(rename, live, desired, default_schema)
-            if rename.kind == "column"
-            else _object(rename, live, desired, default_schema)
-        )
+        if rename.kind == "column":
+            change: RenameObject | RenameColumn | None = _column(rename, live, desired, default_schema, old_names)
+        else:
+            change = _object(rename, live, desired, default_schema)
         if change is not None:
             found.append(change)
     return tuple(found)
@@ -44,14 +46,35 @@ def _object(rename: Rename, live: Catalog, desired: Catalog, default_schema: str
         old, new = Ref("schema", "", rename.old), Ref("schema", "", rename.new)
     else:
         namespace, name = _split(rename.old, default_schema)
-        old = Ref(rename.kind, namespace, name)
-        new_namespace, new_name = _split(rename.new, namespace)
-        new = Ref(rename.kind, new_namespace, new_name)
+        wanted = _named(desired, rename.kind, *_split(rename.new, namespace))
+        _must_be_desired(wanted is not None, rename)
+        found = _named(live, rename.kind, namespace, name)
+        return RenameObject(found, wanted) if found and wanted and wanted not in live else None
     _must_be_desired(new in desired, rename)
     return RenameObject(old, new) if old in live and new not in live else None
 
 
-def _column(rename: Rename, live: Catalog, desired: Catalog, default_schema: str) -> RenameColumn | None:
+def _old_names(renames: Iterable[Rename], default_schema: str) -> dict[Name, Name]:
+    names = {}
+    for rename in renames:
+        if rename.kind == "table":
+            namespace, old = _split(rename.old, default_schema)
+            names[_split(rename.new, namespace)] = (namespace, old)
+    return names
+
+
+def _named(catalog: Catalog, kind: str, schema: str, name: str) -> Ref | None:
+    """Return the object of that kind and name, whatever table it belongs to."""
+    free = Ref(kind, schema, name)
+    if free in catalog:
+        return free
+    return next((ref for ref in catalog.objects if (ref.kind, ref.schema, ref.name) == (kind, schema, name)), None)
+
+
+def _column(
+    rename: Rename, live: Catalog, desired: Catalog, default_schema: str, old_names: Mapping[Name, Name]
+) -> RenameColumn | None:
+    """`old_names` are those of tables that are renamed first: `{(schema, new): (schema, old)}`."""
     owner, _, old = rename.old.rpartition(".")
     if not owner:
         raise SchemaError(
@@ -61,7 +84,7 @@ def _column(rename: Rename, live: Catalog, desired: Catalog, default_schema: str
     new = rename.new.rpartition(".")[2]
     wanted = desired.table(namespace, name)
     _must_be_desired(wanted is not None and wanted.column(new) is not None, rename)
-    table = live.table(namespace, name) or _before_its_own_rename(live, wanted)
+    table = live.table(namespace, name) or live.table(*old_names.get((namespace, name), ("", "")))
     if table is None or table.column(old) is None or table.column(new) is not None:
         return None
     return RenameColumn(Ref("table", namespace, name), old, new)
@@ -80,14 +103,6 @@ def _moved(ref: Ref, rename: RenameObject) -> Ref:
     if rename.before.kind == "schema" and ref.schema == rename.before.name:
         return ref._replace(schema=rename.after.name)
     return rename.after if ref == rename.before else ref
-
-
-def _before_its_own_rename(live: Catalog, wanted: Table | None) -> Table | None:
-    """The table itself may be renamed first: find it live by its columns."""
-    if wanted is None:
-        return None
-    candidates = [table for table in live.all(Table) if table.schema == wanted.schema]
-    return max(candidates, key=lambda table: likeness(table, wanted), default=None)
 
 
 def _must_be_desired(is_desired: bool, rename: Rename) -> None:

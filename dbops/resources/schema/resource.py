@@ -136,7 +136,7 @@ class SchemaResource:
         """Observe anew; what still differs is returned, what is as desired is remembered as applied."""
         observed = self._read(desired, targets)
         today = self._clock().date()
-        left = catalog_changes(desired, observed, today, observed.has_column_order)
+        left = (*observed.renames, *catalog_changes(desired, observed, today, observed.has_column_order))
         if not left and (observed.applied is None or codec.digest(observed.applied) != codec.digest(observed.desired)):
             targets.memory(desired.connection).remember(desired.address, codec.to_json(observed.desired), apply_id)
         surplus = data_changes(desired, observed.rows, observed.applied_rows)
