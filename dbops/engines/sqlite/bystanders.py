@@ -13,9 +13,10 @@ from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.errors import REBUILD_PREFIX
 from dbops.engines.sqlite.tokens import unquoted
 
-_NAME = r"""("(?:[^"]|"")*"|[^\s"]+)"""
-_REBUILT = re.compile(rf'ALTER TABLE "?{REBUILD_PREFIX}.* RENAME TO {_NAME}\Z', re.DOTALL)
-_DROPPED = re.compile(rf"DROP (?:TRIGGER|INDEX) {_NAME}\Z")
+#: A name as statements of acts spell it.
+NAME = r"""("(?:[^"]|"")*"|[^\s"]+)"""
+_REBUILT = re.compile(rf'ALTER TABLE "?{REBUILD_PREFIX}.* RENAME TO {NAME}\Z', re.DOTALL)
+_DROPPED = re.compile(rf"DROP (?:TRIGGER|INDEX) {NAME}\Z")
 _ATTACHED = (
     "SELECT type || ' ' || name, lower(tbl_name), sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
 )

@@ -6,7 +6,6 @@ import math
 import os
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +19,7 @@ from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.bystanders import Bystanders
 from dbops.engines.sqlite.errors import LEFT_HALF_WRITTEN, connect_error, query_error
 from dbops.engines.sqlite.features import MINIMUM_VERSION
-from dbops.engines.sqlite.foreign_keys import refuse_new, violations
+from dbops.engines.sqlite.foreign_keys import Watch
 from dbops.engines.sqlite.tokens import literal
 from dbops.errors import ConnectError, MissingDatabaseError, QueryError
 from dbops.sql.statement import Parameter
@@ -60,6 +59,7 @@ class SqliteConnection:
         self._deadline = math.inf
         self._statement_s = statement_s
         self._bystanders: Bystanders | None = None
+        self._watch = Watch(self.query)
         # Signals are heard while Python code runs, so this is also what lets Ctrl-C in while a statement runs.
         raw.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CLOCKS)
 
@@ -70,6 +70,7 @@ class SqliteConnection:
     def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
         if self._bystanders is not None:
             self._bystanders.note(sql)
+            self._watch.note(sql)
         elif self.raw.in_transaction and _FOREIGN_KEYS_OFF.match(sql):
             self._refuse_foreign_keys()
         with stopping(self._stop), self._translated():
@@ -81,7 +82,8 @@ class SqliteConnection:
 
         `schema_change` switches foreign keys off around it, as SQLite wants it for rebuilding a table, since dropping the
         old one would delete the rows that refer to it (https://www.sqlite.org/lang_altertable.html, section 7). Before the
-        commit they are checked: violations that were not there before undo everything.
+        commit they are checked: violations that were not there before undo everything. Where they were off anyway, this
+        is so for changes that build a table anew or add a foreign key.
         """
         enforced = schema_change and bool(self.query("PRAGMA foreign_keys")[0][0])
         if enforced:
@@ -90,13 +92,14 @@ class SqliteConnection:
             self.execute("BEGIN IMMEDIATE")
             with self._committed():
                 self._bystanders = Bystanders.of(self.query) if schema_change else None
-                before = violations(self.query) if enforced else Counter()
+                self._watch = Watch(self.query, enforced)
+                if enforced:
+                    self._watch.begin()
                 yield
                 self._bring_back()
-                if enforced:
-                    refuse_new(before, violations(self.query))
+                self._watch.finish()
         finally:
-            self._bystanders = None
+            self._bystanders, self._watch = None, Watch(self.query)
             if schema_change:
                 self.execute("PRAGMA legacy_alter_table = OFF")
             if enforced:

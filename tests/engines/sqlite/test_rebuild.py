@@ -127,7 +127,9 @@ def test_dropping_a_parent_leaves_its_children(conn: SqliteConnection) -> None:
     assert {**state(conn), "sequence": None} == {**before, "sequence": None}
 
 
-def test_a_new_violation_rolls_back(conn: SqliteConnection) -> None:
+@pytest.mark.parametrize("enforced", [0, 1])
+def test_a_new_violation_rolls_back(conn: SqliteConnection, enforced: int) -> None:
+    conn.execute(f"PRAGMA foreign_keys = {enforced}")
     wanted = PARENT.replace(
         "CREATE TABLE plain (word TEXT, number INT)", "CREATE TABLE plain (word TEXT, number INT REFERENCES parent (id))"
     )
@@ -137,15 +139,35 @@ def test_a_new_violation_rolls_back(conn: SqliteConnection) -> None:
     with pytest.raises(QueryError, match="2 rows that refer to nothing: plain row 5"):
         run(conn, planned.acts)
     assert state(conn) == before
-    assert conn.query("PRAGMA foreign_keys") == [(1,)]
+    assert conn.query("PRAGMA foreign_keys") == [(enforced,)]
 
 
-def test_an_old_violation_is_no_obstacle(conn: SqliteConnection) -> None:
+def test_a_new_column_that_refers_to_nothing_rolls_back_where_nobody_enforces_it(conn: SqliteConnection) -> None:
+    conn.execute("PRAGMA foreign_keys = OFF")
+    with pytest.raises(QueryError, match="rows that refer to nothing: plain row"), conn.transaction(schema_change=True):
+        conn.execute("ALTER TABLE plain ADD COLUMN parent_id INTEGER DEFAULT 777 REFERENCES parent (id)")
+    assert "parent_id" not in [name for (name,) in conn.query("SELECT name FROM pragma_table_info('plain')")]
+
+
+@pytest.mark.parametrize("enforced", [0, 1])
+def test_an_old_violation_is_no_obstacle(conn: SqliteConnection, enforced: int) -> None:
+    conn.execute("PRAGMA foreign_keys = OFF")
+    conn.execute("INSERT INTO child VALUES (99, 12345)")
+    conn.execute(f"PRAGMA foreign_keys = {enforced}")
+    applied(conn, PARENT.replace("note VARCHAR(10)", "note VARCHAR(30)"))
+    assert (99, 12345) in conn.query("SELECT * FROM child")
+
+
+def test_an_old_violation_hides_no_new_one_and_keeps_its_table_from_no_new_name(conn: SqliteConnection) -> None:
     conn.execute("PRAGMA foreign_keys = OFF")
     conn.execute("INSERT INTO child VALUES (99, 12345)")
     conn.execute("PRAGMA foreign_keys = ON")
-    applied(conn, PARENT.replace("note VARCHAR(10)", "note VARCHAR(30)"))
-    assert (99, 12345) in conn.query("SELECT * FROM child")
+    with conn.transaction(schema_change=True):
+        conn.execute('ALTER TABLE child RENAME TO "the child"')
+        conn.execute("ALTER TABLE parent RENAME TO elder")
+    with pytest.raises(QueryError, match="plain row"), conn.transaction(schema_change=True):
+        conn.execute('DELETE FROM "the child" WHERE id = 99')
+        conn.execute("ALTER TABLE plain ADD COLUMN elder_id INTEGER DEFAULT 777 REFERENCES elder (id)")
 
 
 def test_rows_that_break_a_new_rule_are_named_before_anything_changes(conn: SqliteConnection) -> None:
