@@ -354,15 +354,22 @@ def partition_clauses(change: TableChange) -> tuple[list[str], list[str]]:
 
 
 def _set_by_engine(change: TableChange) -> list[str]:
-    """Options that Aria sets by itself, and that a statement which moves the table off it cannot take away."""
+    """Options of the engine that a table leaves, which the statement that moves it cannot take away.
+
+    Those in backticks are known to the old engine alone; PAGE_CHECKSUM is set by Aria itself until the table has left it.
+    """
     old, new = (dict(table.options) for table in (change.before, change.after))
-    moves = old.get("engine") != new.get("engine") and _changes_table(change)
-    return [name for name in ("page_checksum",) if moves and name in old and name not in new]
+    if old.get("engine") == new.get("engine") or not _changes_table(change):
+        return []
+    return [name for name in old if name not in new and (name.startswith("`") or name == "page_checksum")]
 
 
-def leftover_clauses(change: TableChange) -> list[str]:
-    """What the engine a table came from has left behind, taken away by a statement of its own."""
-    return [f"{name.upper()}=DEFAULT" for name in _set_by_engine(change)]
+def parting_clauses(change: TableChange) -> tuple[list[str], list[str]]:
+    """Return what of the engine that a table leaves is taken away before it moves, and what after."""
+    names = _set_by_engine(change)
+    return [f"{name}=DEFAULT" for name in names if name.startswith("`")], [
+        f"{name.upper()}=DEFAULT" for name in names if not name.startswith("`")
+    ]
 
 
 def versioning_clause(change: TableChange) -> str | None:

@@ -117,7 +117,7 @@ class LostColumns:
 
     def _second(self, change: CatalogChange, loose: dict[str, Column]) -> CatalogChange:
         if isinstance(change, AddColumn) and change.column.name in loose:
-            return AlterColumn(change.table, loose[change.column.name], change.column)
+            return AlterColumn(change.table, loose[change.column.name], change.column, True, change.after_column)
         return change
 
 

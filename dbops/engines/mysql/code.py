@@ -5,6 +5,7 @@ MariaDB replaces each in one statement; MySQL 8 drops and creates all but views.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,9 +17,13 @@ from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import create_event, create_routine, create_trigger, create_view, literal, routine_name
 from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl, under
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
+
+_OUTPUT = re.compile(r" AS `((?:[^`]|``)+)`")
+"""What a query calls its columns, those of subqueries and tables too, in the server's own text of it."""
 
 _Code = View | Routine | Trigger | Event
 
@@ -34,25 +39,39 @@ class _Writer:
         self.changes = changes
         self.flavour = flavour
         self.account = context.server.user
+        self.back_with_names = views_over(context.renames, changes.before)
         gone = {c.ref for c in changes.changes if isinstance(c, DropObject) and isinstance(c.item, Table)}
         self.dropped = [c.item for c in changes.changes if isinstance(c, DropObject) and c.ref.table not in gone]
         self.created = [c.item for c in changes.changes if isinstance(c, CreateObject)]
         self.altered = [c for c in changes.changes if isinstance(c, AlterObject)]
 
     def leaving(self) -> Iterator[Act]:
-        """Drops, and the first half of what changes its nature: a function that becomes a procedure."""
-        users_first = {ref: -place for place, ref in enumerate(_sorted([item.ref for item in self.dropped], self.changes.before))}
+        """Drops, and the first half of what is dropped and created again."""
+        aside = [change.before for change in self.altered if self._is_made_anew(change)]
+        leaving = [*self.dropped, *aside]
+        users_first = {ref: -place for place, ref in enumerate(_sorted([item.ref for item in leaving], self.changes.before))}
         for kind in (Event, Trigger, View, Routine):
-            for item in sorted(self.dropped, key=lambda item: users_first[item.ref]):
+            for item in sorted(leaving, key=lambda item: users_first[item.ref]):
                 if isinstance(item, kind):
                     word = _word(item)
-                    drop = ddl(drop_code(item), [Hazard("DELETES_OBJECT", f"{word} {item.name} is dropped")])
-                    yield Act(item.ref, f"drop {word} {item.name}", (drop,), self._create(item, self.changes.before), drops=True)
-        for change in self.altered:
-            if _changes_nature(change) and isinstance(change.before, Routine):
-                drop = ddl(drop_code(change.before))
-                back = self._create(change.before, self.changes.before)
-                yield Act(change.ref, f"drop {change.before.flavour} {change.ref.name}", (drop,), back, drops=True)
+                    lost = [] if item in aside else [Hazard("DELETES_OBJECT", f"{word} {item.name} is dropped")]
+                    back = () if item.ref in self.back_with_names else self._create(item, self.changes.before)
+                    yield Act(item.ref, f"drop {word} {item.name}", (ddl(drop_code(item), lost),), back, drops=True)
+
+    def _is_made_anew(self, change: AlterObject) -> bool:
+        """Tell whether a function becomes a procedure, or a view selected what goes: undo can make it only when that is back."""
+        loses = isinstance(change.before, View) and self._loses_columns(change.before)
+        return _changes_nature(change) or loses or change.ref in self.back_with_names
+
+    def _loses_columns(self, view: View) -> bool:
+        before, after = self.changes.before, self.changes.after
+        for need in before.dependencies.get(view.ref, ()):
+            if need not in after:
+                return True
+            lost = _column_names(before.objects.get(need)) - _column_names(after.objects.get(need))
+            if any(quoted(name) in view.definition for name in lost):
+                return True
+        return False
 
     def routines(self) -> Iterator[Act]:
         yield from self._acts(Routine)
@@ -89,14 +108,12 @@ class _Writer:
 
     def _replacement(self, change: AlterObject) -> Act:
         after = self._with_definer(change.after)
-        if _changes_nature(change) and isinstance(after, Routine):
-            back = (ddl(drop_code(after)),)
-            return Act(
-                change.ref, f"create {after.flavour} {after.name}", self._create(after, self.changes.after), back, creates=True
-            )
-        do = self._replace(after, self.changes.after)
+        is_new = self._is_made_anew(change)
+        do = self._create(after, self.changes.after) if is_new else self._replace(after, self.changes.after)
         if found := _authority(change):
             do = (replace(do[0], hazards=(*do[0].hazards, found)), *do[1:])
+        if is_new:
+            return Act(change.ref, f"create {_word(after)} {after.name}", do, (ddl(drop_code(after)),), creates=True)
         return Act(
             change.ref,
             f"replace {_word(after)} {after.name}",
@@ -115,10 +132,14 @@ class _Writer:
         return create_code(item, self.account, self.flavour, place=self._place(item, catalog))
 
     def _place(self, item: CatalogObject, catalog: Catalog) -> str:
-        return _place(item, catalog, self.changes.before if catalog is self.changes.after else self.changes.after)
+        return _place(item, catalog, self._other(catalog))
+
+    def _other(self, catalog: Catalog) -> Catalog:
+        return self.changes.before if catalog is self.changes.after else self.changes.after
 
     def _replace(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
-        place = self._place(item, catalog)
+        is_back = catalog is self.changes.before  # what the plan dropped comes back later, and finds its own place
+        place = _place(item, catalog.only(self._other(catalog).objects) if is_back else catalog, self._other(catalog))
         if self.flavour.has_or_replace or isinstance(item, View):
             return create_code(item, self.account, self.flavour, place=place, replace=True)
         return (ddl(drop_code(item)), *create_code(item, self.account, self.flavour, place=place))
@@ -155,6 +176,12 @@ def drop_code(item: CatalogObject) -> str:
 
 def _word(item: CatalogObject) -> str:
     return item.flavour if isinstance(item, Routine) else item.kind
+
+
+def _column_names(item: CatalogObject | None) -> set[str]:
+    if isinstance(item, Table):
+        return {column.name for column in item.columns}
+    return {name.replace("``", "`") for name in _OUTPUT.findall(item.definition)} if isinstance(item, View) else set()
 
 
 def _changes_nature(change: AlterObject) -> bool:

@@ -256,12 +256,16 @@ class _Renderer:
         """The statements of one table: what stands alone, the one ALTER TABLE, then its partitions."""
         table = quoted(change.after.name)
         result: list[Statement] = []
+        first, last = alter.parting_clauses(change)
+        result += (ddl(f"ALTER TABLE {table} {clause}") for clause in first)
         built = cost.as_kept(alter.clauses(change, self.flavour), change.before, change.before_children)
         if built:
             result += table_statements(
-                f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}", self._found(built, change, rows)
+                f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}",
+                self._found(built, change, rows),
+                has_history="with system versioning" in dict(change.before.options),
             )
-        result += (ddl(f"ALTER TABLE {table} {clause}") for clause in alter.leftover_clauses(change))
+        result += (ddl(f"ALTER TABLE {table} {clause}") for clause in last)
         if versioning := alter.versioning_clause(change):
             lost = (
                 [Hazard("DELETES_DATA", f"the history of {change.after.name} is deleted")]

@@ -32,11 +32,19 @@ def under(settings: dict[str, str], statement: Statement) -> tuple[Statement, ..
     return ddl(f"SET {kept}, {new}"), statement, ddl(f"SET {old}")
 
 
-def table_statements(sql: str, found: Sequence[Hazard] = (), *, without_checks: bool = False) -> tuple[Statement, ...]:
-    """Return the statement, with zero dates allowed where it names one: sql_mode NO_ZERO_DATE would refuse it."""
+def table_statements(
+    sql: str, found: Sequence[Hazard] = (), *, without_checks: bool = False, has_history: bool = False
+) -> tuple[Statement, ...]:
+    """Return the statement, with zero dates allowed where it names one: sql_mode NO_ZERO_DATE would refuse it.
+
+    A system-versioned table refuses changes of its keys and more, unless its history is to be kept as it is (MariaDB
+    Knowledge Base, system_versioning_alter_history).
+    """
     settings: dict[str, str] = {}
     if _ZERO_DATE.search(sql):
         settings["sql_mode"] = "REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_DATE', ''), 'NO_ZERO_IN_DATE', '')"
     if without_checks:
         settings["foreign_key_checks"] = "0"
+    if has_history:
+        settings["system_versioning_alter_history"] = "KEEP"
     return under(settings, ddl(sql, found))
