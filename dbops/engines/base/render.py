@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dbops.catalog.changes import RenameColumn, RenameObject
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Server, TableSize
 from dbops.sql.hazard import Hazard
@@ -16,6 +17,7 @@ class RenderContext:
     """What the statements are written for.
 
     `sizes` are the live tables; a table not in it is new or empty. `online` prefers statements that do not block.
+    `renames` are those that the plan carries out before: undo takes them back after all else.
     `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
     """
 
@@ -23,6 +25,7 @@ class RenderContext:
     sizes: Mapping[Ref, TableSize] = field(default_factory=dict)
     online: bool = True
     archive: str | None = None
+    renames: tuple[RenameObject | RenameColumn, ...] = ()
 
     def rows(self, table: Ref) -> int:
         """Return the estimated rows of a live table, 0 for a new one."""

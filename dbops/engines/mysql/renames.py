@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from graphlib import TopologicalSorter
 
 from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.model import CatalogObject, Check, Event, ForeignKey, Routine, Trigger
@@ -13,6 +14,7 @@ from dbops.engines.mysql.code import create_code, drop_code
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import child_clause
 from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl
 from dbops.errors import SchemaError
 from dbops.sql.hazard import Hazard
@@ -20,7 +22,27 @@ from dbops.sql.statement import Statement
 
 
 def rename_acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Act]:
-    """Yield renames of objects, then of columns, in the order asked for."""
+    """Yield renames of objects, then of columns, in the order asked for; the undo of the first ends with the views over them."""
+    acts = list(_acts(changes, context, flavour))
+    if acts:
+        first = acts[0]
+        yield replace(first, undo=(*(first.undo or ()), *_views_made_again(changes, context, flavour)))
+        yield from acts[1:]
+
+
+def _views_made_again(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Statement]:
+    before = changes.before
+    views = views_over(_renames(changes), before)
+    needs = {ref: views.intersection(before.dependencies.get(ref, ())) for ref in sorted(views)}
+    for ref in TopologicalSorter(needs).static_order():
+        yield from create_code(before.objects[ref], context.server.user, flavour, replace=True)
+
+
+def _renames(changes: ChangeSet) -> list[RenameObject | RenameColumn]:
+    return [change for change in changes.changes if isinstance(change, RenameObject | RenameColumn)]
+
+
+def _acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Act]:
     tables: dict[str, str] = {}
     for change in changes.changes:
         if isinstance(change, RenameObject):
@@ -36,7 +58,10 @@ def _object(change: RenameObject, changes: ChangeSet, context: RenderContext, fl
     old, new = change.before, change.after
     found = Hazard("RENAMES", f"programs that use {old.kind.replace('_', ' ')} {old.qualified} must know it as {new.name}")
     do = _renamed(old, new, changes, context, flavour, tables)
-    undo = _renamed(new, old, changes, context, flavour, tables)
+    if old in views_over(_renames(changes), changes.before):  # made again under its old name
+        undo: tuple[Statement, ...] = (ddl(f"DROP VIEW IF EXISTS {quoted(new.name)}"),)
+    else:
+        undo = _renamed(new, old, changes, context, flavour, tables)
     first = replace(do[0], hazards=(found, *do[0].hazards))
     return Act(new, f"rename {old.kind.replace('_', ' ')} {old.name} to {new.name}", (first, *do[1:]), undo)
 

@@ -55,7 +55,7 @@ def render(
         acts += engine.render(ChangeSet(observed.live, observed.renamed, renames), context)
     if others:
         target = target_catalog(observed.renamed, observed.desired, observed.applied, schema, now.date())
-        acts += engine.render(ChangeSet(observed.renamed, target, others), context)
+        acts += engine.render(ChangeSet(observed.renamed, target, others), replace(context, renames=renames))
     return _with_hazards(acts, ambiguous(others))
 
 

@@ -21,6 +21,7 @@ from dbops.engines.base.url import parse_url
 from dbops.engines.mysql.engine import MysqlEngine
 from dbops.errors import ConnectError, LockTimeoutError, MissingDatabaseError, QueryError
 from tests.databases import MysqlDatabase
+from tests.engines.mysql.loop import canonical, changes_between
 from tests.servers import MysqlServer
 
 ENGINE = MysqlEngine()
@@ -193,6 +194,47 @@ def test_renames_keep_rows_and_are_taken_back(conn: Connection) -> None:
     assert {hazard.code for act in acts for hazard in act.hazards} == {"RENAMES"}
     _run(conn, [statement for act in reversed(acts) for statement in act.undo or ()])
     assert ENGINE.inspect(conn).objects == live.objects
+
+
+@pytest.mark.parametrize(
+    ("renames", "wanted"),
+    [
+        ([RenameObject(Ref("table", "", "old"), Ref("table", "", "new"))], ("new", "a", "v")),
+        ([RenameColumn(Ref("table", "", "old"), "a", "b")], ("old", "b", "v")),
+        (
+            [
+                RenameObject(Ref("view", "", "v"), Ref("view", "", "u")),
+                RenameObject(Ref("table", "", "old"), Ref("table", "", "new")),
+                RenameColumn(Ref("table", "", "new"), "a", "b"),
+            ],
+            ("new", "b", "u"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("stays", [True, False])
+def test_views_over_what_is_renamed_come_back(
+    conn: Connection, target: Target, renames: list[RenameObject | RenameColumn], wanted: tuple[str, str, str], stays: bool
+) -> None:
+    conn.execute("CREATE TABLE old (a int, gone int)")
+    conn.execute("INSERT INTO old VALUES (1, 2)")
+    conn.execute("CREATE VIEW v AS SELECT a AS x, gone FROM old")
+    conn.execute("CREATE VIEW a_user AS SELECT x FROM v")
+    live = ENGINE.inspect(conn)
+    table, column, view = wanted
+    views = f"CREATE VIEW {view} AS SELECT {column} AS x FROM {table}; CREATE VIEW a_user AS SELECT x FROM {view};"
+    declared = canonical(f"CREATE TABLE {table} ({column} int); {views if stays else ''}", target)
+    acts = ENGINE.render(ChangeSet(live, live, tuple(renames)), RenderContext(conn.server))
+    _run(conn, [statement for act in acts for statement in act.do])
+    renamed = ENGINE.inspect(conn)
+    context = RenderContext(conn.server, archive="t", renames=tuple(renames))
+    acts += ENGINE.render(ChangeSet(renamed, declared, changes_between(renamed, declared)), context)
+    _run(conn, [statement for act in acts[len(renames) :] for statement in act.do])
+    assert changes_between(ENGINE.inspect(conn), declared) == ()
+    if stays:
+        assert conn.query("SELECT x FROM a_user") == [(1,)]
+    _run(conn, [statement for act in reversed(acts) for statement in act.undo or ()])
+    assert ENGINE.inspect(conn).objects == live.objects
+    assert conn.query("SELECT x, gone FROM v JOIN a_user USING (x)") == [(1, 2)]
 
 
 def _run(conn: Connection, statements: list[object]) -> None:
