@@ -98,13 +98,19 @@ def content(conn: Connection, catalog: Catalog) -> dict[str, list[str]]:
 
 
 def told(database: PostgresDatabase) -> set[str]:
-    """What pg_dump says, statement by statement, the columns of a table in any order."""
+    """What pg_dump says, statement by statement, the columns of a table in any order, also where others name them."""
     text = re.sub(r"(?m)^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict.*)$", "", database.dump())
     return {
-        "\n".join(sorted(part.strip().strip(",;") for part in sql.split("\n")))
+        "\n".join(sorted(_in_any_order(part.strip().strip(",;")) for part in sql.split("\n")))
         for sql in re.split(r";\n(?:\n|$)", text)
         if sql.strip()
     }
+
+
+def _in_any_order(line: str) -> str:
+    """Statistics and publications list columns in the order of their table."""
+    is_list = line.startswith(("CREATE STATISTICS", "ALTER PUBLICATION"))
+    return " ".join(sorted(re.findall(r'[^\s(),"]+|"[^"]*"', line))) if is_list else line
 
 
 @contextmanager

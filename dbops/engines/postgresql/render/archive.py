@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
 from dbops.sql.statement import Statement
 
@@ -39,7 +40,7 @@ def restore_rows(item: Table, archive: str) -> Iterator[Statement]:
     if stored:
         given = f"INSERT INTO {named(item.ref)} ({columns(stored)}) OVERRIDING SYSTEM VALUE"
         yield Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
-    yield from (_counted_on(item.ref, column) for column in item.columns if column.identity)
+    yield from (continue_numbers(item.ref, column) for column in item.columns if column.identity)
 
 
 def _of_row(names: tuple[str, ...]) -> str:
@@ -48,14 +49,6 @@ def _of_row(names: tuple[str, ...]) -> str:
 
 def _row_of(table: Ref) -> str:
     return f"pg_catalog.json_populate_record(NULL::{named(table)}, row) AS old"
-
-
-def _counted_on(table: Ref, column: Column) -> Statement:
-    name, text = quote(column.name), literal(named(table))
-    return Statement(
-        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({text}, {literal(column.name)}), last)\n"
-        f"FROM (SELECT max({name}) AS last FROM {named(table)}) AS used WHERE last > 0"
-    )
 
 
 def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...]) -> Iterator[Statement]:

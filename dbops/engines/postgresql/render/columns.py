@@ -11,7 +11,7 @@ from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
-from dbops.engines.postgresql.render.sequences import creation_clauses, numbers_clauses
+from dbops.engines.postgresql.render.sequences import creation_bounds, creation_clauses, numbers_clauses
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -299,10 +299,12 @@ class _ColumnChange:
 
 
 def continue_numbers(table: Ref, column: Column) -> Statement:
-    """Return the statement that makes the column's own sequence go on after the greatest number in use."""
-    name = literal(named(table))
-    value = f"greatest(max({quote(column.name)}), 1)"
+    """Return the statement that makes an identity go on after the last number in use."""
+    numbers = (column.identity.sequence if column.identity else None) or SequenceOptions()
+    name, text = quote(column.name), literal(named(table))
+    found = f"max({name})" if numbers.increment > 0 else f"min({name})"
+    low, high = creation_bounds(numbers)
     return Statement(
-        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({name}, {literal(column.name)}), {value})\n"
-        f"FROM {named(table)} HAVING count(*) > 0"
+        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({text}, {literal(column.name)}), last)\n"
+        f"FROM (SELECT {found} AS last FROM {named(table)}) AS used WHERE last BETWEEN {low} AND {high}"
     )

@@ -31,9 +31,8 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
     match change:
         case CreateObject(item):
             inline = tuple(c.item for c in unit.covers if isinstance(c, CreateObject) and isinstance(c.item, Constraint))
-            owned_now = not isinstance(item, Sequence) or item.owned_by is None or _exists(item.owned_by, scene)
             inline = inline if isinstance(item, Table) else ()
-            yield from objects.create(item, scene, inline, is_owned_now=owned_now, owned=unit.owned)
+            yield from objects.create(item, scene, inline, is_owned_now=not unit.waits_for_owner, owned=unit.owned)
         case DropObject(Table() as table) if table.ref in scene.renewed:
             yield from set_aside(table, [c.item for c in unit.covers if isinstance(c, DropObject)], scene)
         case DropObject(item):
@@ -56,11 +55,6 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
             yield from _rename(before, after, scene)
         case RenameColumn(table, old, new):
             yield from columns.rename(table, old, new, scene)
-
-
-def _exists(column: Ref, scene: Scene) -> bool:
-    table = scene.before.objects.get(column.table)
-    return isinstance(table, Table) and table.column(column.name) is not None
 
 
 def _numbering(unit: Unit, scene: Scene) -> Iterator[Statement]:

@@ -43,12 +43,14 @@ _HANDED_DOWN_OPTIONS = frozenset({"storage", "compression", "statistics"})
 class Unit:
     """One change and those that its statements carry out too.
 
-    `owned` are sequences created before, given to their columns when this unit has made those.
+    `owned` are sequences created before, given to their columns when this unit has made those; `waits_for_owner` says of a
+    sequence that it is such a one.
     """
 
     change: CatalogChange
     covers: tuple[CatalogChange, ...] = ()
     owned: tuple[Sequence, ...] = ()
+    waits_for_owner: bool = False
 
     @property
     def all(self) -> tuple[CatalogChange, ...]:
@@ -74,6 +76,7 @@ class _Folding:
         self.covers: defaultdict[int, list[int]] = defaultdict(list)
         self.owned: defaultdict[int, list[Sequence]] = defaultdict(list)
         self.gone: set[int] = set()
+        self.waiting: set[int] = set()
         self.drops = {c.ref: i for i, c in enumerate(changes) if isinstance(c, DropObject)}
         self.creates = {c.ref: i for i, c in enumerate(changes) if isinstance(c, CreateObject)}
         self.columns: dict[tuple[type[CatalogChange], Ref], int] = {
@@ -83,7 +86,7 @@ class _Folding:
 
     def units(self) -> tuple[Unit, ...]:
         return tuple(
-            Unit(change, tuple(self.changes[j] for j in self.covers[i]), tuple(self.owned[i]))
+            Unit(change, tuple(self.changes[j] for j in self.covers[i]), tuple(self.owned[i]), i in self.waiting)
             for i, change in enumerate(self.changes)
             if i not in self.gone
         )
@@ -272,10 +275,10 @@ class _Folding:
             added = self.columns.get((AddColumn, owner))
             altered = self.columns.get((AlterColumn, owner))
             made = self.creates.get(owner.table)
-            if made is not None and made > i:
-                self.owned[made].append(item)
-            elif added is not None and added > i:
-                self.owned[added].append(item)
+            later = next((j for j in (made, added) if j is not None and j > i), None)
+            if later is not None:
+                self.owned[later].append(item)
+                self.waiting.add(i)
             elif altered is not None and isinstance(change := self.changes[altered], AlterColumn) and change.before.identity:
                 self._cover(altered, self.creates[ref])
 

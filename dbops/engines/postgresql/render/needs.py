@@ -66,14 +66,23 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
 
 
 def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> None:
-    """What needs a column of a type that is built anew needs the type."""
+    """What needs one of the types that are built anew together, or a column that has one, needs all of them.
+
+    One change stands for the whole rebuild, and everything that has to make way for it must be found from there.
+    """
     if not rebuild.types:
         return
     converted = {conversion.ref for conversion in rebuild.conversions}
     for graph in (before, after):
         for user, needs in list(graph.needs.items()):
-            if needs & converted and user.kind not in ("table", "column", "sequence"):
+            stands_on = needs & converted and (user.kind not in ("table", "column", "sequence") or _is_computed(user, graph))
+            if user not in rebuild.refs and (stands_on or needs & rebuild.refs):
                 graph.link(user, *rebuild.refs)
+
+
+def _is_computed(ref: Ref, graph: Graph) -> bool:
+    column = graph.column(ref) if ref.kind == "column" else None
+    return column is not None and column.generated is not None
 
 
 def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogChange]:

@@ -40,6 +40,8 @@ class Undo:
     def of(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
         """Yield what takes a unit back."""
         back, change = self._back, unit.change
+        if change.ref.kind == "routine" and not isinstance(change, CreateObject):  # what it mentions may not be back yet
+            yield Statement("SET LOCAL check_function_bodies = off")
         match change:
             case CreateObject(Sequence(owned_by=Ref()) as item):
                 yield from sequences.drop(item, is_gone_maybe=True)
