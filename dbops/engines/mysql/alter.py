@@ -256,9 +256,9 @@ class _Builder:
         ]
 
     def _leaves_block_size(self) -> bool:
-        """Keys take over the block size that their table gives up, and say it from then on (MariaDB 10.11)."""
+        """Keys keep the block size they were made with, and say it once their table has another (MariaDB 10.11)."""
         old, new = (dict(table.options).get("key_block_size") for table in (self.change.before, self.change.after))
-        return old is not None and old != new and _changes_table(self.change)
+        return old != new and _changes_table(self.change)
 
     # --- the table itself
 
@@ -356,20 +356,20 @@ def partition_clauses(change: TableChange) -> tuple[list[str], list[str]]:
 def _set_by_engine(change: TableChange) -> list[str]:
     """Options of the engine that a table leaves, which the statement that moves it cannot take away.
 
-    Those in backticks are known to the old engine alone; PAGE_CHECKSUM is set by Aria itself until the table has left it.
+    Those in backticks and TRANSACTIONAL are known to the old engine alone (MariaDB error 1911), and some only
+    together; PAGE_CHECKSUM is set by Aria itself until the table has left it.
     """
     old, new = (dict(table.options) for table in (change.before, change.after))
     if old.get("engine") == new.get("engine") or not _changes_table(change):
         return []
-    return [name for name in old if name not in new and (name.startswith("`") or name == "page_checksum")]
+    return [name for name in old if name not in new and (name.startswith("`") or name in ("page_checksum", "transactional"))]
 
 
 def parting_clauses(change: TableChange) -> tuple[list[str], list[str]]:
     """Return what of the engine that a table leaves is taken away before it moves, and what after."""
     names = _set_by_engine(change)
-    return [f"{name}=DEFAULT" for name in names if name.startswith("`")], [
-        f"{name.upper()}=DEFAULT" for name in names if not name.startswith("`")
-    ]
+    early = [f"{name if name.startswith('`') else name.upper()}=DEFAULT" for name in names if name != "page_checksum"]
+    return [", ".join(early)] if early else [], ["PAGE_CHECKSUM=DEFAULT"] if "page_checksum" in names else []
 
 
 def versioning_clause(change: TableChange) -> str | None:
