@@ -78,7 +78,7 @@ class MysqlServer:
         import pymysql
 
         return pymysql.connect(
-            unix_socket=str(self.socket), user=self.user, database=database, charset="utf8mb4", autocommit=True
+            unix_socket=str(self.socket), user=self.user, database=database, charset="utf8mb4", autocommit=True, ssl_disabled=True
         )
 
     def new_database(self, prefix: str = "test") -> str:
