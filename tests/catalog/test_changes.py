@@ -32,7 +32,9 @@ def test_new_and_missing_objects_are_created_and_dropped() -> None:
 
 def test_columns_change_one_by_one() -> None:
     before, after = Catalog.of([users("id", "mail", "old")]), Catalog.of([users("id", "new", "mail")])
-    after = Catalog.of([replace(after.all(Table)[0], columns=(*after.all(Table)[0].columns[:2], Column(name="mail", type="varchar(9)")))])
+    after = Catalog.of(
+        [replace(after.all(Table)[0], columns=(*after.all(Table)[0].columns[:2], Column(name="mail", type="varchar(9)")))]
+    )
     changes = diff(before, after)
     assert [(type(change), str(change.ref)) for change in changes] == [
         (DropColumn, "table/public.users/column/old"),
@@ -87,7 +89,13 @@ def test_owners_grants_and_versions_count_only_where_declared() -> None:
 
 
 def test_a_catalog_survives_json() -> None:
-    index = Index(schema="public", parent="users", name="users_mail", keys=(IndexKey(expression="lower(mail)", descending=True),), unique=True)
+    index = Index(
+        schema="public",
+        parent="users",
+        name="users_mail",
+        keys=(IndexKey(expression="lower(mail)", descending=True),),
+        unique=True,
+    )
     table = replace(users("id"), grants=(Grant("alice", "SELECT", column="id"),), options=(("fillfactor", "70"),))
     catalog = Catalog.of([table, index], {index.ref: [Ref("column", "public", "mail", "users")]}, options=(("encoding", "UTF8"),))
     again = codec.from_json(codec.to_json(catalog))
