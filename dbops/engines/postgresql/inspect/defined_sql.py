@@ -182,15 +182,20 @@ JOIN pg_namespace ps ON ps.oid = p.prsnamespace WHERE c.oid >= {r.FIRST_USER_OID
 
 
 def statistics(major: int) -> str:
+    """The server names the columns in the order of the table, which is no part of a schema: here they are sorted."""
     return f"""
-SELECT 'statistics', {r.STATISTICS}, x.oid, stxnamespace, stxname::text, stxowner, pg_get_statisticsobjdef(x.oid),
+SELECT 'statistics', {r.STATISTICS}, x.oid, stxnamespace, stxname::text, stxowner,
+  coalesce(replace(pg_get_statisticsobjdef(x.oid), ' ON ' || placed, ' ON ' || sorted), pg_get_statisticsobjdef(x.oid)),
   ARRAY['target', nullif(to_jsonb(x) ->> 'stxstattarget', '-1')]
-FROM pg_statistic_ext x"""
+FROM pg_statistic_ext x CROSS JOIN LATERAL (
+  SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) AS placed,
+         string_agg(quote_ident(attname), ', ' ORDER BY attname) AS sorted
+  FROM pg_attribute WHERE attrelid = stxrelid AND attnum = ANY (stxkeys::int2[])) AS columns"""
 
 
 def publication(major: int) -> str:
     columns = (
-        """coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')'
+        """coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname) || ')'
            FROM pg_attribute a WHERE a.attrelid = x.prrelid AND a.attnum = ANY (x.prattrs)), '')
            || coalesce(' WHERE ' || pg_get_expr(x.prqual, x.prrelid), '')"""
         if major >= 15
