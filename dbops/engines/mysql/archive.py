@@ -13,7 +13,9 @@ from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names
+from dbops.engines.mysql.show_create import collation_of
 from dbops.engines.mysql.statements import ddl, under
+from dbops.engines.mysql.types import is_textual
 from dbops.sql.statement import Statement
 
 
@@ -85,16 +87,26 @@ class LostColumns:
         """Write the copied values into the columns that are back; times of the last change stay as they are."""
         if not self.key:
             return ()
-        same = " AND ".join(f"t.{quoted(column)} <=> a.{quoted(column)}" for column in self.key)
+        same = " AND ".join(map(self._same, self.key))
         values = [f"t.{quoted(column.name)} = a.{quoted(column.name)}" for column in self.columns]
         table = self.change.after
         values += [f"t.{quoted(c.name)} = t.{quoted(c.name)}" for c in table.columns if "on_update" in dict(c.options)]
         return (Statement(f"UPDATE {quoted(table.name)} AS t JOIN {quoted(name)} AS a ON {same} SET {', '.join(values)}"),)
 
+    def _same(self, name: str) -> str:
+        """Compare a column with its copy; text whose collation changed meanwhile by its characters."""
+        before, after = self.change.before, self.change.after
+        old, new = before.column(name), after.column(name)
+        sides = [f"{side}.{quoted(name)}" for side in ("t", "a")]
+        if old and new and is_textual(old.type) and collation_of(old, before) != collation_of(new, after):
+            sides = [f"CONVERT({side} USING utf8mb4) COLLATE utf8mb4_bin" for side in sides]
+        return " <=> ".join(sides)
+
     def way_back(self) -> tuple[TableChange, TableChange]:
         """Return undo in two halves: first the columns come back, loosened; when they are filled, everything else."""
         back = self.change.reversed()
-        loose = {column.name: _loosened(column) for column in self.columns}
+        has_history = "with system versioning" in dict(self.change.after.options)
+        loose = {column.name: _loosened(column, has_history) for column in self.columns}
         columns = tuple(
             loose.get(column.name, back.before.column(column.name) or column)
             for column in back.after.columns
@@ -121,7 +133,10 @@ class LostColumns:
         return change
 
 
-def _loosened(column: Column) -> Column:
-    """The column as it can be added to a table with rows: any value, no numbering, no check."""
+def _loosened(column: Column, has_history: bool) -> Column:
+    """The column as it can be added to a table with rows: any value, no numbering, no check.
+
+    Rows of the past are not filled, so that a NULL in them would stay.
+    """
     options = tuple(pair for pair in column.options if pair[0] not in ("check", "on_update"))
-    return replace(column, nullable=True, default=None, identity=None, options=options)
+    return replace(column, nullable=column.nullable or not has_history, default=None, identity=None, options=options)
