@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
 from tests.servers import Lease, MysqlServer, PostgresServer
@@ -25,8 +25,18 @@ _LEASE = pytest.StashKey[Lease]()
 _FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
 
 # Databases answer as fast as the machine is free, so time says nothing about an example.
-settings.register_profile("dev", max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("campaign", settings.get_profile("dev"), max_examples=1000, print_blob=True)
+# Every run tries the same few examples, so that it says something about the change; the campaign looks for new ones.
+settings.register_profile(
+    "dev",
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "campaign", settings.get_profile("dev"), max_examples=1000, derandomize=False, phases=tuple(Phase), print_blob=True
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
