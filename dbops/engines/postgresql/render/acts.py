@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -27,7 +28,7 @@ from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, ReplicaIdentity, Rows
-from dbops.engines.postgresql.render.scene import Scene, heirs_of
+from dbops.engines.postgresql.render.scene import Scene
 from dbops.engines.postgresql.render.undo import Kept, Undo
 from dbops.sql.statement import Statement
 
@@ -36,7 +37,7 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     """Return the acts that carry the changes out, as the engine port says."""
     if not changes.changes:
         return []
-    scene = Scene(changes.before, changes.after, context, heirs_of(changes.before, changes.after))
+    scene = Scene.of(changes.before, changes.after, context)
     work = _Work(ordered(changes, scene), scene)
     acts = [work.act(unit) for unit in work.plan.units]
     return _committed_first(acts, changes)
@@ -50,6 +51,10 @@ class _Work:
         self.coming = {change.ref for change in changes if isinstance(change, CreateObject | AddColumn)}
         going = {change.ref for change in changes if isinstance(change, DropObject | DropColumn)}
         self.plan, self.scene = plan, replace(scene, renewed=frozenset(self.coming & going))
+        self.dropped: defaultdict[Ref, list[str]] = defaultdict(list)
+        for unit in plan.units:
+            if isinstance(unit.change, DropColumn):
+                self.dropped[unit.change.table].append(unit.change.column.name)
         self.undo = Undo(plan, self.scene)
         self.numbers = count(1)
 
@@ -92,9 +97,8 @@ class _Work:
 
     def _key(self, table: Table, column: Column) -> tuple[str, ...]:
         """What tells the rows apart without a column: those that went before it are of no use."""
-        dropped = [unit.change for unit in self.plan.units if isinstance(unit.change, DropColumn)]
-        names = [change.column.name for change in dropped if change.table == table.ref]
-        return archive.key_of(table, column, names[: names.index(column.name)], self.scene.before)
+        names = self.dropped[table.ref]
+        return archive.key_of(table, column, names[: names.index(column.name)], self.scene.old)
 
     def _keep(self, change: CatalogChange, kept: Kept | None) -> Iterator[Statement]:
         match change:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
+from dbops.engines.postgresql.render.scene import Survey
 from dbops.sql.statement import Statement
 
 _SCHEMA = "dbops"
@@ -59,7 +59,7 @@ def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...]
     yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
 
 
-def key_of(table: Table, column: Column, gone: Collection[str], before: Catalog) -> tuple[str, ...]:
+def key_of(table: Table, column: Column, gone: Collection[str], before: Survey) -> tuple[str, ...]:
     """Return what tells rows apart when a column goes: the primary key, or else all columns that are not `gone` by then."""
     names = tuple(other.name for other in table.columns if other.name not in gone and other.name != column.name)
     found = _primary_key(table, before)
@@ -68,14 +68,14 @@ def key_of(table: Table, column: Column, gone: Collection[str], before: Catalog)
     return tuple(other.name for other in table.columns if other.name in names and not other.generated)
 
 
-def _primary_key(table: Table, catalog: Catalog) -> tuple[str, ...]:
-    return next((item.columns for item in catalog.children(table.ref) if isinstance(item, PrimaryKey)), ())
+def _primary_key(table: Table, survey: Survey) -> tuple[str, ...]:
+    return next((item.columns for item in survey.children(table.ref) if isinstance(item, PrimaryKey)), ())
 
 
-def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], catalog: Catalog) -> Iterator[Statement]:
+def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], survey: Survey) -> Iterator[Statement]:
     """Yield what puts the values back; rows that look alike in everything kept are told apart by their place."""
     target, value = named(table.ref), quote(column.name)
-    if key and key == _primary_key(table, catalog):
+    if key and key == _primary_key(table, survey):
         same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
         yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\nFROM {archive}, {_row_of(table.ref)}\nWHERE {same}")
         return

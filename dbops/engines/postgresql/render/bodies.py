@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject
+from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropObject
 from dbops.catalog.model import Routine
 from dbops.catalog.ref import Ref
 
@@ -32,6 +32,15 @@ Needs = dict[Ref, frozenset[Ref]]
 
 def link_bodies(changes: Sequence[CatalogChange], needs: Needs) -> frozenset[Ref]:
     """Let functions in SQL come after what their bodies mention, and return those that cannot, being needed by it themselves."""
+    return _link([change for change in changes if not isinstance(change, DropObject)], needs)
+
+
+def link_bodies_that_go(changes: Sequence[CatalogChange], needs: Needs) -> None:
+    """Let functions in SQL go before what their bodies mention, so that on the way back they come after it."""
+    _link([change for change in changes if isinstance(change, DropObject)], needs)
+
+
+def _link(changes: Sequence[CatalogChange], needs: Needs) -> frozenset[Ref]:
     functions = [item for change in changes if (item := _checked_routine(change)) is not None]
     if not functions:
         return frozenset()
@@ -47,19 +56,20 @@ def link_bodies(changes: Sequence[CatalogChange], needs: Needs) -> frozenset[Ref
 
 
 def _checked_routine(change: CatalogChange) -> Routine | None:
-    item = change.item if isinstance(change, CreateObject) else change.after if isinstance(change, AlterObject) else None
+    item = change.after if isinstance(change, AlterObject) else None
+    item = change.item if isinstance(change, CreateObject | DropObject) else item
     is_text = isinstance(item, Routine) and item.language == "sql" and "\nBEGIN ATOMIC\n" not in item.definition
     return item if is_text and isinstance(item, Routine) else None
 
 
 def _places(changes: Sequence[CatalogChange]) -> Mapping[str, list[Ref]]:
-    """Return what comes or changes, by its name as a query would write it; columns by the name of their table."""
+    """Return what comes, goes or changes, by its name as a query would write it; columns by the name of their table."""
     found: defaultdict[str, list[Ref]] = defaultdict(list)
     for change in changes:
         ref = change.ref
         if isinstance(change, AddColumn | AlterColumn):
             found[ref.parent].append(ref)
-        elif isinstance(change, CreateObject | AlterObject) and ref.kind in _NAMED_IN_QUERIES:
+        elif isinstance(change, CreateObject | DropObject | AlterObject) and ref.kind in _NAMED_IN_QUERIES:
             found[ref.name.rpartition("(")[0] or ref.name].append(ref)
     return found
 

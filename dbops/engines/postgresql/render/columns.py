@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dbops.catalog.model import Column, Domain, Identity, SequenceOptions
+from dbops.catalog.model import Column, Identity, SequenceOptions
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
-from dbops.engines.postgresql.render.names import literal, named, qualified, quote
+from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.engines.postgresql.render.sequences import creation_bounds, creation_clauses, numbers_clauses
 from dbops.sql.hazard import Hazard
@@ -129,7 +129,7 @@ def _fills_every_row(column: Column, scene: Scene) -> bool:
         return True
     if column.default is None or column.default.startswith("NULL"):
         return False
-    domain = domains_of(scene).get(column.type)
+    domain = scene.domains.get(column.type)
     calls = {name.rsplit(".", 1)[-1] for name in _CALL.findall(re.sub(r"'(?:[^']|'')*'", "", column.default))}
     return domain is not None or bool(calls - _STEADY)
 
@@ -146,16 +146,6 @@ def rename(table: Ref, before: str, after: str, scene: Scene) -> Iterator[Statem
     found = Hazard("RENAMES", f"programs that use {table.qualified}.{before} by this name break")
     sql = f"ALTER TABLE {named(table)} RENAME COLUMN {quote(before)} TO {quote(after)}"
     yield statement(sql, found, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
-
-
-def domains_of(scene: Scene) -> dict[str, str]:
-    """Return the domains of both catalogs with their base types, by the names that column types use."""
-    return {
-        qualified(item.schema, item.name): item.base_type
-        for catalog in (scene.before, scene.after)
-        for item in catalog
-        if isinstance(item, Domain)
-    }
 
 
 def is_in_place(before: Column, after: Column, version: int) -> bool:
@@ -247,7 +237,7 @@ class _ColumnChange:
         if not self.retyped:
             return
         before, after, scene, table = self.before, self.after, self.scene, self.table
-        domains = domains_of(scene)
+        domains = scene.domains
         found: list[Hazard] = []
         loss = fit(before.type, after.type, domains)
         what = f"{table.qualified}.{after.name} from {before.type} to {after.type}"

@@ -135,7 +135,7 @@ def _threats(item: Constraint, scene: Scene) -> list[Hazard]:
 def _is_supported(item: ForeignKey, scene: Scene) -> bool:
     """Tell whether an index of the referencing table begins with the columns of the key."""
     wanted = set(item.columns)
-    for other in scene.after.children(item.ref.table):
+    for other in scene.new.children(item.ref.table):
         names = other.columns if isinstance(other, PrimaryKey | Unique) else ()
         if isinstance(other, Index) and other.predicate is None:
             names = tuple(key.column or "" for key in other.keys)

@@ -35,11 +35,11 @@ from dbops.catalog.model import (
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
-from dbops.engines.postgresql.render.bodies import link_bodies
+from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph
 from dbops.engines.postgresql.render.names import quote
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows
-from dbops.engines.postgresql.render.retype import Rebuild
+from dbops.engines.postgresql.render.retype import Rebuild, anchor
 from dbops.engines.postgresql.render.scene import parents_of
 from dbops.engines.postgresql.render.tables import is_in_place
 
@@ -54,6 +54,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
         graph.add_defaults()
         graph.add_replica_identities()
     _reach_through_columns(before, after, rebuild)
+    _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     found = list(_split(changes, before, after))
     found = _cyclic_defaults_apart(found, before, after)
     found += _rows_of_new_tables(found, before, after)
@@ -61,6 +62,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _inherited_columns(found, after)
     link_adoptions(found, after)
     _references(found, after)
+    link_bodies_that_go(found, before.needs)
     circular = link_bodies(found, after.needs)
     return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(found))), circular
 
@@ -78,6 +80,17 @@ def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> Non
             stands_on = needs & converted and (user.kind not in ("table", "column", "sequence") or _is_computed(user, graph))
             if user not in rebuild.refs and (stands_on or needs & rebuild.refs):
                 graph.link(user, *rebuild.refs)
+
+
+def _exchange_defaults(whole: Ref | None, before: Graph, after: Graph, rebuild: Rebuild) -> None:
+    """A default changes with its column's type: what the old one needs goes after the rebuild `whole`, what is new comes before."""
+    if whole is None:
+        return
+    for conversion in rebuild.conversions:
+        default = Ref("default", *conversion.ref[1:])
+        old, new = (graph.needs.get(default, frozenset()) - rebuild.refs for graph in (before, after))
+        before.link(whole, *old - new)
+        after.link(whole, *new - old)
 
 
 def _is_computed(ref: Ref, graph: Graph) -> bool:

@@ -62,7 +62,7 @@ def create(
     yield from _create(item, scene, inline, is_owned_now)
     yield from (sequences.own(other) for other in owned)
     if not isinstance(item, Part):
-        yield from security.new_object(item, scene.before, scene.context.server.user)
+        yield from security.new_object(item, scene)
     for constraint in inline:
         yield from security.comment(constraint)
 

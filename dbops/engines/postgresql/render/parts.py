@@ -24,11 +24,11 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
-from dbops.engines.postgresql.render.columns import continue_numbers, domains_of
+from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
-from dbops.engines.postgresql.render.sequences import own, owned_by, release
+from dbops.engines.postgresql.render.sequences import own, release
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -115,8 +115,8 @@ def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
     """A table joins only with the checks of its parent, by name (manual, ALTER TABLE)."""
     table = item.ref.table
     had = (table, *parents_of(scene.before.objects.get(table)))  # what a parent handed down stays when the table leaves it
-    own = {child.name for owner in had for child in scene.before.children(owner) if isinstance(child, Check)}
-    for check in scene.after.children(item.of):
+    own = {child.name for owner in had for child in scene.old.children(owner) if isinstance(child, Check)}
+    for check in scene.new.children(item.of):
         if isinstance(check, Check) and not check.no_inherit and check.name not in own:
             sql = f"ALTER TABLE {named(item.ref.table)} ADD CONSTRAINT {quote(check.name)} CHECK ({check.expression})"
             yield statement(sql, *hazards.may_fail(scene, item.ref.table, f"rows may violate {check.name}"))
@@ -156,7 +156,7 @@ def _detach(item: Membership, scene: Scene) -> Iterator[Statement]:
 def _without_copied_bound(item: Membership, scene: Scene) -> str:
     """A concurrent detach leaves the bound behind as a check under a name the server chooses (manual, ALTER TABLE)."""
     tables = (item.ref.table, item.of)
-    known = {c.name for table in tables for c in scene.before.children(table) if isinstance(c, Check)}
+    known = {c.name for table in tables for c in scene.old.children(table) if isinstance(c, Check)}
     names = ", ".join(literal(name) for name in sorted(known))
     name = named(item.ref.table)
     return (
@@ -183,7 +183,7 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
             yield Statement(f"ALTER TABLE {named(table.ref)} DROP CONSTRAINT {quote(child.name)}")
         elif isinstance(child, Index):
             yield Statement(f"DROP INDEX {named(Ref('index', child.schema, child.name))}")
-    yield from (release(owned) for owned in owned_by(table.ref, scene.before))
+    yield from (release(owned) for owned in scene.old.owned_by(table.ref))
     found = [] if not scene.rows(table.ref) else list(hazards.rewrites(scene, table.ref))
     lost = [column.name for column in table.columns if not _has(scene.after, table.ref, column.name)]
     found += (
@@ -201,7 +201,7 @@ def _has(catalog: Catalog, table: Ref, column: str) -> bool:
 
 def move_rows(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
     """Yield what fills the new table from the old, computed columns left to the server."""
-    domains = domains_of(scene)
+    domains = scene.domains
     names, values = [], []
     for column in after.columns:
         old = before.column(column.name)
@@ -213,6 +213,6 @@ def move_rows(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
         target = f"INSERT INTO {named(after.ref)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE"
         yield Statement(f"{target}\nSELECT {', '.join(values)} FROM {aside(before)}")
     yield from (continue_numbers(after.ref, column) for column in after.columns if column.identity)
-    for owned in owned_by(after.ref, scene.after):
+    for owned in scene.new.owned_by(after.ref):
         if owned.ref in scene.before.objects:
             yield own(owned)

@@ -136,7 +136,7 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
         yield from others
     for old, new in rebuild.types:
         yield from others_sql.create(new) if isinstance(new, Defined) else types.create(new)
-        yield from new_object(_with_live_grants(old, new), scene.before, scene.context.server.user)
+        yield from new_object(_with_live_grants(old, new), scene)
     for conversion in rebuild.conversions:
         if not _is_inherited(conversion, rebuild, scene):
             yield from _convert(conversion, rebuild, scene)
@@ -203,7 +203,7 @@ def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
         if isinstance(old, CompositeType) and isinstance(new, CompositeType):
             return _row(name, old, new, scene)
         if isinstance(old, Domain) and isinstance(new, Domain) and old.base_type != new.base_type:
-            return using(name, old.base_type, new.base_type, columns.domains_of(scene)) or f"{name}::{kind}"
+            return using(name, old.base_type, new.base_type, scene.domains) or f"{name}::{kind}"
     return f"{name}::text::{kind}"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
+from dbops.catalog.model import CatalogObject, Column, Defined, Domain, ForeignTable, Sequence, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import RenderContext
+from dbops.engines.postgresql.render.names import qualified
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -21,18 +23,66 @@ LOCK_TIMEOUT_S = 3.0
 Heirs = Mapping[Ref, tuple[Ref, ...]]
 
 
+class Survey:
+    """What a catalog contains, grouped once for many questions."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    @cached_property
+    def _children(self) -> Mapping[tuple[str, str], list[CatalogObject]]:
+        found: defaultdict[tuple[str, str], list[CatalogObject]] = defaultdict(list)
+        for item in self._catalog:
+            if item.parent:
+                found[item.schema, item.parent].append(item)
+        return found
+
+    @cached_property
+    def _owned(self) -> Mapping[Ref, list[Sequence]]:
+        found: defaultdict[Ref, list[Sequence]] = defaultdict(list)
+        for item in self._catalog.all(Sequence):
+            if item.owned_by is not None:
+                found[item.owned_by.table].append(item)
+        return found
+
+    @cached_property
+    def domains(self) -> Mapping[str, str]:
+        """The base types of domains, by the names that column types use."""
+        return {qualified(item.schema, item.name): item.base_type for item in self._catalog.all(Domain)}
+
+    @cached_property
+    def default_privileges(self) -> list[Defined]:
+        return [item for item in self._catalog.all(Defined) if item.what == "default_privileges"]
+
+    def children(self, table: Ref) -> list[CatalogObject]:
+        """Return constraints, indexes, triggers, ... of a table."""
+        return self._children.get((table.schema, table.name), [])
+
+    def owned_by(self, table: Ref) -> list[Sequence]:
+        """Return the sequences that live and die with a column of a table."""
+        return self._owned.get(table, [])
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """`heirs` are the partitions and inheritance children that every table has before and after the changes.
 
-    `renewed` are objects of `before` that are dropped and made again.
+    `renewed` are objects of `before` that are dropped and made again. `is_way_back` says that `after` is what was read from
+    the live database, whose silence on grants means that there are none.
     """
 
     before: Catalog
     after: Catalog
     context: RenderContext
+    old: Survey
+    new: Survey
     heirs: Heirs = field(default_factory=dict)
     renewed: frozenset[Ref] = frozenset()
+    is_way_back: bool = False
+
+    @classmethod
+    def of(cls, before: Catalog, after: Catalog, context: RenderContext) -> Scene:
+        return cls(before, after, context, Survey(before), Survey(after), heirs_of(before, after))
 
     @property
     def version(self) -> int:
@@ -69,9 +119,18 @@ class Scene:
         heirs = (self.before.objects.get(heir) for heir in self.heirs.get(table, ()))
         return any(isinstance(heir, Table) and heir.partition_of and heir.partition_of.bound == "DEFAULT" for heir in heirs)
 
+    @property
+    def domains(self) -> Mapping[str, str]:
+        """The base types of the domains of both catalogs."""
+        return {**self.old.domains, **self.new.domains}
+
+    def where_it_is_new(self) -> Scene:
+        """Return the scene of something that is being made: nobody uses it yet."""
+        return Scene(self.after, self.after, replace(self.context, sizes={}), self.new, self.new, self.heirs)
+
     def reversed(self) -> Scene:
         """Return the scene of the way back."""
-        return Scene(self.after, self.before, self.context, self.heirs)
+        return Scene(self.after, self.before, self.context, self.new, self.old, self.heirs, is_way_back=True)
 
 
 def parents_of(item: CatalogObject | None) -> tuple[Ref, ...]:

@@ -6,11 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Schema, Sequence
+from dbops.catalog.model import CatalogObject, Grant, Routine, Schema, Sequence
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, designation, literal, named, quote, unquote
-from dbops.engines.postgresql.render.scene import statement
+from dbops.engines.postgresql.render.scene import Scene, Survey, statement
 from dbops.sql.statement import Statement
 
 _GRANT_WORDS = {
@@ -72,13 +71,13 @@ def owner(item: CatalogObject, before: str | None, *, is_new: bool = False) -> I
     yield statement(f"ALTER {designation(item)} OWNER TO {quote(item.owner)}", *found)
 
 
-def new_object(item: CatalogObject, before: Catalog, creator: str) -> Iterator[Statement]:
-    """Yield comment, owner and grants of an object that `creator` just made."""
+def new_object(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
+    """Yield comment, owner and grants of an object that the account of the connection just made."""
     yield from comment(item)
-    yield from owner(item, creator if not _is_public(item) else None, is_new=True)
-    if item.grants is not None:
+    yield from owner(item, scene.context.server.user if not _is_public(item) else None, is_new=True)
+    if item.grants is not None or scene.is_way_back or item.ref in scene.renewed:
         standard = _EVERYBODY_HAS.get(item.ref.kind, ())
-        yield from grants(item, (*standard, *_given_by_default(item, before)), is_new=True)
+        yield from grants(item, (*standard, *_given_by_default(item, scene.old)), is_new=True)
 
 
 def _is_public(item: CatalogObject) -> bool:
@@ -86,11 +85,11 @@ def _is_public(item: CatalogObject) -> bool:
     return isinstance(item, Schema) and item.name == "public"
 
 
-def _given_by_default(item: CatalogObject, catalog: Catalog) -> Iterator[Grant]:
+def _given_by_default(item: CatalogObject, survey: Survey) -> Iterator[Grant]:
     """Yield what default privileges give a new object by themselves, to anybody but its owner."""
     kind = _DEFAULT_CLASSES.get(item.ref.kind)
-    for default in catalog.all(Defined):
-        is_meant = default.what == "default_privileges" and kind and default.name.endswith(f" ON {kind}")
+    for default in survey.default_privileges:
+        is_meant = kind and default.name.endswith(f" ON {kind}")
         if is_meant and default.schema in ("", item.schema):
             for privilege, grantee, option in _DEFAULT_GRANT.findall(default.definition):
                 yield Grant("public" if grantee == "PUBLIC" else unquote(grantee), privilege, bool(option))

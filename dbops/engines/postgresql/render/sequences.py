@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Sequence, SequenceOptions, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.names import literal, named, quote
@@ -23,11 +22,6 @@ def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Stat
         yield from join(item, scene)
         if _counts(item.owned_by, scene):
             yield continue_numbers(item, item.owned_by)
-
-
-def owned_by(table: Ref, catalog: Catalog) -> list[Sequence]:
-    """Return the sequences that live and die with a column of `table`."""
-    return [item for item in catalog.all(Sequence) if item.owned_by is not None and item.owned_by.table == table]
 
 
 def release(item: Sequence) -> Statement:

@@ -54,8 +54,7 @@ def _as_declared(item: Table | ForeignTable, given: Column | None, column: Colum
         return
     kept = tuple((name, value) for name, value in given.options if name in ("storage", "compression"))
     handed_down = replace(given, comment=None, identity=given.identity if scene.version >= 17 else None, options=kept)
-    new = Scene(scene.after, scene.after, replace(scene.context, sizes={}), scene.heirs)
-    yield from column_sql.alter(item.ref, handed_down, column, new)
+    yield from column_sql.alter(item.ref, handed_down, column, scene.where_it_is_new())
 
 
 def _head(item: Table | ForeignTable, lines: list[str]) -> str:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from dbops.catalog.changes import AddColumn, AlterObject, ChangeSet, CreateObject, DropColumn, DropObject, inverse
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import (
+    AddColumn,
+    AlterObject,
+    CatalogChange,
+    ChangeSet,
+    CreateObject,
+    DropColumn,
+    DropObject,
+    column_ref,
+    inverse,
+)
 from dbops.catalog.model import Column, Enum, Sequence, Table, Trigger
+from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, sequences
 from dbops.engines.postgresql.render.doing import do
@@ -15,7 +28,7 @@ from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named, quote
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import Rows, aside, move_rows
-from dbops.engines.postgresql.render.scene import Scene
+from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.sql.statement import Statement
 
 
@@ -47,7 +60,7 @@ class Undo:
                 yield from sequences.drop(item, is_gone_maybe=True)
             case CreateObject(Rows() as item):
                 yield from objects.drop(item, back)
-                yield from (sequences.release(owned) for owned in sequences.owned_by(item.ref.table, self._scene.after))
+                yield from (sequences.release(owned) for owned in self._scene.new.owned_by(item.ref.table))
             case CreateObject(item):
                 yield from objects.drop(item, back)
             case AddColumn(table, column):
@@ -64,7 +77,38 @@ class Undo:
     def _inverse(self, units: Several[Unit]) -> Ordered:
         """Objects that the plan drops or makes are not there meanwhile, and need not make way."""
         changes = tuple(inverse(change) for unit in units for change in unit.all)
-        return ordered(ChangeSet(self._scene.after, self._scene.before, changes), self._back, self._made)
+        refs = self._concerned(changes)
+        before, after = (restricted(catalog, refs) for catalog in (self._scene.after, self._scene.before))
+        return ordered(ChangeSet(before, after, changes), self._back, self._made)
+
+    def _concerned(self, changes: Several[CatalogChange]) -> set[Ref]:
+        """Return what the order of the changes can depend on: themselves, who depends on them, and the tables of all these."""
+        seen: set[Ref] = set()
+        waiting = [change.ref for change in changes]
+        spreads = not all(isinstance(change, CreateObject) for change in changes)
+        while waiting:
+            ref = waiting.pop()
+            if ref in seen:
+                continue
+            seen.add(ref)
+            if spreads and ref.kind != "table":
+                waiting += [user for users in self._users for user in users.get(ref, ())]
+                waiting += [child.ref for survey in (self._scene.old, self._scene.new) for child in survey.children(ref)]
+        return seen | {relative for ref in seen for relative in self._relatives(ref)}
+
+    def _relatives(self, ref: Ref) -> Iterator[Ref]:
+        """Yield the table of a child, and the parents and heirs of tables."""
+        catalogs = (self._scene.before, self._scene.after)
+        waiting = [owner_of(catalog, ref) if ref.parent else ref for catalog in catalogs]
+        while waiting:
+            table = waiting.pop()
+            yield table
+            yield from (parent for catalog in catalogs for parent in parents_of(catalog.objects.get(table)))
+            waiting += self._scene.heirs.get(table, ())
+
+    @cached_property
+    def _users(self) -> tuple[Mapping[Ref, frozenset[Ref]], ...]:
+        return tuple(dependents(catalog.dependencies) for catalog in (self._scene.before, self._scene.after))
 
     def _dropped(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
         """Make again what went together, and fill a table before what would slow down or refuse its rows is there."""
@@ -103,16 +147,14 @@ class Undo:
         yield from columns.add(ref, fillable, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
-            yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back.after))
+            yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back.new))
             if column.identity:
                 yield columns.continue_numbers(ref, column)
         yield from columns.alter(ref, fillable, column, back)
 
     def _quietly(self, table: Table, restoring: Iterator[Statement]) -> Iterator[Statement]:
         """Values come back as they were, without triggers that would see changes in that."""
-        there = (
-            item for item in self._back.before.children(table.ref) if isinstance(item, Trigger) and item.ref not in self._made
-        )
+        there = (item for item in self._back.old.children(table.ref) if isinstance(item, Trigger) and item.ref not in self._made)
         awake = [item for item in there if item.enabled != "disabled"]
         for item in awake:
             yield Statement(f"ALTER TABLE {named(table.ref)} DISABLE TRIGGER {quote(item.name)}")
@@ -134,6 +176,16 @@ class Undo:
 
     def _is_in_place(self, change: AlterObject) -> bool:
         return objects.is_in_place(change.after, change.before, self._scene)
+
+
+def restricted(catalog: Catalog, refs: Collection[Ref]) -> Catalog:
+    """Return the part of a catalog that holds `refs`, and what they and the columns of its tables need."""
+    objects = {ref: catalog.objects[ref] for ref in sorted(refs) if ref in catalog.objects}
+    columns = [
+        column_ref(item.ref, column.name) for item in objects.values() if isinstance(item, Table) for column in item.columns
+    ]
+    needs = {ref: catalog.dependencies[ref] for ref in (*objects, *columns) if ref in catalog.dependencies}
+    return replace(catalog, objects=objects, dependencies=needs)
 
 
 def _fillable(column: Column) -> Column:
