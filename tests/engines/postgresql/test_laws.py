@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing, suppress
 
 import psycopg
+import pytest
 from hypothesis import event, given, note
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def test_a_rendered_schema_reads_back_the_same(postgres_server: PostgresServer, 
             assert diff(ENGINE.inspect(conn, declared=True), catalog) == ()
 
 
+@pytest.mark.campaign
 @given(pair=pairs(), rows=st.integers(0, 3))
 def test_a_plan_leads_from_any_schema_to_any_other_and_back(
     postgres_server: PostgresServer, pair: tuple[Pieces, Pieces], rows: int
