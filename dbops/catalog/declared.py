@@ -1,4 +1,7 @@
-"""Compare only what was declared: owners, grants and versions that a source does not name are left as they are."""
+"""Compare only what was declared, and what can be changed.
+
+Owners, grants and versions that a source does not name are left as they are; so is where a column of a child table came from.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Extension
+from dbops.catalog.model import CatalogObject, Column, Extension, Table
 
 
 def as_declared(live: Catalog, desired: Catalog) -> Catalog:
@@ -23,4 +26,17 @@ def _masked(item: CatalogObject, wanted: CatalogObject | None) -> CatalogObject:
         silent["grants"] = None
     if isinstance(item, Extension) and (not isinstance(wanted, Extension) or wanted.version is None):
         silent["version"] = None
+    if isinstance(item, Table) and isinstance(wanted, Table) and item.columns != wanted.columns:
+        silent["columns"] = tuple(_of_one_origin(column, wanted.column(column.name)) for column in item.columns)
     return replace(item, **silent) if silent else item
+
+
+def _of_one_origin(column: Column, wanted: Column | None) -> Column:
+    """A column that a table had before it became a child stays the table's own (PostgreSQL manual, ALTER TABLE, INHERIT)."""
+    if wanted is None or column.options == wanted.options:
+        return column
+    own, others = ([pair for pair in options if pair[0] != _INHERITED] for options in (column.options, wanted.options))
+    return replace(column, options=wanted.options) if own == others else column
+
+
+_INHERITED = "inherited"

@@ -83,7 +83,7 @@ def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> Non
 
 
 def _exchange_defaults(whole: Ref | None, before: Graph, after: Graph, rebuild: Rebuild) -> None:
-    """A default changes with its column's type: what the old one needs goes after the rebuild `whole`, what is new comes before."""
+    """A default changes with its column's type: what the old one needs goes after the rebuild `whole`, the new before."""
     if whole is None:
         return
     for conversion in rebuild.conversions:
