@@ -6,10 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from dbops.catalog.model import CatalogObject, Grant, Routine, Schema, Sequence
+from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Schema, Sequence
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, designation, literal, named, quote, unquote
 from dbops.engines.postgresql.render.scene import Scene, Survey, statement
+from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 _GRANT_WORDS = {
@@ -76,8 +77,11 @@ def new_object(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
     yield from comment(item)
     yield from owner(item, scene.context.server.user if not _is_public(item) else None, is_new=True)
     if item.grants is not None or scene.is_way_back or item.ref in scene.renewed:
-        standard = _EVERYBODY_HAS.get(item.ref.kind, ())
-        yield from grants(item, (*standard, *_given_by_default(item, scene.old)), is_new=True)
+        usual = _EVERYBODY_HAS.get(item.ref.kind, ())
+        defaults = [default for survey in (scene.old, scene.new) for default in _defaults_for(item, survey)]
+        given = {grant for default in defaults for grant in _given_by(default)}
+        # Default privileges may change in the same plan: grant what is wanted, revoke what may have been given.
+        yield from _granted(item, set() if defaults else set(usual), {*usual, *given}, [])
 
 
 def _is_public(item: CatalogObject) -> bool:
@@ -85,30 +89,36 @@ def _is_public(item: CatalogObject) -> bool:
     return isinstance(item, Schema) and item.name == "public"
 
 
-def _given_by_default(item: CatalogObject, survey: Survey) -> Iterator[Grant]:
-    """Yield what default privileges give a new object by themselves, to anybody but its owner."""
+def _defaults_for(item: CatalogObject, survey: Survey) -> Iterator[Defined]:
+    """Yield the default privileges that may fall to a new object."""
     kind = _DEFAULT_CLASSES.get(item.ref.kind)
     for default in survey.default_privileges:
-        is_meant = kind and default.name.endswith(f" ON {kind}")
-        if is_meant and default.schema in ("", item.schema):
-            for privilege, grantee, option in _DEFAULT_GRANT.findall(default.definition):
-                yield Grant("public" if grantee == "PUBLIC" else unquote(grantee), privilege, bool(option))
+        if kind and default.name.endswith(f" ON {kind}") and default.schema in ("", item.schema):
+            yield default
 
 
-def grants(item: CatalogObject, before: tuple[Grant, ...] | None, *, is_new: bool = False) -> Iterator[Statement]:
+def _given_by(default: Defined) -> Iterator[Grant]:
+    for privilege, grantee, option in _DEFAULT_GRANT.findall(default.definition):
+        yield Grant("public" if grantee == "PUBLIC" else unquote(grantee), privilege, bool(option))
+
+
+def grants(item: CatalogObject, before: tuple[Grant, ...] | None) -> Iterator[Statement]:
     """Yield GRANT and REVOKE from `before` to the object's own grants; None is what the server gives by itself."""
-    usual = _EVERYBODY_HAS.get(item.ref.kind, ())
-    had = set(before if before is not None else usual)
-    wanted = set(item.grants if item.grants is not None else usual)
+    had = set(before if before is not None else _EVERYBODY_HAS.get(item.ref.kind, ()))
+    yield from _granted(item, had, had, [hazards.authz(f"grants on {item.ref.qualified} change")])
+
+
+def _granted(item: CatalogObject, had: set[Grant], may_have: set[Grant], found: list[Hazard]) -> Iterator[Statement]:
+    """Grant what is wanted beyond `had`, revoke what is not wanted of `may_have`: nobody minds losing what was not there."""
+    wanted = set(item.grants if item.grants is not None else _EVERYBODY_HAS.get(item.ref.kind, ()))
     yield from _owner_part(item, had, wanted)
-    had, wanted = ({grant for grant in part if grant.grantee} for part in (had, wanted))
-    weaker = {grant for grant in had - wanted if grant.grantable and _without_option(grant) in wanted}
-    had -= _taken_along(had - wanted - weaker, had)
-    found = [] if is_new else [hazards.authz(f"grants on {item.ref.qualified} change")]
+    had, may_have, wanted = ({grant for grant in part if grant.grantee} for part in (had, may_have, wanted))
+    weaker = {grant for grant in may_have - wanted if grant.grantable and _without_option(grant) in wanted}
+    had -= _taken_along(may_have - wanted - weaker, had)
     target = _target(item)
     for words, granted in (
         ("REVOKE GRANT OPTION FOR {what} ON {target} FROM {who}", weaker),
-        ("REVOKE {what} ON {target} FROM {who}", {g for g in had - wanted - weaker if _with_option(g) not in wanted}),
+        ("REVOKE {what} ON {target} FROM {who}", {g for g in may_have - wanted - weaker if _with_option(g) not in wanted}),
         ("GRANT {what} ON {target} TO {who}", {g for g in wanted - had if not g.grantable and _with_option(g) not in had}),
         ("GRANT {what} ON {target} TO {who} WITH GRANT OPTION", {g for g in wanted - had if g.grantable}),
     ):
