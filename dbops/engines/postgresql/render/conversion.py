@@ -93,7 +93,7 @@ def fit(old: str, new: str, domains: Mapping[str, str]) -> Fit:
     if _number(a) and _number(b):
         return _fit_of_numbers(a, b)
     if a.name == b.name:
-        return Fit.ALL if _is_wider(a, b) else Fit.LOSES
+        return _fit_of_lengths(a, b)
     if (a.name, b.name) in _EASY:
         return Fit.ALL if (a.name, b.name) != ("json", "jsonb") else Fit.LOSES
     if a.name in _TIMES and b.name in _TIMES:
@@ -131,8 +131,8 @@ def _is_wider(a: _Type, b: _Type) -> bool:
     if not a.arguments:
         return False
     if a.name == "numeric":
-        scale_a, scale_b = (t.arguments[1] if len(t.arguments) > 1 else 0 for t in (a, b))
-        return scale_a == scale_b and a.arguments[0] <= b.arguments[0]
+        (whole_a, scale_a), (whole_b, scale_b) = _digits(a), _digits(b)
+        return scale_a == scale_b and whole_a <= whole_b
     return a.arguments[0] <= b.arguments[0]
 
 
@@ -178,13 +178,34 @@ def _fit_of_numbers(a: _Type, b: _Type) -> Fit:
         return Fit.ALL if _INTEGERS[a.name] <= _INTEGERS[b.name] else Fit.SOME
     if a.name in _INTEGERS and b.name == "numeric":
         digits = {2: 5, 4: 10, 8: 19}[_INTEGERS[a.name]]
-        whole = b.arguments[0] - (b.arguments[1] if len(b.arguments) > 1 else 0) if b.arguments else digits
+        whole = _digits(b)[0] if b.arguments else digits
         return Fit.ALL if whole >= digits else Fit.SOME
     if (a.name, b.name) in (("real", "double precision"), ("smallint", "real"), ("integer", "double precision")):
         return Fit.ALL
     if a.name == b.name:
-        return Fit.ALL if _is_wider(a, b) else Fit.LOSES
+        return _fit_of_lengths(a, b)
     return Fit.LOSES
+
+
+def _fit_of_lengths(a: _Type, b: _Type) -> Fit:
+    """Tell what happens to values of the same type with other numbers in parentheses.
+
+    More digits behind the point take nothing away, though the table is written again; too few before it stop the change.
+    """
+    if _is_wider(a, b):
+        return Fit.ALL
+    if a.name != "numeric" or not a.arguments:
+        return Fit.LOSES
+    (whole_a, scale_a), (whole_b, scale_b) = _digits(a), _digits(b)
+    if scale_a > scale_b:
+        return Fit.LOSES
+    return Fit.ALL if whole_a <= whole_b else Fit.SOME
+
+
+def _digits(a: _Type) -> tuple[int, int]:
+    """Return how many digits stand before and behind the point of a `numeric(precision, scale)`."""
+    scale = a.arguments[1] if len(a.arguments) > 1 else 0
+    return a.arguments[0] - scale, scale
 
 
 def _holds_text(a: _Type, b: _Type) -> bool:
