@@ -218,12 +218,15 @@ class OvertakenError(StalePlanError):
 
 @dataclass(slots=True)
 class Locks:
-    """The apply locks that are held, all waited for under one deadline and released with `stack`."""
+    """The apply locks that are held, released with `stack`; all of them are waited for no longer than the consent says.
+
+    The time counts from the first wait: what it takes to connect is none of it.
+    """
 
     workspace: Workspace
     consent: Consent
     stack: ExitStack
-    deadline: float
+    deadline: float | None = None
     held: set[str] = field(default_factory=set)
 
     def take(self, name: str) -> None:
@@ -232,6 +235,7 @@ class Locks:
         try:
             self.stack.enter_context(engine.lock(conn, LOCK, 0.0))
         except LockTimeoutError as busy:
+            self.deadline = self.deadline or monotonic() + self.consent.lock_timeout_s
             left_s = self.deadline - monotonic()
             if left_s <= 0:
                 raise
@@ -261,7 +265,7 @@ class Locks:
 def locked(workspace: Workspace, consent: Consent, names: Sequence[str] | None = None) -> Iterator[Locks]:
     """Hold the apply lock of every database that exists (or of `names`), in the order of their names."""
     with ExitStack() as stack:
-        locks = Locks(workspace, consent, stack, monotonic() + consent.lock_timeout_s)
+        locks = Locks(workspace, consent, stack)
         for name in workspace.connection_names() if names is None else sorted(names):
             if workspace.targets.reader(name) is not None:
                 locks.take(name)
