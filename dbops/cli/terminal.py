@@ -57,13 +57,17 @@ class Screen:
         click.echo(wording.on_one_line(text), err=True)
 
     def progress(self, step: Step, state: str) -> None:
-        """Show that a step runs or is done."""
+        """Show that a step runs or is done, or what it waits for."""
         title = wording.on_one_line(step.title)
+        is_waiting = state not in ("running", "done")
         if not sys.stderr.isatty():
-            if state == "done":
-                click.echo(f"{step.on}: {title}", err=True)
+            if state != "running":
+                told = f"{title}: {wording.on_one_line(state)}" if is_waiting else title
+                click.echo(f"{step.on}: {told}", err=True)
             return
         progress, task = self._started()
+        if is_waiting:
+            progress.console.print(f"{step.on}: {title}: {wording.on_one_line(state)}", markup=False, highlight=False)
         progress.update(task, description=title, advance=1 if state == "done" else 0)
 
     def _started(self) -> tuple[Progress, TaskID]:

@@ -8,49 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 from dbops.errors import ApplyError, DbopsError, LostConnectionError, QueryError
+from dbops.reconcile.journal import Journal
+from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.resource import Resource, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.sql.statement import Statement
-
-
-class Journal(Protocol):
-    """The record of one apply inside one database; `order` names a step, `statement` its statement from 0."""
-
-    def begin(self, steps: Sequence[tuple[str, Step]]) -> None:
-        """Write down all steps with their addresses as pending."""
-        ...
-
-    def mark(
-        self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "", in_transaction: bool = False
-    ) -> None:
-        """Set the state of the steps `first` to `last`, or of one statement of the step `first`; what is done stays done.
-
-        With `in_transaction` it is written with what the transaction does, or not at all; else on another session if need be.
-        """
-        ...
-
-    def finish(self, state: str, error: str = "") -> None:
-        """Close the record: done, failed, interrupted or not converged; what still runs in it was interrupted."""
-        ...
-
 
 Progress = Callable[[Step, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What an execution works with. `progress(step, state)` is told as steps start and end."""
+    """What an execution works with.
+
+    `progress(step, state)` is told as steps are running and done, and in words what a step waits for.
+    """
 
     targets: Targets
     resources: Mapping[str, Resource[Any, Any]]
     journal: Callable[[str], Journal | None]
     progress: Progress
+
+    def patience(self, connection: str) -> Patience:
+        """Return how patiently the statements of a connection are tried."""
+        return Patience(self.targets.target(connection).lock_attempts)
 
 
 def execute(plan: Plan, execution: Execution) -> int:
@@ -91,33 +78,52 @@ _UNKNOWN = "the connection was lost while all was being committed; the journal s
 
 
 def _run_together(steps: Sequence[Step], execution: Execution) -> int:
-    conn = execution.targets.writer(steps[0].on)
-    journal = execution.journal(steps[0].on)
-    first, last = steps[0].order, steps[-1].order
-    _mark(journal, first, last, "running")
-    running, ran = steps[0], 0
-    is_committing = False
+    """Run steps in one transaction, which is rolled back and tried again as a whole when it waits too long for a lock."""
+    group = _Together(steps, execution)
     try:
-        with conn.transaction(schema_change=True):
-            for step in steps:
-                running = step
-                execution.progress(step, "running")
-                for statement in _statements(step):
-                    conn.execute(statement.sql, statement.parameters)
-                    ran += 1
-                execution.progress(step, "done")
-            if journal is not None:
-                journal.mark(first, last, "done", in_transaction=True)
-            is_committing = True
+        return patiently(group.attempt, group.patience, group.give_way)
     except DbopsError as error:
-        is_unknown = is_committing and isinstance(error, LostConnectionError)
-        failure = _failure(running, error, _UNKNOWN if is_unknown else _ROLLED_BACK)
+        is_unknown = group.is_committing and isinstance(error, LostConnectionError)
+        failure = _failure(group.running, error, _UNKNOWN if is_unknown else _ROLLED_BACK, group.lookout.seen)
+        first, last, failed = steps[0].order, steps[-1].order, group.running.order
         with adding_to(failure):
-            _mark(journal, running.order, running.order, "failed", error=error.message)
-            _mark(journal, first, running.order - 1, "rolled back")
-            _mark(journal, running.order + 1, last, "rolled back")
+            _mark(group.journal, failed, failed, "failed", error=error.message)
+            _mark(group.journal, first, failed - 1, "rolled back")
+            _mark(group.journal, failed + 1, last, "rolled back")
         raise failure from error
-    return ran
+
+
+class _Together:
+    """Steps that share a transaction, and how far the attempt that runs has come."""
+
+    def __init__(self, steps: Sequence[Step], execution: Execution) -> None:
+        self.steps, self.progress = steps, execution.progress
+        self.running, self.is_committing = steps[0], False
+        on = steps[0].on
+        self.conn, self.journal, self.patience = execution.targets.writer(on), execution.journal(on), execution.patience(on)
+        self.lookout = _lookout(on, execution, lambda text: self.progress(self.running, text))
+
+    def attempt(self) -> int:
+        first, last = self.steps[0].order, self.steps[-1].order
+        self.running, self.is_committing, ran = self.steps[0], False, 0
+        _mark(self.journal, first, last, "running")
+        with self.conn.transaction(schema_change=True):
+            for step in self.steps:
+                self.running = step
+                self.progress(step, "running")
+                for statement in _statements(step):
+                    self.lookout.execute(statement)
+                    ran += 1
+            if self.journal is not None:
+                self.journal.mark(first, last, "done", in_transaction=True)
+            self.is_committing = True
+        for step in self.steps:
+            self.progress(step, "done")
+        return ran
+
+    def give_way(self, error: DbopsError, text: str) -> None:
+        _mark(self.journal, self.steps[0].order, self.steps[-1].order, "pending", error=f"{error.message}; {text}")
+        self.progress(self.running, f"{error.message}{_blamed(self.lookout.seen)}; {text}")
 
 
 def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
@@ -130,21 +136,43 @@ def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
         _mark(execution.journal(step.on), step.order, step.order, "done")
         execution.progress(step, "done")
         return 1
-    conn = execution.targets.writer(step.on)
-    journal = execution.journal(step.on)
+    lookout = _lookout(step.on, execution, lambda text: execution.progress(step, text))
     for place, statement in enumerate(step.do):
-        _mark(journal, step.order, step.order, "running", statement=place)
-        try:
-            conn.execute(statement.sql, statement.parameters)
-        except DbopsError as error:
-            failure = _failure(step, error, _standing(step, place, error))
-            state = "interrupted" if isinstance(error, LostConnectionError) else "failed"
-            with adding_to(failure):
-                _mark(journal, step.order, step.order, state, statement=place, error=error.message)
-            raise failure from error
-        _mark(journal, step.order, step.order, "done", statement=place)
+        _run_one(step, place, statement, lookout, execution)
     execution.progress(step, "done")
     return len(step.do)
+
+
+def _run_one(step: Step, place: int, statement: Statement, lookout: Lookout, execution: Execution) -> None:
+    """Run one statement that commits by itself, and try it again when it waits too long for a lock.
+
+    One that waits as long as it takes has no lock timeouts, and what is left of it after a deadlock is not what it began with.
+    """
+    journal = execution.journal(step.on)
+
+    def attempt() -> None:
+        _mark(journal, step.order, step.order, "running", statement=place)
+        lookout.execute(statement)
+
+    def give_way(error: DbopsError, text: str) -> None:
+        _mark(journal, step.order, step.order, "pending", statement=place, error=f"{error.message}; {text}")
+        execution.progress(step, f"{error.message}{_blamed(lookout.seen)}; {text}")
+
+    patience = execution.patience(step.on)
+    try:
+        patiently(attempt, replace(patience, attempts=1) if statement.lock_timeout_s == 0 else patience, give_way)
+    except DbopsError as error:
+        failure = _failure(step, error, _standing(step, place, error), lookout.seen)
+        state = "interrupted" if isinstance(error, LostConnectionError) else "failed"
+        with adding_to(failure):
+            _mark(journal, step.order, step.order, state, statement=place, error=error.message)
+        raise failure from error
+    _mark(journal, step.order, step.order, "done", statement=place)
+
+
+def _lookout(connection: str, execution: Execution, told: Callable[[str], None]) -> Lookout:
+    lock_s = execution.targets.target(connection).timeouts.lock_s
+    return Lookout(execution.targets.writer(connection), lock_s, told)
 
 
 def _statements(step: Step) -> tuple[Statement, ...]:
@@ -160,14 +188,20 @@ def _standing(step: Step, place: int, error: DbopsError) -> str:
     return f"{done}; earlier steps stand; the journal names them"
 
 
-def _failure(step: Step, error: DbopsError, what_stands: str) -> ApplyError:
+def _failure(step: Step, error: DbopsError, what_stands: str, blockers: Sequence[str] = ()) -> ApplyError:
+    many = f", {attempts} times" if (attempts := error.context.get("attempts", 1)) > 1 else ""
+    named = {"blockers": list(blockers)} if blockers else {}
     return ApplyError(
-        f"{step.title}: {error.message}",
-        {**error.context, "step": step.order, "connection": step.on},
+        f"{step.title}: {error.message}{many}{_blamed(blockers)}",
+        {**error.context, **named, "step": step.order, "connection": step.on},
         at=error.at,
         expected=error.expected,
         fix=f"{what_stands}. {error.fix or 'Mend the cause and run apply again: it goes on from what is there'}",
     )
+
+
+def _blamed(blockers: Sequence[str]) -> str:
+    return f"; in the way: {' and '.join(blockers)}" if blockers else ""
 
 
 @contextmanager

@@ -14,7 +14,8 @@ class Statement:
     """A statement without its final terminator.
 
     `parameters` are bound in order to `?` marks. `transactional` is False for what an engine refuses inside a
-    transaction (CREATE INDEX CONCURRENTLY) or what commits by itself. `lock_timeout_s` None means the connection's own.
+    transaction (CREATE INDEX CONCURRENTLY) or what commits by itself. `lock_timeout_s` is how long it may wait
+    for a lock before it gives way and is tried again: None as the connection says, 0 as long as it takes.
     """
 
     sql: str

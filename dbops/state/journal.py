@@ -55,7 +55,7 @@ class StepRecord:
 
 
 class DatabaseJournal:
-    """Writes the record of one apply into one database (port `reconcile.executor.Journal`).
+    """Writes the record of one apply into one database (port `reconcile.journal.Journal`).
 
     `reopen` gives a new session for what has to be written when the session of the apply is gone.
     """

@@ -14,7 +14,9 @@ from time import monotonic
 
 from dbops.errors import ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
 from dbops.reconcile import plan as plans
-from dbops.reconcile.executor import Execution, Journal, Progress, adding_to, execute, journaled
+from dbops.reconcile.executor import Execution, Progress, adding_to, execute, journaled
+from dbops.reconcile.journal import Journal, PatientJournal
+from dbops.reconcile.patience import Patience, patiently
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import Finding, fingerprints, make_plan, observe
 from dbops.reconcile.policy import gate, refuse
@@ -158,13 +160,16 @@ class _Journals:
             if targets.reader(connection) is None:
                 return None  # the database is not there yet; its creation is told by its being there
             self._locks.take_new(connection)
-            journal = DatabaseJournal(
+            patience = Patience(targets.target(connection).lock_attempts)
+            make = partial(
+                DatabaseJournal,
                 targets.writer(connection),
                 targets.engine(connection).features,
                 self._record(),
                 _timestamp,
                 partial(targets.reopen, connection),
             )
+            journal = PatientJournal(patiently(make, patience), patience)
             journal.begin(journaled(self._plan, connection))
             self._open[connection] = journal
         return self._open[connection]

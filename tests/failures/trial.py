@@ -30,7 +30,7 @@ _MANIFEST = """\
 apiVersion: dbops/v1
 kind: Connection
 metadata: {{name: shop}}
-spec: {{url: {url}, timeouts: {{lock: {lock}}}}}
+spec: {{url: {url}, timeouts: {{lock: {lock}}}, retries: {{locks: {tries}}}}}
 ---
 apiVersion: dbops/v1
 kind: Schema
@@ -102,10 +102,12 @@ class Trial:
     folder: Path
 
     @classmethod
-    def make(cls, database: Database, folder: Path, sql: str = BEFORE, *, lock: str = "3s", url: str | None = None) -> Trial:
+    def make(
+        cls, database: Database, folder: Path, sql: str = BEFORE, *, lock: str = "3s", tries: int = 2, url: str | None = None
+    ) -> Trial:
         """Write the environment; nothing is applied yet."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "env.yaml").write_text(_MANIFEST.format(url=json.dumps(url or database.url), lock=lock))
+        (folder / "env.yaml").write_text(_MANIFEST.format(url=json.dumps(url or database.url), lock=lock, tries=tries))
         trial = cls(database, folder)
         trial.wants(sql)
         return trial

@@ -37,6 +37,7 @@ class Target:
     """A database as a Connection manifest describes it; holds the password inside `url`, and shows it nowhere.
 
     `settings` are session settings in the engine's own words (SQLite pragmas). SQLite paths in `url` are absolute.
+    `attempts` is how often connecting is tried, `lock_attempts` a statement that waits too long for a lock.
     `scratch` says where temporary databases may be made when not on the same server.
     """
 
@@ -44,6 +45,7 @@ class Target:
     url: DatabaseUrl
     timeouts: Timeouts = Timeouts()
     attempts: int = 3
+    lock_attempts: int = 10
     tls: Tls | None = None
     settings: tuple[tuple[str, str], ...] = ()
     scratch: DatabaseUrl | None = None
@@ -62,6 +64,10 @@ class Server:
     version_text: str
     identity: str
     user: str = ""
+    counts_in_utc: bool = False
+    """Sessions have a time zone without offset, so that times with and without zone are stored alike."""
+    has_replicas: bool = False
+    """What is written here is written down for others to read: a binary log, or a replication slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,34 @@ class Connection(Protocol):
         """
         ...
 
+    def giving_up_locks_after(self, lock_s: float) -> AbstractContextManager[None]:
+        """Let the statements of a block wait for a lock `lock_s` seconds at most, 0: as long as it takes.
+
+        Engines that count in whole seconds round up.
+        """
+        ...
+
+    def blockers(self) -> list[str]:
+        """Say who keeps the statement that this session runs waiting; empty when nobody does or the server does not tell.
+
+        Called from another thread while the statement runs: it asks from a session beside, which ends with this one.
+
+        Raises:
+            ConnectError, QueryError: there is no session beside, or it may not see others.
+        """
+        ...
+
     def close(self) -> None: ...
+
+
+def lock_limit(statement_s: float | None, connection_s: float) -> float:
+    """Return how long a statement may wait for a lock: the shorter limit of its own and the connection's.
+
+    A statement's own 0 is meant: it blocks nobody while it waits.
+    """
+    if statement_s is None:
+        return connection_s
+    return min(statement_s, connection_s) if statement_s and connection_s else statement_s
 
 
 @dataclass(frozen=True, slots=True)

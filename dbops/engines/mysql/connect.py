@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 3306
 _BATCH = 200  # statements in one round trip: further growth saves nothing
+#: For metadata locks, which DDL waits for, and for rows.
+_LOCK_TIMEOUTS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 _FOREVER_S = 31536000  # the largest lock_wait_timeout (MySQL 8.4 manual, 7.1.8)
 
 #: Modes that change how text is read or shown. Sessions of ours run without them, so that one spelling serves everywhere.
@@ -56,6 +58,7 @@ class MysqlConnection:
         self.parked_events: dict[str, str] | None = None
         self.stands_for: str | None = None
         self.account = server.user
+        self._beside: MysqlConnection | None = None
 
     @property
     def target(self) -> Target:
@@ -116,7 +119,29 @@ class MysqlConnection:
         with self._translated():
             self._conn.commit()
 
+    @contextmanager
+    def giving_up_locks_after(self, lock_s: float) -> Iterator[None]:
+        usual_s = self._target.timeouts.lock_s
+        if _whole_seconds(lock_s) == _whole_seconds(usual_s):
+            yield
+            return
+        self.execute(f"SET {_lock_timeouts(lock_s)}")
+        try:
+            yield
+        finally:
+            with suppress(LostConnectionError):  # a session that is gone has no settings
+                self.execute(f"SET {_lock_timeouts(usual_s)}")
+
+    def blockers(self) -> list[str]:
+        from dbops.engines.mysql.blockers import blockers
+
+        if self._beside is None:
+            self._beside = connect(replace(self._target, attempts=1), readonly=True)
+        return blockers(self._beside, cast(Any, self._conn).thread_id())
+
     def close(self) -> None:
+        if self._beside is not None:
+            self._beside.close()
         if self._conn.open:
             self._conn.close()
 
@@ -299,12 +324,10 @@ def _insist_on_tls(session: MysqlConnection) -> None:
 
 def _settings(target: Target, flavour: Flavour, mode: str, readonly: bool) -> str:
     timeouts = target.timeouts
-    wait_s = max(1, math.ceil(timeouts.lock_s)) if timeouts.lock_s else _FOREVER_S
     variable, units = flavour.statement_timeout
     settings = {
         "sql_mode": f"'{our_sql_mode(mode)}'",
-        "lock_wait_timeout": str(wait_s),
-        "innodb_lock_wait_timeout": str(wait_s),
+        **{name: str(_whole_seconds(timeouts.lock_s)) for name in _LOCK_TIMEOUTS},
         variable: f"{timeouts.statement_s * units:.{0 if units > 1 else 3}f}",
         "sql_quote_show_create": "1",
     }
@@ -312,6 +335,14 @@ def _settings(target: Target, flavour: Flavour, mode: str, readonly: bool) -> st
     assignments += [f"SESSION {name} = {_setting(value)}" for name, value in target.settings]
     sql = "SET " + ", ".join(assignments)
     return f"{sql}; SET SESSION TRANSACTION READ ONLY" if readonly else sql
+
+
+def _whole_seconds(lock_s: float) -> int:
+    return max(1, math.ceil(lock_s)) if lock_s else _FOREVER_S
+
+
+def _lock_timeouts(lock_s: float) -> str:
+    return ", ".join(f"SESSION {name} = {_whole_seconds(lock_s)}" for name in _LOCK_TIMEOUTS)
 
 
 def _setting(value: str) -> str:

@@ -35,6 +35,7 @@ class PostgresConnection:
         self._target = target
         self._readonly = readonly
         self.server = server
+        self._beside: PostgresConnection | None = None
         self.is_own_cluster = False
         """True for a scratch on a server whose roles are nobody's: missing ones may be made."""
 
@@ -56,7 +57,42 @@ class PostgresConnection:
         with self._translated(), self._conn.transaction():
             yield
 
+    @contextmanager
+    def giving_up_locks_after(self, lock_s: float) -> Iterator[None]:
+        """As the port says; inside a transaction for the transaction alone, which takes the setting back when it fails."""
+        usual_s = self._target.timeouts.lock_s
+        if lock_s == usual_s:
+            yield
+            return
+        self._set_lock_timeout(lock_s)
+        try:
+            yield
+        except BaseException:
+            if self._is_idle:  # else the transaction failed, or the session is gone, and the setting with it
+                self._set_lock_timeout(usual_s)
+            raise
+        self._set_lock_timeout(usual_s)
+
+    @property
+    def _is_idle(self) -> bool:
+        import psycopg
+
+        return self._conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+    def _set_lock_timeout(self, lock_s: float) -> None:
+        is_local = not self._is_idle
+        self.query("SELECT pg_catalog.set_config('lock_timeout', ?, ?)", (f"{lock_s * 1000:.0f}", is_local))
+
+    def blockers(self) -> list[str]:
+        from dbops.engines.postgresql.blockers import blockers
+
+        if self._beside is None:
+            self._beside = connect(replace(self._target, attempts=1), readonly=True)
+        return blockers(self._beside, self._conn.info.backend_pid)
+
     def close(self) -> None:
+        if self._beside is not None:
+            self._beside.close()
         self._conn.close()
 
     def run_together(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
@@ -160,7 +196,10 @@ def _parameters(target: Target) -> dict[str, Any]:
 _WHO = """
 SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version'), current_user::text,
        pg_catalog.current_database()::text,
-       (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"""
+       (SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+       pg_catalog.current_setting('TimeZone'), EXISTS (SELECT FROM pg_catalog.pg_replication_slots)"""
+
+_UTC = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal"})
 
 _SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
@@ -179,9 +218,10 @@ def _apply_settings(session: PostgresConnection, readonly: bool) -> None:
 
 
 def _who(session: PostgresConnection) -> Server:
-    [(number, text, user, database, oid)] = session.query(_WHO)
+    [(number, text, user, database, oid, zone, has_replicas)] = session.query(_WHO)
     major, minor = divmod(number, 10000)
-    return Server("postgresql", (major, minor), text, f"{_system(session)}/{database}/{oid}", user)
+    identity = f"{_system(session)}/{database}/{oid}"
+    return Server("postgresql", (major, minor), text, identity, user, zone in _UTC, has_replicas)
 
 
 def _system(session: PostgresConnection) -> str:

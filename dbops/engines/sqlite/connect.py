@@ -117,6 +117,27 @@ class SqliteConnection:
         finally:
             self.execute("COMMIT")
 
+    @contextmanager
+    def giving_up_locks_after(self, lock_s: float) -> Iterator[None]:
+        usual_s = self._lock_s
+        if lock_s == usual_s:
+            yield
+            return
+        self._set_lock_timeout(lock_s)
+        try:
+            yield
+        finally:
+            self._set_lock_timeout(usual_s)
+
+    def _set_lock_timeout(self, lock_s: float) -> None:
+        self._lock_s = lock_s
+        self.query(f"PRAGMA busy_timeout = {round((lock_s or _FOREVER_S) * 1000)}")
+
+    def blockers(self) -> list[str]:
+        from dbops.engines.sqlite.blockers import blockers
+
+        return blockers(self.path)
+
     def close(self) -> None:
         self.raw.close()
 

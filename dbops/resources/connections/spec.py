@@ -44,7 +44,9 @@ class Retries(Spec):
     """Errors that may pass, such as a lost connection, are tried again with growing pauses."""
 
     attempts: Annotated[int, Field(ge=1)] = 3
-    """How often to try in all."""
+    """How often to try to connect in all."""
+    locks: Annotated[int, Field(ge=1)] = 10
+    """How often to try a statement of an apply that does not get its locks in time."""
 
 
 class Timeouts(Spec):
@@ -53,7 +55,7 @@ class Timeouts(Spec):
     connect: Duration = 30.0
     """For the server to answer."""
     lock: Duration = 3.0
-    """For a lock that somebody else holds."""
+    """For a lock that somebody else holds; then the statement gives way and is tried again, see `retries.locks`."""
     statement: Duration = 0.0
     """For one statement to end."""
 

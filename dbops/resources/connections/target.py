@@ -28,6 +28,7 @@ def target_of(manifest: Manifest, environment: Environment, process_env: Mapping
         url=url,
         timeouts=Timeouts(spec.timeouts.connect, spec.timeouts.lock, spec.timeouts.statement),
         attempts=spec.retries.attempts,
+        lock_attempts=spec.retries.locks,
         tls=_tls(spec.tls, manifest.root) if spec.tls else None,
         settings=_settings(spec.sqlite) if spec.sqlite else (),
         scratch=scratch.under(environment.root) if scratch else None,

@@ -9,7 +9,7 @@ from dbops.catalog.model import Index, IndexKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
-from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -67,8 +67,8 @@ def create(item: Index, scene: Scene, *, only: bool = False) -> Iterator[Stateme
         found += hazards.builds_index(scene, table, concurrently=True)
         found.append(hazards.not_transactional(f"index {item.name} is built concurrently, outside a transaction"))
         leftover = f"DROP INDEX CONCURRENTLY IF EXISTS {named(_free(item))}"
-        yield statement(leftover, transactional=False)
-        yield statement(definition(item, concurrently=True), *found, transactional=False)
+        yield statement(leftover, transactional=False, lock_timeout_s=NO_TIMEOUT_S)
+        yield statement(definition(item, concurrently=True), *found, transactional=False, lock_timeout_s=NO_TIMEOUT_S)
     else:
         if not only:
             found += hazards.builds_index(scene, table)
@@ -119,7 +119,8 @@ def drop(item: Index, scene: Scene) -> Iterator[Statement]:
     elif scene.rows(table):
         found.append(Hazard("INDEX_DROPPED", f"queries on {table.qualified} that used {item.name} may slow down"))
     if scene.is_online(table) and not scene.heirs.get(table) and item.partition_of is None:
-        yield statement(f"DROP INDEX CONCURRENTLY {named(_free(item))}", *found, transactional=False)
+        sql = f"DROP INDEX CONCURRENTLY {named(_free(item))}"
+        yield statement(sql, *found, transactional=False, lock_timeout_s=NO_TIMEOUT_S)
         return
     found += hazards.brief(scene, table)
     maybe = "IF EXISTS " if item.partition_of else ""  # the index that adopted it may have taken it along

@@ -19,6 +19,8 @@ from dbops.sql.statement import Statement
 ONLINE_ROWS = 1_000
 #: How long a statement may wait for ACCESS EXCLUSIVE on a table in use before it gives way to the queue behind it.
 LOCK_TIMEOUT_S = 3.0
+#: CONCURRENTLY waits for transactions that are older than it, and nobody waits behind it meanwhile: it takes what it takes.
+NO_TIMEOUT_S = 0.0
 
 Heirs = Mapping[Ref, tuple[Ref, ...]]
 
