@@ -57,7 +57,7 @@ def _fdw_options(column: Column) -> dict[str, str]:
     return {name[4:]: value for name, value in column.options if name.startswith("fdw:")}
 
 
-def extras(table: Ref, column: Column, *, without: Column | None = None) -> Iterator[Statement]:
+def extras(table: Ref, column: Column, scene: Scene, *, without: Column | None = None) -> Iterator[Statement]:
     """Yield what a column definition has no words for: storage, statistics, attribute options and the comment.
 
     `without` is the column as it stands when it is not new.
@@ -68,7 +68,8 @@ def extras(table: Ref, column: Column, *, without: Column | None = None) -> Iter
     for name, default in (("storage", _default_storage(without)), ("compression", "default"), ("statistics", "-1")):
         if old.get(name) != new.get(name):
             value = new.get(name, default)
-            yield Statement(f"{prefix} SET {name.upper()} {value.upper() if name == 'storage' else value}")
+            sql = f"{prefix} SET {name.upper()} {value.upper() if name == 'storage' else value}"
+            yield Statement(sql) if name == "statistics" else hazards.exclusively(scene, table, sql)
     kept = {name: value for name, value in new.items() if _is_attribute(name)}
     if changed := [f"{name} = {value}" for name, value in kept.items() if old.get(name) != value]:
         yield Statement(f"{prefix} SET ({', '.join(changed)})")
@@ -121,7 +122,7 @@ def add(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
         found += hazards.may_fail(scene, table, f"rows have no value for {column.name}, which may not be NULL")
     sql = f"ALTER TABLE {named(table)} ADD COLUMN {definition(column)}"
     yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
-    yield from extras(table, column)
+    yield from extras(table, column, scene)
 
 
 def _fills_every_row(column: Column, scene: Scene) -> bool:
@@ -169,7 +170,7 @@ def alter(
     `through` converts the values although the type keeps its name: the type behind the name is another.
     """
     yield from _ColumnChange(table, before, after, scene, through).statements(between)
-    yield from extras(table, after, without=before)
+    yield from extras(table, after, scene, without=before)
 
 
 class _ColumnChange:
@@ -245,7 +246,7 @@ class _ColumnChange:
             found.append(hazards.deletes_data(f"{what}: {loss.value}"))
         if loss is not Fit.ALL:
             found += hazards.may_fail(scene, table, f"{after.name} from {before.type} to {after.type}: {Fit.SOME.value}")
-        if self.through or is_rewrite(before.type, after.type, domains):
+        if self.through or is_rewrite(before.type, after.type, domains, in_utc=scene.context.server.counts_in_utc):
             found += hazards.rewrites(scene, table)
         elif before.type != after.type:
             found += hazards.brief(scene, table)

@@ -9,7 +9,7 @@ from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Index,
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
-from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -174,7 +174,7 @@ def _key_online(item: PrimaryKey | Unique, head: str, scene: Scene) -> Iterator[
     kind = "PRIMARY KEY" if isinstance(item, PrimaryKey) else "UNIQUE"
     index = named(Ref("index", item.schema, item.name))
     alone = hazards.not_transactional(f"index {item.name} is built concurrently, outside a transaction")
-    yield statement(f"DROP INDEX CONCURRENTLY IF EXISTS {index}", transactional=False)
+    yield statement(f"DROP INDEX CONCURRENTLY IF EXISTS {index}", transactional=False, lock_timeout_s=NO_TIMEOUT_S)
     yield statement(
         f"CREATE UNIQUE INDEX CONCURRENTLY {quote(item.name)} ON {parent_of(item.ref)}"
         f" ({columns(item.columns)}){_include(item.include)}{nulls}{tail}",
@@ -182,6 +182,7 @@ def _key_online(item: PrimaryKey | Unique, head: str, scene: Scene) -> Iterator[
         *hazards.may_fail(scene, table, f"rows may violate {item.name}"),
         *hazards.builds_index(scene, table, concurrently=True),
         transactional=False,
+        lock_timeout_s=NO_TIMEOUT_S,
     )
     yield statement(
         f"{head} ADD CONSTRAINT {quote(item.name)} {kind} USING INDEX {quote(item.name)}{_timing(item)}",
@@ -211,6 +212,8 @@ def marks(item: Constraint, *, without: Constraint | None) -> Iterator[Statement
 def drop(item: Constraint, scene: Scene) -> Iterator[Statement]:
     table = item.ref.table
     found = [hazards.deletes_object(item), *hazards.brief(scene, table)]
+    if isinstance(item, ForeignKey) and item.references != table:
+        found += hazards.brief(scene, item.references)
     if isinstance(item, PrimaryKey | Unique | Exclusion) and scene.rows(table):
         found.append(Hazard("INDEX_DROPPED", f"the index of {item.name} on {table.qualified} goes with it"))
     maybe = "IF EXISTS " if "partition_of" in dict(item.options) else ""  # the one that adopted it may have taken it along

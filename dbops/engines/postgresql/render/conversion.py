@@ -43,6 +43,10 @@ _EASY = frozenset(
 )
 
 
+#: Casts without a function: the stored bytes are good as they are (pg_cast, castmethod `b`).
+_BINARY = frozenset({("cidr", "inet"), ("xml", "text"), ("xml", "character varying")})
+
+
 class Fit(Enum):
     """What happens to the values already stored."""
 
@@ -101,8 +105,11 @@ def fit(old: str, new: str, domains: Mapping[str, str]) -> Fit:
     return Fit.SOME
 
 
-def is_rewrite(old: str, new: str, domains: Mapping[str, str]) -> bool:
-    """Tell whether the table is written again; False where stored bytes are good as they are."""
+def is_rewrite(old: str, new: str, domains: Mapping[str, str], *, in_utc: bool = False) -> bool:
+    """Tell whether the table is written again; False where stored bytes are good as they are.
+
+    `in_utc`: the session's time zone has no offset, then times are stored alike with and without zone (PostgreSQL 12).
+    """
     if new in domains and domains[new] != old:
         return True
     a, b = _Type.parse(domains.get(old, old)), _Type.parse(domains.get(new, new))
@@ -110,6 +117,8 @@ def is_rewrite(old: str, new: str, domains: Mapping[str, str]) -> bool:
         return False
     if a.is_array or b.is_array:
         return not (a.is_array and b.is_array and _is_binary(a, b))
+    if in_utc and {a.name, b.name} == {"timestamp without time zone", "timestamp with time zone"}:
+        return a.arguments != b.arguments and not _is_wider(a, b)
     return not _is_binary(a, b)
 
 
@@ -117,7 +126,7 @@ def _is_binary(a: _Type, b: _Type) -> bool:
     texts = {"text", "character varying"}
     if a.name in texts and b.name in texts:
         return not b.arguments or (bool(a.arguments) and a.arguments[0] <= b.arguments[0])
-    if (a.name, b.name) == ("cidr", "inet"):
+    if (a.name, b.name) in _BINARY:
         return True
     if a.name != b.name or a.name in ("character", "bit"):
         return False

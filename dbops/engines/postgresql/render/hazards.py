@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dbops.catalog.model import CatalogObject
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render.scene import LOCK_TIMEOUT_S, Scene
+from dbops.engines.postgresql.render.scene import LOCK_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
 
 Hazards = tuple[Hazard, ...]
 
@@ -56,8 +57,13 @@ def builds_index(scene: Scene, table: Ref, *, concurrently: bool = False, lock: 
     if lock == "ACCESS EXCLUSIVE":
         found.append(Hazard("BLOCKS_READS", f"{lock} on {table.qualified} while the index is built"))
     elif not concurrently:
-        found.append(Hazard("BLOCKS_WRITES", f"{lock} on {table.qualified} while the index is built"))
+        found.append(Hazard("BLOCKS_WRITES", f"{lock} on {_whole(scene, table)} while the index is built"))
     return tuple(found)
+
+
+def _whole(scene: Scene, table: Ref) -> str:
+    """Name a table with those that are locked along with it."""
+    return f"{table.qualified} and its partitions" if scene.heirs.get(table) else table.qualified
 
 
 def blocks_writes(scene: Scene, table: Ref, lock: str) -> Hazards:
@@ -86,6 +92,11 @@ def deletes_object(item: CatalogObject) -> Hazard:
 
 def not_transactional(what: str) -> Hazard:
     return Hazard("NOT_TRANSACTIONAL", what)
+
+
+def exclusively(scene: Scene, table: Ref, sql: str, *found: Hazard) -> Statement:
+    """Return a statement that takes ACCESS EXCLUSIVE on `table` for an instant, and gives way when it has to wait for it."""
+    return statement(sql, *found, *brief(scene, table), lock_timeout_s=lock_timeout_s(scene, table))
 
 
 def lock_timeout_s(scene: Scene, table: Ref) -> float | None:

@@ -92,7 +92,7 @@ def _create(item: CatalogObject, scene: Scene, inline: Sequence[Constraint], is_
         case Trigger():
             return routines.create_trigger(item, scene)
         case Rule():
-            return routines.create_rule(item)
+            return routines.create_rule(item, scene)
         case Policy():
             return routines.create_policy(item, scene)
         case Defined():
@@ -126,7 +126,7 @@ def drop(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
         case Routine():
             return routines.drop(item)
         case Trigger() | Rule() | Policy():
-            return routines.drop_attached(item)
+            return routines.drop_attached(item, scene)
         case Defined():
             return others.drop(item)
         case ColumnDefault() | Membership() | Rows() | ReplicaIdentity():
@@ -197,7 +197,7 @@ def _alter(before: CatalogObject, after: CatalogObject, scene: Scene) -> Iterato
         case Trigger(), Trigger():
             return routines.alter_trigger(before, after, scene)
         case Rule(), Rule():
-            return routines.alter_rule(before, after)
+            return routines.alter_rule(before, after, scene)
         case Policy(), Policy():
             return routines.alter_policy(before, after, scene)
         case Defined(), Defined():

@@ -7,7 +7,7 @@ speaks of it as an object of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dbops.catalog.catalog import Catalog
@@ -27,7 +27,7 @@ from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
-from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
+from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement
 from dbops.engines.postgresql.render.sequences import own, release
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -95,7 +95,7 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} SET DEFAULT {item.expression}"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
     elif isinstance(item, ReplicaIdentity):
-        yield Statement(f"ALTER TABLE {named(table)} REPLICA IDENTITY USING INDEX {quote(item.name)}")
+        yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} REPLICA IDENTITY USING INDEX {quote(item.name)}")
     elif isinstance(item, Rows):
         yield from move_rows(item.before, item.after, scene)
         yield Statement(f"DROP TABLE {aside(item.before)}")
@@ -128,7 +128,7 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         sql = f"ALTER TABLE ONLY {parent_of(item.ref)} ALTER COLUMN {quote(item.name)} DROP DEFAULT"
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
     elif isinstance(item, ReplicaIdentity):
-        yield Statement(f"ALTER TABLE {named(table)} REPLICA IDENTITY DEFAULT")
+        yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} REPLICA IDENTITY DEFAULT")
     elif isinstance(item, Rows):
         others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
         where = f" WHERE {' AND '.join(others)}" if others else ""
@@ -143,13 +143,15 @@ def _detach(item: Membership, scene: Scene) -> Iterator[Statement]:
     sql = f"ALTER TABLE {named(item.of)} DETACH PARTITION {named(item.ref.table)}"
     if scene.is_online(item.of) and scene.version >= 14 and not scene.has_default_partition(item.of):
         alone = hazards.not_transactional("a concurrent detach runs outside a transaction")
-        yield statement(f"{sql} CONCURRENTLY", alone, transactional=False)
-        yield statement(_without_copied_bound(item, scene), transactional=False)
+        yield statement(f"{sql} CONCURRENTLY", alone, transactional=False, lock_timeout_s=NO_TIMEOUT_S)
+        rest = hazards.exclusively(scene, item.ref.table, _without_copied_bound(item, scene))
+        yield replace(rest, transactional=False)
         return
     found = []
     if scene.rows(item.of):
         text = f"ACCESS EXCLUSIVE on {item.of.qualified} while {item.parent} is detached"
         found.append(Hazard("DETACH_BLOCKS", text))
+        found += hazards.brief(scene, item.ref.table)
     yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(scene, item.of))
 
 

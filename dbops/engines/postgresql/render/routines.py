@@ -80,22 +80,23 @@ def _enabled(what: str, item: Trigger | Rule, state: str) -> Iterator[Statement]
         yield Statement(f"ALTER TABLE {parent_of(item.ref)} {_ENABLE[item.enabled]} {what} {quote(item.name)}")
 
 
-def drop_attached(item: Trigger | Rule | Policy) -> Iterator[Statement]:
+def drop_attached(item: Trigger | Rule | Policy, scene: Scene) -> Iterator[Statement]:
     """Yield the DROP of what hangs on a table."""
     found = [hazards.deletes_object(item)]
     if isinstance(item, Policy):
         found.append(hazards.authz(f"policy {item.name} on {item.schema}.{item.parent} goes"))
-    yield statement(f"DROP {designation(item)}", *found)
+    yield hazards.exclusively(scene, item.ref.table, f"DROP {designation(item)}", *found)
 
 
-def create_rule(item: Rule) -> Iterator[Statement]:
-    yield Statement(item.definition)
+def create_rule(item: Rule, scene: Scene) -> Iterator[Statement]:
+    yield hazards.exclusively(scene, item.ref.table, item.definition)
     yield from _enabled("RULE", item, "origin")
 
 
-def alter_rule(before: Rule, after: Rule) -> Iterator[Statement]:
+def alter_rule(before: Rule, after: Rule, scene: Scene) -> Iterator[Statement]:
     if before.definition != after.definition:
-        yield Statement(re.sub(r"^CREATE RULE", "CREATE OR REPLACE RULE", after.definition))
+        sql = re.sub(r"^CREATE RULE", "CREATE OR REPLACE RULE", after.definition)
+        yield hazards.exclusively(scene, after.ref.table, sql)
     yield from _enabled("RULE", after, before.enabled)  # replacing keeps the state
 
 
@@ -108,7 +109,7 @@ def create_policy(item: Policy, scene: Scene) -> Iterator[Statement]:
     sql += "" if item.command == "all" else f" FOR {item.command.upper()}"
     roles = _roles(item)
     sql += "" if roles == "PUBLIC" else f" TO {roles}"
-    yield statement(sql + _expressions(item), *_authz(item, scene))
+    yield hazards.exclusively(scene, item.ref.table, sql + _expressions(item), *_authz(item, scene))
 
 
 def _roles(item: Policy) -> str:
@@ -140,4 +141,5 @@ def alter_policy(before: Policy, after: Policy, scene: Scene) -> Iterator[Statem
     using = after.using if after.using != before.using else None
     check = after.check if after.check != before.check else None
     if (before.roles, before.using, before.check) != (after.roles, after.using, after.check):
-        yield statement(sql + _expressions(replace(after, using=using, check=check)), *_authz(after, scene))
+        changed = replace(after, using=using, check=check)
+        yield hazards.exclusively(scene, after.ref.table, sql + _expressions(changed), *_authz(after, scene))

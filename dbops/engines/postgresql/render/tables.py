@@ -26,17 +26,18 @@ def create(item: Table | ForeignTable, constraints: Sequence[Constraint], scene:
     if isinstance(item, Table) and (item.partition_of or item.of_type):
         local = []
     lines = [column_sql.definition(column) for column in local] + [inline(constraint) for constraint in constraints]
-    yield Statement(_head(item, lines) + _tail(item))
+    sql = _head(item, lines) + _tail(item)
+    yield hazards.exclusively(scene, item.partition_of.parent, sql) if item.partition_of else Statement(sql)
     for column in item.columns:
         if column in local:
-            yield from column_sql.extras(item.ref, column)
+            yield from column_sql.extras(item.ref, column, scene)
         else:
             yield from _as_declared(item, inherited.get(column.name), column, scene)
     for constraint in constraints:
         yield from marks(constraint, without=None)
     if isinstance(item, Table):
-        yield from _security(Table(name=item.name, columns=()), item)
-        yield from _replica_identity(None, item)
+        yield from _security(Table(name=item.name, columns=()), item, scene)
+        yield from _replica_identity(None, item, scene)
 
 
 def _inherited_columns(item: Table | ForeignTable, scene: Scene) -> dict[str, Column]:
@@ -50,7 +51,7 @@ def _inherited_columns(item: Table | ForeignTable, scene: Scene) -> dict[str, Co
 def _as_declared(item: Table | ForeignTable, given: Column | None, column: Column, scene: Scene) -> Iterator[Statement]:
     """Yield what turns the column that a parent hands down into the one that is wanted."""
     if given is None:
-        yield from column_sql.extras(item.ref, column)
+        yield from column_sql.extras(item.ref, column, scene)
         return
     kept = tuple((name, value) for name, value in given.options if name in ("storage", "compression"))
     handed_down = replace(given, comment=None, identity=given.identity if scene.version >= 17 else None, options=kept)
@@ -93,19 +94,22 @@ def _key(expression: str) -> str:
     return expression if expression.startswith("(") else f"({expression})"
 
 
-def _security(before: Table, after: Table) -> Iterator[Statement]:
+def _security(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
     head = f"ALTER TABLE {named(after.ref)}"
     found = [hazards.authz(f"row security of {after.ref.qualified} changes")] if before.columns else []
     if before.row_security != after.row_security:
-        yield statement(f"{head} {'ENABLE' if after.row_security else 'DISABLE'} ROW LEVEL SECURITY", *found)
+        sql = f"{head} {'ENABLE' if after.row_security else 'DISABLE'} ROW LEVEL SECURITY"
+        yield hazards.exclusively(scene, after.ref, sql, *found)
     if before.force_row_security != after.force_row_security:
-        yield statement(f"{head} {'' if after.force_row_security else 'NO '}FORCE ROW LEVEL SECURITY", *found)
+        sql = f"{head} {'' if after.force_row_security else 'NO '}FORCE ROW LEVEL SECURITY"
+        yield hazards.exclusively(scene, after.ref, sql, *found)
 
 
-def _replica_identity(before: str | None, item: Table) -> Iterator[Statement]:
+def _replica_identity(before: str | None, item: Table, scene: Scene) -> Iterator[Statement]:
     if before == item.replica_identity:
         return
-    yield Statement(f"ALTER TABLE {named(item.ref)} REPLICA IDENTITY {(item.replica_identity or 'default').upper()}")
+    sql = f"ALTER TABLE {named(item.ref)} REPLICA IDENTITY {(item.replica_identity or 'default').upper()}"
+    yield hazards.exclusively(scene, item.ref, sql)
 
 
 def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
@@ -129,10 +133,11 @@ def alter(before: Table | ForeignTable, after: Table | ForeignTable, scene: Scen
         return
     assert isinstance(before, Table) and isinstance(after, Table)
     yield from _alter_storage(before, after, scene)
-    yield from _security(before, after)
-    yield from _replica_identity(before.replica_identity, after)
+    yield from _security(before, after, scene)
+    yield from _replica_identity(before.replica_identity, after, scene)
     if before.of_type != after.of_type:
-        yield Statement(f"ALTER TABLE {named(after.ref)} " + (f"OF {after.of_type}" if after.of_type else "NOT OF"))
+        sql = f"ALTER TABLE {named(after.ref)} " + (f"OF {after.of_type}" if after.of_type else "NOT OF")
+        yield hazards.exclusively(scene, after.ref, sql)
 
 
 def _alter_storage(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
