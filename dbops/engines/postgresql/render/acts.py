@@ -68,7 +68,7 @@ class _Work:
         )
         return Act(
             ref=_public_ref(change.ref),
-            title=_title(change, self.plan.rebuild),
+            title=_title_of_all(unit) if len(unit.together) > 1 else _title(change, self.plan.rebuild),
             do=statements,
             undo=tuple(self.undo.of(unit, kept)),
             covers=tuple(dict.fromkeys(_public_ref(other.ref) for other in unit.covers)),
@@ -131,6 +131,10 @@ def _public_ref(ref: Ref) -> Ref:
 
 
 # --- titles -----------------------------------------------------------------------------------------------------------------
+
+
+def _title_of_all(unit: Unit) -> str:
+    return f"alter columns {', '.join(change.after.name for change in unit.together)} of table {unit.change.ref.table.qualified}"
 
 
 def _title(change: CatalogChange, rebuild: retype.Rebuild) -> str:

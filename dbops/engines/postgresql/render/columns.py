@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dbops.catalog.model import Column, Identity, SequenceOptions
 from dbops.catalog.ref import Ref
@@ -14,6 +14,9 @@ from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.engines.postgresql.render.sequences import creation_bounds, creation_clauses, numbers_clauses
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
+
+#: One action of an ALTER TABLE, and what it threatens.
+Action = tuple[str, tuple[Hazard, ...]]
 
 _MODES = {"always": "ALWAYS", "by_default": "BY DEFAULT"}
 #: Options that are no attribute of `SET (...)`.
@@ -173,6 +176,20 @@ def alter(
     yield from extras(table, after, scene, without=before)
 
 
+def writes_table_again(table: Ref, before: Column, after: Column, scene: Scene) -> bool:
+    """Tell whether the change is one ALTER TABLE that writes every row: several of them can share the writing."""
+    change = _ColumnChange(table, before, after, scene, None)
+    return change.retyped and change.is_one_statement() and is_rewrite(before.type, after.type, scene.domains)
+
+
+def alter_together(table: Ref, pairs: Iterable[tuple[Column, Column]], scene: Scene) -> Iterator[Statement]:
+    """Yield one ALTER TABLE for several columns, so that the table is written again once (manual, ALTER TABLE, notes)."""
+    changes = [_ColumnChange(table, before, after, scene, None) for before, after in pairs]
+    yield from changes[0].alter([action for change in changes for action in change.actions()])
+    for change in changes:
+        yield from extras(table, change.after, scene, without=change.before)
+
+
 class _ColumnChange:
     """One AlterColumn: sorts ALTER TABLE actions into one statement where PostgreSQL allows."""
 
@@ -182,23 +199,29 @@ class _ColumnChange:
         self.prefix = f"ALTER COLUMN {quote(after.name)}"
 
     def statements(self, between: tuple[Statement, ...]) -> Iterator[Statement]:
-        leave, arrive = list(self._leaving()), list(self._arriving())
-        nulls = self._nullability()
-        by_parts = bool(between) or self.before.identity != self.after.identity
-        if not by_parts and not nulls[1]:
-            yield from self._alter([*leave, *self._type(), *nulls[0], *arrive])
+        if not between and self.is_one_statement():
+            yield from self.alter(self.actions())
             return
-        yield from self._alter([*leave, *(self._type() if not by_parts else ())])
+        leave, arrive, nulls = list(self._leaving()), list(self._arriving()), self._nullability()
+        by_parts = bool(between) or self.before.identity != self.after.identity
+        yield from self.alter([*leave, *(self._type() if not by_parts else ())])
         yield from between
         if by_parts:
-            yield from self._alter(list(self._type()))
-        yield from self._alter(nulls[0])
+            yield from self.alter(list(self._type()))
+        yield from self.alter(nulls[0])
         yield from nulls[1]
-        yield from self._alter(arrive)
+        yield from self.alter(arrive)
         if self.after.identity and not self.before.identity and self.table in self.scene.before.objects:
             yield continue_numbers(self.table, self.after)
 
-    def _alter(self, actions: list[tuple[str, tuple[Hazard, ...]]]) -> Iterator[Statement]:
+    def is_one_statement(self) -> bool:
+        return self.before.identity == self.after.identity and not self._nullability()[1]
+
+    def actions(self) -> list[Action]:
+        """Return everything this change asks of one ALTER TABLE, in order."""
+        return [*self._leaving(), *self._type(), *self._nullability()[0], *self._arriving()]
+
+    def alter(self, actions: list[Action]) -> Iterator[Statement]:
         if not actions:
             return
         found = [hazard for _, threats in actions for hazard in threats] or list(hazards.brief(self.scene, self.table))
@@ -207,7 +230,7 @@ class _ColumnChange:
         sql = f"{head} {body}" if len(actions) == 1 else f"{head}\n    {body}"
         yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(self.scene, self.table))
 
-    def _leaving(self) -> Iterator[tuple[str, tuple[Hazard, ...]]]:
+    def _leaving(self) -> Iterator[Action]:
         before, after = self.before, self.after
         if before.identity and not after.identity:
             yield f"{self.prefix} DROP IDENTITY", ()
@@ -216,7 +239,7 @@ class _ColumnChange:
         if before.default is not None and (after.default is None or self.retyped):
             yield f"{self.prefix} DROP DEFAULT", ()
 
-    def _arriving(self) -> Iterator[tuple[str, tuple[Hazard, ...]]]:
+    def _arriving(self) -> Iterator[Action]:
         before, after = self.before, self.after
         if after.default is not None and (before.default != after.default or self.retyped):
             yield f"{self.prefix} SET DEFAULT {after.default}", ()
@@ -234,7 +257,7 @@ class _ColumnChange:
         old, new = before.sequence or SequenceOptions(), after.sequence or SequenceOptions()
         yield from (f"SET {clause}" for clause in numbers_clauses(new, old) if not clause.startswith("AS "))
 
-    def _type(self) -> Iterator[tuple[str, tuple[Hazard, ...]]]:
+    def _type(self) -> Iterator[Action]:
         if not self.retyped:
             return
         before, after, scene, table = self.before, self.after, self.scene, self.table
@@ -261,7 +284,7 @@ class _ColumnChange:
             action += f" USING {converted}"
         yield action, tuple(found)
 
-    def _nullability(self) -> tuple[list[tuple[str, tuple[Hazard, ...]]], list[Statement]]:
+    def _nullability(self) -> tuple[list[Action], list[Statement]]:
         """Return actions for the ALTER TABLE, and statements of its own for a table that must not stand still."""
         if self.before.nullable == self.after.nullable:
             return [], []

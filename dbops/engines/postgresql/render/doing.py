@@ -48,6 +48,8 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
                 yield from sequences.join(sequence, scene)
         case DropColumn(table, column):
             yield from columns.drop(table, column, scene)
+        case AlterColumn(table) if len(unit.together) > 1:
+            yield from columns.alter_together(table, [(c.before, c.after) for c in unit.together], scene)
         case AlterColumn(table, before, after):
             between = tuple(_numbering(unit, scene))
             yield from columns.alter(table, before, after, scene, between)

@@ -31,6 +31,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.order import needs_of
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.parts import Membership
 from dbops.engines.postgresql.render.scene import Scene
 
@@ -53,6 +54,12 @@ class Unit:
     waits_for_owner: bool = False
 
     @property
+    def together(self) -> tuple[AlterColumn, ...]:
+        """The columns of one table that one statement alters: the change's own, and those that share its rewrite."""
+        found = (change for change in self.all if isinstance(change, AlterColumn))
+        return tuple(change for change in found if change.table == self.change.ref.table)
+
+    @property
     def all(self) -> tuple[CatalogChange, ...]:
         return (self.change, *self.covers)
 
@@ -66,6 +73,7 @@ def fold(changes: Iterable[CatalogChange], catalogs: ChangeSet, scene: Scene) ->
     folding.adopt()
     folding.join_and_leave()
     folding.number()
+    folding.write_once()
     return folding.units()
 
 
@@ -281,6 +289,27 @@ class _Folding:
                 self.waiting.add(i)
             elif altered is not None and isinstance(change := self.changes[altered], AlterColumn) and change.before.identity:
                 self._cover(altered, self.creates[ref])
+
+    # --- rewrites
+
+    def write_once(self) -> None:
+        """Neighbours that each would write the same table again do so together."""
+        first: int | None = None
+        for i in range(len(self.changes)):
+            if i in self.gone:
+                continue
+            if not self._writes_table_again(i):
+                first = None
+            elif first is not None and self.changes[first].ref.table == self.changes[i].ref.table:
+                self._cover(first, i)
+            else:
+                first = i
+
+    def _writes_table_again(self, i: int) -> bool:
+        change = self.changes[i]
+        if not isinstance(change, AlterColumn) or any(not isinstance(self.changes[j], AlterColumn) for j in self.covers[i]):
+            return False
+        return columns.writes_table_again(change.table, change.before, change.after, self.scene)
 
 
 def _column(catalog: Catalog, ref: Ref) -> Column | None:
