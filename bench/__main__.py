@@ -1,22 +1,25 @@
-"""Run the measurements that are named, all when none is."""
+"""Run one measurement with its options, or all measurements as they are.
+
+usage: python -m bench [NAME [OPTION ...]]
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from bench import startup
+from bench import schemas, startup
 
-BENCHES: dict[str, Callable[[], None]] = {"startup": startup.report}
+BENCHES: dict[str, Callable[[Sequence[str]], None]] = {"startup": startup.report, "schemas": schemas.report}
 
 
-def main(names: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Return 2 for a name that is no measurement, else 0."""
-    if unknown := [name for name in names if name not in BENCHES]:
-        print(f"no such measurement: {', '.join(unknown)}; there are {', '.join(BENCHES)}", file=sys.stderr)
+    if arguments and arguments[0] not in BENCHES:
+        print(f"no such measurement: {arguments[0]}; there are {', '.join(BENCHES)}", file=sys.stderr)
         return 2
-    for name in names or BENCHES:
-        BENCHES[name]()
+    for name in arguments[:1] or BENCHES:
+        BENCHES[name](arguments[1:])
     return 0
 
 

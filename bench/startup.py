@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,7 @@ def startups(runs: int = 9) -> list[Startup]:
     return [Startup(name, goal, costs[name].cpu_s / floor) for name, goal in goals.items()]
 
 
-def report() -> None:
+def report(options: Sequence[str] = ()) -> None:
     """Print the ratios beside their goals."""
     print("CPU time, as a multiple of python -c pass")
     for startup in startups():

@@ -44,3 +44,5 @@ class Features:
     """The literals of false and true."""
     name_length: int = 63
     """The longest name, in characters."""
+    has_indexes_per_table: bool = False
+    """The name of an index belongs to its table, not to the schema."""

@@ -20,4 +20,5 @@ FEATURES = Features(
     identity_clause="AUTO_INCREMENT",
     comments="inline",
     name_length=64,
+    has_indexes_per_table=True,
 )

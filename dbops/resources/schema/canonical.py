@@ -7,6 +7,8 @@ the format. It holds no data of users, only structure, and can be deleted at any
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +19,13 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Server, Target
 from dbops.engines.base.engine import Engine
+from dbops.errors import Problems, QueryError, SchemaError
+from dbops.resources.schema.copying import build
+from dbops.resources.schema.partial import Choice, Outline, Source, affected, changed_names, choose, merge
 from dbops.sql.splitter import SourceStatement
 from dbops.version import __version__
+
+logger = logging.getLogger(__name__)
 
 
 class CatalogCache:
@@ -77,15 +84,19 @@ def default_folder(environment: dict[str, str] | os._Environ[str] = os.environ) 
     return user_cache_path("dbops") / "catalogs"
 
 
-def cache_key(statements: Sequence[SourceStatement], server: Server, options: Sequence[tuple[str, str]], scope: Scope) -> str:
+def cache_key(statements: Sequence[SourceStatement], circumstances: str) -> str:
     """Return the hash of everything the canonical catalog depends on."""
-    state = hashlib.sha256()
-    head = (__version__, codec.FORMAT, server.version_text, server.identity, server.user, tuple(options), scope)
-    state.update(repr(head).encode())
+    state = hashlib.sha256(circumstances.encode())
     for statement in statements:
         state.update(statement.text.encode())
         state.update(b"\0")
     return state.hexdigest()
+
+
+def circumstances_of(server: Server, options: Sequence[tuple[str, str]], scope: Scope) -> str:
+    """Return the hash of everything but the statements that a canonical catalog depends on."""
+    head = (__version__, codec.FORMAT, server.version_text, server.identity, server.user, tuple(options), scope)
+    return hashlib.sha256(repr(head).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +123,80 @@ def canonical(
     """Return the canonical catalog of a source, its objects in the order of their refs.
 
     `server` and `options` are those of the live database; without one (it does not exist yet) the scratch is always asked.
+    A source that is known up to some of its statements is asked about those alone.
 
     Raises:
         Problems: statements do not load, each with its place.
         SchemaError: no scratch database can be had.
     """
-    key = None if server is None else cache_key(statements, server, options, scope)
-    if server is not None and key is not None and (known := cache.get(key)) is not None:
-        return Canonical(known, server)
+    if server is None:
+        with engine.scratch(target) as conn:
+            blank = engine.inspect(conn, scope)
+            engine.load(conn, statements)
+            return Canonical(engine.inspect(conn, scope, declared=True).in_order(), conn.server, blank)
+    circumstances = circumstances_of(server, options, scope)
+    key = cache_key(statements, circumstances)
+    if (found := cache.get(key)) is not None:
+        return Canonical(found, server)
+    source = Source(statements, engine.features)
+    last = _last(circumstances, cache)
+    known = None if last is None else cache.get(last[0])
+    catalog = None if last is None or known is None else from_known(source, last[1], known, engine, target, scope)
+    if catalog is None:
+        catalog = whole(statements, engine, target, scope)
+    cache.put(key, catalog)
+    cache.put_text(f"outline-{circumstances}", json.dumps([key, source.outline()], separators=(",", ":")))
+    return Canonical(catalog, server)
+
+
+def whole(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Catalog:
+    """Return the canonical catalog of a source, all of it loaded now; raises as `canonical` does."""
     with engine.scratch(target) as conn:
-        blank = engine.inspect(conn, scope) if server is None else None
         engine.load(conn, statements)
-        catalog = engine.inspect(conn, scope, declared=True).in_order()
-        made_by = conn.server
-    if key is not None:
-        cache.put(key, catalog)
-    return Canonical(catalog, made_by, blank)
+        return engine.inspect(conn, scope, declared=True).in_order()
+
+
+def from_known(source: Source, outline: Outline, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:
+    """Return the canonical catalog of a source that differs a little from one of which outline and catalog are known.
+
+    None where that does not help: then the whole of it must be loaded.
+    """
+    names = changed_names(source, outline)
+    for _ in range(_ROUNDS):
+        choice = None if names is None else choose(names, source, known)
+        if choice is None or names is None:
+            return None
+        merged = _with_choice(choice, source, known, engine, target, scope)
+        more = None if merged is None else affected(source, known, merged, choice)
+        if not more:
+            return merged if more is not None else None
+        names = {*choice.names, *more}
+    return None
+
+
+_ROUNDS = 4
+"""Each asks a new scratch about what the changes of the one before reach; what reaches farther is loaded as a whole."""
+
+
+def _last(circumstances: str, cache: CatalogCache) -> tuple[str, Outline] | None:
+    text = cache.get_text(f"outline-{circumstances}")
+    try:
+        if text is not None:
+            key, outline = json.loads(text)
+            return key, tuple((identity, tuple(names)) for identity, names in outline)
+    except (ValueError, TypeError):  # damaged: it is only a cache
+        return None
+    return None
+
+
+def _with_choice(choice: Choice, source: Source, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:
+    """Load what was chosen; what does not load here may do so, or fail with a better message, among all the rest."""
+    try:
+        with engine.scratch(target) as conn:
+            build(choice.scaffold, engine, conn)
+            engine.load(conn, [source.statements[place] for place in choice.statements])
+            outcome = engine.inspect(conn, scope, declared=True)
+    except (QueryError, Problems, SchemaError) as error:
+        logger.info("the whole source is loaded: the changed part alone does not load: %s", error)
+        return None
+    return merge(known, choice, outcome, engine.features)

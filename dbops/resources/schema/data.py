@@ -23,8 +23,8 @@ from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError
 from dbops.resources.schema.canonical import CatalogCache
+from dbops.resources.schema.copying import build
 from dbops.resources.schema.model import ReferenceFile, Renaming
-from dbops.resources.schema.rehearsal import copy_structure
 from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 
@@ -212,7 +212,7 @@ def _canonical(
         return [tuple(row) for row in json.loads(known)]
     overriding = overriding_clause(table)
     with engine.scratch(target) as conn:
-        copy_structure(desired.only(_alone(table.ref, desired)), engine, conn)
+        build(desired.only(_alone(table.ref, desired)), engine, conn)
         with conn.transaction():
             for line, row in lines:
                 values = dict(zip(columns, row, strict=True))

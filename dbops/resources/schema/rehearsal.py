@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from time import monotonic
 
 from dbops.catalog.catalog import EMPTY, Catalog
-from dbops.catalog.changes import ChangeSet, diff
+from dbops.catalog.changes import CatalogChange, diff
+from dbops.catalog.closure import concerned
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
-from dbops.engines.base.render import RenderContext
 from dbops.errors import DbopsError, QueryError, RehearsalError
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.step import Call, Step
+from dbops.resources.schema.copying import build, run
 from dbops.resources.schema.describe import reason
 from dbops.resources.schema.leniency import target_catalog
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema
-from dbops.sql.statement import Statement
-
-
-def copy_structure(catalog: Catalog, engine: Engine, conn: Connection) -> None:
-    """Build `catalog` in an empty scratch database."""
-    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server, online=False))
-    run((statement for act in acts for statement in act.do), engine, conn)
-
-
-def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> None:
-    """Run statements the way apply would: together where the engine and the statements allow it."""
-    batch: list[Statement] = []
-
-    def flush() -> None:
-        if batch:
-            with conn.transaction(schema_change=True):
-                for statement in batch:
-                    conn.execute(statement.sql, statement.parameters)
-            batch.clear()
-
-    for statement in statements:
-        if statement.transactional and engine.features.has_transactional_ddl:
-            batch.append(statement)
-            continue
-        flush()
-        conn.execute(statement.sql, statement.parameters)
-    flush()
+from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
 
 
 def rehearse(
     entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, target: Target, today: date
 ) -> Rehearsal | None:
-    """Run the steps on a copy and compare.
+    """Run the steps on a copy of what they touch, depend on and are depended on by, and compare.
 
     Objects that the plan leaves out (a plan for some addresses only) are not compared. None when the live database holds
     objects that are not managed yet and without which it cannot be copied.
@@ -62,9 +36,12 @@ def rehearse(
     started = monotonic()
     live = as_declared(observed.live or EMPTY, observed.desired)
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
+    if observed.live is not None and not observed.renames:
+        refs = concerned(_changes(entries), live, wanted)
+        live, wanted = live.only(refs), wanted.only(refs)
     with engine.scratch(target) as conn:
         try:
-            copy_structure(live, engine, conn)
+            build(live, engine, conn)
         except QueryError as error:
             if live.unmanaged:
                 return None
@@ -73,8 +50,7 @@ def rehearse(
             ) from error
         _run_steps(sorted((step for entry in entries for step in entry.steps), key=lambda step: step.order), engine, conn)
         outcome = engine.inspect(conn, schema.scope)
-    differences = _differences(outcome, wanted, _untouched(entries, schema, observed, today, engine), engine)
-    if differences:
+    if differences := _differences(outcome, wanted, entries, schema, observed, today, engine):
         raise RehearsalError(
             "the steps do not lead to the desired schema; on a scratch copy there remain:\n"
             + "\n".join(f"  {line}" for line in differences),
@@ -98,6 +74,11 @@ def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection) -> None:
             ) from error
 
 
+def _changes(entries: Sequence[Entry]) -> list[CatalogChange]:
+    """Return what entries are about; what is made again around a change depends on it, and is found that way."""
+    return [entry.change.change for entry in entries if isinstance(entry.change, SchemaChange)]
+
+
 def _untouched(
     entries: Sequence[Entry], schema: DesiredSchema, observed: ObservedSchema, today: date, engine: Engine
 ) -> set[Ref]:
@@ -111,6 +92,15 @@ def _untouched(
     return {ref for ref in left if ref.table not in tables}
 
 
-def _differences(outcome: Catalog, wanted: Catalog, untouched: set[Ref], engine: Engine) -> list[str]:
+def _differences(
+    outcome: Catalog,
+    wanted: Catalog,
+    entries: Sequence[Entry],
+    schema: DesiredSchema,
+    observed: ObservedSchema,
+    today: date,
+    engine: Engine,
+) -> list[str]:
     found = diff(as_declared(outcome, wanted), wanted, column_order=engine.features.has_column_order)
+    untouched = _untouched(entries, schema, observed, today, engine) if found else set()
     return [f"{change.ref}: {reason(change)}" for change in found if change.ref not in untouched]

@@ -22,6 +22,7 @@ from dbops.reconcile.resource import Check, Targets
 from dbops.reconcile.step import Call
 from dbops.resources.schema import rehearsal, steps
 from dbops.resources.schema.canonical import CatalogCache, canonical
+from dbops.resources.schema.copying import build, run
 from dbops.resources.schema.data import ReferenceRows, reference_rows
 from dbops.resources.schema.data_steps import data_changes, data_entries
 from dbops.resources.schema.desired import desired_schemas
@@ -192,9 +193,9 @@ def _renamed(
 ) -> Catalog:
     """Let the engine rename on a scratch copy: it knows which views, checks and defaults follow a new name."""
     with engine.scratch(target) as conn:
-        rehearsal.copy_structure(as_declared(live, wanted), engine, conn)
+        build(as_declared(live, wanted), engine, conn)
         acts = engine.render(ChangeSet(live, live, renames), RenderContext(conn.server, online=False))
-        rehearsal.run((statement for act in acts for statement in act.do), engine, conn)
+        run((statement for act in acts for statement in act.do), engine, conn)
         return replace(engine.inspect(conn, schema.scope), unmanaged=live.unmanaged)
 
 

@@ -1,0 +1,38 @@
+"""Building a catalog, and running statements, on a scratch database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.catalog.changes import ChangeSet, diff
+from dbops.engines.base.connect import Connection
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import RenderContext
+from dbops.sql.statement import Statement
+
+
+def build(catalog: Catalog, engine: Engine, conn: Connection) -> None:
+    """Build `catalog` in an empty scratch database."""
+    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server, online=False))
+    run((statement for act in acts for statement in act.do), engine, conn)
+
+
+def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> None:
+    """Run statements the way apply would: together where the engine and the statements allow it."""
+    batch: list[Statement] = []
+
+    def flush() -> None:
+        if batch:
+            with conn.transaction(schema_change=True):
+                for statement in batch:
+                    conn.execute(statement.sql, statement.parameters)
+            batch.clear()
+
+    for statement in statements:
+        if statement.transactional and engine.features.has_transactional_ddl:
+            batch.append(statement)
+            continue
+        flush()
+        conn.execute(statement.sql, statement.parameters)
+    flush()
