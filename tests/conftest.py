@@ -6,6 +6,9 @@ Servers start when a test first asks for one and are shared by all workers of a 
   `drop_database`, `rows`, `dump`, and the native client: `psql`, `client`
 * `pg_database`, `my_database`, `sqlite_database`   a fresh database: `engine`, `url`, `load`, `rows`, `dump`
 * `database`   each of the three in turn; `-k postgresql` picks one
+
+Tests marked `majors` run on the oldest and the newest PostgreSQL too (`-k pg18` picks one): in the campaign, and in every run
+with `majors(daily=True)`.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
-from tests.servers import Lease, MysqlServer, PostgresServer
+from tests.servers import RELEASES, Lease, MysqlServer, NotToBeHad, PostgresServer
 
 _LEASE = pytest.StashKey[Lease]()
 _FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
+_MAJORS = {f"pg{major}": major for major in RELEASES}
 
 # Databases answer as fast as the machine is free, so time says nothing about an example.
 # Every run tries the same few examples, so that it says something about the change; the campaign looks for new ones.
@@ -57,10 +61,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     config.stash[_LEASE].release()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give tests each engine in turn, and those marked `majors` other versions of PostgreSQL."""
+    marker = metafunc.definition.get_closest_marker("majors")
+    marks = [] if marker and marker.kwargs.get("daily") else [pytest.mark.campaign]
+    others = [pytest.param(name, marks=marks) for name in _MAJORS] if marker else []
+    if "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", [*sorted(_FIXTURES), *others], indirect=True)
+    elif "postgres_server" in metafunc.fixturenames and others:
+        metafunc.parametrize("postgres_server", ["installed", *others], indirect=True, scope="session")
+
+
+def _postgres(config: pytest.Config, name: str) -> PostgresServer:
+    try:
+        return config.stash[_LEASE].postgres(_MAJORS.get(name))
+    except NotToBeHad as reason:
+        pytest.skip(str(reason))
+
+
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config) -> PostgresServer:
+def postgres_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> PostgresServer:
     """The private PostgreSQL server; accounts a test makes on it are the test's to drop."""
-    return pytestconfig.stash[_LEASE].postgres()
+    return _postgres(pytestconfig, getattr(request, "param", "installed"))
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +111,11 @@ def sqlite_database(tmp_path: Path) -> SqliteDatabase:
     return SqliteDatabase(tmp_path / "test.db")
 
 
-@pytest.fixture(params=sorted(_FIXTURES))
-def database(request: pytest.FixtureRequest) -> Database:
+@pytest.fixture
+def database(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Iterator[Database]:
     """An empty database of each engine in turn."""
-    fresh: Database = request.getfixturevalue(_FIXTURES[request.param])
-    return fresh
+    if request.param in _FIXTURES:
+        yield request.getfixturevalue(_FIXTURES[request.param])
+        return
+    with fresh_postgres(_postgres(pytestconfig, request.param)) as fresh:
+        yield fresh

@@ -23,6 +23,8 @@ from dbops.sql.splitter import split
 from dbops.usecases.runtime import engine_for
 from tests.databases import Database
 
+pytestmark = pytest.mark.majors(daily=True)
+
 SHOP = """
 CREATE TABLE orders (
   id integer NOT NULL PRIMARY KEY,

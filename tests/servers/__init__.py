@@ -7,6 +7,7 @@
 
 * `lease`       who holds the servers, and the keeper process that ends them with their holder, however that ends
 * `programs`    where the server and client programs are; which packages to install where they are missing
+* `releases`    PostgreSQL of other major versions, fetched from package registries
 * `postgresql`, `mysql`   how one server is made, reached and read
 
 Nothing here knows dbops or pytest; drivers are imported where they are used, so that asking for missing packages needs
@@ -17,5 +18,6 @@ from tests.servers.lease import Lease
 from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresServer
 from tests.servers.programs import ServerError
+from tests.servers.releases import RELEASES, NotToBeHad
 
-__all__ = ["Lease", "MysqlServer", "PostgresServer", "ServerError"]
+__all__ = ["RELEASES", "Lease", "MysqlServer", "NotToBeHad", "PostgresServer", "ServerError"]

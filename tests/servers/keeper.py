@@ -29,17 +29,18 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
 _ATTEMPTS = 3  # a port found free may be taken by somebody else before the server listens on it
-_ENGINES: dict[str, type[PostgresServer] | type[MysqlServer]] = {"postgresql": PostgresServer, "mysql": MysqlServer}
+Server = PostgresServer | MysqlServer
 
 
 def keep(engine: str, home: Path) -> None:
     """Start a server in the new folder `home`, say so on standard output, and stop it when the lease has ended.
 
+    `engine` may name a major version (`named_engine`).
     Raises: ServerError when the server does not start.
     """
     lease = home.parent
     try:
-        with _running(_ENGINES[engine], home):
+        with _running(engine, home):
             os.write(sys.stdout.fileno(), READY)
             with (lease / HELD).open() as held:
                 fcntl.flock(held, fcntl.LOCK_SH)
@@ -49,20 +50,33 @@ def keep(engine: str, home: Path) -> None:
         shutil.rmtree(lease, ignore_errors=True)
 
 
+def named_engine(engine: str, major: int | None) -> str:
+    """Return what an engine is called in a certain major version; None is the one that is installed."""
+    return engine if major is None else f"{engine}-{major}"
+
+
+def _server(name: str, home: Path, port: int) -> Server:
+    engine, _, major = name.partition("-")
+    if engine == MysqlServer.engine:
+        return MysqlServer(home, port)
+    return PostgresServer(home, port, int(major) if major else None)
+
+
 def homes(lease: Path) -> list[Path]:
     """Return the folders of the servers that have not ended, none when the lease's folder is gone."""
     return [path for path in lease.glob("*/") if path.is_dir()]
 
 
 @contextmanager
-def _running(kind: type[PostgresServer] | type[MysqlServer], home: Path) -> Iterator[None]:
+def _running(engine: str, home: Path) -> Iterator[None]:
     """Run a new server while the body runs; its port stands in the file PORT."""
-    account = server_account(kind.account)
+    new = _server(engine, home, 0)
+    account = server_account(new.account)
     home.mkdir()
     if account:
         os.chown(home, account["user"], account["group"])
-    kind(home, 0).prepare()
-    server, process = _start(kind, home)
+    new.prepare()
+    server, process = _start(engine, home)
     try:
         server.finish()
         (home / PORT).write_text(str(server.port))
@@ -71,11 +85,9 @@ def _running(kind: type[PostgresServer] | type[MysqlServer], home: Path) -> Iter
         _stop(process, server.stop_signal)
 
 
-def _start(
-    kind: type[PostgresServer] | type[MysqlServer], home: Path
-) -> tuple[PostgresServer | MysqlServer, subprocess.Popen[bytes]]:
+def _start(engine: str, home: Path) -> tuple[Server, subprocess.Popen[bytes]]:
     for _ in range(_ATTEMPTS):
-        server = kind(home, free_port())
+        server = _server(engine, home, free_port())
         with (home / "log").open("ab") as log:
             process = subprocess.Popen(
                 server.command(),
@@ -84,15 +96,15 @@ def _start(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **server_account(kind.account),
+                **server_account(server.account),
             )
         if _becomes_ready(server, process):
             return server, process
         _stop(process, "KILL")
-    raise ServerError(f"{kind.engine} did not start:\n{(home / 'log').read_text(errors='replace')[-2000:]}")
+    raise ServerError(f"{engine} did not start:\n{(home / 'log').read_text(errors='replace')[-2000:]}")
 
 
-def _becomes_ready(server: PostgresServer | MysqlServer, process: subprocess.Popen[bytes]) -> bool:
+def _becomes_ready(server: Server, process: subprocess.Popen[bytes]) -> bool:
     deadline = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         if server.is_ready():

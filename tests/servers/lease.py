@@ -16,18 +16,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO, TypeVar
+from typing import TextIO
 
-from tests.servers.keeper import HELD, PORT, READY, STOP_TIMEOUT_S, homes
+from tests.servers.keeper import HELD, PORT, READY, STOP_TIMEOUT_S, homes, named_engine
 from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresServer
-from tests.servers.programs import ServerError
+from tests.servers.programs import ServerError, is_reachable
+from tests.servers.releases import programs
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _SOCKET_PATH_LIMIT = 60  # bytes of the folder's own; a socket's whole path has 107 (unix(7))
 _ROOM_BYTES = 4 << 30  # what two servers and the databases of a run may come to, with a margin
-
-Server = TypeVar("Server", PostgresServer, MysqlServer)
 
 
 @dataclass(slots=True)
@@ -57,13 +56,17 @@ class Lease:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
 
-    def postgres(self) -> PostgresServer:
-        """Return the PostgreSQL server, started now unless it runs already."""
-        return self._server(PostgresServer)
+    def postgres(self, major: int | None = None) -> PostgresServer:
+        """Return the PostgreSQL server, started now unless it runs already: the machine's own, or another major version.
+
+        Raises: NotToBeHad, when that version cannot be fetched.
+        """
+        programs(major)
+        return PostgresServer(*self._server(named_engine(PostgresServer.engine, major)), major)
 
     def mysql(self) -> MysqlServer:
         """Return the MariaDB server, started now unless it runs already."""
-        return self._server(MysqlServer)
+        return MysqlServer(*self._server(MysqlServer.engine))
 
     def release(self) -> None:
         """Let go, and wait until the servers are stopped and their files are gone; joined leases are left to their holder."""
@@ -76,13 +79,14 @@ class Lease:
             time.sleep(0.02)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _server(self, kind: type[Server]) -> Server:
-        home = self.folder / kind.engine
-        with (self.folder / f"{kind.engine}.lock").open("w") as lock:
+    def _server(self, engine: str) -> tuple[Path, int]:
+        """Return folder and port of a server that runs."""
+        home = self.folder / engine
+        with (self.folder / f"{engine}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (home / PORT).exists():
-                _start_keeper(kind.engine, home)
-        return kind(home, int((home / PORT).read_text()))
+                _start_keeper(engine, home)
+        return home, int((home / PORT).read_text())
 
 
 def _start_keeper(engine: str, home: Path) -> None:
@@ -117,5 +121,4 @@ def _place() -> str:
     if "TMPDIR" not in os.environ and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= _ROOM_BYTES:
         return str(memory)
     place = Path(tempfile.gettempdir())
-    reachable = all(folder.stat().st_mode & 0o001 for folder in (place, *place.parents))
-    return str(place) if reachable and len(str(place)) < _SOCKET_PATH_LIMIT else "/tmp"
+    return str(place) if is_reachable(place) and len(str(place)) < _SOCKET_PATH_LIMIT else "/tmp"

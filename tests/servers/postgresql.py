@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from tests.servers.programs import clean_environment, ended_with_parent, postgres_folder, run, server_account
+from tests.servers.programs import clean_environment, ended_with_parent, run, server_account
+from tests.servers.releases import programs
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,16 +30,25 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server: its Unix socket lies in `home` and trusts everybody, its TCP port on 127.0.0.1 wants the password."""
+    """A running server: its Unix socket lies in `home` and trusts everybody, its TCP port on 127.0.0.1 wants the password.
+
+    `major` None is the version that the machine has installed.
+    """
 
     home: Path
     port: int
+    major: int | None = None
 
     engine: ClassVar[str] = "postgresql"
     account: ClassVar[str] = "postgres"
     stop_signal: ClassVar[str] = "INT"  # fast shutdown: sessions are ended, not waited for
     user: ClassVar[str] = "postgres"
     password: ClassVar[str] = "open:sesame/@1%"  # characters that a URL has to quote
+
+    @property
+    def version(self) -> int:
+        """The major version."""
+        return int((self.home / "data" / "PG_VERSION").read_text())
 
     @property
     def admin_url(self) -> str:
@@ -101,7 +111,7 @@ class PostgresServer:
         secret.write_text(self.password)
         run(
             [
-                str(postgres_folder() / "initdb"),
+                str(programs(self.major).server / "initdb"),
                 *("-D", str(self.home / "data"), "-U", self.user, f"--pwfile={secret}", "--no-sync"),
                 *("--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"),
             ],
@@ -113,11 +123,11 @@ class PostgresServer:
         """Return the command that runs the server in the foreground."""
         settings = _SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.home)}
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        server = [str(postgres_folder() / "postgres"), "-D", str(self.home / "data")]
+        server = [str(programs(self.major).server / "postgres"), "-D", str(self.home / "data")]
         return [*ended_with_parent(self.stop_signal), *server, *options]
 
     def finish(self) -> None:
         """Nothing is left to set up once the server runs: initdb made the accounts."""
 
     def _client(self, program: str) -> list[str]:
-        return [str(postgres_folder() / program), "-h", str(self.home), "-p", str(self.port), "-U", self.user]
+        return [str(programs(self.major).clients / program), "-h", str(self.home), "-p", str(self.port), "-U", self.user]

@@ -80,6 +80,11 @@ def ended_with_parent(signal_name: str) -> list[str]:
     return [setpriv, "--pdeathsig", signal_name] if setpriv else []
 
 
+def is_reachable(folder: Path) -> bool:
+    """Whether other accounts, the servers' among them, can enter a folder."""
+    return all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
+
+
 def run(command: list[str], *, stdin: str = "", **options: Any) -> str:
     """Run a program to its end and return what it printed.
 

@@ -27,8 +27,11 @@ from tests.engines.postgresql.sessions import Counting, loaded, session, target_
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / "inspect.yaml").read_text())
 
 
+@pytest.mark.majors(daily=True)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_inspection_finds(case: dict[str, Any], pg_database: PostgresDatabase) -> None:
+    if pg_database.server.version < case.get("since", 0):
+        pytest.skip(f"needs PostgreSQL {case['since']}")
     pg_database.load(case["sql"])
     try:
         with session(pg_database) as conn:
