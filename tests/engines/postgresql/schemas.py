@@ -1,7 +1,7 @@
 """Random PostgreSQL schemas as SQL: every kind of object over a few names, and pairs of which the second is the first, changed.
 
 A schema is a list of pieces in an order in which they can be made. Names are few, so that pieces speak of each other; a piece
-that does not fit with the others is refused by the server and left out (`accepted`).
+that does not fit with the others is refused by the server and left out (`build`).
 """
 
 # ruff: noqa: E501 (a statement reads best on one line)
@@ -503,17 +503,15 @@ def statements(pieces: Pieces) -> Iterator[str]:
     yield from (piece.text for piece in pieces if piece.key in SECOND)
 
 
-def accepted(pieces: Pieces, conn: psycopg.Connection[Any]) -> str:
-    """Return the script of those statements that the server takes one after the other; `conn` is to an empty database."""
+def build(pieces: Pieces, conn: psycopg.Connection[Any]) -> str:
+    """Make what the server takes of the pieces, one after the other, in an empty database, and return the script of it."""
     import psycopg
 
     taken = []
-    with conn.transaction(force_rollback=True):
-        for text in statements(pieces):
-            try:
-                with conn.transaction():
-                    conn.execute(text.encode())
-            except psycopg.Error:
-                continue
-            taken.append(text)
+    for text in statements(pieces):
+        try:
+            conn.execute(text.encode())
+        except psycopg.Error:
+            continue
+        taken.append(text)
     return "".join(f"{text};\n" for text in taken)

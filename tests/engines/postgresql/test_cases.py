@@ -1,9 +1,9 @@
 """Behaviour as rows of `cases/changes/`: each pair of schemas is planned, applied to a database with rows, and taken back.
 
 A case says `from`, `to`, and what it cares about: `rows` to be there before, `roles`, `pretend_rows` of every table;
-`changes` as addresses, `sql`, `hazards` as the exact set, `has` and `without` as parts of it, `then` as queries with their
-rows; `undo: false` where the way back is refused by the data, `undo: catalog` where values are lost; `dump: false` where
-pg_dump tells what is left alone.
+`since` as the major version that knows the words; `changes` as addresses, `sql`, `hazards` as the exact set, `has` and
+`without` as parts of it, `then` as queries with their rows; `undo: false` where the way back is refused by the data,
+`undo: catalog` where values are lost; `dump: false` where pg_dump tells what is left alone.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ CASES = [
 ]
 
 
+@pytest.mark.majors
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: dict[str, Any], postgres_server: PostgresServer) -> None:
+    if postgres_server.version < case.get("since", 0):
+        pytest.skip(f"needs PostgreSQL {case['since']}")
     with ExitStack() as stack:
         stack.enter_context(roles(postgres_server, case.get("roles", [])))
         live, declared, other = (stack.enter_context(fresh_postgres(postgres_server)) for _ in range(3))

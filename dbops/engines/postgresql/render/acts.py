@@ -39,8 +39,14 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
         return []
     scene = Scene.of(changes.before, changes.after, context)
     work = _Work(ordered(changes, scene), scene)
-    acts = [work.act(unit) for unit in work.plan.units]
-    return _committed_first(acts, changes)
+    done = _committed_first([work.done(unit) for unit in work.plan.units], changes)
+    return [
+        replace(act, undo=tuple(work.undo.of(unit, kept, [other for other, _, _ in done[:place]])))
+        for place, (unit, kept, act) in enumerate(done)
+    ]
+
+
+Done = tuple[Unit, Kept | None, Act]
 
 
 class _Work:
@@ -58,7 +64,8 @@ class _Work:
         self.undo = Undo(plan, self.scene)
         self.numbers = count(1)
 
-    def act(self, unit: Unit) -> Act:
+    def done(self, unit: Unit) -> Done:
+        """Return what carries a unit out, without the way back, and where rows are kept for that."""
         change = unit.change
         kept = self._archive(change)
         statements = (
@@ -66,15 +73,16 @@ class _Work:
             *self._keep(change, kept),
             *self._without_false_alarms(do(unit, self.scene, self.plan.rebuild), unit),
         )
-        return Act(
+        act = Act(
             ref=_public_ref(change.ref),
             title=_title_of_all(unit) if len(unit.together) > 1 else _title(change, self.plan.rebuild),
             do=statements,
-            undo=tuple(self.undo.of(unit, kept)),
+            undo=(),
             covers=tuple(dict.fromkeys(_public_ref(other.ref) for other in unit.covers)),
             creates=isinstance(change, CreateObject | AddColumn) and not isinstance(_item(change), Part),
             drops=isinstance(change, DropObject | DropColumn) and not isinstance(_item(change), Part),
         )
+        return unit, kept, act
 
     def _settings(self, change: CatalogChange) -> Iterator[Statement]:
         if change.ref in self.plan.unchecked and not isinstance(change, DropObject):
@@ -170,13 +178,14 @@ def _title(change: CatalogChange, rebuild: retype.Rebuild) -> str:
 # --- enum labels ------------------------------------------------------------------------------------------------------------
 
 
-def _committed_first(acts: list[Act], changes: ChangeSet) -> list[Act]:
+def _committed_first(done: list[Done], changes: ChangeSet) -> list[Done]:
     """A label may not be used in the transaction that adds it (manual, ALTER TYPE): such additions are committed first."""
+    acts = [act for _, _, act in done]
     early = {change.ref for change in changes.changes if isinstance(change, AlterObject) and _is_used(change, acts)}
     if not early:
-        return acts
-    first = [_alone(act) for act in acts if act.ref in early]
-    return first + [act for act in acts if act.ref not in early]
+        return done
+    first = [(unit, kept, _alone(act)) for unit, kept, act in done if act.ref in early]
+    return first + [item for item in done if item[2].ref not in early]
 
 
 def _is_used(change: AlterObject, acts: list[Act]) -> bool:

@@ -32,7 +32,6 @@ _STEADY = frozenset(
 def definition(column: Column) -> str:
     """Return the column as CREATE TABLE and ADD COLUMN want it."""
     parts = [quote(column.name), column.type]
-    options = dict(column.options)
     if fdw := _fdw_options(column):
         parts.append("OPTIONS (" + ", ".join(f"{quote(name)} {literal(value)}" for name, value in fdw.items()) + ")")
     if column.collation:
@@ -42,13 +41,23 @@ def definition(column: Column) -> str:
         parts.append(f"GENERATED ALWAYS AS ({column.generated.expression}) {kind}")
     if column.identity:
         parts.append(_identity(column.identity))
+    return " ".join([*parts, *_default_and_null(column)])
+
+
+def options(column: Column) -> str:
+    """Return what CREATE TABLE ... OF says of a column of the type, empty where that is nothing."""
+    found = " ".join(_default_and_null(column))
+    return f"{quote(column.name)} WITH OPTIONS {found}" if found else ""
+
+
+def _default_and_null(column: Column) -> Iterator[str]:
     if column.default is not None:
-        parts.append(f"DEFAULT {column.default}")
+        yield f"DEFAULT {column.default}"
     if not column.nullable:
+        options = dict(column.options)
         name = options.get("not_null_name")
         suffix = " NO INHERIT" if options.get("not_null_no_inherit") == "true" else ""
-        parts.append((f"CONSTRAINT {quote(name)} " if name else "") + "NOT NULL" + suffix)
-    return " ".join(parts)
+        yield (f"CONSTRAINT {quote(name)} " if name else "") + "NOT NULL" + suffix
 
 
 def _identity(identity: Identity) -> str:
@@ -116,7 +125,7 @@ def _alter_fdw_options(prefix: str, before: Column | None, after: Column) -> Ite
 def add(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
     """Yield ADD COLUMN and what follows it."""
     found: list[Hazard] = []
-    if _fills_every_row(column, scene):
+    if fills_every_row(column, scene):
         found += hazards.rewrites(scene, table)
     else:
         found += hazards.brief(scene, table)
@@ -128,7 +137,8 @@ def add(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
     yield from extras(table, column, scene)
 
 
-def _fills_every_row(column: Column, scene: Scene) -> bool:
+def fills_every_row(column: Column, scene: Scene) -> bool:
+    """Tell whether adding the column writes the table again; a steady default is kept apart from the rows."""
     if column.identity or (column.generated and column.generated.is_stored):
         return True
     if column.default is None or column.default.startswith("NULL"):

@@ -1,18 +1,32 @@
-"""A catalog that ordering may add to: defaults and memberships as objects, and dependencies PostgreSQL does not record."""
+"""A catalog that ordering may add to: defaults and other parts as objects, and dependencies PostgreSQL does not record."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
+from dbops.catalog.model import CatalogObject, Column, ForeignTable, MaterializedView, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render.parts import ColumnDefault, ReplicaIdentity
+from dbops.engines.postgresql.render.names import named
+from dbops.engines.postgresql.render.parts import ColumnDefault, ReplicaIdentity, RowType
 
 #: What a default can need that may be made again while the column stays.
 OF_DEFAULTS = frozenset({"routine", "sequence", "operator", "cast", "operator_class"})
 
 AnyTable = Table | ForeignTable
+
+
+def row_holders(objects: Mapping[Ref, CatalogObject]) -> dict[Ref, list[Ref]]:
+    """Return the materialized views that store whole rows of a table, by table: it may not be written again under them."""
+    views = [item for item in objects.values() if isinstance(item, MaterializedView)]
+    tables = {named(ref): ref for ref, item in objects.items() if isinstance(item, Table)} if views else {}
+    found: dict[Ref, list[Ref]] = {}
+    for view in views:
+        for _, kind in view.columns:
+            if (table := tables.get(kind.removesuffix("[]"))) is not None:
+                found.setdefault(table, []).append(view.ref)
+    return found
 
 
 class Graph:
@@ -56,6 +70,15 @@ class Graph:
                 index = next((ref for ref in names if ref in self.objects), table.ref)
                 columns = (Ref("column", table.schema, column.name, table.name) for column in table.columns)
                 self.add(identity, table.ref, index, *columns)
+
+    def add_row_types(self) -> None:
+        """Add what ties typed tables to their types, apart from the tables."""
+        for table in [item for item in self.objects.values() if isinstance(item, Table)]:
+            if kind := RowType.of(table):
+                needs = self.needs.get(table.ref, frozenset())
+                of_type = (need for need in needs if need.kind == "composite_type" and named(need) == kind.name)
+                columns = (Ref("column", table.schema, column.name, table.name) for column in table.columns)
+                self.add(kind, table.ref, *of_type, *columns)
 
     def add_defaults(self) -> None:
         """Add each default that needs something, apart from its column."""

@@ -7,7 +7,7 @@ a sequence gives up its column before the column goes, a child's index is there 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from dbops.catalog.changes import (
@@ -36,16 +36,19 @@ from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
-from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph
+from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph, row_holders
 from dbops.engines.postgresql.render.names import quote
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows
 from dbops.engines.postgresql.render.retype import Rebuild, anchor
+from dbops.engines.postgresql.render.row_types import row_types_apart
 from dbops.engines.postgresql.render.scene import parents_of
 from dbops.engines.postgresql.render.tables import is_in_place
 
 
-def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
+def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tuple[ChangeSet, frozenset[Ref]]:
     """Return the changes with memberships apart, on catalogs that hold defaults and all dependencies.
+
+    Parts of tables among `away` are not there meanwhile.
 
     Also return the functions whose bodies cannot be checked when they are made: what they mention needs them.
     """
@@ -53,9 +56,11 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     for graph in (before, after):
         graph.add_defaults()
         graph.add_replica_identities()
+        graph.add_row_types()
     _reach_through_columns(before, after, rebuild)
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
-    found = list(_split(changes, before, after))
+    _rows_held(before, after)
+    found = list(row_types_apart(_split(changes, before, after), before, after, away))
     found = _cyclic_defaults_apart(found, before, after)
     found += _rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
@@ -91,6 +96,16 @@ def _exchange_defaults(whole: Ref | None, before: Graph, after: Graph, rebuild: 
         old, new = (graph.needs.get(default, frozenset()) - rebuild.refs for graph in (before, after))
         before.link(whole, *old - new)
         after.link(whole, *new - old)
+
+
+def _rows_held(before: Graph, after: Graph) -> None:
+    """A materialized view with whole rows of a table in a column depends on every column that the table has or gets."""
+    for graph in (before, after):
+        for table, holders in row_holders(graph.objects).items():
+            sides = [side.table(table) for side in (before, after)]
+            columns = {column_ref(table, column.name) for side in sides if side for column in side.columns}
+            for holder in holders:
+                graph.link(holder, *columns)
 
 
 def _is_computed(ref: Ref, graph: Graph) -> bool:
@@ -340,14 +355,20 @@ def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
 
 
 def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
-    """A child's columns follow its parent's."""
+    """A child's columns follow its parent's, but one that the child has already is made like the parent's before that comes."""
     changed = {change.table for change in found if isinstance(change, AddColumn | AlterColumn)}
+    added = {change.ref for change in found if isinstance(change, AddColumn)}
+    fitted = {change.ref for change in found if isinstance(change, AlterColumn)}
     for ref, item in list(after.objects.items()):
         for parent in parents_of(item):
             table = after.table(parent) if parent in changed else None
             for column in table.columns if table else ():
-                after.link(column_ref(ref, column.name), column_ref(parent, column.name))
-                after.link(ref, column_ref(parent, column.name))
+                own, parents = column_ref(ref, column.name), column_ref(parent, column.name)
+                if parents in added and own in fitted:
+                    after.link(parents, own)
+                    continue
+                after.link(own, parents)
+                after.link(ref, parents)
 
 
 def _references(found: list[CatalogChange], after: Graph) -> None:

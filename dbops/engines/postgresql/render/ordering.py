@@ -35,11 +35,13 @@ from dbops.catalog.order import arrange
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.folding import Unit, fold
+from dbops.engines.postgresql.render.graph import row_holders
 from dbops.engines.postgresql.render.needs import explode
 from dbops.engines.postgresql.render.objects import is_in_place
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Rows
+from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows, RowType
 from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, without_conversions
 from dbops.engines.postgresql.render.scene import Scene
+from dbops.engines.postgresql.render.tables import is_written_again
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _TEXTS = ("text", "character varying")
@@ -60,7 +62,7 @@ def ordered(changes: ChangeSet, scene: Scene, away: frozenset[Ref] = frozenset()
     Objects of `away` are not there meanwhile and need not make way.
     """
     rebuild = find_rebuild(changes)
-    exploded, unchecked = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild)
+    exploded, unchecked = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild, away)
     judge = _Judge(exploded, rebuild, scene, away)
     found = arrange(
         exploded,
@@ -85,6 +87,7 @@ class _Judge:
     def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene, away: frozenset[Ref]) -> None:
         self.rebuild, self.scene, self.away = rebuild, scene, away
         self.before, self.after = changes.before, changes.after
+        self.holders = row_holders(changes.before.objects)
 
     def replaces(self, change: CatalogChange) -> bool:
         if isinstance(change, AlterColumn):
@@ -99,8 +102,10 @@ class _Judge:
                 return True
             case AlterColumn(_, before, after):
                 return (before.type, before.collation) != (after.type, after.collation)
-            case AlterObject():
-                return change.ref in self.rebuild.refs
+            case AddColumn(table, column):
+                return table in self.holders and columns.fills_every_row(column, self.scene)
+            case AlterObject(before, after):
+                return change.ref in self.rebuild.refs or (change.ref in self.holders and is_written_again(before, after))
         return False
 
     def survives(self, dependent: CatalogObject, change: CatalogChange) -> bool:
@@ -112,9 +117,13 @@ class _Judge:
             return self._default_survives(dependent, change)
         if isinstance(dependent, Sequence | Membership | Rows):
             return True
+        if isinstance(dependent, ReplicaIdentity | RowType) and dependent.ref.table not in self.after.objects:
+            return True  # it goes with its table
         match change:
             case AlterColumn():
                 return self._survives_retyping(dependent, change)
+            case AlterObject() if change.ref in self.holders:
+                return dependent.ref not in self.holders[change.ref]
             case AlterObject():
                 return dependent.ref in self.rebuild.refs or self._survives_rebuild(dependent)
             case DropObject(item):

@@ -86,7 +86,18 @@ class ReplicaIdentity(CatalogObject):
         return cls(schema=table.schema, parent=table.name, name=index) if index else None
 
 
-Part = ColumnDefault | Membership | Rows | ReplicaIdentity
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowType(CatalogObject):
+    """That its parent, a table, has the columns of the composite type `name`, a name as SQL writes it."""
+
+    kind: ClassVar[str] = "row_type"
+
+    @classmethod
+    def of(cls, table: Table) -> RowType | None:
+        return cls(schema=table.schema, parent=table.name, name=table.of_type) if table.of_type else None
+
+
+Part = ColumnDefault | Membership | Rows | ReplicaIdentity | RowType
 
 
 def create(item: Part, scene: Scene) -> Iterator[Statement]:
@@ -96,6 +107,8 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
     elif isinstance(item, ReplicaIdentity):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} REPLICA IDENTITY USING INDEX {quote(item.name)}")
+    elif isinstance(item, RowType):
+        yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} OF {item.name}")
     elif isinstance(item, Rows):
         yield from move_rows(item.before, item.after, scene)
         yield Statement(f"DROP TABLE {aside(item.before)}")
@@ -129,6 +142,8 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
     elif isinstance(item, ReplicaIdentity):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} REPLICA IDENTITY DEFAULT")
+    elif isinstance(item, RowType):
+        yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} NOT OF")
     elif isinstance(item, Rows):
         others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
         where = f" WHERE {' AND '.join(others)}" if others else ""
@@ -186,6 +201,8 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
         elif isinstance(child, Index):
             yield Statement(f"DROP INDEX {named(Ref('index', child.schema, child.name))}")
     yield from (release(owned) for owned in scene.old.owned_by(table.ref))
+    if table.of_type:
+        yield Statement(f"ALTER TABLE {named(table.ref)} NOT OF")
     found = [] if not scene.rows(table.ref) else list(hazards.rewrites(scene, table.ref))
     lost = [column.name for column in table.columns if not _has(scene.after, table.ref, column.name)]
     found += (

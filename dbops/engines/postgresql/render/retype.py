@@ -61,13 +61,17 @@ class Rebuild:
 
 def find_rebuild(changes: ChangeSet) -> Rebuild:
     """Return what has to be built anew: types that ALTER cannot change and that tables store, with all types made of them."""
-    wanted = [change for change in changes.changes if isinstance(change, AlterObject) and _cannot_stay(change)]
+    altered = [change for change in changes.changes if isinstance(change, AlterObject)]
+    wanted = [change for change in altered if _cannot_stay(change) or _tightens(change)]
     if not wanted:
         return Rebuild()
     users = dependents(changes.before.dependencies)
     found: dict[Ref, None] = {}
     for change in wanted:
-        if any(_stored_columns(changes.before, users, {change.ref: None})):
+        made_of_it: dict[Ref, None] = {}
+        _add_with_users(change.ref, changes.before, users, made_of_it)
+        stored = (column.type for _, column in _stored_columns(changes.before, users, made_of_it))
+        if any(_cannot_stay(change) or kind != named(change.ref) for kind in stored):
             _add_with_users(change.ref, changes.before, users, found)
     pairs = [(_type(changes.before, ref), _type(changes.after, ref)) for ref in found]
     conversions = [
@@ -90,6 +94,15 @@ def _cannot_stay(change: AlterObject) -> bool:
     if not isinstance(before, Defined) or not isinstance(after, Defined):
         return False
     return before.what == "collation" and before.definition != after.definition
+
+
+def _tightens(change: AlterObject) -> bool:
+    """Tell whether values are checked again, which PostgreSQL cannot do inside arrays and composites (manual, ALTER DOMAIN)."""
+    before, after = change.before, change.after
+    if not isinstance(before, Domain) or not isinstance(after, Domain):
+        return False
+    added = {text for pair in set(after.checks) - set(before.checks) for text in pair[1:] if not text.endswith(" NOT VALID")}
+    return bool(added) or (before.nullable and not after.nullable)
 
 
 def _add_with_users(ref: Ref, catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: dict[Ref, None]) -> None:

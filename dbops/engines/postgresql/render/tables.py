@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dbops.catalog.model import Column, Constraint, ForeignTable, Table
+from dbops.catalog.model import CatalogObject, Column, Constraint, ForeignTable, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns as column_sql
 from dbops.engines.postgresql.render import hazards
@@ -23,10 +23,13 @@ def create(item: Table | ForeignTable, constraints: Sequence[Constraint], scene:
     """Yield CREATE TABLE with the constraints that can stand in it, and what it has no words for."""
     inherited = _inherited_columns(item, scene)
     local = [column for column in item.columns if column.name not in inherited or "inherited" not in dict(column.options)]
-    if isinstance(item, Table) and (item.partition_of or item.of_type):
+    if isinstance(item, Table) and item.partition_of:
         local = []
-    lines = [column_sql.definition(column) for column in local] + [inline(constraint) for constraint in constraints]
-    sql = _head(item, lines) + _tail(item)
+    if isinstance(item, Table) and item.of_type:
+        lines = [text for column in local if (text := column_sql.options(column))]
+    else:
+        lines = [column_sql.definition(column) for column in local]
+    sql = _head(item, lines + [inline(constraint) for constraint in constraints]) + _tail(item)
     yield hazards.exclusively(scene, item.partition_of.parent, sql) if item.partition_of else Statement(sql)
     for column in item.columns:
         if column in local:
@@ -106,8 +109,8 @@ def _security(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
 
 
 def _replica_identity(before: str | None, item: Table, scene: Scene) -> Iterator[Statement]:
-    if before == item.replica_identity:
-        return
+    if before == item.replica_identity or (item.replica_identity or "").startswith("index "):
+        return  # an index becomes the identity by itself, when it is there
     sql = f"ALTER TABLE {named(item.ref)} REPLICA IDENTITY {(item.replica_identity or 'default').upper()}"
     yield hazards.exclusively(scene, item.ref, sql)
 
@@ -119,10 +122,18 @@ def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
 
 
 def is_in_place(before: Table | ForeignTable, after: Table | ForeignTable) -> bool:
-    """Tell whether ALTER TABLE reaches `after`: all but the partition key and the server."""
+    """Tell whether ALTER TABLE reaches `after`: all but the partition key, the order of a type's attributes, and the server."""
     if isinstance(before, ForeignTable):
         return isinstance(after, ForeignTable) and before.server == after.server
-    return isinstance(after, Table) and before.partition_by == after.partition_by
+    return isinstance(after, Table) and before.partition_by == after.partition_by and not _is_out_of_order(before, after)
+
+
+def _is_out_of_order(before: Table, after: Table) -> bool:
+    """A typed table has its columns in the order of its type; new ones come last."""
+    if not after.of_type:
+        return False
+    had, wanted = ([column.name for column in table.columns] for table in (before, after))
+    return [name for name in had if name in wanted] + [name for name in wanted if name not in had] != wanted
 
 
 def alter(before: Table | ForeignTable, after: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
@@ -135,9 +146,13 @@ def alter(before: Table | ForeignTable, after: Table | ForeignTable, scene: Scen
     yield from _alter_storage(before, after, scene)
     yield from _security(before, after, scene)
     yield from _replica_identity(before.replica_identity, after, scene)
-    if before.of_type != after.of_type:
-        sql = f"ALTER TABLE {named(after.ref)} " + (f"OF {after.of_type}" if after.of_type else "NOT OF")
-        yield hazards.exclusively(scene, after.ref, sql)
+
+
+def is_written_again(before: CatalogObject, after: CatalogObject) -> bool:
+    """Tell whether ALTER TABLE writes the rows again."""
+    if not isinstance(before, Table) or not isinstance(after, Table):
+        return False
+    return (before.persistence, before.access_method) != (after.persistence, after.access_method)
 
 
 def _alter_storage(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
     AddColumn,
+    AlterColumn,
     AlterObject,
     CatalogChange,
     ChangeSet,
@@ -19,7 +20,18 @@ from dbops.catalog.changes import (
     column_ref,
     inverse,
 )
-from dbops.catalog.model import Column, Enum, Sequence, Table, Trigger
+from dbops.catalog.model import (
+    CatalogObject,
+    Column,
+    CompositeType,
+    Domain,
+    Enum,
+    ForeignTable,
+    RangeType,
+    Sequence,
+    Table,
+    Trigger,
+)
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, sequences
@@ -27,9 +39,12 @@ from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named, quote
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import Rows, aside, move_rows
+from dbops.engines.postgresql.render.parts import Part, Rows, aside, move_rows
 from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.sql.statement import Statement
+
+_TYPES = (Enum, Domain, CompositeType, RangeType)
+AnyTable = Table | ForeignTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +65,8 @@ class Undo:
             {change.ref for change in changes if isinstance(change, CreateObject | DropObject | AddColumn | DropColumn)}
         )
 
-    def of(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
-        """Yield what takes a unit back."""
+    def of(self, unit: Unit, kept: Kept | None, earlier: Several[Unit]) -> Iterator[Statement]:
+        """Yield what takes a unit back, when everything but it and the `earlier` units has been taken back."""
         back, change = self._back, unit.change
         if change.ref.kind == "routine" and not isinstance(change, CreateObject):  # what it mentions may not be back yet
             yield Statement("SET LOCAL check_function_bodies = off")
@@ -72,7 +87,7 @@ class Undo:
             case DropColumn(table, column):
                 yield from self._dropped_column(table, column, unit, kept)
             case _:
-                yield from self._altered(unit)
+                yield from self._altered(unit, earlier)
 
     def _inverse(self, units: Several[Unit]) -> Ordered:
         """Objects that the plan drops or makes are not there meanwhile, and need not make way."""
@@ -162,17 +177,31 @@ class Undo:
         for item in awake:
             yield from routines.enabled(item)
 
-    def _altered(self, unit: Unit) -> Iterator[Statement]:
+    def _altered(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
         change, rebuild = unit.change, self._plan.rebuild
         if rebuild.types and change.ref in rebuild.refs:
             yield from retype.statements(rebuild.reversed(), self._back)
-        elif isinstance(change, AlterObject) and not _is_enum_growth(change) and self._is_in_place(change):
+        elif isinstance(change, AlterObject) and isinstance(change.before, _TYPES):
+            yield from self._altered_type(unit, earlier)
+        elif isinstance(change, AlterObject) and self._is_in_place(change):
             yield from objects.alter(change.after, change.before, self._back)
         else:
             plan = self._inverse([unit])
             for other in plan.units:
                 yield from do(other, self._back, plan.rebuild)
+
+    def _altered_type(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
+        """A type that could grow in place may have to be built again on the way back, under the columns there are by then."""
+        then = state_after(earlier, self._scene.before, self._scene.after)
+        now = state_after([unit], then, self._scene.after)
+        back = replace(Scene.of(now, then, self._scene.context), is_way_back=True)
+        parts = [change for done in earlier for change in done.all if isinstance(_item(change), Part)]
+        there = {change.ref for change in parts if isinstance(change, CreateObject)}
+        away = frozenset(change.ref for change in parts if change.ref not in there)
+        plan = ordered(ChangeSet(now, then, tuple(inverse(change) for change in unit.all)), back, away)
+        for other in plan.units:
+            yield from do(other, back, plan.rebuild)
 
     def _is_in_place(self, change: AlterObject) -> bool:
         return objects.is_in_place(change.after, change.before, self._scene)
@@ -199,5 +228,43 @@ def _makes_table(unit: Unit) -> bool:
     return isinstance(unit.change, CreateObject) and isinstance(unit.change.item, Table)
 
 
-def _is_enum_growth(change: AlterObject) -> bool:
-    return isinstance(change.before, Enum) and isinstance(change.after, Enum) and change.before.labels != change.after.labels
+def state_after(units: Several[Unit], before: Catalog, after: Catalog) -> Catalog:
+    """Return what `before` has become when the first units of the plan that leads to `after` are done."""
+    objects, needs = dict(before.objects), dict(before.dependencies)
+    for change in (change for unit in units for change in unit.all):
+        match change:
+            case DropObject(item) if not isinstance(item, Part):
+                objects.pop(item.ref, None)
+            case CreateObject(item) if not isinstance(item, Part):
+                objects[item.ref] = item
+            case AlterObject(_, item):
+                now = objects.get(item.ref)
+                if isinstance(now, AnyTable) and isinstance(item, AnyTable):
+                    item = replace(item, columns=now.columns)
+                objects[item.ref] = item
+            case AddColumn(ref, column):
+                _change_columns(objects, ref, column.name, column)
+            case AlterColumn(ref, _, column):
+                _change_columns(objects, ref, column.name, column)
+            case DropColumn(ref, column):
+                _change_columns(objects, ref, column.name, None)
+        for ref in (change.ref, *_columns_of(objects.get(change.ref))):
+            if ref in after.dependencies:
+                needs[ref] = after.dependencies[ref]
+    return replace(before, objects=objects, dependencies=needs)
+
+
+def _item(change: CatalogChange) -> CatalogObject | None:
+    return change.item if isinstance(change, CreateObject | DropObject) else None
+
+
+def _change_columns(objects: dict[Ref, CatalogObject], ref: Ref, name: str, column: Column | None) -> None:
+    table = objects.get(ref)
+    if isinstance(table, AnyTable):
+        kept = [column if other.name == name and column else other for other in table.columns if other.name != name or column]
+        added = [column] if column and all(other.name != name for other in table.columns) else []
+        objects[ref] = replace(table, columns=(*kept, *added))
+
+
+def _columns_of(item: CatalogObject | None) -> list[Ref]:
+    return [column_ref(item.ref, column.name) for column in item.columns] if isinstance(item, AnyTable) else []
