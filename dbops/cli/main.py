@@ -24,6 +24,7 @@ VERBS: dict[str, dict[str, str]] = {
         "init": "Make a new environment with commented manifests.",
         "import": "Write the manifests of a live database.",
         "validate": "Check manifests and sources, offline.",
+        "lint": "Check SQL files against hazard and style rules, offline.",
         "schema": "Print or write the JSON Schemas of the manifest kinds.",
     },
     "Change": {

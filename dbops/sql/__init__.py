@@ -7,6 +7,7 @@
 * `splitter`, `patterns`  a script as the statements it holds, each with its place
 * `programs`, `modes`     what the splitter must know: bodies that hold semicolons, settings that change the spelling
 * `redact`                text without passwords
+* `reader`                a statement's tokens read from left to right
 * `segments`, `subjects`  the parts of CREATE TABLE and ALTER TABLE; which objects a statement speaks of
 * `script`                statements below each other
 

@@ -9,11 +9,12 @@ Words"); SQLite's whole list, since a later version may reserve any of them (lan
 from __future__ import annotations
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text; long lists read better so."""
     return frozenset(text.split())
 
 
-POSTGRESQL_RESERVED = _words("""
+POSTGRESQL_RESERVED = words("""
     all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case cast char
     character check coalesce collate collation column concurrently constraint create cross current_catalog current_date
     current_role current_schema current_time current_timestamp current_user dec decimal default deferrable desc distinct do
@@ -27,7 +28,7 @@ POSTGRESQL_RESERVED = _words("""
     xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
 """)
 
-MYSQL_RESERVED = _words("""
+MYSQL_RESERVED = words("""
     accessible add all alter analyze and as asc asensitive before between bigint binary blob both by call cascade case change
     char character check collate column condition constraint continue convert create cross cube cume_dist current_date
     current_role current_time current_timestamp current_user cursor database databases day_hour day_microsecond day_minute
@@ -51,7 +52,7 @@ MYSQL_RESERVED = _words("""
     year_month zerofill
 """)
 
-SQLITE_RESERVED = _words("""
+SQLITE_RESERVED = words("""
     abort action add after all alter always analyze and as asc attach autoincrement before begin between by cascade case cast
     check collate column commit conflict constraint create cross current current_date current_time current_timestamp database
     default deferrable deferred delete desc detach distinct do drop each else end escape except exclude exclusive exists
@@ -64,7 +65,7 @@ SQLITE_RESERVED = _words("""
 """)
 
 #: Written in either case without meaning a name: types, clauses and functions that no list of reserved words holds.
-_ORDINARY = _words("""
+_ORDINARY = words("""
     abs action after aggregate algorithm always any ascii at auto_increment autoincrement avg begin binlog bit bool boolean
     btree cast ceil ceiling char_length charset checksum coalesce collation columns comment commit compact compressed concat
     concat_ws count curdate current_user curtime date date_add date_format date_sub datetime day deallocate dec definer
@@ -88,6 +89,6 @@ MYSQL_WORDS = MYSQL_RESERVED | _ORDINARY
 SQLITE_WORDS = (
     SQLITE_RESERVED
     | _ORDINARY
-    | _words("bigint blob char clob decimal double false float int integer numeric precision real rowid smallint stored tinyint")
-    | _words("true varchar")
+    | words("bigint blob char clob decimal double false float int integer numeric precision real rowid smallint stored tinyint")
+    | words("true varchar")
 )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dbops.sql.dialect import Dialect
-from dbops.sql.segments import Segment, closing_of, column_clauses, segments, significant, table_body
+from dbops.sql.reader import Reader, unquoted
+from dbops.sql.segments import Segment, column_clauses, segments, significant, table_body
 from dbops.sql.tokens import Token
 
 Form = Literal["statement", "segment", "action", "clause"]
@@ -45,14 +46,13 @@ _KINDS = frozenset(
         *("PUBLICATION", "SUBSCRIPTION", "COLUMN", "CONSTRAINT", "CONFIGURATION", "DICTIONARY"),
     ]
 )
-_FILLERS = frozenset(["IF", "NOT", "EXISTS", "ONLY", "CONCURRENTLY"])
 _ON_TABLES = ("index", "trigger", "policy", "rule", "statistics", "constraint")
 _TABLE_KEYS = ("PRIMARY", "UNIQUE", "FOREIGN", "CHECK", "EXCLUDE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT")
 
 
 def pieces(text: str, dialect: Dialect) -> list[Piece]:
     """Return the pieces of a statement, the whole of it first; none for a statement about anything else."""
-    reader = _Reader(significant(text, dialect), dialect)
+    reader = Reader(significant(text, dialect), dialect)
     verb = reader.word()
     match verb:
         case "CREATE":
@@ -67,85 +67,7 @@ def pieces(text: str, dialect: Dialect) -> list[Piece]:
             return []
 
 
-class _Reader:
-    """Tokens of one statement, read from left to right."""
-
-    def __init__(self, found: Sequence[Token], dialect: Dialect) -> None:
-        self.tokens, self.at, self.dialect = found, 0, dialect
-
-    @property
-    def end(self) -> int:
-        last = self.tokens[-1]
-        return last.offset + len(last.text)
-
-    def word(self) -> str:
-        """Return the next token in upper case and move past it; empty at the end."""
-        self.at += 1
-        return self.tokens[self.at - 1].text.upper() if self.at <= len(self.tokens) else ""
-
-    def peek(self, ahead: int = 0) -> str:
-        place = self.at + ahead
-        return self.tokens[place].text.upper() if place < len(self.tokens) else ""
-
-    def skip_fillers(self) -> None:
-        while self.peek() in _FILLERS:
-            self.at += 1
-
-    def seek(self, *words: str) -> bool:
-        """Move past the next of `words` outside parentheses; stay and return False when there is none."""
-        depth = 0
-        for place in range(self.at, len(self.tokens)):
-            text = self.tokens[place].text.upper()
-            depth += (text == "(") - (text == ")")
-            if not depth and text in words:
-                self.at = place + 1
-                return True
-        return False
-
-    def name(self) -> tuple[str, ...]:
-        """Read a dotted name."""
-        parts = []
-        while self.at < len(self.tokens) and self.tokens[self.at].kind in ("word", "name", "string"):
-            parts.append(unquoted(self.tokens[self.at], self.dialect))
-            self.at += 1
-            if self.peek() != ".":
-                break
-            self.at += 1
-        return tuple(parts)
-
-    def qualified(self) -> tuple[str, str]:
-        parts = self.name()
-        return (parts[-2] if len(parts) > 1 else "", parts[-1] if parts else "")
-
-    def parenthesised(self) -> tuple[Token, ...]:
-        """Read a group in parentheses, which are left out; nothing when none stands here."""
-        if self.peek() != "(":
-            return ()
-        closing = closing_of(self.tokens, self.at)
-        inside = tuple(self.tokens[self.at + 1 : closing])
-        self.at = closing + 1
-        return inside
-
-    def next_columns(self) -> tuple[str, ...]:
-        """Read the next list of columns; what is no plain name is left out."""
-        while self.at < len(self.tokens) and self.peek() != "(":
-            self.at += 1
-        return tuple(
-            unquoted(part.tokens[0], self.dialect)
-            for part in segments(self.parenthesised())
-            if part.tokens[0].kind in ("word", "name")
-        )
-
-
-def unquoted(token: Token, dialect: Dialect) -> str:
-    """Return the name that a token spells; bare names fold where the engine folds them."""
-    if token.kind == "word":
-        return token.text.lower() if dialect.caseless_words is None else token.text
-    closing = "]" if token.text[0] == "[" else token.text[0]
-    return token.text[1:-1].replace(closing * 2, closing)
-
-
-def _kind(reader: _Reader) -> str:
+def _kind(reader: Reader) -> str:
     """Move past the words before a kind and the kind itself, and return it in lower case."""
     while reader.at < len(reader.tokens):
         if reader.peek() in _KINDS and reader.tokens[reader.at].kind == "word" and not _is_modifier(reader):
@@ -154,12 +76,12 @@ def _kind(reader: _Reader) -> str:
     return ""
 
 
-def _is_modifier(reader: _Reader) -> bool:
+def _is_modifier(reader: Reader) -> bool:
     """CONSTRAINT TRIGGER, EVENT TRIGGER and OPERATOR CLASS are kinds of two words."""
     return reader.peek(1) == "TRIGGER" and reader.peek() in ("CONSTRAINT", "EVENT")
 
 
-def _head(reader: _Reader) -> Piece | None:
+def _head(reader: Reader) -> Piece | None:
     """Read kind and name of an object; the reader stands behind them."""
     kind = _kind(reader)
     if not kind:
@@ -175,7 +97,7 @@ def _head(reader: _Reader) -> Piece | None:
     return Piece("statement", "define", kind, 0, reader.end, schema, "", name, (), arguments)
 
 
-def _on_table(piece: Piece, reader: _Reader) -> Piece:
+def _on_table(piece: Piece, reader: Reader) -> Piece:
     """Add the table that an index, a trigger, a policy or a rule stands on."""
     if piece.kind in _ON_TABLES and reader.seek("TO" if piece.kind == "rule" else "ON"):
         reader.skip_fillers()
@@ -184,7 +106,7 @@ def _on_table(piece: Piece, reader: _Reader) -> Piece:
     return piece
 
 
-def _created(text: str, reader: _Reader, dialect: Dialect) -> Iterator[Piece]:
+def _created(text: str, reader: Reader, dialect: Dialect) -> Iterator[Piece]:
     head = _head(reader)
     if head is None:
         return
@@ -216,7 +138,7 @@ def _defined(segment: Segment, table: Piece, form: Form, dialect: Dialect, skip:
 
 
 def _constraint(segment: Segment, base: Piece, dialect: Dialect) -> Piece:
-    reader = _Reader(segment.tokens, dialect)
+    reader = Reader(segment.tokens, dialect)
     name = ""
     if reader.peek() == "CONSTRAINT":
         reader.at += 1
@@ -234,7 +156,7 @@ def _constraint(segment: Segment, base: Piece, dialect: Dialect) -> Piece:
     return replace(base, kind=kind, name=name, columns=reader.next_columns())
 
 
-def _altered(reader: _Reader) -> Iterator[Piece]:
+def _altered(reader: Reader) -> Iterator[Piece]:
     head = _head(reader)
     if head is None:
         return
@@ -247,7 +169,7 @@ def _altered(reader: _Reader) -> Iterator[Piece]:
         yield from _action(segment, head, reader)
 
 
-def _action(segment: Segment, table: Piece, reader: _Reader) -> Iterator[Piece]:
+def _action(segment: Segment, table: Piece, reader: Reader) -> Iterator[Piece]:
     dialect = reader.dialect
     words = segment.words(4)
     base = Piece("action", "", "table", segment.start, segment.end, table.schema, table.name, table.name)
@@ -273,7 +195,7 @@ def _role(found: Sequence[Token]) -> str:
     return " ".join(words[:keep]) or "alter"
 
 
-def _commented(reader: _Reader) -> Iterator[Piece]:
+def _commented(reader: Reader) -> Iterator[Piece]:
     if reader.word() != "ON":
         return
     kind = _kind(reader)
@@ -290,7 +212,7 @@ def _commented(reader: _Reader) -> Iterator[Piece]:
     yield _on_table(replace(base, schema=schema, name=name, arguments=arguments), reader)
 
 
-def _granted(reader: _Reader) -> Iterator[Piece]:
+def _granted(reader: Reader) -> Iterator[Piece]:
     if not reader.seek("ON"):
         return
     kind = reader.word().lower() if reader.peek() in _KINDS else "table"

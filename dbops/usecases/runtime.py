@@ -50,9 +50,14 @@ _made: dict[str, Engine] = {}
 
 def engine_for(url: DatabaseUrl) -> Engine:
     """Return the engine that speaks to `url`."""
-    if url.engine not in _made:
-        _made[url.engine] = ENGINES[url.engine]()
-    return _made[url.engine]
+    return engine_named(url.engine)
+
+
+def engine_named(name: str) -> Engine:
+    """Return the engine of that name, one of `ENGINES`."""
+    if name not in _made:
+        _made[name] = ENGINES[name]()
+    return _made[name]
 
 
 def now() -> datetime:

@@ -103,6 +103,13 @@ class Engine(Protocol):
         """
         ...
 
+    def syntax_error(self, statement: str) -> tuple[int, str] | None:
+        """Return the offset at which the engine's own grammar refuses a statement, and its words; offline.
+
+        None where it takes the statement, and where no grammar is at hand.
+        """
+        ...
+
     # --- writing
 
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:

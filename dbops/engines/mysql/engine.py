@@ -82,6 +82,9 @@ class MysqlEngine:
 
         load(_own(conn), statements)
 
+    def syntax_error(self, statement: str) -> tuple[int, str] | None:
+        return None  # its parser lives in the server alone
+
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         from dbops.engines.mysql.render import render
 

@@ -73,6 +73,11 @@ class PostgresEngine:
 
         load(conn, statements)
 
+    def syntax_error(self, statement: str) -> tuple[int, str] | None:
+        from dbops.engines.postgresql.grammar import syntax_error
+
+        return syntax_error(statement)
+
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         from dbops.engines.postgresql.render import render
 

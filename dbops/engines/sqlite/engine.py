@@ -85,6 +85,11 @@ class SqliteEngine:
 
         load(_own(conn), statements)
 
+    def syntax_error(self, statement: str) -> tuple[int, str] | None:
+        from dbops.engines.sqlite.grammar import syntax_error
+
+        return syntax_error(statement)
+
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         from dbops.engines.sqlite.render import render
 

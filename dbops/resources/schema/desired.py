@@ -43,6 +43,7 @@ def desired_schemas(manifest: Manifest, environment: Environment) -> Sequence[De
             unmanaged=spec.policy.unmanaged,
             allow=spec.policy.allow,
             online=spec.policy.online,
+            lint=spec.policy.lint,
         )
         for connection in bound
     ]

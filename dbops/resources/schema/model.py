@@ -17,6 +17,7 @@ from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
 
 if TYPE_CHECKING:
+    from dbops.manifests.lint_spec import LintSpec
     from dbops.resources.schema.data import ReferenceRows
     from dbops.resources.schema.table_spec import TableSpec
 
@@ -96,6 +97,7 @@ class DesiredSchema:
     unmanaged: Unmanaged = "drop"
     allow: tuple[str, ...] = ()
     online: bool = True
+    lint: LintSpec | None = None
 
     @property
     def address(self) -> str:

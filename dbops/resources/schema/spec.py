@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from dbops.manifests.lint_spec import LintSpec
 from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Form, Later, Names, Spec, Text, complain, nearest, one_of
 from dbops.sql.hazard import HAZARDS
 
@@ -137,6 +138,8 @@ class PolicySpec(Spec):
     """Hazards that apply lets pass without being asked."""
     online: bool = True
     """Prefer statements that do not block reads and writes."""
+    lint: LintSpec = LintSpec.model_construct()
+    """How `dbops lint` and `dbops validate` judge the SQL files of the source."""
 
 
 class SchemaSpec(Bound):

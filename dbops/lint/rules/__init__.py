@@ -1,0 +1,18 @@
+"""The rules, by what they look after; importing this fills the register."""
+
+from dbops.lint.rules import building, enforcing, files, indexes, locks, losses, naming, rights, rows, tables, transactions, types
+
+__all__ = [
+    "building",
+    "enforcing",
+    "files",
+    "indexes",
+    "locks",
+    "losses",
+    "naming",
+    "rights",
+    "rows",
+    "tables",
+    "transactions",
+    "types",
+]
