@@ -4,6 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 ARGS ?=
 ACCEPTANCE ?= ../shared/acceptance
+MYSQL ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,16 +15,20 @@ PYTEST := $(WITH_VENV) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 export PYTHON
 .NOTPARALLEL:
-.PHONY: help demo test check format bench campaign acceptance servers clean
+.PHONY: help demo test test-mysql check format bench campaign acceptance servers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(PLAIN) ## plan, apply, change and drift of a first environment, on SQLite
 	@$(WITH_VENV) sh examples/demo/run.sh
 
 test: $(FULL) servers ## all tests, on private throw-away servers (ARGS="tests/sql -k name")
 	$(PYTEST) $(ARGS)
+
+test-mysql: $(FULL) servers ## what concerns MySQL once more, on MySQL itself (MYSQL=folder of mysqld and mysql)
+	programs="$(MYSQL)"; [ -n "$$programs" ] || programs=$$(.ci/provision mysql) && \
+		DBOPS_TEST_MYSQL="$$programs" $(PYTEST) $(ARGS)
 
 check: $(FULL) ## format, lint, types, imports between rooms, freshness of generated files
 	$(BIN)/ruff format --check .

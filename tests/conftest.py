@@ -9,6 +9,8 @@ Servers start when a test first asks for one and are shared by all workers of a 
 
 Tests marked `majors` run on the oldest and the newest PostgreSQL too (`-k pg18` picks one): in the campaign, and in every run
 with `majors(daily=True)`.
+
+DBOPS_TEST_MYSQL=folder puts MySQL, whose programs are in the folder, in MariaDB's place, and runs what concerns it alone.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
 from tests.servers import RELEASES, Lease, MysqlServer, NotToBeHad, PostgresServer
+from tests.servers.mysql_makes import MYSQL_FOLDER
 
 _LEASE = pytest.StashKey[Lease]()
 _FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
@@ -48,6 +51,23 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take the run's lease, or join it in a worker."""
     joined = getattr(config, "workerinput", {}).get("servers")
     config.stash[_LEASE] = Lease.join(Path(joined)) if joined else Lease.take()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what runs on the MySQL-speaking server alone, when that is MySQL: everything else was tested without it."""
+    if MYSQL_FOLDER not in os.environ:
+        return
+    kept = [item for item in items if _runs_on_mysql(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _runs_on_mysql(item: pytest.Item) -> bool:
+    """Tests ask for a server by a fixture, or by a parameter that says which."""
+    parameters = getattr(item, "callspec", None)
+    return "mysql_server" in getattr(item, "fixturenames", ()) or (
+        parameters is not None and "mysql" in parameters.params.values()
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -87,7 +107,7 @@ def postgres_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config)
 
 @pytest.fixture(scope="session")
 def mysql_server(pytestconfig: pytest.Config) -> MysqlServer:
-    """The private MariaDB server; accounts a test makes on it are the test's to drop."""
+    """The private MariaDB server, or MySQL; accounts a test makes on it are the test's to drop."""
     return pytestconfig.stash[_LEASE].mysql()
 
 

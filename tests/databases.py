@@ -94,7 +94,7 @@ class PostgresDatabase:
 
 @dataclass(frozen=True, slots=True)
 class MysqlDatabase:
-    """A database of the private MariaDB server."""
+    """A database of the private MariaDB or MySQL server."""
 
     server: MysqlServer
     name: str
@@ -130,7 +130,7 @@ def fresh_postgres(server: PostgresServer, prefix: str = "test") -> Iterator[Pos
 
 @contextmanager
 def fresh_mysql(server: MysqlServer, prefix: str = "test") -> Iterator[MysqlDatabase]:
-    """Give an empty MariaDB database and drop it afterwards."""
+    """Give an empty MariaDB or MySQL database and drop it afterwards."""
     name = server.new_database(prefix)
     try:
         yield MysqlDatabase(server, name)

@@ -1,4 +1,4 @@
-"""Private throw-away PostgreSQL and MariaDB servers, for tests, measurements and acceptance runs.
+"""Private throw-away PostgreSQL and MariaDB (or MySQL) servers, for tests, measurements and acceptance runs.
 
     with Lease.take() as lease:
         postgres = lease.postgres()     # started now, at its first use
@@ -9,6 +9,7 @@
 * `programs`    where the server and client programs are; which packages to install where they are missing
 * `releases`    PostgreSQL of other major versions, fetched from package registries
 * `postgresql`, `mysql`   how one server is made, reached and read
+* `mysql_makes`, `mysql_features`   MariaDB or MySQL, and what a server of either can do
 
 Nothing here knows dbops or pytest; drivers are imported where they are used, so that asking for missing packages needs
 only the standard library.

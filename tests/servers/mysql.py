@@ -1,4 +1,4 @@
-"""One private MariaDB server: how it is made, reached, and read without dbops."""
+"""One private MariaDB or MySQL server: how it is made, reached, and read without dbops."""
 
 from __future__ import annotations
 
@@ -7,28 +7,20 @@ import secrets
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from tests.servers.programs import ServerError, ended_with_parent, mariadb_program, run, server_account
+from tests.servers.mysql_features import FEATURES
+from tests.servers.mysql_makes import Make, chosen_make
+from tests.servers.programs import ServerError, ended_with_parent, run, server_account
 
 if TYPE_CHECKING:
     import pymysql
     from pymysql.cursors import Cursor
 
-_SETTINGS = {
-    "bind-address": "127.0.0.1",
-    "skip-name-resolve": "1",  # so that root@localhost is the socket's account alone
-    "character-set-server": "utf8mb4",
-    "max-connections": "200",
-    "innodb-buffer-pool-size": "64M",
-    "innodb-flush-log-at-trx-commit": "0",
-    "innodb-flush-method": "nosync",
-    "debug-no-sync": "1",
-}
-
-# Which column of SHOW CREATE holds the statement (MariaDB Knowledge Base, "SHOW CREATE ...").
+# Which column of SHOW CREATE holds the statement (MariaDB Knowledge Base and MySQL manual, "SHOW CREATE ...").
 _STATEMENT_COLUMN = {"TABLE": 1, "VIEW": 1, "SEQUENCE": 1, "TRIGGER": 2, "PROCEDURE": 2, "FUNCTION": 2, "EVENT": 3}
 
 _OBJECTS = """
@@ -53,6 +45,11 @@ class MysqlServer:
     user: ClassVar[str] = "root"
     tcp_user: ClassVar[str] = "admin"
     password: ClassVar[str] = "open:sesame/@1%"  # characters that a URL has to quote
+
+    @property
+    def make(self) -> Make:
+        """MariaDB or MySQL."""
+        return chosen_make()
 
     @property
     def socket(self) -> Path:
@@ -81,6 +78,10 @@ class MysqlServer:
             unix_socket=str(self.socket), user=self.user, database=database, charset="utf8mb4", autocommit=True, ssl_disabled=True
         )
 
+    def has(self, feature: str) -> bool:
+        """Whether the server can do what `mysql_features` calls so; asked once."""
+        return _has(self, feature)
+
     def new_database(self, prefix: str = "test") -> str:
         """Create an empty database and return its name, which begins with the prefix."""
         name = f"{prefix}_{secrets.token_hex(6)}"
@@ -103,7 +104,7 @@ class MysqlServer:
         Raises: ServerError at the first statement that fails.
         """
         options = [f"--socket={self.socket}", f"--user={self.user}", "--default-character-set=utf8mb4", "--batch", "--raw"]
-        return run([mariadb_program("mariadb"), "--no-defaults", *options, "--skip-column-names", database], stdin=sql)
+        return run([self.make.client, "--no-defaults", *options, "--skip-column-names", database], stdin=sql)
 
     def dump(self, database: str) -> str:
         """Return the schema as SHOW CREATE writes it, without counters and without what dbops keeps for itself."""
@@ -123,30 +124,23 @@ class MysqlServer:
 
     def prepare(self) -> None:
         """Make the data directory."""
-        run(
-            [
-                mariadb_program("mariadb-install-db"),
-                *("--no-defaults", f"--datadir={self.home / 'data'}", f"--tmpdir={self.home}"),
-                *("--auth-root-authentication-method=normal", "--skip-test-db", "--debug-no-sync"),
-            ],
-            cwd=self.home,
-            **server_account(self.account),
-        )
+        run(self.make.install(self.home), cwd=self.home, **server_account(self.account))
 
     def command(self) -> list[str]:
         """Return the command that runs the server in the foreground."""
         places = {"datadir": "data", "tmpdir": "", "socket": self.socket.name, "pid-file": "pid"}
-        settings = _SETTINGS | {name: str(self.home / place) for name, place in places.items()} | {"port": str(self.port)}
+        settings = (
+            self.make.settings | {name: str(self.home / place) for name, place in places.items()} | {"port": str(self.port)}
+        )
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [*ended_with_parent(self.stop_signal), mariadb_program("mariadbd"), "--no-defaults", *options]
+        return [*ended_with_parent(self.stop_signal), self.make.server, "--no-defaults", *options]
 
     def finish(self) -> None:
         """Set up the accounts: root on the socket alone, `tcp_user` with a password from everywhere."""
         self.client(
             "mysql",
             f"""
-            DELETE FROM global_priv WHERE host <> 'localhost' OR user = '';
-            FLUSH PRIVILEGES;
+            {self.make.accounts}
             CREATE USER {self.tcp_user}@'%' IDENTIFIED BY '{self.password}';
             GRANT ALL PRIVILEGES ON *.* TO {self.tcp_user}@'%' WITH GRANT OPTION;
             """,
@@ -156,3 +150,15 @@ class MysqlServer:
         cursor.execute(f"SHOW CREATE {kind} `{name.replace('`', '``')}`")
         row = cursor.fetchone()
         return f"{kind} {name}: {row[_STATEMENT_COLUMN[kind]] if row else None}"
+
+
+@cache
+def _has(server: MysqlServer, feature: str) -> bool:
+    name = server.new_database("feature")
+    try:
+        server.client(name, FEATURES[feature])
+    except ServerError:
+        return False
+    finally:
+        server.drop_database(name)
+    return True

@@ -41,6 +41,14 @@ def mariadb_program(name: str) -> str:
     raise ServerError(f"no {name} found: install the package mariadb-server, or run make test")
 
 
+def program_in(folder: Path, name: str) -> str:
+    """Return the path of a program of one folder, found from anywhere."""
+    path = folder.resolve() / name
+    if os.access(path, os.X_OK):
+        return str(path)
+    raise ServerError(f"no {name} in {folder.resolve()}: name the folder of MySQL's programs, or run make test-mysql")
+
+
 def missing_packages() -> list[str]:
     """Return the Debian packages that the tests need and this machine lacks."""
     missing = []

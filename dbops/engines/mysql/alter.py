@@ -167,7 +167,8 @@ class _Builder:
         """Additions and alterations in the order of the table to be, so that each left neighbour is in its place."""
         table = self.change.after
         collation = dict(table.options).get("collation")
-        said = collation if collation != dict(self.change.before.options).get("collation") else None
+        moves = collation != dict(self.change.before.options).get("collation")
+        said = collation if moves and not self.flavour.remembers_said_collations else None
         for column in table.columns:
             change = columns.get(column.name)
             text = column_clause(column, self.flavour, collation=said if is_textual(column.type) else None)
@@ -212,7 +213,8 @@ class _Builder:
                         if is_kept
                         else (cost.Fact("INDEX_DROPPED", f"queries that used index {item.name} of {item.parent} may slow down"),)
                     )
-                    self._add(f"DROP INDEX {quoted(item.name)}", cost.Speed.INPLACE, *fact)
+                    speed = cost.dropped_index(item, is_alone=len(self.change.changes) == 1)
+                    self._add(f"DROP INDEX {quoted(item.name)}", speed, *fact)
                 case Check():
                     self._add(f"DROP CONSTRAINT {quoted(item.name)}", cost.Speed.UNKNOWN)
                 case _:

@@ -168,13 +168,23 @@ def added_child(item: CatalogObject, change: TableChange) -> Cost:
         case Index():
             build = Fact("INDEX_BUILD", f"index {item.name} is built over the rows of {table}")
             clash = Fact("MAY_FAIL_ON_DATA", f"rows of {table} that are equal in the unique index {item.name} stand in the way")
-            speed = Speed.SHARED if item.method in ("fulltext", "spatial") else Speed.INPLACE
+            speed = Speed.SHARED if item.method in ("fulltext", "spatial") or _is_functional(item) else Speed.INPLACE
             return speed, (build, clash) if item.unique else (build,)
         case Check():
             scan = Fact("SCANS_TABLE", f"every row of {table} is read to prove {item.name}")
             return Speed.COPY, (scan, Fact("MAY_FAIL_ON_DATA", f"rows of {table} may violate {item.name}"))
         case _:
             return Speed.UNKNOWN, ()
+
+
+def dropped_index(index: Index, *, is_alone: bool) -> Speed:
+    """Return how an index goes: a functional one takes a hidden virtual column along, which goes in place only alone."""
+    return Speed.INPLACE if is_alone or not _is_functional(index) else Speed.UNKNOWN
+
+
+def _is_functional(index: Index) -> bool:
+    """Adding one adds a hidden virtual column with its index, for which writers wait (MySQL error 1846)."""
+    return any(key.expression for key in index.keys)
 
 
 _MOVES = re.compile(r"(?:ADD|DROP) COLUMN |.* (?:FIRST|AFTER `(?:[^`]|``)+`)$", re.DOTALL)

@@ -46,6 +46,21 @@ class Flavour:
         return ("IGNORED", "NOT IGNORED") if self.is_mariadb else ("INVISIBLE", "VISIBLE")
 
     @property
+    def remembers_said_collations(self) -> bool:
+        """A column whose source says the collation that its table has anyway stays apart from one that inherits it.
+
+        MySQL shows it with its CHARACTER SET (8.4 manual, 15.7.7.10); for MariaDB the two are one.
+        """
+        return not self.is_mariadb
+
+    @property
+    def renames_inside_expressions(self) -> bool:
+        """RENAME COLUMN rewrites what speaks of the column; MySQL refuses while a check, a default, a generated column or a
+        functional index does (errors 3959, 3766, 3108 and 3837).
+        """
+        return self.is_mariadb
+
+    @property
     def unwritten_action(self) -> str:
         """The referential action SHOW CREATE TABLE leaves out.
 

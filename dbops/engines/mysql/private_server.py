@@ -71,7 +71,7 @@ def _install(programs: Programs, folder: Path, account: dict[str, Any]) -> None:
         command = [programs.installer, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db"]
         command.append(f"--tmpdir={folder}")  # two at once in one folder take each other's temporary tables
     else:
-        command = [programs.server, "--no-defaults", data, "--initialize-insecure"]
+        command = [programs.server, "--no-defaults", data, "--initialize-insecure", "--secure-file-priv=NULL"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **account)
     if done.returncode:
         raise SchemaError(
@@ -91,6 +91,8 @@ def _running(programs: Programs, folder: Path, sql_mode: str | None, account: di
     }
     if sql_mode is not None:
         options["sql-mode"] = sql_mode
+    if programs.installer is None:  # MySQL's own: a second port and socket, and a folder that only its package makes
+        options |= {"mysqlx": "OFF", "secure-file-priv": "NULL", "disable-log-bin": 1}
     command = [programs.server, "--no-defaults", "--skip-networking", *(f"--{name}={value}" for name, value in options.items())]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
 
@@ -14,6 +14,7 @@ from dbops.engines.mysql.code import create_code, drop_code
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import child_clause
 from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.renamed_columns import Speaking, speaking_of
 from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl
 from dbops.errors import SchemaError
@@ -49,9 +50,12 @@ def _acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Itera
             if change.before.kind in ("table", "view", "sequence"):
                 tables[change.before.name] = change.after.name
             yield _object(change, changes, context, flavour, tables)
+    earlier: dict[str, dict[str, str]] = {}
     for change in changes.changes:
         if isinstance(change, RenameColumn):
-            yield _column(change, tables)
+            names = earlier.setdefault(change.table.name, {})
+            yield _column(change, tables, flavour, speaking_of(change, changes, tables), names)
+            names[change.before] = change.after
 
 
 def _object(change: RenameObject, changes: ChangeSet, context: RenderContext, flavour: Flavour, tables: dict[str, str]) -> Act:
@@ -98,16 +102,23 @@ def _named(item: CatalogObject, ref: Ref) -> CatalogObject:
     return replace(item, name=ref.name)
 
 
-def _column(change: RenameColumn, tables: dict[str, str]) -> Act:
+def _column(
+    change: RenameColumn, tables: dict[str, str], flavour: Flavour, speaking: Speaking, earlier: Mapping[str, str]
+) -> Act:
+    """Rename a column; `earlier` are the columns of its table that were renamed before, by their old names."""
     table = tables.get(change.table.name, change.table.name)
     found = Hazard("RENAMES", f"programs that use column {table}.{change.before} must know it as {change.after}")
+    now = {**earlier, change.before: change.after}
 
-    def renamed(old: str, new: str, hazards: tuple[Hazard, ...] = ()) -> tuple[Statement, ...]:
-        return (ddl(f"ALTER TABLE {quoted(table)} RENAME COLUMN {quoted(old)} TO {quoted(new)}", hazards),)
+    def renamed(old: str, new: str, before: Mapping[str, str], after: Mapping[str, str], *hazards: Hazard) -> Statement:
+        clauses = [f"RENAME COLUMN {quoted(old)} TO {quoted(new)}"]
+        if not flavour.renames_inside_expressions:
+            clauses = speaking.around(clauses[0], before, after, flavour)
+        return ddl(f"ALTER TABLE {quoted(table)} {', '.join(clauses)}", hazards)
 
     return Act(
         change.ref,
         f"rename column {table}.{change.before} to {change.after}",
-        renamed(change.before, change.after, (found,)),
-        renamed(change.after, change.before),
+        (renamed(change.before, change.after, earlier, now, found),),
+        (renamed(change.after, change.before, now, earlier),),
     )

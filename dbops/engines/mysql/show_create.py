@@ -270,7 +270,8 @@ def _column(item: str, table_collation: str, flavour: Flavour, default_collation
     found = _Found(item) if match is None or " COMPRESSED" in item else _Found.of(match)
     type_text = canonical_type(found.type)
     collation = found.collation or default_collation or None
-    if collation == table_collation or not is_textual(type_text):
+    is_said = flavour.remembers_said_collations and found.has_charset
+    if (collation == table_collation and not is_said) or not is_textual(type_text):
         collation = None
     default = _canonical_default(found.default, type_text)
     options = dict(found.options)
@@ -310,7 +311,8 @@ class _Found:
     """What stands in one column's line: filled from one match where the line is a plain one, else clause by clause."""
 
     __slots__ = (
-        "auto_increment", "collation", "comment", "default", "generated", "name", "not_null", "on_update", "options", "type",
+        "auto_increment", "collation", "comment", "default", "generated", "has_charset", "name", "not_null", "on_update",
+        "options", "type",
     )  # fmt: skip
 
     def __init__(self, item: str) -> None:
@@ -323,7 +325,7 @@ class _Found:
         self.default: str | None = None
         self.on_update: str | None = None
         self.generated: Generated | None = None
-        self.not_null = self.auto_increment = False
+        self.not_null = self.auto_increment = self.has_charset = False
         self.options: dict[str, str] = {}
         at = start.end()
         while at < len(item):
@@ -336,7 +338,7 @@ class _Found:
         found.collation, found.default, found.on_update = match["collation"], match["default"], match["on_update"]
         found.comment = literal_text(match["comment"]) if match["comment"] else None
         found.not_null, found.auto_increment = match["null"] == " NOT NULL", bool(match["auto"])
-        found.generated, found.options = None, {}
+        found.generated, found.options, found.has_charset = None, {}, bool(match["charset"])
         return found
 
     def may_have_default(self, flavour: Flavour, type_text: str) -> bool:
@@ -387,6 +389,8 @@ class _Found:
             self.options["compressed"] = ""
         elif word == "WITHOUT SYSTEM VERSIONING":
             self.options["without_versioning"] = ""
+        elif word.startswith("CHARACTER SET "):
+            self.has_charset = True
         elif word.startswith("COLLATE "):
             self.collation = word.removeprefix("COLLATE ")
         elif word.startswith("COMMENT "):

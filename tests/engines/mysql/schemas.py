@@ -1,14 +1,15 @@
-"""Random MariaDB schemas as SQL: every kind of object over a few names, and pairs of which the second is the first, changed.
+"""Random schemas of MySQL and MariaDB as SQL: every kind of object over a few names, and pairs, the second the first, changed.
 
-A schema is a list of pieces in an order in which they can be made. Names are few, so that pieces speak of each other; a piece
-that does not fit with the others is refused by the server and left out (`built`).
+A schema is a list of pieces in an order in which they can be made. Names are few, so that pieces speak of each other. The words
+are those of both servers: what a server does not know, or does not take beside the rest, is left out (`built`), a table's
+columns and options one by one.
 """
 
 # ruff: noqa: E501 (a statement reads best on one line)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,37 +25,57 @@ VIEWS = ["`v0`", "`v1`", "`v 2`"]
 # What a column of each name may be: its types, of one family mostly, so that a change of type can keep the values.
 TYPES = {
     "id": ["int", "int", "bigint", "int unsigned", "int NOT NULL AUTO_INCREMENT UNIQUE", "bigint DEFAULT nextval(`counter`)"],
-    "n": ["int", "smallint", "bigint", "int unsigned", "decimal(10,2)", "double", "float", "mediumint(5) unsigned zerofill"],
+    "n": ["int", "smallint", "bigint", "int unsigned", "decimal(10,2)", "double", "float", "mediumint(5) unsigned zerofill",
+          "tinyint unsigned", "int(6) zerofill", "decimal(8,3) unsigned", "float(7,3)"],
     "t": ["varchar(20)", "varchar(40)", "char(10)", "text", "mediumtext", "varchar(20) CHARACTER SET latin1",
-          "varchar(20) COLLATE utf8mb4_bin", "text CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", "varchar(30) COMPRESSED"],
+          "varchar(20) COLLATE utf8mb4_bin", "text CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", "varchar(30) COMPRESSED",
+          "varchar(20) CHARACTER SET ascii", "char(10) CHARACTER SET utf8mb3", "varchar(300)", "varchar(20) COLLATE utf8mb4_0900_ai_ci"],
     "`select`": ["tinyint(1)", "boolean", "bit(1)"],
     "mood": ["enum('sad','ok')", "enum('sad','ok','it''s')", "enum('ok','happy','sad') CHARACTER SET latin1", "set('sad','ok')", "varchar(9)"],
     "`q z`": ["datetime", "datetime(3)", "timestamp NULL", "date", "time(2)", "year"],
     "j": ["json", "longtext", "text"],
-    "b": ["blob", "varbinary(10)", "binary(4)", "bit(5)", "uuid", "inet6", "point", "geometry NULL"],
+    "b": ["blob", "varbinary(10)", "binary(4)", "bit(5)", "uuid", "inet6", "point", "geometry NULL", "tinyblob", "varbinary(300)",
+          "vector(3)", "point SRID 4326"],
+    "p": ["point NOT NULL", "geometry NOT NULL", "point NOT NULL SRID 4326", "linestring NOT NULL REF_SYSTEM_ID=4326"],
 }  # fmt: skip
 DEFAULTS = {
-    "n": ["1", "0", "(7 + 1)", "NULL"],
+    "n": ["1", "0", "(7 + 1)", "NULL", "(id + 1)"],
     "t": ["'x'", "''", "'it''s'", "(concat('a', 'b'))", "NULL"],
     "`select`": ["1", "0"],
     "mood": ["'sad'", "'ok'"],
-    "`q z`": ["NULL", "current_timestamp()", "'2020-01-01 00:00:00'"],
+    "`q z`": ["NULL", "current_timestamp()", "'2020-01-01 00:00:00'", "current_timestamp(3) ON UPDATE current_timestamp(3)"],
     "j": ["'[]'", "(json_object())"],
+    "b": ["x'61'", "(uuid())", "b'101'"],
 }
 GENERATED = [
     "`g` int GENERATED ALWAYS AS (id * 2) STORED",
     "`g` int AS (id + n) VIRTUAL",
     "`g` varchar(50) AS (concat(t, 'x')) PERSISTENT",
     "`g` varchar(50) AS (lower(t)) VIRTUAL INVISIBLE COMMENT 'g'",
+    "`g` varchar(50) AS (lower(t)) VIRTUAL COMMENT 'g' INVISIBLE",
+    "`g` bigint AS (id + 1) VIRTUAL NOT NULL",
+    "`g` varchar(20) CHARACTER SET latin1 AS (concat(n, 'é')) STORED",
 ]
 ACTIONS = ["", "", " ON DELETE CASCADE", " ON UPDATE SET NULL", " ON DELETE RESTRICT ON UPDATE CASCADE", " ON DELETE SET NULL"]
 TAILS = ["", "", "", " COMMENT='it''s'", " ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8", " DEFAULT CHARSET=latin1", " COLLATE=utf8mb4_bin",
-         " ENGINE=MyISAM", " ENGINE=Aria TRANSACTIONAL=1", " WITH SYSTEM VERSIONING", " PAGE_COMPRESSED=1", " AUTO_INCREMENT=50"]  # fmt: skip
+         " ENGINE=MyISAM", " ENGINE=Aria TRANSACTIONAL=1", " WITH SYSTEM VERSIONING", " WITH SYSTEM VERSIONING", " PAGE_COMPRESSED=1", " AUTO_INCREMENT=50",
+         " ROW_FORMAT=REDUNDANT", " ROW_FORMAT=COMPACT COMMENT='x'", " STATS_PERSISTENT=0 STATS_AUTO_RECALC=1 STATS_SAMPLE_PAGES=7",
+         " MIN_ROWS=3 MAX_ROWS=900 AVG_ROW_LENGTH=20 CHECKSUM=1", " ENGINE=MyISAM DELAY_KEY_WRITE=1 PACK_KEYS=1", " COMPRESSION='zlib'",
+         " AUTOEXTEND_SIZE=4M", " COLLATE=utf8mb4_0900_ai_ci", " ENGINE=MEMORY"]  # fmt: skip
 PARTITIONS = [
     " PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION m VALUES LESS THAN MAXVALUE)",
     " PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN (20), PARTITION m VALUES LESS THAN MAXVALUE)",
     " PARTITION BY LIST (id) (PARTITION a VALUES IN (1, 2), PARTITION b DEFAULT)",
+    " PARTITION BY LIST COLUMNS (id) (PARTITION a VALUES IN (1, 2) COMMENT='it''s', PARTITION b VALUES IN (3, NULL))",
+    " PARTITION BY RANGE COLUMNS (id, n) (PARTITION a VALUES LESS THAN (5, 5), PARTITION m VALUES LESS THAN (MAXVALUE, MAXVALUE))",
+    " PARTITION BY RANGE (id) SUBPARTITION BY HASH (id) SUBPARTITIONS 2 (PARTITION a VALUES LESS THAN (9), PARTITION m VALUES LESS THAN MAXVALUE)",
+    " PARTITION BY RANGE (id) SUBPARTITION BY KEY (id) (PARTITION m VALUES LESS THAN MAXVALUE (SUBPARTITION x, SUBPARTITION y))",
     " PARTITION BY HASH (id) PARTITIONS 3",
+    " PARTITION BY LINEAR HASH (id) PARTITIONS 4",
+    " PARTITION BY HASH (id) (PARTITION x, PARTITION y)",
+    " PARTITION BY LINEAR KEY (id) PARTITIONS 3",
+    " PARTITION BY KEY ALGORITHM=1 (id) PARTITIONS 2",
+    " WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME LIMIT 1000 (PARTITION h HISTORY, PARTITION c CURRENT)",
     " PARTITION BY KEY (id) PARTITIONS 2",
 ]
 
@@ -78,7 +99,12 @@ class TablePiece:
 
     @property
     def text(self) -> str:
-        return f"CREATE TABLE {self.key} (" + ", ".join(text for name, text in self.columns if name != "g") + f"){self.tail}"
+        return f"CREATE TABLE {self.key} ({', '.join(self.column_texts)}){self.tail}"
+
+    @property
+    def column_texts(self) -> list[str]:
+        """The columns that need no other."""
+        return [text for name, text in self.columns if name != "g"]
 
     @property
     def rule_texts(self) -> list[str]:
@@ -125,8 +151,10 @@ def _column(hand: Hand, name: str) -> str:
     if name == "`q z`" and hand.happens(5):
         return "`q z` timestamp NOT NULL DEFAULT current_timestamp() ON UPDATE current_timestamp()"
     nullable = "" if default == " DEFAULT NULL" else hand.maybe(" NOT NULL")
-    rest = hand.maybe(" COMMENT 'it''s'") + (hand.maybe(" CHECK (n < 900)") if name == "n" else "")
-    return f"{name} {hand.one(TYPES[name])}{nullable}{default}{' INVISIBLE' if default and hand.happens(5) else ''}{rest}"
+    rest = hand.maybe(" COMMENT 'it''s'") + (hand.maybe(" CHECK (n < 900)", " WITHOUT SYSTEM VERSIONING") if name == "n" else "")
+    kind = hand.one(TYPES[name])
+    nullable = "" if "NULL" in kind else nullable
+    return f"{name} {kind}{nullable}{default}{' INVISIBLE' if default and hand.happens(5) else ''}{rest}"
 
 
 def _rule(hand: Hand, table: str, kind: str) -> str:
@@ -143,16 +171,22 @@ def _rule(hand: Hand, table: str, kind: str) -> str:
     if kind == "ck":
         return (
             f"CONSTRAINT `{name}` CHECK ({hand.one(['n > 0', 'id <> 7 OR t IS NULL', 'char_length(t) < 19', 'n in (1, 2, 3)'])})"
+            f"{hand.maybe(' NOT ENFORCED')}"
         )
     if kind == "ft":
         words = hand.maybe(" COMMENT 'words'")
         return f"FULLTEXT KEY `{name}` ({hand.one(['t', 'j', 't, j'])}){words}"
-    keys = hand.one(["n", "t(4), n", "n DESC, id", "id, mood", "g", "`q z`", "j(9)"])
-    rest = hand.maybe(" COMMENT 'it''s'", " IGNORED")
+    if kind == "sp":
+        return f"SPATIAL KEY `{name}` (p){hand.maybe(' IGNORED', ' INVISIBLE')}"
+    if kind == "fx":
+        keys = hand.one(["(n + 1)", "(lower(t)), id", "(id * 2) DESC", "(CAST(j AS UNSIGNED ARRAY))", "(t IS NULL), n, (n * id)"])
+        return f"{hand.maybe('UNIQUE ')}KEY `{name}` ({keys}){hand.maybe(' INVISIBLE')}"
+    keys = hand.one(["n", "t(4), n", "n DESC, id", "id, mood", "g", "`q z`", "j(9)", "b(3)", "`select`, t(2) DESC"])
+    rest = hand.maybe(" USING BTREE", " COMMENT 'it''s'", " IGNORED", " INVISIBLE")
     return f"KEY `{name} x` ({keys}){rest}"
 
 
-RULES = ["fk", "uk", "ck", "ft", "ix"]
+RULES = ["fk", "uk", "ck", "ft", "ix", "sp", "fx"]
 
 
 def _tail(hand: Hand) -> str:
@@ -191,18 +225,22 @@ def _sequence(hand: Hand, name: str) -> str:
     return f"CREATE SEQUENCE {name}{hand.maybe(' START WITH 5', ' INCREMENT BY 2', ' MAXVALUE 900', ' CACHE 5', ' CYCLE')}"
 
 
+def _definer(hand: Hand) -> str:
+    return "DEFINER=`somebody else`@`localhost` " if hand.happens(6) else ""
+
+
 def _function(hand: Hand, _: str) -> str:
     argument, result = hand.one(["a int", "a int", "b bigint"]), hand.one(["int", "bigint", "varchar(20) CHARSET latin1"])
     body = hand.one(["RETURN 1", "BEGIN DECLARE x int; SET x = 2; RETURN x; END", "RETURN (SELECT max(id) FROM `t`)"])
     rest = hand.maybe(" DETERMINISTIC", " SQL SECURITY INVOKER", " COMMENT 'it''s'", " READS SQL DATA")
-    return f"CREATE FUNCTION `f`({argument}) RETURNS {result}{rest} {body}"
+    return f"CREATE {_definer(hand)}FUNCTION `f`({argument}) RETURNS {result}{rest} {body}"
 
 
 def _procedure(hand: Hand, _: str) -> str:
     body = hand.one(
         ["SELECT 1", "BEGIN END", f"BEGIN INSERT INTO {hand.table()} (id) VALUES (1); SELECT 'a;b'; END", "CALL `q`()"]
     )
-    return f"CREATE PROCEDURE `p`({hand.one(['', 'IN x int, OUT y varchar(9)', 'INOUT z decimal(5,2)'])}) {hand.maybe('MODIFIES SQL DATA ')}{body}"
+    return f"CREATE {_definer(hand)}PROCEDURE `p`({hand.one(['', 'IN x int, OUT y varchar(9)', 'INOUT z decimal(5,2)'])}) {hand.maybe('MODIFIES SQL DATA ')}{body}"
 
 
 def _view(hand: Hand, key: str) -> str:
@@ -217,9 +255,15 @@ def _view(hand: Hand, key: str) -> str:
             f"WITH q AS (SELECT id FROM {source}) SELECT id, 1 AS n FROM q UNION SELECT id, n FROM {other}",
         ]
     )
-    head = hand.maybe("ALGORITHM=MERGE ", "SQL SECURITY INVOKER ")
+    head = (
+        hand.maybe(hand.one(["ALGORITHM=MERGE ", "ALGORITHM=TEMPTABLE "])) + _definer(hand) + hand.maybe("SQL SECURITY INVOKER ")
+    )
     columns = hand.one(["", "", "", " (id, n)"])
-    check = " WITH LOCAL CHECK OPTION" if query.endswith("n > 0") and hand.happens(2) else ""
+    check = (
+        hand.one([" WITH LOCAL CHECK OPTION", " WITH CASCADED CHECK OPTION"])
+        if query.endswith("n > 0") and hand.happens(2)
+        else ""
+    )
     return f"CREATE {head}VIEW {key.removeprefix('view ')}{columns} AS {query}{check}"
 
 
@@ -227,7 +271,7 @@ def _trigger(hand: Hand, key: str) -> str:
     head = hand.one(["BEFORE INSERT", "BEFORE INSERT", "AFTER UPDATE", "BEFORE DELETE"])
     order = hand.one(["", "", "", " PRECEDES `tr0`", " FOLLOWS `tr0`"]) if key != "trigger `tr0`" else ""
     body = hand.one(["SET @a = 1", "BEGIN IF 1 THEN SET @b = 'x;y'; END IF; END", f"DELETE FROM {hand.table()} WHERE 0"])
-    return f"CREATE TRIGGER {key.removeprefix('trigger ')} {head} ON {hand.table()} FOR EACH ROW{order} {body}"
+    return f"CREATE {_definer(hand)}TRIGGER {key.removeprefix('trigger ')} {head} ON {hand.table()} FOR EACH ROW{order} {body}"
 
 
 def _event(hand: Hand, _: str) -> str:
@@ -239,7 +283,7 @@ def _event(hand: Hand, _: str) -> str:
         ]
     )
     rest = hand.maybe(" ON COMPLETION PRESERVE", " DISABLE", " COMMENT 'it''s'")
-    return f"CREATE EVENT `e` ON SCHEDULE {when}{rest} DO {hand.one(['SELECT 1', 'BEGIN SELECT 1; SELECT 2; END', 'CALL `p`()'])}"
+    return f"CREATE {_definer(hand)}EVENT `e` ON SCHEDULE {when}{rest} DO {hand.one(['SELECT 1', 'BEGIN SELECT 1; SELECT 2; END', 'CALL `p`()'])}"
 
 
 FIRST: dict[str, Callable[[Hand, str], str]] = {
@@ -301,23 +345,35 @@ def pairs(draw: DrawFn) -> tuple[Pieces, Pieces]:
     return first, _pieces(draw, few=True) if draw(st.integers(1, 6)) == 1 else _changed(draw, first)
 
 
-def statements(pieces: Pieces) -> Iterator[str]:
-    """Yield how a schema is made; foreign keys follow all tables."""
-    tables = [piece for piece in pieces if isinstance(piece, TablePiece)]
-    yield from (piece.text for piece in pieces if piece.key in FIRST)
-    yield from (table.text for table in tables)
-    rules = [text for table in tables for text in table.rule_texts]
-    yield from sorted(rules, key=lambda text: " FOREIGN KEY " in text)
-    yield from (piece.text for piece in pieces if piece.key in SECOND)
-
-
 def built(pieces: Pieces, cursor: Cursor) -> list[str]:
-    """Make a schema in an empty database; return the statements that the server took."""
+    """Make a schema in an empty database; return the statements that the server took. Foreign keys follow all tables."""
+    tables = [piece for piece in pieces if isinstance(piece, TablePiece)]
+    rules = [text for table in tables for text in table.rule_texts]
+    made = _taken(["SET system_versioning_alter_history = KEEP"], cursor)
+    made += _taken((piece.text for piece in pieces if piece.key in FIRST), cursor)
+    for table in tables:
+        made += _made_table(table, cursor)
+    made += _taken(sorted(rules, key=lambda text: " FOREIGN KEY " in text), cursor)
+    return made + _taken((piece.text for piece in pieces if piece.key in SECOND), cursor)
+
+
+def _made_table(table: TablePiece, cursor: Cursor) -> list[str]:
+    """Make a table whole, or else of those of its columns and options that the server takes."""
+    if whole := _taken([table.text], cursor):
+        return whole
+    first, *others = table.column_texts
+    for column in (first, "id int"):
+        for tail in (table.tail, ""):
+            if start := _taken([f"CREATE TABLE {table.key} ({column}){tail}"], cursor):
+                return start + _taken((f"ALTER TABLE {table.key} ADD {text}" for text in others), cursor)
+    return []
+
+
+def _taken(texts: Iterable[str], cursor: Cursor) -> list[str]:
     import pymysql
 
     taken = []
-    cursor.execute("SET system_versioning_alter_history = KEEP")
-    for text in statements(pieces):
+    for text in texts:
         try:
             cursor.execute(text)
         except pymysql.Error:

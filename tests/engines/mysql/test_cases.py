@@ -28,12 +28,14 @@ class Case:
     """One row of a case file.
 
     `rows` are statements run before the change; `kept` and `restored` map queries to their rows after it and after undo;
+    `needs` are features of the server (see `tests.servers.mysql_features`) without which the row says nothing about it,
     `sql` are pieces of the statements, `hazards` all their codes, `changes` all addresses.
     """
 
     name: str
     to: str
     before: str = ""
+    needs: Sequence[str] = ()
     rows: Sequence[str] = ()
     changes: Sequence[str] | None = None
     sql: Sequence[str] = ()
@@ -51,6 +53,8 @@ def _cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize("case", list(_cases()))
 def test_case(case: Case, my_database: MysqlDatabase) -> None:
+    if missing := [feature for feature in case.needs if not my_database.server.has(feature)]:
+        pytest.skip(f"the server has no {', '.join(missing)}")
     my_database.load(case.before)
     for statement in case.rows:
         my_database.rows(statement)

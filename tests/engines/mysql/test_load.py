@@ -110,7 +110,8 @@ def test_a_second_used_database_is_refused(scratch: Connection) -> None:
 def test_errors_stand_where_the_server_sees_them(scratch: Connection) -> None:
     [problem] = _problems(scratch, "CREATE TABLE a (id int);\n\nCREATE TABLE b (\n  id int int\n);")
     assert problem.startswith("0.sql:4:10: You have an error in your SQL syntax")
-    assert _problems(scratch, "CREATE TABLE b (\n  id intger\n);") == ["0.sql:2:6: Unknown data type: 'intger'"]
+    [problem] = _problems(scratch, "CREATE TABLE b (\n  id intger\n);")
+    assert problem.startswith("0.sql:2:6: ") and "'intger" in problem
     assert _problems(scratch, "CREATE TABLE b (\n  id int,\n  KEY i (idd)\n);")[0].startswith("0.sql:3:10: Key column 'idd'")
 
 
