@@ -1,6 +1,7 @@
 """Compare only what was declared, and what can be changed.
 
-Owners, grants and versions that a source does not name are left as they are; so is where a column of a child table came from.
+Owners, grants and versions that a source does not name are left as they are; so is where a column or check of a child table came
+from.
 """
 
 from __future__ import annotations
@@ -9,13 +10,29 @@ from dataclasses import replace
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, Extension, Table
+from dbops.catalog.model import CatalogObject, Check, Column, Extension, Table
 
 
 def as_declared(live: Catalog, desired: Catalog) -> Catalog:
     """Return `live` without the owners, grants and extension versions that `desired` says nothing about."""
-    objects = {ref: _masked(item, desired.objects.get(ref)) for ref, item in live.objects.items()}
+    objects = {
+        ref: _masked(item, desired.objects.get(ref))
+        for ref, item in live.objects.items()
+        if not (isinstance(item, Check) and ref not in desired.objects and _is_of_a_parent(item, live, desired))
+    }
     return replace(live, objects=objects)
+
+
+def _is_of_a_parent(check: Check, live: Catalog, desired: Catalog) -> bool:
+    """A check that a table had before it became a child stays its own, beside the parent's (PostgreSQL, as for columns)."""
+    table = live.objects.get(check.ref.table)
+    for parent in table.inherits if isinstance(table, Table) else ():
+        above = replace(check, schema=parent.schema, parent=parent.name, comment=None)
+        if all(
+            isinstance(item := side.get(above.ref), Check) and replace(item, comment=None) == above for side in (live, desired)
+        ):
+            return True
+    return False
 
 
 def _masked(item: CatalogObject, wanted: CatalogObject | None) -> CatalogObject:

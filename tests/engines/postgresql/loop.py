@@ -100,6 +100,7 @@ def content(conn: Connection, catalog: Catalog) -> dict[str, list[str]]:
 def told(database: PostgresDatabase) -> set[str]:
     """What pg_dump says, statement by statement, the columns of a table in any order, also where others name them."""
     text = re.sub(r"(?m)^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict.*)$", "", database.dump())
+    text = re.sub(r' CONSTRAINT (\w+_not_null\d*|"[^"]+_not_null\d*") NOT NULL', " NOT NULL", text)  # named by the server
     return {
         "\n".join(sorted(_in_any_order(part.strip().strip(",;")) for part in sql.split("\n")))
         for sql in re.split(r";\n(?:\n|$)", text)

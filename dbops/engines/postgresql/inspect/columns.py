@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from dbops.catalog.model import Column, Generated, Identity, Options, SequenceOptions
+from dbops.engines.postgresql.inspect.made_names import is_made
 from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in_catalog, pairs
 from dbops.engines.postgresql.inspect.sequences import Sequences
 
@@ -157,7 +158,7 @@ def _options(row: ColumnRow) -> Options:
 
 
 def _not_null_options(column: str, constraint: str, no_inherit: str, validated: str, table: str) -> list[tuple[str, str]]:
-    found = [("not_null_name", constraint)] if constraint != f"{table}_{column}_not_null" else []
+    found = [] if is_made(constraint, table, column, "not_null") else [("not_null_name", constraint)]
     found += [("not_null_no_inherit", "true")] if no_inherit == "true" else []
     return found + ([("not_null_not_valid", "true")] if validated == "false" else [])
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from dbops.catalog.model import Index, IndexKey
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.columns import ColumnRow, Columns
+from dbops.engines.postgresql.inspect.made_names import is_made
 from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in_catalog, pairs
 from dbops.engines.postgresql.inspect.relations import storage
 
@@ -170,26 +170,10 @@ def _operator_class(reading: Reading, oid: int, kind: int, attributes: ColumnRow
 def is_as_the_parent_makes_it(row: IndexRow, parent: IndexRow | None) -> bool:
     """Tell whether creating the partition, or the parent's index, makes this index of a partition just so.
 
-    Its name must be one the server chooses (ChooseRelationName in commands/indexcmds.c) and its storage the parent's.
+    Its name must be one the server chooses  and its storage the parent's.
     """
     if parent is None or row.options != parent.options or row.tablespace != parent.tablespace or row.is_clustered:
         return False
     label = "pkey" if row.is_primary else "excl" if row.is_exclusion else "key" if row.is_of_constraint else "idx"
     columns = "" if row.is_primary else "_".join(row.column_names or ())
-    number = re.search(r"\d*$", row.name)
-    return row.name in {
-        made_name(row.table_name, columns, label),
-        made_name(row.table_name, columns, label + (number[0] if number else "")),
-    }
-
-
-def made_name(table: str, columns: str, label: str) -> str:
-    """Join and shorten like makeObjectName: the longer part loses bytes until all fit into 63."""
-    one, two = table.encode(), columns.encode()
-    room = 63 - len(label) - 1 - (1 if columns else 0)
-    while len(one) + len(two) > room:
-        if len(one) > len(two):
-            one = one[:-1]
-        else:
-            two = two[:-1]
-    return "_".join(part for part in (one.decode(errors="ignore"), two.decode(errors="ignore"), label) if part)
+    return is_made(row.name, row.table_name, columns, label)

@@ -13,7 +13,7 @@ from dbops.catalog.changes import CatalogChange, ChangeSet, CreateObject, DropOb
 from dbops.catalog.model import CatalogObject, Constraint, Exclusion, Index, PrimaryKey
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.inspect.indexes import made_name
+from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render.graph import Graph
 from dbops.engines.postgresql.render.scene import parents_of
 

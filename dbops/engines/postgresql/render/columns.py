@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from dbops.catalog.model import Column, Identity, SequenceOptions
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render import hazards, not_null
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
@@ -21,7 +22,6 @@ Action = tuple[str, tuple[Hazard, ...]]
 _MODES = {"always": "ALWAYS", "by_default": "BY DEFAULT"}
 #: Options that are no attribute of `SET (...)`.
 _SPECIAL = frozenset({"storage", "compression", "statistics", "inherited"})
-_DEFAULT_COLLATION = 'pg_catalog."default"'
 _CALL = re.compile(r"([\w.\"]+)\(")
 #: Functions whose value is one for the whole statement: ADD COLUMN stores it once instead of writing every row.
 _STEADY = frozenset(
@@ -53,7 +53,7 @@ def options(column: Column) -> str:
 def _default_and_null(column: Column) -> Iterator[str]:
     if column.default is not None:
         yield f"DEFAULT {column.default}"
-    if not column.nullable:
+    if not column.nullable and not not_null.is_unchecked(column):
         options = dict(column.options)
         name = options.get("not_null_name")
         suffix = " NO INHERIT" if options.get("not_null_no_inherit") == "true" else ""
@@ -88,6 +88,8 @@ def extras(table: Ref, column: Column, scene: Scene, *, without: Column | None =
     if gone := [name for name in old if _is_attribute(name) and name not in kept]:
         yield Statement(f"{prefix} RESET ({', '.join(gone)})")
     yield from _alter_fdw_options(prefix, without, column)
+    if without is None and not_null.is_unchecked(column):
+        yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} {not_null.add_unchecked(table, column)}")
     if column.comment != (without.comment if without else None):
         text = literal(column.comment) if column.comment is not None else "NULL"
         yield Statement(f"COMMENT ON COLUMN {named(table)}.{quote(column.name)} IS {text}")
@@ -182,8 +184,9 @@ def alter(
     `between` runs when the old default or identity is gone and the new one is not there: a serial's sequence going or coming.
     `through` converts the values although the type keeps its name: the type behind the name is another.
     """
-    yield from _ColumnChange(table, before, after, scene, through).statements(between)
-    yield from extras(table, after, scene, without=before)
+    change = _ColumnChange(table, before, after, scene, through)
+    yield from change.statements(between)
+    yield from change.rest()
 
 
 def writes_table_again(table: Ref, before: Column, after: Column, scene: Scene) -> bool:
@@ -197,7 +200,7 @@ def alter_together(table: Ref, pairs: Iterable[tuple[Column, Column]], scene: Sc
     changes = [_ColumnChange(table, before, after, scene, None) for before, after in pairs]
     yield from changes[0].alter([action for change in changes for action in change.actions()])
     for change in changes:
-        yield from extras(table, change.after, scene, without=change.before)
+        yield from change.rest()
 
 
 class _ColumnChange:
@@ -223,6 +226,13 @@ class _ColumnChange:
         yield from self.alter(arrive)
         if self.after.identity and not self.before.identity and self.table in self.scene.before.objects:
             yield continue_numbers(self.table, self.after)
+
+    def rest(self) -> Iterator[Statement]:
+        """Yield what ALTER COLUMN has other words for; a new type brings its own storage and no compression."""
+        kept = tuple(pair for pair in self.before.options if pair[0] not in ("storage", "compression"))
+        now = replace(self.before, type=self.after.type, options=kept) if self.retyped else self.before
+        yield from extras(self.table, self.after, self.scene, without=now)
+        yield from not_null.settle(self.table, self.before, self.after, self.scene)
 
     def is_one_statement(self) -> bool:
         return self.before.identity == self.after.identity and not self._nullability()[1]
@@ -285,7 +295,7 @@ class _ColumnChange:
             found += hazards.brief(scene, table)
         action = f"{self.prefix} TYPE {after.type}"
         if after.collation or before.collation:
-            action += f" COLLATE {after.collation or _DEFAULT_COLLATION}"
+            action += f" COLLATE {after.collation}" if after.collation else ""  # without it the type's own comes back
             found += hazards.builds_index(scene, table, lock="ACCESS EXCLUSIVE")
         converted = self.through
         if before.type != after.type:
@@ -300,6 +310,8 @@ class _ColumnChange:
             return [], []
         if self.after.nullable:
             return [(f"{self.prefix} DROP NOT NULL", ())], []
+        if not_null.is_unchecked(self.after):
+            return [(not_null.add_unchecked(self.table, self.after), ())], []
         why = hazards.may_fail(self.scene, self.table, f"{self.after.name} may be NULL in rows already stored")
         if not self.scene.is_online(self.table):
             scan = hazards.scans(self.scene, self.table, "ACCESS EXCLUSIVE")

@@ -226,7 +226,8 @@ def is_in_place(before: Constraint, after: Constraint) -> bool:
     if type(before) is not type(after):
         return False
     alike: Constraint = replace(before, options=after.options, comment=after.comment)
-    if dict(before.options).get("tablespace") != dict(after.options).get("tablespace"):
+    old, new = dict(before.options), dict(after.options)
+    if any(old.get(name) != new.get(name) for name in ("tablespace", "enforced", "period")):
         return False
     if isinstance(alike, ForeignKey) and isinstance(after, ForeignKey):
         alike = replace(alike, deferrable=after.deferrable, initially_deferred=after.initially_deferred)

@@ -23,7 +23,7 @@ from dbops.catalog.model import (
     Unique,
 )
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render import hazards, not_null
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
@@ -150,8 +150,19 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         yield Statement(f"CREATE TABLE {aside(item.before)} AS SELECT * FROM {named(table)}{where}")
     elif item.bound is not None:
         yield from _detach(item, scene)
+        yield from _own_not_nulls(item, scene)
     else:
         yield statement(f"ALTER TABLE {named(table)} NO INHERIT {named(item.of)}", *hazards.brief(scene, table))
+        yield from _own_not_nulls(item, scene)
+
+
+def _own_not_nulls(item: Membership, scene: Scene) -> Iterator[Statement]:
+    """What a parent wanted not to be NULL becomes the table's own wish, under a name of its own."""
+    old, new = (side.objects.get(item.ref.table) for side in (scene.before, scene.after))
+    for column in new.columns if isinstance(new, Table) else ():
+        had = old.column(column.name) if isinstance(old, Table) else None
+        if had is not None and not had.nullable and "not_null_name" not in dict(had.options):
+            yield from not_null.settle_alone(item.ref.table, column, scene)
 
 
 def _detach(item: Membership, scene: Scene) -> Iterator[Statement]:

@@ -158,7 +158,7 @@ class Undo:
         for item in owned:
             yield from objects.create(replace(item, owned_by=None), back)
         table = back.after.objects.get(ref)
-        fillable = _fillable(column) if kept else column
+        fillable = _fillable(column, self._back) if kept else column
         yield from columns.add(ref, fillable, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
@@ -171,11 +171,23 @@ class Undo:
         """Values come back as they were, without triggers that would see changes in that."""
         there = (item for item in self._back.old.children(table.ref) if isinstance(item, Trigger) and item.ref not in self._made)
         awake = [item for item in there if item.enabled != "disabled"]
+        published = self._may_be_published(table.ref)
+        if published:
+            yield Statement(f"ALTER TABLE {named(table.ref)} REPLICA IDENTITY FULL")
         for item in awake:
             yield Statement(f"ALTER TABLE {named(table.ref)} DISABLE TRIGGER {quote(item.name)}")
         yield from restoring
         for item in awake:
             yield from routines.enabled(item)
+        if published:
+            yield Statement(f"ALTER TABLE {named(table.ref)} REPLICA IDENTITY {(table.replica_identity or 'default').upper()}")
+
+    def _may_be_published(self, ref: Ref) -> bool:
+        """Tell whether rows of a table have to be told apart by a publication, and nothing might do that (manual, UPDATE)."""
+        sides = [(catalog, catalog.objects.get(ref)) for catalog in (self._scene.before, self._scene.after)]
+        identities = {table.replica_identity for _, table in sides if isinstance(table, Table)}
+        is_published = any(ref.kind == "publication" for catalog, _ in sides for ref in catalog.objects)
+        return is_published and identities <= {None, "nothing"} and len(identities) == 1
 
     def _altered(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
@@ -217,10 +229,14 @@ def restricted(catalog: Catalog, refs: Collection[Ref]) -> Catalog:
     return replace(catalog, objects=objects, dependencies=needs)
 
 
-def _fillable(column: Column) -> Column:
-    """Without NOT NULL until values are there, and with an identity that may be overwritten until then."""
+def _fillable(column: Column, scene: Scene) -> Column:
+    """Without NOT NULL, of its own or of a domain, and with an identity that may be overwritten, until values are there."""
     if column.identity:
         return replace(column, identity=replace(column.identity, mode="by_default"))
+    base = column.type
+    while base in scene.domains:
+        base = scene.domains[base]
+    column = replace(column, type=base)
     return replace(column, nullable=column.nullable or column.default is None)
 
 
