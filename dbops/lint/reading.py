@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 from dbops.lint.columns import name_of
 from dbops.lint.facts import (
@@ -148,7 +148,7 @@ def _elements(schema: str, tail: Sequence[Token], dialect: Dialect) -> Iterator[
         depth += (token.text == "(") - (token.text == ")")
         if not depth and token.kind == "word" and token.text.upper() in ("CREATE", "GRANT"):
             starts.append(place)
-    for start, end in zip(starts, [*starts[1:], len(tail)], strict=True):
+    for start, end in pairwise([*starts, len(tail)]):
         match read(tail[start:end], dialect):
             case CreateTable(table) as fact if not table.schema:
                 yield replace(fact, table=replace(table, schema=schema))
