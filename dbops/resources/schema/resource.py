@@ -30,6 +30,7 @@ from dbops.resources.schema.diff import catalog_changes, schema_changes, to_sche
 from dbops.resources.schema.evidence import evidence
 from dbops.resources.schema.leniency import unmanaged_refs
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.remarks import noted_renames
 from dbops.resources.schema.renames import sizes_after, wanted_renames
 from dbops.resources.schema.sources import places, read_source
 from dbops.resources.schema.verdict import Verdict, keep, recall, verdict_key
@@ -50,6 +51,7 @@ class SchemaResource:
     def check(self, desired: DesiredSchema, targets: Targets) -> Check:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         statements = read_source(desired.source, engine, target)
+        tuple(noted_renames(statements, engine.dialect))  # a remark that says nothing is an error
         try:
             with engine.offline(target) as conn:
                 engine.load(conn, statements)
@@ -77,7 +79,8 @@ class SchemaResource:
         found = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache)
         wanted, start = found.catalog, live if live is not None else found.blank or EMPTY
         applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
-        renames = wanted_renames(desired, start, wanted, engine.features.default_schema)
+        asked = (*desired.renames, *noted_renames(statements, engine.dialect))
+        renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
         rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, self._cache)
         marks = [codec.digest(live) if live else "missing", codec.digest(wanted)]
         marks += [mark for item in rows for mark in (item.live_digest, item.digest)]
