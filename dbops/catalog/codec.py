@@ -26,6 +26,11 @@ _DEFAULTS: dict[type, tuple[tuple[str, object], ...]] = {
 }
 
 
+def classes() -> Mapping[str, Any]:
+    """Return the classes whose values `encode` writes, by the name that stands under `is`."""
+    return _CLASSES
+
+
 def encode(value: object) -> Any:
     """Turn a value of the model into plain JSON values."""
     if value is None or isinstance(value, str | int | float | bool):
