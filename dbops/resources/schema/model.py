@@ -134,6 +134,8 @@ class ObservedSchema:
     observations: tuple[Observation, ...] = ()
     rows: tuple[ReferenceRows, ...] = ()
     applied_rows: Mapping[Ref, str] = field(default_factory=dict)
+    changes: tuple[CatalogChange, ...] | None = None
+    """What leads from `renamed` to what apply aims at, None where nobody has asked yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import EMPTY, Catalog
-from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
+from dbops.catalog.changes import CatalogChange, ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
@@ -100,11 +100,19 @@ class SchemaResource:
             rows=rows,
             applied_rows=_applied_rows(desired, rows, targets) if reader else {},
         )
-        return self._asked(desired, observed, reader, engine) if reader and live else observed
-
-    def _asked(self, desired: DesiredSchema, observed: ObservedSchema, reader: Connection, engine: Engine) -> ObservedSchema:
-        """Ask the live rows about the changes, and add what they say."""
         changes = catalog_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        observed = replace(observed, changes=changes)
+        return self._asked(desired, observed, changes, reader, engine) if reader and live else observed
+
+    def _asked(
+        self,
+        desired: DesiredSchema,
+        observed: ObservedSchema,
+        changes: Sequence[CatalogChange],
+        reader: Connection,
+        engine: Engine,
+    ) -> ObservedSchema:
+        """Ask the live rows about the changes, and add what they say."""
         answers = evidence(desired.address, changes, observed.renames, observed.live or EMPTY, reader, engine)
         return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
 
