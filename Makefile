@@ -15,7 +15,7 @@ PYTEST := $(WITH_VENV) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 export PYTHON
 .NOTPARALLEL:
-.PHONY: help demo test test-mysql check format bench campaign acceptance servers clean
+.PHONY: help demo test test-mysql check format bench campaign acceptance chains servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ campaign: $(FULL) servers ## the Hypothesis properties with many examples, and e
 
 acceptance: $(FULL) servers ## converge the schema pairs in ACCEPTANCE=folder, where there is one
 	$(WITH_VENV) $(BIN)/python -m bench.acceptance $(ACCEPTANCE) $(ARGS)
+
+chains: $(FULL) servers ## walk the schemas of real projects in ACCEPTANCE=folder from version to version, with rows
+	$(WITH_VENV) $(BIN)/python -m bench.chains $(ACCEPTANCE)/real $(ARGS)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .demo .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

@@ -164,8 +164,7 @@ def _subject(engine: synthetic.Flavour, tables: int, folder: Path, lease: Lease)
 
 def _postgres(tables: int, place: Path, sql: str, server: PostgresServer) -> Subject:
     name = server.new_database("bench")
-    # In one transaction there would be more locks than the server has room for. VACUUM leaves nothing for autovacuum to do.
-    server.psql(name, f"{sql}VACUUM ANALYZE;")
+    server.psql(name, f"BEGIN;\n{sql}COMMIT;\nVACUUM ANALYZE;")  # nothing is left for autovacuum to do meanwhile
     dump = [str(postgres_folder() / "pg_dump"), "-s", "-h", str(server.home), "-p", str(server.port), "-U", server.user, name]
     process = int((server.home / "data" / "postmaster.pid").read_text().split()[0])
     url = server.url(name)

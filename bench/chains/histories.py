@@ -1,0 +1,112 @@
+"""Which schemas and version chains a folder holds, and how each is loaded by the engine's own client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
+from tests.servers import Lease, ServerError
+
+_VERSION = re.compile(r"v\d+_")
+_ENGINES = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
+_MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
+#: Lines that lead out of the database in hand, or to files that are not here.
+_ELSEWHERE = {
+    "postgresql": re.compile(r"(?im)^(\\(connect|c|copy)\b.*|(CREATE|DROP|ALTER)\s+DATABASE\b[^;]*;)$"),
+    "mysql": re.compile(r"(?im)^((CREATE|DROP|ALTER)\s+(DATABASE|SCHEMA)\b[^;]*;|USE\s+\S+\s*;)"),
+    "sqlite": re.compile(r"(?!)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The versions of one schema, oldest first; most have only one."""
+
+    name: str
+    engine: str
+    versions: tuple[Path, ...]
+
+
+def histories(folder: Path) -> list[History]:
+    """Return the histories below a folder: files `v00_...sql`, `v01_...sql` of one folder are versions, others stand alone."""
+    files = sorted(path for path in folder.rglob("*.sql") if "upgrade" not in path.parts)
+    found: list[History] = []
+    for parent, group in groupby(files, key=lambda path: path.parent):
+        inside = list(group)
+        versions = [path for path in inside if _VERSION.match(path.name)]
+        alone = [path for path in inside if path not in versions]
+        if versions:
+            found.append(_history(str(parent.relative_to(folder)), versions))
+        found += [_history(str(path.relative_to(folder).with_suffix("")), [path]) for path in alone]
+    return found
+
+
+def _history(name: str, versions: Sequence[Path]) -> History:
+    engine = next((_ENGINES[part] for part in versions[0].parts[::-1] if part in _ENGINES), None)
+    return History(name, engine or _guessed(versions[0].read_text(errors="replace")), tuple(versions))
+
+
+def _guessed(sql: str) -> str:
+    return "mysql" if re.search(r"(?i)AUTO_INCREMENT|ENGINE\s*=", sql) else "sqlite"
+
+
+class NotLoaded(Exception):
+    """The engine's own client does not load the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where fresh databases come from."""
+
+    lease: Lease
+
+    @contextmanager
+    def fresh(self, engine: str) -> Iterator[Database]:
+        """Give an empty database of an engine and drop it afterwards."""
+        match engine:
+            case "postgresql":
+                with fresh_postgres(self.lease.postgres(), "chain") as postgres:
+                    yield postgres
+            case "mysql":
+                with fresh_mysql(self.lease.mysql(), "chain") as mysql:
+                    yield mysql
+            case _:
+                with TemporaryDirectory(prefix="chain-") as folder:
+                    yield SqliteDatabase(Path(folder) / "chain.db")
+
+    @contextmanager
+    def loaded(self, history: History, version: Path) -> Iterator[Database]:
+        """Give a database with one version in it.
+
+        Raises:
+            NotLoaded: with what the client says.
+        """
+        sql = _ELSEWHERE[history.engine].sub("", version.read_text(encoding="utf-8-sig"))
+        for _ in range(9):
+            with self.fresh(history.engine) as database:
+                missing = _load(database, sql)
+                if missing is None:
+                    yield database
+                    return
+            self.lease.postgres().psql("postgres", f'CREATE ROLE "{missing}"')
+        raise NotLoaded("too many roles are missing")
+
+
+def _load(database: Database, sql: str) -> str | None:
+    """Load, and return the role that was missing, None when all went well."""
+    try:
+        database.load(sql)
+    except ServerError as error:
+        missing = _MISSING_ROLE.search(str(error)) if isinstance(database, PostgresDatabase) else None
+        if missing:
+            return missing[1]
+        raise NotLoaded(str(error)[-400:]) from error
+    except Exception as error:
+        raise NotLoaded(str(error)) from error
+    return None
