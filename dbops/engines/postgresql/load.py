@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 _UNDEFINED_OBJECT, _INVALID_SCHEMA, _UNDEFINED_TABLE = "42704", "3F000", "42P01"
 _MISSING = frozenset({_UNDEFINED_TABLE, _UNDEFINED_OBJECT, "42883", "42703", _INVALID_SCHEMA})
 """undefined table, object, function, column; invalid schema name (PostgreSQL manual, appendix A)."""
+_NEW_LABEL = "55P04"
+"""Unsafe use of a new enum value: the transaction that adds a label may not use it (manual, ALTER TYPE)."""
 _UNKNOWN_SETTING = re.compile(r"unrecognized configuration parameter")
 _MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
 _NAMES_IN_MESSAGE = re.compile(r'"((?:[^"]|"")+)"|function ([\w.$]+)\(')
@@ -118,7 +120,10 @@ class _Loader:
                 return
             if done:  # the failure took those before it back
                 self._run_in_order(items[:done], file)
-            self._put_aside(items[done], error, file)
+            if error.context.get("sqlstate") == _NEW_LABEL:  # those before it are committed now
+                _, error = self._conn.run_together([items[done].sql])
+            if error is not None:
+                self._put_aside(items[done], error, file)
             items = items[done + 1 :]
 
     def _put_aside(self, item: _Item, error: QueryError, file: _File) -> None:

@@ -55,6 +55,19 @@ def test_statements_find_their_order(pg_database: PostgresDatabase, files: list[
     assert forward == backward
 
 
+def test_a_label_used_where_it_was_just_added_keeps_its_place(pg_database: PostgresDatabase) -> None:
+    catalog = loaded(
+        target_of(pg_database),
+        """
+        CREATE TYPE mood AS ENUM ('sad'); CREATE TABLE t (m mood); CREATE INDEX i ON t (m) WHERE m = 'sad';
+        ALTER TYPE mood ADD VALUE 'ok';
+        CREATE INDEX i_next ON t (m) WHERE m = 'ok'; DROP INDEX i; ALTER INDEX i_next RENAME TO i;
+        DROP INDEX i; CREATE INDEX last ON t (m) WHERE m = 'ok';
+        """,
+    )
+    assert [index.name for index in catalog.all(Index)] == ["last"]
+
+
 def test_a_long_chain_in_reverse_order_loads(pg_database: PostgresDatabase) -> None:
     views = [f"CREATE VIEW v{i} AS SELECT * FROM v{i + 1};" for i in range(150)]
     catalog = loaded(target_of(pg_database), "\n".join([*views, "CREATE VIEW v150 AS SELECT 1 AS a;"]))
