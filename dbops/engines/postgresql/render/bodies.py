@@ -1,4 +1,8 @@
-"""What the text of a function body mentions: PostgreSQL reads it when the function is made, and records nothing of it."""
+"""What the text of a function body mentions: PostgreSQL reads it when the function is made, and records nothing of it.
+
+All of a body in SQL is looked up then; of one in PL/pgSQL only the types of its variables, in the sections that DECLARE begins
+(PostgreSQL manual, 43.3 and check_function_bodies).
+"""
 
 from __future__ import annotations
 
@@ -10,33 +14,23 @@ from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogCh
 from dbops.catalog.model import Routine
 from dbops.catalog.ref import Ref
 
+#: Kinds whose names can stand for a type.
+_TYPES = frozenset({"table", "view", "materialized_view", "foreign_table", "enum", "domain", "composite_type", "range_type"})
 #: Kinds whose names can stand in a query.
-_NAMED_IN_QUERIES = frozenset(
-    {
-        "table",
-        "view",
-        "materialized_view",
-        "foreign_table",
-        "sequence",
-        "routine",
-        "enum",
-        "domain",
-        "composite_type",
-        "range_type",
-    }
-)
+_NAMED_IN_QUERIES = _TYPES | {"sequence", "routine"}
+_DECLARED = re.compile(r"\bDECLARE\b(.*?)\bBEGIN\b", re.IGNORECASE | re.DOTALL)
 _WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
 Needs = dict[Ref, frozenset[Ref]]
 
 
 def link_bodies(changes: Sequence[CatalogChange], needs: Needs) -> frozenset[Ref]:
-    """Let functions in SQL come after what their bodies mention, and return those that cannot, being needed by it themselves."""
+    """Let functions come after what their bodies mention, and return those that cannot, being needed by it themselves."""
     return _link([change for change in changes if not isinstance(change, DropObject)], needs)
 
 
 def link_bodies_that_go(changes: Sequence[CatalogChange], needs: Needs) -> None:
-    """Let functions in SQL go before what their bodies mention, so that on the way back they come after it."""
+    """Let functions go before what their bodies mention, so that on the way back they come after it."""
     _link([change for change in changes if isinstance(change, DropObject)], needs)
 
 
@@ -58,8 +52,12 @@ def _link(changes: Sequence[CatalogChange], needs: Needs) -> frozenset[Ref]:
 def _checked_routine(change: CatalogChange) -> Routine | None:
     item = change.after if isinstance(change, AlterObject) else None
     item = change.item if isinstance(change, CreateObject | DropObject) else item
-    is_text = isinstance(item, Routine) and item.language == "sql" and "\nBEGIN ATOMIC\n" not in item.definition
-    return item if is_text and isinstance(item, Routine) else None
+    return item if isinstance(item, Routine) and item.language in ("sql", "plpgsql") and not _is_parsed(item) else None
+
+
+def _is_parsed(item: Routine) -> bool:
+    """Tell whether PostgreSQL keeps the body as a parse tree, and so knows itself what it needs."""
+    return item.language == "sql" and "\nBEGIN ATOMIC\n" in item.definition
 
 
 def _places(changes: Sequence[CatalogChange]) -> Mapping[str, list[Ref]]:
@@ -75,9 +73,11 @@ def _places(changes: Sequence[CatalogChange]) -> Mapping[str, list[Ref]]:
 
 
 def _mentioned(item: Routine, places: Mapping[str, list[Ref]]) -> Iterator[Ref]:
-    words = {quoted.replace('""', '"') if quoted else word.lower() for quoted, word in _WORD.findall(item.definition)}
+    is_query = item.language == "sql"
+    text = item.definition if is_query else " ".join(_DECLARED.findall(item.definition))
+    words = {quoted.replace('""', '"') if quoted else word.lower() for quoted, word in _WORD.findall(text)}
     for word in words & places.keys():
-        yield from (ref for ref in places[word] if ref != item.ref)
+        yield from (ref for ref in places[word] if ref != item.ref and (is_query or ref.table.kind in _TYPES))
 
 
 def _reaches(start: Ref, goal: Ref, needs: Needs) -> bool:
