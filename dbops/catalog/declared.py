@@ -1,7 +1,7 @@
 """Compare only what was declared, and what can be changed.
 
 Owners, grants and versions that a source does not name are left as they are; so is where a column or check of a child table came
-from.
+from, and what the sequence of an identity column is called.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Check, Column, Extension, Table
+from dbops.catalog.model import CatalogObject, Check, Column, Extension, Options, Table
 
 
 def as_declared(live: Catalog, desired: Catalog) -> Catalog:
@@ -44,16 +44,25 @@ def _masked(item: CatalogObject, wanted: CatalogObject | None) -> CatalogObject:
     if isinstance(item, Extension) and (not isinstance(wanted, Extension) or wanted.version is None):
         silent["version"] = None
     if isinstance(item, Table) and isinstance(wanted, Table) and item.columns != wanted.columns:
-        silent["columns"] = tuple(_of_one_origin(column, wanted.column(column.name)) for column in item.columns)
+        silent["columns"] = tuple(_same_column(column, wanted.column(column.name)) for column in item.columns)
     return replace(item, **silent) if silent else item
 
 
-def _of_one_origin(column: Column, wanted: Column | None) -> Column:
-    """A column that a table had before it became a child stays the table's own (PostgreSQL manual, ALTER TABLE, INHERIT)."""
+def _same_column(column: Column, wanted: Column | None) -> Column:
     if wanted is None or column.options == wanted.options:
         return column
-    own, others = ([pair for pair in options if pair[0] != _INHERITED] for options in (column.options, wanted.options))
-    return replace(column, options=wanted.options) if own == others else column
+    return replace(column, options=_of_one_origin(column.options, wanted.options))
 
 
-_INHERITED = "inherited"
+def _of_one_origin(options: Options, wanted: Options) -> Options:
+    """A column that a table had before it became a child stays the table's own (PostgreSQL manual, ALTER TABLE, INHERIT).
+
+    What the sequence of an identity is called is left alone where the source lets the server choose.
+    """
+    if _SEQUENCE not in dict(wanted):
+        options = tuple(pair for pair in options if pair[0] != _SEQUENCE)
+    own, others = ([pair for pair in side if pair[0] != _INHERITED] for side in (options, wanted))
+    return wanted if own == others else options
+
+
+_INHERITED, _SEQUENCE = "inherited", "identity_sequence"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbops.errors import DbopsError, Problems
-from dbops.lint.check import Finding
-from dbops.usecases.lint import lint_workspace
 from dbops.usecases.runtime import open_workspace
 
 
@@ -18,15 +16,13 @@ from dbops.usecases.runtime import open_workspace
 class Validation:
     """`kinds` counts manifests by kind; `statements` counts SQL statements found in sources.
 
-    `untried` are the addresses whose SQL could not be loaded anywhere, with the reason. `findings` are what the linter says of
-    the sources; they make nothing invalid.
+    `untried` are the addresses whose SQL could not be loaded anywhere, with the reason.
     """
 
     environment: str
     kinds: Mapping[str, int]
     statements: int
     untried: Mapping[str, str]
-    findings: tuple[Finding, ...] = ()
 
 
 def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validation:
@@ -53,5 +49,4 @@ def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validat
         if problems:
             raise Problems(problems)
         counts = Counter(manifest.kind for manifest in workspace.environment.manifests)
-        findings = lint_workspace(workspace).findings
-        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements, untried, findings)
+        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements, untried)

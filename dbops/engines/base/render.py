@@ -19,6 +19,7 @@ class RenderContext:
     `sizes` are the live tables; a table not in it is new or empty. `online` prefers statements that do not block.
     `renames` are those that the plan carries out before: undo takes them back after all else.
     `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
+    `as_shown` writes expressions in the very words in which the engine shows them, also where it reads those as others.
     """
 
     server: Server
@@ -26,6 +27,7 @@ class RenderContext:
     online: bool = True
     archive: str | None = None
     renames: tuple[RenameObject | RenameColumn, ...] = ()
+    as_shown: bool = False
 
     def rows(self, table: Ref) -> int:
         """Return the estimated rows of a live table, 0 for a new one."""

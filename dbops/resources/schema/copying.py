@@ -12,9 +12,10 @@ from dbops.engines.base.render import RenderContext
 from dbops.sql.statement import Statement
 
 
-def build(catalog: Catalog, engine: Engine, conn: Connection) -> None:
-    """Build `catalog` in an empty scratch database."""
-    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server, online=False))
+def build(catalog: Catalog, engine: Engine, conn: Connection, *, as_shown: bool = False) -> None:
+    """Build `catalog` in an empty scratch database; `as_shown` as the render port says."""
+    context = RenderContext(conn.server, online=False, as_shown=as_shown)
+    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context)
     run((statement for act in acts for statement in act.do), engine, conn)
 
 

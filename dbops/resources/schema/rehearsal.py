@@ -8,7 +8,7 @@ from time import monotonic
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import CatalogChange, diff
-from dbops.catalog.closure import narrowed
+from dbops.catalog.closure import concerned
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
@@ -20,6 +20,7 @@ from dbops.resources.schema.copying import build, run
 from dbops.resources.schema.describe import reason
 from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.wording import in_words_of
 
 
 def rehearse(
@@ -37,7 +38,8 @@ def rehearse(
     live = as_declared(observed.live or EMPTY, observed.desired)
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     if observed.live is not None and not observed.renames:
-        live, wanted = narrowed(_changes(entries), live, wanted)
+        refs = concerned(_changes(entries), live, wanted)
+        live, wanted = live.only(refs), wanted.only(refs)
     with engine.scratch(target) as conn:
         try:
             build(live, engine, conn)
@@ -49,6 +51,7 @@ def rehearse(
             ) from error
         _run_steps(sorted((step for entry in entries for step in entry.steps), key=lambda step: step.order), engine, conn)
         outcome = engine.inspect(conn, schema.scope)
+    outcome = in_words_of(wanted, outcome, engine, target)
     if differences := _differences(outcome, wanted, entries, schema, observed, today, engine):
         raise RehearsalError(
             "the steps do not lead to the desired schema; on a scratch copy there remain:\n"

@@ -97,6 +97,7 @@ class Columns:
                 row,
                 sequences.identities.get((relation, row.number)) if row.identity else None,
                 comments.get((CLASS, relation, row.number)),
+                sequences.identity_name(relation, row.number, row.name) if row.identity else None,
             )
             for row in self._rows.get(relation, ())
         )
@@ -118,17 +119,17 @@ class Columns:
         """Oids of type and collation of a column; zeros where there is none of that number."""
         return next(((row.type, row.collation_oid) for row in self._rows.get(relation, ()) if row.number == number), (0, 0))
 
-    def _column(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None) -> Column:
+    def _column(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None, sequence: str | None) -> Column:
         """Most columns of a schema look like some other one: those share one object."""
         if identity is not None or comment is not None or row.options or row.fdw_options or row.not_null_constraint:
-            return self._built(row, identity, comment)
+            return self._built(row, identity, comment, sequence)
         key = row[1:]
         found = self._alike.get(key)
         if found is None:
-            found = self._alike[key] = self._built(row, None, None)
+            found = self._alike[key] = self._built(row, None, None, None)
         return found
 
-    def _built(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None) -> Column:
+    def _built(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None, sequence: str | None) -> Column:
         return Column(
             name=row.name,
             type=self._types[row.type, row.modifier],
@@ -138,12 +139,14 @@ class Columns:
             generated=Generated(row.expression or "", row.generated == "s") if row.generated else None,
             collation=in_catalog(row.collation),
             comment=comment,
-            options=_options(row),
+            options=_options(row, sequence),
         )
 
 
-def _options(row: ColumnRow) -> Options:
+def _options(row: ColumnRow, sequence: str | None) -> Options:
     found = [*pairs(row.options), *pairs(row.fdw_options, "fdw:")]
+    if sequence is not None:
+        found.append(("identity_sequence", sequence))
     if row.storage:
         found.append(("storage", _STORAGE[row.storage]))
     if row.compression:

@@ -8,7 +8,7 @@
                `constraints`, `indexes`, `views`, `sequences`, `types`, `routines`, `security`, `others`, `parts`
 * `retype`     types built anew under their columns; `conversion` what a change of type does to values
 * `hazards`    locks, scans and rewrites; `scene` the catalogs, the version, the sizes
-* `names`, `options`   identifiers, literals, lists of parameters
+* `names`, `options`, `wording`   identifiers, literals, lists of parameters, expressions
 """
 
 from __future__ import annotations

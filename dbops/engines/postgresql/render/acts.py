@@ -22,7 +22,7 @@ from dbops.catalog.changes import (
 from dbops.catalog.model import Column, Enum, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act, RenderContext
-from dbops.engines.postgresql.render import archive, hazards, retype
+from dbops.engines.postgresql.render import archive, hazards, retype, wording
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal
@@ -40,10 +40,16 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     scene = Scene.of(changes.before, changes.after, context)
     work = _Work(ordered(changes, scene), scene)
     done = _committed_first([work.done(unit) for unit in work.plan.units], changes)
-    return [
+    acts = [
         replace(act, undo=tuple(work.undo.of(unit, kept, [other for other, _, _ in done[:place]])))
         for place, (unit, kept, act) in enumerate(done)
     ]
+    return acts if context.as_shown else [_rereadable(act) for act in acts]
+
+
+def _rereadable(act: Act) -> Act:
+    do, undo = (tuple(map(wording.rereadable, statements or ())) for statements in (act.do, act.undo))
+    return act if do == act.do and undo == act.undo else replace(act, do=do, undo=undo)
 
 
 Done = tuple[Unit, Kept | None, Act]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dbops.catalog.model import Column, Identity, SequenceOptions
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render import hazards, not_null
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, quote
@@ -21,7 +22,7 @@ Action = tuple[str, tuple[Hazard, ...]]
 
 _MODES = {"always": "ALWAYS", "by_default": "BY DEFAULT"}
 #: Options that are no attribute of `SET (...)`.
-_SPECIAL = frozenset({"storage", "compression", "statistics", "inherited"})
+_SPECIAL = frozenset({"storage", "compression", "statistics", "inherited", "identity_sequence"})
 _CALL = re.compile(r"([\w.\"]+)\(")
 #: Functions whose value is one for the whole statement: ADD COLUMN stores it once instead of writing every row.
 _STEADY = frozenset(
@@ -40,7 +41,7 @@ def definition(column: Column) -> str:
         kind = "STORED" if column.generated.is_stored else "VIRTUAL"
         parts.append(f"GENERATED ALWAYS AS ({column.generated.expression}) {kind}")
     if column.identity:
-        parts.append(_identity(column.identity))
+        parts.append(_identity(column))
     return " ".join([*parts, *_default_and_null(column)])
 
 
@@ -60,8 +61,10 @@ def _default_and_null(column: Column) -> Iterator[str]:
         yield (f"CONSTRAINT {quote(name)} " if name else "") + "NOT NULL" + suffix
 
 
-def _identity(identity: Identity) -> str:
-    clauses = [clause for clause in creation_clauses(identity.sequence or SequenceOptions()) if not clause.startswith("AS ")]
+def _identity(column: Column) -> str:
+    identity, sequence = column.identity or Identity("always"), dict(column.options).get("identity_sequence")
+    clauses = [f"SEQUENCE NAME {quote(sequence)}"] if sequence else []  # the way pg_dump writes it
+    clauses += [clause for clause in creation_clauses(identity.sequence or SequenceOptions()) if not clause.startswith("AS ")]
     return f"GENERATED {_MODES[identity.mode]} AS IDENTITY" + (f" ({' '.join(clauses)})" if clauses else "")
 
 
@@ -90,9 +93,17 @@ def extras(table: Ref, column: Column, scene: Scene, *, without: Column | None =
     yield from _alter_fdw_options(prefix, without, column)
     if without is None and not_null.is_unchecked(column):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} {not_null.add_unchecked(table, column)}")
+    if without and without.identity and column.identity:
+        yield from _rename_sequence(table, without, column)
     if column.comment != (without.comment if without else None):
         text = literal(column.comment) if column.comment is not None else "NULL"
         yield Statement(f"COMMENT ON COLUMN {named(table)}.{quote(column.name)} IS {text}")
+
+
+def _rename_sequence(table: Ref, before: Column, after: Column) -> Iterator[Statement]:
+    old, new = (dict(c.options).get("identity_sequence") or made_name(table.name, c.name, "seq") for c in (before, after))
+    if old != new:
+        yield Statement(f"ALTER SEQUENCE {named(Ref('sequence', table.schema, old))} RENAME TO {quote(new)}")
 
 
 def _is_attribute(name: str) -> bool:
@@ -266,7 +277,7 @@ class _ColumnChange:
         if after.generated and before.generated and after.generated != before.generated:
             yield f"{self.prefix} SET EXPRESSION AS ({after.generated.expression})", hazards.rewrites(self.scene, self.table)
         if after.identity and not before.identity:
-            yield f"{self.prefix} ADD {_identity(after.identity)}", ()
+            yield f"{self.prefix} ADD {_identity(after)}", ()
         actions = self._identity_actions(before.identity, after.identity) if after.identity and before.identity else ()
         if text := " ".join(actions):
             yield f"{self.prefix} {text}", ()
