@@ -39,9 +39,10 @@ class Catalog:
         """Build a catalog from objects; two objects of one ref are a programming error."""
         by_ref: dict[Ref, CatalogObject] = {}
         for item in objects:
-            if item.ref in by_ref:
-                raise ValueError(f"two objects are called {item.ref}")
-            by_ref[item.ref] = item
+            ref = item.ref
+            if ref in by_ref:
+                raise ValueError(f"two objects are called {ref}")
+            by_ref[ref] = item
         needs = {ref: frozenset(needed) for ref, needed in (dependencies or {}).items()}
         return cls(by_ref, needs, tuple(sorted(unmanaged)), options)
 

@@ -18,7 +18,7 @@ NAMED = frozenset(
     }
 )
 """Kinds that others rely on by name. What is of another kind and of no table, such as a cast, may be relied on unnamed."""
-BYSTANDERS = frozenset({"publication", "subscription", "statistics", "event_trigger", "user_mapping", "default_privileges"})
+BYSTANDERS = frozenset({"publication", "subscription", "statistics", "event_trigger", "user_mapping"})
 """Kinds that nothing relies on."""
 _WITH_TABLE = frozenset({"primary_key", "unique", "exclusion", "check", "index"})
 """What of a table others may rely on."""
@@ -78,6 +78,12 @@ class Closure:
         """Return the sequences that live and die with columns of `tables`."""
         sequences = self._catalog.all(Sequence)
         return {item.ref for item in sequences if item.owned_by is not None and self.whole(item.owned_by) in tables}
+
+
+def narrowed(changes: Iterable[CatalogChange], before: Catalog, after: Catalog) -> tuple[Catalog, Catalog]:
+    """Return the parts of two catalogs that changes from one to the other may touch or trip over, with all that those need."""
+    refs = concerned(changes, before, after)
+    return before.only(refs), after.only(refs)
 
 
 def concerned(changes: Iterable[CatalogChange], before: Catalog, after: Catalog) -> set[Ref]:

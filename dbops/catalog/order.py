@@ -34,7 +34,7 @@ GivesWay = Callable[[Ref, Column], bool]
 Needs = Mapping[Ref, frozenset[Ref]]
 
 _NOTHING: frozenset[Ref] = frozenset()
-_TABLE_LIKE = ("table", "view", "materialized_view", "foreign_table", "virtual_table")
+_TABLE_LIKE = ("view", "materialized_view", "foreign_table", "virtual_table")
 
 
 def arrange(
@@ -70,8 +70,11 @@ def needs_of(catalog: Catalog, ref: Ref) -> frozenset[Ref]:
 
 def owner_of(catalog: Catalog, ref: Ref) -> Ref:
     """Return the table, view, ... that contains `ref`; a table where the catalog has none of that name."""
+    table = ref.table
+    if table in catalog.objects:
+        return table
     candidates = (Ref(kind, ref.schema, ref.parent) for kind in _TABLE_LIKE)
-    return next((owner for owner in candidates if owner in catalog.objects), ref.table)
+    return next((owner for owner in candidates if owner in catalog.objects), table)
 
 
 def dependents(dependencies: Dependencies) -> Mapping[Ref, frozenset[Ref]]:

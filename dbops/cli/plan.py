@@ -21,7 +21,7 @@ from dbops.cli.verb import (
 from dbops.reconcile import plan as plans
 from dbops.usecases.runtime import Workspace, open_workspace
 
-FORMATS = ("text", "json", "markdown", "sql")
+FORMATS = ("text", "json", "markdown", "html", "sql")
 
 
 @verb()
@@ -47,6 +47,7 @@ def plan(
       dbops plan environments/production --out plan.json
       dbops plan --target schema/shop/table/users
       dbops plan -o markdown > comment.md
+      dbops plan -o html > plan.html
       dbops plan --detailed-exitcode
     """
     with open_workspace(env, os.environ) as workspace:
@@ -74,6 +75,11 @@ def as_text(made: plans.Plan, output: str, workspace: Workspace | None = None) -
         from dbops.cli.views.sql import plan_sql
 
         return plan_sql(made, None if workspace is None else lambda on, sql: workspace.targets.engine(on).dialect.terminated(sql))
+    if output == "html":
+        from dbops.cli.views.html.plan import plan_html
+        from dbops.usecases.handbook import marked
+
+        return plan_html(made, None if workspace is None else lambda on, sql: marked(sql, workspace.targets.engine(on).dialect))
     from dbops.cli.views.text import plan_text
 
     return plan_text(made)

@@ -23,6 +23,8 @@ from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, verb, write_json
 def schema(kind: str | None, all_kinds: bool, check: bool, into: Path) -> int:
     """Print or write the JSON Schemas of the manifest kinds.
 
+    With --all also those of the files that dbops writes.
+
     They are in draft-07, which editors read: put `# yaml-language-server: $schema=connection.json` on the first line of a
     manifest. The file dbops.json accepts every kind.
 
@@ -55,10 +57,10 @@ def _of(kind: str) -> object:
 
 def _write(into: Path) -> int:
     from dbops.manifests.jsonschema import write_schemas
-    from dbops.usecases.runtime import specs
+    from dbops.usecases.formats import schema_files
 
     try:
-        written = write_schemas(into, specs())
+        written = write_schemas(into, schema_files())
     except OSError as error:
         raise click.ClickException(f"{into}: cannot be written: {error.strerror}") from error
     for file in written:
@@ -68,9 +70,9 @@ def _write(into: Path) -> int:
 
 def _check(into: Path) -> int:
     from dbops.manifests.jsonschema import stale_schemas
-    from dbops.usecases.runtime import specs
+    from dbops.usecases.formats import schema_files
 
-    stale = stale_schemas(into, specs())
+    stale = stale_schemas(into, schema_files())
     for file in stale:
         click.echo(f"stale: {file}; write it with: dbops schema --all --into {into}", err=True)
     return EXIT_ERROR if stale else EXIT_DONE

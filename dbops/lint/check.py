@@ -6,12 +6,12 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, cast
 
 from dbops.errors import Mark, SchemaError
 from dbops.lint.allow import Allow, allows, stray_allows, why_unused
-from dbops.lint.rule import Hit, Rule, ScriptRule, Severity, Spot, StatementRule, TableRule, rules
+from dbops.lint.rule import Hit, Rule, ScriptRule, Severity, StatementRule, TableRule, rules
 from dbops.lint.settings import LintSettings
 from dbops.lint.statements import Read, SqlFile, statements
 from dbops.lint.world import World
@@ -39,8 +39,8 @@ class Finding:
 class LintSet:
     """Files that belong together. A schema is one unit, in any order; of migrations each file is one, in the order given.
 
-    `old` are the statements, in normal form, that a file had at the revision from which on changes count; a file that is not
-    there was not changed at all when `since` is set.
+    `changed`, when not None, leaves only what changed: it holds the files that did, each with the statements, in normal form,
+    that it had before.
     """
 
     files: tuple[SqlFile, ...]
@@ -49,7 +49,6 @@ class LintSet:
     holds: Holds = "migrations"
     grammar: Grammar | None = None
     changed: Mapping[str, frozenset[str]] | None = None
-    errors: Mapping[str, SchemaError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +223,3 @@ class _Run:
             return None
         word = re.match(r"[\w.\"`\[\]]+", raw.read.source.text[raw.offset :])
         return raw.at._replace(column=raw.at.column + len(word[0])) if word else None
-
-
-__all__ = ["Finding", "Grammar", "Holds", "LintSet", "Spot", "lint"]

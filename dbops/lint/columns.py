@@ -11,6 +11,7 @@ from dbops.sql.segments import Clause, Segment, column_clauses, segments
 from dbops.sql.tokens import Token
 
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK", "EXCLUDE")
+#: Reserved on MySQL, plain names elsewhere.
 _INDEX_WORDS = ("INDEX", "KEY", "FULLTEXT", "SPATIAL")
 _SERIALS = frozenset(("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"))
 
@@ -25,18 +26,13 @@ def definition(segment: Segment, dialect: Dialect) -> Column | Constraint | None
         follows = segment.tokens[1].text.upper() if len(segment.tokens) > 1 else ""
         if word == "LIKE" and dialect.name == "postgresql":
             return None
-        if word in _CONSTRAINT_WORDS or (word in _INDEX_WORDS and _is_index(word, follows, segment, dialect)):
+        if word in _CONSTRAINT_WORDS or (word in _INDEX_WORDS and dialect.name == "mysql"):
             return constraint(segment, dialect)
         if word == "PERIOD" and follows == "FOR":
             return None
     if first.kind not in ("word", "name", "string"):
         return None
     return column(segment, dialect)
-
-
-def _is_index(word: str, follows: str, segment: Segment, dialect: Dialect) -> bool:
-    """KEY and INDEX are reserved on MySQL, and plain names elsewhere."""
-    return dialect.name == "mysql"
 
 
 def column(segment: Segment, dialect: Dialect) -> Column:
@@ -65,7 +61,7 @@ def column(segment: Segment, dialect: Dialect) -> Column:
         is_unique="unique" in clauses,
         references=_reference(clauses["references"].tokens, dialect) if "references" in clauses else None,
         has_check="check" in clauses,
-        comment=_text(comment.tokens[1], dialect) if comment is not None and len(comment.tokens) > 1 else None,
+        comment=unquoted(comment.tokens[1], dialect) if comment is not None and len(comment.tokens) > 1 else None,
         collation=collate.tokens[-1].text.strip("\"'`").lower() if collate is not None else "",
         is_placed=dialect.name == "mysql" and ("AFTER" in words or words[-1:] == ["FIRST"]),
     )
@@ -225,7 +221,3 @@ def _words(found: Sequence[Token]) -> list[str]:
 
 def _last(parts: tuple[str, ...]) -> str:
     return parts[-1] if parts else ""
-
-
-def _text(token: Token, dialect: Dialect) -> str:
-    return unquoted(token, dialect)

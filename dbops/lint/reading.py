@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 from dbops.lint.columns import name_of
 from dbops.lint.facts import (
@@ -148,7 +148,7 @@ def _elements(schema: str, tail: Sequence[Token], dialect: Dialect) -> Iterator[
         depth += (token.text == "(") - (token.text == ")")
         if not depth and token.kind == "word" and token.text.upper() in ("CREATE", "GRANT"):
             starts.append(place)
-    for start, end in zip(starts, [*starts[1:], len(tail)], strict=True):
+    for start, end in pairwise([*starts, len(tail)]):
         match read(tail[start:end], dialect):
             case CreateTable(table) as fact if not table.schema:
                 yield replace(fact, table=replace(table, schema=schema))
@@ -175,7 +175,7 @@ def _alter(reader: Reader, dialect: Dialect) -> Fact | None:
         return alter_table(reader, dialect)
     if not kind:
         return None
-    is_guarded = skip_guard(reader)
+    skip_guard(reader)
     name = name_of(reader)
     reader.parenthesised()
     words = tuple(token.text.upper() for token in reader.tokens[reader.at : reader.at + 8])
@@ -183,9 +183,6 @@ def _alter(reader: Reader, dialect: Dialect) -> Fact | None:
         return _altered_type(name, reader, words)
     if words[:2] == ("RENAME", "TO"):
         return Rename(kind, name, unquoted(reader.tokens[reader.at + 2], dialect), name.at) if len(words) > 2 else None
-    if kind in ("view", "materialized view", "index") and words[:1] == ("RENAME",) and "TO" in words:
-        return Alter(kind, name, words)
-    del is_guarded
     return Alter(kind, name, words)
 
 
@@ -305,12 +302,7 @@ def _rename(reader: Reader, dialect: Dialect) -> Fact | None:
 
 
 def _grant(reader: Reader, dialect: Dialect) -> Fact | None:
-    verb = reader.tokens[0].text.lower()
-    end = reader.tokens[-1]
-    start = reader.tokens[1].offset if len(reader.tokens) > 1 else 0
-    del end
-    words = [token.text for token in reader.tokens[1:] if token.offset >= start]
-    return Grant(verb, " ".join(words[:12]))
+    return Grant(reader.tokens[0].text.lower(), " ".join(token.text for token in reader.tokens[1:13]))
 
 
 def _set(reader: Reader, dialect: Dialect) -> Fact | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from dbops.lint.columns import column, definition, index_keys, name_of, type_of
-from dbops.lint.facts import Action, AlterTable, Column, Constraint, CreateIndex, CreateTable, Name
+from dbops.lint.facts import Action, AlterTable, Column, Constraint, CreateIndex, CreateTable
 from dbops.sql.dialect import Dialect
 from dbops.sql.reader import Reader, unquoted
 from dbops.sql.segments import Segment, closing_of, segments
@@ -342,8 +342,6 @@ def _other(reader: Reader, part: Segment, words: tuple[str, ...]) -> Action:
         reader.word()
         name = name_of(reader).name
     to = next((unquoted(token, reader.dialect) for token in part.tokens[1:] if token.text != "="), "") if kind == "engine" else ""
+    if kind in ("convert_charset", "default_charset"):
+        to = table_options(part.tokens).get("charset", "").lower()
     return Action(kind, part.start, name, to, is_concurrent=part.words(9)[-1] in ("CONCURRENTLY", "FINALIZE"), words=words)
-
-
-def named(parts: Sequence[str]) -> Name:
-    return Name(parts[-2] if len(parts) > 1 else "", parts[-1] if parts else "")

@@ -31,7 +31,6 @@ _ALIASES = {
     "bit varying": "varbit",
     "nvarchar": "varchar",
     "national varchar": "varchar",
-    "longtext character": "longtext",
 }
 _WIDTH = {"tinyint": 1, "smallint": 2, "mediumint": 3, "integer": 4, "bigint": 8}
 _TEXTS = {"tinytext": 255, "text": 65_535, "mediumtext": 16_777_215, "longtext": 4_294_967_295}

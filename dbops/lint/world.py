@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,8 @@ from dbops.lint.statements import Read
 from dbops.sql.dialect import Dialect
 
 Key = tuple[str, str]
+#: Kinds that share one set of names, so that ALTER TABLE may speak of any of them.
+_RELATIONS = frozenset(("view", "materialized view", "sequence", "foreign table", "virtual table"))
 _DEFAULT_SCHEMAS = ("public", "main")
 
 
@@ -128,15 +131,16 @@ class World:
     def is_new(self, name: Name, kind: str = "table") -> bool:
         """Return whether the object is made in the same unit."""
         schema, own = self.key(name)
+        kind = "table" if kind in _RELATIONS else kind
         if (kind, schema, own) in self.fresh:
             return True
         if schema:
             return (kind, "", own) in self.fresh
         return any(where[0] == kind and where[2] == own for where in self.fresh)
 
-    def exists(self, name: Name) -> bool:
-        """Return whether a table was there before the unit, as far as can be told: it was not made in it."""
-        return not self.is_new(name)
+    def exists(self, name: Name | None) -> bool:
+        """Return whether a table was there before the unit, as far as can be told; without a name some table was."""
+        return name is None or not name.name or not self.is_new(name)
 
     # --- units and files
 
@@ -155,9 +159,12 @@ class World:
                 self._note_new(read.fact)
 
     def _rebuilt(self, script: tuple[Read, ...]) -> Iterator[Key]:
-        """Yield the tables that the file makes anew under another name and then renames: SQLite's way of changing a table."""
+        """Yield the tables that the file makes anew, SQLite's way of changing a table: their rows are copied before they go."""
         made = {self.key(read.fact.table) for read in script if isinstance(read.fact, CreateTable)}
+        copies = [read for read in script if _copies(read, made, self)]
         for read in script:
+            if isinstance(read.fact, Drop) and read.fact.kind == "table":
+                yield from (self.key(name) for name in read.fact.names if any(_reads(copy, name, read) for copy in copies))
             match read.fact:
                 case AlterTable(table, actions) if self.key(table) in made:
                     yield from (self.key(Name(table.schema, action.to)) for action in actions if action.kind == "rename_table")
@@ -207,7 +214,7 @@ class World:
             case CreateTable(table):
                 self.fresh.add(("table", *self.key(table)))
             case Create(kind, name):
-                self.fresh.add((kind, *self.key(name)))
+                self.fresh.add(("table" if kind in _RELATIONS else kind, *self.key(name)))
                 for element in fact.elements:
                     self._note_new(element)
             case CreateIndex(Name() as name, table):
@@ -361,3 +368,19 @@ class World:
             self.has_timeout = value not in ("0", "0s", "0ms", "default") or self.has_timeout
         if fact.name == "autocommit":
             self.in_transaction = fact.value.strip("'\"").lower() in ("0", "off", "false")
+
+
+def _copies(read: Read, made: set[Key], world: World) -> bool:
+    """Return whether a statement fills a table that the same file makes."""
+    match read.fact:
+        case CreateTable():
+            return not read.fact.is_plain
+        case Insert(table):
+            return world.key(table) in made
+    return False
+
+
+def _reads(copy: Read, name: Name, drop: Read) -> bool:
+    """Return whether a copy, which stands before the drop, takes its rows from the table."""
+    pattern = rf"\bFROM\s+(?:/\*.*?\*/\s*)?(?:[\w\"`\[\]]+\.)?[\"`\[]?{re.escape(name.name)}(?![\w$])"
+    return copy.number < drop.number and re.search(pattern, copy.source.text, re.IGNORECASE) is not None

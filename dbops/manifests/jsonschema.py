@@ -54,19 +54,18 @@ def schema_files(kinds: Mapping[str, type[BaseModel]]) -> dict[str, str]:
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas.items()}
 
 
-def write_schemas(folder: Path, kinds: Mapping[str, type[BaseModel]]) -> list[Path]:
-    """Write every schema file that is missing or different, and return those written."""
+def write_schemas(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write every schema file that is missing or different, and return those written; `files` are texts by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    stale = stale_schemas(folder, kinds)
-    texts = schema_files(kinds)
+    stale = stale_schemas(folder, files)
     for path in stale:
-        path.write_text(texts[path.name], encoding="utf-8")
+        path.write_text(files[path.name], encoding="utf-8")
     return stale
 
 
-def stale_schemas(folder: Path, kinds: Mapping[str, type[BaseModel]]) -> list[Path]:
+def stale_schemas(folder: Path, files: Mapping[str, str]) -> list[Path]:
     """Return the schema files that are missing or are not what the models say now."""
-    return [folder / name for name, text in schema_files(kinds).items() if _text(folder / name) != text]
+    return [folder / name for name, text in files.items() if _text(folder / name) != text]
 
 
 def _text(path: Path) -> str | None:

@@ -123,7 +123,7 @@ def _portable(inspection: Inspection, target: Target) -> str:
 
 def _per_object(inspection: Inspection) -> dict[str, str]:
     taken: set[str] = set()
-    groups = by_owner(creation(inspection))
+    groups = by_owner(creation(inspection), inspection.catalog)
     return {object_path(ref, taken): _source(groups[ref], inspection.engine) for ref in sorted(groups)}
 
 

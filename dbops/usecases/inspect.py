@@ -10,7 +10,7 @@ from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, diff
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Connection, Server
+from dbops.engines.base.connect import Connection, Server, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
 from dbops.errors import MissingDatabaseError, PlanError
@@ -25,6 +25,7 @@ class Inspection:
     name: str
     url: str
     engine: Engine
+    target: Target
     server: Server
     catalog: Catalog
 
@@ -36,16 +37,17 @@ def inspect(what: str, workspace: Workspace | None, scope: Scope | None = None) 
         ConnectError: it cannot be reached.
         PlanError: `what` is neither a URL nor a connection of the environment.
     """
-    with _opened(what, workspace) as (name, url, engine, conn):
-        return Inspection(name, url, engine, conn.server, engine.inspect(conn, scope or Scope(), declared=True))
+    with _opened(what, workspace) as (name, target, engine, conn):
+        catalog = engine.inspect(conn, scope or Scope(), declared=True)
+        return Inspection(name, target.url.redacted(), engine, target, conn.server, catalog)
 
 
 @contextmanager
-def _opened(what: str, workspace: Workspace | None) -> Iterator[tuple[str, str, Engine, Connection]]:
+def _opened(what: str, workspace: Workspace | None) -> Iterator[tuple[str, Target, Engine, Connection]]:
     if looks_like_url(what):
         target = target_for_url(what)
         with connected(target) as (engine, conn):
-            yield target.url.database or "database", target.url.redacted(), engine, conn
+            yield target.url.database or "database", target, engine, conn
         return
     if workspace is None:
         raise PlanError(f"{what!r} is not a database URL", expected="a URL, or the name of a connection of the environment")
@@ -53,7 +55,7 @@ def _opened(what: str, workspace: Workspace | None) -> Iterator[tuple[str, str, 
     reader = workspace.targets.reader(name)
     if reader is None:
         raise MissingDatabaseError(f"the database of connection {name!r} does not exist yet", fix="dbops apply creates it")
-    yield name, workspace.targets.target(name).url.redacted(), workspace.targets.engine(name), reader
+    yield name, workspace.targets.target(name), workspace.targets.engine(name), reader
 
 
 def creation(inspection: Inspection) -> list[Act]:
@@ -73,9 +75,26 @@ def script(acts: list[Act], engine: Engine) -> str:
     return spaced([engine.dialect.terminated(statement.sql) for act in acts for statement in act.do])
 
 
-def by_owner(acts: list[Act]) -> dict[Ref, list[Act]]:
-    """Group acts by the object they belong to: constraints, indexes and triggers go with their table."""
+def by_owner(acts: list[Act], catalog: Catalog) -> dict[Ref, list[Act]]:
+    """Group acts by the object they belong to: constraints, indexes and triggers go with their table or view."""
+    owners = Owners(catalog)
     groups: dict[Ref, list[Act]] = {}
     for act in acts:
-        groups.setdefault(act.ref.table, []).append(act)
+        groups.setdefault(owners.of(act.ref), []).append(act)
     return groups
+
+
+class Owners:
+    """Finds the free-standing object that something belongs to; a ref names the owner of a part only by schema and name."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._relations = {(ref.schema, ref.name): ref for ref in catalog.objects if not ref.parent and ref.kind in _RELATIONS}
+
+    def of(self, ref: Ref) -> Ref:
+        """Return the owner; the ref itself for what stands by itself."""
+        if not ref.parent and ref.kind != "table":
+            return ref
+        return self._relations.get((ref.schema, ref.parent or ref.name), ref.table)
+
+
+_RELATIONS = {"table", "view", "materialized_view", "foreign_table", "virtual_table"}

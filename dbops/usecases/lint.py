@@ -86,8 +86,8 @@ def lint(request: LintRequest, process_env: Mapping[str, str] = os.environ) -> L
 
 
 def lint_workspace(workspace: Workspace) -> LintReport:
-    """Return what the rules find in the sources of an environment that is open."""
-    return _Run(LintRequest(())).report(_of_workspace(workspace))
+    """Return what the rules find in the sources of an environment that is open; whether they are SQL, an engine has said."""
+    return _Run(LintRequest((), ignore=frozenset({"SYNTAX_ERROR"}))).report(_of_workspace(workspace))
 
 
 # --- what to lint

@@ -1,13 +1,11 @@
-"""An inspected catalog for people and programs: an outline of its objects, and the whole as JSON values."""
+"""An inspected catalog for people: an outline of its objects, a few words each."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import (
     CatalogObject,
@@ -27,7 +25,6 @@ from dbops.catalog.model import (
     Unique,
 )
 from dbops.catalog.ref import Ref
-from dbops.usecases.inspect import Inspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +51,6 @@ def outline(catalog: Catalog) -> list[Line]:
     return lines
 
 
-def to_dict(inspection: Inspection) -> dict[str, Any]:
-    """Return server and catalog as JSON values."""
-    server = inspection.server
-    return {
-        "name": inspection.name,
-        "url": inspection.url,
-        "server": {"flavour": server.flavour, "version": server.version_text},
-        "catalog": codec.to_dict(inspection.catalog),
-    }
-
-
 _FIRST = ("primary_key", "unique", "foreign_key", "check", "exclusion", "index")
 
 
@@ -74,7 +60,7 @@ def _place(item: CatalogObject) -> int:
 
 
 def _line(item: CatalogObject, parts: tuple[Line, ...] = ()) -> Line:
-    words = [_detail(item), f"-- {item.comment}" if item.comment else ""]
+    words = [detail(item), f"-- {item.comment}" if item.comment else ""]
     name = item.name if item.parent or not item.schema else f"{item.schema}.{item.name}"
     if isinstance(item, Constraint) and not item.is_named:
         name = ""
@@ -94,18 +80,24 @@ def _column(column: Column) -> str:
     words = [column.type]
     if not column.nullable:
         words.append("not null")
-    if column.generated is not None:
-        words.append(f"generated as ({column.generated.expression})")
-    elif column.identity is not None:
-        words.append(_IDENTITIES.get(column.identity.mode, column.identity.mode))
-    elif column.default is not None:
-        words.append(f"default {column.default}")
+    if filled := filling(column):
+        words.append(f"default {filled}" if filled == column.default else filled)
     if column.comment:
         words.append(f"-- {column.comment}")
     return " ".join(words)
 
 
-def _detail(item: CatalogObject) -> str:
+def filling(column: Column) -> str:
+    """Return what gives a column its value where nobody does: a default, an expression, a numbering; empty for none."""
+    if column.generated is not None:
+        return f"generated as ({column.generated.expression})"
+    if column.identity is not None:
+        return _IDENTITIES.get(column.identity.mode, column.identity.mode)
+    return column.default or ""
+
+
+def detail(item: CatalogObject) -> str:
+    """Return what an object is beyond kind and name, on one line; empty where that takes more."""
     match item:
         case PrimaryKey() | Unique():
             return f"({', '.join(item.columns)})"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dbops.errors import DbopsError, Problems
+from dbops.lint.check import Finding
+from dbops.usecases.lint import lint_workspace
 from dbops.usecases.runtime import open_workspace
 
 
@@ -16,13 +18,15 @@ from dbops.usecases.runtime import open_workspace
 class Validation:
     """`kinds` counts manifests by kind; `statements` counts SQL statements found in sources.
 
-    `untried` are the addresses whose SQL could not be loaded anywhere, with the reason.
+    `untried` are the addresses whose SQL could not be loaded anywhere, with the reason. `findings` are what the linter says of
+    the sources; they make nothing invalid.
     """
 
     environment: str
     kinds: Mapping[str, int]
     statements: int
     untried: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
 
 
 def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validation:
@@ -49,4 +53,5 @@ def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validat
         if problems:
             raise Problems(problems)
         counts = Counter(manifest.kind for manifest in workspace.environment.manifests)
-        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements, untried)
+        findings = lint_workspace(workspace).findings
+        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements, untried, findings)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from dbops.errors import DbopsError
 from dbops.reconcile.plan import Entry, Plan
+from dbops.usecases.accept import accept
+from dbops.usecases.apply import Consent, apply
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
+from dbops.usecases.validate import validate
 from tests.databases import Database
 
 MANIFEST = """\
@@ -59,3 +64,77 @@ def test_a_renamed_table_weighs_what_it_weighed(folder: Path, database: Database
     index = entry(found, "/index/customers_mail").steps[0]
     assert index.estimate and index.estimate["rows"] == 2
     assert "INDEX_BUILD" in {hazard.code for hazard in index.hazards}
+
+
+NOTED = """\
+-- dbops:renamed_from customer
+CREATE TABLE customers (
+  id integer NOT NULL PRIMARY KEY,
+  email varchar(100), -- dbops:renamed_from mail
+  -- dbops:renamed_from tel   since 2026
+  phone varchar(20)
+);
+-- dbops:renamed_from customer_mail
+CREATE INDEX customers_email ON customers (email);
+-- dbops:renamed_from known
+CREATE VIEW known_customers AS SELECT id, email FROM customers;
+"""
+BEFORE = """\
+CREATE TABLE customer (id integer NOT NULL PRIMARY KEY, mail varchar(100), tel varchar(20));
+CREATE INDEX customer_mail ON customer (mail);
+CREATE VIEW known AS SELECT id, mail AS email FROM customer;
+"""
+
+
+def test_remarks_in_the_source_rename_and_lose_no_row(folder: Path, database: Database) -> None:
+    database.load(BEFORE)
+    database.load("INSERT INTO customer VALUES (1, 'a@b.c', '12'), (2, 'd@e.f', NULL);")
+    found = planned(folder, database, NOTED, "[]")
+    codes = {hazard.code for entry in found.entries for step in entry.steps for hazard in step.hazards}
+    assert "DELETES_DATA" not in codes
+    names = {re.split(r"[/.]", entry.change.address)[-1] for entry in found.entries}
+    assert {"customers", "known_customers", "email", "phone"} <= names
+    applied(folder)
+    rows = database.rows("SELECT id, email, phone FROM customers ORDER BY id")
+    assert [tuple(row) for row in rows] == [(1, "a@b.c", "12"), (2, "d@e.f", None)]
+    assert planned(folder, database, NOTED, "[]").entries == ()
+
+
+def applied(folder: Path) -> None:
+    with open_workspace(folder) as workspace:
+        apply(workspace, Consent(approve=lambda plan: True, allow=("all",)))
+
+
+def test_remarks_that_are_settled_or_came_too_early_say_nothing(folder: Path, database: Database) -> None:
+    assert all(entry.change.action == "create" for entry in planned(folder, database, NOTED, "[]").entries)
+    applied(folder)
+    assert planned(folder, database, NOTED, "[]").entries == ()
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("CREATE TABLE a (\n  id integer PRIMARY KEY -- dbops:renamed_from\n);", "names nothing"),
+        ("CREATE TABLE a (\n  id integer,\n  CONSTRAINT k CHECK (id > 0) -- dbops:renamed_from j\n);", "beside a check"),
+    ],
+)
+def test_a_remark_that_says_nothing_is_an_error_at_its_place(
+    sql: str, says: str, folder: Path, sqlite_database: Database
+) -> None:
+    with pytest.raises(DbopsError) as caught:
+        planned(folder, sqlite_database, sql, "[]")
+    assert says in caught.value.explain()
+    assert "shop.sql:" in caught.value.explain()
+    with pytest.raises(DbopsError, match=says):
+        validate(folder, {})
+
+
+def test_accepting_drift_keeps_remarks(folder: Path, sqlite_database: Database) -> None:
+    planned(folder, sqlite_database, NOTED, "[]")
+    applied(folder)
+    sqlite_database.load("ALTER TABLE customers ADD COLUMN born text;")
+    with open_workspace(folder) as workspace:
+        accept(workspace, ["all"])
+    text = (folder / "shop.sql").read_text()
+    assert "born" in text
+    assert text.count("dbops:renamed_from") == NOTED.count("dbops:renamed_from")

@@ -101,16 +101,16 @@ def test_fields_and_models_are_described_by_their_docstrings() -> None:
 
 def test_stale_files_are_found_and_written(tmp_path: Path) -> None:
     folder = tmp_path / "schemas"
-    assert {path.name for path in write_schemas(folder, KINDS)} == {
+    assert {path.name for path in write_schemas(folder, schema_files(KINDS))} == {
         "connection.json",
         "schema.json",
         "environment.json",
         "dbops.json",
     }
-    assert stale_schemas(folder, KINDS) == []
+    assert stale_schemas(folder, schema_files(KINDS)) == []
     (folder / "schema.json").write_text("{}", encoding="utf-8")
-    assert stale_schemas(folder, KINDS) == [folder / "schema.json"]
-    assert write_schemas(folder, KINDS) == [folder / "schema.json"]
+    assert stale_schemas(folder, schema_files(KINDS)) == [folder / "schema.json"]
+    assert write_schemas(folder, schema_files(KINDS)) == [folder / "schema.json"]
     assert set(schema_files(KINDS)) == {path.name for path in folder.iterdir()}
 
 

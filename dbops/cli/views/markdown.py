@@ -6,11 +6,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dbops.cli.views import wording
 from dbops.reconcile.change import Action
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.step import Call, Step
+
+if TYPE_CHECKING:
+    from dbops.usecases.compare import Comparison
 
 LIMIT = 65_536
 """What GitHub takes in a comment, in characters; counted here in bytes, so that it holds however a host counts."""
@@ -41,6 +45,29 @@ def plan_markdown(plan: Plan, limit: int = LIMIT) -> str:
     if note := _left_out(pieces, kept):
         parts.append(note)
     return "\n\n".join([*parts, foot]) + "\n"
+
+
+def comparison_markdown(found: Comparison, limit: int = LIMIT) -> str:
+    """Return a comparison in fewer than `limit` bytes: what differs, and the SQL as long as there is room."""
+    head = f"## dbops diff\n\nFrom {code(found.before)} to {code(found.after)}: "
+    differences = found.differences
+    if not differences:
+        return f"{head}no difference.\n"
+    lines = [f"- <b>{one.action}</b> {code(one.address)}: {plain(one.reason)}" for one in differences]
+    sql = "\n".join(found.engine.dialect.terminated(statement.sql) for act in found.acts for statement in act.do)
+    blocks = f"\n\n<details><summary>SQL</summary>\n\n{fenced(sql, 'sql')}\n\n</details>"
+    text = f"{head}{wording.count(len(differences), 'difference')}.\n\n" + "\n".join(lines)
+    if _weight(text) + _weight(blocks) < limit:
+        return f"{text}{blocks}\n"
+    kept, room = [], limit - _RESERVED
+    for line in lines:
+        room -= _weight(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    left = f" and {wording.count(len(lines) - len(kept), 'difference')}" if len(kept) < len(lines) else ""
+    note = f"**Left out for length:** the SQL{left}. All of it: <code>dbops diff -o sql</code>"
+    return f"{head}{wording.count(len(differences), 'difference')}.\n\n" + "\n".join([*kept, "", note]) + "\n"
 
 
 _RESERVED = 700  # headings, the note on what was left out, and the blank lines between parts

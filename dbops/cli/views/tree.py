@@ -23,7 +23,7 @@ def inspection_text(inspection: Inspection, lines: Sequence[Line]) -> str:
         found = [f"  {item.kind} {wording.on_one_line(item.name)}: {wording.on_one_line(item.reason)}" for item in unmanaged]
         parts.append("\n".join([style("Not managed", bold=True), *found]))
     counts = Counter(line.kind for line in lines)
-    totals = ", ".join(wording.count(number, kind, _plural(kind)) for kind, number in counts.items())
+    totals = ", ".join(wording.count(number, kind, wording.plural(kind)) for kind, number in counts.items())
     parts.append(totals or "The database is empty.")
     return "\n\n".join(parts)
 
@@ -54,7 +54,7 @@ def comparison_data(found: Comparison) -> dict[str, Any]:
     return {
         "before": found.before,
         "after": found.after,
-        "differences": [str(change.ref) for change in found.changes],
+        "differences": [{"address": one.address, "action": one.action, "reason": one.reason} for one in found.differences],
         "steps": [
             {
                 "address": str(act.ref),
@@ -77,9 +77,3 @@ def _tree(line: Line) -> Iterator[str]:
         if part.kind != "column":
             words = (style(part.kind, dim=True), wording.on_one_line(part.name), wording.on_one_line(part.detail))
             yield "  " + " ".join(word for word in words if word)
-
-
-def _plural(kind: str) -> str:
-    if kind.endswith(("x", "s")):
-        return f"{kind}es"
-    return f"{kind[:-1]}ies" if kind.endswith("y") and not kind.endswith("ey") else f"{kind}s"

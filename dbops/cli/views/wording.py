@@ -34,6 +34,13 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def plural(noun: str) -> str:
+    """Return `tables`, `indexes`, `policies`, `foreign keys`."""
+    if noun.endswith(("x", "s")):
+        return f"{noun}es"
+    return f"{noun[:-1]}ies" if noun.endswith("y") and not noun.endswith("ey") else f"{noun}s"
+
+
 def size(size_bytes: float) -> str:
     """Return a size with its binary unit: `512 B`, `3.1 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

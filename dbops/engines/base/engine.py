@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
-from dbops.catalog.model import Column
+from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -85,8 +85,10 @@ class Engine(Protocol):
         """
         ...
 
-    def offline(self, target: Target) -> AbstractContextManager[Connection]:
+    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[Connection]:
         """Open an empty temporary database without speaking to the target's server: in memory, or on server programs found here.
+
+        `options` are attributes of a database (`Catalog.options`) that this one shall share.
 
         Raises:
             NoScratchError: this machine has no such programs.

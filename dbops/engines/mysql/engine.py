@@ -8,7 +8,7 @@ from typing import cast
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
-from dbops.catalog.model import Column
+from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -72,10 +72,10 @@ class MysqlEngine:
 
         return scratch(target)
 
-    def offline(self, target: Target) -> AbstractContextManager[Connection]:
+    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[Connection]:
         from dbops.engines.mysql.scratch import offline
 
-        return offline(target)
+        return offline(target, options)
 
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
         from dbops.engines.mysql.load import load

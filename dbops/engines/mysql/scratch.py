@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+from dbops.catalog.model import Options
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.connect import MysqlConnection, connect, describe, on_database, quoted
 from dbops.engines.mysql.errors import DATABASE_ACCESS_DENIED, number_of
@@ -107,8 +108,8 @@ def _settings_of(target: Target) -> _Settings:
 
 
 @contextmanager
-def offline(target: Target) -> Iterator[MysqlConnection]:
-    """Open an empty database on server programs of this machine, MariaDB's or else MySQL's.
+def offline(target: Target, options: Options = ()) -> Iterator[MysqlConnection]:
+    """Open an empty database on server programs of this machine, MariaDB's or else MySQL's; `options` as inspection names them.
 
     Raises:
         NoScratchError: there are none, or they do not start.
@@ -118,8 +119,24 @@ def offline(target: Target) -> Iterator[MysqlConnection]:
     programs = find_programs("mariadb") or find_programs("mysql")
     if programs is None:
         raise NoScratchError("this machine has no MariaDB or MySQL server programs", fix="install them, or set scratch.url")
-    with private_server(programs, None) as url, scratch(Target(f"scratch of {target.name}", url)) as conn:
-        yield conn
+    with private_server(programs, None) as url:
+        like = Target(f"scratch of {target.name}", url)
+        if options:
+            like = _with_options(like, dict(options))
+        with scratch(like) as conn:
+            yield conn
+
+
+def _with_options(target: Target, options: Mapping[str, str]) -> Target:
+    """Make a database of these options on a private server, for a scratch to be like."""
+    name = f"{PREFIX}model"
+    charset, collation = quoted(options["character_set"]), quoted(options["collation"])
+    conn = connect(on_database(target, None))
+    try:
+        conn.execute(f"CREATE DATABASE {quoted(name)} CHARACTER SET {charset} COLLATE {collation}")
+    finally:
+        conn.close()
+    return on_database(target, name)
 
 
 @contextmanager

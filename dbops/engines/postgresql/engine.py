@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
-from dbops.catalog.model import Column
+from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -63,7 +63,7 @@ class PostgresEngine:
 
         return scratch(target)
 
-    def offline(self, target: Target) -> AbstractContextManager[Connection]:
+    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[Connection]:
         from dbops.engines.postgresql.scratch import offline
 
         return offline(target)

@@ -37,10 +37,12 @@ def _parser() -> Any:
 
 
 def _has_variables(statement: str) -> bool:
-    """Return whether psql fills in variables (:name, :'name') before the server sees the text."""
+    """Return whether psql (:name, :'name') or a driver (%s, %(name)s) fills in values before the server sees the text."""
     before = ""
     for token in tokens(statement, POSTGRESQL):
         if before == ":" and token.kind in ("word", "name", "string"):
+            return True
+        if before == "%" and (token.text == "(" or token.text == "s"):
             return True
         before = token.text if token.kind != "comment" else before
     return False

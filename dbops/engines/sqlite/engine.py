@@ -8,7 +8,7 @@ from typing import cast
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
-from dbops.catalog.model import Column
+from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -77,7 +77,7 @@ class SqliteEngine:
 
         return scratch(target)
 
-    def offline(self, target: Target) -> AbstractContextManager[SqliteConnection]:
+    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[SqliteConnection]:
         return self.scratch(target)
 
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:

@@ -27,7 +27,7 @@ def index_build(read: Read, world: World) -> Iterator[Hit]:
             for work in works(read.fact, world):
                 if work.builds:
                     yield Hit(work.at, f"{table}: {work.builds} over all rows")
-        case Maintenance("reindex", _, name, False):
+        case Maintenance("reindex", _, name, False) if world.exists(name):
             yield Hit(0, f"the indexes of {name or 'the database'} are built again")
         case _:
             pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from dbops.lint.facts import AlterTable, Create, CreateIndex, Drop, Maintenance, Name, Truncate
@@ -9,6 +10,10 @@ from dbops.lint.rule import ENGINES, MY, PG, Hit, hazard
 from dbops.lint.statements import Read
 from dbops.lint.work import EXCLUSIVE, METADATA, NO_WRITES, SHARE, SHARE_ROW, Work, index_work, works
 from dbops.lint.world import World
+
+# LOCK TABLE (PostgreSQL manual, 13.3.1) and LOCK TABLES (MySQL manual, 15.3.6) without a mode lock everybody out.
+_LOCKS_WRITERS = re.compile(r"\bIN (?:SHARE|SHARE ROW EXCLUSIVE|EXCLUSIVE) MODE\b|\bREAD\b")
+_LOCKS_LESS = re.compile(r"\bIN (?!ACCESS EXCLUSIVE)[A-Z ]+ MODE\b|\bREAD\b")
 
 
 def _works(read: Read, world: World) -> list[tuple[Name, Work]]:
@@ -35,9 +40,11 @@ def rewrites_table(read: Read, world: World) -> Iterator[Hit]:
         if work.rewrites:
             yield Hit(work.at, f"{table} is written again: {work.rewrites}")
     match read.fact:
-        case Maintenance("vacuum", _, name, _, words) if "FULL" in words or world.dialect.name == "sqlite":
+        case Maintenance("vacuum", _, name, _, words) if world.exists(name) and (
+            "FULL" in words or world.dialect.name == "sqlite"
+        ):
             yield Hit(0, f"{name or 'every table'} is written again")
-        case Maintenance("cluster" | "optimize", _, name):
+        case Maintenance("cluster" | "optimize", _, name) if world.exists(name):
             yield Hit(0, f"{name or 'every clustered table'} is written again")
         case Drop("table", names):
             yield from (
@@ -63,17 +70,16 @@ def blocks_reads(read: Read, world: World) -> Iterator[Hit]:
         if work.is_long and work.lock in (EXCLUSIVE, "LOCK=EXCLUSIVE"):
             yield Hit(work.at, f"{work.lock} on {table} while {_what(work)}")
     match read.fact:
-        case Maintenance("vacuum", _, name, _, words) if "FULL" in words and world.dialect.name == "postgresql":
+        case Maintenance("vacuum", _, name, _, words) if (
+            "FULL" in words and world.dialect.name == "postgresql" and world.exists(name)
+        ):
             yield Hit(0, f"{EXCLUSIVE} on {name or 'every table'} while it is written again")
-        case Maintenance("cluster", _, name):
+        case Maintenance("cluster", _, name) if world.exists(name):
             yield Hit(0, f"{EXCLUSIVE} on {name or 'every clustered table'} while it is written again")
         case Maintenance("refresh", _, Name() as name, False) if not world.is_new(name, "materialized view"):
             yield Hit(0, f"{EXCLUSIVE} on {name} while its query runs; CONCURRENTLY lets readers through")
-        case Maintenance("lock", _, name, _, words):
-            mode = " ".join(words)
-            is_open = any(word in mode for word in ("SHARE", "READ"))
-            if not is_open and (name is None or not world.is_new(name)):
-                yield Hit(0, f"{name or 'tables'} locked against readers until the transaction ends")
+        case Maintenance("lock", _, name, _, words) if world.exists(name) and not _LOCKS_LESS.search(" ".join(words)):
+            yield Hit(0, f"{name or 'tables'} locked against readers until the lock is let go")
         case _:
             pass
 
@@ -97,17 +103,12 @@ def blocks_writes(read: Read, world: World) -> Iterator[Hit]:
             both = f" and {work.other_table}" if work.other_table and not world.is_new(work.other_table) else ""
             yield Hit(work.at, f"{work.lock} on {table}{both} while {_what(work)}")
     match read.fact:
-        case Maintenance("reindex", kind, name, False):
+        case Maintenance("reindex", kind, name, False) if world.exists(name):
             yield Hit(
                 0, f"{SHARE} on {name or kind or 'the database'} while its indexes are built; CONCURRENTLY lets writers through"
             )
-        case Maintenance("lock", _, name, _, words) if "SHARE" in words or "READ" in words:
-            if (
-                "ACCESS" not in words and "ROW" not in words[words.index("SHARE") - 1 : words.index("SHARE")]
-                if "SHARE" in words
-                else True
-            ):
-                yield Hit(0, f"{name or 'tables'} locked against writers until they are let go")
+        case Maintenance("lock", _, name, _, words) if world.exists(name) and _LOCKS_WRITERS.search(" ".join(words)):
+            yield Hit(0, f"{name or 'tables'} locked against writers until the lock is let go")
         case _:
             pass
 

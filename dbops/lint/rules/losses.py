@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbops.lint.facts import Action, Alter, AlterTable, AlterType, Column, Dml, Drop, Name, Rename, Truncate
+from dbops.lint.facts import Action, Alter, AlterTable, AlterType, Column, Create, CreateTable, Dml, Drop, Name, Rename, Truncate
 from dbops.lint.rule import ENGINES, MY, PG, Hit, hazard
 from dbops.lint.statements import Read
 from dbops.lint.types import canonical, narrows
@@ -93,8 +93,6 @@ def deletes_object(read: Read, world: World) -> Iterator[Hit]:
 
 def _made_again(read: Read, world: World) -> set[tuple[str, str, str]]:
     """Return what the same file creates behind this statement: it is replaced, not dropped."""
-    from dbops.lint.facts import Create
-
     later = (other.fact for other in world.script[read.number + 1 :])
     return {(fact.kind, *world.key(fact.name)) for fact in later if isinstance(fact, Create)}
 
@@ -165,7 +163,8 @@ def renames(read: Read, world: World) -> Iterator[Hit]:
     match read.fact:
         case AlterTable(table, actions) if not world.is_new(table):
             for action in actions:
-                yield from _renamed(action, table)
+                if action.kind != "rename_table" or not _table_again(read, table, world):
+                    yield from _renamed(action, table)
         case Rename(kind, old, new, at) if kind != "index" and not world.is_new(old, kind):
             yield Hit(at, f"{kind} {old} becomes {new}: programs that use the old name break")
         case AlterType(name, "rename value", value) if not world.is_new(name, "type"):
@@ -177,6 +176,12 @@ def renames(read: Read, world: World) -> Iterator[Hit]:
                 yield Hit(name.at, f"{kind} {name} or a part of it gets another name: programs that use the old one break")
         case _:
             pass
+
+
+def _table_again(read: Read, table: Name, world: World) -> bool:
+    """Return whether the file makes a table of the old name behind the rename: the old one steps aside for it."""
+    later = (other.fact for other in world.script[read.number + 1 :])
+    return any(isinstance(fact, CreateTable) and world.key(fact.table) == world.key(table) for fact in later)
 
 
 def _renamed(action: Action, table: Name) -> Iterator[Hit]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbops.lint.facts import Action, Alter, AlterTable, Column, CreateIndex, Dml, Name
+from dbops.lint.facts import Action, Alter, AlterTable, Column, Create, CreateIndex, Dml, Name, Truncate
 from dbops.lint.rule import ENGINES, MY, PG, Hit, hazard
 from dbops.lint.statements import Read
-from dbops.lint.types import narrows, postgres_keeps_rows
+from dbops.lint.types import canonical, narrows, postgres_keeps_rows
+from dbops.lint.work import works
 from dbops.lint.world import World
 
 _DATA = "Rows decide whether the statement runs: it fails where one of them does not fit, half way through a deployment."
@@ -47,7 +48,7 @@ def _may_fail(action: Action, table: Name, world: World) -> str:
         case "add_column" if action.column:
             return _column_may_fail(action.column, table, world)
         case "add_constraint" if action.constraint and action.constraint.is_validated and not action.constraint.using_index:
-            what = action.constraint.name or action.constraint.kind.replace("_", " ")
+            what = action.constraint.name or f"the new {action.constraint.kind.replace('_', ' ')}"
             return f"fails where rows of {table} do not keep {what}"
         case "add_index" if action.constraint and action.constraint.kind == "unique":
             return f"fails where {table} has rows alike"
@@ -69,8 +70,6 @@ def _may_fail(action: Action, table: Name, world: World) -> str:
 
 def _widens(known: Column, action: Action) -> bool:
     """Every number fits into a wider one, and everything into text."""
-    from dbops.lint.types import canonical
-
     assert known.type is not None
     assert action.type is not None
     numbers = ("smallint", "integer", "bigint", "numeric")
@@ -115,8 +114,6 @@ def implicit_zero_value(read: Read, world: World) -> Iterator[Hit]:
     advice="Add the column without the default, set the default, and fill old rows in batches.",
 )
 def default_changes_rows(read: Read, world: World) -> Iterator[Hit]:
-    from dbops.lint.work import works
-
     if not isinstance(read.fact, AlterTable) or world.is_new(read.fact.table):
         return
     for action, work in zip(read.fact.actions, works(read.fact, world), strict=True):
@@ -153,9 +150,7 @@ def charset_conversion(read: Read, world: World) -> Iterator[Hit]:
     table = read.fact.table
     for action in read.fact.actions:
         if action.kind == "convert_charset":
-            yield Hit(
-                action.at, f"every text of {table} is converted to {action.words[-1].lower() if action.words else 'another set'}"
-            )
+            yield Hit(action.at, f"every text of {table} is converted to {action.to or 'another character set'}")
         elif action.kind == "modify_column" and action.column and action.type:
             known = world.column(table, action.name)
             is_same = (
@@ -172,8 +167,6 @@ def charset_conversion(read: Read, world: World) -> Iterator[Hit]:
     advice="Restart only behind the highest key in use, and prefer bigint.",
 )
 def sequence_risk(read: Read, world: World) -> Iterator[Hit]:
-    from dbops.lint.facts import Create, Truncate
-
     match read.fact:
         case Alter("sequence", name, words) if not world.is_new(name, "sequence"):
             risky = {"RESTART", "MAXVALUE", "MINVALUE", "CYCLE", "AS", "START", "INCREMENT"} & set(words)

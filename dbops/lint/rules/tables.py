@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dbops.lint.facts import AlterTable, CreateTable
 from dbops.lint.rule import ENGINES, LITE, MY, PG, Hit, Spot, statement_rule, table_rule
@@ -95,21 +95,14 @@ def charset_not_utf8mb4(read: Read, world: World) -> Iterator[Hit]:
                     yield Hit(column.at, f"{table}.{column.name} is in {charset}")
         case AlterTable(table, actions):
             for action in actions:
-                if action.kind == "convert_charset" or action.kind == "default_charset":
-                    words = [word.strip("'\"`").lower() for word in action.words if word not in ("=", "SET", "CHARSET")]
-                    named = [
-                        word for word in words if word.startswith(("latin", "utf8", "cp", "greek", "koi8", "gb", "big5", "sjis"))
-                    ]
-                    if named and named[0] not in _WHOLE:
-                        yield Hit(action.at, f"{table} is put into {named[0]}")
+                if action.kind in ("convert_charset", "default_charset") and action.to not in _WHOLE:
+                    yield Hit(action.at, f"{table} is put into {action.to}")
         case _:
             pass
 
 
-def _charset(options: dict[str, str] | object) -> str:
-    assert hasattr(options, "get")
-    found = options.get("charset") or options.get("collate", "").partition("_")[0]
-    return str(found).lower()
+def _charset(options: Mapping[str, str]) -> str:
+    return (options.get("charset") or options.get("collate", "").partition("_")[0]).lower()
 
 
 @statement_rule(

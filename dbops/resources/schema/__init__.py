@@ -4,6 +4,7 @@
 * `model`       what it means: the source, the scope, the policy; what was observed; typed changes
 * `sources`     SQL files, SQLAlchemy models or portable tables turned into statements
 * `canonical`   statements turned into a catalog by the engine itself, on a scratch database, with a cache
+* `remarks`     renames noted in SQL sources
 * `renames`     renames asked for, and drops with adds that look like one
 * `leniency`    what the policy lets live: unmanaged objects, tolerated drift
 * `diff`        observed against desired

@@ -75,11 +75,15 @@ Unmanaged = Literal["ignore", "report", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """A rename the manifest asks for: `old` and `new` as written, dotted; `kind` is the manifest's word for the object."""
+    """A rename the manifest, or a remark in its sources, asks for: `old` and `new` dotted, `kind` in the manifest's words.
+
+    `at` is the place of the remark.
+    """
 
     kind: str
     old: str
     new: str
+    at: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ class ObservedSchema:
     observations: tuple[Observation, ...] = ()
     rows: tuple[ReferenceRows, ...] = ()
     applied_rows: Mapping[Ref, str] = field(default_factory=dict)
+    changes: tuple[CatalogChange, ...] | None = None
+    """What leads from `renamed` to what apply aims at, None where nobody has asked yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from itertools import accumulate
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.closure import BYSTANDERS, NAMED, Closure
-from dbops.catalog.model import CatalogObject, Column, Table
+from dbops.catalog.model import CatalogObject, Column, ForeignKey, Table
 from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
 from dbops.engines.base.features import Features
@@ -273,17 +273,21 @@ def _keeps_keys(name: str, known: Catalog, merged: Catalog) -> bool:
     new_tables, new_keys = _keys(name, merged)
     if not old_tables or old_keys != new_keys or old_tables.keys() != new_tables.keys():
         return False
+    keys = [key for key in known.all(ForeignKey) if name_of(key.references) == name]
+    stood_on = {column for key in keys for column in key.referenced_columns}
     return all(
         replace(table, columns=(), comment=None) == replace(new_tables[ref], columns=(), comment=None)
-        and all(_alike(column, new_tables[ref].column(column.name)) for column in table.columns)
+        and all(_alike(column, new_tables[ref].column(column.name)) for column in table.columns if column.name in stood_on)
         for ref, table in old_tables.items()
     )
 
 
 def _alike(old: Column, new: Column | None) -> bool:
-    return new is not None and replace(old, nullable=True, default=None, comment=None) == replace(
-        new, nullable=True, default=None, comment=None
-    )
+    return new is not None and _as_referenced(old) == _as_referenced(new)
+
+
+def _as_referenced(column: Column) -> Column:
+    return replace(column, nullable=True, default=None, comment=None)
 
 
 def _keys(name: str, catalog: Catalog) -> tuple[dict[Ref, Table], dict[Ref, CatalogObject]]:

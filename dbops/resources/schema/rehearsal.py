@@ -8,7 +8,7 @@ from time import monotonic
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import CatalogChange, diff
-from dbops.catalog.closure import concerned
+from dbops.catalog.closure import narrowed
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
@@ -38,8 +38,7 @@ def rehearse(
     live = as_declared(observed.live or EMPTY, observed.desired)
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     if observed.live is not None and not observed.renames:
-        refs = concerned(_changes(entries), live, wanted)
-        live, wanted = live.only(refs), wanted.only(refs)
+        live, wanted = narrowed(_changes(entries), live, wanted)
     with engine.scratch(target) as conn:
         try:
             build(live, engine, conn)

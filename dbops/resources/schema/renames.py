@@ -13,7 +13,7 @@ from dbops.catalog.model import Sequence as SequenceObject
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import TableSize
 from dbops.errors import SchemaError
-from dbops.resources.schema.model import DesiredSchema, Rename
+from dbops.resources.schema.model import Rename
 from dbops.sql.hazard import Hazard
 
 Name = tuple[str, str]
@@ -22,7 +22,7 @@ _ALIKE = 0.6
 
 
 def wanted_renames(
-    schema: DesiredSchema, live: Catalog, desired: Catalog, default_schema: str
+    renames: Sequence[Rename], live: Catalog, desired: Catalog, default_schema: str
 ) -> tuple[RenameObject | RenameColumn, ...]:
     """Return the renames still to be done: the old name is live, the new one is desired and not live yet.
 
@@ -30,15 +30,22 @@ def wanted_renames(
         SchemaError: a rename whose new name the source does not have.
     """
     found: list[RenameObject | RenameColumn] = []
-    old_names = _old_names(schema.renames, default_schema)
-    for rename in schema.renames:
+    old_names = _old_names(renames, default_schema)
+    for rename in renames:
         if rename.kind == "column":
             change: RenameObject | RenameColumn | None = _column(rename, live, desired, default_schema, old_names)
         else:
             change = _object(rename, live, desired, default_schema)
         if change is not None:
             found.append(change)
-    return tuple(found)
+    return tuple(sorted(dict.fromkeys(found), key=_rank))
+
+
+def _rank(change: RenameObject | RenameColumn) -> int:
+    """Put what is known by its table's old name before the table, and columns, known by the new one, behind it."""
+    if isinstance(change, RenameColumn):
+        return 2
+    return 1 if change.before.kind in ("table", "schema") else 0
 
 
 def _object(rename: Rename, live: Catalog, desired: Catalog, default_schema: str) -> RenameObject | None:
@@ -109,7 +116,8 @@ def _must_be_desired(is_desired: bool, rename: Rename) -> None:
     if not is_desired:
         raise SchemaError(
             f"the rename {rename.old} → {rename.new} leads to a {rename.kind} that the source does not have",
-            fix="correct the new name, or take the rename out of the manifest",
+            at=rename.at,
+            fix="take the remark out" if rename.at else "correct the new name, or take the rename out of the manifest",
         )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import EMPTY, Catalog
-from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
+from dbops.catalog.changes import CatalogChange, ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
@@ -30,6 +30,7 @@ from dbops.resources.schema.diff import catalog_changes, schema_changes, to_sche
 from dbops.resources.schema.evidence import evidence
 from dbops.resources.schema.leniency import unmanaged_refs
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.remarks import noted_renames
 from dbops.resources.schema.renames import sizes_after, wanted_renames
 from dbops.resources.schema.sources import places, read_source
 from dbops.resources.schema.verdict import Verdict, keep, recall, verdict_key
@@ -51,6 +52,7 @@ class SchemaResource:
     def check(self, desired: DesiredSchema, targets: Targets) -> Check:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         statements = read_source(desired.source, engine, target)
+        tuple(noted_renames(statements, engine.dialect))  # a remark that says nothing is an error
         try:
             with engine.offline(target) as conn:
                 engine.load(conn, statements)
@@ -78,7 +80,8 @@ class SchemaResource:
         found = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache)
         wanted, start = found.catalog, live if live is not None else found.blank or EMPTY
         applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
-        renames = wanted_renames(desired, start, wanted, engine.features.default_schema)
+        asked = (*desired.renames, *noted_renames(statements, engine.dialect))
+        renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
         renamed = _renamed(live, renames, wanted, engine, target, desired) if live and renames else start
         rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, self._cache)
         marks = [codec.digest(live) if live else "missing", codec.digest(wanted)]
@@ -99,11 +102,19 @@ class SchemaResource:
             rows=rows,
             applied_rows=_applied_rows(desired, rows, targets) if reader else {},
         )
-        return self._asked(desired, observed, reader, engine) if reader and live else observed
-
-    def _asked(self, desired: DesiredSchema, observed: ObservedSchema, reader: Connection, engine: Engine) -> ObservedSchema:
-        """Ask the live rows about the changes, and add what they say."""
         changes = catalog_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        observed = replace(observed, changes=changes)
+        return self._asked(desired, observed, changes, reader, engine) if reader and live else observed
+
+    def _asked(
+        self,
+        desired: DesiredSchema,
+        observed: ObservedSchema,
+        changes: Sequence[CatalogChange],
+        reader: Connection,
+        engine: Engine,
+    ) -> ObservedSchema:
+        """Ask the live rows about the changes, and add what they say."""
         answers = evidence(desired.address, changes, observed.renames, observed.live or EMPTY, reader, engine)
         return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
 
