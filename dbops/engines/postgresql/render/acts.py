@@ -23,6 +23,7 @@ from dbops.catalog.model import Column, Enum, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.postgresql.render import archive, hazards, retype, wording
+from dbops.engines.postgresql.render.consequences import with_consequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal
@@ -39,7 +40,9 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
         return []
     scene = Scene.of(changes.before, changes.after, context)
     work = _Work(ordered(changes, scene), scene)
-    done = _committed_first([work.done(unit) for unit in work.plan.units], changes)
+    done = [work.done(unit) for unit in work.plan.units]
+    told = with_consequences([act for _, _, act in done], work.plan, scene)
+    done = _committed_first([(unit, kept, act) for (unit, kept, _), act in zip(done, told, strict=True)], changes)
     acts = [
         replace(act, undo=tuple(work.undo.of(unit, kept, [other for other, _, _ in done[:place]])))
         for place, (unit, kept, act) in enumerate(done)

@@ -140,6 +140,9 @@ def add(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
     found: list[Hazard] = []
     if fills_every_row(column, scene):
         found += hazards.rewrites(scene, table)
+        if column.default is not None and scene.rows(table):
+            text = f"every row of {table.qualified} is written with its own {column.name}: {hazards.estimate(scene, table)}"
+            found.append(Hazard("DEFAULT_CHANGES_ROWS", text))
     else:
         found += hazards.brief(scene, table)
     is_filled = column.default is not None or column.identity or column.generated
@@ -298,6 +301,8 @@ class _ColumnChange:
         what = f"{table.qualified}.{after.name} from {before.type} to {after.type}"
         if loss is Fit.LOSES:
             found.append(hazards.deletes_data(f"{what}: {loss.value}"))
+            if scene.rows(table):
+                found.append(Hazard("IRREVERSIBLE", f"{what}: no undo brings back what the values lose"))
         if loss is not Fit.ALL:
             found += hazards.may_fail(scene, table, f"{after.name} from {before.type} to {after.type}: {Fit.SOME.value}")
         if self.through or is_rewrite(before.type, after.type, domains, in_utc=scene.context.server.counts_in_utc):
