@@ -342,7 +342,10 @@ class _ColumnChange:
         lock = hazards.brief(scene, table)
         alone = hazards.not_transactional("committed step by step, so that no strong lock is held while rows are read")
         for sql, found in (
-            (f"ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID", (alone, *lock)),
+            (
+                f"DROP CONSTRAINT IF EXISTS {check}, ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
+                (alone, *lock),
+            ),
             (f"VALIDATE CONSTRAINT {check}", (*why, *hazards.scans(scene, table, "SHARE UPDATE EXCLUSIVE"))),
             (f"{self.prefix} SET NOT NULL", lock),
             (f"DROP CONSTRAINT {check}", lock),

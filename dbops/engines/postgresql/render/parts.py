@@ -23,7 +23,7 @@ from dbops.catalog.model import (
     Unique,
 )
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import hazards, not_null
+from dbops.engines.postgresql.render import bounds, hazards, not_null
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
@@ -86,6 +86,10 @@ class ReplicaIdentity(CatalogObject):
         return cls(schema=table.schema, parent=table.name, name=index) if index else None
 
 
+#: The check under which a table becomes a partition.
+_WITHIN = "dbops_within_bound"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowType(CatalogObject):
     """That its parent, a table, has the columns of the composite type `name`, a name as SQL writes it."""
@@ -114,14 +118,39 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
         yield Statement(f"DROP TABLE {aside(item.before)}")
     elif item.bound is not None:
         yield from _missing_checks(item, scene)
-        found = [
-            *hazards.scans(scene, table, "ACCESS EXCLUSIVE"),
-            *hazards.may_fail(scene, table, "rows may lie outside the bound"),
-        ]
-        yield statement(f"ALTER TABLE {named(item.of)} ATTACH PARTITION {named(table)} {item.bound}", *found)
+        yield from _attach(item, item.bound, scene)
     else:
         yield from _missing_checks(item, scene)
         yield statement(f"ALTER TABLE {named(table)} INHERIT {named(item.of)}", *hazards.brief(scene, table))
+
+
+def _attach(item: Membership, bound: str, scene: Scene) -> Iterator[Statement]:
+    """Yield ATTACH PARTITION; a big table proves by a validated check that its rows are within the bound."""
+    table = item.ref.table
+    sql = f"ALTER TABLE {named(item.of)} ATTACH PARTITION {named(table)} {bound}"
+    fail = hazards.may_fail(scene, table, "rows may lie outside the bound")
+    wait = hazards.lock_timeout_s(scene, table)
+    proof = _condition(item, bound, scene) if scene.is_online(table) else None
+    if proof is None:
+        yield statement(sql, *hazards.scans(scene, table, "ACCESS EXCLUSIVE"), *fail, lock_timeout_s=wait)
+        return
+    alone = hazards.not_transactional("committed step by step, so that no strong lock is held while rows are read")
+    head, lock = f"ALTER TABLE {named(table)}", hazards.brief(scene, table)
+    for text, found in (
+        (f"{head} DROP CONSTRAINT IF EXISTS {_WITHIN}, ADD CONSTRAINT {_WITHIN} CHECK ({proof}) NOT VALID", (alone, *lock)),
+        (f"{head} VALIDATE CONSTRAINT {_WITHIN}", (*fail, *hazards.scans(scene, table, "SHARE UPDATE EXCLUSIVE"))),
+        (sql, lock),
+        (f"{head} DROP CONSTRAINT {_WITHIN}", lock),
+    ):
+        yield statement(text, *found, transactional=False, lock_timeout_s=wait)
+
+
+def _condition(item: Membership, bound: str, scene: Scene) -> str | None:
+    parent = scene.after.objects.get(item.of)
+    key = parent.partition_by if isinstance(parent, Table) else None
+    name = bounds.column_of(key) if key else None
+    column = scene.column(item.ref.table, name) if name else None
+    return bounds.condition(column.name, column.type, key.strategy, bound) if key and column else None
 
 
 def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
