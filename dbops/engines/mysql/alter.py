@@ -216,7 +216,8 @@ class _Builder:
                     speed = cost.dropped_index(item, is_alone=len(self.change.changes) == 1)
                     self._add(f"DROP INDEX {quoted(item.name)}", speed, *fact)
                 case Check():
-                    self._add(f"DROP CONSTRAINT {quoted(item.name)}", cost.Speed.UNKNOWN)
+                    speed = cost.Speed.INSTANT if self.flavour.is_mariadb else cost.Speed.UNKNOWN
+                    self._add(f"DROP CONSTRAINT {quoted(item.name)}", speed)
                 case _:
                     pass
 

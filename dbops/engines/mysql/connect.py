@@ -296,12 +296,12 @@ def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> Mys
     name, version = parse_version(str(cast(Any, conn).server_version))
     flavour = Flavour(name == "mariadb", version)
     session = MysqlConnection(conn, target, Server(name, version, "", ""), "")
-    [(text, user, mode, identity, database)] = session.query(
-        f"SELECT VERSION(), CURRENT_USER(), @@GLOBAL.sql_mode, {flavour.identity}, DATABASE()"
+    [(text, user, mode, identity, database, has_binary_log)] = session.query(
+        f"SELECT VERSION(), CURRENT_USER(), @@GLOBAL.sql_mode, {flavour.identity}, DATABASE(), @@GLOBAL.log_bin"
     )
     if target.tls is not None and target.tls.mode not in ("disable", "prefer"):
         _insist_on_tls(session)
-    session.server = Server(name, version, text, f"{identity}/{database or ''}", user)
+    session.server = Server(name, version, text, f"{identity}/{database or ''}", user, has_replicas=bool(has_binary_log))
     session.server_sql_mode = mode
     session.account = user
     session.execute(_settings(target, flavour, mode, readonly))

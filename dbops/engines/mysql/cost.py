@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dbops.catalog.changes import AlterColumn
 from dbops.catalog.model import CatalogObject, Check, Column, Index, PrimaryKey, Table
+from dbops.engines.base.connect import TableSize
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.types import charset_of, is_textual, may_lose_values, members, parts
 
@@ -55,17 +56,18 @@ Cost = tuple[Speed, tuple[Fact, ...]]
 
 
 def dropped_column(column: Column, is_indexed: bool, flavour: Flavour) -> Speed:
-    """Return how a column goes; the loss itself is the caller's to tell."""
+    """Return how a column goes, from an index that goes along too; the loss itself is the caller's to tell."""
     if not flavour.has_instant_columns:
         return Speed.INPLACE_REBUILD
-    return Speed.UNKNOWN if is_indexed or column.generated else Speed.INSTANT
+    is_stored = column.generated is not None and column.generated.is_stored
+    return Speed.UNKNOWN if is_stored or (is_indexed and not flavour.is_mariadb) else Speed.INSTANT
 
 
 def added_column(column: Column, change: TableChange, flavour: Flavour) -> Cost:
     """Return how a column comes."""
     table = change.after.name
     if column.generated:
-        return (Speed.COPY if column.generated.is_stored else Speed.UNKNOWN), ()
+        return (Speed.COPY if column.generated.is_stored else _at_once(flavour)), ()
     facts: list[Fact] = []
     if not column.nullable and column.default is None and not column.identity and "as_row" not in dict(column.options):
         facts.append(
@@ -74,15 +76,29 @@ def added_column(column: Column, change: TableChange, flavour: Flavour) -> Cost:
     if column.identity:
         return Speed.SHARED, tuple(facts)
     has_special_index = any(isinstance(item, Index) and item.method in ("fulltext", "spatial") for item in change.before_children)
-    is_plain = not column.options and not has_special_index and not _computes(column.default)
-    speed = Speed.INSTANT if flavour.has_instant_columns and is_plain else Speed.UNKNOWN
-    if _computes(column.default):
+    is_plain = not column.options and not has_special_index
+    calls = _calls(column.default)
+    speed = Speed.INSTANT if flavour.has_instant_columns and is_plain and calls <= _STEADY else Speed.UNKNOWN
+    if calls & _PER_ROW:
+        speed = Speed.COPY
+    if calls - _STEADY:
         facts.append(Fact("DEFAULT_CHANGES_ROWS", f"every row of {table} is written with its own {column.name}"))
     return speed, tuple(facts)
 
 
-def _computes(default: str | None) -> bool:
-    return default is not None and "(" in default and not default.startswith(("'", "current_timestamp"))
+def _at_once(flavour: Flavour) -> Speed:
+    return Speed.INSTANT if flavour.has_instant_columns else Speed.UNKNOWN
+
+
+_CALL = re.compile(r"(\w+)\s*\(")
+#: Functions with one value for a whole statement, and those with another for each row.
+_STEADY = frozenset({"concat", "lower", "upper", "json_array", "json_object", "current_timestamp", "curdate", "curtime"})
+_PER_ROW = frozenset({"uuid", "uuid_short", "uuid_v4", "uuid_v7", "sys_guid", "rand", "nextval", "random_bytes"})
+
+
+def _calls(default: str | None) -> frozenset[str]:
+    """The functions that a default calls."""
+    return frozenset(name.lower() for name in _CALL.findall(re.sub(r"'(?:[^'\\]|\\.|'')*'", "", default or "")))
 
 
 def altered_column(change: AlterColumn, whole: TableChange, flavour: Flavour) -> Cost:
@@ -98,15 +114,18 @@ def altered_column(change: AlterColumn, whole: TableChange, flavour: Flavour) ->
         speeds.append(Speed.INPLACE_REBUILD)
         facts.append(Fact("MAY_FAIL_ON_DATA", f"rows with NULL in {name} stand in the way"))
     elif before.nullable != after.nullable:
-        speeds.append(Speed.INSTANT if flavour.is_mariadb and flavour.has_instant_columns else Speed.INPLACE_REBUILD)
+        speeds.append(Speed.INPLACE_REBUILD)
     if is_textual(before.type) and is_textual(after.type) and _collation(before, whole.before) != _collation(after, whole.after):
-        speeds.append(Speed.COPY)
+        speeds.append(_collation_speed(before, after, whole, flavour))
         text = f"the text in {name} goes from {_collation(before, whole.before)} to {_collation(after, whole.after)}"
         facts.append(Fact("CHARSET_CONVERSION", text, needs_rows=False))
-    if before.generated != after.generated or before.identity != after.identity or dict(before.options) != dict(after.options):
+    if before.generated != after.generated or before.identity != after.identity:
         speeds.append(Speed.UNKNOWN)
+    elif {*before.options} ^ {*after.options}:
+        is_only_hidden = {*before.options} ^ {*after.options} == {("invisible", "")}
+        speeds.append(_at_once(flavour) if is_only_hidden and flavour.is_mariadb else Speed.UNKNOWN)
     if change.moved:
-        speeds.append(Speed.UNKNOWN)
+        speeds.append(_at_once(flavour) if flavour.is_mariadb else Speed.INPLACE_REBUILD)
     return max(speeds), tuple(facts)
 
 
@@ -114,18 +133,30 @@ def _collation(column: Column, table: Table) -> str | None:
     return column.collation or dict(table.options).get("collation")
 
 
+def _collation_speed(before: Column, after: Column, whole: TableChange, flavour: Flavour) -> Speed:
+    """MariaDB keeps the rows where only the order of text changes, and the column is in no index."""
+    old, new = (charset_of(_collation(column, table) or "") for column, table in ((before, whole.before), (after, whole.after)))
+    indexed = {name for item in (*whole.before_children, *whole.after_children) for name in _key_columns(item)}
+    if not flavour.is_mariadb or old != new:
+        return Speed.COPY
+    return Speed.INPLACE if after.name in indexed else _at_once(flavour)
+
+
+def _key_columns(item: CatalogObject) -> tuple[str, ...]:
+    if isinstance(item, PrimaryKey):
+        return item.columns
+    return tuple(key.column or "" for key in item.keys) if isinstance(item, Index) else ()
+
+
 def _type_speed(before: Column, after: Column, whole: TableChange, flavour: Flavour) -> Speed:
     """A longer VARCHAR whose length byte stays one or two bytes, and members appended to an ENUM or SET, touch no row."""
     (old, old_args, _), (new, new_args, _) = parts(before.type), parts(after.type)
     if old == new == "varchar" and int(new_args) >= int(old_args):
         width = 4 if charset_of(_collation(after, whole.after) or "").startswith("utf8") else 1
-        limit = 255 // width
-        same_side = int(new_args) <= limit or int(old_args) > 255
-        return (
-            (Speed.INSTANT if flavour.is_mariadb and flavour.has_instant_columns else Speed.INPLACE)
-            if same_side
-            else Speed.UNKNOWN
-        )
+        was, becomes = int(old_args) * width, int(new_args) * width
+        if flavour.is_mariadb:
+            return _at_once(flavour) if was <= 127 or becomes <= 255 or was > 255 else Speed.COPY
+        return Speed.INPLACE if becomes <= 255 or was > 255 else Speed.COPY
     if old == new and old in ("enum", "set"):
         had, has = members(before.type), members(after.type)
         if has[: len(had)] == had and _member_bytes(old, len(had)) == _member_bytes(new, len(has)):
@@ -155,6 +186,7 @@ def _type_facts(before: str, after: str, name: str) -> list[Fact]:
     if may_lose_values(before, after):
         facts.append(Fact("DELETES_DATA", f"values of {name} that do not fit {after} are lost or refused", needs_rows=False))
         facts.append(Fact("MAY_FAIL_ON_DATA", f"values of {name} may not fit {after}"))
+        facts.append(Fact("IRREVERSIBLE", f"no undo brings back what values of {name} lose in {after}"))
     return facts
 
 
@@ -190,6 +222,20 @@ def _is_functional(index: Index) -> bool:
 _MOVES = re.compile(r"(?:ADD|DROP) COLUMN |.* (?:FIRST|AFTER `(?:[^`]|``)+`)$", re.DOTALL)
 
 
+_BUILDS = re.compile(r"ADD (?:UNIQUE )?(?:KEY|INDEX) ")
+
+
+def _rebuilt_together(clauses: list[Clause]) -> list[Clause]:
+    """Columns that come or go at once do so alone: with an index that is built the table is rebuilt (both manuals, as above)."""
+    is_building = any(_BUILDS.match(clause.text) for clause in clauses)
+    return [
+        replace(clause, speed=Speed.INPLACE_REBUILD)
+        if is_building and clause.speed == Speed.INSTANT and _MOVES.match(clause.text)
+        else clause
+        for clause in clauses
+    ]
+
+
 def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObject]) -> list[Clause]:
     """Return the clauses without promises that the server keeps on plainer tables only.
 
@@ -199,6 +245,7 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
     """
     computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
     indexes = [item for item in children if isinstance(item, Index)]
+    clauses = _rebuilt_together(clauses)
     is_hindered = any(
         index.method in ("fulltext", "spatial") or any(computed.get(key.column or "") is False for key in index.keys)
         for index in indexes
@@ -225,12 +272,25 @@ def online_words(clauses: list[Clause], table: Table, flavour: Flavour) -> str:
     return "ALGORITHM=INPLACE, LOCK=NONE" if slowest in (Speed.INPLACE, Speed.INPLACE_REBUILD) else ""
 
 
-def lock_facts(clauses: list[Clause], table: str, rows: int) -> list[Fact]:
-    """Return what the whole statement does to readers and writers."""
+def lock_facts(clauses: list[Clause], table: str, size: TableSize, has_replicas: bool) -> list[Fact]:
+    """Return what the whole statement does to readers and writers, to the disk, and to replicas, which do it again."""
     if not clauses:
         return []
     slowest = max(clause.speed for clause in clauses)
-    about = f"about {rows} rows"
+    about = f"about {size.rows:,} rows"
+    queue = Fact("LOCK_QUEUE", f"the metadata lock of {table} for an instant; sessions queue behind it while it waits")
+    facts = [queue, *_work(slowest, table, about)]
+    if slowest in (Speed.COPY, Speed.INPLACE_REBUILD):
+        needed = f"about {size.size_bytes / 2**20:,.1f} MiB are needed until the old copy of {table} goes"
+        facts.append(Fact("DISK_SPACE", needed))
+    if has_replicas and slowest >= Speed.INPLACE:
+        facts.append(
+            Fact("REPLICATION_IMPACT", f"replicas do it after the primary, and lag as long as it takes on {table}, {about}")
+        )
+    return facts
+
+
+def _work(slowest: Speed, table: str, about: str) -> list[Fact]:
     if slowest == Speed.COPY:
         return [
             Fact("REWRITES_TABLE", f"{table} is copied, {about}"),
@@ -240,6 +300,6 @@ def lock_facts(clauses: list[Clause], table: str, rows: int) -> list[Fact]:
         return [Fact("BLOCKS_WRITES", f"writers of {table} wait while its index or numbers are built, {about}")]
     if slowest == Speed.UNKNOWN:
         return [Fact("BLOCKS_WRITES", f"writers of {table} wait where the server has to copy it, {about}")]
-    if any(clause.speed == Speed.INPLACE_REBUILD for clause in clauses):
+    if slowest == Speed.INPLACE_REBUILD:
         return [Fact("REWRITES_TABLE", f"{table} is rebuilt in place while it is read and written, {about}")]
     return []

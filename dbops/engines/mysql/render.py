@@ -24,12 +24,14 @@ from dbops.catalog.changes import (
 from dbops.catalog.model import CatalogObject, Check, ForeignKey, Index, PrimaryKey, Table, Trigger
 from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
+from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import Act, RenderContext
-from dbops.engines.mysql import alter, cost
+from dbops.engines.mysql import alter, cost, online_keys
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
 from dbops.engines.mysql.code import code_acts, create_code
 from dbops.engines.mysql.connect import quoted
+from dbops.engines.mysql.consequences import with_consequences
 from dbops.engines.mysql.cost import Clause, Fact
 from dbops.engines.mysql.ddl import (
     create_sequence,
@@ -51,7 +53,7 @@ _CODE = ("view", "trigger", "routine", "event")
 
 def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     """Return the acts that carry the changes out; see the port."""
-    return list(_Renderer(changes, context).acts())
+    return with_consequences(list(_Renderer(changes, context).acts()), changes, context)
 
 
 @dataclass(slots=True)
@@ -110,11 +112,28 @@ class _Renderer:
         return Act(
             ref=keys[0].ref,
             title=f"drop {_listed('foreign key', [key.name for key in keys])} of {table.name}",
-            do=(ddl(f"ALTER TABLE {quoted(table.name)} {dropped}", facts),),
+            do=(ddl(f"ALTER TABLE {quoted(table.name)} {dropped}{self._gently(table)}", [*facts, *self._queue(table)]),),
             undo=self._added(table, keys),
             covers=tuple(key.ref for key in keys[1:]),
             drops=True,
         )
+
+    def _gently(self, table: Ref) -> str:
+        """The words for a change of the table's description alone."""
+        found = self.changes.before.objects.get(table)
+        if not isinstance(found, Table) or not self.context.online or not self.context.rows(table):
+            return ""
+        speed = cost.Speed.INSTANT if self.flavour.is_mariadb else cost.Speed.INPLACE
+        words = cost.online_words([Clause("", speed)], found, self.flavour)
+        return f", {words}" if words else ""
+
+    def _queue(self, table: Ref) -> tuple[Hazard, ...]:
+        rows = self.context.rows(table)
+        return hazards(self._lock_facts([Clause("", cost.Speed.INSTANT)], table), rows)
+
+    def _lock_facts(self, clauses: list[Clause], table: Ref) -> list[Fact]:
+        size = self.context.sizes.get(table, TableSize(0, 0))
+        return cost.lock_facts(clauses, table.name, size, self.context.server.has_replicas)
 
     def _add_keys(self, table: Ref, keys: list[ForeignKey]) -> Act:
         rows = self.context.rows(table)
@@ -122,15 +141,16 @@ class _Renderer:
             Fact("MAY_FAIL_ON_DATA", f"rows of {table.name} may have no row of {key.references.name} for {key.name}")
             for key in keys
         ]
-        facts += [
-            Fact("SCANS_TABLE", f"every row of {table.name} is checked, about {rows} rows"),
-            Fact("BLOCKS_WRITES", f"writers of {table.name} wait while its rows are checked, about {rows} rows"),
-        ]
+        facts.append(Fact("SCANS_TABLE", f"every row of {table.name} is checked, about {rows:,} rows"))
+        is_online = bool(self.context.online and rows) and online_keys.is_possible(table, keys, self.changes.after, self.flavour)
+        facts += self._lock_facts([Clause("", cost.Speed.INSTANT if is_online else cost.Speed.COPY)], table)
+        found = hazards(facts, rows)
+        added = (ddl(online_keys.added(table, keys, self.flavour), found),) if is_online else self._added(table, keys, found)
         dropped = ", ".join(f"DROP FOREIGN KEY {quoted(key.name)}" for key in keys)
         return Act(
             ref=keys[0].ref,
             title=f"add {_listed('foreign key', [key.name for key in keys])} to {table.name}",
-            do=self._added(table, keys, hazards(facts, rows)),
+            do=added,
             undo=(ddl(f"ALTER TABLE {quoted(table.name)} {dropped}"),),
             covers=tuple(key.ref for key in keys[1:]),
             creates=True,
@@ -294,12 +314,15 @@ class _Renderer:
             for c in change.changes
             if isinstance(c, DropColumn)
         ]
+        if lost := LostColumns.of(change):
+            text = f"no key tells the rows of {table} apart, so that the values of {table} cannot be kept"
+            facts += [] if lost.key else [Fact("IRREVERSIBLE", text)]
         facts += [
             Fact("DELETES_OBJECT", f"{c.item.kind.replace('_', ' ')} {c.item.name} of {table} is dropped", needs_rows=False)
             for c in change.changes
             if isinstance(c, DropObject)
         ]
-        return hazards([*facts, *cost.lock_facts(built, table, rows)], rows)
+        return hazards([*facts, *self._lock_facts(built, change.after.ref)], rows)
 
     # --- sequences
 

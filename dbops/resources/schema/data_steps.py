@@ -41,9 +41,15 @@ def _reason(rows: ReferenceRows) -> str:
 
 
 def data_entries(
-    changes: Sequence[DataChange], schema: DesiredSchema, catalog: Catalog, engine: Engine, order: int
+    changes: Sequence[DataChange],
+    schema: DesiredSchema,
+    catalog: Catalog,
+    engine: Engine,
+    order: int,
+    *,
+    commits_before: bool = False,
 ) -> list[Entry]:
-    """Return the changes with their steps, numbered from `order`."""
+    """Return the changes with their steps, numbered from `order`; `commits_before`: changes of tables stand by then."""
     parents_first = _parents_first([change.rows.table for change in changes], catalog)
     by_table = {change.rows.table: change for change in changes}
     steps: dict[Ref, list[Step]] = {ref: [] for ref in parents_first}
@@ -52,9 +58,17 @@ def data_entries(
         table = catalog.objects[ref]
         assert isinstance(table, Table)
         for step in make(by_table[ref].rows, table, schema, engine):
+            step, commits_before = _told(step) if commits_before else step, False
             steps[ref].append(replace(step, order=order))
             order += 1
     return [Entry(by_table[ref], tuple(steps[ref])) for ref in parents_first]
+
+
+def _told(step: Step) -> Step:
+    assert isinstance(step.do, tuple)
+    first, *others = step.do
+    hazard = Hazard("IMPLICIT_COMMIT", "the changes of tables before are committed by then; these rows do not take them back")
+    return replace(step, do=(replace(first, hazards=(*first.hazards, hazard)), *others))
 
 
 def _parents_first(tables: Sequence[Ref], catalog: Catalog) -> list[Ref]:

@@ -132,7 +132,8 @@ class SchemaResource:
         data = [change for change in changes if isinstance(change, DataChange)]
         found = steps.entries(structure, desired, observed, engine, self._clock())
         last = max((step.order for entry in found for step in entry.steps), default=-1)
-        return [*found, *data_entries(data, desired, observed.desired, engine, last + 1)]
+        commits_before = bool(found) and not engine.features.has_transactional_ddl
+        return [*found, *data_entries(data, desired, observed.desired, engine, last + 1, commits_before=commits_before)]
 
     def rehearse(
         self, entries: Sequence[Entry], desired: DesiredSchema, observed: ObservedSchema, targets: Targets
