@@ -295,7 +295,9 @@ class _Renderer:
             result.append(ddl(f"ALTER TABLE {table} {versioning}", lost))
         for clause in alter.partition_clauses(change)[0]:
             found = partition_facts if clause.startswith("DROP") else ()
-            result.append(ddl(f"ALTER TABLE {table} {clause}", found))
+            moves = clause.startswith(("REORGANIZE", "COALESCE", "ADD PARTITION PARTITIONS"))
+            facts = self._lock_facts([Clause("", cost.Speed.COPY if moves else cost.Speed.INSTANT)], change.after.ref)
+            result.append(ddl(f"ALTER TABLE {table} {clause}", (*found, *hazards(facts, rows))))
         return result
 
     def _joined(self, built: list[Clause], change: TableChange, rows: int) -> str:

@@ -41,6 +41,7 @@ def of_rebuild(before: TableState, after: TableState, rows: int) -> tuple[list[H
     if not rows:
         return [], lost
     copying = [Hazard("REWRITES_TABLE", f"table {name}, {about(rows)}, is written again; other writers wait meanwhile")]
+    copying.append(Hazard("DISK_SPACE", f"the file grows by about the size of table {name} until the old copy goes"))
     copying += [
         Hazard("MAY_FAIL_ON_DATA", f"{what}: fails when the rows of {name} do not keep it") for what in _new_rules(before, after)
     ]

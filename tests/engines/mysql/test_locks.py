@@ -23,6 +23,7 @@ from dbops.engines.base.url import parse_url
 from dbops.errors import QueryError
 from dbops.sql.statement import Statement
 from tests.databases import MysqlDatabase, fresh_mysql
+from tests.docs import hazards_page
 from tests.engines.mysql.loop import ENGINE, canonical, changes_between
 from tests.servers import MysqlServer
 
@@ -137,6 +138,24 @@ def lies(one: Asked) -> list[str]:
 def test_hazards_say_what_statements_do(asked: list[Asked]) -> None:
     wrong = {one.statement.sql: found for one in asked if (found := lies(one))}
     assert not wrong, "\n".join(f"{sql}\n    {text}" for sql, found in wrong.items() for text in found)
+
+
+def test_the_page_of_hazards_says_what_was_measured(asked: list[Asked], mysql_server: MysqlServer) -> None:
+    [(version,)] = mysql_server.rows("mysql", "SELECT VERSION()")
+    head = ("statement", "done", "hazards")
+    hazards_page.check_part(
+        "mysql", hazards_page.table(head, sorted({row(one) for one in asked})), "MariaDB " + ".".join(str(version).split(".")[:2])
+    )
+
+
+def row(one: Asked) -> tuple[str, ...]:
+    """Return what the page says of a statement; the case's table is called t."""
+    name = next(name for name in sorted(CASES, key=len, reverse=True) if f"`{name}`" in one.statement.sql)
+    if one.statement.sql.startswith("BEGIN NOT ATOMIC"):
+        shown = "ALTER TABLE t ADD FOREIGN KEY, unchecked; then SELECT rows without a parent"
+        return shown, "in place", ", ".join(sorted({hazard.code for hazard in one.statement.hazards}))
+    sql = one.statement.sql.replace(f"`{name}`", "t").replace("`", "")
+    return hazards_page.code(sql), one.way or "", ", ".join(sorted({hazard.code for hazard in one.statement.hazards}))
 
 
 def test_rows_without_parents_take_a_new_foreign_key_back(my_database: MysqlDatabase) -> None:

@@ -23,8 +23,10 @@ from dbops.catalog.declared import as_declared
 from dbops.catalog.model import Table
 from dbops.engines.base.connect import Connection, TableSize
 from dbops.engines.base.render import RenderContext
+from dbops.errors import QueryError
 from dbops.sql.statement import Statement
 from tests.databases import PostgresDatabase, fresh_postgres
+from tests.docs import hazards_page
 from tests.engines.postgresql.sessions import ENGINE, session
 from tests.failures.trial import wait_until
 from tests.servers import PostgresServer
@@ -77,6 +79,9 @@ _NAMES = "SELECT oid::bigint, relname::text FROM pg_class WHERE relkind IN ('r',
 _FILES = (
     "SELECT relname::text, pg_relation_filenode(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
 )
+_INDEXES = """
+SELECT i.indexrelid::bigint, t.relname::text, pg_relation_filenode(i.indexrelid)
+FROM pg_index AS i JOIN pg_class AS t ON t.oid = i.indrelid WHERE t.relnamespace = 'public'::regnamespace"""
 _READ = "SELECT relname::text, seq_tup_read FROM pg_stat_xact_user_tables WHERE schemaname = 'public'"
 
 
@@ -87,6 +92,8 @@ class Seen:
     locks: dict[str, str] = field(default_factory=dict)
     rewritten: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
+    built: set[str] = field(default_factory=set)
+    """Tables of which an index was built, while their rows stayed where they are."""
 
 
 class Meter:
@@ -99,7 +106,7 @@ class Meter:
 
     def run(self, statement: Statement) -> Seen:
         before = dict(self.conn.query(_FILES))
-        self.names = dict(self.conn.query(_NAMES))
+        self.names, indexes = dict(self.conn.query(_NAMES)), set(self.conn.query(_INDEXES))
         if re.search(r"\bCONCURRENTLY\b", statement.sql):
             seen = Seen(self._while_it_waits(statement.sql))
         else:
@@ -110,6 +117,8 @@ class Meter:
                 seen.read = {table for table, count in self.conn.query(_READ) if count - had.get(table, 0) >= ROWS}
         after = dict(self.conn.query(_FILES))
         seen.rewritten = {table for table, file in before.items() if table in after and after[table] != file}
+        built = {table for _, table, file in set(self.conn.query(_INDEXES)) - indexes if file and table in self.names.values()}
+        seen.built = built - seen.rewritten
         return seen
 
     def _locks(self, conn: Connection) -> dict[str, str]:
@@ -168,14 +177,14 @@ def lies(statement: Statement, seen: Seen, sized: set[str]) -> list[str]:
     for table, mode in seen.locks.items():
         if table in sized and mode in _BLOCK_WRITERS and (table, mode) not in said:
             found.append(f"{mode} on {table} is seen and not said")
-    for code, tables in (("REWRITES_TABLE", seen.rewritten & sized),):
+    for code, tables in (("REWRITES_TABLE", seen.rewritten & sized), ("INDEX_BUILD", seen.built & sized)):
         if (code in codes) != bool(tables):
             found.append(f"{code} is {'said' if code in codes else 'not said'}, seen is {sorted(tables)}")
-    reads = bool(seen.read & sized) and not seen.rewritten and "INDEX_BUILD" not in codes
+    reads = bool(seen.read & sized) and not seen.rewritten and not seen.built
     if ("SCANS_TABLE" in codes) != reads:
         found.append(f"SCANS_TABLE is {'said' if 'SCANS_TABLE' in codes else 'not said'}, read are {sorted(seen.read)}")
     blocking = {mode for table, mode in seen.locks.items() if table in sized and mode in _BLOCK_WRITERS}
-    works = reads or bool(seen.rewritten) or "INDEX_BUILD" in codes
+    works = reads or bool(seen.rewritten or seen.built)
     if "BLOCKS_READS" in codes and not (works and "ACCESS EXCLUSIVE" in blocking):
         found.append("BLOCKS_READS is said, and nobody has to wait for work")
     if works and "ACCESS EXCLUSIVE" in blocking and "BLOCKS_READS" not in codes:
@@ -185,9 +194,12 @@ def lies(statement: Statement, seen: Seen, sized: set[str]) -> list[str]:
     return found
 
 
+Found = list[tuple[Statement, Seen, list[str]]]
+
+
 @pytest.fixture(scope="module", params=[True, False], ids=["online", "at once"])
-def measured(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> list[tuple[Statement, Seen, list[str]]]:
-    """Every statement of the plan with what it did, and what its hazards say wrongly."""
+def measured(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> tuple[bool, tuple[int, ...], Found]:
+    """Whether it went online, the server's version, and every statement of the plan with what it did and what is said wrongly."""
     with fresh_postgres(postgres_server) as live, fresh_postgres(postgres_server) as wanted:
         live.load(schema("from") + rows())
         wanted.load(schema("to"))
@@ -201,7 +213,7 @@ def measured(request: pytest.FixtureRequest, postgres_server: PostgresServer) ->
                 seen = meter.run(statement)
                 found.append((statement, seen, lies(statement, seen, sized)))
             assert diff(as_declared(ENGINE.inspect(conn), goal), goal) == ()
-            return found
+            return request.param, conn.server.version, found
 
 
 def plan(conn: Connection, goal: Catalog, *, online: bool) -> tuple[list[Statement], set[str]]:
@@ -219,6 +231,47 @@ def plan(conn: Connection, goal: Catalog, *, online: bool) -> tuple[list[Stateme
     return [statement for act in acts for statement in act.do], sized
 
 
-def test_hazards_say_what_statements_do(measured: list[tuple[Statement, Seen, list[str]]]) -> None:
-    wrong = {statement.sql: found for statement, _, found in measured if found}
+def test_hazards_say_what_statements_do(measured: tuple[bool, tuple[int, ...], Found]) -> None:
+    wrong = {statement.sql: found for statement, _, found in measured[2] if found}
     assert not wrong, "\n".join(f"{sql}\n    {text}" for sql, found in wrong.items() for text in found)
+
+
+def test_the_page_of_hazards_says_what_was_measured(measured: tuple[bool, tuple[int, ...], Found]) -> None:
+    is_online, version, found = measured
+    by_steps = re.compile(r"CONCURRENTLY|NOT VALID|VALIDATE|USING INDEX|dbops_|SET NOT NULL")
+    shown = [row(statement, seen) for statement, seen, _ in found if not is_online or by_steps.search(statement.sql)]
+    head = ("statement", "locks", "work", "hazards")
+    hazards_page.check_part(
+        "postgresql online" if is_online else "postgresql",
+        hazards_page.table(head, sorted(set(shown))),
+        f"PostgreSQL {version[0]}",
+    )
+
+
+def row(statement: Statement, seen: Seen) -> tuple[str, ...]:
+    """Return what the page says of a statement; the case's table is called t."""
+    name = next((name for name in sorted(CASES, key=len, reverse=True) if re.search(rf"\b{name}\b|\b{name}_", statement.sql)), "")
+    short = lambda text: re.sub(rf"\b{name}(?=\b|_\w*\b)", "t", text.replace("public.", "")) if name else text  # noqa: E731
+    locks = ", ".join(f"{mode} on {short(table)}" for table, mode in sorted(seen.locks.items()) if mode != "ACCESS SHARE")
+    codes = sorted({hazard.code for hazard in statement.hazards})
+    work = "writes the table again" if seen.rewritten else "builds an index" if seen.built else ""
+    sql = "DO ..." if statement.sql.startswith("DO ") else statement.sql
+    return hazards_page.code(short(sql)), locks, work or ("reads every row" if seen.read else ""), ", ".join(codes)
+
+
+def test_what_a_failed_build_left_behind_is_built_again(pg_database: PostgresDatabase) -> None:
+    pg_database.load("CREATE TABLE t (a int); INSERT INTO t SELECT g % 5 FROM generate_series(1, 2000) AS g; ANALYZE t;")
+    with session(pg_database) as conn:
+        with pytest.raises(QueryError):
+            conn.execute("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)")
+        conn.execute("DELETE FROM t WHERE ctid NOT IN (SELECT min(ctid) FROM t GROUP BY a)")
+        with fresh_postgres(pg_database.server) as wanted:
+            wanted.load("CREATE TABLE t (a int); CREATE UNIQUE INDEX i ON t (a);")
+            with session(wanted) as other:
+                goal = ENGINE.inspect(other, declared=True)
+        statements, _ = plan(conn, goal, online=True)
+        assert "INVALID_INDEX" in {hazard.code for statement in statements for hazard in statement.hazards}
+        for statement in statements:
+            conn.execute(statement.sql)
+        assert diff(as_declared(ENGINE.inspect(conn), goal), goal) == ()
+        assert conn.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") == [(True,)]

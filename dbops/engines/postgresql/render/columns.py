@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Column, Identity, SequenceOptions
+from dbops.catalog.model import Column, Identity, Index, PrimaryKey, SequenceOptions, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render import hazards, not_null
@@ -312,7 +312,10 @@ class _ColumnChange:
         action = f"{self.prefix} TYPE {after.type}"
         if after.collation or before.collation:
             action += f" COLLATE {after.collation}" if after.collation else ""  # without it the type's own comes back
-            found += hazards.builds_index(scene, table, lock="ACCESS EXCLUSIVE")
+            if before.collation != after.collation and _is_indexed(before.name, table, scene):
+                found += hazards.builds_index(scene, table, lock="ACCESS EXCLUSIVE")
+            else:
+                found += hazards.brief(scene, table) if not found else ()
         converted = self.through
         if before.type != after.type:
             converted = using(quote(before.name), before.type, after.type, domains)
@@ -351,6 +354,17 @@ class _ColumnChange:
             (f"DROP CONSTRAINT {check}", lock),
         ):
             yield statement(f"{head} {sql}", *found, transactional=False, lock_timeout_s=wait)
+
+
+def _is_indexed(name: str, table: Ref, scene: Scene) -> bool:
+    """Tell whether an index or key that stays orders its entries by a column."""
+    for item in scene.old.children(table):
+        columns = item.columns if isinstance(item, PrimaryKey | Unique) else ()
+        if isinstance(item, Index):
+            columns = tuple(key.column or key.expression or "" for key in item.keys)
+        if item.ref in scene.after.objects and any(name in column for column in columns):
+            return True
+    return False
 
 
 def continue_numbers(table: Ref, column: Column) -> Statement:
