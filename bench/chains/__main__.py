@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Return 1 when something failed, 0 also when the folder holds no schemas."""
     parser = argparse.ArgumentParser(prog="bench.chains", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--match", default="", help="only histories whose name holds this text")
+    parser.add_argument("--match", default="", help="only histories whose name holds one of these texts, by comma")
     parser.add_argument("--engine", choices=("postgresql", "mysql", "sqlite"))
     parser.add_argument("--only", default="walk,roundtrip,mutations", help="which questions, by comma")
     parser.add_argument("--seed", type=int, default=1, help="of the mutations")
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     chosen = [
         history
         for history in (histories(options.folder.resolve()) if options.folder.exists() else [])
-        if options.match in history.name and options.engine in (None, history.engine)
+        if any(text in history.name for text in options.match.split(",")) and options.engine in (None, history.engine)
     ]
     if not chosen:
         print(f"skipped: no schemas in {options.folder.resolve()}; name another folder: make chains ACCEPTANCE=...")
