@@ -37,14 +37,36 @@ def rehearse(
     started = monotonic()
     live = as_declared(observed.live or EMPTY, observed.desired)
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
+    stages = [(live, wanted)]
     if observed.live is not None and not observed.renames:
-        live, wanted = narrowed(_changes(entries), live, wanted)
+        stages.insert(0, narrowed(_changes(entries), live, wanted))
+    for stage in stages:
+        try:
+            is_run = _rehearse_on(*stage, entries, schema, observed, engine, target, today)
+            return Rehearsal(True, monotonic() - started, (schema.connection,)) if is_run else None
+        except RehearsalError:
+            if stage is stages[-1]:
+                raise  # what bodies of routines mention is recorded by nobody: only the whole can tell
+    return None
+
+
+def _rehearse_on(
+    live: Catalog,
+    wanted: Catalog,
+    entries: Sequence[Entry],
+    schema: DesiredSchema,
+    observed: ObservedSchema,
+    engine: Engine,
+    target: Target,
+    today: date,
+) -> bool:
+    """Run the steps on a copy of `live` and compare with `wanted`; return False when there can be no copy."""
     with engine.scratch(target) as conn:
         try:
             build(live, engine, conn)
         except QueryError as error:
             if live.unmanaged:
-                return None
+                return False
             raise RehearsalError(
                 f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT
             ) from error
@@ -57,7 +79,7 @@ def rehearse(
             + "\n".join(f"  {line}" for line in differences),
             fix=_HINT,
         )
-    return Rehearsal(True, monotonic() - started, (schema.connection,))
+    return True
 
 
 _HINT = "this is a fault of dbops, please report it; --no-rehearse plans without the rehearsal"
