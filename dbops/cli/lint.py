@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -78,8 +79,9 @@ def lint(
         return EXIT_DONE
     request = LintRequest(paths or (Path(),), engine, since, _codes(select), _codes(ignore), holds)
     report = check(request, os.environ)
-    for name, guess in report.guessed.items() if output == "text" else ():
-        click.echo(f"{name}: taken for {guess}; --engine or .dbops-lint.yaml says otherwise", err=True)
+    for guess, number in Counter(report.guessed.values()).items():
+        what = next(iter(report.guessed)) if len(report.guessed) == 1 else f"{number} files"
+        click.echo(f"{what} taken for {guess}; --engine or .dbops-lint.yaml says otherwise", err=True)
     _show(report, output)
     return EXIT_CHANGES if fail_on != "never" and report.at_least(fail_on) else EXIT_DONE
 

@@ -82,13 +82,16 @@ def constraint(segment: Segment, dialect: Dialect) -> Constraint:
     name = ""
     if reader.peek() == "CONSTRAINT":
         reader.word()
-        if reader.peek() not in ("PRIMARY", "UNIQUE", "FOREIGN", "CHECK") or reader.tokens[reader.at].kind == "name":
+        if reader.peek() not in ("PRIMARY", "UNIQUE", "FOREIGN", "CHECK", "NOT") or reader.tokens[reader.at].kind == "name":
             name = _last(reader.name())
     word = reader.word()
     kind = {"PRIMARY": "primary_key", "FOREIGN": "foreign_key", "KEY": "index"}.get(word, word.lower())
     words = _words(segment.tokens)
     is_validated = not ("NOT" in words and "VALID" in words[words.index("NOT") :])
     using_index = "USING" in words and "INDEX" in words[words.index("USING") : words.index("USING") + 2]
+    if word == "NOT" and reader.word() == "NULL":  # PostgreSQL 18: CONSTRAINT name NOT NULL column
+        column_name = (_last(reader.name()),)
+        return Constraint("not_null", name, column_name, segment.start, segment.end, is_validated=words[-2:] != ["NOT", "VALID"])
     if kind in ("check", "exclude"):
         proved = _not_null(reader, dialect) if kind == "check" else ()
         return Constraint(kind, name, proved, segment.start, segment.end, is_validated=is_validated)

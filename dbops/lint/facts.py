@@ -74,8 +74,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A table constraint, or an index inside CREATE TABLE; `kind` is primary_key, unique, foreign_key, check, exclude, index,
-    fulltext or spatial. The columns of a check are those that it keeps from being NULL, and nothing else."""
+    """A table constraint, or an index inside CREATE TABLE; `kind` is primary_key, unique, foreign_key, check, exclude, not_null,
+    index, fulltext or spatial. The columns of a check are those that it keeps from being NULL, and nothing else."""
 
     kind: str
     name: str
@@ -167,12 +167,17 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """A rename of an object that is no column; `kind` is SQL's word."""
+    """A rename of an object that is no column; `kind` is SQL's word. `more` are further pairs of the same statement."""
 
     kind: str
     old: Name
     new: str
     at: int
+    more: tuple[tuple[Name, str], ...] = ()
+
+    @property
+    def pairs(self) -> tuple[tuple[Name, str], ...]:
+        return ((self.old, self.new), *self.more)
 
 
 @dataclass(frozen=True, slots=True)

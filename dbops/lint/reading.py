@@ -294,11 +294,17 @@ def _rename(reader: Reader, dialect: Dialect) -> Fact | None:
     kind = reader.word()
     if kind not in ("TABLE", "TABLES", "USER"):
         return None
-    old = name_of(reader)
-    if reader.peek() != "TO":
+    pairs = []
+    for part in segments(reader.tokens[reader.at :]):
+        inner = Reader(part.tokens, dialect)
+        skip_guard(inner)
+        old = name_of(inner)
+        if inner.word() == "TO":
+            pairs.append((old, name_of(inner).name))
+    if not pairs:
         return None
-    reader.word()
-    return Rename(kind.removesuffix("S").lower(), old, name_of(reader).name, old.at)
+    (old, new), *more = pairs
+    return Rename(kind.removesuffix("S").lower(), old, new, old.at, tuple(more))
 
 
 def _grant(reader: Reader, dialect: Dialect) -> Fact | None:

@@ -109,7 +109,7 @@ def _postgresql_constraint(work: Work, action: Action, world: World) -> Work:
             return replace(work, builds=f"the index of {name} is built")
         case "exclude":
             return replace(work, builds=f"the index of {name} is built")
-        case "check" if constraint.is_validated:
+        case "check" | "not_null" if constraint.is_validated:
             return replace(work, scans=f"every row is read to prove {name}")
         case "foreign_key" if constraint.references:
             scans = f"every row is read to prove {name}" if constraint.is_validated else ""

@@ -168,8 +168,8 @@ class World:
             match read.fact:
                 case AlterTable(table, actions) if self.key(table) in made:
                     yield from (self.key(Name(table.schema, action.to)) for action in actions if action.kind == "rename_table")
-                case Rename("table", old, new) if self.key(old) in made:
-                    yield self.key(Name(old.schema, new))
+                case Rename("table"):
+                    yield from (self.key(Name(old.schema, new)) for old, new in read.fact.pairs if self.key(old) in made)
 
     # --- effects
 
@@ -192,8 +192,9 @@ class World:
                     self._act(action, fact.table, read)
             case Drop():
                 self._drop(fact)
-            case Rename("table", old, new):
-                self._rename_table(old, new)
+            case Rename("table"):
+                for old, new in fact.pairs:
+                    self._rename_table(old, new)
             case CommentOn("table", name, _, text):
                 if state := self.table(name):
                     state.has_comment = text is not None
@@ -256,7 +257,7 @@ class World:
         if constraint.name:
             state.constraints[self.fold(constraint.name)] = constraint
         columns = tuple(self.fold(name) for name in constraint.columns)
-        if constraint.kind == "check" and constraint.is_validated:
+        if constraint.kind in ("check", "not_null") and constraint.is_validated:
             state.made_not_null |= set(columns)
         if constraint.kind in ("primary_key", "unique", "index") and not constraint.using_index:
             kind = "index" if constraint.kind == "index" else constraint.kind
@@ -312,7 +313,7 @@ class World:
                 self._rename_table(table, action.to)
             case "drop_constraint" | "drop_index" | "drop_foreign_key":
                 self._forget(state, name)
-            case "validate" if (known_check := state.constraints.get(name)) and known_check.kind == "check":
+            case "validate" if (known_check := state.constraints.get(name)) and known_check.kind in ("check", "not_null"):
                 state.made_not_null |= {self.fold(column) for column in known_check.columns}
             case "drop_primary_key":
                 state.indexes = [index for index in state.indexes if index.kind != "primary_key"]

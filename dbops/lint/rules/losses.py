@@ -165,8 +165,10 @@ def renames(read: Read, world: World) -> Iterator[Hit]:
             for action in actions:
                 if action.kind != "rename_table" or not _table_again(read, table, world):
                     yield from _renamed(action, table)
-        case Rename(kind, old, new, at) if kind != "index" and not world.is_new(old, kind):
-            yield Hit(at, f"{kind} {old} becomes {new}: programs that use the old name break")
+        case Rename(kind) if kind != "index":
+            for old, new in read.fact.pairs:
+                if not world.is_new(old, kind) and not _table_again(read, old, world):
+                    yield Hit(old.at, f"{kind} {old} becomes {new}: programs that use the old name break")
         case AlterType(name, "rename value", value) if not world.is_new(name, "type"):
             yield Hit(name.at, f"label {value} of {name} gets another name: programs that use it break")
         case AlterType(name, "rename", value) if not world.is_new(name, "type"):
@@ -179,7 +181,11 @@ def renames(read: Read, world: World) -> Iterator[Hit]:
 
 
 def _table_again(read: Read, table: Name, world: World) -> bool:
-    """Return whether the file makes a table of the old name behind the rename: the old one steps aside for it."""
+    """Return whether a table of the old name is there again at the end of the file: the old one steps aside for it."""
+    if isinstance(read.fact, Rename) and any(
+        world.key(Name(old.schema, new)) == world.key(table) for old, new in read.fact.pairs
+    ):
+        return True
     later = (other.fact for other in world.script[read.number + 1 :])
     return any(isinstance(fact, CreateTable) and world.key(fact.table) == world.key(table) for fact in later)
 

@@ -42,7 +42,7 @@ def _beside(comment: Comment, statement: SourceStatement, dialect: Dialect) -> P
     parts = [piece for piece in found if piece.form in ("segment", "action")]
     start, end = comment.offset, comment.offset + len(comment.text)
     if start < 0 or start >= len(text) or not parts:
-        return whole
+        return whole or (parts[0] if len(parts) == 1 else None)
     before = [piece for piece in parts if piece.start <= start]
     behind = [piece for piece in parts if piece.start > start]
     line_start = text.rfind("\n", 0, start) + 1
