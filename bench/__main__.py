@@ -8,9 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import schemas, startup
+from bench import online, schemas, startup
 
-BENCHES: dict[str, Callable[[Sequence[str]], None]] = {"startup": startup.report, "schemas": schemas.report}
+BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
+    "startup": startup.report,
+    "schemas": schemas.report,
+    "online": online.report,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
