@@ -27,7 +27,7 @@ _SOURCES = (
         "'c'",
         "a.attrelid, a.attnum, c.relowner",
         "attacl",
-        "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE c.oid",
+        "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid WHERE NOT a.attisdropped AND c.oid",
     ),
     (PROC, "'f'", "oid, 0, proowner", "proacl", "pg_proc WHERE oid"),
     (TYPE, "'T'", "oid, 0, typowner", "typacl", "pg_type WHERE oid"),

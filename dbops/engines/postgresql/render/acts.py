@@ -28,7 +28,7 @@ from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, ReplicaIdentity, Rows
+from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, Membership, Part, ReplicaIdentity, Rows, RowType
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.engines.postgresql.render.undo import Kept, Undo
 from dbops.sql.statement import Statement
@@ -65,7 +65,8 @@ class _Work:
         changes = [change for unit in plan.units for change in unit.all]
         self.coming = {change.ref for change in changes if isinstance(change, CreateObject | AddColumn)}
         going = {change.ref for change in changes if isinstance(change, DropObject | DropColumn)}
-        self.plan, self.scene = plan, replace(scene, renewed=frozenset(self.coming & going))
+        moving = frozenset(change.ref for change in changes if isinstance(change, AddColumn | DropColumn))
+        self.plan, self.scene = plan, replace(scene, renewed=frozenset(self.coming & going), moving=moving)
         self.dropped: defaultdict[Ref, list[str]] = defaultdict(list)
         for unit in plan.units:
             if isinstance(unit.change, DropColumn):
@@ -141,10 +142,12 @@ def _item(change: CatalogChange) -> object:
 
 
 def _public_ref(ref: Ref) -> Ref:
-    """Defaults and memberships are told as changes of their column and table."""
+    """Defaults, rules and memberships are told as changes of their column, domain and table."""
+    if ref.kind == "domain_rules":
+        return Ref("domain", *ref[1:])
     if ref.kind == "default":
         return Ref("column", *ref[1:])
-    return ref.table if ref.kind in ("membership", "rows", "replica_identity") else ref
+    return ref.table if ref.kind in ("membership", "rows", "replica_identity", "row_type") else ref
 
 
 # --- titles -----------------------------------------------------------------------------------------------------------------
@@ -166,7 +169,9 @@ def _title(change: CatalogChange, rebuild: retype.Rebuild) -> str:
             return f"add {what} to {parent.qualified}"
         case CreateObject(Rows()):
             return f"move rows of {what}"
-        case CreateObject(ReplicaIdentity()) | DropObject(ReplicaIdentity()):
+        case CreateObject(ReplicaIdentity() | RowType() | DomainRules()) | DropObject(
+            ReplicaIdentity() | RowType() | DomainRules()
+        ):
             return f"alter {what}"
         case DropObject(Membership(of=parent)):
             return f"take {what} from {parent.qualified}"

@@ -180,7 +180,11 @@ def rename(table: Ref, before: str, after: str, scene: Scene) -> Iterator[Statem
 
 def is_in_place(before: Column, after: Column, version: int) -> bool:
     """Tell whether ALTER TABLE can turn one column into the other; otherwise it is dropped and added (values are computed)."""
-    if before.generated == after.generated or after.generated is None:
+    if after.generated is None or (before.generated == after.generated and before.type == after.type):
+        return True
+    if before.generated is not None and using(before.name, before.type, after.type, {}) is not None:
+        return False  # computed values are not converted (manual, ALTER TABLE)
+    if before.generated == after.generated:
         return True
     return version >= 17 and before.generated is not None and before.generated.is_stored == after.generated.is_stored
 
@@ -317,7 +321,7 @@ class _ColumnChange:
             else:
                 found += hazards.brief(scene, table) if not found else ()
         converted = self.through
-        if before.type != after.type:
+        if converted is None and before.type != after.type:
             converted = using(quote(before.name), before.type, after.type, domains)
         if converted and not after.generated:
             action += f" USING {converted}"

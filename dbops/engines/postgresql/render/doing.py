@@ -16,7 +16,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import Constraint, Sequence, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import columns, hazards, objects, retype, sequences, tables
+from dbops.engines.postgresql.render import columns, hazards, objects, retype, security, sequences, tables
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named, parent_of, quote, word
 from dbops.engines.postgresql.render.parts import set_aside
@@ -46,6 +46,7 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
             yield from columns.add(table, column, scene)
             for sequence in unit.owned:
                 yield from sequences.join(sequence, scene)
+            yield from security.column(change.ref, scene)
         case DropColumn(table, column):
             yield from columns.drop(table, column, scene)
         case AlterColumn(table) if len(unit.together) > 1:

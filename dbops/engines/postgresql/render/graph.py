@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, ForeignTable, MaterializedView, Table
+from dbops.catalog.model import CatalogObject, Column, Domain, ForeignTable, MaterializedView, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.names import named
-from dbops.engines.postgresql.render.parts import ColumnDefault, ReplicaIdentity, RowType
+from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, ReplicaIdentity, RowType
 
 #: What a default can need that may be made again while the column stays.
 OF_DEFAULTS = frozenset({"routine", "sequence", "operator", "cast", "operator_class"})
@@ -70,6 +70,12 @@ class Graph:
                 index = next((ref for ref in names if ref in self.objects), table.ref)
                 columns = (Ref("column", table.schema, column.name, table.name) for column in table.columns)
                 self.add(identity, table.ref, index, *columns)
+
+    def add_domain_rules(self) -> None:
+        """Add what domains say of their values, apart from the domains, where it calls something."""
+        for domain in [item for item in self.objects.values() if isinstance(item, Domain)]:
+            if needs := [need for need in self.needs.get(domain.ref, ()) if need.kind in OF_DEFAULTS]:
+                self.add(DomainRules.of(domain), domain.ref, *needs)
 
     def add_row_types(self) -> None:
         """Add what ties typed tables to their types, apart from the tables."""

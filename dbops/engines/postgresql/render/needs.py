@@ -28,12 +28,14 @@ from dbops.catalog.model import (
     ForeignKey,
     ForeignTable,
     MaterializedView,
+    Routine,
     Sequence,
     Table,
     Trigger,
 )
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import routines
 from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph, row_holders
@@ -57,9 +59,11 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
         graph.add_defaults()
         graph.add_replica_identities()
         graph.add_row_types()
+        graph.add_domain_rules()
     _reach_through_columns(before, after, rebuild)
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     _rows_held(before, after)
+    changes = replace(changes, changes=_with_renewed(changes.changes, before, after))
     found = list(row_types_apart(_split(changes, before, after), before, after, away))
     found = _cyclic_defaults_apart(found, before, after)
     found += _rows_of_new_tables(found, before, after)
@@ -69,7 +73,15 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     _references(found, after)
     link_bodies_that_go(found, before.needs)
     circular = link_bodies(found, after.needs)
-    return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(found))), circular
+    return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(_last_column_first(found)))), circular
+
+
+def _last_column_first(found: list[CatalogChange]) -> list[CatalogChange]:
+    """Columns go from the right to the left, so that on the way back they come from the left to the right."""
+    places = [place for place, change in enumerate(found) if isinstance(change, DropColumn)]
+    for place, change in zip(places, [found[place] for place in reversed(places)], strict=True):
+        found[place] = change
+    return found
 
 
 def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> None:
@@ -120,12 +132,56 @@ def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogC
     for change in _identities_apart(renamed_in_place(changes, before, after)):
         if moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
             continue
-        if isinstance(change, AlterObject) and isinstance(change.after, Table | ForeignTable):
+        if _is_made_again(change, before, after):
+            yield change
+        elif isinstance(change, AlterObject) and isinstance(change.after, Table | ForeignTable):
             yield from _split_alteration(change, before, after)
         elif isinstance(change, CreateObject) and change.ref in early and isinstance(change.item, Table):
             yield from _split_creation(change.item, after)
         elif not (isinstance(change, AlterColumn) and _differs_in_origin_only(change)):
             yield change
+
+
+def _with_renewed(changes: tuple[CatalogChange, ...], before: Graph, after: Graph) -> tuple[CatalogChange, ...]:
+    """Let tables whose columns no ALTER TABLE brings to what is wanted be made again as wholes."""
+    whole: dict[Ref, CatalogChange] = {}
+    for ref in {change.table: None for change in changes if isinstance(change, AddColumn | DropColumn | AlterColumn)}:
+        old, new = before.objects.get(ref), after.objects.get(ref)
+        if isinstance(old, Table) and isinstance(new, Table) and not is_in_place(old, new):
+            whole[ref] = AlterObject(old, new)
+    for ref in _called_in_keys(_made_again(changes, before), before):
+        if ref in after.objects:
+            whole[ref] = AlterObject(before.objects[ref], before.objects[ref])  # nothing changes but that it is made again
+    others = (change for change in changes if not (isinstance(change, AlterObject) and change.ref in whole))
+    return (*others, *whole.values())
+
+
+def _made_again(changes: tuple[CatalogChange, ...], before: Graph) -> set[Ref]:
+    """Return the functions that are dropped and made again, with those that call them."""
+    found = {
+        change.ref
+        for change in changes
+        if isinstance(change, AlterObject)
+        and isinstance(change.before, Routine)
+        and isinstance(change.after, Routine)
+        and not routines.is_in_place(change.before, change.after)
+    }
+    users = dependents(before.needs) if found else {}
+    waiting = list(found)
+    while waiting:
+        called = {user for user in users.get(waiting.pop(), ()) if user.kind in OF_DEFAULTS} - found
+        found |= called
+        waiting += called
+    return found
+
+
+def _called_in_keys(functions: set[Ref], before: Graph) -> Iterator[Ref]:
+    """Yield the partitioned tables that one of the functions divides: a key cannot be taken away and given back."""
+    names = {ref.name.partition("(")[0] for ref in functions}
+    for ref, item in before.objects.items() if functions else ():
+        key = item.partition_by.expression if isinstance(item, Table) and item.partition_by else ""
+        if any(f"{quote(name)}(" in key for name in names) and before.needs.get(ref, frozenset()) & functions:
+            yield ref
 
 
 def _moved_extensions(changes: ChangeSet) -> list[tuple[re.Pattern[str], str]]:
@@ -196,16 +252,26 @@ def _split_alteration(change: AlterObject, before: Graph, after: Graph) -> Itera
     if (old.partition_of, old.inherits) == (new.partition_of, new.inherits):
         yield change
         return
-    was, will_be = set(_memberships(old)), set(_memberships(new))
-    for item in sorted(was - will_be, key=lambda item: item.ref):
-        before.add(item, new.ref, item.of)
+    was, will_be = list(_memberships(old)), list(_memberships(new))
+    kept = _kept_in_order(was, will_be)
+    leaving, joining = ([item for item in items if item not in kept] for items in (was, will_be))
+    for item, *earlier in (leaving[place::-1] for place in reversed(range(len(leaving)))):
+        before.add(item, new.ref, item.of, *(other.ref for other in earlier))
         yield DropObject(item)
-    for item in sorted(will_be - was, key=lambda item: item.ref):
-        after.add(item, *_fits_before(item, new, after))
+    for item, *earlier in (joining[place::-1] for place in range(len(joining))):
+        after.add(item, *_fits_before(item, new, after), *(other.ref for other in earlier))
         yield CreateObject(item)
     rest = replace(old, partition_of=new.partition_of, inherits=new.inherits)
     if rest != new:
         yield AlterObject(rest, new)
+
+
+def _kept_in_order(was: list[Membership], will_be: list[Membership]) -> list[Membership]:
+    """Parents stand in the order in which the table joined them: those stay that stand before all that it joins now."""
+    kept = [item for item in was if item in will_be]
+    while kept != will_be[: len(kept)]:
+        kept.pop()
+    return kept
 
 
 def _split_creation(item: Table, after: Graph) -> Iterator[CatalogChange]:
@@ -240,19 +306,44 @@ def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Re
 def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
     """The rows of a table made again move when its partitions are there, before anything watches over them."""
     result: list[CatalogChange] = []
-    for change in found:
-        old, new = (before.objects.get(change.ref), change.after) if isinstance(change, AlterObject) else (None, None)
-        if not isinstance(old, Table) or not isinstance(new, Table) or is_in_place(old, new):
+    again = {change.ref for change in found if _is_made_again(change, before, after)}
+    for table in again:
+        old, new = before.objects[table], after.objects[table]
+        assert isinstance(old, Table) and isinstance(new, Table)
+        heirs = [ref for ref, item in after.objects.items() if new.ref in parents_of(item) and ref not in again]
+        result += _rejoin(new.ref, [heir for heir in heirs if heir in before.objects], before, after)
+        if again & set(parents_of(old)):  # its rows move with its parent's
             continue
-        heirs = [ref for ref, item in after.objects.items() if new.ref in parents_of(item)]
-        rows = Rows.of(old, new, tuple(heir for heir in heirs if heir in before.objects))
-        after.add(rows, new.ref, *heirs, *(Membership.named_after(heir, new.ref, None).ref for heir in heirs))
-        result += [CreateObject(rows), *_rejoin(new.ref, heirs, before, after)]
+        rows = Rows.of(old, new, tuple(_staying(new.ref, again, before, after)))
+        after.add(rows, new.ref, *_descendants(new.ref, after))
+        result.append(CreateObject(rows))
         for ref, item in after.objects.items():
             watches = isinstance(item, Trigger | ForeignKey) and ref.table == new.ref
             if watches or isinstance(item, MaterializedView) or (isinstance(item, ForeignKey) and item.references == new.ref):
                 after.link(ref, rows.ref)
     return result
+
+
+def _is_made_again(change: CatalogChange, before: Graph, after: Graph) -> bool:
+    """Tell whether a table is; an alteration of nothing says that it has to be."""
+    old, new = (side.objects.get(change.ref) for side in (before, after))
+    if not isinstance(change, AlterObject) or not isinstance(old, Table) or not isinstance(new, Table):
+        return False
+    return change.before == change.after or not is_in_place(old, new)
+
+
+def _staying(table: Ref, again: set[Ref], before: Graph, after: Graph) -> Iterator[Ref]:
+    """Yield the heirs that keep their rows: of the table, and of those that are made again with it."""
+    for ref, item in after.objects.items():
+        if table in parents_of(item) and ref in before.objects:
+            yield from _staying(ref, again, before, after) if ref in again else (ref,)
+
+
+def _descendants(table: Ref, graph: Graph) -> Iterator[Ref]:
+    """Yield the heirs of a table, theirs, and what makes them that."""
+    for ref, item in graph.objects.items():
+        if table in parents_of(item):
+            yield from (ref, Membership.named_after(ref, table, None).ref, *_descendants(ref, graph))
 
 
 def _rejoin(parent: Ref, heirs: list[Ref], before: Graph, after: Graph) -> Iterator[CatalogChange]:

@@ -40,7 +40,7 @@ from dbops.engines.postgresql.render import (
     types,
     views,
 )
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, Part, ReplicaIdentity, Rows, RowType
+from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, Membership, Part, ReplicaIdentity, Rows, RowType
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.statement import Statement
 
@@ -97,7 +97,7 @@ def _create(item: CatalogObject, scene: Scene, inline: Sequence[Constraint], is_
             return routines.create_policy(item, scene)
         case Defined():
             return others.create(item)
-        case ColumnDefault() | Membership() | Rows() | ReplicaIdentity() | RowType():
+        case ColumnDefault() | Membership() | Rows() | ReplicaIdentity() | RowType() | DomainRules():
             return parts.create(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
 
@@ -129,7 +129,7 @@ def drop(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
             return routines.drop_attached(item, scene)
         case Defined():
             return others.drop(item)
-        case ColumnDefault() | Membership() | Rows() | ReplicaIdentity() | RowType():
+        case ColumnDefault() | Membership() | Rows() | ReplicaIdentity() | RowType() | DomainRules():
             return parts.drop(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
 
@@ -173,7 +173,7 @@ def alter(before: CatalogObject, after: CatalogObject, scene: Scene) -> Iterator
     yield from security.comment(after, before.comment)
     yield from security.owner(after, before.owner)
     if before.grants != after.grants:
-        yield from security.grants(after, before.grants)
+        yield from security.grants(after, before.grants, scene)
 
 
 def _alter(before: CatalogObject, after: CatalogObject, scene: Scene) -> Iterator[Statement]:

@@ -25,6 +25,7 @@ from dbops.catalog.model import (
     Column,
     Constraint,
     Defined,
+    Domain,
     ForeignKey,
     ForeignTable,
     Index,
@@ -35,10 +36,10 @@ from dbops.catalog.order import arrange
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.folding import Unit, fold
-from dbops.engines.postgresql.render.graph import row_holders
+from dbops.engines.postgresql.render.graph import OF_DEFAULTS, row_holders
 from dbops.engines.postgresql.render.needs import explode
 from dbops.engines.postgresql.render.objects import is_in_place
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows, RowType
+from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, Membership, ReplicaIdentity, Rows, RowType
 from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, without_conversions
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.engines.postgresql.render.tables import is_written_again
@@ -94,7 +95,7 @@ class _Judge:
             return not columns.is_in_place(change.before, change.after, self.scene.version)
         if not isinstance(change, AlterObject) or change.ref in self.rebuild.refs:
             return False
-        return not is_in_place(change.before, change.after, self.scene)
+        return change.before == change.after or not is_in_place(change.before, change.after, self.scene)
 
     def disturbs(self, change: CatalogChange) -> bool:
         match change:
@@ -117,6 +118,12 @@ class _Judge:
             return self._default_survives(dependent, change)
         if isinstance(dependent, Sequence | Membership | Rows):
             return True
+        if isinstance(dependent, DomainRules) and change.ref == dependent.domain.ref:
+            return True
+        if isinstance(dependent, DomainRules) and dependent.domain.ref not in self.after.objects:
+            return True
+        if isinstance(dependent, Domain) and change.ref.kind in OF_DEFAULTS:
+            return dependent.ref in self.after.objects  # its rules step aside
         if isinstance(dependent, ReplicaIdentity | RowType) and dependent.ref.table not in self.after.objects:
             return True  # it goes with its table
         match change:
@@ -151,15 +158,17 @@ class _Judge:
         if isinstance(dependent, ForeignKey):
             return False
         recorded = self.scene.before.dependencies.get(dependent.ref, frozenset())
-        return isinstance(dependent, Index | Constraint) and not recorded & self.rebuild.refs
+        return isinstance(dependent, Index | Constraint) and not _has_targets(dependent) and not recorded & self.rebuild.refs
 
     def _survives_retyping(self, dependent: CatalogObject, change: AlterColumn) -> bool:
-        """PostgreSQL builds indexes, constraints and statistics again by itself when a column's type changes."""
+        """PostgreSQL builds indexes, constraints and statistics again when a type changes, and loses some of what they had."""
         if isinstance(dependent, ForeignKey):
             return self._stays_comparable(dependent)
+        if isinstance(dependent, Defined) and dependent.what == "statistics":
+            return not dependent.options and dependent.owner in (None, self.scene.context.server.user)
         if isinstance(dependent, Defined):
-            return dependent.what == "statistics" or (dependent.what == "publication" and " WHERE (" not in dependent.definition)
-        return isinstance(dependent, Index | Constraint)
+            return dependent.what == "publication" and " WHERE (" not in dependent.definition
+        return isinstance(dependent, Index | Constraint) and not _has_targets(dependent)
 
     def _stays_comparable(self, key: ForeignKey) -> bool:
         """One side changes before the other: types of one family can be compared meanwhile."""
@@ -172,6 +181,11 @@ class _Judge:
         return types <= _INTEGERS or all(kind.startswith(_TEXTS) and not kind.endswith("]") for kind in types)
 
 
+def _has_targets(item: CatalogObject) -> bool:
+    """Tell whether an index has statistics targets for its expressions."""
+    return isinstance(item, Index) and any(name.startswith("statistics") for name, _ in item.options)
+
+
 def _columns(catalog: Catalog, table: Ref, names: tuple[str, ...]) -> list[Column]:
     found = catalog.objects.get(table)
     return [column for name in names if isinstance(found, Table) and (column := found.column(name))]
@@ -179,7 +193,25 @@ def _columns(catalog: Catalog, table: Ref, names: tuple[str, ...]) -> list[Colum
 
 def _completed(found: tuple[CatalogChange, ...], changes: ChangeSet) -> tuple[CatalogChange, ...]:
     """Give what goes or is made again the owner and grants it had, and let a default come back as it is wanted."""
-    return tuple(_as_it_was(change, changes.before) for change in _without_split_defaults(found, changes))
+    return tuple(_as_it_was(change, changes.before) for change in _toast_last(_without_split_defaults(found, changes)))
+
+
+def _toast_last(found: list[CatalogChange]) -> list[CatalogChange]:
+    """Parameters of a TOAST table need one, which a column to come may bring: before that they are ignored."""
+    result: list[CatalogChange] = []
+    later: list[CatalogChange] = []
+    for change in found:
+        if isinstance(change, AlterObject) and isinstance(change.before, Table) and isinstance(change.after, Table):
+            others = [pair for pair in change.after.options if not pair[0].startswith("toast.")]
+            toast = [pair for pair in change.before.options if pair[0].startswith("toast.")]
+            between = replace(change.after, options=tuple(sorted(others + toast)))
+            if between != change.after:
+                later.append(AlterObject(between, change.after))
+                change = AlterObject(change.before, between)
+                if change.before == between:
+                    continue
+        result.append(change)
+    return result + later
 
 
 def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange:
@@ -194,13 +226,28 @@ def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange:
 
 
 def _without_split_defaults(found: tuple[CatalogChange, ...], changes: ChangeSet) -> list[CatalogChange]:
-    """A column whose default steps aside is altered without it."""
-    aside = {change.ref for change in found if isinstance(change, DropObject) and isinstance(change.item, ColumnDefault)}
+    """A column whose default steps aside is altered without it, and a domain without its rules; a new one brings them along."""
+    parts = (ColumnDefault, DomainRules)
+    aside = {change.ref for change in found if isinstance(change, DropObject) and isinstance(change.item, parts)}
+    made = {change.ref for change in found if isinstance(change, CreateObject)}
     result: list[CatalogChange] = []
     for change in found:
         if isinstance(change, AlterColumn) and Ref("default", *change.ref[1:]) in aside:
             change = replace(change, before=replace(change.before, default=None), after=replace(change.after, default=None))
             if change.before == change.after:
                 continue
+        if isinstance(change, CreateObject) and isinstance(change.item, DomainRules) and change.item.domain.ref in made:
+            continue
+        if isinstance(change, AlterObject) and Ref(DomainRules.kind, change.ref.schema, change.ref.name) in aside:
+            if (rest := _without_rules(change)) is None:
+                continue
+            change = rest
         result.append(change)
     return result
+
+
+def _without_rules(change: AlterObject) -> AlterObject | None:
+    before, after = change.before, change.after
+    if isinstance(before, Domain) and isinstance(after, Domain):
+        before = replace(before, default=after.default, checks=after.checks)
+    return AlterObject(before, after) if before != after else None

@@ -15,6 +15,7 @@ from dbops.catalog.model import (
     CatalogObject,
     Check,
     Column,
+    Domain,
     Exclusion,
     Index,
     Options,
@@ -23,10 +24,10 @@ from dbops.catalog.model import (
     Unique,
 )
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import bounds, hazards, not_null
+from dbops.engines.postgresql.render import bounds, hazards, not_null, types
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
-from dbops.engines.postgresql.render.names import literal, named, parent_of, qualified, quote
+from dbops.engines.postgresql.render.names import literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement
 from dbops.engines.postgresql.render.sequences import own, release
 from dbops.sql.hazard import Hazard
@@ -101,7 +102,19 @@ class RowType(CatalogObject):
         return cls(schema=table.schema, parent=table.name, name=table.of_type) if table.of_type else None
 
 
-Part = ColumnDefault | Membership | Rows | ReplicaIdentity | RowType
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainRules(CatalogObject):
+    """Default and checks of a domain, which step aside while a function they call is made again."""
+
+    kind: ClassVar[str] = "domain_rules"
+    domain: Domain
+
+    @classmethod
+    def of(cls, domain: Domain) -> DomainRules:
+        return cls(schema=domain.schema, name=domain.name, domain=domain)
+
+
+Part = ColumnDefault | Membership | Rows | ReplicaIdentity | RowType | DomainRules
 
 
 def create(item: Part, scene: Scene) -> Iterator[Statement]:
@@ -113,6 +126,8 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} REPLICA IDENTITY USING INDEX {quote(item.name)}")
     elif isinstance(item, RowType):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} OF {item.name}")
+    elif isinstance(item, DomainRules):
+        yield from types.alter(_without_rules(item.domain), item.domain)
     elif isinstance(item, Rows):
         yield from move_rows(item.before, item.after, scene)
         yield Statement(f"DROP TABLE {aside(item.before)}")
@@ -153,6 +168,10 @@ def _condition(item: Membership, bound: str, scene: Scene) -> str | None:
     return bounds.condition(column.name, column.type, key.strategy, bound) if key and column else None
 
 
+def _without_rules(domain: Domain) -> Domain:
+    return replace(domain, default=None, checks=())
+
+
 def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
     """A table joins only with the checks of its parent, by name (manual, ALTER TABLE)."""
     table = item.ref.table
@@ -173,6 +192,8 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} REPLICA IDENTITY DEFAULT")
     elif isinstance(item, RowType):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} NOT OF")
+    elif isinstance(item, DomainRules):
+        yield from types.alter(item.domain, _without_rules(item.domain))
     elif isinstance(item, Rows):
         others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
         where = f" WHERE {' AND '.join(others)}" if others else ""
@@ -228,13 +249,29 @@ def _without_copied_bound(item: Membership, scene: Scene) -> str:
 # --- tables made again --------------------------------------------------------------------------------------------------------
 
 
+def aside_ref(table: Table) -> Ref:
+    """Return what a table is called while its successor takes its place."""
+    return Ref("table", table.schema, f"{table.name[:52]}__replaced")
+
+
 def aside(table: Table) -> str:
-    """Return the name of a table while its successor takes its place."""
-    return qualified(table.schema, f"{table.name[:52]}__replaced")
+    """Return that name as SQL writes it."""
+    return named(aside_ref(table))
 
 
 def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> Iterator[Statement]:
-    """Yield what moves a table out of the way: indexes give up their names, sequences their owner, the table its name."""
+    """Yield what moves a table out of the way: indexes give up their names, sequences their owner, the table its name.
+
+    Only its rows stay where more would be in the way: a partition cannot stand beside its successor in the parent they share,
+    partitions that are made again too give up their names with it, and an expression that divides it holds on to functions.
+    """
+    is_between = table.partition_of is not None and table.partition_of.parent not in scene.renewed
+    is_above = any(heir in scene.renewed for heir in scene.heirs.get(table.ref, ()))
+    if is_between or is_above or (table.partition_by and "(" in table.partition_by.expression[1:]):
+        yield from (release(owned) for owned in scene.old.owned_by(table.ref))
+        yield Statement(f"CREATE TABLE {aside(table)} AS SELECT * FROM {named(table.ref)}")
+        yield statement(f"DROP TABLE {named(table.ref)}", *_losses(table, scene))
+        return
     for child in (child for child in children if (child.schema, child.parent) == (table.schema, table.name)):
         if isinstance(child, PrimaryKey | Unique | Exclusion):
             yield Statement(f"ALTER TABLE {named(table.ref)} DROP CONSTRAINT {quote(child.name)}")
@@ -243,14 +280,14 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
     yield from (release(owned) for owned in scene.old.owned_by(table.ref))
     if table.of_type:
         yield Statement(f"ALTER TABLE {named(table.ref)} NOT OF")
-    found = [] if not scene.rows(table.ref) else list(hazards.rewrites(scene, table.ref))
-    lost = [column.name for column in table.columns if not _has(scene.after, table.ref, column.name)]
-    found += (
-        [hazards.deletes_data(f"columns {', '.join(lost)} of {table.ref.qualified} are left out of the new table")]
-        if lost
-        else []
-    )
-    yield statement(f"ALTER TABLE {named(table.ref)} RENAME TO {quote(f'{table.name[:52]}__replaced')}", *found)
+    yield statement(f"ALTER TABLE {named(table.ref)} RENAME TO {quote(aside_ref(table).name)}", *_losses(table, scene))
+
+
+def _losses(table: Table, scene: Scene) -> Iterator[Hazard]:
+    if scene.rows(table.ref):
+        yield from hazards.rewrites(scene, table.ref)
+    if lost := [column.name for column in table.columns if not _has(scene.after, table.ref, column.name)]:
+        yield hazards.deletes_data(f"columns {', '.join(lost)} of {table.ref.qualified} are left out of the new table")
 
 
 def _has(catalog: Catalog, table: Ref, column: str) -> bool:

@@ -6,14 +6,14 @@ column is converted through its text, and the old type goes. A collation is exch
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet
-from dbops.catalog.model import CatalogObject, Column, CompositeType, Defined, Domain, Enum, RangeType, Table
-from dbops.catalog.order import dependents
+from dbops.catalog.model import CatalogObject, Column, CompositeType, Defined, Domain, Enum, ForeignTable, RangeType, Table
+from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns, hazards, types
 from dbops.engines.postgresql.render import others as others_sql
@@ -77,7 +77,7 @@ def find_rebuild(changes: ChangeSet) -> Rebuild:
     conversions = [
         Conversion(table, column, new)
         for table, column in _stored_columns(changes.before, users, found)
-        if (new := _column_after(changes.after, table, column)) is not None
+        if (new := _column(changes.after.objects.get(table), column.name)) and {new.type, new.collation} & _spellings(found)
     ]
     kept = tuple((old, new) for old, new in pairs if old is not None and new is not None)
     return Rebuild(kept, tuple(sorted(conversions, key=lambda conversion: conversion.ref)))
@@ -123,21 +123,24 @@ def _stored_columns(
     catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: Mapping[Ref, None]
 ) -> Iterator[tuple[Ref, Column]]:
     """Yield table and column wherever one of the types is the type of a column, as an array too, or its collation."""
-    spellings = {spelling for ref in found for name in (qualified(ref.schema, ref.name),) for spelling in (name, f"{name}[]")}
-    spellings |= {f"{spelling}[]" for spelling in spellings if spelling.endswith("[]")}
+    spellings = _spellings(found)
     for ref in found:
         for user in sorted(users.get(ref, frozenset())):
-            table = catalog.objects.get(Ref("table", user.schema, user.parent)) if user.kind == "column" else None
-            column = table.column(user.name) if isinstance(table, Table) else None
+            table = catalog.objects.get(owner_of(catalog, user)) if user.kind == "column" else None
+            column = _column(table, user.name)
             if table is not None and column is not None and {column.type, column.collation} & spellings:
                 yield table.ref, column
 
 
-def _column_after(catalog: Catalog, table: Ref, column: Column) -> Column | None:
-    """The column as it will be, when it keeps the type; a column that moves off is altered before."""
-    found = catalog.objects.get(table)
-    after = found.column(column.name) if isinstance(found, Table) else None
-    return after if after is not None and (after.type, after.collation) == (column.type, column.collation) else None
+def _spellings(types: Iterable[Ref]) -> set[str]:
+    """Return how columns name types, or arrays of them."""
+    names = {qualified(ref.schema, ref.name) for ref in types}
+    return names | {f"{name}{brackets}" for name in names for brackets in ("[]", "[][]")}
+
+
+def _column(table: CatalogObject | None, name: str) -> Column | None:
+    columns = table.columns if isinstance(table, Table | ForeignTable) else ()
+    return next((column for column in columns if column.name == name), None)
 
 
 def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
@@ -202,12 +205,21 @@ def _is_inherited(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> boo
 
 
 def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
+    if conversion.table.kind == "foreign_table":  # its values are elsewhere
+        head = f"ALTER FOREIGN TABLE {named(conversion.table)} ALTER COLUMN {quote(conversion.after.name)}"
+        yield Statement(f"{head} TYPE {conversion.after.type}")
+        return
     expression = _expression(conversion, rebuild, scene)
     yield from columns.alter(conversion.table, conversion.before, conversion.after, scene, through=expression)
 
 
 def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
-    name, kind = quote(conversion.before.name), conversion.after.type
+    name, was, kind = quote(conversion.before.name), conversion.before.type, conversion.after.type
+    if kind == f"{was}[]":
+        element = _expression(replace(conversion, after=conversion.before), rebuild, scene)
+        return f"CASE WHEN {name} IS NOT NULL THEN ARRAY[{element}]::{kind} END"
+    if kind != was and kind not in _spellings(rebuild.refs):
+        return using(name, was, kind, scene.domains) or name
     if all(isinstance(new, Defined) for _, new in rebuild.types):
         return name
     for old, new in rebuild.types:

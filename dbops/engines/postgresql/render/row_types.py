@@ -28,14 +28,15 @@ def row_types_apart(
     apart = {ref.table for ref in away if ref.kind == RowType.kind}
     concerned = {ref: None for change in found for ref in _tables(change, before, after) if ref not in apart}
     renewed = {ref for ref in concerned if not _stays(ref, before, after)}
-    yield from (_whole(ref, before, after) for ref in renewed)
+    known = {change.ref for change in found if isinstance(change, AlterObject) and not is_in_place_whole(change)}
+    yield from (_whole(ref, before, after) for ref in renewed - known)
     for ref in concerned:
         if ref not in renewed:
             old, new = (RowType.of(table) for graph in (before, after) if isinstance(table := graph.objects.get(ref), Table))
             yield from (DropObject(item) for item in (old,) if item)
             yield from (CreateObject(item) for item in (new,) if item)
     for change in found:
-        if change.ref not in concerned or not isinstance(change, AlterObject):
+        if change.ref not in concerned or not isinstance(change, AlterObject) or change.ref in known:
             yield change
         elif change.ref not in renewed and (rest := _without_type(change)) is not None:
             yield rest
@@ -59,6 +60,12 @@ def _tables(change: CatalogChange, before: Graph, after: Graph) -> Iterator[Ref]
         both = [graph.objects.get(ref) for graph in (before, after)]
         if all(isinstance(table, Table) for table in both) and any(isinstance(table, Table) and table.of_type for table in both):
             yield ref
+
+
+def is_in_place_whole(change: AlterObject) -> bool:
+    """Tell whether a table keeps its rows where they are."""
+    both = isinstance(change.before, Table) and isinstance(change.after, Table)
+    return not both or is_in_place(change.before, change.after)  # type: ignore[arg-type]
 
 
 def _stays(ref: Ref, before: Graph, after: Graph) -> bool:

@@ -69,8 +69,8 @@ class Survey:
 class Scene:
     """`heirs` are the partitions and inheritance children that every table has before and after the changes.
 
-    `renewed` are objects of `before` that are dropped and made again. `is_way_back` says that `after` is what was read from
-    the live database, whose silence on grants means that there are none.
+    `renewed` are objects of `before` that are dropped and made again, `moving` the columns that come or go. `is_way_back`
+    says that `after` is what was read from the live database, whose silence on grants means that there are none.
     """
 
     before: Catalog
@@ -80,6 +80,7 @@ class Scene:
     new: Survey
     heirs: Heirs = field(default_factory=dict)
     renewed: frozenset[Ref] = frozenset()
+    moving: frozenset[Ref] = frozenset()
     is_way_back: bool = False
 
     @classmethod
@@ -132,7 +133,8 @@ class Scene:
 
     def reversed(self) -> Scene:
         """Return the scene of the way back."""
-        return Scene(self.after, self.before, self.context, self.new, self.old, self.heirs, is_way_back=True)
+        scene = Scene(self.after, self.before, self.context, self.new, self.old, self.heirs, is_way_back=True)
+        return replace(scene, moving=self.moving)
 
 
 def parents_of(item: CatalogObject | None) -> tuple[Ref, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Schema, Sequence
+from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import columns, designation, literal, named, quote, unquote
 from dbops.engines.postgresql.render.scene import Scene, Survey, statement
@@ -102,10 +104,34 @@ def _given_by(default: Defined) -> Iterator[Grant]:
         yield Grant("public" if grantee == "PUBLIC" else unquote(grantee), privilege, bool(option))
 
 
-def grants(item: CatalogObject, before: tuple[Grant, ...] | None) -> Iterator[Statement]:
-    """Yield GRANT and REVOKE from `before` to the object's own grants; None is what the server gives by itself."""
-    had = set(before if before is not None else _EVERYBODY_HAS.get(item.ref.kind, ()))
+def grants(item: CatalogObject, before: tuple[Grant, ...] | None, scene: Scene) -> Iterator[Statement]:
+    """Yield GRANT and REVOKE from `before` to the object's own grants; None is what the server gives by itself.
+
+    What is granted on columns that come or go comes and goes with them.
+    """
+    moving = {ref.name for ref in scene.moving if (ref.schema, ref.parent) == (item.schema, item.name)}
+    had = {g for g in (_EVERYBODY_HAS.get(item.ref.kind, ()) if before is None else before) if g.column not in moving}
+    if item.grants is not None and moving:
+        item = replace(item, grants=tuple(grant for grant in item.grants if grant.column not in moving))
     yield from _granted(item, had, had, [hazards.authz(f"grants on {item.ref.qualified} change")])
+
+
+def column(ref: Ref, scene: Scene) -> Iterator[Statement]:
+    """Yield the grants on a column that was just added: those that are declared, else those it had before it was made again."""
+    for side in (scene.after, scene.before):
+        table = next(
+            (side.objects[at] for kind in ("table", "foreign_table") if (at := Ref(kind, *_place(ref))) in side.objects), None
+        )
+        if table is not None and table.grants is not None:
+            wanted = {grant for grant in table.grants if grant.column == ref.name}
+            for words, option in (("", False), (" WITH GRANT OPTION", True)):
+                for who, what in _grouped(grant for grant in wanted if grant.grantable == option):
+                    yield Statement(f"GRANT {what} ON TABLE {named(table.ref)} TO {role(who)}{words}")
+            return
+
+
+def _place(ref: Ref) -> tuple[str, str]:
+    return ref.schema, ref.parent
 
 
 def _granted(item: CatalogObject, had: set[Grant], may_have: set[Grant], found: list[Hazard]) -> Iterator[Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -122,10 +123,22 @@ def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
 
 
 def is_in_place(before: Table | ForeignTable, after: Table | ForeignTable) -> bool:
-    """Tell whether ALTER TABLE reaches `after`: all but the partition key, the order of a type's attributes, and the server."""
+    """Tell whether ALTER TABLE reaches `after`: all but the partition key with its columns, a type's order, and the server."""
     if isinstance(before, ForeignTable):
         return isinstance(after, ForeignTable) and before.server == after.server
-    return isinstance(after, Table) and before.partition_by == after.partition_by and not _is_out_of_order(before, after)
+    if not isinstance(after, Table) or before.partition_by != after.partition_by:
+        return False
+    return not _is_out_of_order(before, after) and not any(_key_changes(before, after))
+
+
+def _key_changes(before: Table, after: Table) -> Iterator[str]:
+    """Yield the columns of the partition key that would change, which ALTER TABLE refuses."""
+    words = set(re.findall(r'"(?:[^"]|"")+"|\w+', after.partition_by.expression)) if after.partition_by else set()
+    for new in after.columns if words else ():
+        old = before.column(new.name)
+        changes = old is not None and (old.type, old.collation, old.generated) != (new.type, new.collation, new.generated)
+        if changes and quote(new.name) in words:
+            yield new.name
 
 
 def _is_out_of_order(before: Table, after: Table) -> bool:

@@ -27,6 +27,7 @@ from dbops.catalog.model import (
     Domain,
     Enum,
     ForeignTable,
+    PrimaryKey,
     RangeType,
     Sequence,
     Table,
@@ -34,12 +35,12 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, sequences
+from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, security, sequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named, quote
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import Part, Rows, aside, move_rows
+from dbops.engines.postgresql.render.parts import Part, Rows, aside, aside_ref, move_rows
 from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.sql.statement import Statement
 
@@ -166,6 +167,7 @@ class Undo:
             if column.identity:
                 yield columns.continue_numbers(ref, column)
         yield from columns.alter(ref, fillable, column, back)
+        yield from security.column(column_ref(ref, column.name), back)
 
     def _quietly(self, table: Table, restoring: Iterator[Statement]) -> Iterator[Statement]:
         """Values come back as they were, without triggers that would see changes in that."""
@@ -187,7 +189,9 @@ class Undo:
         sides = [(catalog, catalog.objects.get(ref)) for catalog in (self._scene.before, self._scene.after)]
         identities = {table.replica_identity for _, table in sides if isinstance(table, Table)}
         is_published = any(ref.kind == "publication" for catalog, _ in sides for ref in catalog.objects)
-        return is_published and identities <= {None, "nothing"} and len(identities) == 1
+        surveys = (self._scene.old, self._scene.new)
+        has_key = any(isinstance(child, PrimaryKey) for survey in surveys for child in survey.children(ref))
+        return is_published and not has_key and len(identities) == 1 and identities <= {None, "nothing"}
 
     def _altered(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
@@ -205,8 +209,8 @@ class Undo:
 
     def _altered_type(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
         """A type that could grow in place may have to be built again on the way back, under the columns there are by then."""
-        then = state_after(earlier, self._scene.before, self._scene.after)
-        now = state_after([unit], then, self._scene.after)
+        then = state_after(earlier, self._scene)
+        now = state_after([unit], replace(self._scene, before=then))
         back = replace(Scene.of(now, then, self._scene.context), is_way_back=True)
         parts = [change for done in earlier for change in done.all if isinstance(_item(change), Part)]
         there = {change.ref for change in parts if isinstance(change, CreateObject)}
@@ -244,11 +248,17 @@ def _makes_table(unit: Unit) -> bool:
     return isinstance(unit.change, CreateObject) and isinstance(unit.change.item, Table)
 
 
-def state_after(units: Several[Unit], before: Catalog, after: Catalog) -> Catalog:
-    """Return what `before` has become when the first units of the plan that leads to `after` are done."""
+def state_after(units: Several[Unit], scene: Scene) -> Catalog:
+    """Return the catalog when the first units of a plan are done and the others have been taken back."""
+    before, after = scene.before, scene.after
     objects, needs = dict(before.objects), dict(before.dependencies)
     for change in (change for unit in units for change in unit.all):
         match change:
+            case DropObject(Table() as item) if item.ref in scene.renewed:
+                objects.pop(item.ref, None)
+                _put_aside(item.ref, after, objects, needs)
+            case CreateObject(Rows() as item):
+                objects.pop(aside_ref(item.before), None)
             case DropObject(item) if not isinstance(item, Part):
                 objects.pop(item.ref, None)
             case CreateObject(item) if not isinstance(item, Part):
@@ -272,6 +282,17 @@ def state_after(units: Several[Unit], before: Catalog, after: Catalog) -> Catalo
 
 def _item(change: CatalogChange) -> CatalogObject | None:
     return change.item if isinstance(change, CreateObject | DropObject) else None
+
+
+def _put_aside(ref: Ref, after: Catalog, objects: dict[Ref, CatalogObject], needs: dict[Ref, frozenset[Ref]]) -> None:
+    """On the way back the rows of a table made again wait in a plain copy of the table that it was."""
+    table = after.objects[ref]
+    assert isinstance(table, Table)
+    columns = tuple(Column(name=column.name, type=column.type, collation=column.collation) for column in table.columns)
+    copy = Table(schema=table.schema, name=aside_ref(table).name, columns=columns)
+    objects[copy.ref] = copy
+    for column in columns:
+        needs[column_ref(copy.ref, column.name)] = after.dependencies.get(column_ref(ref, column.name), frozenset())
 
 
 def _change_columns(objects: dict[Ref, CatalogObject], ref: Ref, name: str, column: Column | None) -> None:
