@@ -201,6 +201,7 @@ def added_child(item: CatalogObject, change: TableChange) -> Cost:
             build = Fact("INDEX_BUILD", f"index {item.name} is built over the rows of {table}")
             clash = Fact("MAY_FAIL_ON_DATA", f"rows of {table} that are equal in the unique index {item.name} stand in the way")
             speed = Speed.SHARED if item.method in ("fulltext", "spatial") or _is_functional(item) else Speed.INPLACE
+            speed = Speed.COPY if _is_hashed(item) else speed
             return speed, (build, clash) if item.unique else (build,)
         case Check():
             scan = Fact("SCANS_TABLE", f"every row of {table} is read to prove {item.name}")
@@ -217,6 +218,12 @@ def dropped_index(index: Index, *, is_alone: bool) -> Speed:
 def _is_functional(index: Index) -> bool:
     """Adding one adds a hidden virtual column with its index, for which writers wait (MySQL error 1846)."""
     return any(key.expression for key in index.keys)
+
+
+def _is_hashed(index: Index) -> bool:
+    """A unique index over more than a key may hold is one over a hidden column with a hash: next to it nothing is promised
+    (MariaDB 10.11, error 1846)."""
+    return index.unique and index.method == "hash"
 
 
 _MOVES = re.compile(r"(?:ADD|DROP) COLUMN |.* (?:FIRST|AFTER `(?:[^`]|``)+`)$", re.DOTALL)
@@ -245,6 +252,8 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
     """
     computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
     indexes = [item for item in children if isinstance(item, Index)]
+    if any(map(_is_hashed, indexes)):
+        return [replace(clause, speed=max(clause.speed, Speed.UNKNOWN)) for clause in clauses]
     clauses = _rebuilt_together(clauses)
     is_hindered = any(
         index.method in ("fulltext", "spatial") or any(computed.get(key.column or "") is False for key in index.keys)
