@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import CatalogChange, CreateObject, column_ref
 from dbops.catalog.model import ForeignTable, Sequence, Table
-from dbops.catalog.order import dependents, owner_of
+from dbops.catalog.order import owner_of
 from dbops.catalog.ref import Ref
 
 NAMED = frozenset(
@@ -99,18 +99,8 @@ def concerned(changes: Iterable[CatalogChange], before: Catalog, after: Catalog)
     names = {(ref.schema, ref.name) for ref in exact if ref.kind != "column"}
     names |= {(c.ref.schema, c.ref.parent) for c in changes if isinstance(c, CreateObject)}
     for catalog, closure in sides:
-        users = dependents(catalog.dependencies)
         wholes = {closure.whole(ref) for ref in exact}
-        queue = [part for whole in wholes for part in _parts(whole, catalog, closure)]
-        reached: set[Ref] = set()
-        while queue:
-            ref = queue.pop()
-            if ref in reached:
-                continue
-            reached.add(ref)
-            queue += [
-                user for user in users.get(ref, ()) if user.kind != "foreign_key" or ref in exact or closure.whole(user) in wholes
-            ]
+        reached = _users(catalog, {part for whole in wholes for part in _parts(whole, catalog, closure)}, exact, wholes, closure)
         wholes |= {closure.whole(ref) for ref in reached if ref.kind != "foreign_key"}
         keys = {ref for ref in reached if ref.kind == "foreign_key"}
         wholes |= {closure.whole(ref) for ref in catalog.objects if (ref.schema, ref.name) in names}
@@ -118,6 +108,22 @@ def concerned(changes: Iterable[CatalogChange], before: Catalog, after: Catalog)
         starts = {*wholes, *keys, *closure.ambient, *(child for whole in wholes for child in closure.children(whole))}
         found |= closure.needed(starts)[0]
     return found
+
+
+def _users(catalog: Catalog, starts: set[Ref], exact: set[Ref], wholes: set[Ref], closure: Closure) -> set[Ref]:
+    """Return `starts` with all that depends on them; a pass over the dependencies for each step away, of which there are few."""
+    reached, latest = set(starts), starts
+    while latest:
+        found = {ref for ref, needs in catalog.dependencies.items() if ref not in reached and not needs.isdisjoint(latest)}
+        latest = {
+            ref
+            for ref in found
+            if ref.kind != "foreign_key"
+            or closure.whole(ref) in wholes
+            or not catalog.dependencies[ref].isdisjoint(latest & exact)
+        }
+        reached |= latest
+    return reached
 
 
 def _parts(whole: Ref, catalog: Catalog, closure: Closure) -> list[Ref]:

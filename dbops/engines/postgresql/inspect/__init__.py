@@ -37,7 +37,8 @@ def inspect(conn: Connection, scope: Scope = EVERYTHING, *, declared: bool = Fal
         reading = Reading(conn, declared)
         _read_objects(reading)
         needs = read_dependencies(reading)
-        found = Catalog.of(sorted(reading.objects, key=lambda item: item.ref), needs, reading.unmanaged)
+        objects = {ref: reading.objects[ref] for ref in sorted(reading.objects)}
+        found = Catalog(objects, needs, tuple(sorted(reading.unmanaged)))
     return restrict(found, scope)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dbops.catalog.model import Column, Generated, Identity, Options, SequenceOptions
 from dbops.engines.postgresql.inspect.made_names import is_made
@@ -69,6 +69,7 @@ class Columns:
         self._rows: defaultdict[int, list[ColumnRow]] = defaultdict(list)
         self._types: dict[tuple[int, int], str] = {}
         self._alike: dict[tuple[object, ...], Column] = {}
+        self._of_rows: dict[int, Column] = {}
 
     def read(self) -> None:
         """Fetch the rows and learn the columns' names and types."""
@@ -79,14 +80,17 @@ class Columns:
             not_null_join=reading.since(18, _NOT_NULL_JOIN, ""),
             managed=MANAGED,
         )
-        kinds: set[tuple[int, int]] = set()
-        for relation, default_oid, *values in reading.conn.query(sql):
-            row = ColumnRow._make(values)
-            self._rows[relation].append(row)
-            reading.columns.setdefault(relation, {})[row.number] = row.name
-            kinds.add((row.type, row.modifier))
+        alike: dict[tuple[object, ...], ColumnRow] = {}
+        last, rows, names = 0, self._rows[0], reading.columns.setdefault(0, {})
+        for values in reading.conn.query(sql):
+            relation, default_oid, number, name, *_ = values
+            if relation != last:
+                last, rows, names = relation, self._rows[relation], reading.columns.setdefault(relation, {})
+            rows.append(_shared(values[2:], alike))
+            names[number] = name
             if default_oid:
-                reading.attrdefs[default_oid] = (relation, row.number)
+                reading.attrdefs[default_oid] = (relation, number)
+        kinds = {(row.type, row.modifier) for several in self._rows.values() for row in several}
         self._types = _format_types(reading, kinds)
 
     def of(self, relation: int, sequences: Sequences) -> tuple[Column, ...]:
@@ -117,16 +121,19 @@ class Columns:
 
     def type_and_collation(self, relation: int, number: int) -> tuple[int, int]:
         """Oids of type and collation of a column; zeros where there is none of that number."""
-        return next(((row.type, row.collation_oid) for row in self._rows.get(relation, ()) if row.number == number), (0, 0))
+        rows = self._rows.get(relation, ())
+        if 0 < number <= len(rows) and rows[number - 1].number == number:  # no column before it was dropped
+            return rows[number - 1].type, rows[number - 1].collation_oid
+        return next(((row.type, row.collation_oid) for row in rows if row.number == number), (0, 0))
 
     def _column(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None, sequence: str | None) -> Column:
         """Most columns of a schema look like some other one: those share one object."""
         if identity is not None or comment is not None or row.options or row.fdw_options or row.not_null_constraint:
             return self._built(row, identity, comment, sequence)
-        key = row[1:]
-        found = self._alike.get(key)
+        found = self._of_rows.get(id(row))
         if found is None:
-            found = self._alike[key] = self._built(row, None, None, None)
+            found = self._alike.setdefault(row[1:], self._built(row, None, None, None))
+            self._of_rows[id(row)] = found
         return found
 
     def _built(self, row: ColumnRow, identity: SequenceOptions | None, comment: str | None, sequence: str | None) -> Column:
@@ -141,6 +148,17 @@ class Columns:
             comment=comment,
             options=_options(row, sequence),
         )
+
+
+def _shared(values: tuple[Any, ...], alike: dict[tuple[object, ...], ColumnRow]) -> ColumnRow:
+    """Return one object for all rows that say the same; one with lists in it stands alone."""
+    try:
+        found = alike.get(values)
+    except TypeError:
+        return ColumnRow._make(values)
+    if found is None:
+        found = alike[values] = ColumnRow._make(values)
+    return found
 
 
 def _options(row: ColumnRow, sequence: str | None) -> Options:

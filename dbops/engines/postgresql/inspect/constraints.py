@@ -89,7 +89,7 @@ def _add(reading: Reading, row: _Row, indexes: dict[int, IndexRow]) -> None:
     if index is not None:
         reading.refs[CLASS, row.index_oid] = item.ref
     if not _is_handed_down(reading, row, index, indexes):
-        reading.objects.append(item)
+        reading.place(item)
 
 
 def _adopt_not_null(reading: Reading, row: _Row) -> None:

@@ -11,18 +11,21 @@ from dbops.engines.postgresql.inspect.reading import (
     AMPROC,
     ATTRDEF,
     CLASS,
+    CONSTRAINT,
     NAMESPACE,
     OPCLASS,
     OPFAMILY,
     PUBLICATION,
     PUBLICATION_SCHEMA,
     PUBLICATION_TABLE,
+    TRIGGER,
     TYPE,
     Reading,
 )
 
-#: Row types, array types, TOAST tables and indexes of constraints are inner parts (deptype i) of what was read already, and a
-#: default belongs to its own column. An array type stands for its elements, a multirange for its range.
+#: Row types, array types, TOAST tables, indexes of constraints and triggers behind foreign keys are inner parts (deptype i) of
+#: what was read already, and a default belongs to its own column. An array type stands for its elements, a multirange for its
+#: range.
 _QUERY = f"""
 SELECT d.classid, d.objid, d.objsubid, d.refclassid, coalesce({{multirange}}nullif(t.typelem, 0), d.refobjid), d.refobjsubid,
        d.deptype
@@ -30,7 +33,8 @@ FROM pg_depend d
 LEFT JOIN pg_type t ON d.refclassid = {TYPE} AND t.oid = d.refobjid
 {{multirange_join}}
 WHERE d.objid >= 16384 AND (d.refobjid >= 16384 OR d.refclassid = {NAMESPACE}) AND d.deptype <> 'e'
-  AND NOT (d.deptype = 'i' AND d.classid IN ({TYPE}, {CLASS})) AND NOT (d.deptype = 'a' AND d.classid = {ATTRDEF})"""
+  AND NOT (d.deptype = 'i' AND (d.classid IN ({TYPE}, {CLASS}) OR d.classid = {TRIGGER} AND d.refclassid = {CONSTRAINT}))
+  AND NOT (d.deptype = 'a' AND d.classid = {ATTRDEF})"""
 
 _IDENTIFY = """
 SELECT i.type, i.schema, i.identity
@@ -54,7 +58,7 @@ _Row = tuple[int, int, int, int, int, int, str]
 """Catalog, oid and part of the user; of what it needs; dependency type."""
 
 
-def read_dependencies(reading: Reading) -> dict[Ref, set[Ref]]:
+def read_dependencies(reading: Reading) -> dict[Ref, frozenset[Ref]]:
     """Return what each object needs, and add to `reading.unmanaged` what has records but no object."""
     rows: list[_Row] = reading.conn.query(
         _QUERY.format(
@@ -69,21 +73,25 @@ def read_dependencies(reading: Reading) -> dict[Ref, set[Ref]]:
     unread: list[_Row] = []
     last: tuple[int, int, int] | None = None
     users: tuple[Ref, ...] = ()
-    for row in rows:  # some twenty for each table, those of one object mostly together
+    targets_of: dict[tuple[int, int, int], tuple[Ref, ...]] = {}
+    for row in rows:  # some twelve for each table, those of one object mostly together
         user = row[:3]
         if user != last:
             users, last = _users(reading, *user), user
         if not users:
             unread.append(row)
             continue
-        targets = _targets(reading, *row[3:6])
+        needed = row[3:6]
+        targets = targets_of.get(needed)
+        if targets is None:
+            targets = targets_of[needed] = _targets(reading, *needed)
         for ref in users:
             if ref.parent and ref.kind != "column":
                 needs[ref].update(targets)
             else:
-                needs[ref].update(target for target in targets if _is_news(ref, target))
+                needs[ref].update([target for target in targets if _is_news(ref, target)])
     _name_the_unread(reading, unread)
-    return {ref: needed - {ref} for ref, needed in needs.items() if needed}
+    return {ref: frozenset(needed - {ref} if ref in needed else needed) for ref, needed in needs.items() if needed}
 
 
 def _adopt_parts(reading: Reading, rows: list[_Row]) -> None:

@@ -91,15 +91,16 @@ def build_indexes(reading: Reading, indexes: dict[int, IndexRow], columns: Colum
             reading.excluded.add((CLASS, row.oid))
             continue
         reading.refs[CLASS, row.oid] = Ref("index", table.schema, row.name, table.name)
+    alike: dict[tuple[object, ...], IndexKey] = {}
     for row in indexes.values():
         table = reading.refs.get((CLASS, row.table))
         if not row.is_of_constraint and table is not None:
-            item = _index(reading, row, table, columns)
+            item = _index(reading, row, table, columns, alike)
             if not (row.parent and item.comment is None and is_as_the_parent_makes_it(row, indexes.get(row.parent))):
-                reading.objects.append(item)
+                reading.place(item)
 
 
-def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Index:
+def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns, alike: dict[tuple[object, ...], IndexKey]) -> Index:
     names = reading.columns.get(row.table, {})
     stored = storage(reading, row.options, row.tablespace)
     marks = [("clustered", "true")] if row.is_clustered else []
@@ -113,7 +114,7 @@ def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Ind
         parent=table.name,
         name=row.name,
         comment=reading.comment(CLASS, row.oid),
-        keys=_keys(reading, row, columns),
+        keys=_keys(reading, row, columns, alike),
         method=reading.methods[row.method],
         unique=row.unique,
         nulls_not_distinct=bool(row.nulls_not_distinct),
@@ -125,17 +126,21 @@ def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns) -> Ind
     )
 
 
-def _keys(reading: Reading, row: IndexRow, columns: Columns) -> tuple[IndexKey, ...]:
+def _keys(reading: Reading, row: IndexRow, columns: Columns, alike: dict[tuple[object, ...], IndexKey]) -> tuple[IndexKey, ...]:
+    """Build the key; parts that look like one of another index, in `alike`, share its object."""
     names = reading.columns.get(row.table, {})
     attributes = columns.of_index(row.oid)
     options, classes, collations = row.key_options.split(), row.key_classes.split(), row.key_collations.split()
     keys = []
     for i, number in enumerate(row.key_numbers[: row.key_count]):
-        descending, nulls_first = bool(int(options[i]) & 1), bool(int(options[i]) & 2)
         kind, own_collation = columns.type_and_collation(row.table, number)
-        expression = None if number else (row.expressions or [])[i]
-        keys.append(
-            IndexKey(
+        look = (names.get(number), options[i], classes[i], collations[i], kind, own_collation)
+        found = alike.get(look) if number and not attributes else None
+        if found is None:
+            flags = int(options[i])
+            descending, nulls_first = bool(flags & 1), bool(flags & 2)
+            expression = None if number else (row.expressions or [])[i]
+            found = IndexKey(
                 column=names[number] if number else None,
                 expression=expression,
                 descending=descending,
@@ -143,7 +148,9 @@ def _keys(reading: Reading, row: IndexRow, columns: Columns) -> tuple[IndexKey, 
                 collation=_collation(reading, row, int(collations[i]), own_collation, expression),
                 operator_class=_operator_class(reading, int(classes[i]), kind, attributes.get(i + 1)),
             )
-        )
+            if number and not attributes:
+                alike[look] = found
+        keys.append(found)
     return tuple(keys)
 
 

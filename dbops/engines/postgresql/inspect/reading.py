@@ -91,7 +91,7 @@ class Reading:
         self.conn = conn
         self.declared = declared
         self.major = conn.server.version[0]
-        self.objects: list[CatalogObject] = []
+        self.objects: dict[Ref, CatalogObject] = {}
         self.unmanaged: set[Unmanaged] = set()
         self.refs: dict[tuple[int, int], Ref] = {}
         self.excluded: set[tuple[int, int]] = set()
@@ -129,8 +129,15 @@ class Reading:
         return (catalog, oid) in self.members
 
     def add(self, catalog: int, oid: int, item: CatalogObject) -> None:
-        self.refs[catalog, oid] = item.ref
-        self.objects.append(item)
+        self.refs[catalog, oid] = self.place(item)
+
+    def place(self, item: CatalogObject) -> Ref:
+        """Keep an object; two of one ref are a programming error."""
+        ref = item.ref
+        if ref in self.objects:
+            raise ValueError(f"two objects are called {ref}")
+        self.objects[ref] = item
+        return ref
 
     def column(self, relation: int, number: int) -> Ref | None:
         """The ref of a column of a relation already read."""
