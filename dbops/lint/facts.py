@@ -198,8 +198,10 @@ class Dml:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
+    """`is_query` when the rows come out of a query."""
+
     table: Name
-    from_select: bool = False
+    is_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,7 +287,11 @@ def _insert(reader: Reader, dialect: Dialect) -> Fact | None:
         "ROLLBACK",
     ):
         reader.word()
-    return Insert(name_of(reader))
+    table = name_of(reader)
+    if reader.peek() == "(" and reader.peek(1) not in ("SELECT", "WITH"):
+        reader.parenthesised()
+    is_query = reader.peek() in ("SELECT", "WITH", "(", "OVERRIDING", "TABLE")
+    return Insert(table, is_query)
 
 
 def _rename(reader: Reader, dialect: Dialect) -> Fact | None:

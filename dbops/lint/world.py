@@ -96,7 +96,10 @@ class World:
     settings: LintSettings
     is_schema: bool = False
     tables: dict[Key, TableState] = field(default_factory=dict)
-    fresh: set[tuple[str, str, str]] = field(default_factory=set)
+    fresh: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    """What the unit made: the schemas by kind and name."""
+    named: dict[str, set[Key]] = field(default_factory=dict)
+    """The keys of tables by their name alone."""
     rebuilt: set[Key] = field(default_factory=set)
     in_transaction: bool = False
     has_timeout: bool = False
@@ -121,8 +124,8 @@ class World:
             return self.tables[key]
         if key[0]:
             return self.tables.get(("", key[1]))
-        found = [state for (_, own), state in self.tables.items() if own == key[1]]
-        return found[0] if len(found) == 1 else None
+        found = self.named.get(key[1], set())
+        return self.tables[next(iter(found))] if len(found) == 1 else None
 
     def column(self, table: Name, name: str) -> Column | None:
         state = self.table(table)
@@ -131,12 +134,8 @@ class World:
     def is_new(self, name: Name, kind: str = "table") -> bool:
         """Return whether the object is made in the same unit."""
         schema, own = self.key(name)
-        kind = "table" if kind in _RELATIONS else kind
-        if (kind, schema, own) in self.fresh:
-            return True
-        if schema:
-            return (kind, "", own) in self.fresh
-        return any(where[0] == kind and where[2] == own for where in self.fresh)
+        schemas = self.fresh.get(("table" if kind in _RELATIONS else kind, own), ())
+        return bool(schemas) and (not schema or schema in schemas or "" in schemas)
 
     def exists(self, name: Name | None) -> bool:
         """Return whether a table was there before the unit, as far as can be told; without a name some table was."""
@@ -149,7 +148,7 @@ class World:
         self.script = script
         self.in_transaction = self.has_timeout = self.changed_rows = False
         if starts_unit:
-            self.fresh = set()
+            self.fresh = {}
         self.rebuilt = set(self._rebuilt(script))
 
     def foresee(self, scripts: list[tuple[Read, ...]]) -> None:
@@ -213,15 +212,29 @@ class World:
     def _note_new(self, fact: object) -> None:
         match fact:
             case CreateTable(table):
-                self.fresh.add(("table", *self.key(table)))
+                self._make_new("table", self.key(table))
             case Create(kind, name):
-                self.fresh.add(("table" if kind in _RELATIONS else kind, *self.key(name)))
+                self._make_new("table" if kind in _RELATIONS else kind, self.key(name))
                 for element in fact.elements:
                     self._note_new(element)
             case CreateIndex(Name() as name, table):
-                self.fresh.add(("index", self.key(table)[0] if not name.schema else self.key(name)[0], self.fold(name.name)))
+                self._make_new("index", (self.key(table)[0] if not name.schema else self.key(name)[0], self.fold(name.name)))
             case _:
                 pass
+
+    def _make_new(self, kind: str, key: Key) -> None:
+        self.fresh.setdefault((kind, key[1]), set()).add(key[0])
+
+    def _unmake(self, kind: str, key: Key) -> None:
+        self.fresh.get((kind, key[1]), set()).discard(key[0])
+
+    def _put(self, key: Key, state: TableState) -> None:
+        self.tables[key] = state
+        self.named.setdefault(key[1], set()).add(key)
+
+    def _take_out(self, key: Key) -> TableState | None:
+        self.named.get(key[1], set()).discard(key)
+        return self.tables.pop(key, None)
 
     def _create_table(self, fact: CreateTable, read: Read) -> None:
         if fact.is_guarded and self.key(fact.table) in self.tables:
@@ -230,7 +243,7 @@ class World:
         state.options = dict(fact.options)
         state.has_comment = "comment" in fact.options
         state.is_partition = fact.parent is not None
-        self.tables[self.key(fact.table)] = state
+        self._put(self.key(fact.table), state)
         for column in fact.columns:
             self._add_column(state, column, read, is_new=True)
         for constraint in fact.constraints:
@@ -240,7 +253,8 @@ class World:
         """Return a table, one that was not seen before as far as statements tell of it."""
         found = self.table(name)
         if found is None:
-            found = self.tables[self.key(name)] = TableState(name, read, name.at)
+            found = TableState(name, read, name.at)
+            self._put(self.key(name), found)
         return found
 
     def _add_column(self, state: TableState, column: Column, read: Read, *, is_new: bool) -> None:
@@ -340,13 +354,13 @@ class World:
 
     def _rename_table(self, old: Name, new: str) -> None:
         target = Name(old.schema, new)
-        state = self.tables.pop(self.key(old), None)
+        state = self._take_out(self.key(old))
         if self.is_new(old):
-            self.fresh.discard(("table", *self.key(old)))
-            self.fresh.add(("table", *self.key(target)))
+            self._unmake("table", self.key(old))
+            self._make_new("table", self.key(target))
         if state is not None:
             state.name = replace(target, at=state.name.at)
-            self.tables[self.key(target)] = state
+            self._put(self.key(target), state)
 
     def _forget(self, state: TableState, name: str) -> None:
         state.constraints.pop(name, None)
@@ -356,8 +370,8 @@ class World:
     def _drop(self, fact: Drop) -> None:
         for name in fact.names:
             if fact.kind in ("table", "foreign table"):
-                self.tables.pop(self.key(name), None)
-                self.fresh.discard(("table", *self.key(name)))
+                self._take_out(self.key(name))
+                self._unmake("table", self.key(name))
             elif fact.kind == "index":
                 for state in self.tables.values():
                     if fact.table is None or self.key(fact.table) == self.key(state.name):
@@ -376,7 +390,7 @@ def _copies(read: Read, made: set[Key], world: World) -> bool:
     match read.fact:
         case CreateTable():
             return not read.fact.is_plain
-        case Insert(table):
+        case Insert(table, True):
             return world.key(table) in made
     return False
 

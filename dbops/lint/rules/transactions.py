@@ -71,8 +71,11 @@ def not_transactional(read: Read, world: World) -> Iterator[Hit]:
             if later:
                 yield Hit(0, f"label {value} can be used only once its transaction is committed, and this file uses it")
         return
-    changes = [other for other in world.script if _changes_existing(other.fact, world)]
-    if len(changes) > 1 and read is changes[-1]:
+    if not _changes_existing(read.fact, world):
+        return
+    before, behind = world.script[: read.number], world.script[read.number + 1 :]
+    is_last = not any(_changes_existing(other.fact, world) for other in behind)
+    if is_last and any(_changes_existing(other.fact, world) for other in before):
         yield Hit(0, "each statement commits by itself: when this one fails, those before it stay done")
 
 
