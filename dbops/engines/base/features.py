@@ -46,3 +46,5 @@ class Features:
     """The longest name, in characters."""
     has_indexes_per_table: bool = False
     """The name of an index belongs to its table, not to the schema."""
+    portion: int = 0
+    """So many statements a scratch should hold at most, because each costs more the more there are; 0 where it does not."""

@@ -15,6 +15,7 @@ FEATURES = Features(
     has_strict_types=False,
     identity_clause="PRIMARY KEY AUTOINCREMENT",
     identity_is_primary_key=True,
+    portion=400,
 )
 
 MINIMUM_VERSION = (3, 37, 0)

@@ -22,6 +22,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import Problems, QueryError, SchemaError
 from dbops.resources.schema.copying import build
 from dbops.resources.schema.partial import Choice, Outline, Source, affected, changed_names, choose, merge
+from dbops.resources.schema.portions import joined, portions
 from dbops.sql.splitter import SourceStatement
 from dbops.version import __version__
 
@@ -143,14 +144,27 @@ def canonical(
     known = None if last is None else cache.get(last[0])
     catalog = None if last is None or known is None else from_known(source, last[1], known, engine, target, scope)
     if catalog is None:
-        catalog = whole(statements, engine, target, scope)
+        catalog = whole(source, engine, target, scope)
     cache.put(key, catalog)
     cache.put_text(f"outline-{circumstances}", json.dumps([key, source.outline()], separators=(",", ":")))
     return Canonical(catalog, server)
 
 
-def whole(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Catalog:
+def whole(source: Source, engine: Engine, target: Target, scope: Scope) -> Catalog:
     """Return the canonical catalog of a source, all of it loaded now; raises as `canonical` does."""
+    parts = portions(source, engine.features.portion) if 0 < engine.features.portion < len(source.statements) else None
+    if parts is not None:
+        try:
+            found = joined([_loaded(part, engine, target, scope) for part in parts])
+        except Problems as error:
+            logger.info("the source is loaded in one piece: a portion of it alone does not load: %s", error)
+            found = None
+        if found is not None:
+            return found
+    return _loaded(source.statements, engine, target, scope)
+
+
+def _loaded(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Catalog:
     with engine.scratch(target) as conn:
         engine.load(conn, statements)
         return engine.inspect(conn, scope, declared=True).in_order()

@@ -71,12 +71,23 @@ class Source:
             texts = [statement.text.lower() for statement in self.statements]
             self._text = "\0".join(texts)
             self._starts = [0, *accumulate(len(text) + 1 for text in texts)]
-        at = self._text.find(name)
-        while at >= 0:
-            before, behind = self._text[at - 1 : at], self._text[at + len(name) : at + len(name) + 1]
-            if not (_is_part_of_word(before) or _is_part_of_word(behind)):
-                yield bisect_right(self._starts, at) - 1, at, self._text
-            at = self._text.find(name, at + 1)
+        for at in _places(name, self._text):
+            yield bisect_right(self._starts, at) - 1, at, self._text
+
+
+def _places(name: str, text: str) -> Iterator[int]:
+    """Yield where a name stands as a word; both are in lower case."""
+    at = text.find(name)
+    while at >= 0:
+        if not (_is_part_of_word(text[max(at - 1, 0) : at]) or _is_part_of_word(text[at + len(name) : at + len(name) + 1])):
+            yield at
+        at = text.find(name, at + 1)
+
+
+def only_references(text: str, name: str) -> bool:
+    """Tell whether a statement names a table nowhere but behind REFERENCES."""
+    text = text.lower()
+    return all(_is_reference(text, at) for at in _places(name, text))
 
 
 def _is_part_of_word(char: str) -> bool:

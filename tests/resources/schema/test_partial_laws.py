@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from hypothesis import assume, event, given, note
+from hypothesis import strategies as st
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
@@ -18,6 +19,7 @@ from dbops.engines.sqlite.engine import SqliteEngine
 from dbops.errors import Problems
 from dbops.resources.schema.canonical import from_known, whole
 from dbops.resources.schema.partial import Source
+from dbops.resources.schema.portions import joined, portions
 from dbops.sql.splitter import split
 from tests.databases import fresh_mysql, fresh_postgres
 from tests.engines.mysql import schemas as mysql_schemas
@@ -31,6 +33,17 @@ POSTGRESQL, MYSQL, SQLITE = PostgresEngine(), MysqlEngine(), SqliteEngine()
 @given(pair=sqlite_schemas.pairs())
 def test_a_changed_sqlite_source_in_part_is_the_same_as_the_whole(pair: tuple[str, str]) -> None:
     _check(SQLITE, Target("test", parse_url("sqlite:////nowhere.db")), *pair)
+
+
+@given(pair=sqlite_schemas.pairs(), size=st.integers(1, 5))
+def test_a_sqlite_source_in_portions_is_the_same_as_in_one_piece(pair: tuple[str, str], size: int) -> None:
+    source = Source(split(pair[0], SQLITE.dialect, "schema.sql"), SQLITE.features)
+    target = Target("test", parse_url("sqlite:////nowhere.db"))
+    parts = portions(source, size)
+    event("not understood" if parts is None else "in one piece" if len(parts) < 2 else "in portions")
+    if parts is not None:
+        found = [_whole(Source(part, SQLITE.features), SQLITE, target) for part in parts]
+        assert joined([part for part in found if part is not None]) in (_whole(source, SQLITE, target), None)
 
 
 @given(pair=postgres_schemas.pairs())
@@ -72,6 +85,6 @@ def _check(engine: Engine, target: Target, before: str, after: str) -> None:
 
 def _whole(source: Source, engine: Engine, target: Target) -> Catalog | None:
     try:
-        return whole(source.statements, engine, target, Scope())
+        return whole(source, engine, target, Scope())
     except Problems:
         return None

@@ -10,9 +10,11 @@ from dbops.engines.postgresql.inspect.made_names import is_made
 from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in_catalog, pairs
 from dbops.engines.postgresql.inspect.sequences import Sequences
 
+#: A default speaks of no column, so the server need not open its relation to write it (manual, pg_get_expr).
 _QUERY = """
 SELECT a.attrelid, d.oid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attislocal,
-       nullif(a.attidentity, ''), nullif(a.attgenerated, ''), pg_get_expr(d.adbin, d.adrelid),
+       nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
+       pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE d.adrelid END),
        a.attcollation, CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END, {compression},
        nullif(a.attstattarget, -1), a.attoptions, a.attfdwoptions, {not_null}
