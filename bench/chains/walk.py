@@ -20,7 +20,12 @@ _IN_THE_WAY = re.compile(r"(?m)^  schema/live/table/(?:public\.)?([^/:]+)[^:]*: 
 
 def walk(history: History, servers: Servers, folder: Path, findings: Findings) -> None:
     """Walk one history there and back."""
-    versions = history.versions
+    versions = []
+    for version in history.versions:
+        with findings.asking(f"{version.stem} loads"), servers.loaded(history, version):
+            versions.append(version)
+    if not versions:
+        return
     with findings.asking("load"), servers.loaded(history, versions[0]) as database:
         walker = _Walker(history, servers, database, Desk(folder / "env", database.url), findings)
         with findings.asking(f"{versions[0].stem} plans clean from its own file"):
