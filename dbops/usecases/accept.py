@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbops.catalog.ref import Ref
 from dbops.errors import Mark, PlanError, SchemaError
 from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
 from dbops.usecases.runtime import Workspace, now
@@ -114,18 +115,19 @@ def _answer(
 ) -> Answer:
     from dbops.resources.schema.accept.accepting import Question
     from dbops.resources.schema.accept.accepting import accept as answer
-    from dbops.usecases.importing import object_path
+    from dbops.usecases.source_files import free_path
 
     desired = work.desired
     assert isinstance(desired, DesiredSchema)
     if observed.live is None:
         raise PlanError(f"the database of {desired.address} does not exist: there is nothing live to accept")
+    live = observed.live
     others = [change.address for change in chosen if not isinstance(change, SchemaChange)]
     if others:
         raise PlanError(f"rows cannot be accepted: {', '.join(others)}", fix="export them into the file that data: names")
 
-    def path_of(ref: object, taken: set[str]) -> str:
-        return object_path(ref, {f"schema/{path}" for path in taken}).removeprefix("schema/")  # type: ignore[arg-type]
+    def path_of(ref: Ref, taken: set[str]) -> str:
+        return free_path(ref, taken, live)
 
     schema_changes = [change for change in changes if isinstance(change, SchemaChange)]
     picked = [change for change in chosen if isinstance(change, SchemaChange)]

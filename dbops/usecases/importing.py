@@ -4,68 +4,85 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from dbops.catalog.ref import Ref
-from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act
 from dbops.engines.base.url import MEMORY
 from dbops.errors import DbopsError, PlanError, Problems, SchemaError
 from dbops.reconcile.change import Observation
-from dbops.usecases.inspect import Inspection, by_owner, creation, inspect, script
-from dbops.usecases.runtime import target_for_url
+from dbops.usecases.inspect import Inspection, creation, inspect, script
+from dbops.usecases.runtime import looks_like_url, open_workspace, target_for_url
+from dbops.usecases.source_files import file_owners, file_paths
 
 Layout = Literal["objects", "single", "tables"]
 
-_MANIFEST = """\
-# Written by dbops import: the connection and the schema it describes.
+_HEAD = "# Written by dbops import: what the database is.\n"
+
+_CONNECTION = """\
 apiVersion: dbops/v1
 kind: Connection
 metadata: {{name: {name}}}
 spec:
   url: {url}
----
+"""
+
+_SCHEMA = """\
 apiVersion: dbops/v1
 kind: Schema
 metadata: {{name: {name}}}
 spec:
-  connection: {name}
+  connection: {connection}
   source:
 {source}"""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """`variable` must be set to the URL before planning, because the URL holds a password; None when it holds none."""
+    """`variable` must be set to the URL before planning, because the URL holds a password; None when it holds none.
+
+    `removed` are files of an earlier import that this one does not write.
+    """
 
     files: tuple[Path, ...]
     observations: tuple[Observation, ...]
     variable: str | None
+    removed: tuple[Path, ...] = ()
 
 
-def import_database(url: str, into: Path, *, layout: Layout = "objects", name: str | None = None) -> ImportReport:
-    """Write the manifests of a live database into a folder that is empty or does not exist.
+def import_database(
+    what: str, into: Path, *, layout: Layout = "objects", name: str | None = None, force: bool = False
+) -> ImportReport:
+    """Write the manifests of a live database into a folder, new or an environment already.
 
-    `objects` writes one SQL file per object below `schema/`, `single` one `schema.sql`, `tables` portable tables into the
-    manifest itself.
+    `what` is a URL, or a connection of the environment in `into`, which then gets a schema manifest only. `objects` writes
+    one SQL file per object, `single` one file, `tables` portable tables into the manifest itself. `force` replaces what an
+    earlier import wrote.
 
     Raises:
-        PlanError: the folder holds files.
+        PlanError: a file, or a manifest of that name, is there already, and `force` is not given.
         Problems: of SchemaError: with `tables`, every object that has no portable form, and why; nothing is written.
         ConnectError: the database cannot be reached.
     """
-    if into.exists() and any(into.iterdir()):
-        raise PlanError(f"the folder {into} is not empty", expected="a new or an empty folder")
-    inspection = inspect(url, None)
-    chosen = name or resource_name(inspection.name)
-    text, variable = _address(url, into, chosen)
-    files, source = _sources(inspection, layout, target_for_url(url))
-    files[f"{chosen}.yaml"] = _MANIFEST.format(name=chosen, url=text, source=source)
+    inspection, connection = _inspected(what, into)
+    chosen = name or connection or resource_name(inspection.name)
+    place = _place(into, chosen, connection, force)
+    files, source = _sources(inspection, layout, place.folder)
+    variable = None
+    manifest = _SCHEMA.format(name=chosen, connection=connection or chosen, source=source)
+    if connection is None:
+        text, variable = _address(what, into, chosen)
+        manifest = _CONNECTION.format(name=chosen, url=text) + "---\n" + manifest
+    files[place.manifest] = _HEAD + manifest
+    _refuse_files(into, files, force)
+    removed = _stale(into / place.folder, {into / path for path in files}) if force else []
+    for path in removed:
+        path.unlink()
     if layout == "objects":
-        (into / "schema").mkdir(parents=True, exist_ok=True)
+        (into / place.folder).mkdir(parents=True, exist_ok=True)
     written = tuple(_write(into / path, content) for path, content in files.items())
     observations = [
         Observation(
@@ -73,7 +90,62 @@ def import_database(url: str, into: Path, *, layout: Layout = "objects", name: s
         )
         for item in inspection.catalog.unmanaged
     ]
-    return ImportReport(written, tuple(observations), variable)
+    return ImportReport(written, tuple(observations), variable, tuple(removed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an import goes, inside the environment: the manifest's file, and the folder of its source."""
+
+    manifest: str
+    folder: str
+
+
+def _inspected(what: str, into: Path) -> tuple[Inspection, str | None]:
+    """Read the database; the second value is the connection it was read through, None for a URL."""
+    if looks_like_url(what):
+        return inspect(what, None), None
+    if not _is_filled(into):
+        raise PlanError(f"{what!r} is no database URL", expected="a URL, or a connection of the environment in --into")
+    with open_workspace(into, os.environ) as workspace:
+        return inspect(what, workspace), what
+
+
+def _place(into: Path, name: str, connection: str | None, force: bool) -> _Place:
+    """Return where the import goes; names that other manifests of the environment have are refused.
+
+    Alone in its folder a source is called `schema`; beside others it is called by its name.
+    """
+    manifest = f"{name}.yaml" if connection is None else f"{name}.schema.yaml"
+    if not _is_filled(into):
+        return _Place(manifest, "schema")
+    old = into / manifest
+    if old.exists() and not force:
+        raise PlanError(f"{old} exists already", fix="--force replaces it and its source")
+    if old.exists():
+        return _Place(manifest, "schema" if "sql: [schema/]" in old.read_text(encoding="utf-8") else name)
+    with open_workspace(into, os.environ) as workspace:
+        kinds = ("Schema",) if connection else ("Connection", "Schema")
+        for other in workspace.environment.manifests:
+            if other.kind in kinds and other.name == name:
+                raise PlanError(f"there is a {other.kind} {name!r} already", at=other.at, fix="--name gives another name")
+    return _Place(manifest, name)
+
+
+def _is_filled(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())
+
+
+def _refuse_files(into: Path, files: Mapping[str, str], force: bool) -> None:
+    found = [into / path for path in files if (into / path).exists()]
+    if found and not force:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise PlanError(f"{found[0]}{more} exist already", fix="--force replaces them")
+
+
+def _stale(folder: Path, written: set[Path]) -> list[Path]:
+    """Return the SQL files below the folder of a source that an import does not write anew."""
+    return sorted(path for path in folder.rglob("*.sql") if path not in written) if folder.is_dir() else []
 
 
 def resource_name(database: str) -> str:
@@ -98,22 +170,22 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$" if "${" in text else "$") + '"'
 
 
-def _sources(inspection: Inspection, layout: Layout, target: Target) -> tuple[dict[str, str], str]:
+def _sources(inspection: Inspection, layout: Layout, folder: str) -> tuple[dict[str, str], str]:
     """Return the files of a layout beside the manifest, and what the manifest says under `source`."""
     match layout:
         case "objects":
-            return _per_object(inspection), "    sql: [schema/]\n"
+            return _per_object(inspection, folder), f"    sql: [{folder}/]\n"
         case "single":
-            return {"schema.sql": _source(creation(inspection), inspection.engine)}, "    sql: [schema.sql]\n"
+            return {f"{folder}.sql": _source(creation(inspection), inspection.engine)}, f"    sql: [{folder}.sql]\n"
         case "tables":
-            return {}, _portable(inspection, target)
+            return {}, _portable(inspection)
 
 
-def _portable(inspection: Inspection, target: Target) -> str:
+def _portable(inspection: Inspection) -> str:
     from dbops.manifests.writing import list_text
     from dbops.resources.schema.portable import import_tables
 
-    found = import_tables(inspection.catalog, inspection.engine, target)
+    found = import_tables(inspection.catalog, inspection.engine, inspection.target)
     if found.obstacles:
         problems: list[DbopsError] = [SchemaError(f"{item.where}: {item.reason}") for item in found.obstacles]
         problems[-1].fix = "--layout objects writes everything, as SQL"
@@ -121,30 +193,19 @@ def _portable(inspection: Inspection, target: Target) -> str:
     return list_text("tables", found.tables, 4)
 
 
-def _per_object(inspection: Inspection) -> dict[str, str]:
-    taken: set[str] = set()
-    groups = by_owner(creation(inspection), inspection.catalog)
-    return {object_path(ref, taken): _source(groups[ref], inspection.engine) for ref in sorted(groups)}
+def _per_object(inspection: Inspection, folder: str) -> dict[str, str]:
+    acts = creation(inspection)
+    owners = file_owners([act.ref for act in acts], inspection.catalog)
+    paths = file_paths(sorted(set(owners.values())), inspection.catalog)
+    contents: dict[str, list[Act]] = {f"{folder}/{path}": [] for path in sorted(paths.values())}
+    for act in acts:
+        contents[f"{folder}/{paths[owners[act.ref]]}"].append(act)
+    return {path: _source(found, inspection.engine) for path, found in contents.items()}
 
 
 def _source(acts: list[Act], engine: Engine) -> str:
     """Return acts as a file of a source: settings of the transaction they were meant for are no part of a schema."""
     return script([replace(act, do=tuple(s for s in act.do if not s.sql.startswith("SET LOCAL "))) for act in acts], engine)
-
-
-def object_path(ref: Ref, taken: set[str]) -> str:
-    """Return a file name for an object that is not `taken`, and take it.
-
-    Two objects whose names differ only in case or odd characters get two files.
-    """
-    plain = re.sub(r"[^\w.-]+", "_", f"{ref.schema}.{ref.name}" if ref.schema else ref.name).strip("_") or "object"
-    stem = f"schema/{ref.kind}/{plain[:100]}"
-    path, count = f"{stem}.sql", 1
-    while path.lower() in taken:
-        count += 1
-        path = f"{stem}_{count}.sql"
-    taken.add(path.lower())
-    return path
 
 
 def _write(path: Path, content: str) -> Path:

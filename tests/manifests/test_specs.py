@@ -157,7 +157,7 @@ def test_the_rest_of_a_schema_is_read(tmp_path: Path) -> None:
     renames = [(rename.kind, rename.old, rename.to) for rename in spec.renames]
     assert renames == [("table", "customer", "customers"), ("column", "customers.mail", "email"), ("schema", "old", "new")]
     assert spec.ignore_drift[0].until == date(2027, 1, 1)
-    assert (spec.policy.unmanaged, spec.policy.allow, spec.policy.online) == ("report", ("DELETES_DATA",), False)
+    assert (spec.policy.unmanaged.default, spec.policy.allow, spec.policy.online) == ("report", ("DELETES_DATA",), False)
 
 
 def test_an_empty_list_of_tables_is_a_source(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dbops.errors import Problems
+from dbops.errors import PlanError, Problems
 from dbops.manifests.loader import parse_documents
 from dbops.usecases.apply import Consent, apply
 from dbops.usecases.importing import Layout, import_database
@@ -228,3 +228,43 @@ def test_attributes_without_a_portable_form_are_found_by_reading_back(database: 
     with pytest.raises(Problems) as caught:
         import_database(database.url, tmp_path / "env", layout="tables")
     assert len(caught.value.problems) == {"sqlite": 1, "postgresql": 1, "mysql": 1}[database.engine], caught.value.explain()
+
+
+def test_a_second_import_is_refused_and_with_force_leaves_nothing_of_what_is_gone(database: Database, tmp_path: Path) -> None:
+    database.load(RICH[database.engine])
+    folder = tmp_path / "env"
+    import_database(database.url, folder, name="shop")
+    (folder / "notes.sql").write_text("-- mine")
+    before = files_in(folder, "objects")
+    with pytest.raises(PlanError, match=r"shop.yaml exists already"):
+        import_database(database.url, folder, name="shop")
+    assert files_in(folder, "objects") == before
+    database.load("DROP VIEW shelf;" if database.engine != "sqlite" else "DROP TRIGGER shelf_insert; DROP VIEW shelf;")
+    report = import_database(database.url, folder, name="shop", force=True)
+    assert [path.name for path in report.removed] == ["shelf.sql"]
+    assert (folder / "notes.sql").exists() and not has_changes(folder)
+
+
+def test_an_environment_takes_the_schemas_of_more_databases(database: Database, tmp_path: Path) -> None:
+    database.load("CREATE TABLE t (id integer);")
+    folder = tmp_path / "env"
+    import_database(database.url, folder, name="one")
+    report = import_database(database.url, folder, name="two")
+    assert {str(path.relative_to(folder)).split("/")[0] for path in report.files} == {"two.yaml", "two"}
+    (folder / "two.yaml").rename(folder / "renamed.yaml")
+    with pytest.raises(PlanError, match="there is a Connection 'two' already"):
+        import_database(database.url, folder, name="two")
+    assert not has_changes(folder)
+
+
+def test_a_connection_of_the_environment_gets_its_schema(database: Database, tmp_path: Path) -> None:
+    database.load("CREATE TABLE t (id integer);")
+    (tmp_path / "shop.yaml").write_text(PORTABLE.partition("---")[0].format(url=json.dumps(database.url)))
+    report = import_database("shop", tmp_path)
+    assert "shop.schema.yaml" in [path.name for path in report.files] and report.variable is None
+    assert not has_changes(tmp_path)
+
+
+def test_what_is_no_url_needs_an_environment(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="'shop' is no database URL"):
+        import_database("shop", tmp_path / "none")

@@ -6,7 +6,7 @@
 * `canonical`   statements turned into a catalog by the engine itself, on a scratch database, with a cache
 * `remarks`     renames noted in SQL sources
 * `renames`     renames asked for, and drops with adds that look like one
-* `leniency`    what the policy lets live: unmanaged objects, tolerated drift
+* `leniency`    what the policy lets live: unmanaged objects by kind, tolerated drift
 * `diff`        observed against desired
 * `steps`       changes into acts of the engine, acts into steps
 * `rehearsal`   the steps run on a copy

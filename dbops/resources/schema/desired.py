@@ -16,6 +16,7 @@ from dbops.resources.schema.model import (
     SqlSource,
     TableSource,
     TolerateDrift,
+    UnmanagedPolicy,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def desired_schemas(manifest: Manifest, environment: Environment) -> Sequence[De
                 for place, item in enumerate(spec.data)
             ),
             tolerated=tuple(TolerateDrift(rule.object, rule.field, rule.reason, rule.until) for rule in spec.ignore_drift),
-            unmanaged=spec.policy.unmanaged,
+            unmanaged=UnmanagedPolicy(spec.policy.unmanaged.default, spec.policy.unmanaged.kinds()),
             allow=spec.policy.allow,
             online=spec.policy.online,
             lint=spec.policy.lint,

@@ -72,6 +72,34 @@ class ReferenceFile:
 Renaming = RenameObject | RenameColumn
 Unmanaged = Literal["ignore", "report", "drop"]
 
+_GROUPS = {
+    "constraint": ("primary_key", "unique", "foreign_key", "check", "exclusion"),
+    "type": ("enum", "domain", "composite_type", "range_type"),
+    "routine": ("function", "procedure", "aggregate", "window"),
+}
+_ALONE = (
+    *("schema", "table", "column", "view", "materialized_view", "foreign_table", "virtual_table", "index", "trigger", "rule"),
+    *("policy", "sequence", "event", "extension"),
+)
+_GROUP_OF = {kind: group for group, kinds in _GROUPS.items() for kind in kinds} | dict.fromkeys(_ALONE, "")
+
+
+@dataclass(frozen=True, slots=True)
+class UnmanagedPolicy:
+    """What happens to objects that no source names: `kinds` are words for kinds, and for the groups of them."""
+
+    default: Unmanaged = "drop"
+    kinds: Mapping[str, Unmanaged] = field(default_factory=dict)
+
+    @property
+    def drops_all(self) -> bool:
+        """Whether nothing is left alone."""
+        return {self.default, *self.kinds.values()} == {"drop"}
+
+    def of(self, kind: str) -> Unmanaged:
+        """Return what is said of a kind; routines are told apart as function, procedure and aggregate."""
+        return self.kinds.get(kind) or self.kinds.get(_GROUP_OF.get(kind, "other")) or self.default
+
 
 @dataclass(frozen=True, slots=True)
 class Rename:
@@ -98,7 +126,7 @@ class DesiredSchema:
     renames: tuple[Rename, ...] = ()
     data: tuple[ReferenceFile, ...] = ()
     tolerated: tuple[TolerateDrift, ...] = ()
-    unmanaged: Unmanaged = "drop"
+    unmanaged: UnmanagedPolicy = UnmanagedPolicy()
     allow: tuple[str, ...] = ()
     online: bool = True
     lint: LintSpec | None = None

@@ -28,7 +28,7 @@ from dbops.resources.schema.data_steps import data_changes, data_entries
 from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
 from dbops.resources.schema.evidence import evidence
-from dbops.resources.schema.leniency import unmanaged_refs
+from dbops.resources.schema.leniency import left_alone
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.remarks import noted_renames
 from dbops.resources.schema.renames import sizes_after, wanted_renames
@@ -220,12 +220,12 @@ def _observations(schema: DesiredSchema, live: Catalog, wanted: Catalog, applied
         )
         for item in live.unmanaged
     ]
-    if schema.unmanaged == "report":
+    if not schema.unmanaged.drops_all:
         found += [
             Observation(
                 f"{schema.address}/{ref}", "NOT_IN_SOURCE", f"{ref.kind} {ref.qualified} is not in the source and left alone"
             )
-            for ref in unmanaged_refs(live, wanted, applied)
-            if not ref.parent or ref.table not in live.objects or ref.table in wanted.objects
+            for ref, word in left_alone(live, wanted, applied, schema.unmanaged).items()
+            if word == "report" and (not ref.parent or ref.table not in live.objects or ref.table in wanted.objects)
         ]
     return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from dbops.manifests.lint_spec import LintSpec
 from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Form, Later, Names, Spec, Text, complain, nearest, one_of
@@ -129,11 +129,69 @@ def _check_hazard(code: str) -> str:
 HazardCode = Annotated[str, AfterValidator(_check_hazard), WithJsonSchema({"enum": ["all", *HAZARDS]})]
 
 
+Unmanaged = Literal["ignore", "report", "drop"]
+_WORDS = {"enum": ["ignore", "report", "drop"]}
+
+
+class UnmanagedSpec(Spec):
+    """What happens to objects that the source does not name: a kind decides before its group, a group before `default`."""
+
+    default: Unmanaged = "drop"
+    schema_: Annotated[Unmanaged | None, Field(alias="schema")] = None
+    table: Unmanaged | None = None
+    column: Unmanaged | None = None
+    view: Unmanaged | None = None
+    materialized_view: Unmanaged | None = None
+    foreign_table: Unmanaged | None = None
+    virtual_table: Unmanaged | None = None
+    index: Unmanaged | None = None
+    constraint: Unmanaged | None = None
+    primary_key: Unmanaged | None = None
+    unique: Unmanaged | None = None
+    foreign_key: Unmanaged | None = None
+    check: Unmanaged | None = None
+    exclusion: Unmanaged | None = None
+    trigger: Unmanaged | None = None
+    rule: Unmanaged | None = None
+    policy: Unmanaged | None = None
+    sequence: Unmanaged | None = None
+    type: Unmanaged | None = None
+    enum: Unmanaged | None = None
+    domain: Unmanaged | None = None
+    composite_type: Unmanaged | None = None
+    range_type: Unmanaged | None = None
+    routine: Unmanaged | None = None
+    function: Unmanaged | None = None
+    procedure: Unmanaged | None = None
+    aggregate: Unmanaged | None = None
+    event: Unmanaged | None = None
+    extension: Unmanaged | None = None
+    other: Unmanaged | None = None
+
+    def kinds(self) -> dict[str, Unmanaged]:
+        """Return what was said of kinds and groups, by the catalog's words for them."""
+        said = {name.rstrip("_"): getattr(self, name) for name in type(self).model_fields if name != "default"}
+        return {name: word for name, word in said.items() if word is not None}
+
+
+def _by_kind(value: Any) -> Any:
+    return {"default": value} if isinstance(value, str) else value
+
+
+_UNMANAGED_FIELDS = [field.alias or name for name, field in UnmanagedSpec.model_fields.items()]
+_UNMANAGED_SCHEMA = {
+    "anyOf": [_WORDS, {"type": "object", "propertyNames": {"enum": _UNMANAGED_FIELDS}, "additionalProperties": _WORDS}],
+    "default": "drop",
+}
+
+
 class PolicySpec(Spec):
     """How far dbops may go."""
 
-    unmanaged: Literal["ignore", "report", "drop"] = "drop"
-    """Objects in the database that the source does not name; dropping still asks."""
+    unmanaged: Annotated[UnmanagedSpec, BeforeValidator(_by_kind), WithJsonSchema(_UNMANAGED_SCHEMA)] = (
+        UnmanagedSpec.model_construct()
+    )
+    """Objects in the database that the source does not name: one word for all, or words by kind; dropping still asks."""
     allow: tuple[HazardCode, ...] = ()
     """Hazards that apply lets pass without being asked."""
     online: bool = True

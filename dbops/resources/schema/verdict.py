@@ -34,7 +34,7 @@ def verdict_key(schema: DesiredSchema, engine: Engine, conn: Connection) -> str 
 
     Models run code, reference rows and tolerated drift depend on more than schemas, and so do objects that a policy lets live.
     """
-    if schema.data or schema.tolerated or schema.unmanaged != "drop":
+    if schema.data or schema.tolerated or not schema.unmanaged.drops_all:
         return None
     state = hashlib.sha256()
     match schema.source:
