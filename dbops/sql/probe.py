@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from dbops.sql.dialect import Dialect
 
@@ -41,9 +42,26 @@ def outside(column: str, low: int, high: int, dialect: Dialect) -> str:
     return f"({name} < {low} OR {name} > {high})"
 
 
-def duplicated(table: str, columns: Sequence[str], predicate: str | None, dialect: Dialect) -> str:
-    """Return the condition of rows that share all of `columns` with another row; rows with a NULL share nothing."""
-    names = [dialect.identifier(name) for name in columns]
+def reaches(column: str, limit: int, dialect: Dialect) -> str:
+    return f"abs(t.{dialect.identifier(column)}) >= {limit}"
+
+
+def duplicated(
+    table: str,
+    columns: Sequence[str],
+    predicate: str | None,
+    dialect: Dialect,
+    collations: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return the condition of rows that share all of `columns` with another row; rows with a NULL share nothing.
+
+    `collations` are those by which some of them are compared, in place of their own.
+    """
+
+    def compared(name: str) -> str:
+        return dialect.identifier(name) + (f" COLLATE {collations[name]}" if name in collations else "")
+
+    names = [compared(name) for name in columns]
     filled = " AND ".join(f"{name} IS NOT NULL" for name in names) + (f" AND ({predicate})" if predicate else "")
     listed = ", ".join(names)
     row = f"(t.{names[0]})" if len(names) == 1 else "(" + ", ".join(f"t.{name}" for name in names) + ")"

@@ -102,3 +102,98 @@ def test_rows_that_fit_are_not_in_the_way(change: Callable[[str], Path], databas
         assert apply(workspace, ALLOWED).state == "done"
     with open_workspace(folder) as workspace:
         assert plan(workspace).is_empty
+
+
+def answers(folder: Path) -> list[tuple[str, str]]:
+    with open_workspace(folder) as workspace:
+        return [(item.code, item.message) for item in plan(workspace).observations]
+
+
+def test_a_key_is_judged_by_the_collation_that_comes_with_it(change: Callable[[str], Path], database: Database) -> None:
+    """What is equal without regard to case may be unique with it."""
+    if database.engine != "mysql":
+        pytest.skip("its usual collation tells cases apart")
+    database.load("INSERT INTO orders (id) VALUES (1); ALTER TABLE orders ADD code varchar(10); UPDATE orders SET code = id;")
+    database.load("UPDATE orders SET code = 'a' WHERE id = 10; UPDATE orders SET code = 'A' WHERE id = 11;")
+    total = "total integer, code varchar(10) COLLATE utf8mb4_bin, CONSTRAINT u UNIQUE (code)"
+    folder = change(BEFORE.replace("total integer", total))
+    assert answers(folder) == []
+    with open_workspace(folder) as workspace:
+        assert apply(workspace, ALLOWED).state == "done"
+    database.load("ALTER TABLE orders DROP KEY u, MODIFY code varchar(10); UPDATE orders SET code = 'a' WHERE id = 11;")
+    assert [code for code, _ in answers(folder)] == [DATA_REFUSES]
+
+
+def test_rows_of_a_table_that_is_too_big_are_not_looked_at(
+    change: Callable[[str], Path], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = {
+        "sqlite": "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)",
+        "postgresql": "WITH n(i) AS (SELECT generate_series(100, 300000))",
+        "mysql": "",
+    }[database.engine]
+    source = "SELECT seq, 'x', 1 FROM seq_100_to_300000" if database.engine == "mysql" else f"{many} SELECT i, 'x', 1 FROM n"
+    database.load(f"INSERT INTO customers (id, email, visits) {source};")
+    monkeypatch.setattr("dbops.resources.schema.evidence._QUESTION_S", 0.02)
+    folder = change(BEFORE.replace("visits bigint", "visits bigint, CONSTRAINT u UNIQUE (email, visits)"))
+    [(code, message)] = answers(folder)
+    assert code == "DATA_UNKNOWN" and message.startswith("not looked at: whether rows of ")
+
+
+PG_CASES = {
+    "exclusion": (
+        "CREATE TABLE t (id int PRIMARY KEY, r int4range); INSERT INTO t VALUES (1, '[1,5)'), (2, '[4,9)'), (3, '[20,30)');",
+        "CREATE TABLE t (id int PRIMARY KEY, r int4range, CONSTRAINT x EXCLUDE USING gist (r WITH &&));",
+        "2 rows of public.t: they exclude each other by x (id: 1, 2)",
+    ),
+    "enum label": (
+        "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE t (id int PRIMARY KEY, m mood); INSERT INTO t VALUES (7, 'sad');",
+        "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (id int PRIMARY KEY, m mood);",
+        "1 row of public.t: m holds sad, which public.mood loses (id: 7)",
+    ),
+    "default partition": (
+        "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p_d PARTITION OF p DEFAULT; INSERT INTO p VALUES (3), (30);",
+        "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p_d PARTITION OF p DEFAULT;"
+        " CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (1) TO (10);",
+        "1 row of public.p_d: they belong to the new partition p_1 and are in the default one (a: 3)",
+    ),
+    "bound": (
+        "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p_1 (a int); INSERT INTO p_1 VALUES (1), (2), (NULL);",
+        "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1, 3);",
+        "2 rows of public.p_1: a is outside of FOR VALUES IN (1, 3) (a: 2, None)",
+    ),
+    "digits": (
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric(10, 2)); INSERT INTO t VALUES (1, 999.99), (2, 1000);",
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric(5, 2));",
+        "1 row of public.t: n has more than 3 digits before the point (id: 2)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PG_CASES)
+def test_postgresql_asks_what_only_it_has(
+    name: str, pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    before, after, answer = PG_CASES[name]
+    pg_database.load(before)
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    (tmp_path / "shop.sql").write_text(after)
+    assert (DATA_REFUSES, answer) in answers(tmp_path)
+    with open_workspace(tmp_path) as workspace, pytest.raises(ApplyError, match="nothing was done"):
+        apply(workspace, ALLOWED)
+
+
+def test_members_that_go_are_looked_for(my_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    my_database.load(
+        "CREATE TABLE t (id int PRIMARY KEY, e enum('x','y'), s set('a','b'));"
+        "INSERT INTO t VALUES (1, 'x', 'a'), (2, 'y', 'a,b'), (3, 'y', 'a');"
+    )
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(my_database.url)))
+    (tmp_path / "shop.sql").write_text("CREATE TABLE t (id int PRIMARY KEY, e enum('y'), s set('a'));")
+    messages = sorted(message for code, message in answers(tmp_path) if code == DATA_REFUSES)
+    assert messages == [
+        "1 row of t: e holds 'x', which the type loses (id: 1)",
+        "1 row of t: s holds 'b', which the type loses (id: 2)",
+    ]

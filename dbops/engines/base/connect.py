@@ -111,6 +111,10 @@ class Connection(Protocol):
         """
         ...
 
+    def ending_statements_after(self, limit_s: float) -> AbstractContextManager[None]:
+        """End the statements of a block with a QueryError when they take longer; a shorter limit of the connection stays."""
+        ...
+
     def blockers(self) -> list[str]:
         """Say who keeps the statement that this session runs waiting; empty when nobody does or the server does not tell.
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import ChangeSet
+from dbops.catalog.changes import CatalogChange, ChangeSet
 from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
+from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
 from dbops.sql.dialect import Dialect
 from dbops.sql.splitter import SourceStatement
@@ -116,6 +117,10 @@ class Engine(Protocol):
 
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         """Return the acts that carry the changes out, in order, with hazards and undo. Pure."""
+        ...
+
+    def questions(self, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+        """Yield what only this engine has to ask of live rows before these changes. Pure."""
         ...
 
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:

@@ -132,6 +132,16 @@ class MysqlConnection:
             with suppress(LostConnectionError):  # a session that is gone has no settings
                 self.execute(f"SET {_lock_timeouts(usual_s)}")
 
+    @contextmanager
+    def ending_statements_after(self, limit_s: float) -> Iterator[None]:
+        usual_s = self._target.timeouts.statement_s
+        flavour = Flavour(self.server.flavour == "mariadb", self.server.version)
+        self.execute(f"SET {_statement_timeout(min(limit_s, usual_s) if usual_s else limit_s, flavour)}")
+        try:
+            yield
+        finally:
+            self.execute(f"SET {_statement_timeout(usual_s, flavour)}")
+
     def blockers(self) -> list[str]:
         from dbops.engines.mysql.blockers import blockers
 
@@ -324,14 +334,13 @@ def _insist_on_tls(session: MysqlConnection) -> None:
 
 def _settings(target: Target, flavour: Flavour, mode: str, readonly: bool) -> str:
     timeouts = target.timeouts
-    variable, units = flavour.statement_timeout
     settings = {
         "sql_mode": f"'{our_sql_mode(mode)}'",
         **{name: str(_whole_seconds(timeouts.lock_s)) for name in _LOCK_TIMEOUTS},
-        variable: f"{timeouts.statement_s * units:.{0 if units > 1 else 3}f}",
         "sql_quote_show_create": "1",
     }
     assignments = [f"SESSION {name} = {value}" for name, value in settings.items()]
+    assignments.append(_statement_timeout(timeouts.statement_s, flavour))
     assignments += [f"SESSION {name} = {_setting(value)}" for name, value in target.settings]
     sql = "SET " + ", ".join(assignments)
     return f"{sql}; SET SESSION TRANSACTION READ ONLY" if readonly else sql
@@ -343,6 +352,11 @@ def _whole_seconds(lock_s: float) -> int:
 
 def _lock_timeouts(lock_s: float) -> str:
     return ", ".join(f"SESSION {name} = {_whole_seconds(lock_s)}" for name in _LOCK_TIMEOUTS)
+
+
+def _statement_timeout(limit_s: float, flavour: Flavour) -> str:
+    variable, units = flavour.statement_timeout
+    return f"SESSION {variable} = {limit_s * units:.{0 if units > 1 else 3}f}"
 
 
 def _setting(value: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import cast
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import ChangeSet
+from dbops.catalog.changes import CatalogChange, ChangeSet
 from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
+from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.mysql import connect as sessions
 from dbops.engines.mysql.connect import MysqlConnection
@@ -89,6 +90,11 @@ class MysqlEngine:
         from dbops.engines.mysql.render import render
 
         return render(changes, context)
+
+    def questions(self, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+        from dbops.engines.mysql.questions import questions
+
+        return questions(changes, live)
 
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         from dbops.engines.mysql.types import portable_type

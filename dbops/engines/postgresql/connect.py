@@ -73,6 +73,16 @@ class PostgresConnection:
             raise
         self._set_lock_timeout(usual_s)
 
+    @contextmanager
+    def ending_statements_after(self, limit_s: float) -> Iterator[None]:
+        usual_s = self._target.timeouts.statement_s
+        setting = "SELECT pg_catalog.set_config('statement_timeout', ?, false)"
+        self.query(setting, (f"{(min(limit_s, usual_s) if usual_s else limit_s) * 1000:.0f}",))
+        try:
+            yield
+        finally:
+            self.query(setting, (f"{usual_s * 1000:.0f}",))
+
     @property
     def _is_idle(self) -> bool:
         import psycopg

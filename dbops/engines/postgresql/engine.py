@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import ChangeSet
+from dbops.catalog.changes import CatalogChange, ChangeSet
 from dbops.catalog.model import Column, Options
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
+from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.postgresql import connect as connecting
 from dbops.engines.postgresql import fingerprint as fingerprints
@@ -82,6 +83,11 @@ class PostgresEngine:
         from dbops.engines.postgresql.render import render
 
         return render(changes, context)
+
+    def questions(self, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+        from dbops.engines.postgresql.questions import questions
+
+        return questions(changes, live)
 
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         return types.portable_type(name, arguments)

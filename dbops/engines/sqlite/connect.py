@@ -133,6 +133,15 @@ class SqliteConnection:
         self._lock_s = lock_s
         self.query(f"PRAGMA busy_timeout = {round((lock_s or _FOREVER_S) * 1000)}")
 
+    @contextmanager
+    def ending_statements_after(self, limit_s: float) -> Iterator[None]:
+        usual_s = self._statement_s
+        self._statement_s = min(limit_s, usual_s) if usual_s else limit_s
+        try:
+            yield
+        finally:
+            self._statement_s = usual_s
+
     def blockers(self) -> list[str]:
         from dbops.engines.sqlite.blockers import blockers
 

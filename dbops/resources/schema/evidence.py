@@ -7,17 +7,18 @@ engine's own refusal.
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AddColumn, AlterColumn, CatalogChange, CreateObject, column_ref
-from dbops.catalog.model import Check, Column, ForeignKey, Index, PrimaryKey, Unique
+from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, column_ref
+from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
-from dbops.errors import QueryError
+from dbops.engines.base.question import Question
+from dbops.errors import LostConnectionError, QueryError
 from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
 from dbops.resources.schema.model import Renaming
@@ -25,18 +26,13 @@ from dbops.sql import probe
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
 _INTEGER = re.compile(r"(tinyint|smallint|mediumint|integer|int|bigint)(?:\(\d+\))?( unsigned)?(?: zerofill)?", re.IGNORECASE)
+_DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+)(?:, ?(\d+))?\)(?: unsigned)?", re.IGNORECASE)
 _BYTES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "integer": 4, "bigint": 8}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked about one change: rows of `table` that meet `condition` are in its way; `words` say why."""
-
-    ref: Ref
-    table: Ref
-    condition: str
-    words: str
-    columns: tuple[str, ...]
+#: What one question may take, and all of them: a plan does not hang on a huge table.
+_QUESTION_S = 20.0
+_ALL_S = 60.0
 
 
 def evidence(
@@ -52,11 +48,21 @@ def evidence(
     What may not be read is said, too, so that silence means that somebody looked.
     """
     found = []
-    for question in questions(changes, renames, live, engine):
+    asked = [*questions(changes, renames, live, engine), *engine.questions(changes, live)]
+    deadline = time.monotonic() + _ALL_S
+    for question in asked:
+        left_s = deadline - time.monotonic()
         try:
-            answer = _ask(question, live, conn, engine)
+            if left_s <= 0:
+                raise QueryError(f"all questions together took longer than {_ALL_S:.0f} s")
+            with conn.ending_statements_after(min(_QUESTION_S, left_s)):
+                answer = _ask(question, live, conn, engine)
+        except LostConnectionError:
+            raise
         except QueryError as error:
-            message = f"could not ask the rows of {question.table.qualified} whether {question.words}: {error.message}"
+            message = (
+                f"not looked at: whether rows of {question.table.qualified} are in the way: {question.words}; {error.message}"
+            )
             found.append(Observation(f"{address}/{question.ref}", "DATA_UNKNOWN", message))
             continue
         if answer:
@@ -87,7 +93,13 @@ def _first_column(table: Ref, live: Catalog) -> tuple[str, ...]:
 
 
 def questions(changes: Sequence[CatalogChange], renames: Iterable[Renaming], live: Catalog, engine: Engine) -> Iterator[Question]:
-    """Yield what has to be asked before these changes; only of tables and columns that exist by their new names."""
+    """Yield what has to be asked before these changes; only of tables and columns that exist by their new names.
+
+    What is unique depends on type and collation: where those of a column change, too, values are compared as they will be, or
+    not at all.
+    """
+    recast = {change.ref: change.after for change in changes if isinstance(change, AlterColumn) and _compares_anew(change)}
+    moved = {change.ref for change in changes if isinstance(change, AlterObject) and _collates_anew(change)}
     coming = {change.ref for change in (*changes, *renames) if isinstance(change, AddColumn | Renaming)}
     altered: defaultdict[Ref, set[str]] = defaultdict(set)
     for ref in coming:
@@ -104,10 +116,57 @@ def questions(changes: Sequence[CatalogChange], renames: Iterable[Renaming], liv
                 yield from _altered_column(change.ref, table, before, after, engine)
             case CreateObject(ForeignKey() as key) if not coming.isdisjoint(_pointed_to(key)):
                 pass
+            case CreateObject(item) if _is_key(item) and (table in moved or any(ref.table == table for ref in recast)):
+                yield from _new_key(item, table, live, recast, engine) if table not in moved else ()
             case CreateObject(item) if not _mentions(item, altered[table]):
                 yield from _new_object(item, table, live, engine)
             case _:
                 pass
+
+
+def _compares_anew(change: AlterColumn) -> bool:
+    return (change.before.type, change.before.collation) != (change.after.type, change.after.collation)
+
+
+def _collates_anew(change: AlterObject) -> bool:
+    before, after = change.before, change.after
+    if not isinstance(before, Table) or not isinstance(after, Table):
+        return False
+    return dict(before.options).get("collation") != dict(after.options).get("collation")
+
+
+def _is_key(item: object) -> bool:
+    return isinstance(item, PrimaryKey | Unique) or (isinstance(item, Index) and item.unique)
+
+
+def _new_key(item: object, table: Ref, live: Catalog, recast: Mapping[Ref, Column], engine: Engine) -> Iterator[Question]:
+    """Ask about a key with columns that are compared in another way from now on; only other collations can be asked for."""
+    columns = _columns(item)
+    changed = {name: recast[ref] for name in columns if (ref := column_ref(table, name)) in recast}
+    if not changed:
+        yield from _new_object(item, table, live, engine)
+        return
+    there = live.table(table.schema, table.name)
+    for name, after in changed.items():
+        before = there.column(name) if there else None
+        if before is None or before.type != after.type or after.collation is None:
+            return
+    if isinstance(item, CatalogObject) and not getattr(item, "nulls_not_distinct", False):
+        collations = {name: after.collation for name, after in changed.items() if after.collation}
+        predicate = item.predicate if isinstance(item, Index) else None
+        condition = probe.duplicated(qualified(table, engine), columns, predicate, engine.dialect, collations)
+        yield Question(item.ref, table, condition, f"{', '.join(columns)} is not unique", columns)
+
+
+def _columns(item: object) -> tuple[str, ...]:
+    """The columns of a key; none where it is made of anything else."""
+    match item:
+        case PrimaryKey() | Unique():
+            return item.columns
+        case Index(keys=keys) if all(key.column and not key.prefix for key in keys):
+            return tuple(key.column for key in keys if key.column)
+        case _:
+            return ()
 
 
 def _pointed_to(key: ForeignKey) -> Iterator[Ref]:
@@ -145,6 +204,11 @@ def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine:
     if text and _is_text(before.type):
         words = f"{after.name} is longer than {text[1]} characters"
         yield Question(ref, table, probe.longer_than(after.name, int(text[1]), dialect), words, (after.name,))
+    limit = _DECIMAL.fullmatch(after.type)
+    if limit and (_DECIMAL.fullmatch(before.type) or _range(before.type) or before.type == "numeric"):
+        digits = int(limit[1]) - int(limit[2] or 0)
+        words = f"{after.name} has more than {digits} digits before the point"
+        yield Question(ref, table, probe.reaches(after.name, 10**digits, dialect), words, (after.name,))
     ranges = _range(before.type), _range(after.type)
     if ranges[0] and ranges[1] and (ranges[1][0] > ranges[0][0] or ranges[1][1] < ranges[0][1]):
         low, high = ranges[1]

@@ -1,0 +1,19 @@
+"""What is asked of live rows before a change relies on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbops.catalog.ref import Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Rows of `table`, known as t, that meet `condition` are in the way of `ref`; `words` say why, `columns` tell them apart
+    where the table has no primary key."""
+
+    ref: Ref
+    table: Ref
+    condition: str
+    words: str
+    columns: tuple[str, ...]

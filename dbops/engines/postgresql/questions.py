@@ -1,0 +1,102 @@
+"""Questions to live rows that only PostgreSQL has: exclusions, labels of enums, bounds of partitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import AlterObject, CatalogChange, CreateObject
+from dbops.catalog.model import Enum, Exclusion, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.base.question import Question
+from dbops.engines.postgresql.render import bounds
+from dbops.engines.postgresql.render.names import literal, named, qualified, quote
+
+_ELEMENT = re.compile(r'("(?:[^"]|"")+"|[a-z_][\w$]*)(?: [\w."]+)? WITH (\S+)')
+
+
+def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+    """Yield what has to be asked of tables that are there."""
+    for change in changes:
+        match change:
+            case CreateObject(Exclusion() as item) if (table := _table(live, item.ref.table)) is not None:
+                yield from _excluded(item, table)
+            case AlterObject(Enum() as before, Enum() as after):
+                yield from _labels(before, after, live)
+            case CreateObject(Table() as item) if item.partition_of is not None:
+                yield from _in_default(item, live)
+            case AlterObject(Table() as before, Table() as after) if after.partition_of not in (None, before.partition_of):
+                yield from _out_of_bound(after, live)
+            case _:
+                pass
+
+
+def _table(live: Catalog, ref: Ref) -> Table | None:
+    found = live.objects.get(ref)
+    return found if isinstance(found, Table) else None
+
+
+def _excluded(item: Exclusion, table: Table) -> Iterator[Question]:
+    """Every row is compared with every other, as the exclusion will; only plain columns are read."""
+    found = _parsed(item.definition)
+    names = [name.strip('"') for name, _ in found[0]] if found else []
+    if found is None or table.partition_by or any(table.column(name) is None for name in names):
+        return
+    pairs, predicate = found
+    same = " AND ".join(f"o.{name} {operator} t.{name}" for name, operator in pairs)
+    other = f"EXISTS (SELECT 1 FROM {named(table.ref)} AS o WHERE o.ctid <> t.ctid AND {same}"
+    condition = f"{other} AND ({predicate})) AND ({predicate})" if predicate else f"{other})"
+    yield Question(item.ref, table.ref, condition, f"they exclude each other by {item.name}", tuple(names))
+
+
+def _parsed(definition: str) -> tuple[list[tuple[str, str]], str | None] | None:
+    """Return the columns with their operators, and the predicate; None for what is no plain list of columns."""
+    found = re.match(r"EXCLUDE USING \w+ \(([^()]*)\)(?: WHERE \((.*)\))?$", definition, re.DOTALL)
+    elements = [_ELEMENT.fullmatch(part.strip()) for part in found[1].split(",")] if found else []
+    if found is None or not all(elements):
+        return None
+    return [(match[1], match[2]) for match in elements if match], found[2]
+
+
+def _labels(before: Enum, after: Enum, live: Catalog) -> Iterator[Question]:
+    gone = [label for label in before.labels if label not in after.labels]
+    if not gone:
+        return
+    spelled = qualified(before.schema, before.name)
+    listed = ", ".join(literal(label) for label in gone)
+    for table in live.all(Table):
+        for column in table.columns:
+            if column.type == spelled and table.partition_of is None and not table.inherits:
+                words = f"{column.name} holds {' or '.join(gone)}, which {after.ref.qualified} loses"
+                yield Question(after.ref, table.ref, f"t.{quote(column.name)}::text IN ({listed})", words, (column.name,))
+
+
+def _bound(table: Table, live: Catalog) -> tuple[str, str] | None:
+    """Return the key column and the condition of a partition's bound."""
+    assert table.partition_of is not None
+    parent = _table(live, table.partition_of.parent)
+    name = bounds.column_of(parent.partition_by) if parent and parent.partition_by else None
+    column = parent.column(name) if parent and name else None
+    if parent is None or parent.partition_by is None or column is None:
+        return None
+    found = bounds.condition(column.name, column.type, parent.partition_by.strategy, table.partition_of.bound)
+    return (column.name, found) if found else None
+
+
+def _in_default(item: Table, live: Catalog) -> Iterator[Question]:
+    """Rows that wait in the default partition keep a partition of their own from coming."""
+    assert item.partition_of is not None
+    parent, bound = item.partition_of.parent, _bound(item, live)
+    for other in live.all(Table):
+        if bound and other.partition_of and other.partition_of.parent == parent and other.partition_of.bound == "DEFAULT":
+            words = f"they belong to the new partition {item.name} and are in the default one"
+            yield Question(item.ref, other.ref, bound[1], words, (bound[0],))
+
+
+def _out_of_bound(item: Table, live: Catalog) -> Iterator[Question]:
+    table, bound = _table(live, item.ref), _bound(item, live)
+    assert item.partition_of is not None
+    if bound and table and table.partition_of is None and table.column(bound[0]) is not None:
+        words = f"{bound[0]} is outside of {item.partition_of.bound}"
+        yield Question(item.ref, table.ref, f"NOT ({bound[1]})", words, (bound[0],))
