@@ -78,7 +78,7 @@ def copy(catalog: Catalog, conn: Connection) -> list[Act]:
 def untold_losses(acts: Iterable[Act]) -> list[str]:
     """The titles of acts that remove something for good without a hazard that says so."""
     acts = list(acts)
-    come_back = {act.ref for act in acts if act.creates}
+    come_back = {ref for act in acts if act.creates for ref in (act.ref, *act.covers)}
     losses = {"DELETES_DATA", "DELETES_OBJECT", "AUTHZ_CHANGE"}
     return [
         act.title

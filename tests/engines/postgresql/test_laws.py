@@ -14,7 +14,7 @@ from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
 from dbops.catalog.declared import as_declared
-from dbops.catalog.model import Schema, Table
+from dbops.catalog.model import ForeignTable, Schema, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.render.names import named, quote
@@ -122,6 +122,7 @@ def _kept(conn: Connection, these: Catalog, others: Catalog) -> dict[str, list[s
         if (
             not isinstance(other, Table)
             or table.persistence != other.persistence
+            or _reaches_abroad(these, table)
             or _parts(these, table) != _parts(others, other)
         ):
             continue
@@ -137,11 +138,18 @@ def _parts(catalog: Catalog, table: Table) -> set[Ref]:
     return {part.ref for part in catalog.all(Table) if part.partition_of and part.partition_of.parent == table.ref}
 
 
+def _reaches_abroad(catalog: Catalog, table: Table) -> bool:
+    """A foreign server that is none cannot be asked for the rows of a foreign partition."""
+    heirs = [item for item in catalog if isinstance(item, ForeignTable) and item.partition_of]
+    return bool(table.partition_by) and any(item.partition_of and item.partition_of.parent == table.ref for item in heirs)
+
+
 def _is_wholly_declared(live: Catalog, wanted: Catalog, account: str) -> bool:
     """Whether nothing was left as it is: owners and grants that the second schema does not name, where columns came from."""
     compared = as_declared(live, wanted)
     return all(
-        replace(item, owner=None) == replace(compared.objects[ref], owner=None)
+        (kept := compared.objects.get(ref)) is not None
+        and replace(item, owner=None) == replace(kept, owner=None)
         and (isinstance(item, Schema) or item.owner in (None, account))
         for ref, item in live.objects.items()
     )

@@ -43,10 +43,11 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     done = [work.done(unit) for unit in work.plan.units]
     told = with_consequences([act for _, _, act in done], work.plan, scene)
     done = _committed_first([(unit, kept, act) for (unit, kept, _), act in zip(done, told, strict=True)], changes)
-    acts = [
-        replace(act, undo=tuple(work.undo.of(unit, kept, [other for other, _, _ in done[:place]])))
-        for place, (unit, kept, act) in enumerate(done)
-    ]
+    units = [unit for unit, _, _ in done]
+    acts = []
+    for place, (unit, kept, act) in enumerate(done):
+        earlier = units[:place] if isinstance(unit.change, AlterObject) else []
+        acts.append(replace(act, undo=tuple(work.undo.of(unit, kept, earlier))))
     return acts if context.as_shown else [_rereadable(act) for act in acts]
 
 

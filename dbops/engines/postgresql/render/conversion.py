@@ -79,7 +79,7 @@ def using(column: str, old: str, new: str, domains: Mapping[str, str]) -> str | 
     if _is_assignable(a, b):
         return None
     if b.is_array and not a.is_array:
-        return f"CASE WHEN {column} IS NOT NULL THEN ARRAY[{column}]::{new} END"
+        return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN ARRAY[{column}]::{new} END"
     if a.is_array == b.is_array and (_have_cast(a.name, b.name) or (a.name in _STRINGS and not a.is_array)):
         return f"{column}::{new}"
     return f"{column}::text::{new}"

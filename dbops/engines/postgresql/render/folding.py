@@ -201,7 +201,8 @@ class _Folding:
 
     def _heirs(self, table: Ref) -> Iterator[Ref]:
         for heir in self.scene.heirs.get(table, ()):
-            if heir in self.before.objects and heir in self.after.objects and heir not in self.drops:
+            apart = Membership.named_after(heir, table, None).ref in self.drops
+            if heir in self.before.objects and heir in self.after.objects and heir not in self.drops and not apart:
                 yield heir
 
     def _hand_down(self, kind: type[CatalogChange], i: int, child: Ref) -> None:

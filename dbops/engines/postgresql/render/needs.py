@@ -27,6 +27,7 @@ from dbops.catalog.model import (
     Extension,
     ForeignKey,
     ForeignTable,
+    Index,
     MaterializedView,
     Routine,
     Sequence,
@@ -69,6 +70,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     found += _rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
     _inherited_columns(found, after)
+    _children_first(found, before)
     link_adoptions(found, after)
     _references(found, after)
     link_bodies_that_go(found, before.needs)
@@ -260,6 +262,8 @@ def _split_alteration(change: AlterObject, before: Graph, after: Graph) -> Itera
         yield DropObject(item)
     for item, *earlier in (joining[place::-1] for place in range(len(joining))):
         after.add(item, *_fits_before(item, new, after), *(other.ref for other in earlier))
+        if item.bound is not None and any(other.of == item.of for other in leaving):
+            _with_the_family(item, before, after)
         yield CreateObject(item)
     rest = replace(old, partition_of=new.partition_of, inherits=new.inherits)
     if rest != new:
@@ -355,8 +359,26 @@ def _rejoin(parent: Ref, heirs: list[Ref], before: Graph, after: Graph) -> Itera
         for item in (member for member in _memberships(old) if member.of == parent):
             before.add(item, heir, parent)
             after.add(item, heir, parent)
+            _with_the_family(item, before, after)
             yield DropObject(item)
             yield CreateObject(item)
+
+
+def _with_the_family(item: Membership, before: Graph, after: Graph) -> None:
+    """Indexes and constraints of a parent go while its partition is there, and come when it is: none is left behind on it."""
+    for ref in _changed_children(item.of, before, after):
+        before.link(ref, item.ref)
+    for ref in _changed_children(item.of, after, before):
+        after.link(ref, item.ref)
+
+
+def _changed_children(parent: Ref, before: Graph, after: Graph) -> Iterator[Ref]:
+    """Yield indexes and constraints of a table and those above it that would stay behind on partitions that leave first."""
+    for ref, item in before.objects.items():
+        if isinstance(item, Index | Constraint) and ref.table == parent and after.objects.get(ref) != item:
+            yield ref
+    for above in parents_of(before.objects.get(parent)):
+        yield from _changed_children(above, before, after)
 
 
 def _cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
@@ -460,6 +482,16 @@ def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
                     continue
                 after.link(own, parents)
                 after.link(ref, parents)
+
+
+def _children_first(found: list[CatalogChange], before: Graph) -> None:
+    """A child that goes is kept with the columns that its parent handed down, before these go."""
+    dropped = [change for change in found if isinstance(change, DropColumn)]
+    going = [change.item for change in found if isinstance(change, DropObject) and isinstance(change.item, Table)]
+    for child in going:
+        for change in dropped:
+            if change.table in parents_of(child):
+                before.link(child.ref, change.ref)
 
 
 def _references(found: list[CatalogChange], after: Graph) -> None:

@@ -150,8 +150,9 @@ class _Judge:
         return change.ref not in self.after.dependencies.get(dependent.ref, frozenset())
 
     def _survives_drop(self, dependent: CatalogObject, item: CatalogObject) -> bool:
-        """A dropped table leaves its publications by itself."""
-        return isinstance(dependent, Defined) and dependent.what == "publication" and isinstance(item, Table)
+        """A table dropped for good leaves its publications by itself."""
+        is_publication = isinstance(dependent, Defined) and dependent.what == "publication"
+        return is_publication and isinstance(item, Table) and item.ref not in self.after.objects
 
     def _survives_rebuild(self, dependent: CatalogObject) -> bool:
         """What only stands on a column of the type is built again with the column; an expression that names the type is not."""

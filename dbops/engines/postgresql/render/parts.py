@@ -15,19 +15,20 @@ from dbops.catalog.model import (
     CatalogObject,
     Check,
     Column,
+    Constraint,
     Domain,
-    Exclusion,
     Index,
     Options,
-    PrimaryKey,
+    Policy,
+    Rule,
     Table,
-    Unique,
+    Trigger,
 )
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import bounds, hazards, not_null, types
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
-from dbops.engines.postgresql.render.names import literal, named, parent_of, quote
+from dbops.engines.postgresql.render.names import designation, literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement
 from dbops.engines.postgresql.render.sequences import own, release
 from dbops.sql.hazard import Hazard
@@ -260,7 +261,7 @@ def aside(table: Table) -> str:
 
 
 def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> Iterator[Statement]:
-    """Yield what moves a table out of the way: indexes give up their names, sequences their owner, the table its name.
+    """Yield what moves a table out of the way: what hangs on it goes, sequences lose their owner, the table gives up its name.
 
     Only its rows stay where more would be in the way: a partition cannot stand beside its successor in the parent they share,
     partitions that are made again too give up their names with it, and an expression that divides it holds on to functions.
@@ -273,10 +274,12 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
         yield statement(f"DROP TABLE {named(table.ref)}", *_losses(table, scene))
         return
     for child in (child for child in children if (child.schema, child.parent) == (table.schema, table.name)):
-        if isinstance(child, PrimaryKey | Unique | Exclusion):
+        if isinstance(child, Constraint):
             yield Statement(f"ALTER TABLE {named(table.ref)} DROP CONSTRAINT {quote(child.name)}")
         elif isinstance(child, Index):
             yield Statement(f"DROP INDEX {named(Ref('index', child.schema, child.name))}")
+        elif isinstance(child, Trigger | Rule | Policy):
+            yield Statement(f"DROP {designation(child)}")
     yield from (release(owned) for owned in scene.old.owned_by(table.ref))
     if table.of_type:
         yield Statement(f"ALTER TABLE {named(table.ref)} NOT OF")

@@ -73,7 +73,7 @@ def find_rebuild(changes: ChangeSet) -> Rebuild:
         stored = (column.type for _, column in _stored_columns(changes.before, users, made_of_it))
         if any(_cannot_stay(change) or kind != named(change.ref) for kind in stored):
             _add_with_users(change.ref, changes.before, users, found)
-    pairs = [(_type(changes.before, ref), _type(changes.after, ref)) for ref in found]
+    pairs = [(_type(changes.before, ref), _type(changes.after, ref)) for ref in _users_last(found, changes)]
     conversions = [
         Conversion(table, column, new)
         for table, column in _stored_columns(changes.before, users, found)
@@ -81,6 +81,18 @@ def find_rebuild(changes: ChangeSet) -> Rebuild:
     ]
     kept = tuple((old, new) for old, new in pairs if old is not None and new is not None)
     return Rebuild(kept, tuple(sorted(conversions, key=lambda conversion: conversion.ref)))
+
+
+def _users_last(found: Iterable[Ref], changes: ChangeSet) -> list[Ref]:
+    """Sort types so that each comes after what it is made of, before and after the changes."""
+    waiting = list(found)
+    done: list[Ref] = []
+    while waiting:
+        sides = (changes.before.dependencies, changes.after.dependencies)
+        free = [ref for ref in waiting if not any(side.get(ref, frozenset()) & set(waiting) - {ref} for side in sides)]
+        done += free or waiting
+        waiting = [ref for ref in waiting if ref not in done]
+    return done
 
 
 def _is_rebuilt(item: CatalogObject | None) -> TypeGuard[Rebuilt]:
@@ -217,7 +229,7 @@ def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
     name, was, kind = quote(conversion.before.name), conversion.before.type, conversion.after.type
     if kind == f"{was}[]":
         element = _expression(replace(conversion, after=conversion.before), rebuild, scene)
-        return f"CASE WHEN {name} IS NOT NULL THEN ARRAY[{element}]::{kind} END"
+        return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ARRAY[{element}]::{kind} END"
     if kind != was and kind not in _spellings(rebuild.refs):
         return using(name, was, kind, scene.domains) or name
     if all(isinstance(new, Defined) for _, new in rebuild.types):
@@ -233,13 +245,16 @@ def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
 
 
 def _row(name: str, old: CompositeType, new: CompositeType, scene: Scene) -> str:
-    """A composite value is taken apart and put together again, attribute by attribute."""
+    """A composite value is taken apart and put together again, attribute by attribute.
+
+    One with a NULL inside is not `IS NOT NULL` (manual, comparison functions), and yet no NULL.
+    """
     had = {column.name: column for column in old.columns}
     values = [
         f"({name}).{quote(column.name)}::text::{column.type}" if column.name in had else f"NULL::{column.type}"
         for column in new.columns
     ]
-    return f"CASE WHEN {name} IS NOT NULL THEN ROW({', '.join(values)})::{named(new.ref)} END"
+    return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ROW({', '.join(values)})::{named(new.ref)} END"
 
 
 def anchor(changes: tuple[CatalogChange, ...], rebuild: Rebuild) -> Ref | None:

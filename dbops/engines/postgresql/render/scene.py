@@ -124,8 +124,9 @@ class Scene:
 
     @property
     def domains(self) -> Mapping[str, str]:
-        """The base types of the domains of both catalogs."""
-        return {**self.old.domains, **self.new.domains}
+        """The types that the domains of both catalogs are made of in the end."""
+        found = {**self.old.domains, **self.new.domains}
+        return {name: _root(name, found) for name in found}
 
     def where_it_is_new(self) -> Scene:
         """Return the scene of something that is being made: nobody uses it yet."""
@@ -135,6 +136,13 @@ class Scene:
         """Return the scene of the way back."""
         scene = Scene(self.after, self.before, self.context, self.new, self.old, self.heirs, is_way_back=True)
         return replace(scene, moving=self.moving)
+
+
+def _root(name: str, bases: Mapping[str, str]) -> str:
+    seen = {name}
+    while (name := bases[name]) in bases and name not in seen:
+        seen.add(name)
+    return name
 
 
 def parents_of(item: CatalogObject | None) -> tuple[Ref, ...]:

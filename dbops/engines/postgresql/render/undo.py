@@ -190,7 +190,8 @@ class Undo:
         identities = {table.replica_identity for _, table in sides if isinstance(table, Table)}
         is_published = any(ref.kind == "publication" for catalog, _ in sides for ref in catalog.objects)
         surveys = (self._scene.old, self._scene.new)
-        has_key = any(isinstance(child, PrimaryKey) for survey in surveys for child in survey.children(ref))
+        children = (child for survey in surveys for child in survey.children(ref))
+        has_key = any(isinstance(child, PrimaryKey) and child.ref not in self._made for child in children)
         return is_published and not has_key and len(identities) == 1 and identities <= {None, "nothing"}
 
     def _altered(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
@@ -237,10 +238,7 @@ def _fillable(column: Column, scene: Scene) -> Column:
     """Without NOT NULL, of its own or of a domain, and with an identity that may be overwritten, until values are there."""
     if column.identity:
         return replace(column, identity=replace(column.identity, mode="by_default"))
-    base = column.type
-    while base in scene.domains:
-        base = scene.domains[base]
-    column = replace(column, type=base)
+    column = replace(column, type=scene.domains.get(column.type, column.type))
     return replace(column, nullable=column.nullable or column.default is None)
 
 
