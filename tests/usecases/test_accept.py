@@ -101,7 +101,7 @@ def files(folder: Path) -> dict[str, bytes]:
     ids=lambda value: value["name"] if isinstance(value, dict) else value,
 )
 def test_a_source_in_sql_says_what_is_live(case: dict[str, Any], database: Database, environment: Environment) -> None:
-    schema = "public/" if database.engine == "postgresql" else ""
+    schema = "public." if database.engine == "postgresql" else ""
     folder = environment("{sql: [shop.sql]}", case.get("source", SOURCE))
     database.load(case["live"] + ";")
     assert differing(folder)
@@ -125,7 +125,7 @@ def test_new_objects_of_a_folder_get_files_as_import_names_them(database: Databa
     before = files(folder)
     database.load("DROP VIEW notes; CREATE TABLE parts (id integer NOT NULL PRIMARY KEY); CREATE INDEX parts_id ON parts (id);")
     report = accepted(folder, "all")
-    schema = "public." if database.engine == "postgresql" else ""
+    schema = "public/" if database.engine == "postgresql" else ""
     assert files(folder).keys() - before.keys() == {f"schema/{schema}tables/parts.sql"}
     assert before.keys() - files(folder).keys() == {f"schema/{schema}views/notes.sql"}
     assert {edit.action for edit in report.files} == {"create", "delete"}
