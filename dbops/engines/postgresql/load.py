@@ -58,7 +58,7 @@ def load(conn: Connection, statements: Sequence[SourceStatement]) -> None:
     """Load as the engine port says; `conn` comes from this engine's `scratch`."""
     if not isinstance(conn, PostgresConnection):
         raise TypeError("sources are loaded over a session of this engine")
-    loader = _Loader(conn)
+    loader = _Loader(conn, _divided_elsewhere(statements))
     for _, group in groupby(statements, key=lambda statement: statement.at.file):
         loader.run_file(_prepare(group))
     loader.run_deferred()
@@ -97,21 +97,53 @@ def _refusal(statement: SourceStatement) -> SchemaError:
     return SchemaError(f"the psql command '{word}' cannot be loaded", at=statement.at, expected="SQL statements", fix=fix)
 
 
-class _Loader:
-    """The statements put aside, and those among them that wait for a name."""
+_NAME = r'(?:(?:"(?:[^"]|"")+"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")+"|[\w$]+)'
+_DIVIDES = re.compile(
+    rf"(?:CREATE\s+(?:UNLOGGED\s+|FOREIGN\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s+PARTITION\s+OF\s+{_NAME}"
+    rf"|ALTER\s+TABLE\s+(?:ONLY\s+)?{_NAME}\s+ATTACH\s+PARTITION\b)",
+    re.IGNORECASE,
+)
+_INDEX_OF = re.compile(
+    rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:{_NAME}\s+)?ON\s+{_NAME}\s*(?:USING\b|\()", re.IGNORECASE
+)
 
-    def __init__(self, conn: PostgresConnection) -> None:
+
+def _divided_elsewhere(statements: Sequence[SourceStatement]) -> frozenset[tuple[str, str]]:
+    """Return tables, each with a file that makes it, whose partitions another file makes."""
+    files = {statement.at.file for statement in statements}
+    found = [(match, s.at.file) for s in statements if len(files) > 1 and (match := _DIVIDES.match(s.text))]
+    return frozenset((match[2] or match[3], other) for match, file in found for other in files - {file})
+
+
+class _Loader:
+    """The statements put aside, and those among them that wait for a name.
+
+    An index of a divided table adopts the indexes that its partitions have, and makes those that they lack: where the
+    partitions are made in another file, it waits for all files.
+    """
+
+    def __init__(self, conn: PostgresConnection, divided: frozenset[tuple[str, str]] = frozenset()) -> None:
         self._conn = conn
+        self._divided = divided
         self._deferred: list[_Item] = []
+        self._last: list[_Item] = []
 
     # --- first pass
 
     def run_file(self, file: _File) -> None:
         """Run a file in order; what fails is put aside."""
-        for start in range(0, len(file.items), _TOGETHER):
-            self._run_in_order(file.items[start : start + _TOGETHER], file)
+        items = file.items
+        if self._divided:
+            self._last += [item for item in items if self._adopts(item)]
+            items = [item for item in items if not self._adopts(item)]
+        for start in range(0, len(items), _TOGETHER):
+            self._run_in_order(items[start : start + _TOGETHER], file)
         if file.has_settings:
             self._conn.reset()
+
+    def _adopts(self, item: _Item) -> bool:
+        match = _INDEX_OF.match(item.sql)
+        return match is not None and (match[2], item.statement.at.file) in self._divided
 
     def _run_in_order(self, items: list[_Item], file: _File) -> None:
         while items:
@@ -152,7 +184,7 @@ class _Loader:
         Raises:
             Problems: what cannot run even when everything else is there.
         """
-        stuck = self._deferred
+        stuck = [*self._deferred, *self._last]
         while stuck:
             left = self._pass(stuck)
             if len(left) == len(stuck):

@@ -68,6 +68,17 @@ def test_a_label_used_where_it_was_just_added_keeps_its_place(pg_database: Postg
     assert [index.name for index in catalog.all(Index)] == ["last"]
 
 
+def test_an_index_of_a_divided_table_waits_for_partitions_of_other_files(pg_database: PostgresDatabase) -> None:
+    parent = "CREATE TABLE pay (id int, staff int) PARTITION BY LIST (id); CREATE INDEX by_staff ON public.pay (staff);"
+    child = "CREATE TABLE pay_1 PARTITION OF pay FOR VALUES IN (1); CREATE INDEX own ON pay_1 (staff);"
+    forward, backward = loaded(target_of(pg_database), parent, child), loaded(target_of(pg_database), child, parent)
+    assert forward == backward
+    assert {index.name: index.partition_of for index in forward.all(Index)} == {
+        "by_staff": None,
+        "own": Ref("index", "public", "by_staff", "pay"),
+    }
+
+
 def test_a_long_chain_in_reverse_order_loads(pg_database: PostgresDatabase) -> None:
     views = [f"CREATE VIEW v{i} AS SELECT * FROM v{i + 1};" for i in range(150)]
     catalog = loaded(target_of(pg_database), "\n".join([*views, "CREATE VIEW v150 AS SELECT 1 AS a;"]))
