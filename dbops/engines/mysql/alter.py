@@ -375,12 +375,19 @@ def parting_clauses(change: TableChange) -> tuple[list[str], list[str]]:
     return [", ".join(early)] if early else [], ["PAGE_CHECKSUM=DEFAULT"] if "page_checksum" in names else []
 
 
-def versioning_clause(change: TableChange) -> str | None:
-    """ADD or DROP SYSTEM VERSIONING, which stands alone (MariaDB Knowledge Base, System-Versioned Tables)."""
+def versioning_clauses(change: TableChange) -> tuple[list[str], list[str]]:
+    """What begins before and what after all else: ADD or DROP SYSTEM VERSIONING, which stands alone.
+
+    Columns without versioning and partitions by SYSTEM_TIME are of a versioned table only (MariaDB errors 4124 and 4131), so
+    that it begins to be one first and ends last; where columns of its own hold the times, these have to come first.
+    """
     old, new = ("with system versioning" in dict(table.options) for table in (change.before, change.after))
     if old == new or not _changes_table(change):
-        return None
-    return "ADD SYSTEM VERSIONING" if new else "DROP SYSTEM VERSIONING"
+        return [], []
+    if old:
+        return [], ["DROP SYSTEM VERSIONING"]
+    clauses = ["ADD SYSTEM VERSIONING"]
+    return ([], clauses) if "period:SYSTEM_TIME" in dict(change.after.options) else (clauses, [])
 
 
 def table_ref(change: CatalogChange) -> Ref:

@@ -277,16 +277,18 @@ class _Renderer:
         table = quoted(change.after.name)
         result: list[Statement] = []
         first, last = alter.parting_clauses(change)
+        begin, end = alter.versioning_clauses(change)
+        result += (ddl(f"ALTER TABLE {table} {clause}") for clause in begin)
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in first)
         built = cost.as_kept(alter.clauses(change, self.flavour), change.before, change.before_children)
         if built:
             result += table_statements(
                 f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}",
                 self._found(built, change, rows),
-                has_history="with system versioning" in dict(change.before.options),
+                has_history=bool(begin) or "with system versioning" in dict(change.before.options),
             )
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in last)
-        if versioning := alter.versioning_clause(change):
+        for versioning in end:
             lost = (
                 [Hazard("DELETES_DATA", f"the history of {change.after.name} is deleted")]
                 if versioning.startswith("DROP")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dbops.catalog.model import (
@@ -83,6 +83,8 @@ class Reader:
                 periods.append((f"period:{period.strip('`')}", ends.rstrip(")").replace(", ", ",")))
             else:
                 children.append(self._child(item, name))
+        if "with system versioning" not in dict(options):
+            columns = [_without_leftovers(column) for column in columns]
         table = Table(
             name=name,
             comment=comment,
@@ -256,6 +258,12 @@ def read_column(item: str, table_collation: str, reader: Reader) -> Column:
     if "`.`" in item:
         item = without_qualifier(item, reader.database)
     return _column(item, table_collation, reader.flavour, _default_collation(item, reader.default_collations))
+
+
+def _without_leftovers(column: Column) -> Column:
+    """DROP SYSTEM VERSIONING leaves the mark of a column that was no part of it, which no other statement can make."""
+    options = tuple(pair for pair in column.options if pair[0] != "without_versioning")
+    return column if options == column.options else replace(column, options=options)
 
 
 def _default_collation(item: str, defaults: Mapping[str, str]) -> str:
