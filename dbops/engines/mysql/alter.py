@@ -375,6 +375,35 @@ def parting_clauses(change: TableChange) -> tuple[list[str], list[str]]:
     return [", ".join(early)] if early else [], ["PAGE_CHECKSUM=DEFAULT"] if "page_checksum" in names else []
 
 
+def stages(change: TableChange) -> list[TableChange]:
+    """Return the change as changes one after the other: one alone, but where a versioned table goes to another engine.
+
+    The server refuses that (MariaDB error 4120), so that the table gives up its versioning, moves, and is versioned again.
+    """
+    old, new = dict(change.before.options), dict(change.after.options)
+    is_versioned = "with system versioning" in old or "with system versioning" in new
+    if not is_versioned or old.get("engine") == new.get("engine") or not _changes_table(change):
+        return [change]
+    divided = change.before.partition_by
+    plain = replace(
+        change.before,
+        options=tuple(pair for pair in change.before.options if pair[0] != "with system versioning"),
+        partition_by=None if divided and divided.strategy == "SYSTEM_TIME" else divided,
+    )
+    moved = replace(plain, options=tuple((name, new["engine"] if name == "engine" else value) for name, value in plain.options))
+    children = change.before_children
+    steps = [
+        TableChange(before, after, children, children, (AlterObject(before, after),))
+        for before, after in ((change.before, plain), (plain, moved))
+        if before != after
+    ]
+    rest = tuple(
+        AlterObject(moved, change.after) if isinstance(c, AlterObject) and isinstance(c.after, Table) else c
+        for c in change.changes
+    )
+    return [*steps, TableChange(moved, change.after, children, change.after_children, rest)]
+
+
 def versioning_clauses(change: TableChange) -> tuple[list[str], list[str]]:
     """What begins before and what after all else: ADD or DROP SYSTEM VERSIONING, which stands alone.
 

@@ -138,5 +138,6 @@ def _loosened(column: Column, has_history: bool) -> Column:
 
     Rows of the past are not filled, so that a NULL in them would stay.
     """
-    options = tuple(pair for pair in column.options if pair[0] not in ("check", "on_update"))
+    later = {"check", "on_update"} if has_history else {"check", "on_update", "without_versioning"}
+    options = tuple(pair for pair in column.options if pair[0] not in later)
     return replace(column, nullable=column.nullable or not has_history, default=None, identity=None, options=options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,10 +14,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.base.interrupt import stopping
-from dbops.engines.mysql.errors import connect_error, is_worth_retrying, number_of, query_error
-from dbops.engines.mysql.flavour import Flavour, parse_version
+from dbops.engines.mysql.errors import (
+    INTERRUPTED,
+    connect_error,
+    is_worth_retrying,
+    number_of,
+    query_error,
+    statement_timeout,
+)
+from dbops.engines.mysql.flavour import Flavour, flavour_of, parse_version
 from dbops.engines.mysql.tokens import unquoted, with_placeholders
-from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError
+from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError, TransientError
 from dbops.sql.statement import Parameter
 
 if TYPE_CHECKING:
@@ -83,7 +91,7 @@ class MysqlConnection:
             from dbops.engines.mysql.events import park
 
             sql = park(sql, self.parked_events)
-        with stopping(self._stop), self._translated(), self._conn.cursor() as cursor:
+        with stopping(self._stop), self._limited(), self._translated(), self._conn.cursor() as cursor:
             self._send(cursor, sql, parameters)
             count = cursor.rowcount
             while cursor.nextset():
@@ -154,6 +162,36 @@ class MysqlConnection:
             self._beside.close()
         if self._conn.open:
             self._conn.close()
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """End a statement after its time from a session beside, where the server itself would let it go on.
+
+        Raises:
+            QueryError: the time was over.
+        """
+        limit_s = self._target.timeouts.statement_s
+        if not limit_s or not flavour_of(self.server).limits_reads_alone:
+            yield
+            return
+        ended = threading.Event()
+
+        def end() -> None:
+            ended.set()
+            self._stop()
+
+        timer = threading.Timer(limit_s, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except TransientError as error:
+            if ended.is_set() and number_of(error) == INTERRUPTED:
+                raise statement_timeout(error) from error
+            raise
+        finally:
+            timer.cancel()
+            timer.join()  # it must not end the next statement
 
     def _stop(self) -> None:
         """End the running statement from a session beside: PyMySQL gives up its own session when it is torn out of waiting."""

@@ -22,10 +22,11 @@ DATABASE_ACCESS_DENIED = 1044
 UNKNOWN_DATABASE = 1049
 EMPTY_QUERY = 1065
 NO_SUCH_TABLE = 1146
+INTERRUPTED = 1317
 
 _LOCK_TIMEOUTS = frozenset({1205, 3572})
 #: Too many connections, deadlock, a query that somebody ended, no connection yet.
-_TRANSIENT = frozenset({1040, 1213, 1317, 2002, 2003})
+_TRANSIENT = frozenset({1040, 1213, INTERRUPTED, 2002, 2003})
 #: Server going down, connection killed or lost (2xxx are the client's own).
 _LOST = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2055})
 #: Statement ran into its time limit: MySQL's max_execution_time, MariaDB's max_statement_time.
@@ -56,6 +57,11 @@ def query_error(error: pymysql.Error, secrets: Iterable[str] = ()) -> QueryError
     elif number in _TRANSIENT:
         kind = TransientError
     return kind(text, {"errno": number} if number else None, fix=_fix(number))
+
+
+def statement_timeout(error: QueryError) -> QueryError:
+    """Return what a server says of a statement that was too long for its limit, for one that we ended at ours."""
+    return QueryError(f"{error.message}, maximum statement execution time exceeded", {"errno": 3024}, fix=_fix(3024))
 
 
 def is_lost(error: BaseException) -> bool:

@@ -18,11 +18,11 @@ _STATES = {
 
 
 def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None, database: str) -> Event:
-    """Build the event from its row of information_schema.events; `parked` is the state it was declared with in a scratch.
+    """Build the event from its row of information_schema.events and SHOW CREATE EVENT; `parked` is the state it was declared with in a scratch.
 
     A start that equals the moment of creation was not asked for: the server fills it in (MySQL 8.4 manual, 15.1.13).
     """
-    name, _, body, kind, execute_at, interval, field, starts, ends, status, on_completion, comment, created, _, zone = row
+    name, _, kind, execute_at, interval, field, starts, ends, status, on_completion, comment, created, _, zone, text = row
     if kind == "ONE TIME":
         schedule = f"AT '{execute_at}'"
     else:
@@ -32,7 +32,7 @@ def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None
             schedule += f" STARTS '{starts}'"
         if ends:
             schedule += f" ENDS '{ends}'"
-    own = without_qualifier(body, database)
+    own = without_qualifier(_body(text), database)
     options = dict(mode) | {
         "completion": "PRESERVE" if on_completion == "PRESERVE" else "NOT PRESERVE",
         "schedule": schedule,
@@ -41,12 +41,18 @@ def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None
     }
     return Event(
         name=name,
-        definition=without_comments(own),
+        definition=without_comments(own).lstrip(),
         spelling=own,
         comment=comment or None,
         owner=owner,
         options=tuple(sorted(options.items())),
     )
+
+
+def _body(text: str) -> str:
+    """What stands behind the DO of SHOW CREATE EVENT."""
+    do = next(token for token in tokens(text) if token.upper == "DO")
+    return text[do.start + len("DO") :].lstrip()
 
 
 def _is_creation(starts: datetime | None, created: datetime | None) -> bool:

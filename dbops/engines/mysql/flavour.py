@@ -74,6 +74,11 @@ class Flavour:
         return ("max_statement_time", 1) if self.is_mariadb else ("max_execution_time", 1000)
 
     @property
+    def limits_reads_alone(self) -> bool:
+        """The limit of a statement's time holds for SELECT alone (MySQL 8.4 manual, 7.1.8, max_execution_time)."""
+        return not self.is_mariadb
+
+    @property
     def has_instant_columns(self) -> bool:
         """Columns are added, anywhere, without touching rows (MariaDB 10.4, MySQL 8.0.29)."""
         return self.version >= ((10, 4) if self.is_mariadb else (8, 0, 29))

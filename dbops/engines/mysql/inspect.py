@@ -34,25 +34,25 @@ from dbops.engines.mysql.errors import NO_SUCH_TABLE, number_of
 from dbops.engines.mysql.events import read_event
 from dbops.engines.mysql.flavour import Flavour, flavour_of
 from dbops.engines.mysql.show_create import Reader
-from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier
+from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier, words
 from dbops.errors import QueryError
 
 STATE_PREFIX = "dbops_"
-_NO_SUCH_ROUTINE = 1305
+_GONE = frozenset({NO_SUCH_TABLE, 1305, 1360, 1539})  # also: no such routine, trigger, event
 
 _TABLES = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
 _VIEWS = """
 SELECT table_name, view_definition, check_option, definer, security_type
 FROM information_schema.views WHERE table_schema = DATABASE()"""
 _TRIGGERS = """
-SELECT trigger_name, event_object_table, action_timing, event_manipulation, action_order, action_statement, definer, sql_mode
+SELECT trigger_name, event_object_table, action_timing, event_manipulation, action_order, definer, sql_mode
 FROM information_schema.triggers WHERE trigger_schema = DATABASE()
 ORDER BY event_object_table, action_timing, event_manipulation, action_order"""
 _ROUTINES = """
 SELECT routine_name, routine_type, definer, sql_mode, external_language
 FROM information_schema.routines WHERE routine_schema = DATABASE() ORDER BY routine_type, routine_name"""
 _EVENTS = """
-SELECT event_name, definer, event_definition, event_type, execute_at, interval_value, interval_field, starts, ends, status,
+SELECT event_name, definer, event_type, execute_at, interval_value, interval_field, starts, ends, status,
        on_completion, event_comment, created, sql_mode, time_zone
 FROM information_schema.events WHERE event_schema = DATABASE() ORDER BY event_name"""
 _COLLATIONS = "SELECT character_set_name, collation_name FROM information_schema.collations WHERE is_default = 'Yes'"
@@ -80,7 +80,7 @@ def fetch(conn: MysqlConnection) -> Texts:
         try:
             return _fetch(conn)
         except QueryError as error:
-            if attempt == 2 or number_of(error) not in (NO_SUCH_TABLE, _NO_SUCH_ROUTINE):
+            if attempt == 2 or number_of(error) not in _GONE:
                 raise
     raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -98,20 +98,25 @@ def _fetch(conn: MysqlConnection) -> Texts:
     questions += [f"SHOW CREATE SEQUENCE {quoted(name)}" for name in sequences]
     questions += [f"SHOW CREATE {row[1]} {quoted(row[0])}" for row in routines if row[1] in ("FUNCTION", "PROCEDURE")]
     questions += [f"SHOW CREATE VIEW {quoted(name)}" for name in view_names]
+    triggers = [row for row in triggers if not row[1].lower().startswith(STATE_PREFIX)]
+    questions += [f"SHOW CREATE TRIGGER {quoted(row[0])}" for row in triggers]
+    questions += [f"SHOW CREATE EVENT {quoted(row[0])}" for row in events]
     answers = iter(conn.query_each(questions))
     table_texts = tuple(next(answers)[0][1] for _ in tables)
     sequence_texts = tuple(next(answers)[0][1] for _ in sequences)
     routine_texts = tuple((row, next(answers)[0][2] if row[1] in ("FUNCTION", "PROCEDURE") else None) for row in routines)
     view_texts = {name: next(answers)[0][1] for name in view_names}
+    trigger_rows = tuple((*row, next(answers)[0][2]) for row in triggers)
+    event_rows = tuple((*row, next(answers)[0][3]) for row in events)
     return Texts(
         database=database[0],
         collations=tuple(collations),
         tables=table_texts,
         sequences=sequence_texts,
         views=tuple((*row, view_texts[row[0]]) for row in sorted(view_rows) if row[0] in view_texts),
-        triggers=tuple(triggers),
+        triggers=trigger_rows,
         routines=routine_texts,
-        events=tuple(events),
+        events=event_rows,
         strange=tuple((kind, name) for kind, several in names.items() for name in several),
     )
 
@@ -141,10 +146,10 @@ class _Reading:
         objects += [self._sequence(text) for text in texts.sequences]
         objects += self._routines()
         objects += [self._view(row) for row in texts.views]
-        objects += [self._trigger(row) for row in texts.triggers if not row[1].lower().startswith(STATE_PREFIX)]
+        objects += [self._trigger(row) for row in texts.triggers]
         objects += [
             read_event(
-                row, self._mode(row[13]), owner=self._owner(row[1]), parked=self.parked.get(row[0]), database=self.database
+                row, self._mode(row[12]), owner=self._owner(row[1]), parked=self.parked.get(row[0]), database=self.database
             )
             for row in texts.events
         ]
@@ -217,12 +222,15 @@ class _Reading:
         self.needs[view.ref] = {Ref("?", "", name) for name in _mentioned(definition, self.database)}
 
     def _trigger(self, row: Row) -> Trigger:
-        name, table, timing, event, order, body, definer, mode = row
-        head = f"{timing} {event}"
+        """SHOW CREATE TRIGGER has the body as it was written: information_schema takes its strings apart, and loses characters
+        beyond three bytes and introducers (MariaDB 10.11, MySQL 9.7). The same goes for events.
+        """
+        name, table, timing, event, order, definer, mode, text = row
+        head, body = f"{timing} {event}", _trigger_body(text)
         return Trigger(
             parent=table,
             name=name,
-            definition=f"{head} {self._own(without_comments(body))}",
+            definition=f"{head} {self._own(without_comments(body).lstrip())}",
             spelling=f"{head} {self._own(body)}",
             order=int(order or 0),
             owner=self._owner(definer),
@@ -289,6 +297,13 @@ _VIEW_HEAD = re.compile(
     rf"CREATE ALGORITHM=(?P<algorithm>\w+) DEFINER={_NAME}(?:@{_NAME})? SQL SECURITY \w+ VIEW (?:{_NAME}\.)?{_NAME}"
     rf"(?: \((?P<columns>{_NAME}(?:,{_NAME})*)\))? AS "
 )
+
+
+def _trigger_body(text: str) -> str:
+    """What stands behind FOR EACH ROW and the place among other triggers, which the server does not keep."""
+    found = list(words(text))
+    place = next(i for i, token in enumerate(found) if [t.upper for t in found[i : i + 3]] == ["FOR", "EACH", "ROW"])
+    return text[found[place + 2].start + len("ROW") :].lstrip()
 
 
 def _next_values(default: str | None) -> list[str]:

@@ -273,6 +273,9 @@ class _Renderer:
         return tuple(do), tuple(undo)
 
     def _statements(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
+        return [sql for stage in alter.stages(change) for sql in self._stage(stage, rows, partition_facts)]
+
+    def _stage(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard]) -> list[Statement]:
         """The statements of one table: what stands alone, the one ALTER TABLE, then its partitions."""
         table = quoted(change.after.name)
         result: list[Statement] = []

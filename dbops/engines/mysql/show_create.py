@@ -133,7 +133,7 @@ class Reader:
         return Check(
             parent=table,
             name=unquoted(match[1]),
-            expression=without_qualifier(item[match.end() : end - 1], self.database),
+            expression=_folded(without_qualifier(item[match.end() : end - 1], self.database)),
             options=options,
         )
 
@@ -195,6 +195,14 @@ _FOREIGN_KEY = re.compile(
     rf"REFERENCES (?:(?P<schema>{_NAME})\.)?(?P<table>{_NAME}) \((?P<referenced>{_LIST})\)"
 )
 _CHECK = re.compile(rf"CONSTRAINT ({_NAME}) CHECK \(")
+
+
+_NEGATIVE = re.compile(rf"{_STRING}|{_NAME}|-\((\d+)\)", re.DOTALL)
+
+
+def _folded(expression: str) -> str:
+    """MySQL writes `-(1)` in a new check and `-1` after the next ALTER TABLE, which folds constants (9.7): take the latter."""
+    return _NEGATIVE.sub(lambda match: f"-{match[1]}" if match[1] else match[0], expression)
 
 
 def _items(body: str) -> list[str]:
