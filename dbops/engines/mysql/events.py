@@ -18,7 +18,9 @@ _STATES = {
 
 
 def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None, database: str) -> Event:
-    """Build the event from its row of information_schema.events and SHOW CREATE EVENT; `parked` is the state it was declared with in a scratch.
+    """Build the event from its row of information_schema.events and SHOW CREATE EVENT.
+
+    `parked` is the state it was declared with in a scratch.
 
     A start that equals the moment of creation was not asked for: the server fills it in (MySQL 8.4 manual, 15.1.13).
     """
