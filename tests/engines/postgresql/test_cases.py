@@ -29,9 +29,19 @@ CASES = [
 ]
 
 
+@pytest.mark.majors(daily=True)
+@pytest.mark.parametrize("case", [case for case in CASES if case.values[0].get("since", 0) > 15])
+def test_case_of_a_newer_version(case: dict[str, Any], postgres_server: PostgresServer) -> None:
+    _run_case(case, postgres_server)
+
+
 @pytest.mark.majors
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case.values[0].get("since", 0) <= 15])
 def test_case(case: dict[str, Any], postgres_server: PostgresServer) -> None:
+    _run_case(case, postgres_server)
+
+
+def _run_case(case: dict[str, Any], postgres_server: PostgresServer) -> None:
     if postgres_server.version < case.get("since", 0):
         pytest.skip(f"needs PostgreSQL {case['since']}")
     with ExitStack() as stack:

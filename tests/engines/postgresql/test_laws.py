@@ -31,6 +31,7 @@ from tests.servers import PostgresServer
 REFUSALS = ("23", "22")
 
 
+@pytest.mark.majors(daily=True)
 @given(pair=pairs())
 def test_a_rendered_schema_reads_back_the_same(postgres_server: PostgresServer, pair: tuple[Pieces, Pieces]) -> None:
     with ExitStack() as stack:
@@ -52,6 +53,7 @@ def test_a_rendered_schema_reads_back_the_same(postgres_server: PostgresServer, 
 
 
 @pytest.mark.campaign
+@pytest.mark.majors
 @given(pair=pairs(), rows=st.integers(0, 3))
 def test_a_plan_leads_from_any_schema_to_any_other_and_back(
     postgres_server: PostgresServer, pair: tuple[Pieces, Pieces], rows: int
