@@ -19,6 +19,7 @@ FEATURES = {
     "functional keys": "CREATE TABLE t (a int, KEY k ((a + 1)))",
     "multi-valued keys": "CREATE TABLE t (a json, KEY k ((CAST(a AS UNSIGNED ARRAY))))",
     "page compression": "CREATE TABLE t (a int) PAGE_COMPRESSED=1",
+    "page compression in the file system": "CREATE TABLE t (a int) COMPRESSION='zlib' AUTOEXTEND_SIZE=4M",
     "aria": "CREATE TABLE t (a int) ENGINE=Aria",
     "or replace": "CREATE OR REPLACE PROCEDURE p() SELECT 1",
     "srid": "CREATE TABLE t (a point NOT NULL SRID 4326)",

@@ -39,8 +39,10 @@ Child = PrimaryKey | Index | Check
 
 #: What puts a table option back to what it is when nobody asks for it; others take DEFAULT (MySQL 8.4 manual, 15.1.20).
 _UNSET = {
+    "autoextend_size": "0",
     "avg_row_length": "0",
     "checksum": "0",
+    "compression": "''",
     "connection": "''",
     "delay_key_write": "0",
     "encryption": "'N'",
