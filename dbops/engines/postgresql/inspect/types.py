@@ -5,6 +5,7 @@ from __future__ import annotations
 from dbops.catalog.model import Domain, Enum, RangeType, Unmanaged
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.constraints import DomainConstraint
+from dbops.engines.postgresql.inspect.made_names import is_made
 from dbops.engines.postgresql.inspect.reading import CONSTRAINT, MANAGED, TYPE, Reading, in_catalog
 
 _QUERY = f"""
@@ -96,7 +97,7 @@ def _check(constraint: DomainConstraint) -> str:
 def _not_null_name(domain: str, constraints: list[DomainConstraint] | tuple[()]) -> str | None:
     """PostgreSQL 17 gives NOT NULL of a domain a name; None when it is the usual one."""
     names = [c.name for c in constraints if c.kind == "n"]
-    return names[0] if names and names[0] != f"{domain}_not_null" else None
+    return names[0] if names and not is_made(names[0], domain, "", "not_null") else None
 
 
 def _range(schema: str, name: str, options: list[str]) -> tuple[tuple[str, str], ...]:
