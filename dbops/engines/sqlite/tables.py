@@ -153,7 +153,11 @@ def _add_column(before: TableState, after: TableState, column: Column, key: Fore
     table = quote(after.table.name)
     do = Statement(
         f"ALTER TABLE {table} ADD COLUMN {column_definition(column, references=key)}",
-        hazards=tuple(hazard for hazard in hazards.of_rebuild(before, after, around.rows)[0] if hazard.code != "REWRITES_TABLE"),
+        hazards=tuple(
+            hazard
+            for hazard in hazards.of_rebuild(before, after, around.rows)[0]
+            if hazard.code not in ("REWRITES_TABLE", "DISK_SPACE")
+        ),
     )
     lost = tuple(hazards.of_column_drop(after.table.name, column))
     if key is None and around.users is not None:
