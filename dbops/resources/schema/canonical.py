@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Server, Target
 from dbops.engines.base.engine import Engine
-from dbops.errors import Problems, QueryError, SchemaError
-from dbops.resources.schema.copying import build
-from dbops.resources.schema.partial import Choice, Outline, Source, affected, changed_names, choose, merge
-from dbops.resources.schema.portions import joined, portions
 from dbops.sql.splitter import SourceStatement
 from dbops.version import __version__
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from dbops.resources.schema.partial import Outline
 
 
 class CatalogCache:
@@ -139,6 +136,9 @@ def canonical(
     key = cache_key(statements, circumstances)
     if (found := cache.get(key)) is not None:
         return Canonical(found, server)
+    from dbops.resources.schema.loading import from_known, whole
+    from dbops.resources.schema.partial import Source
+
     source = Source(statements, engine.features)
     last = _last(circumstances, cache)
     known = None if last is None else cache.get(last[0])
@@ -150,48 +150,6 @@ def canonical(
     return Canonical(catalog, server)
 
 
-def whole(source: Source, engine: Engine, target: Target, scope: Scope) -> Catalog:
-    """Return the canonical catalog of a source, all of it loaded now; raises as `canonical` does."""
-    parts = portions(source, engine.features.portion) if 0 < engine.features.portion < len(source.statements) else None
-    if parts is not None:
-        try:
-            found = joined([_loaded(part, engine, target, scope) for part in parts])
-        except Problems as error:
-            logger.info("the source is loaded in one piece: a portion of it alone does not load: %s", error)
-            found = None
-        if found is not None:
-            return found
-    return _loaded(source.statements, engine, target, scope)
-
-
-def _loaded(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Catalog:
-    with engine.scratch(target) as conn:
-        engine.load(conn, statements)
-        return engine.inspect(conn, scope, declared=True).in_order()
-
-
-def from_known(source: Source, outline: Outline, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:
-    """Return the canonical catalog of a source that differs a little from one of which outline and catalog are known.
-
-    None where that does not help: then the whole of it must be loaded.
-    """
-    names = changed_names(source, outline)
-    for _ in range(_ROUNDS):
-        choice = None if names is None else choose(names, source, known)
-        if choice is None or names is None:
-            return None
-        merged = _with_choice(choice, source, known, engine, target, scope)
-        more = None if merged is None else affected(source, known, merged, choice)
-        if not more:
-            return merged if more is not None else None
-        names = {*choice.names, *more}
-    return None
-
-
-_ROUNDS = 4
-"""Each asks a new scratch about what the changes of the one before reach; what reaches farther is loaded as a whole."""
-
-
 def _last(circumstances: str, cache: CatalogCache) -> tuple[str, Outline] | None:
     text = cache.get_text(f"outline-{circumstances}")
     try:
@@ -201,16 +159,3 @@ def _last(circumstances: str, cache: CatalogCache) -> tuple[str, Outline] | None
     except (ValueError, TypeError):  # damaged: it is only a cache
         return None
     return None
-
-
-def _with_choice(choice: Choice, source: Source, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:
-    """Load what was chosen; what does not load here may do so, or fail with a better message, among all the rest."""
-    try:
-        with engine.scratch(target) as conn:
-            build(choice.scaffold, engine, conn)
-            engine.load(conn, [source.statements[place] for place in choice.statements])
-            outcome = engine.inspect(conn, scope, declared=True)
-    except (QueryError, Problems, SchemaError) as error:
-        logger.info("the whole source is loaded: the changed part alone does not load: %s", error)
-        return None
-    return merge(known, choice, outcome, engine.features)

@@ -8,7 +8,6 @@ from time import monotonic
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import CatalogChange, diff
-from dbops.catalog.closure import narrowed
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
@@ -39,6 +38,8 @@ def rehearse(
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     stages = [(live, wanted)]
     if observed.live is not None and not observed.renames:
+        from dbops.catalog.closure import narrowed
+
         stages.insert(0, narrowed(_changes(entries), live, wanted))
     for stage in stages:
         try:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from dbops.catalog.changes import ChangeSet
-from dbops.catalog.closure import narrowed
 from dbops.catalog.ref import Ref
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
@@ -56,6 +55,8 @@ def render(
         acts += engine.render(ChangeSet(observed.live, observed.renamed, renames), context)
     if others:
         target = target_catalog(observed.renamed, observed.desired, observed.applied, schema, now.date())
+        from dbops.catalog.closure import narrowed
+
         before, after = narrowed(others, observed.renamed, target)
         acts += engine.render(ChangeSet(before, after, others), replace(context, renames=renames))
     return _with_hazards(acts, ambiguous(others))

@@ -17,7 +17,7 @@ from dbops.engines.mysql.engine import MysqlEngine
 from dbops.engines.postgresql.engine import PostgresEngine
 from dbops.engines.sqlite.engine import SqliteEngine
 from dbops.errors import Problems
-from dbops.resources.schema.canonical import from_known, whole
+from dbops.resources.schema.loading import from_known, whole
 from dbops.resources.schema.partial import Source
 from dbops.resources.schema.portions import joined, portions
 from dbops.sql.splitter import split

@@ -1,0 +1,73 @@
+"""Loading a source on scratch databases: all of it, or what differs from a source that is known."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.scope import Scope
+from dbops.engines.base.connect import Target
+from dbops.engines.base.engine import Engine
+from dbops.errors import Problems, QueryError, SchemaError
+from dbops.resources.schema.copying import build
+from dbops.resources.schema.partial import Choice, Outline, Source, affected, changed_names, choose, merge
+from dbops.resources.schema.portions import joined, portions
+from dbops.sql.splitter import SourceStatement
+
+logger = logging.getLogger(__name__)
+
+
+def whole(source: Source, engine: Engine, target: Target, scope: Scope) -> Catalog:
+    """Return the canonical catalog of a source, all of it loaded now; raises as `canonical` does."""
+    parts = portions(source, engine.features.portion) if 0 < engine.features.portion < len(source.statements) else None
+    if parts is not None:
+        try:
+            found = joined([_loaded(part, engine, target, scope) for part in parts])
+        except Problems as error:
+            logger.info("the source is loaded in one piece: a portion of it alone does not load: %s", error)
+            found = None
+        if found is not None:
+            return found
+    return _loaded(source.statements, engine, target, scope)
+
+
+def _loaded(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Catalog:
+    with engine.scratch(target) as conn:
+        engine.load(conn, statements)
+        return engine.inspect(conn, scope, declared=True).in_order()
+
+
+def from_known(source: Source, outline: Outline, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:
+    """Return the canonical catalog of a source that differs a little from one of which outline and catalog are known.
+
+    None where that does not help: then the whole of it must be loaded.
+    """
+    names = changed_names(source, outline)
+    for _ in range(_ROUNDS):
+        choice = None if names is None else choose(names, source, known)
+        if choice is None or names is None:
+            return None
+        merged = _with_choice(choice, source, known, engine, target, scope)
+        more = None if merged is None else affected(source, known, merged, choice)
+        if not more:
+            return merged if more is not None else None
+        names = {*choice.names, *more}
+    return None
+
+
+_ROUNDS = 4
+"""Each asks a new scratch about what the changes of the one before reach; what reaches farther is loaded as a whole."""
+
+
+def _with_choice(choice: Choice, source: Source, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:
+    """Load what was chosen; what does not load here may do so, or fail with a better message, among all the rest."""
+    try:
+        with engine.scratch(target) as conn:
+            build(choice.scaffold, engine, conn)
+            engine.load(conn, [source.statements[place] for place in choice.statements])
+            outcome = engine.inspect(conn, scope, declared=True)
+    except (QueryError, Problems, SchemaError) as error:
+        logger.info("the whole source is loaded: the changed part alone does not load: %s", error)
+        return None
+    return merge(known, choice, outcome, engine.features)
