@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -66,6 +67,8 @@ def _walk(folder: Path, leave_out: frozenset[Path], above: frozenset[Path]) -> I
 
 def may_hold_manifests(data: bytes, kinds: Collection[str]) -> bool:
     """Tell cheaply whether a file should be read as manifests, before its encoding and syntax are looked at."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = data.replace(b"\0", b"")  # what PowerShell 5 redirects; read, so that its encoding is an error and not a silence
     versions = _VERSION.findall(data)
     if versions:
         return any(resembles(version.decode("utf-8", "replace")) for version in versions)

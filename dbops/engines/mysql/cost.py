@@ -286,7 +286,7 @@ def lock_facts(clauses: list[Clause], table: str, size: TableSize, has_replicas:
     if not clauses:
         return []
     slowest = max(clause.speed for clause in clauses)
-    about = f"about {size.rows:,} rows"
+    about = f"about {size.rows:,} {'row' if size.rows == 1 else 'rows'}"
     queue = Fact("LOCK_QUEUE", f"the metadata lock of {table} for an instant; sessions queue behind it while it waits")
     facts = [queue, *_work(slowest, table, about)]
     if slowest in (Speed.COPY, Speed.INPLACE_REBUILD):

@@ -16,7 +16,7 @@ T = TypeVar("T", bound=Constraint)
 
 
 def about(rows: int) -> str:
-    return f"about {rows:,} rows" if rows else "its rows, if it has any"
+    return f"about {rows:,} {'row' if rows == 1 else 'rows'}" if rows else "its rows, if it has any"
 
 
 def of_table_drop(name: str, rows: int) -> Hazard:

@@ -188,7 +188,8 @@ def _lines(
         if not fields:
             continue
         if len(fields) != len(columns):
-            raise SchemaError(f"the line has {len(fields)} fields", at=Mark(place, line), expected=f"{len(columns)} fields")
+            found = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+            raise SchemaError(f"the line has {found}", at=Mark(place, line), expected=f"{len(columns)} fields")
         yield (
             line,
             tuple(None if text == "" and known[name].nullable else text for name, text in zip(columns, fields, strict=True)),

@@ -107,7 +107,8 @@ def lock_timeout_s(scene: Scene, table: Ref) -> float | None:
 def estimate(scene: Scene, table: Ref) -> str:
     """Return `about 12,000 rows, 3.4 MiB`."""
     size = scene.size_bytes(table)
-    rows = f"about {scene.rows(table):,} rows"
+    number = scene.rows(table)
+    rows = f"about {number:,} {'row' if number == 1 else 'rows'}"
     return f"{rows}, {size_text(size)}" if size else rows
 
 
