@@ -53,7 +53,7 @@ def test_a_changed_postgresql_source_in_part_is_the_same_as_the_whole(
     scripts = []
     for pieces in pair:
         with fresh_postgres(postgres_server) as database, closing(postgres_server.connect(database.name)) as native:
-            scripts.append(postgres_schemas.accepted(pieces, native))
+            scripts.append(postgres_schemas.build(pieces, native))
     _check(POSTGRESQL, Target("test", parse_url(postgres_server.admin_url)), *scripts)
 
 
