@@ -5,6 +5,7 @@ from __future__ import annotations
 from click import unstyle
 from hypothesis import given
 
+from dbops.cli.views.markdown import plan_markdown
 from dbops.cli.views.sql import plan_sql
 from dbops.cli.views.text import plan_text
 from dbops.reconcile.change import Change, Observation
@@ -99,3 +100,13 @@ CREATE TABLE orders (
 ALTER TABLE users DROP COLUMN email;
 """
     )
+
+
+def test_many_statements_of_one_step_are_folded_and_the_script_has_all() -> None:
+    do = tuple(Statement(f"INSERT INTO t VALUES ({number})") for number in range(500))
+    step = Step(on="shop", title="insert 500 rows into t", do=do, undo=None, order=0)
+    plan = plan_of(Entry(Change(address="schema/shop/table/t/data", action="update", reason="rows: 500 to insert"), (step,)))
+    for text in (unstyle(plan_text(plan)), plan_markdown(plan)):
+        assert text.count("INSERT INTO") == 12 and "… and 488 more statements" in text
+        assert "VALUES (9);" in text and "VALUES (10);" not in text and "VALUES (499);" in text
+    assert plan_sql(plan).count("INSERT INTO") == 500

@@ -176,7 +176,8 @@ def _details(entry: Entry, line: str) -> str:
 
 
 def _sql_length(entry: Entry) -> int:
-    return sum(len(statement.sql) for step in entry.steps if not isinstance(step.do, Call) for statement in step.do)
+    folded = [wording.folded(step.do) for step in entry.steps if not isinstance(step.do, Call)]
+    return sum(len(statement.sql) for first, _, last in folded for statement in (*first, *last))
 
 
 def _place(entry: Entry) -> Iterator[str]:
@@ -188,7 +189,10 @@ def _step_blocks(step: Step) -> Iterator[str]:
     if isinstance(step.do, Call):
         yield fenced(wording.call_line(step.do), "text")
     else:
-        yield fenced("\n".join(f"{statement.sql};" for statement in step.do), "sql")
+        first, left_out, last = wording.folded(step.do)
+        lines = [f"{statement.sql};" for statement in first]
+        lines += [f"-- {left_out}", *(f"{statement.sql};" for statement in last)] if left_out else []
+        yield fenced("\n".join(lines), "sql")
     facts = [wording.estimate(step.estimate), "no undo" if step.undo is None else ""]
     if said := ", ".join(fact for fact in facts if fact):
         yield said

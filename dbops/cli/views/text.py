@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from click import style
 
@@ -78,10 +79,19 @@ def _act(step: Step) -> Iterator[str]:
     if isinstance(step.do, Call):
         yield indented(wording.call_line(step.do), 8)
         return
-    for statement in step.do:
-        yield indented(statement.sql, 8) + ";"
-        if statement.parameters:
-            yield indented(f"-- with {', '.join(repr(value) for value in statement.parameters)}", 8)
+    first, left_out, last = wording.folded(step.do)
+    for statement in first:
+        yield from _statement(statement)
+    if left_out:
+        yield style(f"        {left_out}", dim=True)
+    for statement in last:
+        yield from _statement(statement)
+
+
+def _statement(statement: Any) -> Iterator[str]:
+    yield indented(statement.sql, 8) + ";"
+    if statement.parameters:
+        yield indented(f"-- with {', '.join(repr(value) for value in statement.parameters)}", 8)
 
 
 def _hazard(warned: wording.Warned) -> str:

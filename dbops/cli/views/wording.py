@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dbops.errors import Mark
 from dbops.reconcile.change import Action
@@ -15,6 +16,8 @@ from dbops.reconcile.step import Call, Step
 SYMBOLS: dict[Action, str] = {"create": "+", "update": "~", "replace": "-/+", "delete": "-", "run": ">"}
 NO_CHANGES = "No changes. The databases are what the manifests say."
 NO_CHANGES_THERE = "No changes at the addresses asked for. Others were not looked at."
+
+T = TypeVar("T")
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -32,6 +35,16 @@ def on_one_line(text: str) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return `1 row`, `2 rows`, `1,200 rows`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def folded(do: Sequence[T]) -> tuple[Sequence[T], str, Sequence[T]]:
+    """Return the statements to show first, words for those in the middle that are too many to read, and those to show last."""
+    if len(do) <= _MANY:
+        return do, "", ()
+    return do[:_FIRST], f"… and {count(len(do) - _FIRST - _LAST, 'more statement')}", do[-_LAST:]
+
+
+_MANY, _FIRST, _LAST = 25, 10, 2
 
 
 def plural(noun: str) -> str:

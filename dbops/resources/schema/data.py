@@ -6,29 +6,27 @@ read: `1.0`, `1` and `01` are equal exactly where the column's type says so.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import RenameColumn, RenameObject
-from dbops.catalog.model import Column, Table
+from dbops.catalog.model import Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError
 from dbops.resources.schema.canonical import CatalogCache
 from dbops.resources.schema.copying import build
+from dbops.resources.schema.data_file import Row, parsed_rows
 from dbops.resources.schema.model import ReferenceFile, Renaming
 from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 
-Row = tuple[str | None, ...]
 Rows = Mapping[Row, Row]
 
 
@@ -132,68 +130,12 @@ def _one(
             + (f"; did you mean {near[0]!r}?" if (near := get_close_matches(file.table, tables, 1)) else ""),
         )
     text = read_text(file.path)
-    columns, lines = _parsed(text, file, table)
+    columns, lines = parsed_rows(text, file, table)
     wanted = _canonical(text, columns, lines, file, table, desired, engine, target, cache)
     rows = _live_rows(reader, table.ref, live, renames, columns, engine) if reader and live else ()
     return ReferenceRows(
         table.ref, shown(file.path), file.at, file.key, columns, _by_key(wanted, columns, file), _by_key(rows, columns, file)
     )
-
-
-def _parsed(text: str, file: ReferenceFile, table: Table) -> tuple[tuple[str, ...], list[tuple[int, Row]]]:
-    """Return the columns and the rows with their lines; an empty field of a column that may be NULL is NULL."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    place = shown(file.path)
-    try:
-        columns = tuple(next(reader))
-        known = {column.name: column for column in table.columns}
-        for number, name in enumerate(columns):
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                raise SchemaError(
-                    f"table {file.table} has no column {name!r}",
-                    at=Mark(place, 1, number + 1),
-                    expected=f"one of {', '.join(known)}",
-                    fix=f"did you mean {near[0]!r}?" if near else None,
-                )
-        absent = [name for name in file.key if name not in columns]
-        if absent:
-            raise SchemaError(f"the file has no column {absent[0]!r}, which is part of the key", at=Mark(place, 1))
-        lines = list(_lines(reader, columns, known, place))
-    except StopIteration:
-        raise SchemaError("the file of rows is empty", at=Mark(place), expected="a header line with column names") from None
-    except csv.Error as error:
-        raise SchemaError(f"the file of rows is not CSV: {error}", at=Mark(place, reader.line_num)) from error
-    _refuse_twins(columns, lines, file)
-    return columns, lines
-
-
-def _refuse_twins(columns: tuple[str, ...], lines: Sequence[tuple[int, Row]], file: ReferenceFile) -> None:
-    first: dict[Row, int] = {}
-    for line, row in lines:
-        key = tuple(row[columns.index(name)] for name in file.key)
-        if first.setdefault(key, line) != line:
-            raise SchemaError(
-                f"the key {', '.join(map(str, key))} stands on line {first[key]} already",
-                at=Mark(shown(file.path), line),
-                expected="each key once",
-            )
-
-
-def _lines(
-    reader: Iterator[list[str]], columns: tuple[str, ...], known: Mapping[str, Column], place: str
-) -> Iterator[tuple[int, Row]]:
-    for fields in reader:
-        line = getattr(reader, "line_num", 0)
-        if not fields:
-            continue
-        if len(fields) != len(columns):
-            found = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-            raise SchemaError(f"the line has {found}", at=Mark(place, line), expected=f"{len(columns)} fields")
-        yield (
-            line,
-            tuple(None if text == "" and known[name].nullable else text for name, text in zip(columns, fields, strict=True)),
-        )
 
 
 def _canonical(
@@ -207,18 +149,18 @@ def _canonical(
     target: Target,
     cache: CatalogCache,
 ) -> list[Row]:
-    key = _hash(json.dumps([text, codec.encode(table), engine.name, str(target.url), "rows/1"]))
+    key = _hash(json.dumps([text, codec.encode(table), engine.name, str(target.url), "rows/2"]))
     known = cache.get_text(key)
     if known is not None:
         return [tuple(row) for row in json.loads(known)]
-    overriding = overriding_clause(table)
+    alone = desired.only(_alone(table.ref, desired))
     with engine.scratch(target) as conn:
-        build(desired.only(_alone(table.ref, desired)), engine, conn)
+        build(replace(alone, objects={**alone.objects, table.ref: _unnumbered(table)}), engine, conn)
         with conn.transaction():
             for line, row in lines:
                 values = dict(zip(columns, row, strict=True))
                 try:
-                    conn.execute(insert_row(qualified(table.ref, engine), values, engine.dialect, overriding))
+                    conn.execute(insert_row(qualified(table.ref, engine), values, engine.dialect))
                 except QueryError as error:
                     raise SchemaError(error.message, at=Mark(shown(file.path), line)) from error
         rows = _read(conn, table, columns, engine)
@@ -229,6 +171,11 @@ def _canonical(
 def overriding_clause(table: Table) -> str:
     """Return what an INSERT must say to give values to a column that the engine always numbers."""
     return "OVERRIDING SYSTEM VALUE" if any(c.identity and c.identity.mode == "always" for c in table.columns) else ""
+
+
+def _unnumbered(table: Table) -> Table:
+    """Return the table with plain columns for those the engine numbers: MySQL numbers none without a key."""
+    return replace(table, columns=tuple(replace(c, identity=None, nullable=True) if c.identity else c for c in table.columns))
 
 
 def _alone(table: Ref, desired: Catalog) -> set[Ref]:

@@ -1,10 +1,11 @@
-"""Reference rows into changes and steps: deletions of children first, then insertions and updates of parents first."""
+"""Reference rows into changes and steps: neighbours in the order of rows that do the same to one table are one step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import groupby
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import ForeignKey, Table
@@ -13,7 +14,9 @@ from dbops.engines.base.engine import Engine
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.step import Step
 from dbops.resources.schema.data import ReferenceRows, overriding_clause, qualified
+from dbops.resources.schema.data_file import Row
 from dbops.resources.schema.model import DataChange, DesiredSchema
+from dbops.resources.schema.row_order import RowChange, Verb, ordered_rows
 from dbops.sql.hazard import Hazard
 from dbops.sql.rows import delete_row, insert_row, update_row
 from dbops.sql.statement import Statement
@@ -53,14 +56,18 @@ def data_entries(
     parents_first = _parents_first([change.rows.table for change in changes], catalog)
     by_table = {change.rows.table: change for change in changes}
     steps: dict[Ref, list[Step]] = {ref: [] for ref in parents_first}
-    sequence = [(ref, _deletions) for ref in reversed(parents_first)] + [(ref, _arrivals) for ref in parents_first]
-    for ref, make in sequence:
+    moves = ordered_rows(
+        [by_table[ref].rows for ref in parents_first],
+        catalog,
+        deletes_self_references=engine.features.deletes_self_references,
+    )
+    for (ref, verb), group in groupby(moves, key=lambda move: (move.rows.table, move.verb)):
         table = catalog.objects[ref]
         assert isinstance(table, Table)
-        for step in make(by_table[ref].rows, table, schema, engine):
-            step, commits_before = _told(step) if commits_before else step, False
-            steps[ref].append(replace(step, order=order))
-            order += 1
+        step = _step(verb, list(group), table, schema, engine)
+        step, commits_before = _told(step) if commits_before else step, False
+        steps[ref].append(replace(step, order=order))
+        order += 1
     return [Entry(by_table[ref], tuple(steps[ref])) for ref in parents_first]
 
 
@@ -72,7 +79,7 @@ def _told(step: Step) -> Step:
 
 
 def _parents_first(tables: Sequence[Ref], catalog: Catalog) -> list[Ref]:
-    """Order tables so that a referenced one stands before those that refer to it; cycles keep the given order."""
+    """Order tables so that a referenced one stands before those that refer to it; of a circle, as they are given."""
     needs: dict[Ref, set[Ref]] = {ref: set() for ref in tables}
     for key in catalog.all(ForeignKey):
         child = key.ref.table
@@ -84,36 +91,33 @@ def _parents_first(tables: Sequence[Ref], catalog: Catalog) -> list[Ref]:
         return list(tables)
 
 
-def _deletions(rows: ReferenceRows, table: Table, schema: DesiredSchema, engine: Engine) -> list[Step]:
-    if not rows.surplus:
-        return []
-    name, dialect = qualified(table.ref, engine), engine.dialect
-    hazard = Hazard("DELETES_DATA", f"deletes {_count(rows.surplus)} of {table.ref.qualified} that {_file(rows)} does not have")
-    do = [Statement(delete_row(name, rows.key_of(row), dialect), hazards=(hazard,)) for row in rows.surplus]
-    undo = [Statement(insert_row(name, rows.named(row), dialect, overriding_clause(table))) for row in reversed(rows.surplus)]
-    return [_step(f"delete {_count(rows.surplus)} from {table.ref.qualified}", do, undo, schema)]
-
-
-def _arrivals(rows: ReferenceRows, table: Table, schema: DesiredSchema, engine: Engine) -> list[Step]:
-    name, dialect = qualified(table.ref, engine), engine.dialect
-    steps = []
-    if rows.changed:
-        do, undo = [], []
-        for old, new in rows.changed:
-            before, after = rows.named(old), rows.named(new)
-            differing = [column for column in rows.columns if before[column] != after[column]]
-            do.append(Statement(update_row(name, rows.key_of(new), {column: after[column] for column in differing}, dialect)))
-            undo.append(Statement(update_row(name, rows.key_of(new), {column: before[column] for column in differing}, dialect)))
-        steps.append(_step(f"update {_count(rows.changed)} of {table.ref.qualified}", do, undo[::-1], schema))
-    if rows.missing:
-        do = [Statement(insert_row(name, rows.named(row), dialect, overriding_clause(table))) for row in rows.missing]
-        undo = [Statement(delete_row(name, rows.key_of(row), dialect)) for row in reversed(rows.missing)]
-        steps.append(_step(f"insert {_count(rows.missing)} into {table.ref.qualified}", do, undo, schema))
-    return steps
-
-
-def _step(title: str, do: Sequence[Statement], undo: Sequence[Statement], schema: DesiredSchema) -> Step:
+def _step(verb: Verb, moves: Sequence[RowChange], table: Table, schema: DesiredSchema, engine: Engine) -> Step:
+    """Return one step for neighbouring changes of one table and one verb; undo goes the way back."""
+    do = [Statement(_sql(move, move.before, move.after, table, engine)) for move in moves]
+    undo = [Statement(_sql(move, move.after, move.before, table, engine)) for move in reversed(moves)]
+    name = table.ref.qualified
+    if verb == "delete":
+        hazard = Hazard("DELETES_DATA", f"deletes {_count(moves)} of {name} that {_file(moves[0].rows)} does not have")
+        do = [replace(statement, hazards=(hazard,)) for statement in do]
+    title = f"{verb} {_count(moves)} {_PREPOSITIONS[verb]} {name}"
     return Step(on=schema.connection, title=title, do=tuple(do), undo=tuple(undo), allowed=schema.allow)
+
+
+_PREPOSITIONS: Mapping[Verb, str] = {"delete": "from", "update": "of", "insert": "into"}
+
+
+def _sql(move: RowChange, before: Row | None, after: Row | None, table: Table, engine: Engine) -> str:
+    """Return the statement that makes `after` out of `before`; None is no row."""
+    rows, name, dialect = move.rows, qualified(table.ref, engine), engine.dialect
+    if after is None:
+        assert before is not None
+        return delete_row(name, rows.key_of(before), dialect)
+    if before is None:
+        return insert_row(name, rows.named(after), dialect, overriding_clause(table))
+    old, new = rows.named(before), rows.named(after)
+    return update_row(
+        name, rows.key_of(after), {column: new[column] for column in rows.columns if old[column] != new[column]}, dialect
+    )
 
 
 def _count(rows: Sequence[object]) -> str:
