@@ -178,7 +178,7 @@ def test_errors_of_another_kind_are_not_tried_again() -> None:
 def test_a_locked_sqlite_file_is_waited_for_and_its_holder_named(sqlite_database: Database, tmp_path: Path) -> None:
     import sqlite3
 
-    trial = Trial.make(sqlite_database, tmp_path / "env", lock="300ms")
+    trial = Trial.make(sqlite_database, tmp_path / "env", lock="300ms", tries=10)
     trial.apply()
     trial.wants(AFTER)
     with closing(sqlite3.connect(sqlite_database.path, isolation_level=None, check_same_thread=False)) as other:  # type: ignore[attr-defined]
