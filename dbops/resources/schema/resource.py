@@ -20,14 +20,11 @@ from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Check, Targets
 from dbops.reconcile.step import Call
-from dbops.resources.schema import rehearsal, steps
 from dbops.resources.schema.canonical import CatalogCache, canonical
 from dbops.resources.schema.copying import build, run
 from dbops.resources.schema.data import ReferenceRows, reference_rows
-from dbops.resources.schema.data_steps import data_changes, data_entries
 from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
-from dbops.resources.schema.evidence import evidence
 from dbops.resources.schema.leniency import left_alone
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.remarks import noted_renames
@@ -115,18 +112,21 @@ class SchemaResource:
         engine: Engine,
     ) -> ObservedSchema:
         """Ask the live rows about the changes, and add what they say."""
+        from dbops.resources.schema.evidence import evidence
+
         answers = evidence(desired.address, changes, observed.renames, observed.live or EMPTY, reader, engine)
         return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
 
     def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
-        return [
-            *schema_changes(desired, observed, self._clock().date(), observed.has_column_order),
-            *data_changes(desired, observed.rows, observed.applied_rows),
-        ]
+        structure = schema_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        return [*structure, *_row_changes(desired, observed)]
 
     def steps(
         self, changes: Sequence[Change], desired: DesiredSchema, observed: ObservedSchema, targets: Targets
     ) -> Sequence[Entry]:
+        from dbops.resources.schema import steps
+        from dbops.resources.schema.data_steps import data_entries
+
         engine = targets.engine(desired.connection)
         structure = [change for change in changes if isinstance(change, SchemaChange)]
         data = [change for change in changes if isinstance(change, DataChange)]
@@ -142,6 +142,8 @@ class SchemaResource:
         structure = [entry for entry in entries if not isinstance(entry.change, DataChange)]
         if not structure:
             return None
+        from dbops.resources.schema import rehearsal
+
         return rehearsal.rehearse(structure, desired, observed, engine, target, self._clock().date())
 
     def call(self, call: Call, connection: str, targets: Targets) -> None:
@@ -154,11 +156,20 @@ class SchemaResource:
         left = (*observed.renames, *catalog_changes(desired, observed, today, observed.has_column_order))
         if not left and (observed.applied is None or codec.digest(observed.applied) != codec.digest(observed.desired)):
             targets.memory(desired.connection).remember(desired.address, codec.to_json(observed.desired), apply_id)
-        surplus = data_changes(desired, observed.rows, observed.applied_rows)
+        surplus = _row_changes(desired, observed)
         for rows in observed.rows:
             if rows.wanted == rows.live and observed.applied_rows.get(rows.table) != rows.digest:
                 targets.memory(desired.connection).remember(_rows_key(desired, rows), rows.digest, apply_id)
         return [*(to_schema_change(change, desired, observed) for change in left), *surplus]
+
+
+def _row_changes(desired: DesiredSchema, observed: ObservedSchema) -> Sequence[DataChange]:
+    """Return what differs in reference rows; what finds it is imported only where there are such rows."""
+    if not observed.rows:
+        return ()
+    from dbops.resources.schema.data_steps import data_changes
+
+    return data_changes(desired, observed.rows, observed.applied_rows)
 
 
 def _rows_key(schema: DesiredSchema, rows: ReferenceRows) -> str:
