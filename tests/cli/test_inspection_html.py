@@ -56,7 +56,7 @@ class Reader(HTMLParser):
 
 
 def page_of(catalog: Catalog, name: str = "shop") -> str:
-    url = parse_url("sqlite:////tmp/shop.db")
+    url = parse_url("sqlite:////nowhere/shop.db")
     server = Server("sqlite", (3, 40), "3.40", identity="")
     return inspection_html(Inspection(name, url.redacted(), engine_for(url), Target("shop", url), server, catalog))
 
