@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
+from dbops.catalog.model import CatalogObject, Column, Constraint, ForeignTable, Table
 from dbops.catalog.ref import Ref
 
 
@@ -51,7 +51,7 @@ class AlterObject:
 
 @dataclass(frozen=True, slots=True)
 class RenameObject:
-    """Asked for by the manifest; `before` and `after` differ in name (or schema) only."""
+    """Asked for by the manifest, or a constraint that says what another says; `before` and `after` differ in name (or schema) only."""
 
     before: Ref
     after: Ref
@@ -158,10 +158,13 @@ def inverse(change: CatalogChange) -> CatalogChange:
             return RenameColumn(table, after, before)
 
 
-def diff(before: Catalog, after: Catalog, *, column_order: bool = False) -> tuple[CatalogChange, ...]:
+def diff(
+    before: Catalog, after: Catalog, *, column_order: bool = False, constraint_renames: bool = False
+) -> tuple[CatalogChange, ...]:
     """Return what must change in `before` to make it `after`: drops, then creations, then alterations, each in catalog order.
 
-    `column_order` says whether a column standing elsewhere is a difference. Renames never come from here.
+    `column_order` says whether a column standing elsewhere is a difference. With `constraint_renames` a constraint that differs
+    in nothing but its name is renamed; other renames never come from here.
     """
     drops = [DropObject(item) for ref, item in before.objects.items() if ref not in after.objects]
     creates = [CreateObject(item) for ref, item in after.objects.items() if ref not in before.objects]
@@ -171,7 +174,30 @@ def diff(before: Catalog, after: Catalog, *, column_order: bool = False) -> tupl
         if (old := before.objects.get(ref)) is not None and old != item
         for change in _alterations(old, item, column_order)
     ]
-    return (*drops, *creates, *alters)
+    found = (*drops, *creates, *alters)
+    return _with_renames(found) if constraint_renames else found
+
+
+def _with_renames(changes: tuple[CatalogChange, ...]) -> tuple[CatalogChange, ...]:
+    """Put a rename in the place of a constraint's drop, and leave its creation out, wherever both say the same."""
+    gone: dict[Constraint, list[Ref]] = {}
+    for change in changes:
+        if isinstance(change, DropObject) and isinstance(change.item, Constraint):
+            gone.setdefault(_nameless(change.item), []).append(change.ref)
+    renamed: dict[Ref, Ref] = {}
+    for change in changes:
+        if isinstance(change, CreateObject) and isinstance(change.item, Constraint) and (old := gone.get(_nameless(change.item))):
+            renamed[old.pop(0)] = change.ref
+    come = set(renamed.values())
+    return tuple(
+        RenameObject(change.ref, renamed[change.ref]) if change.ref in renamed else change
+        for change in changes
+        if change.ref not in come
+    )
+
+
+def _nameless(item: Constraint) -> Constraint:
+    return replace(item, name="", is_named=False)
 
 
 def _alterations(before: CatalogObject, after: CatalogObject, column_order: bool) -> Iterator[CatalogChange]:

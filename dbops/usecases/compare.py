@@ -71,7 +71,13 @@ def compare(a: str, b: str, workspace: Workspace | None, *, engine: str | None =
     start = before.catalog
     if before.scratch == before.engine.scratch:  # else there is no server to ask what means the same
         start = in_words_of(after.catalog, start, before.engine, before.target)
-    changes = diff(as_declared(start, after.catalog), after.catalog, column_order=before.engine.features.has_column_order)
+    features = before.engine.features
+    changes = diff(
+        as_declared(start, after.catalog),
+        after.catalog,
+        column_order=features.has_column_order,
+        constraint_renames=features.renames_constraints,
+    )
     change_set = ChangeSet(start, after.catalog, changes)
     acts = before.engine.render(change_set, RenderContext(before.server)) if changes else []
     return Comparison(before.title, after.title, before.engine, changes, tuple(acts))

@@ -106,7 +106,12 @@ def _planned(name: str, row: dict[str, Any], database: Database) -> frozenset[tu
     target = _target(database)
     with closing(engine.connect(target)) as conn:
         live, wanted = engine.inspect(conn), _declared(engine, row["to"], target)
-        changes = diff(as_declared(live, wanted), wanted, column_order=engine.features.has_column_order)
+        changes = diff(
+            as_declared(live, wanted),
+            wanted,
+            column_order=engine.features.has_column_order,
+            constraint_renames=engine.features.renames_constraints,
+        )
         context = RenderContext(conn.server, engine.sizes(conn), archive="t")
         acts = engine.render(ChangeSet(live, wanted, changes), context)
     named = {*(row.get("hazards") or ()), *row.get("has", ())}

@@ -19,6 +19,8 @@ class Features:
     has_grants: bool
     has_named_constraints: bool
     """Every constraint has a name in the catalog."""
+    renames_constraints: bool = False
+    """A constraint gets another name among the other changes of its table, without any of them being lost."""
     default_schema: str = ""
     state_prefix: str = "dbops_"
     """Put before the names of dbops's own tables: `dbops.` or `dbops_`."""

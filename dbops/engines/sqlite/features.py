@@ -11,6 +11,7 @@ FEATURES = Features(
     has_servers=False,
     has_grants=False,
     has_named_constraints=False,
+    renames_constraints=True,
     fills_nulls=True,
     has_strict_types=False,
     identity_clause="PRIMARY KEY AUTOINCREMENT",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from dbops.catalog.catalog import Catalog
@@ -72,14 +73,21 @@ def has_index(state: TableState, columns: tuple[str, ...]) -> bool:
 
 
 def _added(before: TableState, after: TableState, kind: type[T]) -> list[T]:
-    return [item for item in after.constraints if isinstance(item, kind) and item not in before.constraints]
+    """Return the constraints that say what none said before; another name says nothing else."""
+    said = {_nameless(item) for item in before.constraints}
+    return [item for item in after.constraints if isinstance(item, kind) and _nameless(item) not in said]
 
 
 def _dropped_constraints(before: TableState, after: TableState) -> Iterator[str]:
     kept = {item.ref for item in after.constraints}
+    said = {_nameless(item) for item in after.constraints}
     for item in before.constraints:
-        if item.ref not in kept:
+        if item.ref not in kept and _nameless(item) not in said:
             yield f"{item.kind.replace('_', ' ')} {item.name}"
+
+
+def _nameless(item: Constraint) -> Constraint:
+    return replace(item, name="", parent="", is_named=False)
 
 
 def _new_rules(before: TableState, after: TableState) -> Iterator[str]:

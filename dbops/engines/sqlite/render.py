@@ -43,10 +43,17 @@ _PARTS = frozenset(("primary_key", "unique", "foreign_key", "check"))
 
 def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     """Return the acts of a change set."""
-    renames = [change for change in changes.changes if isinstance(change, RenameObject | RenameColumn)]
-    others = [change for change in changes.changes if not isinstance(change, RenameObject | RenameColumn)]
+    renames = [
+        change for change in changes.changes if isinstance(change, RenameObject | RenameColumn) and not _is_of_part(change)
+    ]
+    others = [change for change in changes.changes if not isinstance(change, RenameObject | RenameColumn) or _is_of_part(change)]
     acts = rename_acts(renames, changes.before)
     return [*acts, *_Rendering(changes, others, context).acts()] if others else acts
+
+
+def _is_of_part(change: CatalogChange) -> bool:
+    """A constraint stands in the text of its table, which is written again for it whatever its change."""
+    return change.ref.kind in _PARTS
 
 
 class _Rendering:
@@ -83,6 +90,8 @@ class _Rendering:
                     self._creates[item.ref] = item
                 else:
                     self._drops[item.ref] = item
+            case RenameObject() if _is_of_part(change):
+                self._altered[change.ref.parent].append(change)
             case RenameObject() | RenameColumn():
                 raise AssertionError("renames are rendered before")
 

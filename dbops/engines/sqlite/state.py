@@ -15,6 +15,7 @@ from dbops.catalog.changes import (
     CreateObject,
     DropColumn,
     DropObject,
+    RenameObject,
 )
 from dbops.catalog.model import CatalogObject, Column, Constraint, Index, Table, Trigger
 from dbops.catalog.ref import Ref
@@ -98,6 +99,9 @@ def changed(state: TableState, changes: Iterable[CatalogChange], wanted: TableSt
                 parts[item.ref] = item
             case DropObject(item):
                 parts.pop(item.ref, None)
+            case RenameObject(before, after):
+                del parts[before]
+                parts |= {item.ref: item for item in (wanted.constraints if wanted else ()) if item.ref == after}
             case _:
                 table = replace(table, columns=_columns(table.columns, change))
     result = TableState(

@@ -17,19 +17,22 @@ from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
 
 
-def catalog_changes(
-    schema: DesiredSchema, observed: ObservedSchema, today: date, column_order: bool
-) -> tuple[CatalogChange, ...]:
+def catalog_changes(schema: DesiredSchema, observed: ObservedSchema, today: date) -> tuple[CatalogChange, ...]:
     """Return the differences between the (renamed) live catalog and what apply aims at."""
     if observed.changes is not None:
         return observed.changes
     target = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
-    return diff(as_declared(observed.renamed, target), target, column_order=column_order)
+    return diff(
+        as_declared(observed.renamed, target),
+        target,
+        column_order=observed.has_column_order,
+        constraint_renames=observed.renames_constraints,
+    )
 
 
-def schema_changes(schema: DesiredSchema, observed: ObservedSchema, today: date, column_order: bool) -> list[SchemaChange]:
+def schema_changes(schema: DesiredSchema, observed: ObservedSchema, today: date) -> list[SchemaChange]:
     """Return the typed changes of one Schema manifest, renames first."""
-    found = (*observed.renames, *catalog_changes(schema, observed, today, column_order))
+    found = (*observed.renames, *catalog_changes(schema, observed, today))
     return [to_schema_change(change, schema, observed) for change in found]
 
 

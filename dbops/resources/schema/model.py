@@ -159,6 +159,7 @@ class ObservedSchema:
     places: Mapping[tuple[str, str], Mark]
     fingerprints: Mapping[str, str]
     has_column_order: bool
+    renames_constraints: bool
     observations: tuple[Observation, ...] = ()
     rows: tuple[ReferenceRows, ...] = ()
     applied_rows: Mapping[Ref, str] = field(default_factory=dict)

@@ -110,7 +110,7 @@ def _untouched(
     from dbops.resources.schema.diff import schema_changes
 
     planned = {entry.change.address for entry in entries}
-    changes = schema_changes(schema, observed, today, engine.features.has_column_order)
+    changes = schema_changes(schema, observed, today)
     left = {change.change.ref for change in changes if change.address not in planned}
     tables = {change.change.ref for change in changes if change.address in planned}
     return {ref for ref in left if ref.table not in tables}

@@ -95,11 +95,12 @@ class SchemaResource:
             places=places(statements, engine.dialect),
             fingerprints={desired.connection: " ".join(marks)},
             has_column_order=engine.features.has_column_order,
+            renames_constraints=engine.features.renames_constraints,
             observations=_observations(desired, start, wanted, applied),
             rows=rows,
             applied_rows=_applied_rows(desired, rows, targets) if reader else {},
         )
-        changes = catalog_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        changes = catalog_changes(desired, observed, self._clock().date())
         observed = replace(observed, changes=changes)
         return self._asked(desired, observed, changes, reader, engine) if reader and live else observed
 
@@ -118,7 +119,7 @@ class SchemaResource:
         return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
 
     def diff(self, desired: DesiredSchema, observed: ObservedSchema) -> Sequence[Change]:
-        structure = schema_changes(desired, observed, self._clock().date(), observed.has_column_order)
+        structure = schema_changes(desired, observed, self._clock().date())
         return [*structure, *_row_changes(desired, observed)]
 
     def steps(
@@ -153,7 +154,7 @@ class SchemaResource:
         """Observe anew; what still differs is returned, what is as desired is remembered as applied."""
         observed = self._read(desired, targets)
         today = self._clock().date()
-        left = (*observed.renames, *catalog_changes(desired, observed, today, observed.has_column_order))
+        left = (*observed.renames, *catalog_changes(desired, observed, today))
         if not left and (observed.applied is None or codec.digest(observed.applied) != codec.digest(observed.desired)):
             targets.memory(desired.connection).remember(desired.address, codec.to_json(observed.desired), apply_id)
         surplus = _row_changes(desired, observed)
@@ -196,6 +197,7 @@ def _in_order(schema: DesiredSchema, reader: Connection, known: Verdict, engine:
         places={},
         fingerprints={schema.connection: known.digest},
         has_column_order=engine.features.has_column_order,
+        renames_constraints=engine.features.renames_constraints,
         observations=known.observations,
     )
 

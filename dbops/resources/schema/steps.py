@@ -15,7 +15,7 @@ from dbops.reconcile.plan import Entry
 from dbops.reconcile.step import Step
 from dbops.resources.schema.diff import is_part_of_another, place, whole_tables
 from dbops.resources.schema.leniency import target_catalog
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema, Renaming, SchemaChange
+from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import ambiguous
 from dbops.sql.hazard import Hazard
 
@@ -48,8 +48,8 @@ def render(
 ) -> list[Act]:
     """Return the acts of all changes: renames on the live catalog, then the rest on the renamed one."""
     context = RenderContext(observed.server, observed.sizes, schema.online, archive=now.strftime("%y%m%d%H%M%S%f"))
-    renames = tuple(change.change for change in changes if isinstance(change.change, Renaming))
-    others = tuple(change.change for change in changes if not isinstance(change.change, Renaming))
+    renames = tuple(rename for rename in observed.renames if any(change.change == rename for change in changes))
+    others = tuple(change.change for change in changes if change.change not in renames)
     acts: list[Act] = []
     if renames and observed.live is not None:
         acts += engine.render(ChangeSet(observed.live, observed.renamed, renames), context)

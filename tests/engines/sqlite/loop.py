@@ -52,7 +52,7 @@ class Planned:
 
 def plan(conn: SqliteConnection, wanted: Catalog, archive: str | None = None) -> Planned:
     live = ENGINE.inspect(conn)
-    changes = diff(live, wanted)
+    changes = diff(live, wanted, constraint_renames=True)
     context = RenderContext(conn.server, ENGINE.sizes(conn), archive=archive)
     return Planned(live, wanted, changes, ENGINE.render(ChangeSet(live, wanted, changes), context))
 

@@ -17,7 +17,7 @@ from dbops.catalog.changes import (
     RenameColumn,
     RenameObject,
 )
-from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, PrimaryKey, Table, Unique
+from dbops.catalog.model import CatalogObject, Check, Column, Constraint, ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.errors import SchemaError
 from dbops.resources.schema.model import SchemaChange
@@ -89,7 +89,7 @@ def make_goal(live: Catalog, source: Catalog, accepted: Iterable[SchemaChange]) 
     Raises:
         SchemaError: a rename is among them.
     """
-    changes = {change.change.ref: change.change for change in accepted}
+    changes = {part.ref: part for change in accepted for part in _parts(change.change, live, source)}
     objects = dict(source.objects)
     dependencies = dict(source.dependencies)
     tables: dict[Ref, list[CatalogChange]] = {}
@@ -114,6 +114,15 @@ def make_goal(live: Catalog, source: Catalog, accepted: Iterable[SchemaChange]) 
             objects[ref] = replace(table, columns=_columns(table, other, of_table), spelling=None)
     after = replace(source, objects=objects, dependencies=dependencies).in_order()
     return Goal(source.in_order(), after, changes)
+
+
+def _parts(change: CatalogChange, live: Catalog, source: Catalog) -> tuple[CatalogChange, ...]:
+    """A constraint that goes by another name in the source is one that goes there and one that comes."""
+    if isinstance(change, RenameObject):
+        old, new = live.objects.get(change.before), source.objects.get(change.after)
+        if isinstance(old, Constraint) and isinstance(new, Constraint):
+            return DropObject(old), CreateObject(new)
+    return (change,)
 
 
 def _altered(live: CatalogObject, source: CatalogObject | None) -> CatalogObject:

@@ -60,7 +60,7 @@ class Judge:
             found = canonical(statements, self.engine, self.target, observed.server, options, self.desired.scope, self.cache)
         except DbopsError as error:
             return objections_of(error)
-        left = catalog_changes(self.desired, replace(observed, desired=found.catalog, changes=None), self.today, order)
+        left = catalog_changes(self.desired, replace(observed, desired=found.catalog, changes=None), self.today)
         moved = diff(self.goal.before, found.catalog, column_order=order)
         accepted = self.goal.accepted
         still = [change for change in left if change.ref in accepted]
