@@ -51,7 +51,7 @@ class AlterObject:
 
 @dataclass(frozen=True, slots=True)
 class RenameObject:
-    """Asked for by the manifest, or a constraint that says what another says; `before` and `after` differ in name (or schema) only."""
+    """Asked for by the manifest, or of a constraint; `before` and `after` differ in name (or schema) only."""
 
     before: Ref
     after: Ref
