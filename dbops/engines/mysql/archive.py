@@ -136,8 +136,11 @@ class LostColumns:
 def _loosened(column: Column, has_history: bool) -> Column:
     """The column as it can be added to a table with rows: any value, no numbering, no check.
 
-    Rows of the past are not filled, so that a NULL in them would stay.
+    Rows of the past are not filled, so that a NULL in them would stay. Filling must not add to them either: what changes in a
+    column WITHOUT SYSTEM VERSIONING alone leaves no old version of the row (MariaDB Knowledge Base, System-Versioned Tables).
     """
-    later = {"check", "on_update"} if has_history else {"check", "on_update", "without_versioning"}
+    later = {"check", "on_update", "without_versioning"}
     options = tuple(pair for pair in column.options if pair[0] not in later)
+    if has_history:
+        options = tuple(sorted((*options, ("without_versioning", ""))))
     return replace(column, nullable=column.nullable or not has_history, default=None, identity=None, options=options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AlterObject, ChangeSet, CreateObject, DropObject
@@ -49,14 +50,17 @@ class _Writer:
         """Drops, and the first half of what is dropped and created again."""
         aside = [change.before for change in self.altered if self._is_made_anew(change)]
         leaving = [*self.dropped, *aside]
-        users_first = {ref: -place for place, ref in enumerate(_sorted([item.ref for item in leaving], self.changes.before))}
         for kind in (Event, Trigger, View, Routine):
-            for item in sorted(leaving, key=lambda item: users_first[item.ref]):
+            for item in self._users_first(leaving):
                 if isinstance(item, kind):
                     word = _word(item)
                     lost = [] if item in aside else [Hazard("DELETES_OBJECT", f"{word} {item.name} is dropped")]
                     back = () if item.ref in self.back_with_names else self._create(item, self.changes.before)
                     yield Act(item.ref, f"drop {word} {item.name}", (ddl(drop_code(item), lost),), back, drops=True)
+
+    def _users_first(self, leaving: list[CatalogObject]) -> list[CatalogObject]:
+        places = {ref: -place for place, ref in enumerate(_sorted([item.ref for item in leaving], self.changes.before))}
+        return sorted(leaving, key=lambda item: places[item.ref])
 
     def _is_made_anew(self, change: AlterObject) -> bool:
         """Tell whether a function becomes a procedure, or a view selected what goes: undo can make it only when that is back."""
@@ -89,7 +93,7 @@ class _Writer:
         """Triggers of one moment in their order, each behind its left neighbour."""
         acts = {act.ref: act for act in self._acts(Trigger)}
         items = [item for ref in acts if isinstance(item := self.changes.after.objects.get(ref) or self._made(ref), Trigger)]
-        for item in sorted(items, key=lambda t: (t.parent, dict(t.options)["timing"], dict(t.options)["event"], t.order)):
+        for item in sorted(items, key=_turn):
             yield acts[item.ref]
 
     def _made(self, ref: Ref) -> CatalogObject | None:
@@ -132,14 +136,32 @@ class _Writer:
         return create_code(item, self.account, self.flavour, place=self._place(item, catalog))
 
     def _place(self, item: CatalogObject, catalog: Catalog) -> str:
-        return _place(item, catalog, self._other(catalog))
+        if not isinstance(item, Trigger):
+            return ""
+        return _place(item, catalog, self.changes.before) if catalog is self.changes.after else self._old_place(item)
 
-    def _other(self, catalog: Catalog) -> Catalog:
-        return self.changes.before if catalog is self.changes.after else self.changes.after
+    def _old_place(self, item: Trigger) -> str:
+        """Where undo puts a trigger: beside those that stand where they stood before, by then; others find their own place."""
+        row = _row(item, self.changes.before)
+        at = next(place for place, trigger in enumerate(row) if trigger.ref == item.ref)
+        left = [trigger.name for trigger in row[:at] if self._is_back_before(trigger, item)]
+        right = [trigger.name for trigger in row[at + 1 :] if self._is_back_before(trigger, item)]
+        return f"FOLLOWS {quoted(left[-1])}" if left else f"PRECEDES {quoted(right[0])}" if right else ""
+
+    def _is_back_before(self, one: Trigger, other: Trigger) -> bool:
+        """Tell whether `one` is as it was when undo comes to `other`: acts are taken back from the last to the first."""
+        turns = self.turns
+        return one.ref not in turns or turns[one.ref] > turns[other.ref]
+
+    @cached_property
+    def turns(self) -> dict[Ref, int]:
+        """When triggers that were there before are dropped or replaced."""
+        gone = [item for item in self._users_first(list(self.dropped)) if isinstance(item, Trigger)]
+        replaced = sorted((c.after for c in self.altered if isinstance(c.after, Trigger)), key=_turn)
+        return {item.ref: turn for turn, item in enumerate((*gone, *replaced))}
 
     def _replace(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
-        is_back = catalog is self.changes.before  # what the plan dropped comes back later, and finds its own place
-        place = _place(item, catalog.only(self._other(catalog).objects) if is_back else catalog, self._other(catalog))
+        place = self._place(item, catalog)
         if self.flavour.has_or_replace or isinstance(item, View):
             return create_code(item, self.account, self.flavour, place=place, replace=True)
         return (ddl(drop_code(item)), *create_code(item, self.account, self.flavour, place=place))
@@ -199,19 +221,25 @@ def _authority(change: AlterObject) -> Hazard | None:
     return Hazard("AUTHZ_CHANGE", f"{_word(after)} {after.name} runs with other rights than before")
 
 
-def _place(item: CatalogObject, there: Catalog, here: Catalog) -> str:
+def _place(item: Trigger, there: Catalog, here: Catalog) -> str:
     """FOLLOWS the left neighbour among the triggers of one moment in `there`; the first PRECEDES the next one already `here`."""
-    if not isinstance(item, Trigger):
-        return ""
-    moment = _moment(item)
-    row = sorted((t for t in there.all(Trigger) if _moment(t) == moment), key=lambda t: t.order)
-    names = [trigger.name for trigger in row]
+    names = [trigger.name for trigger in _row(item, there)]
     at = names.index(item.name) if item.name in names else 0
     if at:
         return f"FOLLOWS {quoted(names[at - 1])}"
-    known = {t.name for t in here.all(Trigger) if _moment(t) == moment}
+    known = {t.name for t in _row(item, here)}
     follower = next((name for name in names[1:] if name in known), None)
     return f"PRECEDES {quoted(follower)}" if follower else ""
+
+
+def _row(item: Trigger, catalog: Catalog) -> list[Trigger]:
+    """The triggers of one moment, in the order in which they run."""
+    return sorted((t for t in catalog.all(Trigger) if _moment(t) == _moment(item)), key=lambda t: t.order)
+
+
+def _turn(trigger: Trigger) -> tuple[str, str, str, int]:
+    options = dict(trigger.options)
+    return trigger.parent, options["timing"], options["event"], trigger.order
 
 
 def _moment(trigger: Trigger) -> tuple[str, str | None, str | None]:
