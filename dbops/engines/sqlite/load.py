@@ -1,12 +1,14 @@
 """Running a source on a scratch database: what makes the schema, in whatever order it stands.
 
 Left out, since a schema does not consist of them: rows (INSERT, UPDATE, DELETE, SELECT), pragmas, transactions, and the
-internal tables that the sqlite3 shell writes into its dumps. Refused, since they cannot be left out or run: ATTACH, commands
-of the shell, extensions, writes into sqlite_schema, temporary objects that stay.
+internal tables that the sqlite3 shell writes into its dumps; the virtual tables that those write into sqlite_schema are made.
+Refused, since they cannot be left out or run: ATTACH, commands of the shell, extensions, other writes into sqlite_schema,
+temporary objects that stay.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -52,8 +54,10 @@ def _run(conn: SqliteConnection, waiting: list[SourceStatement]) -> list[DbopsEr
         errors: list[DbopsError] = []
         for statement in waiting:
             try:
-                conn.execute(statement.text)
+                conn.execute(_written_in(statement) or statement.text)
             except QueryError as error:
+                if _makes_a_shadow(statement, error, conn):
+                    continue
                 if any(reason in error.message for reason in _MAY_COME_LATER) and statement.text[:4].upper() != "DROP":
                     later.append(statement)
                     errors.append(_problem(statement, error))
@@ -63,6 +67,27 @@ def _run(conn: SqliteConnection, waiting: list[SourceStatement]) -> list[DbopsEr
             return [*final, *errors]
         waiting = later
     return final
+
+
+_WRITTEN = re.compile(
+    r"INSERT\s+INTO\s+sqlite_(?:master|schema)\s*\(\s*type\s*,\s*name\s*,\s*tbl_name\s*,\s*rootpage\s*,\s*sql\s*\)\s*VALUES\s*"
+    r"\(\s*'table'\s*,\s*'(?:[^']|'')*'\s*,\s*'(?:[^']|'')*'\s*,\s*0\s*,\s*'(?P<sql>CREATE\s+VIRTUAL\s+TABLE\s(?:[^']|'')*)'\s*\)",
+    re.IGNORECASE,
+)
+
+
+def _written_in(statement: SourceStatement) -> str | None:
+    """Return the virtual table that a dump writes into sqlite_schema (shell.c, dump_callback; Python's iterdump)."""
+    found = _WRITTEN.fullmatch(statement.text)
+    return found["sql"].replace("''", "'") if found else None
+
+
+def _makes_a_shadow(statement: SourceStatement, error: QueryError, conn: SqliteConnection) -> bool:
+    """A dump also holds the shadow tables, which a virtual table has brought along when their turn comes."""
+    if "already exists" not in error.message:
+        return False
+    names = {token.name for token in tokenize(statement.text[:_HEAD])[:6] if token.is_name}
+    return any(name in names for (name,) in conn.query("SELECT name FROM pragma_table_list WHERE type = 'shadow'"))
 
 
 def _problem(statement: SourceStatement, error: QueryError) -> SchemaError:
@@ -95,6 +120,8 @@ def _part(statement: SourceStatement) -> Literal["schema", "rest"]:
         raise SchemaError(f"{first} has no place in a schema: it is about one database", at=statement.at)
     if any(token.word == "LOAD_EXTENSION" for token in head):
         raise SchemaError("a schema loads no extensions", at=statement.at)
+    if _written_in(statement):
+        return "schema"
     if first in ("INSERT", "REPLACE", "UPDATE", "DELETE") and any(token.name.lower() in _SCHEMA_TABLES for token in head):
         raise SchemaError("this writes into SQLite's own schema table", at=statement.at, fix="write the CREATE statement itself")
     if first in _ROWS or first in _SESSION or _is_internal(head):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from dbops.errors import Problems
@@ -53,6 +56,17 @@ def test_rows_pragmas_and_internal_tables_are_left_out() -> None:
     assert len(catalog) == 2
 
 
+def test_a_dump_with_virtual_tables_is_a_source() -> None:
+    made = (
+        "CREATE TABLE b (id INTEGER PRIMARY KEY, t TEXT); CREATE VIRTUAL TABLE f USING fts5(t, content='b', content_rowid='id')"
+    )
+    with closing(sqlite3.connect(":memory:")) as native:
+        native.executescript(f"{made}; INSERT INTO b VALUES (1, 'it''s'); INSERT INTO f (rowid, t) SELECT id, t FROM b;")
+        dump = "\n".join(native.iterdump())
+    assert "INSERT INTO sqlite_master" in dump
+    assert read(dump) == read(made)
+
+
 def test_problems_are_told_together_with_their_places() -> None:
     assert problems(
         "CREATE TABLE t (a);\n.mode csv\nATTACH 'x' AS y;\n  SELECT load_extension('x');\n"
@@ -68,7 +82,7 @@ def test_problems_are_told_together_with_their_places() -> None:
 
 def test_what_cannot_be_kept_is_refused() -> None:
     assert problems("CREATE TEMP TABLE x (a);") == ["a.sql:1:1: the temporary table x is no part of a database"]
-    assert problems("INSERT INTO sqlite_master VALUES ('table', 'f', 'f', 0, 'CREATE VIRTUAL TABLE f USING fts5(a)');") == [
+    assert problems("UPDATE sqlite_master SET sql = 'CREATE TABLE t (b)' WHERE name = 't';") == [
         "a.sql:1:1: this writes into SQLite's own schema table"
     ]
     assert problems("CREATE TABLE t (a CHECK (unheard_of(a)));") == ["a.sql:1:1: no such function: unheard_of"]
