@@ -32,7 +32,8 @@ class Validation:
 def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validation:
     """Read manifests, references, secrets and sources, and load the sources into temporary databases on this machine.
 
-    SQLite loads into memory, the other engines into a private server started from programs found here.
+    SQLite loads into memory, the other engines into a private server started from programs found here. Files of reference
+    rows are held against the tables.
 
     Raises:
         ManifestError, Problems: everything that is wrong, in file order.

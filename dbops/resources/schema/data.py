@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import TypeVar
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
@@ -28,6 +29,7 @@ from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 
 Rows = Mapping[Row, Row]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +97,53 @@ def reference_rows(
     Raises:
         Problems: of SchemaError: unreadable files, unknown tables or columns, values the table refuses, keys that stand twice.
     """
-    found: list[ReferenceRows] = []
+    return tuple(_of_each(files, lambda file: _one(file, desired, live, renames, reader, engine, target, cache)))
+
+
+def check_files(files: Sequence[ReferenceFile], desired: Catalog | None, engine: Engine) -> None:
+    """Read every file, and hold it against its table as far as no database is needed; `desired` is None where it is not known.
+
+    Raises:
+        Problems: of SchemaError: unreadable files, unknown tables or columns, lines that do not fit, keys that stand twice.
+    """
+
+    def check(file: ReferenceFile) -> None:
+        table = None if desired is None else _table_of(file, desired, engine)
+        text = read_text(file.path, at=file.at)
+        if table is not None:
+            parsed_rows(text, file, table)
+
+    _of_each(files, check)
+
+
+def _of_each(files: Sequence[ReferenceFile], ask: Callable[[ReferenceFile], T]) -> list[T]:
+    """Return the answers for all files, or raise all their problems together."""
+    found: list[T] = []
     problems: list[DbopsError] = []
     for file in files:
         try:
-            found.append(_one(file, desired, live, renames, reader, engine, target, cache))
+            found.append(ask(file))
         except Problems as error:
             problems += error.problems
         except SchemaError as error:
             problems.append(error)
     if problems:
         raise Problems(problems)
-    return tuple(found)
+    return found
+
+
+def _table_of(file: ReferenceFile, desired: Catalog, engine: Engine) -> Table:
+    namespace, _, name = file.table.rpartition(".")
+    table = desired.table(namespace or engine.features.default_schema, name)
+    if table is None:
+        tables = [item.ref.qualified for item in desired.all(Table)]
+        raise SchemaError(
+            f"there is no table {file.table!r} for the rows of {file.path.name}",
+            at=file.at,
+            expected="a table of the source"
+            + (f"; did you mean {near[0]!r}?" if (near := get_close_matches(file.table, tables, 1)) else ""),
+        )
+    return table
 
 
 def _one(
@@ -119,17 +156,8 @@ def _one(
     target: Target,
     cache: CatalogCache,
 ) -> ReferenceRows:
-    namespace, _, name = file.table.rpartition(".")
-    table = desired.table(namespace or engine.features.default_schema, name)
-    if table is None:
-        tables = [item.ref.qualified for item in desired.all(Table)]
-        raise SchemaError(
-            f"there is no table {file.table!r} for the rows of {file.path.name}",
-            at=file.at,
-            expected="a table of the source"
-            + (f"; did you mean {near[0]!r}?" if (near := get_close_matches(file.table, tables, 1)) else ""),
-        )
-    text = read_text(file.path)
+    table = _table_of(file, desired, engine)
+    text = read_text(file.path, at=file.at)
     columns, lines = parsed_rows(text, file, table)
     wanted = _canonical(text, columns, lines, file, table, desired, engine, target, cache)
     rows = _live_rows(reader, table.ref, live, renames, columns, engine) if reader and live else ()

@@ -22,7 +22,7 @@ from dbops.reconcile.resource import Check, Targets
 from dbops.reconcile.step import Call
 from dbops.resources.schema.canonical import CatalogCache, canonical
 from dbops.resources.schema.copying import build, run
-from dbops.resources.schema.data import ReferenceRows, reference_rows
+from dbops.resources.schema.data import ReferenceRows, check_files, reference_rows
 from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
 from dbops.resources.schema.leniency import left_alone
@@ -50,12 +50,15 @@ class SchemaResource:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         statements = read_source(desired.source, engine, target)
         tuple(noted_renames(statements, engine.dialect))  # a remark that says nothing is an error
+        wanted, untried = None, None
         try:
             with engine.offline(target) as conn:
                 engine.load(conn, statements)
+                wanted = engine.inspect(conn, declared=True) if desired.data else None
         except NoScratchError as error:
-            return Check(len(statements), error.message)
-        return Check(len(statements))
+            untried = error.message
+        check_files(desired.data, wanted, engine)
+        return Check(len(statements), untried)
 
     def observe(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
         engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)

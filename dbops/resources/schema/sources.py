@@ -79,8 +79,8 @@ def shown(file: Path) -> str:
     return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
-def read_text(file: Path) -> str:
-    """Return the text of a source file.
+def read_text(file: Path, at: Mark | None = None) -> str:
+    """Return the text of a source file; `at` is where a manifest names it.
 
     Raises:
         SchemaError: it cannot be read, or is not UTF-8.
@@ -88,7 +88,8 @@ def read_text(file: Path) -> str:
     try:
         return file.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SchemaError(f"the file cannot be read: {error.strerror}", at=Mark(shown(file))) from error
+        message = f"the file {shown(file)} cannot be read" if at else "the file cannot be read"
+        raise SchemaError(f"{message}: {error.strerror}", at=at or Mark(shown(file))) from error
     except UnicodeDecodeError as error:
         message = f"the file is not UTF-8: byte {error.start} is wrong"
         raise SchemaError(message, at=Mark(shown(file)), fix="save it as UTF-8") from error
