@@ -47,8 +47,14 @@ class Dialect:
     """`/*! ... */` and `/*M! ... */` are run, and `/*+ ... */` is a hint: text, not comments."""
     delimiter_command: bool = False
     """The client's DELIMITER lines, and USE without a terminator, are understood."""
+    client: str = ""
+    """The engine's own client program."""
     client_line: str = r"\\[^\n]*"
-    """Regular expression of a line for the client program, where a statement could begin."""
+    """Regular expression of a line for the client program, where a statement could begin; caseless, two backslashes end it."""
+    client_command: str = ""
+    """Regular expression of what the client would take for a command of its own in the middle of a statement."""
+    hash_lines: bool = False
+    """The client passes over lines that begin with `#`, where a statement could begin."""
     client_mark: str = ""
     """Regular expression of what the client takes for a terminator besides the semicolon."""
     copy_data: bool = False
@@ -89,6 +95,16 @@ class Dialect:
         return f"DELIMITER {delimiter}\n{statement}{gap}{delimiter}\nDELIMITER ;"
 
 
+# psqlscanslash.l: some commands take their whole line, the others end at a backslash that no quote protects.
+_PSQL_QUOTED = r"""'(?:[^'\\\n]|\\.)*+'|"[^"\n]*+"|`[^`\n]*+`"""
+_PSQL_LINE = rf"""\\(?:!|(?:copy|h|help|sf|sv|ef|ev)\b)[^\n]*+|\\[^\s\\]*+(?:{_PSQL_QUOTED}|[^\n\\'"`])*+(?:['"`][^\n]*+)?"""
+
+# mysql.cc, `commands`: words that the client takes for itself where a statement could begin.
+_MYSQL_LINE = (
+    r"\\[^\n]*|(?:source|system|connect|charset|tee|prompt|pager|help)(?![^ \t\r\n;])[^\n]*"
+    r"|(?:status|quit|exit|go|ego|clear|print|edit|rehash|warnings|nowarning|notee|nopager)(?=[ \t]*(?:;|\r?\n|\Z))[^\n]*"
+)
+
 POSTGRESQL = Dialect(
     name="postgresql",
     string_quotes="'",
@@ -102,7 +118,10 @@ POSTGRESQL = Dialect(
     dollar_quotes=True,
     nested_comments=True,
     carriage_return_ends_comment=True,
-    client_mark=r"\\g(?=\s|\Z)",
+    client="psql",
+    client_line=_PSQL_LINE,
+    client_mark=r"\\gx?(?=\s|\Z)[^\n\\]*+(?:\\\\)?|\\;",
+    client_command=r"\\",
     copy_data=True,
 )
 
@@ -119,8 +138,10 @@ MYSQL = Dialect(
     dash_needs_blank=True,
     version_comments=True,
     delimiter_command=True,
-    client_line=r"\\[^\n]*|source[ \t][^\n]*",
+    client="mysql",
+    client_line=_MYSQL_LINE,
     client_mark=r"\\[gG]",
+    client_command=r"\\(?!N)",
 )
 """MySQL and MariaDB."""
 
@@ -132,5 +153,7 @@ SQLITE = Dialect(
     reserved=SQLITE_RESERVED,
     caseless_words=SQLITE_WORDS,
     variable=r"[@:$#?][\w$]+",
+    client="sqlite3",
     client_line=r"\.[A-Za-z][^\n]*",
+    hash_lines=True,
 )

@@ -44,10 +44,13 @@ def opaque_end(text: str, start: int, dialect: Dialect, floor: int = 0) -> int:
 def line_comment(dialect: Dialect, *, leading: bool = False) -> str:
     """Return the regular expression of a comment that runs to the end of its line.
 
-    `leading` gives the form before a statement, where the `mysql` client takes `--` for a comment even without a blank.
+    `leading` gives the form before a statement, where the `mysql` client takes `--` for a comment even without a blank, and
+    `sqlite3` a line that begins with `#`.
     """
     rest = r"[^\n\r]*" if dialect.carriage_return_ends_comment else r"[^\n]*"
     dashes = rf"--(?=[\x00-\x20]|\Z){rest}" if dialect.dash_needs_blank and not leading else f"--{rest}"
+    if dialect.hash_lines and leading:
+        return rf"{dashes}|#(?<![^\n]#){rest}"
     return f"{dashes}|#{rest}" if dialect.hash_comments else dashes
 
 

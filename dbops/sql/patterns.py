@@ -45,8 +45,8 @@ def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) 
     alternatives = [f"(?P<{name}>{pattern})" for name, pattern in groups.items() if pattern] + [_comments(dialect)]
     if has_body:
         alternatives += [f"(?P<word>{WORD_START}{WORD}*+)", "(?P<parenthesis>[()])", "[0-9]+"]
-    if dialect.copy_data:
-        alternatives.append(r"(?P<backslash>\\)")
+    if dialect.client_command:
+        alternatives.append(f"(?P<backslash>{dialect.client_command})")
     run = _unremarkable(dialect, marks, has_body)
     return re.compile(rf"{run}*+(?:{'|'.join(alternatives)}|[\s\S])", re.ASCII)
 

@@ -191,7 +191,9 @@ def _next(text: str, at: int, *, label: bool = False) -> int:
 
 def standard_body(text: str, start: int, dialect: Dialect) -> Body | None:
     """Return the body that the PostgreSQL or SQLite statement at `start` may have, None where it can hold no semicolon."""
-    words = [token.text.upper() for token in islice(_significant(text, start, dialect), 4)]
+    words = [token.text.upper() for token in islice(_significant(text, start, dialect), 7)]
+    if dialect.program == "trigger" and words[:1] == ["EXPLAIN"]:
+        words = words[3:] if words[1:3] == ["QUERY", "PLAN"] else words[1:]
     if words[:1] != ["CREATE"]:
         return None
     if dialect.program == "trigger":

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from dbops.errors import Mark, SchemaError
 from dbops.sql.dialect import Dialect
 from dbops.sql.lexer import BLANKS, opaque_end
-from dbops.sql.modes import rules_after
+from dbops.sql.modes import Rules
 from dbops.sql.patterns import gap_pattern, statement_pattern, tail_pattern
 from dbops.sql.programs import Body, compound_body, is_program, standard_body
 from dbops.sql.tokens import tokens
@@ -55,7 +55,8 @@ def split(text: str, dialect: Dialect, file: str = "") -> list[SourceStatement]:
     """Return the statements of `text`; `file` goes into their marks.
 
     Raises:
-        SchemaError: a string, quoted name, comment, body or COPY block that nothing closes, at the place where it opens.
+        SchemaError: a string, quoted name, comment, body or COPY block that nothing closes, at the place where it opens; a NUL
+            character, which no engine takes.
     """
     return list(iterate(text, dialect, file))
 
@@ -66,12 +67,12 @@ def iterate(text: str, dialect: Dialect, file: str = "") -> Iterator[SourceState
 
 
 _MAY_HOLD_SEMICOLONS = re.compile(
-    r"(?:CREATE|ALTER|BEGIN|IF|CASE|LOOP|REPEAT|WHILE|FOR|DECLARE)\b|(?:`[^`]+`|[\w$]+)[ \t\n\r\f\v]*+:", re.IGNORECASE
+    r"(?:CREATE|ALTER|EXPLAIN|BEGIN|IF|CASE|LOOP|REPEAT|WHILE|FOR|DECLARE)\b|(?:`[^`]+`|[\w$]+)[ \t\n\r\f\v]*+:", re.IGNORECASE
 )
 _COPY_FROM_CLIENT = re.compile(r"\\copy\b.*\bfrom\s+stdin\b", re.IGNORECASE)
 _LINE_END = re.compile(r"[ \t]*+\r?(?:\n|\Z)")
 _END_OF_ROWS = re.compile(r"\\\.\r?(?:\n|\Z)")
-_DELIMITER = re.compile(r"delimiter(?![\w$])[ \t]*+(\S*)[^\n]*", re.IGNORECASE)
+_DELIMITER = re.compile(r"(?:(?i:delimiter)(?![\w$])|\\d)[ \t]*+(\S*)[^\n]*")
 _USE = re.compile(r"use[ \t]+(?:`[^`\n]+`|[\w$-]+)[ \t]*(?=\r?(?:\n|\Z))", re.IGNORECASE)
 _OPENED = {"'": "string", '"': "quoted text", "`": "quoted name", "[": "quoted name", "$": "dollar-quoted string", "/": "comment"}
 
@@ -81,7 +82,7 @@ class _Script:
 
     def __init__(self, text: str, dialect: Dialect, file: str) -> None:
         self._text = text
-        self._initial = self._dialect = dialect
+        self._rules, self._dialect = Rules(dialect), dialect
         self._file = file
         self._delimiter = ";"
         self._at = 1 if text.startswith("\ufeff") else 0
@@ -90,6 +91,8 @@ class _Script:
         self._line, self._line_start, self._counted = 1, self._at, self._at
 
     def statements(self) -> Iterator[SourceStatement]:
+        if (nul := self._text.find("\0")) >= 0:
+            raise SchemaError("a NUL character", at=self._place(nul), fix="save the file as UTF-8 text")
         while self._find_start():
             if not self._changes_delimiter():
                 yield self._client_line() or self._statement()
@@ -139,7 +142,7 @@ class _Script:
         elif found := _client_line_pattern(self._dialect).match(self._text, start):
             self._at = found.end()
             takes_rows = self._dialect.copy_data and _COPY_FROM_CLIENT.match(found[0])
-            return self._finished(start, found.end(), kind="meta", copy_data=self._rows(start) if takes_rows else None)
+            return self._finished(start, found.end(1), kind="meta", copy_data=self._rows(start) if takes_rows else None)
         return None
 
     # --- one statement
@@ -150,7 +153,8 @@ class _Script:
         self._note_trailing_comments()
         rows = self._rows(start) if self._dialect.copy_data and self._takes_rows(start, end) else None
         statement = self._finished(start, end, copy_data=rows)
-        self._dialect = rules_after(statement.text, self._dialect, self._initial)
+        self._rules.hear(statement.text)
+        self._dialect = self._rules.now
         return statement
 
     def _find_end(self, start: int) -> int:
@@ -211,7 +215,7 @@ class _Script:
                 body.parenthesis(self._text[start], start)
             case "backslash":
                 raise SchemaError(
-                    "a psql command inside a statement",
+                    f"a command of {self._dialect.client} inside a statement",
                     at=self._place(start),
                     fix="end the statement with ; and put the command on a line",
                 )
@@ -309,4 +313,4 @@ class _Script:
 
 @lru_cache(maxsize=16)
 def _client_line_pattern(dialect: Dialect) -> re.Pattern[str]:
-    return re.compile(dialect.client_line, re.IGNORECASE)
+    return re.compile(rf"({dialect.client_line})(?:\\\\)?", re.IGNORECASE)

@@ -93,17 +93,17 @@ class PostgresServer:
 
         Raises: ServerError at the first statement that fails.
         """
-        return run([*self._client("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", database], stdin=sql)
+        return run([*self.client_command("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", database], stdin=sql)
 
     def dump(self, database: str) -> str:
         """Return the schema as pg_dump writes it, without its comments and without what dbops keeps for itself."""
-        text = run([*self._client("pg_dump"), "--schema-only", "--exclude-schema=dbops", "-d", database])
+        text = run([*self.client_command("pg_dump"), "--schema-only", "--exclude-schema=dbops", "-d", database])
         # \restrict and \unrestrict carry a key that is new in each dump.
         return re.sub(r"(?m)^(--.*|\\(un)?restrict .*)?\n", "", text)
 
     def is_ready(self) -> bool:
         """Whether the server accepts connections."""
-        return subprocess.run([*self._client("pg_isready"), "-q"], env=clean_environment(), check=False).returncode == 0
+        return subprocess.run([*self.client_command("pg_isready"), "-q"], env=clean_environment(), check=False).returncode == 0
 
     def prepare(self) -> None:
         """Make the data directory: trust on the Unix socket, SCRAM on TCP."""
@@ -129,5 +129,7 @@ class PostgresServer:
     def finish(self) -> None:
         """Nothing is left to set up once the server runs: initdb made the accounts."""
 
-    def _client(self, program: str) -> list[str]:
-        return [str(programs(self.major).clients / program), "-h", str(self.home), "-p", str(self.port), "-U", self.user]
+    def client_command(self, program: str, folder: Path | None = None) -> list[str]:
+        """Return the command of a client program; `folder` holds another socket than the server's own."""
+        host = str(folder or self.home)
+        return [str(programs(self.major).clients / program), "-h", host, "-p", str(self.port), "-U", self.user]

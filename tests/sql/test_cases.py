@@ -1,4 +1,4 @@
-"""Scripts in `cases/`: each is split into the statements it holds, or refused at the place it names."""
+"""Scripts in the folders of `cases/`: each is split into the statements it holds, or refused at the place it names."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DIALECTS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "sqlite": SQLITE}
 
 
 def read_cases(engine: str) -> list[dict[str, Any]]:
-    cases: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / f"{engine}.yaml").read_text())
-    return cases
+    files = sorted((Path(__file__).parent / "cases" / engine).glob("*.yaml"))
+    return [case for file in files for case in yaml.safe_load(file.read_text())]
 
 
 CASES = [
