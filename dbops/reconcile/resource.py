@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -132,6 +133,13 @@ class Resource(Protocol[D, O]):
 
     def call(self, call: Call, connection: str, targets: Targets) -> None:
         """Carry out a step that is no SQL."""
+        ...
+
+    def taking_back(self, desired: D, targets: Targets, undo_id: str, addresses: Collection[str]) -> AbstractContextManager[None]:
+        """Hold while an apply is taken back: what the block changes counts as applied, so that nobody takes it for drift.
+
+        `addresses` are those whose steps are taken back.
+        """
         ...
 
     def settle(self, desired: D, targets: Targets, apply_id: str) -> Sequence[Change]:

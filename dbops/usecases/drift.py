@@ -10,6 +10,7 @@ from dbops.errors import Mark
 from dbops.reconcile.change import Observation
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import observe
+from dbops.state.tables import have_tables
 from dbops.usecases.runtime import Workspace
 
 Mover = Literal["database", "manifests"]
@@ -34,11 +35,12 @@ class DriftItem:
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """`connections` are all that were looked at."""
+    """`connections` are all that were looked at; `never_applied` are those of them that have nothing to leave."""
 
     connections: tuple[str, ...]
     items: tuple[DriftItem, ...]
     observations: tuple[Observation, ...]
+    never_applied: tuple[str, ...] = ()
 
     @property
     def has_drift(self) -> bool:
@@ -56,7 +58,13 @@ def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
     connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
     items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]
     observations = dict.fromkeys(o for finding in findings for o in finding.observed.observations)
-    return DriftReport(tuple(connections), tuple(items), tuple(observations))
+    never = tuple(name for name in connections if not _was_applied_to(name, workspace))
+    return DriftReport(tuple(connections), tuple(items), tuple(observations), never)
+
+
+def _was_applied_to(connection: str, workspace: Workspace) -> bool:
+    reader = workspace.targets.reader(connection)
+    return reader is not None and have_tables(reader, workspace.targets.engine(connection).features)
 
 
 def _item(entry: Entry, connections: tuple[str, ...]) -> DriftItem:

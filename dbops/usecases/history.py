@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from dbops.errors import PlanError
@@ -89,11 +90,25 @@ def _take_back(workspace: Workspace, apply_id: str, consent: Consent, locks: Loc
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")
     undo_id = new_id()
-    with run_plan(plan, workspace, consent, undo_id, locks, undoes=apply_id) as statements:
+    with (
+        _counting_as_applied(plan, [applied.connection for applied in found], workspace, undo_id),
+        run_plan(plan, workspace, consent, undo_id, locks, undoes=apply_id) as statements,
+    ):
         for applied in found:
             targets = workspace.targets
             mark_undone(targets.writer(applied.connection), targets.engine(applied.connection).features, apply_id)
     return ApplyResult(plan, undo_id, statements, "done")
+
+
+@contextmanager
+def _counting_as_applied(plan: Plan, connections: Sequence[str], workspace: Workspace, undo_id: str) -> Iterator[None]:
+    """Hold while a plan takes an apply back: what it leaves is what drift is measured by afterwards."""
+    addresses = {entry.change.address for entry in plan.entries}
+    with ExitStack() as stack:
+        for work in workspace.work:
+            if not set(connections).isdisjoint(work.desired.connections):
+                stack.enter_context(work.resource.taking_back(work.desired, workspace.targets, undo_id, addresses))
+        yield
 
 
 def _must_be_last(applied: AppliedTo, workspace: Workspace) -> None:

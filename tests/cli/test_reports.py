@@ -73,6 +73,18 @@ Drift: 1 object in 1 database left what was last applied. 1 change in the manife
     )
 
 
+def test_where_nothing_was_applied_there_is_nothing_to_compare_with() -> None:
+    nowhere = DriftReport(("a", "b"), (WAITING,), (), never_applied=("a", "b"))
+    somewhere = replace(nowhere, never_applied=("b",))
+    waiting = "1 change in the manifests not applied yet."
+    assert unstyle(drift_text(nowhere, ())).endswith(
+        f"No drift: nothing was applied yet, so there is nothing to compare with. {waiting}"
+    )
+    assert unstyle(drift_text(somewhere, ())).endswith(
+        f"No drift. The databases are what was last applied. Nothing was applied to b yet. {waiting}"
+    )
+
+
 def test_drift_as_data_keeps_only_the_asked_movers() -> None:
     data = drift_data(DriftReport(("shop",), (WAITING, MOVED), ()), ("database",))
     assert [item["address"] for item in json.loads(json.dumps(data))["items"]] == ["schema/shop/table/t"]

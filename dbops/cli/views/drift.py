@@ -52,6 +52,7 @@ def drift_data(report: DriftReport, movers: Sequence[Mover]) -> dict[str, Any]:
     return {
         "has_drift": report.has_drift,
         "connections": list(report.connections),
+        "never_applied": list(report.never_applied),
         "items": [_item_data(item) for item in report.items if item.mover in movers],
         "observations": [
             {"address": o.address, "code": o.code, "message": o.message, "severity": o.severity} for o in report.observations
@@ -96,6 +97,10 @@ def _sentence(report: DriftReport) -> str:
     if moved:
         touched = len({name for item in moved for name in item.connections})
         text = f"Drift: {wording.count(len(moved), 'object')} in {wording.count(touched, 'database')} left what was last applied."
+    elif report.never_applied == report.connections:
+        text = "No drift: nothing was applied yet, so there is nothing to compare with."
     else:
         text = "No drift. The databases are what was last applied."
+    if report.never_applied and report.never_applied != report.connections:
+        text += f" Nothing was applied to {', '.join(report.never_applied)} yet."
     return f"{text} {wording.count(waiting, 'change')} in the manifests not applied yet." if waiting else text

@@ -41,7 +41,6 @@ def status_text(found: Sequence[ConnectionStatus]) -> str:
         return "This environment has no connections."
     rows = [("CONNECTION", "STATE", "CHANGES", "DRIFTED", "DATABASE", "LAST APPLY")]
     for one in found:
-        last = one.last_apply
         rows.append(
             (
                 wording.on_one_line(one.name),
@@ -49,11 +48,19 @@ def status_text(found: Sequence[ConnectionStatus]) -> str:
                 str(one.pending),
                 str(one.drifted),
                 wording.on_one_line(f"{one.engine} {one.version.split()[0]}" if one.version else one.engine),
-                f"{last.started_at} {last.state}, {wording.on_one_line(last.who)}" if last else "never",
+                _last(one),
             )
         )
     errors = [f"{style(one.name, bold=True)}: {wording.printable(one.error)}" for one in found if one.error]
     return "\n\n".join([table(rows), *errors])
+
+
+def _last(one: ConnectionStatus) -> str:
+    record = one.last_apply
+    if record is None:
+        return "never"
+    state = f"took back {record.undoes}" if record.undoes and record.state == "done" else record.state
+    return f"{record.started_at} {state}, {wording.on_one_line(record.who)}"
 
 
 def status_data(one: ConnectionStatus) -> dict[str, Any]:

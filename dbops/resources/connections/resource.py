@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from dbops.errors import ApplyError, Mark
@@ -81,6 +82,11 @@ class ConnectionResource:
         if call.name != CREATE_DATABASE:
             raise ApplyError(f"a connection plans no call {call.name!r}")
         targets.create(connection)
+
+    def taking_back(
+        self, desired: DesiredConnection, targets: Targets, undo_id: str, addresses: Collection[str]
+    ) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def settle(self, desired: DesiredConnection, targets: Targets, apply_id: str) -> Sequence[Change]:
         return self.diff(desired, self.observe(desired, targets))

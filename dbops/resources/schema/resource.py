@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +26,7 @@ from dbops.resources.schema.copying import build, run
 from dbops.resources.schema.data import ReferenceRows, check_files, reference_rows
 from dbops.resources.schema.desired import desired_schemas
 from dbops.resources.schema.diff import catalog_changes, schema_changes, to_schema_change
+from dbops.resources.schema.last_applied import last_applied, rows_key
 from dbops.resources.schema.leniency import left_alone
 from dbops.resources.schema.model import DataChange, DesiredSchema, ObservedSchema, SchemaChange
 from dbops.resources.schema.remarks import noted_renames
@@ -79,7 +81,7 @@ class SchemaResource:
         options = live.options if live else ()
         found = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, self._cache)
         wanted, start = found.catalog, live if live is not None else found.blank or EMPTY
-        applied = _applied(targets.memory(desired.connection).recall(desired.address)) if reader else None
+        applied = last_applied(desired, targets.memory(desired.connection)) if reader else None
         asked = (*desired.renames, *noted_renames(statements, engine.dialect))
         renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
         renamed = _renamed(live, renames, wanted, engine, target, desired) if live and renames else start
@@ -153,6 +155,13 @@ class SchemaResource:
     def call(self, call: Call, connection: str, targets: Targets) -> None:
         raise ApplyError(f"a schema plans no call {call.name!r}")
 
+    def taking_back(
+        self, desired: DesiredSchema, targets: Targets, undo_id: str, addresses: Collection[str]
+    ) -> AbstractContextManager[None]:
+        from dbops.resources.schema.taking_back import taking_back
+
+        return taking_back(desired, targets, undo_id, addresses)
+
     def settle(self, desired: DesiredSchema, targets: Targets, apply_id: str) -> Sequence[Change]:
         """Observe anew; what still differs is returned, what is as desired is remembered as applied."""
         observed = self._read(desired, targets)
@@ -163,7 +172,7 @@ class SchemaResource:
         surplus = _row_changes(desired, observed)
         for rows in observed.rows:
             if rows.wanted == rows.live and observed.applied_rows.get(rows.table) != rows.digest:
-                targets.memory(desired.connection).remember(_rows_key(desired, rows), rows.digest, apply_id)
+                targets.memory(desired.connection).remember(rows_key(desired, rows.table), rows.digest, apply_id)
         return [*(to_schema_change(change, desired, observed) for change in left), *surplus]
 
 
@@ -176,14 +185,10 @@ def _row_changes(desired: DesiredSchema, observed: ObservedSchema) -> Sequence[D
     return data_changes(desired, observed.rows, observed.applied_rows)
 
 
-def _rows_key(schema: DesiredSchema, rows: ReferenceRows) -> str:
-    return f"{schema.address}/{rows.table}/data"
-
-
 def _applied_rows(schema: DesiredSchema, found: Sequence[ReferenceRows], targets: Targets) -> Mapping[Ref, str]:
     """Return the digests of the rows that were last applied."""
     memory = targets.memory(schema.connection)
-    return {rows.table: digest for rows in found if (digest := memory.recall(_rows_key(schema, rows))) is not None}
+    return {rows.table: digest for rows in found if (digest := memory.recall(rows_key(schema, rows.table))) is not None}
 
 
 def _in_order(schema: DesiredSchema, reader: Connection, known: Verdict, engine: Engine) -> ObservedSchema:
@@ -203,14 +208,6 @@ def _in_order(schema: DesiredSchema, reader: Connection, known: Verdict, engine:
         renames_constraints=engine.features.renames_constraints,
         observations=known.observations,
     )
-
-
-def _applied(text: str | None) -> Catalog | None:
-    """Read the last applied catalog; one of an older format is as good as none."""
-    try:
-        return None if text is None else codec.from_json(text)
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _renamed(
