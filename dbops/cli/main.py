@@ -32,6 +32,7 @@ VERBS: dict[str, dict[str, str]] = {
         "plan": "Show what apply would do; change nothing.",
         "apply": "Make the databases what the manifests say.",
         "undo": "Take an apply back.",
+        "migrate": "Run and write versioned migrations.",
     },
     "Look": {
         "status": "Show every connection at a glance.",

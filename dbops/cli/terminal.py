@@ -59,16 +59,18 @@ class Screen:
     def progress(self, step: Step, state: str) -> None:
         """Show that a step runs or is done, or what it waits for."""
         title = wording.on_one_line(step.title)
-        is_waiting = state not in ("running", "done")
+        is_running = state.startswith("running")
+        is_waiting = not is_running and state != "done"
         if not sys.stderr.isatty():
-            if state != "running":
+            if not is_running:
                 told = f"{title}: {wording.on_one_line(state)}" if is_waiting else title
                 click.echo(f"{step.on}: {told}", err=True)
             return
         progress, task = self._started()
         if is_waiting:
             progress.console.print(f"{step.on}: {title}: {wording.on_one_line(state)}", markup=False, highlight=False)
-        progress.update(task, description=title, advance=1 if state == "done" else 0)
+        inside = f"{title}: {wording.on_one_line(state.removeprefix('running: '))}" if state.startswith("running: ") else title
+        progress.update(task, description=inside, advance=1 if state == "done" else 0)
 
     def _started(self) -> tuple[Progress, TaskID]:
         """Return the progress bar, starting it at the first step."""

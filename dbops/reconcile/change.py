@@ -33,8 +33,9 @@ class Change:
         return self.address.split("/", 1)[0]
 
 
-#: The code of an observation that stops apply: live rows make a planned step fail.
-DATA_REFUSES = "DATA_REFUSES"
+#: The codes of observations that stop apply: live rows make a planned step fail; migrations that were applied are not what their
+#: files say.
+DATA_REFUSES, MIGRATION_REFUSED = "DATA_REFUSES", "MIGRATION_REFUSED"
 
 
 @dataclass(frozen=True, slots=True)

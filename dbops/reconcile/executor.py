@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from dbops.errors import ApplyError, DbopsError, LostConnectionError, QueryError
+from dbops.errors import ApplyError, DbopsError, LostConnectionError
 from dbops.reconcile.journal import Journal
 from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.reconcile.plan import Entry, Plan
-from dbops.reconcile.resource import Resource, Targets
+from dbops.reconcile.resource import Desired, Resource, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.sql.statement import Statement
 
@@ -27,11 +27,13 @@ Progress = Callable[[Step, str], None]
 class Execution:
     """What an execution works with.
 
-    `progress(step, state)` is told as steps are running and done, and in words what a step waits for.
+    `desired` holds by address what calls were planned for. `progress(step, state)` is told as steps are `running` and `done`, of
+    some `running: ` what inside them, and in words what a step waits for.
     """
 
     targets: Targets
     resources: Mapping[str, Resource[Any, Any]]
+    desired: Mapping[str, Desired]
     journal: Callable[[str], Journal | None]
     progress: Progress
 
@@ -129,18 +131,31 @@ class _Together:
 def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
     execution.progress(step, "running")
     if isinstance(step.do, Call):
-        try:
-            execution.resources[entry.change.kind].call(step.do, step.on, execution.targets)
-        except QueryError as error:
-            raise _failure(step, error, "earlier steps stand") from error
-        _mark(execution.journal(step.on), step.order, step.order, "done")
-        execution.progress(step, "done")
-        return 1
+        return _run_call(step, step.do, entry, execution)
     lookout = _lookout(step.on, execution, lambda text: execution.progress(step, text))
     for place, statement in enumerate(step.do):
         _run_one(step, place, statement, lookout, execution)
     execution.progress(step, "done")
     return len(step.do)
+
+
+def _run_call(step: Step, call: Call, entry: Entry, execution: Execution) -> int:
+    resource, desired = execution.resources[entry.change.kind], execution.desired[owner(entry.change.address)]
+    try:
+        ran = resource.call(call, desired, step.on, execution.targets, lambda text: execution.progress(step, text))
+    except DbopsError as error:
+        failure = _failure(step, error, "earlier steps stand")
+        with adding_to(failure):
+            _mark(execution.journal(step.on), step.order, step.order, "failed", error=error.message)
+        raise failure from error
+    _mark(execution.journal(step.on), step.order, step.order, "done")
+    execution.progress(step, "done")
+    return ran
+
+
+def owner(address: str) -> str:
+    """Return the address of the manifest that an object's address begins with."""
+    return "/".join(address.split("/", 2)[:2])
 
 
 def _run_one(step: Step, place: int, statement: Statement, lookout: Lookout, execution: Execution) -> None:

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -80,6 +80,10 @@ class Lookout:
         limit_s = lock_limit(statement.lock_timeout_s, self.lock_s)
         with self.conn.giving_up_locks_after(limit_s), self._looking(limit_s):
             self.conn.execute(statement.sql, statement.parameters)
+
+    def watching(self) -> AbstractContextManager[None]:
+        """Look out during a block of statements that wait as long as the connection says."""
+        return self._looking(self.lock_s)
 
     @contextmanager
     def _looking(self, limit_s: float) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dbops.errors import ApplyError, HazardError
-from dbops.reconcile.change import DATA_REFUSES, Observation
+from dbops.reconcile.change import DATA_REFUSES, MIGRATION_REFUSED, Observation
 from dbops.reconcile.step import Step
 from dbops.sql.hazard import HAZARDS, Hazard
 
@@ -57,12 +57,20 @@ def blocked(steps: Iterable[Step], allowed: Collection[str]) -> list[Blocked]:
 
 
 def refuse(observations: Iterable[Observation]) -> None:
-    """Let the plan pass unless live rows are known to make a step fail; nobody can allow that.
+    """Let the plan pass unless live rows are known to make a step fail, or migrations refuse; nobody can allow that.
 
     Raises:
-        ApplyError: says which rows stand in the way of what.
+        ApplyError: says what stands in the way.
     """
-    reasons = [item for item in observations if item.code == DATA_REFUSES]
+    seen = list(observations)
+    if refused := [item for item in seen if item.code == MIGRATION_REFUSED]:
+        lines = "\n".join(f"  {item.message}" for item in refused)
+        raise ApplyError(
+            f"migrations stand in the way; nothing was done:\n{lines}",
+            fix="put the files back as they were applied and write a new migration; dbops migrate status shows all of them",
+            error_code=MIGRATION_REFUSED,
+        )
+    reasons = [item for item in seen if item.code == DATA_REFUSES]
     if reasons:
         lines = "\n".join(f"  {item.address}: {item.message}" for item in reasons)
         raise ApplyError(f"rows stand in the way; nothing was done:\n{lines}", fix="mend these rows, or change the manifests")

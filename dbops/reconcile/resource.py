@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -12,6 +12,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import Mark
 from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation
+from dbops.reconcile.ledger import Ledger
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.step import Call
 
@@ -57,6 +58,10 @@ class Targets(Protocol):
 
     def memory(self, connection: str) -> Memory:
         """Return what dbops remembers inside this database."""
+        ...
+
+    def ledger(self, connection: str, table: str, set_name: str) -> Ledger:
+        """Return the ledger of a set of migrations inside this database."""
         ...
 
 
@@ -131,8 +136,11 @@ class Resource(Protocol[D, O]):
         """Run the steps on a scratch copy and compare; None when there is nothing to rehearse."""
         ...
 
-    def call(self, call: Call, connection: str, targets: Targets) -> None:
-        """Carry out a step that is no SQL."""
+    def call(self, call: Call, desired: D, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
+        """Carry out a step that is no SQL, planned for `desired`; return how many statements ran, 1 for anything else.
+
+        `told` hears in words what is being done and what it waits for.
+        """
         ...
 
     def taking_back(self, desired: D, targets: Targets, undo_id: str, addresses: Collection[str]) -> AbstractContextManager[None]:

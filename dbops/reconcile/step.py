@@ -14,11 +14,15 @@ from dbops.sql.statement import Parameter, Statement
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An act that is no SQL: `name` is known to the resource that planned it, `arguments` are JSON values."""
+    """An act that is no SQL: `name` is known to the resource that planned it, `arguments` are JSON values.
+
+    `shows` is what people see of it: SQL that it will run, as far as it is short enough to read.
+    """
 
     name: str
     arguments: Mapping[str, Any]
     hazards: tuple[Hazard, ...] = ()
+    shows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +92,8 @@ def act_from_json(text: str | None) -> tuple[Statement, ...] | Call | None:
 
 def _act_to_dict(act: tuple[Statement, ...] | Call) -> dict[str, Any]:
     if isinstance(act, Call):
-        return {"call": {"name": act.name, "arguments": dict(act.arguments), "hazards": _hazards(act.hazards)}}
+        shows = {"shows": list(act.shows)} if act.shows else {}
+        return {"call": {"name": act.name, "arguments": dict(act.arguments), "hazards": _hazards(act.hazards), **shows}}
     details = [{"statement": place, **detail} for place, statement in enumerate(act) if (detail := _detail(statement))]
     return {"sql": [statement.sql for statement in act], **({"details": details} if details else {})}
 
@@ -114,7 +119,7 @@ def _hazards(hazards: Sequence[Hazard]) -> list[dict[str, str]]:
 def _act_from_dict(data: Mapping[str, Any]) -> tuple[Statement, ...] | Call:
     if "call" in data:
         call = data["call"]
-        return Call(call["name"], call["arguments"], _hazards_from(call["hazards"]))
+        return Call(call["name"], call["arguments"], _hazards_from(call["hazards"]), tuple(call.get("shows", ())))
     details = {detail["statement"]: detail for detail in data.get("details", ())}
     return tuple(_statement(sql, details.get(place, {})) for place, sql in enumerate(data["sql"]))
 

@@ -23,15 +23,25 @@ def create_tables(conn: Connection, features: Features) -> None:
     Raises:
         QueryError: the account may not make them; says what it needs.
     """
-    missing = [name for name in _COLUMNS if not _is_there(conn, features, name)]
+    for name, columns in _COLUMNS.items():
+        create_table(conn, features, name, columns, "the journal of applies")
+
+
+def create_table(conn: Connection, features: Features, name: str, columns: str, what: str) -> None:
+    """Make one state table if it is not there; `columns` may say `{text}` for a long text, `what` names it in errors.
+
+    Raises:
+        QueryError: the account may not make it; says what it needs.
+    """
+    if is_there(conn, features, name):
+        return
     try:
-        if missing and features.has_schemas:
+        if features.has_schemas:
             _create_schema(conn)
-        for name in missing:
-            columns = _COLUMNS[name].format(text=features.long_text)
-            conn.execute(f"CREATE TABLE IF NOT EXISTS {features.state_prefix}{name} ({columns}){features.state_table_options}")
+        text = columns.format(text=features.long_text)
+        conn.execute(f"CREATE TABLE IF NOT EXISTS {features.state_prefix}{name} ({text}){features.state_table_options}")
     except QueryError as error:
-        error.message = f"the journal of applies cannot be made in this database: {error.message}"
+        error.message = f"{what} cannot be made in this database: {error.message}"
         if features.has_schemas:
             error.fix = "GRANT CREATE ON DATABASE to the account; or make the schema dbops and give it to the account"
         raise
@@ -49,10 +59,11 @@ def have_tables(conn: Connection, features: Features) -> bool:
     Raises:
         QueryError: the account may not read them, or the database does not answer.
     """
-    return _is_there(conn, features, "applies")
+    return is_there(conn, features, "applies")
 
 
-def _is_there(conn: Connection, features: Features, name: str) -> bool:
+def is_there(conn: Connection, features: Features, name: str) -> bool:
+    """Tell whether a state table is there; raises as `have_tables` does."""
     try:
         conn.query(f"SELECT 1 FROM {features.state_prefix}{name} WHERE 1 = 0")
     except MissingTableError:

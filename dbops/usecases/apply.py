@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from dbops.reconcile.planner import Finding, fingerprints, make_plan, observe
 from dbops.reconcile.policy import gate, refuse
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
-from dbops.usecases.runtime import Workspace, now
+from dbops.usecases.runtime import Workspace, now, timestamp, who
 from dbops.version import __version__
 
 LOCK = "dbops-apply"
@@ -76,7 +74,7 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
                 rehearse=rehearse,
             )
             try:
-                return _carry_out(plan, findings, workspace, consent, locks)
+                return carry_out(plan, findings, workspace, consent, locks)
             except OvertakenError as error:
                 consent.announce(f"{error.message}; planning anew")
 
@@ -98,14 +96,15 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
                 fix="make the plan again and review it",
                 connections=moved,
             )
-        return _carry_out(plan, findings, workspace, consent, locks)
+        return carry_out(plan, findings, workspace, consent, locks)
 
 
-def _carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent, locks: Locks) -> ApplyResult:
+def carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent, locks: Locks) -> ApplyResult:
+    """Carry out a plan that was made from `findings` under `locks`; raises as `apply` does."""
+    refuse(said for finding in findings for said in finding.observed.observations if said.address not in finding.left_out)
     if plan.is_empty:
         _settle(findings, workspace, "baseline")
         return ApplyResult(plan, None, 0, "nothing")
-    refuse(said for finding in findings for said in finding.observed.observations if said.address not in finding.left_out)
     gate(plan.steps, consent.allow)
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")
@@ -131,7 +130,7 @@ def run_plan(
     """
     journals = _Journals(plan, workspace, apply_id, locks, undoes)
     try:
-        ran = execute(plan, Execution(workspace.targets, workspace.by_address, journals.of, consent.progress))
+        ran = execute(plan, Execution(workspace.targets, workspace.by_address, workspace.desired, journals.of, consent.progress))
         yield ran
     except ConvergenceError as error:
         journals.fail("not converged", error)
@@ -166,7 +165,7 @@ class _Journals:
                 targets.writer(connection),
                 targets.engine(connection).features,
                 self._record(),
-                _timestamp,
+                timestamp,
                 partial(targets.reopen, connection),
             )
             journal = PatientJournal(patiently(make, patience), patience)
@@ -187,7 +186,7 @@ class _Journals:
     def _record(self) -> ApplyRecord:
         return ApplyRecord(
             id=self._apply_id,
-            started_at=_timestamp(),
+            started_at=timestamp(),
             finished_at=None,
             state="running",
             who=who(),
@@ -247,7 +246,7 @@ class Locks:
             self.consent.announce(f"{name}: waiting up to {left_s:.0f} s for {busy.context.get('holder', 'another apply')}")
             self.stack.enter_context(engine.lock(conn, LOCK, left_s))
         self.held.add(name)
-        close_interrupted(conn, engine.features, _timestamp)
+        close_interrupted(conn, engine.features, timestamp)
 
     def take_new(self, name: str) -> None:
         """Take the lock of a database that was missing when the plan was made; nothing happens when it is held.
@@ -275,16 +274,3 @@ def locked(workspace: Workspace, consent: Consent, names: Sequence[str] | None =
             if workspace.targets.reader(name) is not None:
                 locks.take(name)
         yield locks
-
-
-def who() -> str:
-    """Return `user@host` of whoever runs this."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
-
-
-def _timestamp() -> str:
-    return f"{now():%Y-%m-%dT%H:%M:%SZ}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +18,12 @@ from dbops.engines.base.engine import Engine
 from dbops.engines.base.url import DatabaseUrl
 from dbops.errors import MissingDatabaseError, PlanError
 from dbops.manifests.environment import Environment, load_environment
+from dbops.reconcile.ledger import Ledger
 from dbops.reconcile.planner import Work
-from dbops.reconcile.resource import Memory, Resource
+from dbops.reconcile.resource import Desired, Memory, Resource
+from dbops.state.ledger import DatabaseLedger
 from dbops.state.memory import DatabaseMemory
+from dbops.version import __version__
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -68,19 +73,39 @@ def now() -> datetime:
 def specs() -> Mapping[str, type[BaseModel]]:
     """Return the manifest kinds and the models of their specs."""
     from dbops.resources.connections.spec import ConnectionSpec
+    from dbops.resources.migrations.spec import MigrationSetSpec
     from dbops.resources.schema.spec import SchemaSpec
 
-    return {"Connection": ConnectionSpec, "Schema": SchemaSpec}
+    return {"Connection": ConnectionSpec, "Schema": SchemaSpec, "MigrationSet": MigrationSetSpec}
 
 
 def resources() -> Mapping[str, Resource[Any, Any]]:
     """Return the resource of each manifest kind."""
     from dbops.resources.connections.resource import ConnectionResource
+    from dbops.resources.migrations.resource import MigrationResource
     from dbops.resources.schema.canonical import CatalogCache, default_folder
     from dbops.resources.schema.resource import SchemaResource
 
     clock = partial(datetime.now, UTC)  # with its microseconds, which tell apart what two plans of one second archive
-    return {"Connection": ConnectionResource(), "Schema": SchemaResource(CatalogCache(default_folder()), clock)}
+    return {
+        "Connection": ConnectionResource(),
+        "Schema": SchemaResource(CatalogCache(default_folder()), clock),
+        "MigrationSet": MigrationResource(who, timestamp, __version__),
+    }
+
+
+def who() -> str:
+    """Return `user@host` of whoever runs this."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def timestamp() -> str:
+    """Return the time in UTC as the journal and the ledger write it."""
+    return f"{now():%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(slots=True)
@@ -125,6 +150,10 @@ class OpenTargets:
     def memory(self, connection: str) -> Memory:
         return DatabaseMemory(lambda: self.reader(connection), lambda: self.writer(connection), self.engine(connection).features)
 
+    def ledger(self, connection: str, table: str, set_name: str) -> Ledger:
+        features = self.engine(connection).features
+        return DatabaseLedger(lambda: self.reader(connection), lambda: self.writer(connection), features, table, set_name)
+
     def _open(self, connection: str, *, readonly: bool) -> Connection:
         conn = self.engine(connection).connect(self.known[connection], readonly=readonly)
         self.stack.callback(conn.close)
@@ -145,6 +174,11 @@ class Workspace:
     def by_address(self) -> Mapping[str, Resource[Any, Any]]:
         """The resources by the kind that addresses use."""
         return {resource.kind: resource for resource in self.resources.values()}
+
+    @property
+    def desired(self) -> Mapping[str, Desired]:
+        """What is wanted, by address."""
+        return {item.desired.address: item.desired for item in self.work}
 
     def connection_names(self) -> list[str]:
         return sorted(self.targets.known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,9 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Database) -
     monkeypatch.setenv("SHOP_DATABASE_URL", database.url)
     folder = tmp_path / "env"
     folder.mkdir()
+    for room in ROOMS.values():
+        if (room / "example").is_dir():  # files that an example speaks of
+            shutil.copytree(room / "example", folder, dirs_exist_ok=True)
 
     def write(documents: list[Any]) -> Path:
         (folder / "env.yaml").write_text(yaml.safe_dump_all(documents), encoding="utf-8")

@@ -8,9 +8,10 @@ from textwrap import dedent
 
 from dbops.manifests.environment import Environment, load_environment
 from dbops.resources.connections.spec import ConnectionSpec
+from dbops.resources.migrations.spec import MigrationSetSpec
 from dbops.resources.schema.spec import SchemaSpec
 
-KINDS = {"Connection": ConnectionSpec, "Schema": SchemaSpec}
+KINDS = {"Connection": ConnectionSpec, "Schema": SchemaSpec, "MigrationSet": MigrationSetSpec}
 
 
 def write(root: Path, files: Mapping[str, str]) -> Path:

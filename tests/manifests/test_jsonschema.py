@@ -104,6 +104,7 @@ def test_stale_files_are_found_and_written(tmp_path: Path) -> None:
     assert {path.name for path in write_schemas(folder, schema_files(KINDS))} == {
         "connection.json",
         "schema.json",
+        "migrationset.json",
         "environment.json",
         "dbops.json",
     }

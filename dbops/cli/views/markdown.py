@@ -187,7 +187,7 @@ def _place(entry: Entry) -> Iterator[str]:
 
 def _step_blocks(step: Step) -> Iterator[str]:
     if isinstance(step.do, Call):
-        yield fenced(wording.call_line(step.do), "text")
+        yield fenced(wording.call_text(step.do), "text")
     else:
         first, left_out, last = wording.folded(step.do)
         lines = [f"{statement.sql};" for statement in first]

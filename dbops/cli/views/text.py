@@ -77,7 +77,7 @@ def _step(step: Step, allow: Collection[str], *, has_title: bool, shows_connecti
 
 def _act(step: Step) -> Iterator[str]:
     if isinstance(step.do, Call):
-        yield indented(wording.call_line(step.do), 8)
+        yield indented(wording.call_text(step.do), 8)
         return
     first, left_out, last = wording.folded(step.do)
     for statement in first:

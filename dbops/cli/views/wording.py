@@ -155,3 +155,8 @@ def call_line(call: Call) -> str:
 
     arguments = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return f"{call.name}({', '.join(arguments)})"
+
+
+def call_text(call: Call) -> str:
+    """Return what people see of a step that is no SQL: the SQL that it will run, as far as it shows it, else the call itself."""
+    return "\n".join(f"{sql};" for sql in call.shows) if call.shows else call_line(call)

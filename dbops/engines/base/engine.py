@@ -15,6 +15,7 @@ from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
 from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.base.scripts import Scripts
 from dbops.sql.dialect import Dialect
 from dbops.sql.splitter import SourceStatement
 
@@ -114,6 +115,11 @@ class Engine(Protocol):
         ...
 
     # --- writing
+
+    @property
+    def scripts(self) -> Scripts:
+        """Return what runs scripts that people wrote, as they stand."""
+        ...
 
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         """Return the acts that carry the changes out, in order, with hazards and undo. Pure."""

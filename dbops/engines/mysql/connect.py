@@ -109,6 +109,29 @@ class MysqlConnection:
                     results.append(list(cursor.fetchall()))
         return results
 
+    def run_each(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
+        """Run statements in one round trip; return how many ran, and the error of the one that did not.
+
+        A statement that holds a semicolon may be several to the server, so it goes by itself, as `execute` sends it.
+        """
+        if len(statements) == 1 or any(";" in sql for sql in statements):
+            for place, sql in enumerate(statements):
+                try:
+                    self.execute(sql)
+                except QueryError as error:
+                    return place, error
+            return len(statements), None
+        done = 0
+        try:
+            with stopping(self._stop), self._limited(), self._translated(), self._conn.cursor() as cursor:
+                self._send(cursor, ";".join(statements), ())
+                done = 1
+                while cursor.nextset():
+                    done += 1
+        except QueryError as error:
+            return done, error
+        return done, None
+
     def use_charset(self, name: str) -> None:
         """Set the session's character set, which views, triggers, routines and events remember."""
         self.session_charset = name

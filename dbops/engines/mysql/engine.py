@@ -15,6 +15,7 @@ from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
 from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.base.scripts import Scripts
 from dbops.engines.mysql import connect as sessions
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.features import FEATURES
@@ -85,6 +86,12 @@ class MysqlEngine:
 
     def syntax_error(self, statement: str) -> tuple[int, str] | None:
         return None  # its parser lives in the server alone
+
+    @property
+    def scripts(self) -> Scripts:
+        from dbops.engines.mysql.scripts import MysqlScripts
+
+        return MysqlScripts()
 
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         from dbops.engines.mysql.render import render

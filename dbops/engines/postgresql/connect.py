@@ -124,6 +124,11 @@ class PostgresConnection:
             done += 1
         return done, None
 
+    def copy_in(self, sql: str, rows: str) -> None:
+        """Run COPY ... FROM STDIN with its rows."""
+        with self._translated(), self._conn.cursor() as cursor, cursor.copy(cast(Any, sql)) as copy:
+            copy.write(rows)
+
     def reset(self) -> None:
         """Take back every setting of the session, roles too, and set those of the target again."""
         self.execute("RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL")

@@ -14,6 +14,7 @@ from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
 from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.base.scripts import Scripts
 from dbops.engines.postgresql import connect as connecting
 from dbops.engines.postgresql import fingerprint as fingerprints
 from dbops.engines.postgresql import inspect as inspection
@@ -78,6 +79,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.grammar import syntax_error
 
         return syntax_error(statement)
+
+    @property
+    def scripts(self) -> Scripts:
+        from dbops.engines.postgresql.scripts import PostgresScripts
+
+        return PostgresScripts()
 
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         from dbops.engines.postgresql.render import render

@@ -52,7 +52,7 @@ _BLOCK = re.compile(r"DO\b", re.IGNORECASE)
 _SERVER_IN_BLOCK = re.compile(
     r"\b(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING)|GROUP|DATABASE|SUBSCRIPTION)\b", re.IGNORECASE
 )
-_HARMLESS_CLIENT = re.compile(
+HARMLESS_CLIENT = re.compile(
     r"\\(?:restrict|unrestrict|connect|c|set|unset|echo|qecho|warn|encoding|pset|timing|x|o|copy|password|conninfo|q|a|t|f|H|l|z"
     r"|d[A-Za-z]*)(?![A-Za-z])"
 )
@@ -82,7 +82,7 @@ def role_of(statement: SourceStatement) -> Role:
     """Tell what to do with a statement."""
     text = without_leading_comments(statement.text)
     if statement.kind == "meta":
-        return Role.CLIENT if _HARMLESS_CLIENT.match(text) else Role.REFUSED
+        return Role.CLIENT if HARMLESS_CLIENT.match(text) else Role.REFUSED
     for pattern, role in _ROLES:
         if pattern.match(text):
             return role

@@ -76,6 +76,30 @@ class SqliteConnection:
         with stopping(self._stop), self._translated():
             return self.raw.execute(sql, parameters).rowcount
 
+    def run_each(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
+        """Run statements in order; return how many ran, and the error of the one that did not."""
+        import sqlite3
+
+        run, watch = self.raw.execute, self._watch.note if self._bystanders is not None else None
+        done = 0
+        with stopping(self._stop):
+            self._deadline = math.inf
+            for sql in statements:
+                if watch is not None:
+                    watch(sql)
+                if self._statement_s:
+                    self._deadline = time.monotonic() + self._statement_s
+                try:
+                    cursor = run(sql)
+                    if cursor.description is not None:
+                        cursor.fetchall()
+                except (sqlite3.Error, sqlite3.Warning) as error:
+                    if isinstance(error, sqlite3.Error):
+                        return done, query_error(error, self.path, self._lock_s)
+                    return done, QueryError(str(error))
+                done += 1
+        return done, None
+
     @contextmanager
     def transaction(self, *, schema_change: bool = False) -> Iterator[None]:
         """Run a block in one transaction, which locks out other writers from its start.

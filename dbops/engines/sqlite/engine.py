@@ -15,6 +15,7 @@ from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
 from dbops.engines.base.features import Features
 from dbops.engines.base.question import Question
 from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.base.scripts import Scripts
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.features import FEATURES
 from dbops.sql.dialect import SQLITE, Dialect
@@ -90,6 +91,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.grammar import syntax_error
 
         return syntax_error(statement)
+
+    @property
+    def scripts(self) -> Scripts:
+        from dbops.engines.sqlite.scripts import SqliteScripts
+
+        return SqliteScripts()
 
     def render(self, changes: ChangeSet, context: RenderContext) -> list[Act]:
         from dbops.engines.sqlite.render import render

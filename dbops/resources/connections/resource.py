@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -78,10 +78,11 @@ class ConnectionResource:
     ) -> Rehearsal | None:
         return None
 
-    def call(self, call: Call, connection: str, targets: Targets) -> None:
+    def call(self, call: Call, desired: DesiredConnection, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
         if call.name != CREATE_DATABASE:
             raise ApplyError(f"a connection plans no call {call.name!r}")
         targets.create(connection)
+        return 1
 
     def taking_back(
         self, desired: DesiredConnection, targets: Targets, undo_id: str, addresses: Collection[str]

@@ -152,7 +152,7 @@ class SchemaResource:
 
         return rehearsal.rehearse(structure, desired, observed, engine, target, self._clock().date())
 
-    def call(self, call: Call, connection: str, targets: Targets) -> None:
+    def call(self, call: Call, desired: DesiredSchema, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
         raise ApplyError(f"a schema plans no call {call.name!r}")
 
     def taking_back(

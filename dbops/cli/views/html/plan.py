@@ -165,7 +165,7 @@ def _step(step: Step, marked: Marker, has_title: bool, shows_connections: bool) 
 
 def _act(act: Call | tuple[Any, ...], on: str, marked: Marker) -> Iterator[Markup]:
     if isinstance(act, Call):
-        yield sql_block((("", wording.call_line(act)),))
+        yield sql_block((("", wording.call_text(act)),))
         return
     yield sql_block(_script(act[:FOLD], on, marked))
     if rest := act[FOLD:]:

@@ -1,0 +1,51 @@
+"""`dbops migrate`: versioned migrations by themselves."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from dbops.cli.verb import global_flags
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "new": ("write", "Write the next migration, empty."),
+    "lock": ("write", "Write migrations.lock anew, after a review."),
+    "status": ("look", "Show how each migration stands: who, when, how long."),
+    "up": ("run", "Run what is pending, in order."),
+    "down": ("run", "Take the last migration back."),
+    "redo": ("run", "Take the last migration back and run it again."),
+}
+
+
+class Commands(click.Group):
+    """Imports a command when it is called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"dbops.cli.migrate.{COMMANDS[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()], col_max=12)
+
+
+@click.group(cls=Commands)
+@global_flags
+def migrate() -> None:
+    """Run and write versioned migrations.
+
+    Each file runs once, in order, and is remembered in a ledger inside the database.
+
+    \b
+    Examples:
+      dbops migrate new "add orders" environments/shop
+      dbops migrate status environments/shop
+      dbops migrate up environments/shop
+    """

@@ -1,0 +1,37 @@
+"""`dbops migrate status`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dbops.cli.migrate.options import set_option
+from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, environment_argument, output_option, verb, write_json
+from dbops.usecases.runtime import open_workspace
+
+
+@verb()
+@environment_argument
+@set_option
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when something is pending or in the way.")
+@output_option("text", "json")
+def status(env: Path, name: str | None, detailed_exitcode: bool, output: str) -> int:
+    """Show how each migration stands: applied by whom and when, how long it took, pending, failed, edited, missing.
+
+    \b
+    Examples:
+      dbops migrate status
+      dbops migrate status environments/production -o json
+    """
+    from dbops.cli.views import migrations as views
+    from dbops.usecases.migrate.status import status as look
+
+    with open_workspace(env, os.environ) as workspace:
+        found = look(workspace, name)
+    if output == "json":
+        write_json([views.status_data(one) for one in found])
+    else:
+        click.echo("\n\n".join(views.status_text(one) for one in found))
+    return EXIT_CHANGES if detailed_exitcode and not all(one.is_clean for one in found) else EXIT_DONE

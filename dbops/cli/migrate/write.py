@@ -1,0 +1,53 @@
+"""`dbops migrate new` and `lock`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dbops.cli.migrate.options import set_option
+from dbops.cli.verb import environment_argument, verb
+from dbops.cli.views.wording import on_one_line
+from dbops.usecases.runtime import open_workspace
+
+
+@verb()
+@click.argument("title", metavar="NAME")
+@environment_argument
+@set_option
+@click.option("--python", is_flag=True, help="A Python step, for rows in batches.")
+def new(title: str, env: Path, name: str | None, python: bool) -> None:
+    """Write the next migration, empty, and the lock file.
+
+    \b
+    Examples:
+      dbops migrate new "add orders"
+      dbops migrate new backfill environments/shop --python
+    """
+    from dbops.usecases.migrate.files import new as begin
+    from dbops.usecases.migrate.sets import one_set
+
+    with open_workspace(env, os.environ) as workspace:
+        for path in begin(one_set(workspace, name).desired, title, python=python):
+            click.echo(f"wrote {on_one_line(str(path))}")
+
+
+@verb()
+@environment_argument
+@set_option
+def lock(env: Path, name: str | None) -> None:
+    """Write migrations.lock anew: what the folder holds now was reviewed.
+
+    The file makes two branches that both add a migration conflict in git, and an edit of a file show in validate and plan.
+
+    \b
+    Examples:
+      dbops migrate lock environments/shop
+    """
+    from dbops.usecases.migrate.files import lock as write_lock
+    from dbops.usecases.migrate.sets import one_set
+
+    with open_workspace(env, os.environ) as workspace:
+        click.echo(f"wrote {on_one_line(str(write_lock(one_set(workspace, name).desired)))}")

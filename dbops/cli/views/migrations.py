@@ -1,0 +1,80 @@
+"""How migrations stand, as a table and as data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from click import style
+
+from dbops.cli.views import wording
+from dbops.cli.views.journal import table
+from dbops.usecases.migrate.status import SetStatus
+
+_COLORS = {"applied": "green", "cosmetic": "green", "baselined": "green", "pending": "yellow", "unknown": "yellow"}
+_WORDS = {"cosmetic": "applied, cosmetic edit"}
+
+
+def status_text(found: SetStatus) -> str:
+    """Return one line for each migration, what is wrong below, and a summary."""
+    title = f"{style(found.name, bold=True)} on {wording.on_one_line(found.connection)}"
+    if not found.standings:
+        return f"{title}: no migrations."
+    rows = [("MIGRATION", "STATE", "APPLIED", "TOOK", "WHO")]
+    for one in found.standings:
+        state = style(_WORDS.get(one.state, one.state), fg=_COLORS.get(one.state, "red"))
+        record = one.record
+        is_over = record is not None and record.state in ("applied", "failed", "baselined")
+        rows.append(
+            (
+                wording.on_one_line(one.id),
+                state,
+                (record.finished_at or "") if record and is_over else "",
+                wording.duration(record.duration_ms / 1000) if record and record.state == "applied" else "",
+                wording.on_one_line(record.who) if record and is_over else "",
+            )
+        )
+    details = [
+        f"{style(one.id, bold=True)}: {wording.printable(one.detail)}"
+        for one in found.standings
+        if one.detail and one.state not in ("cosmetic", "baselined", "applied")
+    ]
+    return "\n\n".join([title, table(rows), *details, _summary(found)])
+
+
+def _summary(found: SetStatus) -> str:
+    parts = [f"{found.count('applied', 'cosmetic', 'baselined')} applied", f"{found.count('pending')} pending"]
+    parts += [
+        f"{found.count(state)} {state}" for state in ("failed", "changed", "missing", "late", "unknown") if found.count(state)
+    ]
+    return ", ".join(parts) + (f"; the last was {found.current}." if found.current else ".")
+
+
+def status_data(found: SetStatus) -> dict[str, Any]:
+    """Return the status of one set as JSON values."""
+    return {
+        "set": found.name,
+        "connection": found.connection,
+        "current": found.current,
+        "heads": list(found.heads),
+        "applied": found.count("applied", "cosmetic", "baselined"),
+        "pending": found.count("pending"),
+        "failed": found.count("failed"),
+        "is_clean": found.is_clean,
+        "migrations": [
+            {
+                "id": one.id,
+                "version": one.migration.version if one.migration else one.record.version if one.record else "",
+                "state": one.state,
+                "detail": one.detail,
+                "file": one.migration.at.file if one.migration else None,
+                "checksum": one.migration.checksum if one.migration else None,
+                "applied_checksum": one.record.checksum if one.record else None,
+                "applied_at": one.record.finished_at if one.record else None,
+                "duration_ms": one.record.duration_ms if one.record else None,
+                "who": one.record.who if one.record else None,
+                "reached": one.record.reached if one.record else 0,
+                "error": one.record.error if one.record else None,
+            }
+            for one in found.standings
+        ],
+    }

@@ -1,0 +1,65 @@
+"""The port for scripts that people wrote: how each statement behaves among others, and running them as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from dbops.engines.base.connect import Connection
+from dbops.errors import QueryError
+from dbops.sql.splitter import SourceStatement
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a statement of a script behaves.
+
+    `stands_alone`: it commits by itself, or is refused inside a transaction. `control` says that it begins or ends a transaction
+    (`savepoint` commands do neither). `refusal` is why it cannot be run here at all. `is_skipped`: nothing is to be done for it.
+    `touches_session`: it leaves settings, roles or temporary objects behind that later statements would see.
+    """
+
+    stands_alone: bool = False
+    control: Literal["begin", "commit", "rollback"] | None = None
+    refusal: str | None = None
+    is_skipped: bool = False
+    touches_session: bool = False
+
+
+PLAIN = Conduct()
+ALONE = Conduct(stands_alone=True)
+
+
+class Scripts(Protocol):
+    """Stateless, as the engine is."""
+
+    def conduct(self, statement: SourceStatement) -> Conduct:
+        """Tell how a statement behaves, from its text alone."""
+        ...
+
+    def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
+        """Run statements in order, as few round trips as the engine allows; return how many ran, and why the next one did not.
+
+        Inside a transaction of the caller's, or each committing by itself.
+        """
+        ...
+
+    def rebuilds(self, text: str) -> bool:
+        """Tell whether a script drops tables for others that take their place, so that its transaction is a schema change."""
+        ...
+
+    def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
+        """Return a token of what a statement that stands alone is about to change: another one afterwards says that it ran.
+
+        None where running it once more does no harm.
+        """
+        ...
+
+    def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
+        """Remove what an attempt that was cut off left of a statement that stands alone; say what that was."""
+        ...
+
+    def remember(self, conn: Connection) -> Callable[[], None]:
+        """Take notice of the session as it is, and return what brings that back, locks held as they are."""
+        ...

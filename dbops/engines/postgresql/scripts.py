@@ -1,0 +1,160 @@
+"""Scripts for PostgreSQL: what refuses to run in a transaction, and many statements in one round trip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import cast
+
+from dbops.engines.base.connect import Connection
+from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
+from dbops.engines.postgresql.connect import PostgresConnection, quoted
+from dbops.engines.postgresql.statements import HARMLESS_CLIENT, bare
+from dbops.errors import QueryError
+from dbops.sql.splitter import SourceStatement
+
+_NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
+_DOTTED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
+_BUILDS_INDEX = re.compile(
+    rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<name>{_NAME})\s+ON\s+(?:ONLY\s+)?"
+    rf"(?:(?P<schema>{_NAME})\s*\.\s*)?(?P<table>{_NAME})",
+    re.IGNORECASE,
+)
+_DROPS_INDEX = re.compile(rf"DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?(?P<name>{_DOTTED})", re.IGNORECASE)
+_ADDS_LABEL = re.compile(rf"ALTER\s+TYPE\s+(?P<name>{_DOTTED})\s+ADD\s+VALUE\b", re.IGNORECASE)
+#: What the manual says "cannot be executed inside a transaction block" of (PostgreSQL 18, SQL Commands); a label added to an
+#: enum can be, but cannot be used there.
+_ALONE = re.compile(
+    r"(?:CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY|DROP\s+INDEX\s+CONCURRENTLY|VACUUM|REINDEX\b.*\bCONCURRENTLY"
+    r"|REINDEX\s+(?:\([^)]*\)\s*)?(?:SCHEMA|DATABASE|SYSTEM)|(?:CREATE|DROP)\s+(?:DATABASE|TABLESPACE)|ALTER\s+SYSTEM"
+    r"|(?:CREATE|ALTER|DROP)\s+SUBSCRIPTION|COMMIT\s+PREPARED|ROLLBACK\s+PREPARED|DISCARD\s+ALL|CLUSTER\s*\Z"
+    rf"|ALTER\s+TABLE\b.*\bDETACH\s+PARTITION\s+{_DOTTED}\s+(?:CONCURRENTLY|FINALIZE)|ALTER\s+TYPE\s+{_DOTTED}\s+ADD\s+VALUE)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_BEGIN = re.compile(r"(?:BEGIN|START\s+TRANSACTION)\b(?!\s*ATOMIC)", re.IGNORECASE)
+_COMMIT = re.compile(r"(?:COMMIT|END)\b(?!\s+PREPARED)", re.IGNORECASE)
+_ROLLBACK = re.compile(
+    r"(?:ROLLBACK|ABORT)\b(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)(?!\s+PREPARED)|PREPARE\s+TRANSACTION\b", re.IGNORECASE
+)
+_SESSION = re.compile(
+    r"SET\s+(?!LOCAL\b|CONSTRAINTS\b|TRANSACTION\b)|RESET\b|DISCARD\b|LISTEN\b|PREPARE\b|LOAD\b|DECLARE\b|LOCK\b"
+    r"|CREATE\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?\b|CREATE\s+(?:OR\s+REPLACE\s+)?(?:RECURSIVE\s+)?TEMP(?:ORARY)?\b"
+    r"|SELECT\b.*\bset_config\s*\(|DO\b|CALL\b|SELECT\b.*\bpg_(?:try_)?advisory_lock\s*\(",
+    re.IGNORECASE | re.DOTALL,
+)
+_MAY_TOUCH = re.compile(r"[SRDLPCsrdlpc]")
+_TOGETHER, _TOGETHER_CHARACTERS = 500, 1_000_000
+
+
+class PostgresScripts:
+    """Fills `engines.base.scripts.Scripts`."""
+
+    def conduct(self, statement: SourceStatement) -> Conduct:
+        text = statement.text
+        if statement.kind == "meta":
+            if HARMLESS_CLIENT.match(text) and not re.match(r"\\(?:c|connect|copy)\b", text):
+                return Conduct(is_skipped=True)
+            return Conduct(refusal="a command of psql is no SQL")
+        head = text[:200] if len(text) > _HEAD else text
+        if _ALONE.match(head):
+            return ALONE
+        for pattern, control in ((_BEGIN, "begin"), (_COMMIT, "commit"), (_ROLLBACK, "rollback")):
+            if pattern.match(head):
+                return Conduct(control=control)  # type: ignore[arg-type]  # one of three words
+        return Conduct(touches_session=True) if _MAY_TOUCH.match(head) and _SESSION.match(head) else PLAIN
+
+    def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
+        session, done = cast("PostgresConnection", conn), 0
+        for takes_rows, group in groupby(statements, key=lambda statement: statement.copy_data is not None):
+            members = list(group)
+            ran, error = _copied(session, members) if takes_rows else _together(session, members)
+            done += ran
+            if error is not None:
+                return done, error
+        return done, None
+
+    def rebuilds(self, text: str) -> bool:
+        return False
+
+    def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
+        text = statement.text
+        if found := _BUILDS_INDEX.match(text):
+            return f"valid: {_index_state(conn, found) == 'valid'}"
+        if found := _DROPS_INDEX.match(text):
+            return f"there: {conn.query('SELECT pg_catalog.to_regclass(?) IS NOT NULL', (found['name'],))[0][0]}"
+        if found := _ADDS_LABEL.match(text):
+            return str(conn.query("SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = ?::regtype", (found["name"],)))
+        if re.match(r"VACUUM|REINDEX|CLUSTER|DISCARD|ALTER\s+SYSTEM", text, re.IGNORECASE):
+            return None
+        from dbops.engines.postgresql.fingerprint import fingerprint
+
+        return fingerprint(conn)
+
+    def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
+        """A concurrent build that was cut off leaves an invalid index behind (CREATE INDEX, Building Indexes Concurrently)."""
+        found = _BUILDS_INDEX.match(statement.text)
+        if found is None or _index_state(conn, found) != "invalid":
+            return None
+        schema = conn.query(_SCHEMA_OF_INDEX, (bare(found["name"]), _table(found)))[0][0]
+        conn.execute(f"DROP INDEX CONCURRENTLY {quoted(schema)}.{quoted(bare(found['name']))}")
+        return f"the invalid index {bare(found['name'])} that an earlier build left was dropped"
+
+    def remember(self, conn: Connection) -> Callable[[], None]:
+        session = cast("PostgresConnection", conn)
+
+        def bring_back() -> None:
+            session.reset()
+            session.execute("DISCARD TEMP; DEALLOCATE ALL; UNLISTEN *; CLOSE ALL")
+
+        return bring_back
+
+
+_HEAD = 4000
+
+_SCHEMA_OF_INDEX = """
+SELECT n.nspname::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid WHERE c.relname = ? AND i.indrelid = pg_catalog.to_regclass(?)"""
+_INDEX_STATE = """
+SELECT i.indisvalid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
+WHERE c.relname = ? AND i.indrelid = pg_catalog.to_regclass(?)"""
+
+
+def _table(found: re.Match[str]) -> str:
+    return f"{found['schema']}.{found['table']}" if found["schema"] else str(found["table"])
+
+
+def _index_state(conn: Connection, found: re.Match[str]) -> str:
+    rows = conn.query(_INDEX_STATE, (bare(found["name"]), _table(found)))
+    return "absent" if not rows else "valid" if rows[0][0] else "invalid"
+
+
+def _copied(session: PostgresConnection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
+    for place, statement in enumerate(statements):
+        try:
+            session.copy_in(statement.text, statement.copy_data or "")
+        except QueryError as error:
+            return place, error
+    return len(statements), None
+
+
+def _together(session: PostgresConnection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
+    """Send statements in chunks; one that is alone in its chunk goes by the usual way."""
+    start = 0
+    while start < len(statements):
+        end, size = start, 0
+        while end < len(statements) and end - start < _TOGETHER and (size == 0 or size < _TOGETHER_CHARACTERS):
+            size += len(statements[end].text)
+            end += 1
+        ran, error = session.run_together([statement.text for statement in statements[start:end]])
+        if error is not None:
+            _move(error, [statement.text for statement in statements[start : start + ran]])
+            return start + ran, error
+        start = end
+    return len(statements), None
+
+
+def _move(error: QueryError, before: Sequence[str]) -> None:
+    """Let the position of an error count from the beginning of its own statement."""
+    if (position := error.context.get("position")) is not None:
+        error.context["position"] = position - sum(len(text) + 2 for text in before)

@@ -1,0 +1,96 @@
+"""Scripts for SQLite: what refuses to run in a transaction, and many statements in a row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from dbops.engines.base.connect import Connection
+from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
+from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.engines.sqlite.tokens import quote
+from dbops.errors import QueryError
+from dbops.sql.splitter import SourceStatement
+
+#: Refused inside a transaction, or without effect there (https://www.sqlite.org/pragma.html, lang_vacuum.html).
+_ALONE = re.compile(
+    r"VACUUM\b|PRAGMA\s+(?:\w+\s*\.\s*)?(?:journal_mode|synchronous|wal_checkpoint|auto_vacuum|page_size|encoding|locking_mode)\b",
+    re.IGNORECASE,
+)
+_SESSION = re.compile(r"PRAGMA\b|CREATE\s+TEMP(?:ORARY)?\b|INSERT\s+INTO\s+temp\s*\.", re.IGNORECASE)
+_BEGIN = re.compile(r"BEGIN\b", re.IGNORECASE)
+_COMMIT = re.compile(r"(?:COMMIT|END)\b", re.IGNORECASE)
+_ROLLBACK = re.compile(r"ROLLBACK\b(?!\s+(?:TRANSACTION\s+)?TO\b)", re.IGNORECASE)
+_OTHERS = re.compile(r"(?:ATTACH|DETACH)\b", re.IGNORECASE)
+#: Dropping a table deletes the rows that refer to it, where foreign keys are enforced (lang_foreignkeys.html, section 5).
+_REBUILDS = re.compile(r"\bDROP\s+TABLE\b|\bPRAGMA\s+foreign_keys\b", re.IGNORECASE)
+_MAY_BE_SPECIAL = re.compile(r"[VPCIBERADvpciberad]")
+#: Pragmas of a session that change what statements mean or do.
+_PRAGMAS = (
+    *("case_sensitive_like", "cell_size_check", "checkpoint_fullfsync", "count_changes", "defer_foreign_keys"),
+    *("foreign_keys", "ignore_check_constraints", "legacy_alter_table", "query_only", "recursive_triggers"),
+    *(
+        "reverse_unordered_selects",
+        "synchronous",
+        "temp_store",
+        "trusted_schema",
+        "writable_schema",
+        "busy_timeout",
+        "cache_size",
+    ),
+)
+
+
+class SqliteScripts:
+    """Fills `engines.base.scripts.Scripts`."""
+
+    def conduct(self, statement: SourceStatement) -> Conduct:
+        text = statement.text
+        if statement.kind == "meta":
+            return Conduct(refusal="a command of the sqlite3 shell is no SQL")
+        if not _MAY_BE_SPECIAL.match(text):
+            return PLAIN
+        if _ALONE.match(text):
+            return Conduct(stands_alone=True, touches_session=True) if text[:1] in "Pp" else ALONE
+        if _BEGIN.match(text):
+            return Conduct(control="begin")
+        if _COMMIT.match(text):
+            return Conduct(control="commit")
+        if _ROLLBACK.match(text):
+            return Conduct(control="rollback")
+        if _OTHERS.match(text):
+            return Conduct(refusal="a migration is about one database")
+        return Conduct(touches_session=True) if _SESSION.match(text) else PLAIN
+
+    def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
+        return cast("SqliteConnection", conn).run_each([statement.text for statement in statements])
+
+    def rebuilds(self, text: str) -> bool:
+        return _REBUILDS.search(text) is not None
+
+    def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
+        return None  # VACUUM and pragmas: once more does no harm
+
+    def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
+        return None
+
+    def remember(self, conn: Connection) -> Callable[[], None]:
+        before = _values(conn)
+
+        def bring_back() -> None:
+            for kind, name in conn.query("SELECT type, name FROM sqlite_temp_schema WHERE type IN ('table', 'view', 'trigger')"):
+                conn.execute(f"DROP {kind} IF EXISTS temp.{quote(name)}")
+            for name, value in _values(conn).items():
+                if value != before.get(name):
+                    conn.query(f"PRAGMA {name} = {before[name]}")
+
+        return bring_back
+
+
+def _values(conn: Connection) -> dict[str, object]:
+    found = {}
+    for name in _PRAGMAS:
+        if rows := conn.query(f"PRAGMA {name}"):
+            found[name] = rows[0][0]
+    return found

@@ -1,0 +1,13 @@
+"""The MigrationSet kind: versioned migrations, each run once, in order, and remembered in a ledger inside the database.
+
+* `spec`        what the manifest may say
+* `model`       a migration, the set it belongs to, how each stands; typed changes
+* `folder`      a folder of files turned into a set: `sql_files`, `json_files`, `python_files` read the formats
+* `graph`       the order of a set: versions, dependencies; duplicates, cycles and gaps refused
+* `lock_file`   `migrations.lock`: what was in the folder when it was last written down
+* `standing`    a set against the ledger: pending, applied, changed, failed, missing, unknown
+* `edits`       what changed in a file that was applied: nothing that counts, or which statement
+* `run`         one migration run on a session, journaled statement by statement where it cannot be one transaction
+* `replay`      a whole set run on a scratch database
+* `resource`    the protocol of `dbops.reconcile`, filled
+"""

@@ -1,0 +1,158 @@
+"""A folder of files turned into a set of migrations, in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbops.errors import DbopsError, Mark, MigrationError, Problems
+from dbops.resources.migrations import json_files, python_files, sql_files
+from dbops.resources.migrations.graph import ordered
+from dbops.resources.migrations.model import Format, Migration
+from dbops.resources.migrations.sql_files import NamedFile
+
+SUFFIXES: dict[Format, tuple[str, ...]] = {"sql": (".sql", ".py"), "json": (".json",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A file of the folder: its name there, and its text with `\\n` at the ends of lines and no byte order mark."""
+
+    path: Path
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def shown(file: Path) -> str:
+    """Return a path as messages name it: relative to the working directory where it lies below it."""
+    folder = Path.cwd()
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
+
+
+def read_contents(folder: Path, format: Format) -> list[Contents]:
+    """Return the files of the folder that are in the set's format, by name; those that begin with `.` or `_` are left out.
+
+    Raises:
+        MigrationError: there is no such folder.
+        Problems: of MigrationError: files that cannot be read, or are no UTF-8.
+    """
+    if not folder.is_dir():
+        raise MigrationError(
+            f"there is no folder {shown(folder)} for the migrations",
+            fix="make it, or dbops migrate new NAME writes the first one",
+        )
+    problems: list[DbopsError] = []
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix in SUFFIXES[format] and not path.name.startswith((".", "_")) and path.is_file():
+            try:
+                found.append(Contents(path, path.name, read_text(path)))
+            except MigrationError as error:
+                problems.append(error)
+    if problems:
+        raise Problems(problems)
+    return found
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a migration file.
+
+    Raises:
+        MigrationError: it cannot be read, is no UTF-8, or holds a NUL character, which no engine takes.
+    """
+    at = Mark(shown(path))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise MigrationError(f"the file cannot be read: {error.strerror}", at=at) from error
+    except UnicodeDecodeError as error:
+        raise MigrationError(f"the file is not UTF-8: byte {error.start} is wrong", at=at, fix="save it as UTF-8") from error
+    if (place := text.find("\0")) >= 0:
+        raise MigrationError(f"the file holds a NUL character, the {place + 1}th", at=at, fix="take it out: no engine reads it")
+    return text.replace("\r\n", "\n") if "\r" in text else text
+
+
+def migrations_of(contents: Iterable[Contents], format: Format) -> list[Migration]:
+    """Return the migrations that files say, in the order in which they run, repeatable ones last.
+
+    Raises:
+        Problems, MigrationError: files that say nothing dbops understands; duplicates, cycles, unknown dependencies.
+    """
+    problems: list[DbopsError] = []
+    found = list(_json(contents, problems) if format == "json" else _sql(contents, problems))
+    if problems:
+        raise Problems(problems)
+    return ordered([replace(migration, checksum=checksum_of(migration)) for migration in found])
+
+
+def checksum_of(migration: Migration) -> str:
+    """Return SHA-256 over what runs: the text up alone, so that a way back can be added later."""
+    return hashlib.sha256(migration.up.text.encode()).hexdigest()
+
+
+def _json(contents: Iterable[Contents], problems: list[DbopsError]) -> Iterable[Migration]:
+    for file in contents:
+        try:
+            yield json_files.migration_of(file.text, shown(file.path))
+        except MigrationError as error:
+            problems.append(error)
+
+
+def _sql(contents: Iterable[Contents], problems: list[DbopsError]) -> Iterable[Migration]:
+    ups: list[NamedFile] = []
+    downs: defaultdict[str, list[NamedFile]] = defaultdict(list)
+    for file in contents:
+        if file.path.suffix == ".py":
+            try:
+                yield python_files.migration_of(file.text, file.path, shown(file.path))
+            except MigrationError as error:
+                problems.append(error)
+            continue
+        told = sql_files.named(file.path)
+        if told is None:
+            problems.append(_unnamed(file))
+            continue
+        named = NamedFile(file.path, shown(file.path), file.text, *told)
+        if named.part == "down":
+            downs[named.version].append(named)
+        else:
+            ups.append(named)
+    yield from _paired(ups, downs, problems)
+
+
+def _paired(ups: Sequence[NamedFile], downs: dict[str, list[NamedFile]], problems: list[DbopsError]) -> Iterable[Migration]:
+    for file in ups:
+        back = downs.pop(file.version, [])
+        if len(back) > 1:
+            problems.append(
+                MigrationError(f"{file.version} is led back by {_names(back)}", at=Mark(back[1].shown), expected="one")
+            )
+        try:
+            yield sql_files.migration_of(file, back[0] if back else None)
+        except MigrationError as error:
+            problems.append(error)
+    problems.extend(
+        MigrationError(f"{file.shown} leads back from version {file.version}, which is not there", at=Mark(file.shown))
+        for files in downs.values()
+        for file in files
+    )
+
+
+def _names(files: Sequence[NamedFile]) -> str:
+    return " and ".join(file.shown for file in files)
+
+
+def _unnamed(file: Contents) -> MigrationError:
+    return MigrationError(
+        f"the name of {file.name} says no version",
+        at=Mark(shown(file.path)),
+        expected="0007_add_orders.sql, 0007_add_orders.up.sql, V7__add_orders.sql or R__views.sql",
+        fix="a file that is no migration begins with _ or stands in another folder",
+    )

@@ -1,0 +1,146 @@
+"""A migration, the set it belongs to, and how each stands in a database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from dbops.errors import Mark
+from dbops.reconcile.change import Change, Observation
+from dbops.reconcile.ledger import Record
+
+Format = Literal["sql", "json"]
+OutOfOrder = bool | Literal["if-independent"]
+Kind = Literal["sql", "python"]
+Direction = Literal["up", "down"]
+
+#: pending: not applied. failed: begun, and some of it may stand. applied: as the file says. cosmetic: applied, and edited since
+#: in nothing that counts. changed: applied, and edited since. missing: applied, no file. unknown: applied by nobody known here,
+#: later than every file. late: pending, and one behind it was applied. baselined: counts as applied without having run.
+State = Literal["pending", "failed", "applied", "cosmetic", "changed", "missing", "unknown", "late", "baselined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text of one direction, without markers; `at` is where it begins in its file."""
+
+    text: str = field(repr=False)
+    at: Mark
+    is_transactional: bool = True
+    """False where the file says that each statement commits by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration as its files say it.
+
+    `version` orders and identifies it; `name` is for people. `depends` are versions. `down` is None where nothing leads back,
+    and `irreversible` says why when the file does. A repeatable migration runs again whenever its text changes. `checkpoint`
+    is the version up to which this one stands for all that came before it: it runs on empty databases only.
+    """
+
+    version: str
+    name: str
+    at: Mark
+    up: Script
+    down: Script | None = None
+    kind: Kind = "sql"
+    depends: tuple[str, ...] = ()
+    is_repeatable: bool = False
+    irreversible: str | None = None
+    checkpoint: str | None = None
+    description: str = ""
+    checksum: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return `0007_add_orders`, as addresses and messages name it."""
+        if self.is_repeatable:
+            return f"R__{self.name}"
+        return f"{self.version}_{self.name}" if self.name else self.version
+
+    @property
+    def sort_key(self) -> tuple[object, ...]:
+        return (self.is_repeatable, version_key(self.version))
+
+
+def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
+    """Return a key that sorts 2 before 10 and 1.2 before 1.10, words behind numbers; 007 and 7 have the same."""
+    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", version) if part.strip("._-"))
+
+
+@dataclass(frozen=True, slots=True)
+class HookFiles:
+    """Absolute paths of the SQL files that run around migrations."""
+
+    before: tuple[Path, ...] = ()
+    after: tuple[Path, ...] = ()
+    each: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredMigrations:
+    """A set of migrations that should be applied to one database. `set_name` is its name in the ledger."""
+
+    name: str
+    set_name: str
+    connection: str
+    at: Mark
+    directory: Path
+    format: Format
+    table: str
+    out_of_order: OutOfOrder
+    baseline: str | None
+    hooks: HookFiles = HookFiles()
+
+    @property
+    def address(self) -> str:
+        return f"migrationset/{self.name}"
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        return (self.connection,)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one migration stands; `migration` is None where no file says it, `record` where the ledger does not know it.
+
+    `detail` says what is wrong, or what changed, in words.
+    """
+
+    state: State
+    migration: Migration | None
+    record: Record | None
+    detail: str = ""
+
+    @property
+    def id(self) -> str:
+        if self.migration is not None:
+            return self.migration.id
+        assert self.record is not None
+        return f"{self.record.version}_{self.record.name}" if self.record.name else self.record.version
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMigrations:
+    """The set, how each stands, and what stops it: refusals are observations of severity error."""
+
+    standings: tuple[Standing, ...]
+    fingerprints: Mapping[str, str]
+    observations: tuple[Observation, ...] = ()
+    shown: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The first statements of each pending migration, by its version."""
+    exists: bool = True
+    """Whether the database does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationChange(Change):
+    """A migration that is to be run."""
+
+    migration: Migration
+    is_resumed: bool = False

@@ -1,0 +1,194 @@
+"""Migrations in Python: a file's `up_fn(step)` or `down_fn(step)` run with a `Step`, which reads, writes and goes in batches.
+
+A batch walks a table along a key, commits after each portion together with how far it has come, and goes on from there when it
+is run again: nothing is done twice, whenever the program dies.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_loader
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dbops.engines.base.connect import Connection, Row
+from dbops.errors import DbopsError, MigrationError
+from dbops.reconcile.patience import patiently
+from dbops.sql.dialect import Dialect
+from dbops.sql.statement import Parameter
+
+if TYPE_CHECKING:
+    from dbops.resources.migrations.model import Direction, Migration
+    from dbops.resources.migrations.run import Runner
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Step:
+    """What a Python migration works with; parameters stand at `?` marks on every engine.
+
+    `done` are the names of the parts that an earlier run finished.
+    """
+
+    conn: Connection
+    dialect: Dialect
+    _reach: Callable[[str], None]
+    _told: Callable[[str], None]
+    _patiently: Callable[[Callable[[], int]], int]
+    _progress: dict[str, Any] = field(default_factory=dict)
+    statements: int = 0
+
+    @property
+    def progress(self) -> str | None:
+        """What is finished, as the ledger keeps it; None when nothing is."""
+        return json.dumps(self._progress) if self._progress else None
+
+    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
+        """Run one statement and return its rows."""
+        self.statements += 1
+        return self.conn.query(sql, parameters)
+
+    def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        """Run one statement, which commits by itself; return the rows it changed."""
+        self.statements += 1
+        return self.conn.execute(sql, parameters)
+
+    def once(self, name: str, act: Callable[[], object]) -> None:
+        """Run a part in a transaction, unless an earlier run of this migration finished it."""
+        if self._progress.get(name) is True:
+            return
+
+        def part() -> None:
+            act()
+            self._keep(name, True)
+
+        self._finishing(part)
+
+    def batches(
+        self,
+        table: str,
+        key: str,
+        change: Callable[[list[Row]], object],
+        *,
+        columns: Sequence[str] = (),
+        where: str = "",
+        size: int = 1000,
+        pause_s: float = 0.0,
+    ) -> int:
+        """Call `change` with the rows of a table, `size` at a time along `key`, each batch in a transaction of its own.
+
+        `key` is a column with unique values that have an order; rows hold its value first, then `columns`. `where` narrows the
+        rows in SQL. `pause_s` is waited between batches, for those who work beside. Returns how many rows were seen; a run that
+        goes on counts those of earlier runs too.
+        """
+        quote = self.dialect.quote_identifier
+        name = f"{table}.{key}"
+        last, seen = self._progress.get(name, (None, 0))
+        chosen = ", ".join(quote(column) for column in (key, *columns))
+        while True:
+            conditions = [f"({where})"] if where else []
+            conditions += [f"{quote(key)} > ?"] if last is not None else []
+            narrowed = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+            sql = f"SELECT {chosen} FROM {quote(table)}{narrowed} ORDER BY {quote(key)} LIMIT {int(size)}"
+
+            def portion(sql: str = sql, last: Any = last, seen: int = seen) -> int:
+                rows = self.conn.query(sql, () if last is None else (last,))
+                if rows:
+                    change(rows)
+                    self._keep(name, (rows[-1][0], seen + len(rows)))
+                return len(rows)
+
+            count = self._patiently(lambda portion=portion: self._finishing(portion))  # type: ignore[misc]
+            if not count:
+                return int(seen)
+            last, seen = self._progress[name]
+            self.statements += 1
+            self._told(f"running: {table}, {seen:,} rows")
+            if pause_s:
+                time.sleep(pause_s)
+
+    def _finishing(self, act: Callable[[], T]) -> T:
+        """Run an act in a transaction; what it says is finished is so only when that holds."""
+        before = self._progress
+        try:
+            with self.conn.transaction():
+                return act()
+        except BaseException:
+            self._progress = before
+            raise
+
+    def _keep(self, name: str, value: object) -> None:
+        """Write down how far a part has come, in the transaction that runs."""
+        self._progress = {**self._progress, name: value}
+        self._reach(json.dumps(self._progress, default=str))
+
+
+def step_for(migration: Migration, runner: Runner, progress: str | None) -> Step:
+    """Return what a Python migration works with; `progress` is what an earlier run kept."""
+    ledger = runner.ledger
+
+    def reach(text: str) -> None:
+        if ledger is not None:
+            ledger.reach(migration.version, 0, text)
+
+    def waiting(act: Callable[[], int]) -> int:
+        return patiently(act, runner.patience)
+
+    return Step(runner.conn, runner.engine.dialect, reach, runner.told, waiting, _read(progress))
+
+
+def run_steps(migration: Migration, direction: Direction, step: Step) -> None:
+    """Run a Python migration.
+
+    Raises:
+        MigrationError: the file cannot be imported, or its function raised something that is no error of a database.
+    """
+    module = _module(migration)
+    function = getattr(module, "up_fn" if direction == "up" else "down_fn", None)
+    if function is None:
+        raise MigrationError(f"nothing leads back from {migration.id}", at=migration.at, expected="a function down_fn(step)")
+    try:
+        function(step)
+    except DbopsError:
+        raise
+    except Exception as error:
+        line = _line(error, migration.at.file)
+        raise MigrationError(
+            f"{migration.id}: {type(error).__name__}: {error}",
+            at=migration.at._replace(line=line) if line else migration.at,
+            fix="what its batches have done stands, and the next run goes on behind it",
+        ) from error
+
+
+def _read(progress: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(progress) if progress else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _module(migration: Migration) -> Any:
+    name = f"dbops_migration_{migration.version.replace('.', '_')}"
+    spec = spec_from_loader(name, loader=None)
+    assert spec is not None
+    module = module_from_spec(spec)
+    module.__file__ = migration.at.file
+    try:
+        exec(compile(migration.up.text, migration.at.file, "exec"), module.__dict__)
+    except Exception as error:
+        raise MigrationError(f"the file cannot be run: {type(error).__name__}: {error}", at=migration.at) from error
+    return module
+
+
+def _line(error: BaseException, file: str) -> int:
+    """Return the last line of a file that an error passed through."""
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

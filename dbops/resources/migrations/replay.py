@@ -1,0 +1,48 @@
+"""A set of migrations run from nothing on a scratch database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dbops.engines.base.connect import Connection
+from dbops.engines.base.engine import Engine
+from dbops.errors import DbopsError, MigrationError
+from dbops.resources.migrations.model import Direction, Migration
+from dbops.resources.migrations.run import Author, Runner
+
+
+def replay(
+    migrations: Sequence[Migration], engine: Engine, conn: Connection, told: Callable[[str], None] = lambda text: None
+) -> None:
+    """Run migrations up, in order, on an empty scratch database.
+
+    Raises:
+        MigrationError: one of them fails there; says which statement, and why.
+    """
+    for migration in from_nothing(migrations):
+        told(migration.id)
+        run_on_scratch(migration, "up", engine, conn)
+
+
+def run_on_scratch(migration: Migration, direction: Direction, engine: Engine, conn: Connection) -> None:
+    """Run one migration without a ledger. Raises as `replay` does."""
+    runner = Runner(conn, engine, None, Author("", "", lambda: ""))
+    try:
+        runner.run(migration, direction, None)
+    except DbopsError as error:
+        where = "up" if direction == "up" else "down"
+        raise MigrationError(
+            f"{migration.id} does not run {where} on a scratch database: {error.message}",
+            error.context,
+            at=error.at or migration.at,
+            expected=error.expected,
+            fix="mend the migration; where it needs what only the real database has, --no-rehearse leaves the scratch out",
+        ) from error
+
+
+def from_nothing(migrations: Sequence[Migration]) -> list[Migration]:
+    """Return what runs on an empty database: the latest checkpoint in place of what it stands for."""
+    from dbops.resources.migrations.standing import behind_checkpoint
+
+    left_out = behind_checkpoint(migrations, ())
+    return [migration for migration in migrations if migration.version not in left_out]

@@ -1,0 +1,351 @@
+"""The MigrationSet kind as the loop sees it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+from dbops.engines.base.connect import Connection
+from dbops.engines.base.engine import Engine
+from dbops.errors import ApplyError, MigrationError, Problems, RehearsalError, StalePlanError
+from dbops.manifests.environment import Environment, Manifest, bindings
+from dbops.reconcile.change import MIGRATION_REFUSED, Change, Observation
+from dbops.reconcile.ledger import Ledger, Record
+from dbops.reconcile.patience import Patience
+from dbops.reconcile.plan import Entry, Rehearsal
+from dbops.reconcile.resource import Check, Targets
+from dbops.reconcile.step import Call, Step
+from dbops.resources.migrations.folder import migrations_of, read_contents
+from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
+from dbops.resources.migrations.model import (
+    DesiredMigrations,
+    Direction,
+    HookFiles,
+    Migration,
+    MigrationChange,
+    ObservedMigrations,
+    Script,
+    Standing,
+)
+from dbops.resources.migrations.run import Author, Runner, read_hooks
+from dbops.resources.migrations.script import check, statements_of
+from dbops.resources.migrations.standing import Rules, in_the_way, standings, to_run
+
+if TYPE_CHECKING:
+    from dbops.resources.migrations.spec import Hooks, MigrationSetSpec
+
+RUN, HOOK, BASELINE = "run_migration", "run_hook", "baseline"
+_READ_AHEAD = 1 << 20
+"""Scripts up to this many characters are read to their end before anything runs."""
+_SHOWN_STATEMENTS, _SHOWN_CHARACTERS = 12, 2000
+
+
+@dataclass(slots=True)
+class _Session:
+    """What runs the migrations of one set, kept from step to step."""
+
+    conn: Connection
+    runner: Runner
+    ledger: Ledger
+    records: dict[str, Record]
+
+
+class MigrationResource:
+    """Fills `reconcile.resource.Resource` for the kind MigrationSet; `who` and `now` go into the ledger."""
+
+    kind = "migrationset"
+    rank = 15
+
+    def __init__(self, who: Callable[[], str], now: Callable[[], str], version: str) -> None:
+        self._who, self._now, self._version = who, now, version
+        self._sets: dict[str, list[Migration]] = {}
+        self._sessions: dict[str, _Session] = {}
+
+    def desired(self, manifest: Manifest, environment: Environment) -> Sequence[DesiredMigrations]:
+        spec = cast("MigrationSetSpec", manifest.spec)
+        several = spec.connection is None
+        return [
+            DesiredMigrations(
+                name=f"{manifest.name}@{connection.name}" if several else manifest.name,
+                set_name=manifest.name,
+                connection=connection.name,
+                at=manifest.at,
+                directory=(manifest.root / spec.directory).absolute(),
+                format=spec.format,
+                table=spec.table,
+                out_of_order=spec.out_of_order,
+                baseline=spec.baseline,
+                hooks=_hook_files(spec.hooks, manifest.root),
+            )
+            for connection in bindings(environment, manifest)
+        ]
+
+    def check(self, desired: DesiredMigrations, targets: Targets) -> Check:
+        engine = targets.engine(desired.connection)
+        statements, problems = 0, []
+        for migration in self.migrations(desired):
+            try:
+                statements += _checked(migration, engine)
+            except MigrationError as error:
+                problems.append(error)
+        if problems:
+            raise Problems(list(problems))
+        return Check(statements)
+
+    def migrations(self, desired: DesiredMigrations) -> list[Migration]:
+        """Return the migrations of a set in order; the folder is read once for each set.
+
+        Raises:
+            Problems, MigrationError: files that are wrong, or are not what the lock file says.
+        """
+        if desired.address not in self._sets:
+            contents = read_contents(desired.directory, desired.format)
+            found = migrations_of(contents, desired.format)
+            check_lock(desired.directory, contents)
+            self._sets[desired.address] = found
+        return self._sets[desired.address]
+
+    def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
+        engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)
+        migrations = self.migrations(desired)
+        ledger = targets.ledger(desired.connection, desired.table, desired.set_name)
+        records = ledger.records()
+        is_empty = True
+        if desired.baseline is not None and reader is not None and not records:
+            is_empty = not engine.inspect(reader).objects
+        rules = Rules(engine.dialect, desired.out_of_order, lambda version: ledger.texts(version)[0], desired.baseline, is_empty)
+        found = standings(migrations, records, rules)
+        marks = [f"{one.version} {one.checksum}" for one in migrations]
+        marks += [f"{one.version} {one.checksum} {one.state} {one.reached}" for one in records]
+        return ObservedMigrations(
+            standings=tuple(found),
+            fingerprints={desired.connection: hashlib.sha256("\n".join(marks).encode()).hexdigest()},
+            observations=tuple(_observations(desired, found)),
+            shown=_shown(found, engine),
+            exists=reader is not None,
+        )
+
+    def diff(self, desired: DesiredMigrations, observed: ObservedMigrations) -> Sequence[Change]:
+        new = [one for one in observed.standings if one.state == "baselined" and one.record is None]
+        return [
+            MigrationChange(
+                address=f"{desired.address}/{standing.id}",
+                action="run",
+                reason=_reason(standing),
+                at=standing.migration.at,
+                migration=standing.migration,
+                is_resumed=standing.state == "failed",
+            )
+            for standing in (*new, *to_run(observed.standings))
+            if standing.migration is not None
+        ]
+
+    def steps(
+        self, changes: Sequence[Change], desired: DesiredMigrations, observed: ObservedMigrations, targets: Targets
+    ) -> Sequence[Entry]:
+        planned = [change for change in changes if isinstance(change, MigrationChange)]
+        baselined = {one.migration.version for one in observed.standings if one.state == "baselined" and one.migration}
+        entries = []
+        order = 0
+        for place, change in enumerate(planned):
+            steps: list[Step] = []
+            if place == 0:
+                steps += _hook_steps(desired, "before")
+            if change.migration.version in baselined:
+                steps.append(_step(desired, change.migration, BASELINE, f"{change.migration.id} counts as applied", ()))
+            else:
+                steps.append(run_step(desired, change.migration, "up", observed.shown.get(change.migration.version, ())))
+            if place == len(planned) - 1:
+                steps += _hook_steps(desired, "after")
+            entries.append(Entry(change, tuple(_numbered(steps, order))))
+            order += len(steps)
+        return entries
+
+    def rehearse(
+        self, entries: Sequence[Entry], desired: DesiredMigrations, observed: ObservedMigrations, targets: Targets
+    ) -> Rehearsal | None:
+        """Run the whole set from nothing on a scratch; None where the database has what no file says."""
+        from dbops.resources.migrations.replay import replay
+
+        if any(one.migration is None or one.state == "baselined" for one in observed.standings):
+            return None
+        engine, target = targets.engine(desired.connection), targets.target(desired.connection)
+        started = monotonic()
+        with engine.scratch(target) as conn:
+            try:
+                replay(self.migrations(desired), engine, conn)
+            except MigrationError as error:
+                raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=error.fix) from error
+        return Rehearsal(True, monotonic() - started, (desired.connection,))
+
+    def call(self, call: Call, desired: DesiredMigrations, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
+        session = self._session(desired, targets, told)
+        match call.name:
+            case "run_hook":
+                files = getattr(desired.hooks, str(call.arguments["hook"]))
+                return sum(session.runner.run_script(script, f"the hook {script.at.file}") for script in read_hooks(files))
+            case "run_migration" | "baseline":
+                migration = self._planned(call, desired)
+                if call.name == BASELINE:
+                    session.ledger.put(baseline_record(migration, session.runner.author))
+                    return 0
+                direction: Direction = "down" if call.arguments["direction"] == "down" else "up"
+                return session.runner.run(migration, direction, session.records.get(migration.version))
+            case _:
+                raise ApplyError(f"a set of migrations plans no call {call.name!r}")
+
+    def taking_back(
+        self, desired: DesiredMigrations, targets: Targets, undo_id: str, addresses: Collection[str]
+    ) -> AbstractContextManager[None]:
+        return nullcontext()  # what leads back from a migration is the migration's own
+
+    def settle(self, desired: DesiredMigrations, targets: Targets, apply_id: str) -> Sequence[Change]:
+        return self.diff(desired, self.observe(desired, targets))
+
+    def _planned(self, call: Call, desired: DesiredMigrations) -> Migration:
+        """Return the migration that a step was planned for, if its file is what it was."""
+        version = call.arguments["version"]
+        found = next((one for one in self.migrations(desired) if one.version == version), None)
+        if found is None or found.checksum != call.arguments["checksum"]:
+            raise StalePlanError(f"the file of {version} is no longer what the plan saw", fix="make the plan again and review it")
+        return found
+
+    def _session(self, desired: DesiredMigrations, targets: Targets, told: Callable[[str], None]) -> _Session:
+        conn = targets.writer(desired.connection)
+        session = self._sessions.get(desired.address)
+        if session is None or session.conn is not conn:
+            target = targets.target(desired.connection)
+            ledger = targets.ledger(desired.connection, desired.table, desired.set_name)
+            ledger.create()
+            runner = Runner(
+                conn=conn,
+                engine=targets.engine(desired.connection),
+                ledger=ledger,
+                author=Author(self._who(), self._version, self._now),
+                lock_s=target.timeouts.lock_s,
+                patience=Patience(target.lock_attempts),
+                each=read_hooks(desired.hooks.each),
+            )
+            session = _Session(conn, runner, ledger, {record.version: record for record in ledger.records()})
+            self._sessions[desired.address] = session
+        session.runner.hear(told)
+        return session
+
+
+def run_step(desired: DesiredMigrations, migration: Migration, direction: Direction, shown: Sequence[str]) -> Step:
+    """Return the step that runs a migration."""
+    title = f"migrate {migration.id}" if direction == "up" else f"migrate {migration.id} down"
+    return _step(desired, migration, RUN, title, shown, direction)
+
+
+def baseline_record(migration: Migration, author: Author) -> Record:
+    """Return the record of a migration that counts as applied."""
+    now = author.now()
+    return Record(
+        version=migration.version,
+        name=migration.name,
+        position=0,
+        checksum=migration.checksum,
+        state="baselined",
+        started_at=now,
+        finished_at=now,
+        who=author.who,
+        dbops_version=author.dbops_version,
+        total=0,
+    )
+
+
+def _step(
+    desired: DesiredMigrations,
+    migration: Migration,
+    name: str,
+    title: str,
+    shown: Sequence[str],
+    direction: Direction = "up",
+) -> Step:
+    arguments = {"version": migration.version, "direction": direction, "checksum": migration.checksum}
+    return Step(on=desired.connection, title=title, do=Call(name, arguments, shows=tuple(shown)))
+
+
+def _hook_steps(desired: DesiredMigrations, hook: str) -> list[Step]:
+    if not getattr(desired.hooks, hook):
+        return []
+    return [Step(on=desired.connection, title=f"hook {hook} migrations", do=Call(HOOK, {"hook": hook}))]
+
+
+def _numbered(steps: Sequence[Step], first: int) -> list[Step]:
+    return [replace(step, order=first + place) for place, step in enumerate(steps)]
+
+
+def _hook_files(hooks: Hooks | None, root: Path) -> HookFiles:
+    def absolute(names: Sequence[str] | None) -> tuple[Path, ...]:
+        return tuple((root / name).absolute() for name in names or ())
+
+    return HookFiles() if hooks is None else HookFiles(absolute(hooks.before), absolute(hooks.after), absolute(hooks.each))
+
+
+def _checked(migration: Migration, engine: Engine) -> int:
+    if migration.kind != "sql":
+        return 0
+    return check(migration.up, engine) + (check(migration.down, engine) if migration.down else 0)
+
+
+def _shown(found: Sequence[Standing], engine: Engine) -> Mapping[str, Sequence[str]]:
+    pending = [one.migration for one in to_run(found) if one.migration is not None and one.migration.kind == "sql"]
+    return {migration.version: shown_statements(migration.up, engine) for migration in pending}
+
+
+def shown_statements(script: Script, engine: Engine) -> tuple[str, ...]:
+    """Return the first statements of a script, for people; a short one is read to its end to find what is wrong with it.
+
+    Raises:
+        MigrationError: a statement that cannot stand in a migration.
+    """
+    if len(script.text) <= _READ_AHEAD:
+        check(script, engine)
+    shown, room = [], _SHOWN_CHARACTERS
+    for statement in islice(statements_of(script, engine), _SHOWN_STATEMENTS):
+        text = statement.text if len(statement.text) <= room else f"{statement.text[:room]}…"
+        shown.append(text)
+        room -= len(text)
+        if room <= 0:
+            break
+    return tuple(shown)
+
+
+def _reason(standing: Standing) -> str:
+    if standing.state == "failed":
+        return f"goes on: {standing.detail}"
+    if standing.state == "baselined":
+        return standing.detail
+    if standing.migration is not None and standing.migration.is_repeatable and standing.record is not None:
+        return "changed since it ran last"
+    return standing.detail or "not applied yet"
+
+
+def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
+    result = []
+    stuck = in_the_way(found)
+    for standing in found:
+        address = f"{desired.address}/{standing.id}"
+        if standing in stuck:
+            text = f"{_place(standing)}{standing.id}: {standing.detail}"
+            result.append(Observation(address, MIGRATION_REFUSED, text, "error"))
+        elif standing.state == "unknown":
+            result.append(Observation(address, "MIGRATION_UNKNOWN", f"{standing.id}: {standing.detail}", "warning"))
+        elif standing.state == "cosmetic":
+            result.append(Observation(address, "MIGRATION_EDITED", f"{standing.id}: cosmetic edit since it was applied", "info"))
+    if not (desired.directory / FILE_NAME).exists() and found:
+        text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
+        result.append(Observation(desired.address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
+    return result
+
+
+def _place(standing: Standing) -> str:
+    return f"{standing.migration.at}: " if standing.migration is not None else ""

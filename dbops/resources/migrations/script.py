@@ -1,0 +1,98 @@
+"""A script as the statements that run: what cannot stand in a migration is refused, with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.scripts import Conduct
+from dbops.errors import Mark, MigrationError, QueryError, SchemaError
+from dbops.resources.migrations.model import Script
+from dbops.sql.splitter import SourceStatement, iterate
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A statement of a script, and how it behaves."""
+
+    source: SourceStatement
+    conduct: Conduct
+
+
+def checked(script: Script, engine: Engine) -> Iterator[Planned]:
+    """Yield the statements of a script that are to be run.
+
+    A BEGIN at the head and a COMMIT at the end, which make the file one transaction for other programs, are left out.
+
+    Raises:
+        MigrationError: a statement that ends the transaction, or is no SQL, with its place.
+    """
+    scripts, committed, is_first, is_wrapped = engine.scripts, None, True, False
+    try:
+        for statement in iterate(script.text, engine.dialect, script.at.file):
+            if committed is not None:
+                raise _control(committed, script)
+            conduct = scripts.conduct(statement)
+            if conduct.refusal is not None:
+                raise MigrationError(f"{title(statement)}: {conduct.refusal}", at=placed(statement.at, script))
+            if conduct.is_skipped:
+                continue
+            if conduct.control is None:
+                yield Planned(statement, conduct)
+            elif conduct.control == "begin" and is_first:
+                is_wrapped = True
+            elif conduct.control == "commit" and is_wrapped:
+                committed = statement
+            else:
+                raise _control(statement, script)
+            is_first = False
+    except SchemaError as error:
+        at = placed(error.at, script) if error.at else None
+        raise MigrationError(error.message, at=at, expected=error.expected, fix=error.fix) from error
+
+
+def check(script: Script, engine: Engine) -> int:
+    """Read a script to its end as a run would; return how many statements it has. Raises as a run does."""
+    return sum(1 for _ in checked(script, engine))
+
+
+def statements_of(script: Script, engine: Engine) -> Iterator[SourceStatement]:
+    """Yield the statements that a run of a script would run. Raises as a run does."""
+    return (planned.source for planned in checked(script, engine))
+
+
+def _control(statement: SourceStatement, script: Script) -> MigrationError:
+    return MigrationError(
+        f"{title(statement)} stands inside a migration, whose transaction is dbops's own",
+        at=placed(statement.at, script),
+        expected="no transaction commands, or BEGIN first and COMMIT last",
+        fix="take it out; -- dbops:transaction off lets each statement commit by itself",
+        error_code="TRANSACTION_CONTROL",
+    )
+
+
+def placed(at: Mark, script: Script) -> Mark:
+    """Return a place inside a script as a place in its file."""
+    lines, column = script.at.line or 1, script.at.column or 1
+    return Mark(at.file, at.line + lines - 1, at.column + (column - 1 if at.line == 1 else 0))
+
+
+def title(statement: SourceStatement) -> str:
+    text = " ".join(statement.text[:200].split())
+    return text if len(text) <= _TITLE else text[: _TITLE - 1] + "…"
+
+
+_TITLE = 70
+
+
+def failure(error: QueryError, statement: SourceStatement, number: int, what: str, standing: str) -> QueryError:
+    position = error.context.get("position")
+    at = statement.mark(position - 1) if isinstance(position, int) and 0 < position <= len(statement.text) else statement.at
+    return type(error)(
+        f"{what}, statement {number}: {error.message}",
+        {**error.context, "statement": number, "sql": title(statement)},
+        at=at,
+        expected=error.expected,
+        fix=f"{standing}. {error.fix or ''}".rstrip(),
+    )

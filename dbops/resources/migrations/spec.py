@@ -1,0 +1,38 @@
+"""The spec of kind MigrationSet: where the files are, how they are written, and how strictly their order is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from dbops.manifests.spec import Bound, Form, Names, Spec, Text
+
+TableName = Annotated[str, Form(r"dbops_[a-z0-9_]{1,40}", "a name that begins with dbops_, in small letters")]
+
+
+class Hooks(Spec):
+    """SQL files that run around migrations, relative to the folder of the manifest's environment."""
+
+    before: Names | None = None
+    """Run once before the first pending migration of an apply."""
+    after: Names | None = None
+    """Run once behind the last."""
+    each: Names | None = None
+    """Run behind every migration, in its transaction where it has one."""
+
+
+class MigrationSetSpec(Bound):
+    """Versioned migrations: files that run once each, in order, and are remembered in a ledger inside the database."""
+
+    directory: Text
+    """The folder of the migrations, relative to the folder of the manifest's environment."""
+    format: Literal["sql", "json"] = "sql"
+    """How they are written: `sql` also takes Python steps."""
+    table: TableName = "dbops_migrations"
+    """The table of the ledger; on PostgreSQL it stands in the schema dbops, without the prefix."""
+    out_of_order: Annotated[Literal["if-independent"] | bool, Field(union_mode="left_to_right")] = False
+    """Whether a migration may run that comes before one already applied: `if-independent` when they touch other tables."""
+    baseline: Text | None = None
+    """On a database that has objects and no ledger, migrations up to this version count as applied."""
+    hooks: Hooks | None = None

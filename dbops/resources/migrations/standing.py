@@ -1,0 +1,194 @@
+"""A set of migrations against the ledger: how each stands, what is to be run, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dbops.reconcile.ledger import Record
+from dbops.resources.migrations.edits import edit
+from dbops.resources.migrations.model import Migration, OutOfOrder, Standing, version_key
+from dbops.resources.migrations.touched import touched
+from dbops.sql.dialect import Dialect
+
+_STANDS = ("applied", "baselined")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the set says about order. `text` returns what was applied of a version; `is_empty` says the database holds nothing."""
+
+    dialect: Dialect
+    out_of_order: OutOfOrder
+    text: Callable[[str], str | None]
+    baseline: str | None = None
+    is_empty: bool = True
+
+
+def standings(migrations: Sequence[Migration], records: Sequence[Record], rules: Rules) -> list[Standing]:
+    """Return how every migration of the folder and of the ledger stands, in order, what has no file last."""
+    by_version = {record.version: record for record in records}
+    known = _aliases(migrations, by_version)
+    unfiled = [record for record in records if record.version not in known.values() and record.state != "rolled back"]
+    newest = max((version_key(r.version) for r in records if _stands(r) and not _is_repeatable(r)), default=())
+    skipped = behind_checkpoint(migrations, records)
+    found = []
+    for migration in migrations:
+        if migration.version in skipped:
+            continue
+        record = by_version.get(known.get(migration.version, migration.version))
+        found.append(_standing(migration, record, records, migrations, newest, unfiled, rules))
+    files = [version_key(migration.version) for migration in migrations if not migration.is_repeatable]
+    return [*found, *(_without_file(record, migrations, files) for record in unfiled if not _squashed(record, migrations))]
+
+
+def to_run(found: Sequence[Standing]) -> list[Standing]:
+    """Return what is to be run up, in order."""
+    return [standing for standing in found if standing.state in ("pending", "failed")]
+
+
+def in_the_way(found: Sequence[Standing]) -> list[Standing]:
+    """Return what must be cleared before anything is run."""
+    return [standing for standing in found if standing.state in ("changed", "missing", "late")]
+
+
+def _standing(
+    migration: Migration,
+    record: Record | None,
+    records: Sequence[Record],
+    migrations: Sequence[Migration],
+    newest: tuple[object, ...],
+    unfiled: Sequence[Record],
+    rules: Rules,
+) -> Standing:
+    if record is None or record.state == "rolled back":
+        return _pending(migration, record, records, newest, unfiled, rules)
+    if record.state in ("failed", "running"):
+        if record.direction == "down":
+            return Standing("failed", migration, record, f"leading back failed: {record.error or 'it was interrupted'}")
+        return Standing("failed", migration, record, _came_to(record))
+    if record.state == "baselined":
+        return Standing("baselined", migration, record)
+    if migration.is_repeatable:
+        return Standing("applied" if record.checksum == migration.checksum else "pending", migration, record)
+    if record.name != migration.name:
+        return Standing(
+            "changed", migration, record, f"it was applied as {record.version}_{record.name}, and its file was renamed since"
+        )
+    if record.checksum == migration.checksum:
+        return Standing("applied", migration, record)
+    return _edited(migration, record, rules)
+
+
+def _edited(migration: Migration, record: Record, rules: Rules) -> Standing:
+    before = rules.text(record.version) if migration.kind == "sql" else None
+    hashes = f"{record.checksum[:12]} was applied, {migration.checksum[:12]} is there"
+    if before is None:
+        return Standing("changed", migration, record, f"it was edited since it was applied: {hashes}")
+    found = edit(before, migration.up.text, rules.dialect)
+    if found.is_cosmetic:
+        return Standing("cosmetic", migration, record, "cosmetic edit")
+    where = f"in statement {found.statement}" if found.statement else "as a whole"
+    shown = "\n".join(f"    {line}" for line in found.diff)
+    return Standing("changed", migration, record, f"it was edited {where} since it was applied ({hashes}):\n{shown}")
+
+
+def _pending(
+    migration: Migration,
+    record: Record | None,
+    records: Sequence[Record],
+    newest: tuple[object, ...],
+    unfiled: Sequence[Record],
+    rules: Rules,
+) -> Standing:
+    twin = next((one for one in unfiled if one.checksum == migration.checksum and _stands(one)), None)
+    if twin is not None and not migration.is_repeatable:
+        return Standing(
+            "changed", migration, record, f"it holds what was applied as {twin.version}_{twin.name}, whose file is gone"
+        )
+    baseline = rules.baseline if not records and not rules.is_empty and not migration.is_repeatable else None
+    if baseline is not None and version_key(migration.version) <= version_key(baseline):
+        return Standing("baselined", migration, record, "counts as applied, as the manifest's baseline says")
+    if migration.is_repeatable or not newest or version_key(migration.version) > newest or rules.out_of_order is True:
+        return Standing("pending", migration, record)
+    later = [one for one in records if _stands(one) and version_key(one.version) > version_key(migration.version)]
+    names = ", ".join(f"{one.version}_{one.name}" for one in later[:3])
+    if rules.out_of_order == "if-independent":
+        if common := _common(migration, later, rules):
+            return Standing("late", migration, record, f"it comes before {names}, applied already, and both touch {common}")
+        return Standing("pending", migration, record, f"out of order: before {names}, which touch other objects")
+    return Standing("late", migration, record, f"it comes before {names}, applied already; outOfOrder of the manifest is false")
+
+
+def _common(migration: Migration, later: Sequence[Record], rules: Rules) -> str:
+    """Return what a migration and later ones, applied already, both touch; what cannot be told touches everything."""
+    own = touched(migration.up.text, rules.dialect) if migration.kind == "sql" else None
+    for record in later:
+        text = rules.text(record.version)
+        theirs = None if text is None else touched(text, rules.dialect)
+        if own is None or theirs is None:
+            return "objects that cannot be told from their text"
+        if both := sorted(own & theirs):
+            return ", ".join(both[:3])
+    return ""
+
+
+def _came_to(record: Record) -> str:
+    how = "it failed" if record.state == "failed" else "it was interrupted"
+    stands = f"; {record.reached} of its statements stand" if record.reached else ""
+    return f"{how}{f': {record.error}' if record.error else ''}{stands}"
+
+
+def _without_file(record: Record, migrations: Sequence[Migration], files: Sequence[tuple[object, ...]]) -> Standing:
+    if _is_repeatable(record):
+        return Standing("unknown", None, record, "it was applied, and its file is gone; it ran for the last time")
+    if files and version_key(record.version) > max(files):
+        return Standing("unknown", None, record, "it was applied from elsewhere: every file here is older")
+    renamed = next((one for one in migrations if one.checksum == record.checksum), None)
+    if renamed is not None:
+        return Standing("missing", None, record, f"it was applied, and its file is gone; {renamed.id} holds the same")
+    return Standing("missing", None, record, "it was applied, and its file is gone")
+
+
+def _stands(record: Record) -> bool:
+    return record.state in _STANDS
+
+
+def _is_repeatable(record: Record) -> bool:
+    return record.version.startswith("R__")
+
+
+def _aliases(migrations: Sequence[Migration], records: Mapping[str, Record]) -> dict[str, str]:
+    """Return the ledger's version of each migration: 7 of a file is 0007 of the ledger."""
+    by_key = {(_is_repeatable(record), version_key(version)): version for version, record in records.items()}
+    found = {}
+    for migration in migrations:
+        if migration.version in records:
+            found[migration.version] = migration.version
+        elif (other := by_key.get((migration.is_repeatable, version_key(migration.version)))) is not None:
+            found[migration.version] = other
+    return found
+
+
+def behind_checkpoint(migrations: Sequence[Migration], records: Sequence[Record]) -> set[str]:
+    """Return the versions that do not count: of a checkpoint where the ledger has older ones, of what it stands for where not."""
+    checkpoints = [migration for migration in migrations if migration.checkpoint is not None]
+    if not checkpoints:
+        return set()
+    latest = max(checkpoints, key=lambda migration: version_key(migration.version))
+    others = {migration.version for migration in checkpoints if migration is not latest}
+    limit = version_key(latest.checkpoint or "")
+    known = {record.version for record in records if _stands(record)}
+    older = {m.version for m in migrations if not m.is_repeatable and m.checkpoint is None and version_key(m.version) <= limit}
+    if latest.version in known or not known:
+        return others | older
+    return others | {latest.version}
+
+
+def _squashed(record: Record, migrations: Sequence[Migration]) -> bool:
+    """Tell whether a checkpoint of the folder stands for what was applied."""
+    return any(
+        version_key(record.version) <= version_key(migration.checkpoint)
+        for migration in migrations
+        if migration.checkpoint is not None and not _is_repeatable(record)
+    )

@@ -1,0 +1,8 @@
+"""migrate: versioned migrations by themselves.
+
+* `sets`      which set of an environment is meant, and what its folder holds
+* `running`   up, down, redo: plans about migrations alone, carried out as apply does
+* `status`    how each migration stands, with who, when and how long
+* `files`     new, lock: what is written into the folder
+* `records`   baseline, resolve, verify --accept: what is written into the ledger alone
+"""

@@ -1,0 +1,127 @@
+"""new and lock: what is written into the folder of a set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dbops.errors import MigrationError
+from dbops.resources.migrations.folder import Contents, migrations_of, read_contents
+from dbops.resources.migrations.lock_file import FILE_NAME, check_lock, write_lock
+from dbops.resources.migrations.model import DesiredMigrations, Migration
+from dbops.usecases.runtime import timestamp
+
+_WIDTH = 4
+
+_SQL = """\
+-- {title}
+-- Comments here may say: dbops:depends VERSION, dbops:transaction off, dbops:irreversible WHY
+
+-- migrate:up
+
+-- migrate:down
+"""
+_PYTHON = '''\
+"""{title}."""
+
+
+def up_fn(step):
+    """Run statements with step.execute(sql), rows in keyed batches with step.batches(table, key, change)."""
+
+
+def down_fn(step):
+    """Lead back; take this function away where nothing does."""
+'''
+
+
+def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[Path]:
+    """Write the next migration, empty, and the lock file; return the files.
+
+    Raises:
+        MigrationError: the folder holds what is wrong, or the name has no letter.
+    """
+    migrations = read_set(desired)
+    if python:
+        return write(desired, migrations, name, {".py": _PYTHON.format(title=name)})
+    if desired.format == "json":
+        return write_json(desired, migrations, name, "-- " + name, None)
+    return write(desired, migrations, name, {".sql": _SQL.format(title=name)})
+
+
+def read_set(desired: DesiredMigrations) -> list[Migration]:
+    """Return the migrations of the folder; one that is not there yet holds none. Raises as `folder` does."""
+    if not desired.directory.exists():
+        return []
+    contents = read_contents(desired.directory, desired.format)
+    check_lock(desired.directory, contents)
+    return migrations_of(contents, desired.format)
+
+
+def write(desired: DesiredMigrations, migrations: Sequence[Migration], name: str, texts: dict[str, str]) -> list[Path]:
+    """Write one migration, its texts by the ends of their names, and the lock file."""
+    stem = f"{next_version(migrations)}_{slug(name)}"
+    desired.directory.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suffix, text in texts.items():
+        path = desired.directory / f"{stem}{suffix}"
+        path.write_text(text, encoding="utf-8")
+        written.append(path)
+    return [*written, lock(desired)]
+
+
+def write_json(
+    desired: DesiredMigrations, migrations: Sequence[Migration], name: str, sql: str, rollback_sql: str | None
+) -> list[Path]:
+    """Write one migration in the set's JSON form."""
+    version = f"{next_version(migrations)}_{slug(name)}"
+    data = {
+        "id": version,
+        "name": name,
+        "description": "",
+        "sql": sql,
+        "rollback_sql": rollback_sql,
+        "dependencies": [migrations[-1].version] if migrations else [],
+        "created_at": timestamp(),
+    }
+    desired.directory.mkdir(parents=True, exist_ok=True)
+    path = desired.directory / f"{version}.json"
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [path, lock(desired)]
+
+
+def lock(desired: DesiredMigrations) -> Path:
+    """Write the lock file of the folder, once its migrations are found to be in order; return it."""
+    contents = read_contents(desired.directory, desired.format)
+    migrations_of(contents, desired.format)
+    return write_lock(desired.directory, contents)
+
+
+def is_locked(desired: DesiredMigrations, contents: Sequence[Contents]) -> bool:
+    """Tell whether the folder has a lock file that says what it holds."""
+    return (desired.directory / FILE_NAME).exists() and check_lock(desired.directory, contents)
+
+
+def next_version(migrations: Sequence[Migration]) -> str:
+    """Return the version behind the last, as wide as that; a number by its size, a moment by the clock."""
+    numbers = [one.version for one in migrations if not one.is_repeatable]
+    leading = [found[0] for version in numbers if (found := re.match(r"\d+", version))]
+    if not leading:
+        return "1".zfill(_WIDTH)
+    last = max(leading, key=int)
+    if len(last) >= len("20260131120000"):
+        return max(re.sub(r"\D", "", timestamp()), str(int(last) + 1))
+    return str(int(last) + 1).zfill(len(last))
+
+
+def slug(name: str) -> str:
+    """Return a name for a file: small letters, digits and underscores.
+
+    Raises:
+        MigrationError: nothing is left of it.
+    """
+    text = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if not text:
+        raise MigrationError(f"{name!r} is no name for a migration", expected="letters or digits")
+    return text[:100]

@@ -1,0 +1,186 @@
+"""up, down and redo: plans about migrations alone, carried out under the same locks, journal and consent as an apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dbops.errors import MigrationError
+from dbops.reconcile.plan import Entry
+from dbops.reconcile.planner import Finding, make_plan, observe
+from dbops.resources.migrations.graph import dependents_of
+from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
+from dbops.resources.migrations.resource import run_step, shown_statements
+from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
+from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
+from dbops.usecases.runtime import Workspace, now
+from dbops.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far to go: `to` is the version to end at, `steps` how many migrations at most; None for all."""
+
+    to: str | None = None
+    steps: int | None = None
+
+
+def up(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name: str | None = None) -> ApplyResult:
+    """Run what is pending, in order.
+
+    Raises:
+        ApplyError: migrations stand in the way, or one failed; the ledger says what stands.
+        MigrationError: there is no such version.
+        LockTimeoutError: another apply held a lock for too long.
+    """
+    chosen = sets_of(workspace, name)
+    return _carried_out(workspace, chosen, consent, lambda finding, one: _until(finding, one, extent))
+
+
+def down(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name: str | None = None) -> ApplyResult:
+    """Take applied migrations back, last first: one, `extent.steps`, or all behind the version `extent.to`.
+
+    Raises:
+        MigrationError: nothing leads back from one of them, or another that stays depends on it; nothing was done.
+        and what `up` raises.
+    """
+    chosen = sets_of(workspace, name)
+    return _carried_out(workspace, chosen, consent, lambda finding, one: _back(finding, one, extent))
+
+
+def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> ApplyResult:
+    """Take the last migration back and run it again."""
+    chosen = sets_of(workspace, name)
+
+    def there_and_back(finding: Finding, one: MigrationWork) -> Finding:
+        back = _back(finding, one, Extent(steps=1))
+        again = [
+            _entry(one, entry.change.migration, "up", place + len(back.entries), "run again")
+            for place, entry in enumerate(reversed(back.entries))
+            if isinstance(entry.change, MigrationChange)
+        ]
+        return replace(back, entries=(*back.entries, *again))
+
+    return _carried_out(workspace, chosen, consent, there_and_back)
+
+
+Shape = Callable[[Finding, MigrationWork], Finding]
+
+
+def _carried_out(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape) -> ApplyResult:
+    while True:
+        with locked(workspace, consent, [one.desired.connection for one in chosen]) as locks:
+            try:
+                return _planned(workspace, chosen, consent, shape, locks)
+            except OvertakenError as error:
+                consent.announce(f"{error.message}; planning anew")
+
+
+def _planned(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape, locks: Locks) -> ApplyResult:
+    names = {one.desired.connection for one in chosen}
+    connections = [work for work in workspace.work if work.desired.address in {f"connection/{name}" for name in names}]
+    by_address = {one.desired.address: one for one in chosen}
+    findings = []
+    for finding in observe([*connections, *(one.work for one in chosen)], workspace.targets):
+        one = by_address.get(finding.work.desired.address)
+        findings.append(finding if one is None else shape(finding, one))
+    plan = make_plan(findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), rehearse=False)
+    return carry_out(plan, findings, workspace, consent, locks)
+
+
+# --- what is to be run
+
+
+def _until(finding: Finding, one: MigrationWork, extent: Extent) -> Finding:
+    """Leave out what lies behind the extent."""
+    entries = finding.entries
+    if extent.to is not None:
+        target = find(one.resource.migrations(one.desired), extent.to)
+        entries = tuple(entry for entry in entries if _migration(entry).sort_key <= target.sort_key)
+    if extent.steps is not None:
+        entries = entries[: extent.steps]
+    return _only(finding, entries)
+
+
+def _only(finding: Finding, entries: Sequence[Entry]) -> Finding:
+    kept = {entry.change.address for entry in entries}
+    left = {entry.change.address for entry in finding.entries} - kept
+    return replace(finding, entries=tuple(entries), left_out=finding.left_out | left)
+
+
+def _migration(entry: Entry) -> Migration:
+    assert isinstance(entry.change, MigrationChange)
+    return entry.change.migration
+
+
+def _back(finding: Finding, one: MigrationWork, extent: Extent) -> Finding:
+    observed = finding.observed
+    assert isinstance(observed, ObservedMigrations)
+    chosen = _to_take_back(observed.standings, one, extent)
+    entries = tuple(_entry(one, migration, "down", place, "taken back") for place, migration in enumerate(chosen))
+    waiting = {change.address for change in one.resource.diff(one.desired, observed)}
+    left_out = waiting | {entry.change.address for entry in entries}
+    return Finding(finding.work, replace(observed, observations=()), entries, frozenset(left_out))
+
+
+def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent) -> list[Migration]:
+    """Return the migrations to take back, last applied first.
+
+    Raises:
+        MigrationError: nothing leads back from one, its file is gone or edited, or one that stays depends on it.
+    """
+    stands = [s for s in found if s.record is not None and (s.state in ("applied", "cosmetic", "changed", "missing") or _half(s))]
+    stands = [s for s in stands if s.migration is None or not s.migration.is_repeatable]
+    stands.sort(key=lambda standing: standing.record.position if standing.record else 0, reverse=True)
+    if extent.to is not None:
+        target = find(one.resource.migrations(one.desired), extent.to) if extent.to not in ("0", "base") else None
+        place = next((i for i, s in enumerate(stands) if s.migration == target), len(stands)) if target else len(stands)
+        if target is not None and place == len(stands):
+            raise MigrationError(f"{target.id} is not applied, so nothing can be taken back to it")
+        stands = stands[:place]
+    else:
+        stands = stands[: extent.steps or 1]
+    return [_can_go(standing, stands, found) for standing in stands]
+
+
+def _half(standing: Standing) -> bool:
+    """Tell whether a migration that failed on the way down is to be gone on with."""
+    return standing.state == "failed" and standing.record is not None and standing.record.direction == "down"
+
+
+def _can_go(standing: Standing, going: Sequence[Standing], found: Sequence[Standing]) -> Migration:
+    migration = standing.migration
+    if migration is None:
+        raise MigrationError(f"{standing.id} cannot be taken back: {standing.detail}", error_code="MISSING")
+    if standing.state == "changed":
+        raise MigrationError(
+            f"{migration.id} cannot be taken back: {standing.detail}",
+            at=migration.at,
+            fix="its way back was written for what was applied; put the file back first",
+            error_code="CHANGED",
+        )
+    if migration.down is None:
+        why = f": {migration.irreversible}" if migration.irreversible else ""
+        raise MigrationError(
+            f"nothing leads back from {migration.id}{why}",
+            at=migration.at,
+            expected="-- migrate:down, or a file beside it",
+            error_code="IRREVERSIBLE",
+        )
+    staying = [s.migration for s in found if s.migration and s.record and s not in going and s.state in ("applied", "cosmetic")]
+    if needing := dependents_of(migration.version, staying):
+        raise MigrationError(
+            f"{migration.id} cannot be taken back while {', '.join(one.id for one in needing)} is applied, which depends on it",
+            at=migration.at,
+            error_code="DEPENDENTS",
+        )
+    return migration
+
+
+def _entry(one: MigrationWork, migration: Migration, direction: Direction, order: int, reason: str) -> Entry:
+    script = migration.up if direction == "up" else migration.down
+    shown = shown_statements(script, one.engine) if script is not None and migration.kind == "sql" else ()
+    change = MigrationChange(
+        address=f"{one.desired.address}/{migration.id}", action="run", reason=reason, at=migration.at, migration=migration
+    )
+    return Entry(change, (replace(run_step(one.desired, migration, direction, shown), order=order),))

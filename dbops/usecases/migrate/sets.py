@@ -1,0 +1,75 @@
+"""Which set of migrations is meant, and what its folder holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from dbops.engines.base.engine import Engine
+from dbops.errors import MigrationError
+from dbops.reconcile.planner import Work
+from dbops.resources.migrations.model import DesiredMigrations, Migration, version_key
+from dbops.resources.migrations.resource import MigrationResource
+from dbops.usecases.runtime import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationWork:
+    """One set on one connection, and the resource that knows it."""
+
+    work: Work
+    resource: MigrationResource
+    desired: DesiredMigrations
+    engine: Engine
+
+
+def sets_of(workspace: Workspace, name: str | None = None) -> list[MigrationWork]:
+    """Return the sets of an environment, or the one named `name`, on each connection it is bound to.
+
+    Raises:
+        MigrationError: there is none; names those there are.
+    """
+    found = [
+        MigrationWork(work, work.resource, desired, workspace.targets.engine(desired.connection))
+        for work in workspace.work
+        if isinstance(work.resource, MigrationResource)
+        for desired in [cast("DesiredMigrations", work.desired)]
+    ]
+    chosen = [one for one in found if name is None or name in (one.desired.name, one.desired.set_name)]
+    if not chosen:
+        names = ", ".join(sorted({one.desired.set_name for one in found}))
+        what = f"no MigrationSet {name!r}" if name else "no manifest of kind MigrationSet"
+        raise MigrationError(
+            f"there is {what} in this environment", expected=f"one of {names}" if names else "one: specs/kinds.md shows it"
+        )
+    return chosen
+
+
+def one_set(workspace: Workspace, name: str | None) -> MigrationWork:
+    """Return the only set, or the one named; bound to several connections, the first stands for the folder.
+
+    Raises:
+        MigrationError: there is none, or there are several and none is named.
+    """
+    found = sets_of(workspace, name)
+    names = sorted({one.desired.set_name for one in found})
+    if len(names) > 1:
+        raise MigrationError(f"this environment has several sets: {', '.join(names)}", fix=f"name one: --set {names[0]}")
+    return found[0]
+
+
+def find(migrations: list[Migration], word: str) -> Migration:
+    """Return the migration that a version, an id or a name on the command line means.
+
+    Raises:
+        MigrationError: there is none; names the nearest.
+    """
+    for migration in migrations:
+        if word in (migration.version, migration.id) or (word and version_key(word) == version_key(migration.version)):
+            return migration
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, [migration.id for migration in migrations], 1)
+    raise MigrationError(
+        f"Migration not found: {word}", fix=f"did you mean {near[0]}?" if near else "dbops migrate status lists them"
+    )

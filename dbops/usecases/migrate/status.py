@@ -1,0 +1,56 @@
+"""How each migration stands: applied by whom and when, pending, failed, edited, missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dbops.reconcile.ledger import Record
+from dbops.resources.migrations.graph import heads
+from dbops.resources.migrations.model import Standing
+from dbops.usecases.migrate.sets import sets_of
+from dbops.usecases.runtime import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """One set on one connection. `current` is the id of the migration that was applied last, None when none was."""
+
+    name: str
+    connection: str
+    standings: tuple[Standing, ...]
+    current: str | None
+    heads: tuple[str, ...]
+
+    def count(self, *states: str) -> int:
+        return sum(1 for standing in self.standings if standing.state in states)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is pending and nothing stands in the way."""
+        return not self.count("pending", "failed", "changed", "missing", "late")
+
+
+def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
+    """Return how the migrations of each set stand on each of its connections; read-only."""
+    found = []
+    for one in sets_of(workspace, name):
+        observed = one.resource.observe(one.desired, workspace.targets)
+        told = [migration.id for migration in heads(one.resource.migrations(one.desired)) if migration.depends]
+        found.append(
+            SetStatus(
+                one.desired.name,
+                one.desired.connection,
+                tuple(observed.standings),
+                _current(observed.standings),
+                tuple(told),
+            )
+        )
+    return found
+
+
+def _current(standings: Sequence[Standing]) -> str | None:
+    applied: list[tuple[Record, str]] = [
+        (one.record, one.id) for one in standings if one.record is not None and one.record.state in ("applied", "baselined")
+    ]
+    return max(applied, key=lambda pair: pair[0].position)[1] if applied else None

@@ -1,0 +1,163 @@
+"""What was applied against what the files say now: each way in which they can part has its own answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dbops.errors import ApplyError, DbopsError, MigrationError
+from tests.databases import Database
+from tests.resources.migrations.sets import Migrations
+
+FIRST = "CREATE TABLE a (id integer NOT NULL PRIMARY KEY, note varchar(20) DEFAULT 'New');\nINSERT INTO a (id) VALUES (1);\n"
+SECOND = "CREATE TABLE b (id integer NOT NULL PRIMARY KEY);\n"
+
+
+@pytest.fixture
+def shop(database: Database, tmp_path: Path) -> Migrations:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", FIRST)
+    shop.write("0002_b.sql", SECOND)
+    shop.up()
+    return shop
+
+
+def refusal(shop: Migrations) -> str:
+    with pytest.raises(ApplyError) as caught:
+        shop.up()
+    return caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- Copyright\n/* a licence */\n" + FIRST,
+        FIRST.replace("\n", "\r\n"),
+        FIRST.replace(" ", "  ").replace("'New'", "'New' -- which is new\n"),
+        FIRST.replace("CREATE TABLE", "create table").replace("INSERT INTO", "Insert  into").replace("INSERT", "insert"),
+        "\ufeff" + FIRST + "\n\n\n",
+    ],
+)
+def test_a_cosmetic_edit_is_let_pass_and_named(shop: Migrations, text: str) -> None:
+    path = shop.write("0001_a.sql", "")
+    path.write_bytes(text.replace("Insert", "INSERT").encode())
+    assert shop.up().state == "nothing"
+    assert shop.states()["0001_a"] in ("cosmetic", "applied")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "statement"),
+    [("varchar(20)", "varchar(30)", 1), ("'New'", "'new'", 1), ("VALUES (1)", "VALUES (2)", 2), (FIRST, FIRST + "SELECT 1;", 3)],
+)
+def test_an_edit_that_counts_is_refused_with_hashes_and_statement(shop: Migrations, old: str, new: str, statement: int) -> None:
+    shop.write("0001_a.sql", FIRST.replace(old, new))
+    said = refusal(shop)
+    assert "0001_a.sql" in said and f"in statement {statement} " in said and "was applied" in said
+    assert new.strip() in said.replace("+", "") or statement == 3
+    assert any(one.code == "MIGRATION_REFUSED" for one in shop.plan().observations)
+
+
+def test_a_deleted_file_is_refused(shop: Migrations) -> None:
+    shop.remove("0001_a.sql")
+    assert "0001_a: it was applied, and its file is gone" in refusal(shop)
+
+
+def test_a_renamed_file_is_refused(shop: Migrations) -> None:
+    shop.remove("0001_a.sql")
+    shop.write("0001_other.sql", FIRST)
+    assert "it was applied as 0001_a, and its file was renamed since" in refusal(shop)
+
+
+def test_the_same_text_under_a_new_version_is_refused(shop: Migrations) -> None:
+    shop.remove("0001_a.sql")
+    shop.write("0009_a.sql", FIRST)
+    said = refusal(shop)
+    assert "it holds what was applied as 0001_a, whose file is gone" in said
+    assert "0009_a holds the same" in said
+
+
+def test_two_of_one_version_are_refused(shop: Migrations) -> None:
+    shop.write("2_again.sql", "SELECT 1;")
+    with pytest.raises(DbopsError, match="two migrations have the version") as caught:
+        shop.up()
+    assert "0002_b.sql" in str(caught.value) and "2_again.sql" in str(caught.value)
+
+
+def test_a_later_one_of_another_branch_is_unknown_and_stops_nothing(shop: Migrations) -> None:
+    shop.remove("0002_b.sql")
+    assert shop.up().state == "nothing"
+    assert shop.states()["0002_b"] == "unknown"
+
+
+def test_a_late_one_is_refused_unless_it_is_independent(database: Database, tmp_path: Path) -> None:
+    strict = Migrations.make(database, tmp_path / "env")
+    strict.write("0001_a.sql", FIRST)
+    strict.write("0003_b.sql", SECOND)
+    strict.up()
+    strict.write("0002_c.sql", "CREATE TABLE c (id integer NOT NULL PRIMARY KEY);")
+    assert "outOfOrder" in refusal(strict)
+    lenient = Migrations.make(database, tmp_path / "env", "outOfOrder: if-independent")
+    assert lenient.up().state == "done"
+    lenient.write("0002.5_b.sql", "ALTER TABLE b ADD COLUMN n integer;")
+    assert "both touch b" in refusal(lenient)
+
+
+def test_a_circle_is_named(shop: Migrations) -> None:
+    shop.write("0003_c.sql", "-- dbops:depends 0004\nSELECT 1;")
+    shop.write("0004_d.sql", "-- dbops:depends 0003\nSELECT 1;")
+    with pytest.raises(MigrationError, match="0003_c -> 0004_d -> 0003_c"):
+        shop.up()
+
+
+def test_down_is_refused_where_nothing_leads_back(shop: Migrations) -> None:
+    with pytest.raises(MigrationError, match="nothing leads back from 0002_b"):
+        shop.down()
+
+
+def test_down_and_redo(shop: Migrations) -> None:
+    shop.write("0003_c.sql", "-- migrate:up\nCREATE TABLE c (id integer);\n-- migrate:down\nDROP TABLE c;\n")
+    shop.up()
+    shop.redo()
+    assert shop.database.rows("SELECT count(*) FROM c") == [(0,)]
+    shop.down()
+    assert shop.states()["0003_c"] == "pending"
+    shop.write("0003_c.sql", "-- migrate:up\nCREATE TABLE c (id integer, n integer);\n-- migrate:down\nDROP TABLE c;\n")
+    shop.up(to="0003")
+    assert shop.database.rows("SELECT n FROM c") == []
+    shop.write("0003_c.sql", "-- migrate:up\nCREATE TABLE c (id integer, m integer);\n-- migrate:down\nDROP TABLE c;\n")
+    with pytest.raises(MigrationError, match="cannot be taken back"):
+        shop.down()
+
+
+def test_a_repeatable_one_runs_again_when_it_changes(shop: Migrations) -> None:
+    drop = "DROP VIEW IF EXISTS v;\n"
+    shop.write("R__v.sql", drop + "CREATE VIEW v AS SELECT id FROM a;")
+    assert shop.up().state == "done"
+    assert shop.up().state == "nothing"
+    shop.write("R__v.sql", drop + "CREATE VIEW v AS SELECT id, note FROM a;")
+    assert shop.up().state == "done"
+    assert shop.database.rows("SELECT note FROM v") == [("New",)]
+
+
+def test_a_lock_file_that_says_otherwise_is_refused(shop: Migrations) -> None:
+    from dbops.usecases.migrate.files import lock
+    from dbops.usecases.migrate.sets import one_set
+    from dbops.usecases.runtime import open_workspace
+
+    with open_workspace(shop.folder) as workspace:
+        lock(one_set(workspace, None).desired)
+    assert shop.up().state == "nothing"
+    shop.write("0003_c.sql", "SELECT 1;")
+    with pytest.raises(MigrationError, match=r"added: 0003_c\.sql"):
+        shop.up()
+
+
+def test_a_baseline_counts_as_applied_on_a_database_that_has_objects(database: Database, tmp_path: Path) -> None:
+    database.load("CREATE TABLE a (id integer NOT NULL PRIMARY KEY, note varchar(20) DEFAULT 'New');")
+    shop = Migrations.make(database, tmp_path / "env", 'baseline: "0001"')
+    shop.write("0001_a.sql", FIRST)
+    shop.write("0002_b.sql", SECOND)
+    shop.up()
+    assert shop.states() == {"0001_a": "baselined", "0002_b": "applied"}
+    assert database.rows("SELECT count(*) FROM a") == [(0,)]
