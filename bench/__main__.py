@@ -8,12 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import online, schemas, startup
+from bench import online, schemas, scripts, startup
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.report,
     "schemas": schemas.report,
     "online": online.report,
+    "scripts": scripts.report,
 }
 
 

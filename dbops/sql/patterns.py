@@ -30,25 +30,24 @@ def tail_pattern(dialect: Dialect) -> re.Pattern[str]:
 
 @lru_cache(maxsize=128)
 def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) -> re.Pattern[str]:
-    """Match up to the next piece of a statement; no match at the end of the text.
+    """Match up to the next piece of a statement, past whole quotes; no match at the end of the text.
 
-    Groups: `skip` (nothing to see), `mark` (may end the statement), `comment`, `block`, `opaque` (quotes and hints, known by
-    their opening only), `version`, `close`, `backslash`; with `has_body` also `word` and `parenthesis`.
+    Groups: `mark` (may end the statement), `comment`, `block`, `opaque` (hints, dollar quotes, and quotes that are not plain,
+    known by their opening only), `version`, `close`, `backslash`; with `has_body` also `word` and `parenthesis`.
     """
     groups = {
-        "skip": _whole_quotes(dialect),
         "mark": "|".join(filter(None, (_marks(marks), dialect.client_mark))),
         "version": _VERSION_OPENING if dialect.version_comments else "",
         "close": r"\*/" if dialect.version_comments else "",
         "opaque": _openings(dialect),
+        "backslash": dialect.client_command,
+        "word": f"{WORD_START}{WORD}*+" if has_body else "",
+        "parenthesis": "[()]" if has_body else "",
     }
-    alternatives = [f"(?P<{name}>{pattern})" for name, pattern in groups.items() if pattern] + [_comments(dialect)]
-    if has_body:
-        alternatives += [f"(?P<word>{WORD_START}{WORD}*+)", "(?P<parenthesis>[()])", "[0-9]+"]
-    if dialect.client_command:
-        alternatives.append(f"(?P<backslash>{dialect.client_command})")
-    run = _unremarkable(dialect, marks, has_body)
-    return re.compile(rf"{run}*+(?:{'|'.join(alternatives)}|[\s\S])", re.ASCII)
+    pieces = [f"(?P<{name}>{pattern})" for name, pattern in groups.items() if pattern]
+    passed = [f"{_unremarkable(dialect, marks, has_body)}++", *_whole_quotes(dialect), *_harmless(marks)]
+    numbers = ["[0-9]+"] if has_body else []
+    return re.compile(rf"(?:{'|'.join(passed)})*+(?:{'|'.join([*pieces, _comments(dialect), *numbers])}|[\s\S])", re.ASCII)
 
 
 def _marks(marks: tuple[str, ...]) -> str:
@@ -60,16 +59,26 @@ def _comments(dialect: Dialect, *, leading: bool = False) -> str:
     return f"(?P<comment>{line_comment(dialect, leading=leading)})|(?P<block>{block})"
 
 
-def _whole_quotes(dialect: Dialect) -> str:
-    """Match quoted text without escapes or doubled quotes, which is most of it, in one step."""
+def _whole_quotes(dialect: Dialect) -> list[str]:
+    """Match quoted text from end to end; escape strings go on in the next line, which takes more than a pattern."""
     whole = []
     for quote in dialect.string_quotes:
         opening = rf"{quote}(?<![eE]{quote})" if dialect.escape_strings else quote
-        escape = r"\\" if dialect.backslash_escapes else ""
-        whole.append(rf"{opening}[^{quote}{escape}]*+{quote}(?!{quote})")
+        plain = rf"(?:[^{quote}\\]++|\\[\s\S]|{quote}{quote})*+" if dialect.backslash_escapes else _doubled(quote)
+        whole.append(f"{opening}{plain}{quote}")
     for quote in dialect.identifier_quotes:
-        whole.append(r"\[[^\]]*+\]" if quote == "[" else rf"{quote}[^{quote}]*+{quote}(?!{quote})")
-    return "|".join(whole)
+        whole.append(r"\[[^\]]*+\]" if quote == "[" else f"{quote}{_doubled(quote)}{quote}")
+    return whole
+
+
+def _doubled(quote: str) -> str:
+    return f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+"
+
+
+def _harmless(marks: tuple[str, ...]) -> list[str]:
+    """Match characters that could open a comment and do not."""
+    alone = {"-": "-(?!-)", "/": r"/(?!\*)", "*": r"\*(?!/)"}
+    return [pattern for character, pattern in alone.items() if all(mark[0] != character for mark in marks)]
 
 
 def _openings(dialect: Dialect) -> str:

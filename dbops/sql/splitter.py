@@ -7,7 +7,7 @@ One pass over the text, linear in its length, by the rules of each engine's own 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -66,6 +66,7 @@ def iterate(text: str, dialect: Dialect, file: str = "") -> Iterator[SourceState
     return _Script(text, dialect, file).statements()
 
 
+_Match = Callable[[str, int], re.Match[str] | None]
 _MAY_HOLD_SEMICOLONS = re.compile(
     r"(?:CREATE|ALTER|EXPLAIN|BEGIN|IF|CASE|LOOP|REPEAT|WHILE|FOR|DECLARE)\b|(?:`[^`]+`|[\w$]+)[ \t\n\r\f\v]*+:", re.IGNORECASE
 )
@@ -82,9 +83,9 @@ class _Script:
 
     def __init__(self, text: str, dialect: Dialect, file: str) -> None:
         self._text = text
-        self._rules, self._dialect = Rules(dialect), dialect
+        self._rules = Rules(dialect)
         self._file = file
-        self._delimiter = ";"
+        self._adopt(dialect, ";")
         self._at = 1 if text.startswith("\ufeff") else 0
         self._spans: list[tuple[int, int]] = []
         self._versions: list[int] = []
@@ -97,12 +98,17 @@ class _Script:
             if not self._changes_delimiter():
                 yield self._client_line() or self._statement()
 
+    def _adopt(self, dialect: Dialect, delimiter: str) -> None:
+        self._dialect, self._delimiter = dialect, delimiter
+        self._gap, self._tail = gap_pattern(dialect, delimiter), tail_pattern(dialect)
+        self._client = _client_line_pattern(dialect)
+        self._plain = statement_pattern(dialect, (delimiter, ";"), False)
+
     # --- between statements
 
     def _find_start(self) -> bool:
         """Move to the first character of the next statement, past blanks, comments and empty statements."""
-        gap = gap_pattern(self._dialect, self._delimiter)
-        while found := gap.match(self._text, self._at):
+        while found := self._gap.match(self._text, self._at):
             kind, self._at = found.lastgroup, found.end()
             if kind is None:
                 break
@@ -130,7 +136,8 @@ class _Script:
         delimiter = found[1].strip("'\"`")
         if not delimiter or "\\" in delimiter:
             raise SchemaError("DELIMITER without a usable mark", at=self._place(self._at), expected="a mark such as // or ;;")
-        self._delimiter, self._at = delimiter, found.end()
+        self._at = found.end()
+        self._adopt(self._dialect, delimiter)
         return True
 
     def _client_line(self) -> SourceStatement | None:
@@ -139,7 +146,7 @@ class _Script:
             if not found[0].rstrip().endswith(self._delimiter):
                 self._at = found.end()
                 return self._finished(start, found.end())
-        elif found := _client_line_pattern(self._dialect).match(self._text, start):
+        elif found := self._client.match(self._text, start):
             self._at = found.end()
             takes_rows = self._dialect.copy_data and _COPY_FROM_CLIENT.match(found[0])
             return self._finished(start, found.end(1), kind="meta", copy_data=self._rows(start) if takes_rows else None)
@@ -154,17 +161,18 @@ class _Script:
         rows = self._rows(start) if self._dialect.copy_data and self._takes_rows(start, end) else None
         statement = self._finished(start, end, copy_data=rows)
         self._rules.hear(statement.text)
-        self._dialect = self._rules.now
+        if self._rules.now is not self._dialect:
+            self._adopt(self._rules.now, self._delimiter)
         return statement
 
     def _find_end(self, start: int) -> int:
         """Return where the statement at `start` ends, and move past its terminator."""
         text, at = self._text, start
-        body, marks = self._body(start)
-        match = statement_pattern(self._dialect, marks, body is not None).match
+        may_hold = _MAY_HOLD_SEMICOLONS.match(text, start)
+        body, match = self._body(start) if may_hold else (None, self._plain.match)
         while found := match(text, at):
             kind, at = found.lastgroup, found.end()
-            if kind == "skip" or kind is None:
+            if kind is None:
                 continue
             piece = found.start(kind)
             if kind != "mark":
@@ -176,22 +184,20 @@ class _Script:
         self._at = len(text)
         return self._at
 
-    def _body(self, start: int) -> tuple[Body | None, tuple[str, ...]]:
-        """Return the body that may hide semicolons, and the marks that end the statement.
+    def _body(self, start: int) -> tuple[Body | None, _Match]:
+        """Return the body that may hide semicolons, and what finds the pieces of its statement.
 
         Under another DELIMITER only that ends a stored program; any other statement also ends at a semicolon, since the client
         sends such a chunk whole and the server takes it apart.
         """
-        semicolon, custom = (";",), (self._delimiter,)
-        is_custom = custom != semicolon
-        may_hold = _MAY_HOLD_SEMICOLONS.match(self._text, start)
-        if not may_hold:
-            return None, (*custom, *semicolon) if is_custom else semicolon
         if self._dialect.program != "compound":
-            return standard_body(self._text, start, self._dialect), semicolon
-        if is_custom:
-            return None, custom if is_program(self._text, start, self._dialect) else (*custom, *semicolon)
-        return compound_body(self._text, start, self._dialect), semicolon
+            body = standard_body(self._text, start, self._dialect)
+        elif self._delimiter != ";":
+            is_whole = is_program(self._text, start, self._dialect)
+            return None, (statement_pattern(self._dialect, (self._delimiter,), False) if is_whole else self._plain).match
+        else:
+            body = compound_body(self._text, start, self._dialect)
+        return body, (statement_pattern(self._dialect, (";",), True) if body else self._plain).match
 
     def _pass(self, kind: str, start: int, end: int, floor: int, body: Body | None) -> int:
         """Take notice of one piece inside a statement, `floor` being the end of the one before, and return where it ends."""
@@ -233,7 +239,7 @@ class _Script:
 
     def _note_trailing_comments(self) -> None:
         """Keep the comments behind the terminator on its line; a block comment with a statement behind it belongs to that one."""
-        tail = tail_pattern(self._dialect)
+        tail = self._tail
         while found := tail.match(self._text, self._at):
             kind = "comment" if found["comment"] else "block"
             start, end = found.start(kind), found.end()
@@ -276,6 +282,8 @@ class _Script:
         self, start: int, end: int, *, kind: Literal["sql", "meta"] = "sql", copy_data: str | None = None
     ) -> SourceStatement:
         end = self._trimmed(start, end)
+        if not self._spans:
+            return SourceStatement(self._text[start:end], self._place(start), (), kind, copy_data)
         before = tuple(self._comment(span, start) for span in self._spans if span[0] < start)
         at = self._place(start)
         comments = before + tuple(self._comment(span, start) for span in self._spans if span[0] > start)
