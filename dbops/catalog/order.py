@@ -235,10 +235,12 @@ def _release_names(
 ) -> None:
     """A name must be given up before another object takes it, whatever their kinds; so must the place of a primary key.
 
-    A child gives up its name when it goes, and that may be when its table goes.
+    A child gives up its name when it goes, and that may be when its table goes, or when it is called otherwise.
     """
     given_up: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for i, change in enumerate(changes):
+        if isinstance(change, RenameObject) and change.before.parent:
+            given_up[change.before.schema, change.before.name].append(i)
         if isinstance(change, DropObject):
             owners = [
                 leaving[need] for need in old_needs.get(change.ref, _NOTHING) if need in leaving and _owns(need, change.ref)
@@ -246,7 +248,7 @@ def _release_names(
             for place in _places(change.ref):
                 given_up[place] += [i, *owners]
     for i, change in enumerate(changes):
-        if isinstance(change, CreateObject):
+        if isinstance(change, CreateObject) or (isinstance(change, RenameObject) and change.ref.parent):
             for place in _places(change.ref):
                 first[i].update(given_up.get(place, ()))
 

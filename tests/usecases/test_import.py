@@ -97,6 +97,11 @@ CREATE TABLE stock.books (
 );
 CREATE TABLE visits (at timestamptz NOT NULL, who text) PARTITION BY RANGE (at);
 CREATE TABLE visits_old PARTITION OF visits FOR VALUES FROM (MINVALUE) TO ('2020-01-01');
+CREATE INDEX visits_who ON visits (who);
+CREATE INDEX apart_from_visits_who ON visits_old (who);
+CREATE INDEX taken_by_visits_at ON visits_old (at);
+CREATE INDEX visits_at ON visits (at);
+CREATE INDEX apart_from_visits_at ON visits_old (at);
 CREATE INDEX books_by_author ON stock.books (author DESC, lower(title)) WHERE author IS NOT NULL;
 CREATE VIEW shelf AS SELECT title, name FROM stock.books JOIN authors ON id = author;
 CREATE MATERIALIZED VIEW counts AS SELECT author, count(*) AS n FROM stock.books GROUP BY author;

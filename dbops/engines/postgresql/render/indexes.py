@@ -144,6 +144,6 @@ def alter(before: Index, after: Index, scene: Scene) -> Iterator[Statement]:
     if old.get("tablespace") != new.get("tablespace"):
         found = hazards.builds_index(scene, after.ref.table, lock="ACCESS EXCLUSIVE")
         yield statement(f"{head} SET TABLESPACE {quote(new.get('tablespace', 'pg_default'))}", *found)
-    if before.partition_of is None and after.partition_of is not None:
+    if before.partition_of is None and after.partition_of is not None and _is_awaited(after, scene):
         yield attach(after)
     yield from marks(after, without=before)

@@ -37,7 +37,14 @@ from dbops.catalog.model import (
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import routines
-from dbops.engines.postgresql.render.adoption import adopted_by, bringing_their_own, link_adoptions, renamed_in_place
+from dbops.engines.postgresql.render.adoption import (
+    adopted_by,
+    apart_from_new,
+    bringing_their_own,
+    link_adoptions,
+    link_departures,
+    renamed_in_place,
+)
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph, row_holders
 from dbops.engines.postgresql.render.names import quote
@@ -65,13 +72,15 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     _rows_held(before, after)
     changes = replace(changes, changes=_with_renewed(changes.changes, before, after))
+    changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
     found = list(row_types_apart(_split(changes, before, after), before, after, away))
     found = _cyclic_defaults_apart(found, before, after)
     found += _rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
     _inherited_columns(found, after)
     _children_first(found, before)
-    link_adoptions(found, after)
+    found += link_adoptions(found, after)
+    link_departures(found, before)
     _references(found, after)
     link_bodies_that_go(found, before.needs)
     circular = link_bodies(found, after.needs)

@@ -27,6 +27,7 @@ from dbops.catalog.model import (
     Domain,
     Enum,
     ForeignTable,
+    Index,
     PrimaryKey,
     RangeType,
     Sequence,
@@ -110,7 +111,15 @@ class Undo:
             if spreads and ref.kind != "table":
                 waiting += [user for users in self._users for user in users.get(ref, ())]
                 waiting += [child.ref for survey in (self._scene.old, self._scene.new) for child in survey.children(ref)]
-        return seen | {relative for ref in seen for relative in self._relatives(ref)}
+        seen |= {relative for ref in seen for relative in self._relatives(ref)}
+        return seen | {child for ref in seen if ref.kind == "index" for child in self._indexes_below(ref.table)}
+
+    def _indexes_below(self, table: Ref) -> Iterator[Ref]:
+        """Yield the indexes of the heirs of a table, which one that it gets could adopt."""
+        for heir in self._scene.heirs.get(table, ()):
+            for survey in (self._scene.old, self._scene.new):
+                yield from (child.ref for child in survey.children(heir) if isinstance(child, Index))
+            yield from self._indexes_below(heir)
 
     def _relatives(self, ref: Ref) -> Iterator[Ref]:
         """Yield the table of a child, and the parents and heirs of tables."""
