@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -20,18 +19,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.argued import MOMENT, MOMENTS, SCHEMA_GRANTS, SUBSCRIPTIONS, reason
 from tests.servers import Lease
 from tests.servers.programs import clean_environment, postgres_folder
 
 #: What tells the reason from a verdict and its detail, and the reason.
 ARGUED = {
-    r"differs: only live: \[[^\]]*\bSUBSCRIPTION\b": "subscriptions are observed; managing them is the business of replication",
-    r"differs: only live: \['REVOKE [^']* ON SCHEMA public [^']*'\]\s+only wanted: \[\]": (
-        "the schema's grants were declared once and are no longer: what a source is silent about is left alone"
-    ),
-    r"differs: only live: \[\"CREATE TABLE [^\"]* DEFAULT '[\d :.+-]*'::timestamp [^\"]*\"\]\s+only wanted: \[\"CREATE TABLE ": (
-        "DEFAULT 'now' is a constant that every load of the file makes anew"
-    ),
+    r"differs: only live: \[[^\]]*\bSUBSCRIPTION\b": SUBSCRIPTIONS,
+    r"differs: only live: \['REVOKE [^']* ON SCHEMA public [^']*'\]\s+only wanted: \[\]": SCHEMA_GRANTS,
+    rf"differs: only live: \[\"CREATE TABLE [^\"]* {MOMENT} [^\"]*\"\]\s+only wanted: \[\"CREATE TABLE ": MOMENTS,
 }
 
 
@@ -82,19 +78,15 @@ def _report(results: Iterable[dict[str, Any]]) -> int:
     counts = {"passed": 0, "failed": 0, "invalid": 0}
     for result in results:
         verdict = result["verdict"]
-        reason = _reason(f"{verdict}: {result.get('detail', '')}")
-        counts["invalid" if verdict == "invalid" else "passed" if verdict == "pass" or reason else "failed"] += 1
-        if reason:
-            print(f"by design: {result['id']}: {reason}")
+        why = reason(f"{verdict}: {result.get('detail', '')}", ARGUED)
+        counts["invalid" if verdict == "invalid" else "passed" if verdict == "pass" or why else "failed"] += 1
+        if why:
+            print(f"by design: {result['id']}: {why}")
         elif verdict not in ("pass", "invalid"):
             print(f"{verdict}: {result['id']}\n    " + result.get("detail", "").replace("\n", "\n    "))
     print(f"{counts['invalid']} left out, because their own SQL does not load on these servers")
     print(f"{counts['passed']} passed, {counts['failed']} failed")
     return 1 if counts["failed"] else 0
-
-
-def _reason(text: str) -> str | None:
-    return next((reason for pattern, reason in ARGUED.items() if re.match(pattern, text)), None)
 
 
 if __name__ == "__main__":

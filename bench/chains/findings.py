@@ -7,16 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.argued import MOMENT, MOMENTS, reason
 from bench.chains.desk import told
 from bench.chains.histories import NotLoaded
 from dbops.errors import DbopsError
 
-Verdict = Literal["passed", "failed", "noted", "invalid"]
+Verdict = Literal["passed", "failed", "argued", "noted", "invalid"]
+
+#: What tells from the answer to a question that it is no failure, and why it is none.
+ARGUED = {
+    rf"(?:ALTER TABLE \S+ ALTER COLUMN \S+ SET {MOMENT}[^\n]*(?:\n|$))+$": MOMENTS,
+    rf"(?:CREATE TABLE [^\n]*\n(?:-(.*) {MOMENT}(.*)\n\+\1 {MOMENT}\2(?:\n|$))+)+$": MOMENTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One question about one schema; `noted` is something a person should know that is no failure."""
+    """One question about one schema; `argued` differs by design, `noted` is worth knowing and no failure."""
 
     history: str
     question: str
@@ -33,7 +40,9 @@ class Findings:
 
     def say(self, question: str, problem: str | None) -> bool:
         """Record the answer to a question, `problem` being None where there is none; return whether that is so."""
-        self.found.append(Finding(self.history, question, "passed" if problem is None else "failed", problem or ""))
+        why = reason(problem, ARGUED) if problem else None
+        verdict: Verdict = "passed" if problem is None else "argued" if why else "failed"
+        self.found.append(Finding(self.history, question, verdict, why or problem or ""))
         return problem is None
 
     def note(self, question: str, text: str) -> None:

@@ -10,6 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dbops.engines.postgresql.statements import Role, role_of
+from dbops.sql.dialect import POSTGRESQL
+from dbops.sql.splitter import split
 from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
 from tests.servers import Lease, ServerError
 
@@ -62,16 +65,17 @@ class NotLoaded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where fresh databases come from."""
+    """Where fresh databases come from; `major` is a version of PostgreSQL, None what the machine has."""
 
     lease: Lease
+    major: int | None = None
 
     @contextmanager
     def fresh(self, engine: str) -> Iterator[Database]:
         """Give an empty database of an engine and drop it afterwards."""
         match engine:
             case "postgresql":
-                with fresh_postgres(self.lease.postgres(), "chain") as postgres:
+                with fresh_postgres(self.lease.postgres(self.major), "chain") as postgres:
                     yield postgres
             case "mysql":
                 with fresh_mysql(self.lease.mysql(), "chain") as mysql:
@@ -90,12 +94,28 @@ class Servers:
         sql = _ELSEWHERE[history.engine].sub("", version.read_text(encoding="utf-8-sig"))
         for _ in range(9):
             with self.fresh(history.engine) as database:
-                missing = _load(database, sql)
+                try:
+                    missing = _load(database, sql)
+                except NotLoaded:
+                    if (schema := _without_rows(history.engine, sql)) == sql:
+                        raise
+                    sql = schema
+                    continue
                 if missing is None:
                     yield database
                     return
-            self.lease.postgres().psql("postgres", f'CREATE ROLE "{missing}"')
+            self.lease.postgres(self.major).psql("postgres", f'CREATE ROLE "{missing}"')
         raise NotLoaded("too many roles are missing")
+
+
+def _without_rows(engine: str, sql: str) -> str:
+    """Return a script without what is about rows: their files may not be here, or they may rely on an older client's settings."""
+    if engine != "postgresql":
+        return sql
+    statements = [found for found in split(sql, POSTGRESQL) if role_of(found) is not Role.ROWS]
+    return "".join(
+        f"{found.text}\n" if found.kind == "meta" else POSTGRESQL.terminated(found.text) + "\n" for found in statements
+    )
 
 
 def _load(database: Database, sql: str) -> str | None:

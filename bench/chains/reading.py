@@ -13,12 +13,17 @@ from contextlib import closing
 from difflib import unified_diff
 
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase
-from tests.servers.programs import mariadb_program, postgres_folder, run
+from tests.servers.programs import mariadb_program, run
+from tests.servers.releases import programs
 
 _PG_TABLE = re.compile(r"(CREATE (?:UNLOGGED |FOREIGN )?TABLE [^\n]+\(\n)(.*?)(\n\).*)", re.DOTALL)
 _PG_NOISE = re.compile(
     r"(?m)^(SET .*|SELECT pg_catalog\.set_config.*|ALTER .* OWNER TO .*|(GRANT|REVOKE) .* ON SCHEMA public .*;)$"
 )
+
+
+_PG_MADE_NAME = re.compile(r" CONSTRAINT \w+_not_null\d+ NOT NULL")
+"""Which number the server appends to the name of a NOT NULL depends on what else had that name when it was made."""
 
 
 def reading(database: Database) -> frozenset[str]:
@@ -35,10 +40,8 @@ def dumped(database: Database) -> str:
     """Return what the engine's own client writes of a database, rows included."""
     match database:
         case PostgresDatabase(server, name):
-            program, place = (
-                str(postgres_folder() / "pg_dump"),
-                ["-h", str(server.home), "-p", str(server.port), "-U", server.user],
-            )
+            program = str(programs(server.major).clients / "pg_dump")
+            place = ["-h", str(server.home), "-p", str(server.port), "-U", server.user]
             return run([program, *place, "--exclude-schema=dbops", "-d", name])
         case MysqlDatabase(server, name):
             what = ["--routines", "--events", "--triggers", "--default-character-set=utf8mb4"]
@@ -68,7 +71,7 @@ def difference(have: frozenset[str], want: frozenset[str]) -> str | None:
 def _ordered(statement: str) -> str:
     if not (table := _PG_TABLE.match(statement)):
         return statement
-    lines = sorted(line.strip().rstrip(",") for line in table[2].split("\n"))
+    lines = sorted(_PG_MADE_NAME.sub(" NOT NULL", line.strip().rstrip(",")) for line in table[2].split("\n"))
     return table[1] + "\n".join(lines) + table[3]
 
 

@@ -6,10 +6,14 @@ Nothing here proves that a row is valid: the engine is asked, and what it refuse
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
+import psycopg
+
 from bench.chains.contents import Column, Key, Table
-from tests.databases import Database
+from tests.databases import Database, PostgresDatabase
 
 _ROWS = 3
 _TRIES = 8
@@ -68,6 +72,28 @@ def fill(database: Database, found: list[Table]) -> int:
             if not database.rows(f"SELECT 1 FROM {table.name} LIMIT 1"):
                 count += sum(_insert(database, table, number) for number in range(1, _ROWS + 1))
     return count
+
+
+def refusal(database: Database, table: Table, row: Mapping[str, object]) -> str | None:
+    """Ask a table whether it would hold a row, and return why not, None where it would; nothing is left of the question.
+
+    That a like row is there is no reason. Other engines than PostgreSQL are not asked: their tables hold what they held.
+    """
+    if not isinstance(database, PostgresDatabase) or not row:
+        return None
+    names, marks = ", ".join(f'"{name}"' for name in row), ", ".join(["%s"] * len(row))
+    sql = f"INSERT INTO {table.name} ({names}) OVERRIDING SYSTEM VALUE VALUES ({marks})"
+    with closing(database.server.connect(database.name)) as conn:
+        conn.autocommit = False
+        try:
+            conn.execute(sql.encode(), list(row.values()))
+        except (psycopg.errors.UniqueViolation, psycopg.ProgrammingError):
+            return None
+        except psycopg.Error as error:
+            return str(error)
+        finally:
+            conn.rollback()
+    return None
 
 
 def _insert(database: Database, table: Table, number: int) -> bool:

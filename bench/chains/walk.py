@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench.chains.contents import Rows, contents, lost
@@ -11,7 +12,7 @@ from bench.chains.desk import Desk, statements
 from bench.chains.findings import Findings
 from bench.chains.histories import History, Servers
 from bench.chains.reading import difference, reading
-from bench.chains.rows import fill, tables
+from bench.chains.rows import fill, refusal, tables
 from dbops.errors import ApplyError, ConvergenceError, PlanError
 from tests.databases import Database
 
@@ -72,7 +73,8 @@ class _Walker:
         left = statements(self.desk.plan())
         self.findings.say(f"{name}: plan is empty", "\n".join(left) or None)
         self.findings.say(f"{name}: is what the client loads", difference(reading(self.database), want))
-        self.findings.say(f"{name}: rows are kept", "\n".join(lost(rows, self._rows())) or None)
+        gone = lost(rows, self._rows(), refusal=partial(refusal, self.database))
+        self.findings.say(f"{name}: rows are kept", "\n".join(gone) or None)
 
     def _apply(self, name: str) -> tuple[str | None, Rows]:
         """Apply, and return the rows there were; those that the new schema cannot hold are refused, and deleted then."""

@@ -59,6 +59,8 @@ class Dialect:
     """Regular expression of what the client takes for a terminator besides the semicolon."""
     copy_data: bool = False
     """COPY ... FROM STDIN is followed by its rows, up to a line of `\\.`."""
+    sets_encoding: bool = False
+    """`SET client_encoding`, `SET NAMES` and the like say which encoding the rest of the script is in."""
 
     def quote_identifier(self, name: str) -> str:
         """Return `name` in quotes, whatever it is.
@@ -123,6 +125,7 @@ POSTGRESQL = Dialect(
     client_mark=r"\\gx?(?=\s|\Z)[^\n\\]*+(?:\\\\)?|\\;",
     client_command=r"\\",
     copy_data=True,
+    sets_encoding=True,
 )
 
 MYSQL = Dialect(

@@ -19,6 +19,8 @@ class Role(Enum):
     TRANSACTION = "transaction control"
     SERVER = "server"
     """About databases, roles or settings of the server, which a source must not touch."""
+    ENCODING = "encoding of the file"
+    """Was heeded when the file was read: what is sent is text."""
     CLIENT = "client command"
     """For psql alone, without effect on the schema."""
     UPKEEP = "upkeep"
@@ -28,6 +30,11 @@ class Role(Enum):
 
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _SETTING = re.compile(r"(?:SET|RESET)\s|SELECT\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(", re.IGNORECASE)
+_ENCODING = re.compile(
+    r"SET\s+(?:SESSION\s+|LOCAL\s+)?(?:client_encoding\b|NAMES\b)|RESET\s+client_encoding\b"
+    r"|SELECT\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*'client_encoding'",
+    re.IGNORECASE,
+)
 _ROWS = re.compile(
     r"(?:INSERT|UPDATE|DELETE|COPY|MERGE|TRUNCATE|WITH|VALUES|TABLE|FETCH|DECLARE|MOVE|CLOSE)\b"
     r"|SELECT\s+(?:pg_catalog\s*\.\s*)?setval\s*\(|SELECT\s+(?:pg_catalog\s*\.\s*)?(?:lo_\w+)\s*\(",
@@ -92,6 +99,7 @@ def role_of(statement: SourceStatement) -> Role:
 
 
 _ROLES = (
+    (_ENCODING, Role.ENCODING),
     (_SETTING, Role.SETTING),
     (_ROWS, Role.ROWS),
     (_TRANSACTION, Role.TRANSACTION),

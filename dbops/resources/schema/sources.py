@@ -11,6 +11,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, SchemaError
 from dbops.resources.schema.model import ModelSource, Source, SqlSource, TableSource
 from dbops.sql.dialect import Dialect
+from dbops.sql.encoding import decode, utf8
 from dbops.sql.splitter import SourceStatement, split
 
 
@@ -65,7 +66,7 @@ def _read_files(files: Sequence[Path], dialect: Dialect) -> list[SourceStatement
     problems: list[DbopsError] = []
     for file in files:
         try:
-            statements += split(read_text(file), dialect, shown(file))
+            statements += split(read_sql(file, dialect), dialect, shown(file))
         except SchemaError as error:
             problems.append(error)
     if problems:
@@ -79,20 +80,30 @@ def shown(file: Path) -> str:
     return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
-def read_text(file: Path, at: Mark | None = None) -> str:
-    """Return the text of a source file; `at` is where a manifest names it.
+def read_sql(file: Path, dialect: Dialect) -> str:
+    """Return the text of an SQL file.
 
     Raises:
-        SchemaError: it cannot be read, or is not UTF-8.
+        SchemaError: it cannot be read, or is not in UTF-8 nor in the encoding that it names.
     """
+    return decode(_bytes(file), dialect, shown(file))
+
+
+def read_text(file: Path, at: Mark | None = None) -> str:
+    """Return the text of a file that is in UTF-8; `at` is where a manifest names it.
+
+    Raises:
+        SchemaError: it cannot be read, or is not.
+    """
+    return utf8(_bytes(file, at), shown(file))
+
+
+def _bytes(file: Path, at: Mark | None = None) -> bytes:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return file.read_bytes()
     except OSError as error:
         message = f"the file {shown(file)} cannot be read" if at else "the file cannot be read"
         raise SchemaError(f"{message}: {error.strerror}", at=at or Mark(shown(file))) from error
-    except UnicodeDecodeError as error:
-        message = f"the file is not UTF-8: byte {error.start} is wrong"
-        raise SchemaError(message, at=Mark(shown(file)), fix="save it as UTF-8") from error
 
 
 _NAME = r"(?:[\"`\[]?[^\s\"`\[\](.;]+[\"`\]]?)"

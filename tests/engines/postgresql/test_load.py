@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dbops.catalog.model import ForeignKey, Index, Routine, Table, View
 from dbops.catalog.ref import Ref
 from dbops.errors import Problems
+from dbops.resources.schema.sources import read_sql
 from tests.databases import PostgresDatabase
-from tests.engines.postgresql.sessions import loaded, target_of
+from tests.engines.postgresql.sessions import ENGINE, loaded, session, target_of
 
 ORDERS = [
     pytest.param(
@@ -53,6 +56,15 @@ def test_statements_find_their_order(pg_database: PostgresDatabase, files: list[
     forward, backward = loaded(target_of(pg_database), *files), loaded(target_of(pg_database), *reversed(files))
     assert {str(ref) for ref in forward.objects} >= set(addresses)
     assert forward == backward
+
+
+def test_a_source_names_its_encoding_as_it_does_for_psql(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    sql = "SET client_encoding = 'LATIN1';\nCREATE TABLE \"größe\" (a text DEFAULT 'é');\nCOMMENT ON TABLE \"größe\" IS 'ça';\n"
+    (tmp_path / "latin1.sql").write_bytes(sql.encode("latin-1"))
+    pg_database.load("CREATE TABLE \"größe\" (a text DEFAULT 'é'); COMMENT ON TABLE \"größe\" IS 'ça'")
+    with session(pg_database) as conn:
+        wanted = ENGINE.inspect(conn, declared=True)
+    assert loaded(target_of(pg_database), read_sql(tmp_path / "latin1.sql", ENGINE.dialect)).objects == wanted.objects
 
 
 def test_a_label_used_where_it_was_just_added_keeps_its_place(pg_database: PostgresDatabase) -> None:
