@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act
 from dbops.engines.base.url import MEMORY
-from dbops.errors import DbopsError, PlanError, Problems, SchemaError
+from dbops.errors import PlanError, SchemaError
 from dbops.reconcile.change import Observation
 from dbops.usecases.inspect import Inspection, creation, inspect, script
 from dbops.usecases.runtime import looks_like_url, open_workspace, target_for_url
 from dbops.usecases.source_files import file_owners, file_paths
+
+if TYPE_CHECKING:
+    from dbops.resources.schema.portable import Obstacle
 
 Layout = Literal["objects", "single", "tables"]
 
@@ -64,7 +67,7 @@ def import_database(
 
     Raises:
         PlanError: a file, or a manifest of that name, is there already, and `force` is not given.
-        Problems: of SchemaError: with `tables`, every object that has no portable form, and why; nothing is written.
+        SchemaError: with `tables`, the objects that have no portable form, and why; nothing is written.
         ConnectError: the database cannot be reached.
     """
     inspection, connection = _inspected(what, into)
@@ -187,10 +190,30 @@ def _portable(inspection: Inspection) -> str:
 
     found = import_tables(inspection.catalog, inspection.engine, inspection.target)
     if found.obstacles:
-        problems: list[DbopsError] = [SchemaError(f"{item.where}: {item.reason}") for item in found.obstacles]
-        problems[-1].fix = "--layout objects writes everything, as SQL"
-        raise Problems(problems)
+        raise _not_portable(found.obstacles)
     return list_text("tables", found.tables, 4)
+
+
+def _not_portable(obstacles: Sequence[Obstacle]) -> SchemaError:
+    """Return one error that names the objects, each under the reasons why it has no portable form."""
+    objects: dict[str, list[str]] = {}
+    for item in obstacles:
+        objects.setdefault(item.reason, []).append(item.where)
+    lines = (f"  {why}: {_listed(places)}" for why, places in sorted(objects.items(), key=lambda pair: -len(pair[1])))
+    many = len({item.where for item in obstacles})
+    subject = "1 object of the database has" if many == 1 else f"{many} objects of the database have"
+    return SchemaError(
+        f"{subject} no portable form, and nothing was written:\n" + "\n".join(lines),
+        fix="--layout objects writes everything, as SQL of this engine: one file per object",
+    )
+
+
+_NAMED = 12
+
+
+def _listed(places: Sequence[str]) -> str:
+    more = f", and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+    return ", ".join(places[:_NAMED]) + more
 
 
 def _per_object(inspection: Inspection, folder: str) -> dict[str, str]:
