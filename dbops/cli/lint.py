@@ -82,11 +82,12 @@ def lint(
     for guess, number in Counter(report.guessed.values()).items():
         what = next(iter(report.guessed)) if len(report.guessed) == 1 else f"{number} files"
         click.echo(f"{what} taken for {guess}; --engine or .dbops-lint.yaml says otherwise", err=True)
-    _show(report, output)
+    show(report, output)
     return EXIT_CHANGES if fail_on != "never" and report.at_least(fail_on) else EXIT_DONE
 
 
-def _show(report: LintReport, output: str) -> None:
+def show(report: LintReport, output: str, verb: str = "lint") -> None:
+    """Write what was found in one of the formats of `lint`."""
     from dbops.cli.views import lint as views
 
     match output:
@@ -95,13 +96,13 @@ def _show(report: LintReport, output: str) -> None:
         case "sarif":
             from dbops.cli.views.sarif import sarif
 
-            write_json(sarif(report, Path.cwd()))
+            write_json(sarif(report, Path.cwd(), verb))
         case "markdown":
-            write(views.report_markdown(report))
+            write(views.report_markdown(report, verb))
         case "junit":
             from dbops.cli.views.junit import junit
 
-            write(junit(report))
+            write(junit(report, verb))
         case _:
             write(views.report_text(report))
 

@@ -218,7 +218,7 @@ def open_workspace(path: Path, process_env: Mapping[str, str] = os.environ) -> I
         yield Workspace(str(path), environment, kinds, work, OpenTargets(known, stack))
 
 
-def target_for_url(text: str, name: str = "url") -> Target:
+def target_for_url(text: str) -> Target:
     """Return the target of a URL given on the command line; SQLite paths are relative to the working directory.
 
     Raises:
@@ -228,7 +228,7 @@ def target_for_url(text: str, name: str = "url") -> Target:
 
     url = parse_url(text).under(Path.cwd())
     secrets = (url.password.reveal(),) if url.password else ()
-    return Target(name, url, secrets=secrets)
+    return Target("", url, secrets=secrets)
 
 
 def looks_like_url(text: str) -> bool:

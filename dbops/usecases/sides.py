@@ -75,7 +75,13 @@ def find_side(word: str, workspace: Workspace | None) -> Side | Unbound:
         return _yaml_file(word, path)
     if path.is_dir() and any(path.rglob("*.y*ml")):
         return _in_environment(word, path, "")
+    if path.is_file() and path.open("rb").read(len(_SQLITE_HEAD)) == _SQLITE_HEAD:
+        raise PlanError(f"{word} is an SQLite database", fix=f"name it by its URL: sqlite:///{word}")
     return Unbound(word, SqlSource((path.absolute(),)))
+
+
+_SQLITE_HEAD = b"SQLite format 3\0"
+"""https://www.sqlite.org/fileformat.html, section 1.3.1."""
 
 
 def bind(side: Side | Unbound, other: Side | Unbound, engine: str | None) -> Side:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dbops.errors import DbopsError, Problems
+from dbops.errors import DbopsError, Mark, Problems
 from dbops.lint.check import Finding
-from dbops.usecases.lint import lint_workspace
+from dbops.resources.schema.sources import shown
+from dbops.usecases.lint import LintReport, lint_workspace
 from dbops.usecases.runtime import open_workspace
 
 
@@ -19,7 +21,7 @@ class Validation:
     """`kinds` counts manifests by kind; `statements` counts SQL statements found in sources.
 
     `untried` are the addresses whose SQL could not be loaded anywhere, with the reason. `findings` are what the linter says of
-    the sources; they make nothing invalid.
+    the sources; they make nothing invalid. `files` are all that were read, as messages name them.
     """
 
     environment: str
@@ -27,6 +29,29 @@ class Validation:
     statements: int
     untried: Mapping[str, str]
     findings: tuple[Finding, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def report(self) -> LintReport:
+        """The findings as what a linter reports."""
+        return LintReport(self.findings, self.files)
+
+
+def as_report(error: DbopsError, environment: Path) -> LintReport:
+    """Return what makes an environment invalid as findings, each with the code of its error."""
+    problems = error.problems if isinstance(error, Problems) else [error]
+    findings = tuple(_finding(problem, environment, number) for number, problem in enumerate(problems, 1))
+    return LintReport(findings, tuple(dict.fromkeys(finding.at.file for finding in findings)))
+
+
+def _finding(problem: DbopsError, environment: Path, number: int) -> Finding:
+    expected = f"expected {problem.expected}" if problem.expected else None
+    message = "; ".join(part for part in (problem.message, expected, problem.fix) if part)
+    at = problem.at or Mark(str(environment))
+    key = f"{problem.error_code}\0{at.file}\0{message}"
+    return Finding(
+        problem.error_code, "error", message, at, fingerprint=hashlib.sha256(key.encode()).hexdigest()[:32] + f":{number}"
+    )
 
 
 def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validation:
@@ -54,5 +79,8 @@ def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validat
         if problems:
             raise Problems(problems)
         counts = Counter(manifest.kind for manifest in workspace.environment.manifests)
-        findings = lint_workspace(workspace).findings
-        return Validation(workspace.environment.name, dict(sorted(counts.items())), statements, untried, findings)
+        lint = lint_workspace(workspace)
+        files = dict.fromkeys((*(shown(manifest.file) for manifest in workspace.environment.manifests), *lint.files))
+        return Validation(
+            workspace.environment.name, dict(sorted(counts.items())), statements, untried, lint.findings, tuple(files)
+        )

@@ -101,3 +101,44 @@ def test_the_exit_code_says_what_was_found(
     arguments: tuple[str, ...], code: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert lint(folder, "my files", "--engine", "postgresql", *arguments, monkeypatch=monkeypatch)[0] == code
+
+
+MANIFESTS = """\
+apiVersion: dbops/v1
+kind: Connection
+metadata: {name: shop}
+spec: {url: "sqlite:///shop.db"}
+---
+apiVersion: dbops/v1
+kind: Schema
+metadata: {name: shop}
+spec: {connection: shop, source: {sql: [shop.sql]}}
+"""
+
+
+@pytest.mark.parametrize("output", ["json", "sarif", "junit", "markdown"])
+def test_validate_speaks_the_formats_of_the_linter(output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(MANIFESTS)
+    told = []
+    for sql in ("CREATE TABLE t (a int);", "CREATE TABLE t (a int);\n\nCREATE TABEL u (a);\nCREATE VIEW v AS SELEC 1;"):
+        (tmp_path / "shop.sql").write_text(sql)
+        done = CliRunner().invoke(dbops, ["validate", "-o", output], obj=Flags(), standalone_mode=False)
+        assert done.exception is None
+        told.append((done.return_value, done.stdout))
+    (valid, good), (invalid, bad) = told
+    assert (valid, invalid) == (0, 1)
+    match output:
+        case "json":
+            assert json.loads(good)["valid"] and not json.loads(bad)["valid"]
+            assert [(one["code"], one["line"]) for one in json.loads(bad)["findings"]] == [("SchemaError", 3), ("SchemaError", 4)]
+        case "sarif":
+            assert [result["level"] for result in json.loads(good)["runs"][0]["results"]] == ["warning"]
+            run = json.loads(bad)["runs"][0]
+            for result in run["results"]:
+                assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "SchemaError"
+        case "junit":
+            assert [ElementTree.fromstring(xml).get("failures") for xml in (good, bad)] == ["0", "2"]
+            assert "NO_PRIMARY_KEY" in good
+        case _:
+            assert "`shop.sql:3:8`" in bad

@@ -87,8 +87,15 @@ def test_another_database_of_the_same_server() -> None:
 def test_sqlite_paths_are_relative_to_a_folder() -> None:
     assert parse_url("sqlite:///a/b.db").under(Path("/env")).database == "/env/a/b.db"
     assert parse_url("sqlite:////a/b.db").under(Path("/env")).database == "/a/b.db"
+    assert parse_url("sqlite:///../a/./b.db").under(Path("/env/shop")).database == "/env/a/b.db"
     assert parse_url("sqlite://").under(Path("/env")).database == ":memory:"
     assert parse_url("mysql://db/a").under(Path("/env")).database == "a"
+
+
+def test_a_link_on_the_way_keeps_its_way_up(tmp_path: Path) -> None:
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    assert parse_url("sqlite:///link/../b.db").under(tmp_path).database == f"{tmp_path}/link/../b.db"
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1)

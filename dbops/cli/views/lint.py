@@ -78,15 +78,15 @@ def finding_data(finding: Finding) -> dict[str, Any]:
     }
 
 
-def report_markdown(report: LintReport) -> str:
+def report_markdown(report: LintReport, verb: str = "lint") -> str:
     """Return a table for a comment on a change."""
     if not report.findings:
-        return f"**dbops lint**: nothing found in {wording.count(len(report.files), 'file')}."
+        return f"**dbops {verb}**: nothing found in {wording.count(len(report.files), 'file')}."
     rows = [
         f"| {finding.severity} | `{finding.code}` | `{wording.place(finding.at)}` | {_cell(finding.message)} |"
         for finding in report.findings
     ]
-    head = f"**dbops lint**: {wording.count(len(report.findings), 'finding')}"
+    head = f"**dbops {verb}**: {wording.count(len(report.findings), 'finding')}"
     return "\n".join([head, "", "| severity | code | place | what |", "|---|---|---|---|", *rows])
 
 

@@ -1,7 +1,8 @@
-"""What lint found as SARIF 2.1.0, for code scanning (OASIS, sarif-v2.1.0; the fields that GitHub reads of it)."""
+"""What lint or validate found as SARIF 2.1.0, for code scanning (OASIS, sarif-v2.1.0; the fields that GitHub reads of it)."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,22 +18,24 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT = "%SRCROOT%"
 
 
-def sarif(report: LintReport, root: Path) -> dict[str, Any]:
+def sarif(report: LintReport, root: Path, verb: str = "lint") -> dict[str, Any]:
     """Return a SARIF log of one run; places are relative to `root` where they lie below it."""
     from dbops.usecases.lint import all_rules
 
     found = dict.fromkeys(finding.code for finding in report.findings)
-    rules = [rule for code, rule in all_rules().items() if code in found]
-    numbers = {rule.code: number for number, rule in enumerate(rules)}
+    known = all_rules()
+    rules = [_rule(rule) for code, rule in known.items() if code in found]
+    rules += [_error(code) for code in found if code not in known]
+    numbers = {str(rule["id"]): number for number, rule in enumerate(rules)}
     driver = {
         "name": "dbops",
         "version": __version__,
         "semanticVersion": _semantic(__version__),
-        "rules": [_rule(rule) for rule in rules],
+        "rules": rules,
     }
     run = {
         "tool": {"driver": driver},
-        "automationDetails": {"id": "dbops/lint/"},
+        "automationDetails": {"id": f"dbops/{verb}/"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"uri": root.absolute().as_uri().rstrip("/") + "/"}},
         "artifacts": [{"location": _location(file)} for file in report.files],
@@ -57,6 +60,21 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "help": {"text": text, "markdown": f"{rule.why}\n\n**What to do:** {rule.advice}"},
         "defaultConfiguration": {"level": level, "enabled": rule.severity != "off"},
         "properties": {"tags": ["sql", *rule.engines], "precision": "high", "problem.severity": level},
+    }
+
+
+def _error(code: str) -> dict[str, Any]:
+    """Return what stands for a class of errors (`dbops.errors`)."""
+    words = " ".join(re.findall("[A-Z][a-z]*", code.removesuffix("Error"))).capitalize()
+    text = f"{words} error: what stands here cannot be used as it is."
+    return {
+        "id": code,
+        "name": code,
+        "shortDescription": {"text": f"{words} error."},
+        "fullDescription": {"text": text},
+        "help": {"text": text, "markdown": text},
+        "defaultConfiguration": {"level": "error", "enabled": True},
+        "properties": {"tags": ["manifests"], "precision": "very-high", "problem.severity": "error"},
     }
 
 

@@ -51,6 +51,10 @@ class Target:
     scratch: DatabaseUrl | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
+    def titled(self, what: str) -> str:
+        """Return the connection's name with `what` it is; what a URL stands for has no name."""
+        return f"'{self.name}' ({what})" if self.name else what
+
 
 @dataclass(frozen=True, slots=True)
 class Server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +68,7 @@ class DatabaseUrl:
         """Return the URL with a relative SQLite path made absolute below `folder`; others come back as they are."""
         if self.engine != "sqlite" or self.database in (None, MEMORY):
             return self
-        return replace(self, database=str((folder / str(self.database)).absolute()))
+        return replace(self, database=_plain((folder / str(self.database)).absolute()))
 
     def _text(self, password: str | None, query: tuple[tuple[str, str], ...]) -> str:
         authority = ""
@@ -86,6 +87,12 @@ class DatabaseUrl:
 
     def __str__(self) -> str:
         return self.redacted()
+
+
+def _plain(path: Path) -> str:
+    """Return a path without `..`, unless a link on the way makes it lead elsewhere."""
+    plain = os.path.normpath(path)
+    return plain if os.path.realpath(plain) == os.path.realpath(path) else str(path)
 
 
 def parse_url(text: str) -> DatabaseUrl:

@@ -434,7 +434,7 @@ def describe(target: Target) -> str:
     parameters = dict(target.url.query)
     place = parameters.get("unix_socket")
     where = f"socket {place}" if place else f"{target.url.host or 'localhost'}, port {target.url.port or DEFAULT_PORT}"
-    return f"'{target.name}' (MySQL database '{target.url.database or ''}' on {where})"
+    return target.titled(f"MySQL database '{target.url.database or ''}' on {where}")
 
 
 def on_database(target: Target, database: str | None) -> Target:

@@ -120,7 +120,7 @@ def offline(target: Target, options: Options = ()) -> Iterator[MysqlConnection]:
     if programs is None:
         raise NoScratchError("this machine has no MariaDB or MySQL server programs", fix="install them, or set scratch.url")
     with private_server(programs, None) as url:
-        like = Target(f"scratch of {target.name}", url)
+        like = Target(f"scratch of {target.name or target.url.database}", url)
         if options:
             like = _with_options(like, dict(options))
         with scratch(like) as conn:

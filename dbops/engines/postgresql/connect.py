@@ -256,7 +256,7 @@ def describe(target: Target) -> str:
     parameters = dict(target.url.query)
     host = target.url.host or parameters.get("host") or "localhost"
     port = target.url.port or parameters.get("port") or 5432
-    return f"'{target.name}' (PostgreSQL database '{database_of(target)}' on {host}, port {port})"
+    return target.titled(f"PostgreSQL database '{database_of(target)}' on {host}, port {port}")
 
 
 def database_of(target: Target) -> str:

@@ -187,7 +187,7 @@ def offline(target: Target) -> Iterator[PostgresConnection]:
             url = stack.enter_context(private_server(NEWEST, "postgres"))
         except SchemaError as error:
             raise NoScratchError(error.message, fix=error.fix) from error
-        conn = stack.enter_context(scratch(Target(f"scratch of {target.name}", url)))
+        conn = stack.enter_context(scratch(Target(f"scratch of {target.name or target.url.database}", url)))
         conn.is_own_cluster = True
         yield conn
 
@@ -202,7 +202,7 @@ def _on_private_server(target: Target, like: Locale, refusal: QueryError) -> Ite
             url = stack.enter_context(private_server(like.major, like.user))
         except (SchemaError, ConnectError) as error:
             raise _no_place(target, like.user, error) from refusal
-        home = Target(f"scratch of {target.name}", url)
+        home = Target(f"scratch of {target.name or target.url.database}", url)
         maintenance = stack.enter_context(_session(home))
         for role in like.roles:
             if role != like.user:
