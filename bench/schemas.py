@@ -149,12 +149,11 @@ with create_engine({url!r}).connect() as connection:
 def _subject(engine: synthetic.Flavour, tables: int, folder: Path, lease: Lease) -> Iterator[Subject]:
     place = folder / f"{engine}-{tables}"
     (place / "env").mkdir(parents=True)
-    sql = synthetic.script(synthetic.schema(engine, tables))
     match engine:
         case "postgresql":
-            subject = _postgres(tables, place, sql, lease.postgres())
+            subject = _postgres(tables, place, lease.postgres())
         case "mysql":
-            subject = _mysql(tables, place, sql, lease.mysql())
+            subject = _mysql(tables, place, lease.mysql())
         case "sqlite":
             subject = _sqlite(tables, place)
     (place / "env" / "shop.yaml").write_text(MANIFESTS.format(url=subject.url))
@@ -162,9 +161,16 @@ def _subject(engine: synthetic.Flavour, tables: int, folder: Path, lease: Lease)
     shutil.rmtree(place)
 
 
-def _postgres(tables: int, place: Path, sql: str, server: PostgresServer) -> Subject:
+_AT_ONCE = 1_000
+"""Tables made in one transaction: each takes half a dozen locks until its end (manual, max_locks_per_transaction)."""
+
+
+def _postgres(tables: int, place: Path, server: PostgresServer) -> Subject:
     name = server.new_database("bench")
-    server.psql(name, f"BEGIN;\n{sql}COMMIT;\nVACUUM ANALYZE;")  # nothing is left for autovacuum to do meanwhile
+    for start in range(0, tables, _AT_ONCE):
+        statements = synthetic.schema("postgresql", tables)[3 * start : 3 * (start + _AT_ONCE)]
+        server.psql(name, f"BEGIN;\n{synthetic.script(statements)}COMMIT;")
+    server.psql(name, "VACUUM ANALYZE")  # nothing is left for autovacuum to do meanwhile
     dump = [str(postgres_folder() / "pg_dump"), "-s", "-h", str(server.home), "-p", str(server.port), "-U", server.user, name]
     process = int((server.home / "data" / "postmaster.pid").read_text().split()[0])
     url = server.url(name)
@@ -172,9 +178,9 @@ def _postgres(tables: int, place: Path, sql: str, server: PostgresServer) -> Sub
     return Subject("postgresql", tables, place, url, peer_url, ("pg_dump -s", dump), lambda: server_cpu_s(process))
 
 
-def _mysql(tables: int, place: Path, sql: str, server: MysqlServer) -> Subject:
+def _mysql(tables: int, place: Path, server: MysqlServer) -> Subject:
     name = server.new_database("bench")
-    server.client(name, sql)
+    server.client(name, synthetic.script(synthetic.schema("mysql", tables)))
     dump = [mariadb_program("mariadb-dump"), "--no-defaults", f"--socket={server.socket}", f"--user={server.user}"]
     process = int((server.home / "pid").read_text())
     peer_url = f"mysql+pymysql://{server.user}@localhost/{name}?unix_socket={server.socket}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.ref import Ref
+if TYPE_CHECKING:
+    from dbops.catalog.catalog import Catalog
+    from dbops.catalog.ref import Ref
 
 
 @dataclass(frozen=True, slots=True)

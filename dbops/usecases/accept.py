@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from dbops.catalog.ref import Ref
 from dbops.errors import Mark, PlanError, SchemaError
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.usecases.runtime import Workspace, now
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _answer(
 
 def _surroundings(workspace: Workspace, desired: DesiredSchema) -> Surroundings:
     from dbops.resources.schema.accept.accepting import Surroundings
-    from dbops.resources.schema.canonical import CatalogCache, default_folder
+    from dbops.resources.schema.cache import CatalogCache, default_folder
 
     target = workspace.targets.target(desired.connection)
     cache = CatalogCache(default_folder())

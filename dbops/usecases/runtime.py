@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dbops.engines.base.connect import Connection, Target
-from dbops.engines.base.engine import Engine
-from dbops.engines.base.url import DatabaseUrl
+from dbops.engines.base.connect import Target
 from dbops.errors import MissingDatabaseError, PlanError
 from dbops.manifests.environment import Environment, load_environment
-from dbops.reconcile.ledger import Ledger
 from dbops.reconcile.planner import Work
-from dbops.reconcile.resource import Desired, Memory, Resource
-from dbops.state.ledger import DatabaseLedger
-from dbops.state.memory import DatabaseMemory
 from dbops.version import __version__
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from dbops.engines.base.connect import Connection
+    from dbops.engines.base.engine import Engine
+    from dbops.engines.base.url import DatabaseUrl
+    from dbops.reconcile.ledger import Ledger
+    from dbops.reconcile.resource import Desired, Memory, Resource
+
+T = TypeVar("T")
 
 
 def _sqlite() -> Engine:
@@ -70,32 +70,77 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def specs() -> Mapping[str, type[BaseModel]]:
-    """Return the manifest kinds and the models of their specs."""
+class Named(Mapping[str, T]):
+    """Things by name, each made when it is first asked for: what an environment does not use is not imported for it."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], T]]) -> None:
+        self._makers, self._made = makers, dict[str, T]()
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _connection_spec() -> type[BaseModel]:
     from dbops.resources.connections.spec import ConnectionSpec
-    from dbops.resources.migrations.spec import MigrationSetSpec
+
+    return ConnectionSpec
+
+
+def _schema_spec() -> type[BaseModel]:
     from dbops.resources.schema.spec import SchemaSpec
 
-    return {"Connection": ConnectionSpec, "Schema": SchemaSpec, "MigrationSet": MigrationSetSpec}
+    return SchemaSpec
+
+
+def _migration_set_spec() -> type[BaseModel]:
+    from dbops.resources.migrations.spec import MigrationSetSpec
+
+    return MigrationSetSpec
+
+
+def specs() -> Mapping[str, type[BaseModel]]:
+    """Return the manifest kinds and the models of their specs."""
+    return Named({"Connection": _connection_spec, "Schema": _schema_spec, "MigrationSet": _migration_set_spec})
+
+
+def _connection_resource() -> Resource[Any, Any]:
+    from dbops.resources.connections.resource import ConnectionResource
+
+    return ConnectionResource()
+
+
+def _schema_resource() -> Resource[Any, Any]:
+    from dbops.resources.schema.cache import CatalogCache, default_folder
+    from dbops.resources.schema.resource import SchemaResource
+
+    # the clock with its microseconds, which tell apart what two plans of one second archive
+    return SchemaResource(CatalogCache(default_folder()), partial(datetime.now, UTC))
+
+
+def _migration_resource() -> Resource[Any, Any]:
+    from dbops.resources.migrations.resource import MigrationResource
+
+    return MigrationResource(who, timestamp, __version__)
 
 
 def resources() -> Mapping[str, Resource[Any, Any]]:
     """Return the resource of each manifest kind."""
-    from dbops.resources.connections.resource import ConnectionResource
-    from dbops.resources.migrations.resource import MigrationResource
-    from dbops.resources.schema.canonical import CatalogCache, default_folder
-    from dbops.resources.schema.resource import SchemaResource
-
-    clock = partial(datetime.now, UTC)  # with its microseconds, which tell apart what two plans of one second archive
-    return {
-        "Connection": ConnectionResource(),
-        "Schema": SchemaResource(CatalogCache(default_folder()), clock),
-        "MigrationSet": MigrationResource(who, timestamp, __version__),
-    }
+    return Named({"Connection": _connection_resource, "Schema": _schema_resource, "MigrationSet": _migration_resource})
 
 
 def who() -> str:
     """Return `user@host` of whoever runs this."""
+    import getpass
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -148,9 +193,13 @@ class OpenTargets:
         self._readers.pop(connection, None)
 
     def memory(self, connection: str) -> Memory:
+        from dbops.state.memory import DatabaseMemory
+
         return DatabaseMemory(lambda: self.reader(connection), lambda: self.writer(connection), self.engine(connection).features)
 
     def ledger(self, connection: str, table: str, set_name: str) -> Ledger:
+        from dbops.state.ledger import DatabaseLedger
+
         features = self.engine(connection).features
         return DatabaseLedger(lambda: self.reader(connection), lambda: self.writer(connection), features, table, set_name)
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CatalogChange, ChangeSet
-from dbops.catalog.model import Column, Options
-from dbops.catalog.ref import Ref
-from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
-from dbops.engines.base.features import Features
-from dbops.engines.base.question import Question
-from dbops.engines.base.render import Act, RenderContext
-from dbops.engines.base.scripts import Scripts
-from dbops.sql.dialect import Dialect
-from dbops.sql.splitter import SourceStatement
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from dbops.catalog.catalog import Catalog
+    from dbops.catalog.changes import CatalogChange, ChangeSet
+    from dbops.catalog.model import Column, Options
+    from dbops.catalog.ref import Ref
+    from dbops.catalog.scope import Scope
+    from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.features import Features
+    from dbops.engines.base.question import Question
+    from dbops.engines.base.render import Act, RenderContext
+    from dbops.engines.base.scripts import Scripts
+    from dbops.sql.dialect import Dialect
+    from dbops.sql.splitter import SourceStatement
 
 
 class Engine(Protocol):

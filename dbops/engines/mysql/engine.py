@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CatalogChange, ChangeSet
-from dbops.catalog.model import Column, Options
-from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
-from dbops.engines.base.features import Features
-from dbops.engines.base.question import Question
-from dbops.engines.base.render import Act, RenderContext
-from dbops.engines.base.scripts import Scripts
-from dbops.engines.mysql import connect as sessions
-from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.features import FEATURES
-from dbops.sql.dialect import MYSQL, Dialect
-from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from dbops.catalog.catalog import Catalog
+    from dbops.catalog.changes import CatalogChange, ChangeSet
+    from dbops.catalog.model import Column, Options
+    from dbops.catalog.ref import Ref
+    from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.features import Features
+    from dbops.engines.base.question import Question
+    from dbops.engines.base.render import Act, RenderContext
+    from dbops.engines.base.scripts import Scripts
+    from dbops.engines.mysql.connect import MysqlConnection
+    from dbops.sql.dialect import Dialect
+    from dbops.sql.splitter import SourceStatement
 
 _SIZES = """
 SELECT table_name, COALESCE(table_rows, 0), COALESCE(data_length, 0) + COALESCE(index_length, 0)
@@ -40,16 +42,24 @@ class MysqlEngine:
 
     @property
     def dialect(self) -> Dialect:
+        from dbops.sql.dialect import MYSQL
+
         return MYSQL
 
     def connect(self, target: Target, *, readonly: bool = False) -> Connection:
-        return sessions.connect(target, readonly=readonly)
+        from dbops.engines.mysql.connect import connect
+
+        return connect(target, readonly=readonly)
 
     def create_database(self, target: Target) -> None:
-        sessions.create_database(target)
+        from dbops.engines.mysql.connect import create_database
+
+        create_database(target)
 
     def abilities(self, conn: Connection) -> Abilities:
-        return sessions.abilities(_own(conn))
+        from dbops.engines.mysql.connect import abilities
+
+        return abilities(_own(conn))
 
     def lock(self, conn: Connection, name: str, timeout_s: float) -> AbstractContextManager[None]:
         from dbops.engines.mysql.lock import lock
@@ -67,6 +77,9 @@ class MysqlEngine:
         return fingerprint(_own(conn))
 
     def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
+        from dbops.catalog.ref import Ref
+        from dbops.engines.base.connect import TableSize
+
         return {Ref("table", "", name): TableSize(int(rows), int(size)) for name, rows, size in conn.query(_SIZES)}
 
     def scratch(self, target: Target) -> AbstractContextManager[Connection]:
@@ -116,4 +129,4 @@ class MysqlEngine:
 
 def _own(conn: Connection) -> MysqlConnection:
     """The connections this engine is handed are those it gave."""
-    return cast(MysqlConnection, conn)
+    return cast("MysqlConnection", conn)

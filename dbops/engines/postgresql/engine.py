@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CatalogChange, ChangeSet
-from dbops.catalog.model import Column, Options
-from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
-from dbops.engines.base.features import Features
-from dbops.engines.base.question import Question
-from dbops.engines.base.render import Act, RenderContext
-from dbops.engines.base.scripts import Scripts
-from dbops.engines.postgresql import connect as connecting
-from dbops.engines.postgresql import fingerprint as fingerprints
-from dbops.engines.postgresql import inspect as inspection
-from dbops.engines.postgresql import lock as locking
-from dbops.engines.postgresql import sizes as estimates
-from dbops.engines.postgresql import types
 from dbops.engines.postgresql.features import FEATURES
-from dbops.sql.dialect import POSTGRESQL, Dialect
-from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from dbops.catalog.catalog import Catalog
+    from dbops.catalog.changes import CatalogChange, ChangeSet
+    from dbops.catalog.model import Column, Options
+    from dbops.catalog.ref import Ref
+    from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.features import Features
+    from dbops.engines.base.question import Question
+    from dbops.engines.base.render import Act, RenderContext
+    from dbops.engines.base.scripts import Scripts
+    from dbops.sql.dialect import Dialect
+    from dbops.sql.splitter import SourceStatement
+
+EVERYTHING = Scope()
 
 
 class PostgresEngine:
@@ -37,28 +37,44 @@ class PostgresEngine:
 
     @property
     def dialect(self) -> Dialect:
+        from dbops.sql.dialect import POSTGRESQL
+
         return POSTGRESQL
 
     def connect(self, target: Target, *, readonly: bool = False) -> Connection:
-        return connecting.connect(target, readonly=readonly)
+        from dbops.engines.postgresql.connect import connect
+
+        return connect(target, readonly=readonly)
 
     def create_database(self, target: Target) -> None:
-        connecting.create_database(target)
+        from dbops.engines.postgresql.connect import create_database
+
+        create_database(target)
 
     def abilities(self, conn: Connection) -> Abilities:
-        return connecting.abilities(conn)
+        from dbops.engines.postgresql.connect import abilities
+
+        return abilities(conn)
 
     def lock(self, conn: Connection, name: str, timeout_s: float) -> AbstractContextManager[None]:
-        return locking.lock(conn, name, timeout_s)
+        from dbops.engines.postgresql.lock import lock
 
-    def inspect(self, conn: Connection, scope: Scope = inspection.EVERYTHING, *, declared: bool = False) -> Catalog:
-        return inspection.inspect(conn, scope, declared=declared)
+        return lock(conn, name, timeout_s)
+
+    def inspect(self, conn: Connection, scope: Scope = EVERYTHING, *, declared: bool = False) -> Catalog:
+        from dbops.engines.postgresql.inspect import inspect
+
+        return inspect(conn, scope, declared=declared)
 
     def fingerprint(self, conn: Connection) -> str:
-        return fingerprints.fingerprint(conn)
+        from dbops.engines.postgresql.fingerprint import fingerprint
+
+        return fingerprint(conn)
 
     def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
-        return estimates.sizes(conn)
+        from dbops.engines.postgresql.sizes import sizes
+
+        return sizes(conn)
 
     def scratch(self, target: Target) -> AbstractContextManager[Connection]:
         from dbops.engines.postgresql.scratch import scratch
@@ -97,7 +113,11 @@ class PostgresEngine:
         return questions(changes, live)
 
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
-        return types.portable_type(name, arguments)
+        from dbops.engines.postgresql.types import portable_type
+
+        return portable_type(name, arguments)
 
     def portable_type_of(self, column: Column) -> str | None:
-        return types.portable_type_of(column)
+        from dbops.engines.postgresql.types import portable_type_of
+
+        return portable_type_of(column)

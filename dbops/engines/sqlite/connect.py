@@ -16,16 +16,16 @@ from urllib.parse import quote as percent_encoded
 from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.base.interrupt import stopping
 from dbops.engines.base.url import MEMORY
-from dbops.engines.sqlite.bystanders import Bystanders
 from dbops.engines.sqlite.errors import LEFT_HALF_WRITTEN, connect_error, query_error
 from dbops.engines.sqlite.features import MINIMUM_VERSION
-from dbops.engines.sqlite.foreign_keys import Watch
-from dbops.engines.sqlite.tokens import literal
 from dbops.errors import ConnectError, MissingDatabaseError, QueryError
 from dbops.sql.statement import Parameter
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from dbops.engines.sqlite.bystanders import Bystanders
+    from dbops.engines.sqlite.foreign_keys import Watch
 
 #: Pragmas that write to the file; on a read-only connection they are left out.
 _WRITES = frozenset(
@@ -59,7 +59,7 @@ class SqliteConnection:
         self._deadline = math.inf
         self._statement_s = statement_s
         self._bystanders: Bystanders | None = None
-        self._watch = Watch(self.query)
+        self._watch: Watch | None = None
         # Signals are heard while Python code runs, so this is also what lets Ctrl-C in while a statement runs.
         raw.set_progress_handler(lambda: time.monotonic() > self._deadline, _STEPS_BETWEEN_CLOCKS)
 
@@ -68,9 +68,10 @@ class SqliteConnection:
             return self.raw.execute(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        if self._watch is not None:
+            self._watch.note(sql)
         if self._bystanders is not None:
             self._bystanders.note(sql)
-            self._watch.note(sql)
         elif self.raw.in_transaction and _FOREIGN_KEYS_OFF.match(sql):
             self._refuse_foreign_keys()
         with stopping(self._stop), self._translated():
@@ -80,7 +81,7 @@ class SqliteConnection:
         """Run statements in order; return how many ran, and the error of the one that did not."""
         import sqlite3
 
-        run, watch = self.raw.execute, self._watch.note if self._bystanders is not None else None
+        run, watch = self.raw.execute, self._watch.note if self._watch is not None else None
         done = 0
         with stopping(self._stop):
             self._deadline = math.inf
@@ -115,15 +116,14 @@ class SqliteConnection:
         try:
             self.execute("BEGIN IMMEDIATE")
             with self._committed():
-                self._bystanders = Bystanders.of(self.query) if schema_change else None
-                self._watch = Watch(self.query, enforced)
-                if enforced:
-                    self._watch.begin()
+                if schema_change:
+                    self._begin_watching(enforced)
                 yield
                 self._bring_back()
-                self._watch.finish()
+                if self._watch is not None:
+                    self._watch.finish()
         finally:
-            self._bystanders, self._watch = None, Watch(self.query)
+            self._bystanders = self._watch = None
             if schema_change:
                 self.execute("PRAGMA legacy_alter_table = OFF")
             if enforced:
@@ -173,6 +173,14 @@ class SqliteConnection:
 
     def close(self) -> None:
         self.raw.close()
+
+    def _begin_watching(self, enforced: bool) -> None:
+        from dbops.engines.sqlite.bystanders import Bystanders
+        from dbops.engines.sqlite.foreign_keys import Watch
+
+        self._bystanders, self._watch = Bystanders.of(self.query), Watch(self.query, enforced)
+        if enforced:
+            self._watch.begin()
 
     def _bring_back(self) -> None:
         if self._bystanders is not None:
@@ -338,7 +346,11 @@ def _settle(conn: SqliteConnection, target: Target, readonly: bool) -> None:
 
 
 def _setting(value: str) -> str:
-    return value if re.fullmatch(r"[A-Za-z_]+|-?\d+(\.\d+)?", value) else literal(value)
+    if re.fullmatch(r"[A-Za-z_]+|-?\d+(\.\d+)?", value):
+        return value
+    from dbops.engines.sqlite.tokens import literal
+
+    return literal(value)
 
 
 def _nearest(name: str, known: set[str]) -> str:

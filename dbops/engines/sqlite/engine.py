@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CatalogChange, ChangeSet
-from dbops.catalog.model import Column, Options
-from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
-from dbops.engines.base.features import Features
-from dbops.engines.base.question import Question
-from dbops.engines.base.render import Act, RenderContext
-from dbops.engines.base.scripts import Scripts
-from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.features import FEATURES
-from dbops.sql.dialect import SQLITE, Dialect
-from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from dbops.catalog.catalog import Catalog
+    from dbops.catalog.changes import CatalogChange, ChangeSet
+    from dbops.catalog.model import Column, Options
+    from dbops.catalog.ref import Ref
+    from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.features import Features
+    from dbops.engines.base.question import Question
+    from dbops.engines.base.render import Act, RenderContext
+    from dbops.engines.base.scripts import Scripts
+    from dbops.engines.sqlite.connect import SqliteConnection
+    from dbops.sql.dialect import Dialect
+    from dbops.sql.splitter import SourceStatement
 
 EVERYTHING = Scope()
 
@@ -37,6 +40,8 @@ class SqliteEngine:
 
     @property
     def dialect(self) -> Dialect:
+        from dbops.sql.dialect import SQLITE
+
         return SQLITE
 
     def connect(self, target: Target, *, readonly: bool = False) -> SqliteConnection:

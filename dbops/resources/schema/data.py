@@ -21,10 +21,11 @@ from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError
-from dbops.resources.schema.canonical import CatalogCache
+from dbops.resources.schema.cache import CatalogCache
 from dbops.resources.schema.copying import build
 from dbops.resources.schema.data_file import Row, parsed_rows
-from dbops.resources.schema.model import ReferenceFile, Renaming
+from dbops.resources.schema.model import ReferenceFile
+from dbops.resources.schema.observed import Renaming
 from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 

@@ -15,7 +15,8 @@ from dbops.reconcile.plan import Entry
 from dbops.reconcile.step import Step
 from dbops.resources.schema.data import ReferenceRows, overriding_clause, qualified
 from dbops.resources.schema.data_file import Row
-from dbops.resources.schema.model import DataChange, DesiredSchema
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.observed import DataChange
 from dbops.resources.schema.row_order import RowChange, Verb, ordered_rows
 from dbops.sql.hazard import Hazard
 from dbops.sql.rows import delete_row, insert_row, update_row

@@ -14,7 +14,8 @@ from dbops.errors import Mark
 from dbops.reconcile.change import Cause
 from dbops.resources.schema.describe import action, reason
 from dbops.resources.schema.leniency import target_catalog
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 
 
 def catalog_changes(schema: DesiredSchema, observed: ObservedSchema, today: date) -> tuple[CatalogChange, ...]:

@@ -21,7 +21,7 @@ from dbops.engines.base.question import Question
 from dbops.errors import LostConnectionError, QueryError
 from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
-from dbops.resources.schema.model import Renaming
+from dbops.resources.schema.observed import Renaming
 from dbops.sql import probe
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)

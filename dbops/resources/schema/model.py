@@ -1,4 +1,4 @@
-"""What a Schema manifest means, what was observed for it, and its typed changes."""
+"""What a Schema manifest means."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CatalogChange, RenameColumn, RenameObject
-from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Server, TableSize
 from dbops.errors import Mark
-from dbops.reconcile.change import Change, Observation
 
 if TYPE_CHECKING:
     from dbops.manifests.lint_spec import LintSpec
-    from dbops.resources.schema.data import ReferenceRows
     from dbops.resources.schema.table_spec import TableSpec
 
 
@@ -69,7 +63,6 @@ class ReferenceFile:
     at: Mark
 
 
-Renaming = RenameObject | RenameColumn
 Unmanaged = Literal["ignore", "report", "drop"]
 
 _GROUPS = {
@@ -138,44 +131,3 @@ class DesiredSchema:
     @property
     def connections(self) -> tuple[str, ...]:
         return (self.connection,)
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedSchema:
-    """Live, desired and last applied catalogs side by side.
-
-    `live` is None while the database does not exist. `renamed` is `live` as it will be after `renames`. `places` are
-    where the sources name objects.
-    """
-
-    connection: str
-    live: Catalog | None
-    renamed: Catalog
-    desired: Catalog
-    applied: Catalog | None
-    renames: tuple[Renaming, ...]
-    server: Server
-    sizes: Mapping[Ref, TableSize]
-    places: Mapping[tuple[str, str], Mark]
-    fingerprints: Mapping[str, str]
-    has_column_order: bool
-    renames_constraints: bool
-    observations: tuple[Observation, ...] = ()
-    rows: tuple[ReferenceRows, ...] = ()
-    applied_rows: Mapping[Ref, str] = field(default_factory=dict)
-    changes: tuple[CatalogChange, ...] | None = None
-    """What leads from `renamed` to what apply aims at, None where nobody has asked yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaChange(Change):
-    """A difference of one catalog object."""
-
-    change: CatalogChange
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataChange(Change):
-    """Rows of one table that differ from their file."""
-
-    rows: ReferenceRows

@@ -18,7 +18,8 @@ from dbops.reconcile.step import Call, Step
 from dbops.resources.schema.copying import build, run
 from dbops.resources.schema.describe import reason
 from dbops.resources.schema.leniency import target_catalog
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.resources.schema.wording import in_words_of
 
 

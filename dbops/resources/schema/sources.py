@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dbops.engines.base.connect import Target
-from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, SchemaError
 from dbops.resources.schema.model import ModelSource, Source, SqlSource, TableSource
-from dbops.sql.dialect import Dialect
-from dbops.sql.encoding import decode, utf8
-from dbops.sql.splitter import SourceStatement, split
+
+if TYPE_CHECKING:
+    from dbops.engines.base.connect import Target
+    from dbops.engines.base.engine import Engine
+    from dbops.sql.dialect import Dialect
+    from dbops.sql.splitter import SourceStatement
 
 
 def read_source(source: Source, engine: Engine, target: Target) -> list[SourceStatement]:
@@ -62,6 +64,8 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _read_files(files: Sequence[Path], dialect: Dialect) -> list[SourceStatement]:
+    from dbops.sql.splitter import split
+
     statements: list[SourceStatement] = []
     problems: list[DbopsError] = []
     for file in files:
@@ -86,6 +90,8 @@ def read_sql(file: Path, dialect: Dialect) -> str:
     Raises:
         SchemaError: it cannot be read, or is not in UTF-8 nor in the encoding that it names.
     """
+    from dbops.sql.encoding import decode
+
     return decode(_bytes(file), dialect, shown(file))
 
 
@@ -95,6 +101,8 @@ def read_text(file: Path, at: Mark | None = None) -> str:
     Raises:
         SchemaError: it cannot be read, or is not.
     """
+    from dbops.sql.encoding import utf8
+
     return utf8(_bytes(file, at), shown(file))
 
 

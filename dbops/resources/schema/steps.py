@@ -15,7 +15,8 @@ from dbops.reconcile.plan import Entry
 from dbops.reconcile.step import Step
 from dbops.resources.schema.diff import is_part_of_another, place, whole_tables
 from dbops.resources.schema.leniency import target_catalog
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema, SchemaChange
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import ambiguous
 from dbops.sql.hazard import Hazard
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from dbops.catalog import codec
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.reconcile.change import Observation
-from dbops.resources.schema.canonical import CatalogCache
+from dbops.resources.schema.cache import CatalogCache
 from dbops.resources.schema.model import DesiredSchema, SqlSource, TableSource
 from dbops.resources.schema.sources import sql_files
 from dbops.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """No difference: `digest` is the fingerprint of the observation, `observations` are what there was to say all the same."""
+class InOrder:
+    """No difference: `fingerprints` as when it was found, `observations` are what there was to say all the same."""
 
-    digest: str
+    fingerprints: Mapping[str, str]
     observations: tuple[Observation, ...]
 
 
@@ -46,23 +46,24 @@ def verdict_key(schema: DesiredSchema, engine: Engine, conn: Connection) -> str 
         case _:
             return None
     server = conn.server
-    rest = (__version__, codec.FORMAT, server.version_text, server.identity, server.user, engine.fingerprint(conn))
+    rest = (__version__, server.version_text, server.identity, server.user, engine.fingerprint(conn))
     state.update(repr((rest, schema.address, schema.scope, schema.renames)).encode())
     return f"verdict-{state.hexdigest()}"
 
 
-def recall(key: str, cache: CatalogCache) -> Verdict | None:
-    """Return the finding kept under `key`."""
+def recall(key: str, connection: str, cache: CatalogCache) -> InOrder | None:
+    """Return the finding kept under `key` for the database of a connection."""
     text = cache.get_text(key)
     try:
         if text is not None:
             data = json.loads(text)
-            return Verdict(data["digest"], tuple(Observation(**item) for item in data["observations"]))
+            return InOrder({connection: data["digest"]}, tuple(Observation(**item) for item in data["observations"]))
     except (ValueError, KeyError, TypeError):  # damaged: it is only a cache
         return None
     return None
 
 
-def keep(key: str, verdict: Verdict, cache: CatalogCache) -> None:
+def keep(key: str, finding: InOrder, cache: CatalogCache) -> None:
     """Keep the finding that nothing differs."""
-    cache.put_text(key, json.dumps({"digest": verdict.digest, "observations": [asdict(item) for item in verdict.observations]}))
+    [digest] = finding.fingerprints.values()
+    cache.put_text(key, json.dumps({"digest": digest, "observations": [asdict(item) for item in finding.observations]}))

@@ -13,7 +13,8 @@ from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
 from dbops.engines.sqlite.engine import SqliteEngine
-from dbops.resources.schema.canonical import CatalogCache, canonical
+from dbops.resources.schema.cache import CatalogCache
+from dbops.resources.schema.canonical import canonical
 from dbops.sql.aims import Role, aim_of
 from dbops.sql.dialect import POSTGRESQL, SQLITE
 from dbops.sql.splitter import SourceStatement, split

@@ -18,8 +18,9 @@ from dbops.resources.schema.accept.goal import make_goal, with_company
 from dbops.resources.schema.accept.proof import Judge, Objection, in_words, objections_of
 from dbops.resources.schema.accept.sql_source import SqlEdits, ways
 from dbops.resources.schema.accept.texts import SourceTexts
-from dbops.resources.schema.canonical import CatalogCache
-from dbops.resources.schema.model import DesiredSchema, ModelSource, ObservedSchema, SchemaChange, SqlSource, TableSource
+from dbops.resources.schema.cache import CatalogCache
+from dbops.resources.schema.model import DesiredSchema, ModelSource, SqlSource, TableSource
+from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.resources.schema.sources import sql_files
 
 

@@ -20,7 +20,7 @@ from dbops.catalog.changes import (
 from dbops.catalog.model import CatalogObject, Check, Column, Constraint, ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.errors import SchemaError
-from dbops.resources.schema.model import SchemaChange
+from dbops.resources.schema.observed import SchemaChange
 
 
 @dataclass(frozen=True, slots=True)

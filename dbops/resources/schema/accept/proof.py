@@ -12,10 +12,12 @@ from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError
 from dbops.resources.schema.accept.goal import Goal
-from dbops.resources.schema.canonical import CatalogCache, canonical
+from dbops.resources.schema.cache import CatalogCache
+from dbops.resources.schema.canonical import canonical
 from dbops.resources.schema.describe import reason
 from dbops.resources.schema.diff import catalog_changes
-from dbops.resources.schema.model import DesiredSchema, ObservedSchema
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.observed import ObservedSchema
 from dbops.sql.splitter import SourceStatement
 
 _SHOWN = 5
