@@ -49,6 +49,7 @@ from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph, row_holders
 from dbops.engines.postgresql.render.names import quote
 from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows
+from dbops.engines.postgresql.render.persistence import order_persistence
 from dbops.engines.postgresql.render.retype import Rebuild, anchor
 from dbops.engines.postgresql.render.row_types import row_types_apart
 from dbops.engines.postgresql.render.scene import parents_of
@@ -79,6 +80,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     _sequences(found, before, after)
     _inherited_columns(found, after)
     _children_first(found, before)
+    found += order_persistence(found, before, after)
     found += link_adoptions(found, after)
     link_departures(found, before)
     _references(found, after)
