@@ -16,10 +16,11 @@ from dbops.reconcile.executor import Execution, Progress, adding_to, execute, jo
 from dbops.reconcile.journal import Journal, PatientJournal
 from dbops.reconcile.patience import Patience, patiently
 from dbops.reconcile.plan import Plan
-from dbops.reconcile.planner import Finding, fingerprints, make_plan, observe
+from dbops.reconcile.planner import Finding, fingerprints, make_plan
 from dbops.reconcile.policy import gate, refuse
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
+from dbops.usecases.observing import observe_together
 from dbops.usecases.runtime import Workspace, now, timestamp, who
 from dbops.version import __version__
 
@@ -63,7 +64,7 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
     """
     while True:
         with locked(workspace, consent) as locks:
-            findings = observe(workspace.work, workspace.targets, only)
+            findings = observe_together(workspace, only)
             plan = make_plan(
                 findings,
                 workspace.targets,
@@ -87,7 +88,7 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
         and what `apply` raises.
     """
     with locked(workspace, consent) as locks:
-        findings = observe(workspace.work, workspace.targets, plan.only)
+        findings = observe_together(workspace, plan.only)
         current = fingerprints(findings)
         moved = [name for name, mark in plan.fingerprints.items() if name in current and current[name] != mark]
         if moved:

@@ -9,8 +9,8 @@ from typing import Literal
 from dbops.errors import Mark
 from dbops.reconcile.change import Observation
 from dbops.reconcile.plan import Entry
-from dbops.reconcile.planner import observe
 from dbops.state.tables import have_tables
+from dbops.usecases.observing import observe_together
 from dbops.usecases.runtime import Workspace
 
 Mover = Literal["database", "manifests"]
@@ -54,7 +54,7 @@ class DriftReport:
 
 def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
     """Return what differs between live databases, the last apply and the manifests; read-only."""
-    findings = observe(workspace.work, workspace.targets, only)
+    findings = observe_together(workspace, only)
     connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
     items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]
     observations = dict.fromkeys(o for finding in findings for o in finding.observed.observations)

@@ -10,8 +10,10 @@ from dbops.cli.verb import global_flags
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "new": ("write", "Write the next migration, empty."),
+    "generate": ("write", "Write the migration that takes the migrations to the Schema."),
     "lock": ("write", "Write migrations.lock anew, after a review."),
     "status": ("look", "Show how each migration stands: who, when, how long."),
+    "verify": ("look", "Prove the migrations on a scratch database: from nothing, there and back."),
     "up": ("run", "Run what is pending, in order."),
     "down": ("run", "Take the last migration back."),
     "redo": ("run", "Take the last migration back and run it again."),

@@ -35,3 +35,29 @@ def status(env: Path, name: str | None, detailed_exitcode: bool, output: str) ->
     else:
         click.echo("\n\n".join(views.status_text(one) for one in found))
     return EXIT_CHANGES if detailed_exitcode and not all(one.is_clean for one in found) else EXIT_DONE
+
+
+@verb()
+@environment_argument
+@set_option
+@output_option("text", "json")
+def verify(env: Path, name: str | None, output: str) -> int:
+    """Prove the migrations on a scratch database.
+
+    Runs all of them from nothing, and each there, back and there again: the catalog must be the same as before, and then the same
+    as behind it. Where the database has a Schema, they must lead to it.
+
+    \b
+    Examples:
+      dbops migrate verify environments/shop
+    """
+    from dbops.cli.views import migrations as views
+    from dbops.usecases.migrate.verify import verify as prove
+
+    with open_workspace(env, os.environ) as workspace:
+        found = prove(workspace, name)
+    if output == "json":
+        write_json([views.verified_data(one) for one in found])
+    else:
+        click.echo(views.verified_text(found))
+    return EXIT_CHANGES if any(one.problem for one in found) else EXIT_DONE

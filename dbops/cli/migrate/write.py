@@ -51,3 +51,28 @@ def lock(env: Path, name: str | None) -> None:
 
     with open_workspace(env, os.environ) as workspace:
         click.echo(f"wrote {on_one_line(str(write_lock(one_set(workspace, name).desired)))}")
+
+
+@verb()
+@click.argument("title", metavar="NAME")
+@environment_argument
+@set_option
+def generate(title: str, env: Path, name: str | None) -> None:
+    """Write the migration that takes what the migrations build to what the Schema says.
+
+    Up, down, and hazards as comments, in the set's own form. What is to happen to rows is left as marked places.
+
+    \b
+    Examples:
+      dbops migrate generate "add orders"
+    """
+    from dbops.usecases.migrate.generate import generate as make
+
+    with open_workspace(env, os.environ) as workspace:
+        made = make(workspace, title, name)
+    if not made.files:
+        click.echo("Nothing to write: the migrations lead to the schema.")
+    for path in made.files:
+        click.echo(f"wrote {on_one_line(str(path))}")
+    for step in made.unreturnable:
+        click.echo(f"nothing takes back: {on_one_line(step)}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from click import style
@@ -9,6 +10,7 @@ from click import style
 from dbops.cli.views import wording
 from dbops.cli.views.journal import table
 from dbops.usecases.migrate.status import SetStatus
+from dbops.usecases.migrate.verify import Verified
 
 _COLORS = {"applied": "green", "cosmetic": "green", "baselined": "green", "pending": "yellow", "unknown": "yellow"}
 _WORDS = {"cosmetic": "applied, cosmetic edit"}
@@ -78,3 +80,21 @@ def status_data(found: SetStatus) -> dict[str, Any]:
             for one in found.standings
         ],
     }
+
+
+def verified_text(found: Sequence[Verified]) -> str:
+    """Return one line for each migration, and the verdict."""
+    if not found:
+        return "There are no migrations."
+    lines = []
+    for one in found:
+        mark, text = (style("failed", fg="red"), one.problem) if one.problem else (style("ok", fg="green"), one.outcome)
+        lines.append(f"{mark:>6} {wording.on_one_line(one.subject)}: {wording.on_one_line(text)}")
+    failed = sum(1 for one in found if one.problem)
+    lines.append(style(f"{wording.count(failed, 'problem')}.", fg="red") if failed else style("All is proved.", fg="green"))
+    return "\n".join(lines)
+
+
+def verified_data(one: Verified) -> dict[str, Any]:
+    """Return what was proved of one migration as JSON values."""
+    return {"subject": one.subject, "ok": not one.problem, "outcome": one.problem or one.outcome}

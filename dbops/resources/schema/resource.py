@@ -49,12 +49,16 @@ class SchemaResource:
         key = None if reader is None else verdict_key(desired, engine, reader)
         if key is not None and (known := recall(key, desired.connection, self._cache)) is not None:
             return known
-        from dbops.resources.schema.observing import observe
-
-        observed = observe(desired, targets, self._cache, self._clock().date())
+        observed = self.read_anew(desired, targets)
         if key is not None and not observed.renames and not self.diff(desired, observed):
             keep(key, InOrder(observed.fingerprints, observed.observations), self._cache)
         return observed
+
+    def read_anew(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:
+        """Observe without relying on earlier findings."""
+        from dbops.resources.schema.observing import observe
+
+        return observe(desired, targets, self._cache, self._clock().date())
 
     def diff(self, desired: DesiredSchema, observed: ObservedSchema | InOrder) -> Sequence[Change]:
         if isinstance(observed, InOrder):
@@ -66,8 +70,15 @@ class SchemaResource:
         return [*structure, *row_changes(desired, observed)]
 
     def steps(
-        self, changes: Sequence[Change], desired: DesiredSchema, observed: ObservedSchema | InOrder, targets: Targets
+        self,
+        changes: Sequence[Change],
+        desired: DesiredSchema,
+        observed: ObservedSchema | InOrder,
+        targets: Targets,
+        *,
+        archives: bool = True,
     ) -> Sequence[Entry]:
+        """Render the changes as the protocol says; without `archives`, rows that go are not copied before they do."""
         if isinstance(observed, InOrder):
             return ()
         from dbops.resources.schema import steps
@@ -77,7 +88,7 @@ class SchemaResource:
         engine = targets.engine(desired.connection)
         structure = [change for change in changes if isinstance(change, SchemaChange)]
         data = [change for change in changes if isinstance(change, DataChange)]
-        found = steps.entries(structure, desired, observed, engine, self._clock())
+        found = steps.entries(structure, desired, observed, engine, self._clock(), archives=archives)
         last = max((step.order for entry in found for step in entry.steps), default=-1)
         commits_before = bool(found) and not engine.features.has_transactional_ddl
         return [*found, *data_entries(data, desired, observed.desired, engine, last + 1, commits_before=commits_before)]

@@ -22,10 +22,16 @@ from dbops.sql.hazard import Hazard
 
 
 def entries(
-    changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime
+    changes: Sequence[SchemaChange],
+    schema: DesiredSchema,
+    observed: ObservedSchema,
+    engine: Engine,
+    now: datetime,
+    *,
+    archives: bool = True,
 ) -> list[Entry]:
     """Return the changes with their steps, and entries for objects made again because of what they depend on."""
-    acts = render(changes, schema, observed, engine, now)
+    acts = render(changes, schema, observed, engine, now, archives=archives)
     steps = [_step(act, order, schema, observed) for order, act in enumerate(acts)]
     by_ref: dict[Ref, list[tuple[Act, Step]]] = {}
     for act, step in zip(acts, steps, strict=True):
@@ -45,10 +51,20 @@ def entries(
 
 
 def render(
-    changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, now: datetime
+    changes: Sequence[SchemaChange],
+    schema: DesiredSchema,
+    observed: ObservedSchema,
+    engine: Engine,
+    now: datetime,
+    *,
+    archives: bool = True,
 ) -> list[Act]:
-    """Return the acts of all changes: renames on the live catalog, then the rest on the renamed one."""
-    context = RenderContext(observed.server, observed.sizes, schema.online, archive=now.strftime("%y%m%d%H%M%S%f"))
+    """Return the acts of all changes: renames on the live catalog, then the rest on the renamed one.
+
+    `now` names the archives of rows that go.
+    """
+    archive = now.strftime("%y%m%d%H%M%S%f") if archives else None
+    context = RenderContext(observed.server, observed.sizes, schema.online, archive=archive)
     renames = tuple(rename for rename in observed.renames if any(change.change == rename for change in changes))
     others = tuple(change.change for change in changes if change.change not in renames)
     acts: list[Act] = []

@@ -16,7 +16,7 @@ from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.reconcile.change import Observation
 from dbops.resources.schema.cache import CatalogCache
-from dbops.resources.schema.model import DesiredSchema, SqlSource, TableSource
+from dbops.resources.schema.model import DesiredSchema, Source, SqlSource, TableSource
 from dbops.resources.schema.sources import sql_files
 from dbops.version import __version__
 
@@ -36,8 +36,20 @@ def verdict_key(schema: DesiredSchema, engine: Engine, conn: Connection) -> str 
     """
     if schema.data or schema.tolerated or not schema.unmanaged.drops_all:
         return None
+    source = source_digest(schema.source)
+    if source is None:
+        return None
+    state = hashlib.sha256(source)
+    server = conn.server
+    rest = (__version__, server.version_text, server.identity, server.user, engine.fingerprint(conn))
+    state.update(repr((rest, schema.address, schema.scope, schema.renames)).encode())
+    return f"verdict-{state.hexdigest()}"
+
+
+def source_digest(source: Source) -> bytes | None:
+    """Return a hash of all that a source says; None for one that only running it tells."""
     state = hashlib.sha256()
-    match schema.source:
+    match source:
         case SqlSource(paths):
             for file in sql_files(paths):
                 state.update(str(file).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
@@ -45,10 +57,7 @@ def verdict_key(schema: DesiredSchema, engine: Engine, conn: Connection) -> str 
             state.update(repr(tables).encode())
         case _:
             return None
-    server = conn.server
-    rest = (__version__, server.version_text, server.identity, server.user, engine.fingerprint(conn))
-    state.update(repr((rest, schema.address, schema.scope, schema.renames)).encode())
-    return f"verdict-{state.hexdigest()}"
+    return state.digest()
 
 
 def recall(key: str, connection: str, cache: CatalogCache) -> InOrder | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
-from dbops.engines.base.connect import Connection
+from dbops.engines.base.connect import Connection, Target
+from dbops.errors import MigrationError
 from dbops.resources.migrations.model import Migration
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.resources.migrations.standing import to_run
+from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.resource import SchemaResource
+from dbops.usecases.agreement import replayed
 from dbops.usecases.migrate.sets import MigrationWork, sets_of
 from dbops.usecases.runtime import Workspace
 
@@ -45,9 +49,9 @@ def dry_run(workspace: Workspace, name: str | None = None) -> list[DryRun]:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was proved of one migration; `problem` says what was not as it should be, empty when all was."""
+    """What was proved of one migration, or of a set; `problem` says what was not as it should be, empty when all was."""
 
-    migration: Migration
+    subject: str
     outcome: str
     problem: str = ""
 
@@ -60,36 +64,67 @@ def verify(workspace: Workspace, name: str | None = None) -> list[Verified]:
     """
     found = []
     for one in sets_of(workspace, name):
-        with one.engine.scratch(workspace.targets.target(one.desired.connection)) as conn:
-            found += _there_and_back(one, conn)
+        found += _there_and_back(one, workspace.targets.target(one.desired.connection))
+    return [*found, *_schemas(workspace, {one.desired.connection for one in sets_of(workspace, name)})]
+
+
+def _schemas(workspace: Workspace, connections: Collection[str]) -> Iterator[Verified]:
+    """Compare what the migrations of each database lead to with its schema."""
+    for work in workspace.work:
+        schema, resource = work.desired, work.resource
+        if (
+            not isinstance(schema, DesiredSchema)
+            or not isinstance(resource, SchemaResource)
+            or schema.connection not in connections
+        ):
+            continue
+        sets = [one for one in sets_of(workspace) if one.desired.connection == schema.connection]
+        migrations = [migration for one in sets for migration in one.resource.migrations(one.desired)]
+        with replayed(migrations, resource, schema, workspace.targets) as apart:
+            differing = _in_words([change.address for change in apart.changes])
+        outcome = "is what the migrations lead to"
+        yield Verified(
+            schema.address, "" if differing else outcome, f"the migrations do not lead to it: {differing}" if differing else ""
+        )
+
+
+def _there_and_back(one: MigrationWork, target: Target) -> list[Verified]:
+    """Prove migrations in order; behind one that does not lead back, the others are proved on another scratch."""
+    migrations = from_nothing(one.resource.migrations(one.desired))
+    found: list[Verified] = []
+    while len(found) < len(migrations):
+        with one.engine.scratch(target) as conn:
+            for migration in migrations[: len(found)]:
+                run_on_scratch(migration, "up", one.engine, conn)
+            for migration in migrations[len(found) :]:
+                found.append(_proved(one, migration, conn))
+                if found[-1].problem:
+                    break
     return found
 
 
-def _there_and_back(one: MigrationWork, conn: Connection) -> list[Verified]:
-    found = []
+def _proved(one: MigrationWork, migration: Migration, conn: Connection) -> Verified:
+    """Run one migration up, down and up again.
+
+    Raises:
+        MigrationError: it does not run up.
+    """
     before = one.engine.inspect(conn)
-    for migration in from_nothing(one.resource.migrations(one.desired)):
-        run_on_scratch(migration, "up", one.engine, conn)
-        after = one.engine.inspect(conn)
-        if migration.down is None:
-            why = migration.irreversible or "no way down is written"
-            found.append(Verified(migration, f"runs up; {why}"))
-        else:
-            found.append(_back(one, migration, conn, before, after))
-        before = after
-    return found
-
-
-def _back(one: MigrationWork, migration: Migration, conn: Connection, before: Catalog, after: Catalog) -> Verified:
-    run_on_scratch(migration, "down", one.engine, conn)
+    run_on_scratch(migration, "up", one.engine, conn)
+    if migration.down is None:
+        why = migration.irreversible or "no way down is written"
+        return Verified(migration.id, f"runs up; {why}")
+    after = one.engine.inspect(conn)
+    try:
+        run_on_scratch(migration, "down", one.engine, conn)
+    except MigrationError as error:
+        return Verified(migration.id, "", error.message)
     if left := _differences(one.engine.inspect(conn), before):
-        problem = f"down does not lead back: {left}"
-        run_on_scratch(migration, "up", one.engine, conn)
-        return Verified(migration, "", problem)
+        return Verified(migration.id, "", f"down does not lead back: {left}")
     run_on_scratch(migration, "up", one.engine, conn)
     if left := _differences(one.engine.inspect(conn), after):
-        return Verified(migration, "", f"up again does not give the same: {left}")
-    return Verified(migration, "runs up, down and up again")
+        return Verified(migration.id, "", f"up again does not give the same: {left}")
+    return Verified(migration.id, "runs up, down and up again")
 
 
 def _differences(found: Catalog, wanted: Catalog) -> str:
