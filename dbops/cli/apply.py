@@ -29,9 +29,9 @@ def hazard(code: str) -> str:
         raise click.BadParameter("; ".join(part for part in (error.message, error.fix, error.expected) if part)) from error
 
 
-def consent_options(function: F) -> F:
-    """Add `--auto-approve`, `--allow` and `--lock-timeout`."""
-    function = click.option(
+def lock_timeout_option(function: F) -> F:
+    """Add `--lock-timeout`."""
+    return click.option(
         "--lock-timeout",
         type=duration,
         default=f"{LOCK_TIMEOUT_S:.0f}s",
@@ -39,6 +39,11 @@ def consent_options(function: F) -> F:
         metavar="DURATION",
         help="How long to wait for another apply.",
     )(function)
+
+
+def consent_options(function: F) -> F:
+    """Add `--auto-approve`, `--allow` and `--lock-timeout`."""
+    function = lock_timeout_option(function)
     function = click.option(
         "--allow",
         type=hazard,

@@ -90,6 +90,15 @@ def lint_workspace(workspace: Workspace) -> LintReport:
     return _Run(LintRequest((), ignore=frozenset({"SYNTAX_ERROR"}))).report(_of_workspace(workspace))
 
 
+def lint_sets(folders: Mapping[Path, str], request: LintRequest) -> LintReport:
+    """Return what the rules find in folders of migrations, each with the name of its engine."""
+    sources = [
+        _Source(tuple(sorted(sql_files([folder]), key=_natural)), _engine(engine), "migrations")
+        for folder, engine in folders.items()
+    ]
+    return _Run(request).report(sources)
+
+
 # --- what to lint
 
 

@@ -14,9 +14,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lock": ("write", "Write migrations.lock anew, after a review."),
     "status": ("look", "Show how each migration stands: who, when, how long."),
     "verify": ("look", "Prove the migrations on a scratch database: from nothing, there and back."),
+    "lint": ("look", "Check the files of a set against hazard and style rules."),
     "up": ("run", "Run what is pending, in order."),
     "down": ("run", "Take the last migration back."),
     "redo": ("run", "Take the last migration back and run it again."),
+    "baseline": ("record", "Let migrations count as applied on a database that has their objects."),
+    "resolve": ("record", "Say how a migration stands that was mended by hand."),
+    "squash": ("write", "Write one checkpoint in place of the first migrations, proved equal."),
 }
 
 

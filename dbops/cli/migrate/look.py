@@ -61,3 +61,28 @@ def verify(env: Path, name: str | None, output: str) -> int:
     else:
         click.echo(views.verified_text(found))
     return EXIT_CHANGES if any(one.problem for one in found) else EXIT_DONE
+
+
+@verb()
+@environment_argument
+@set_option
+@click.option("--since", metavar="REV", help="Only what changed since a git revision, such as origin/main.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Leave this rule out. May be repeated.")
+@output_option("text", "json", "sarif", "markdown", "junit")
+def lint(env: Path, name: str | None, since: str | None, ignore: tuple[str, ...], output: str) -> int:
+    """Check the files of a set against hazard and style rules, offline.
+
+    Exits with 2 when something was found.
+
+    \b
+    Examples:
+      dbops migrate lint --since origin/main
+    """
+    from dbops.cli.lint import show
+    from dbops.usecases.lint import LintRequest
+    from dbops.usecases.migrate.lint import lint as check
+
+    with open_workspace(env, os.environ) as workspace:
+        report = check(workspace, LintRequest((), since=since, ignore=frozenset(code.upper() for code in ignore)), name)
+    show(report, output)
+    return EXIT_CHANGES if report.findings else EXIT_DONE

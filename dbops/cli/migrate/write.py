@@ -76,3 +76,30 @@ def generate(title: str, env: Path, name: str | None) -> None:
         click.echo(f"wrote {on_one_line(str(path))}")
     for step in made.unreturnable:
         click.echo(f"nothing takes back: {on_one_line(step)}", err=True)
+
+
+@verb()
+@click.argument("version")
+@environment_argument
+@set_option
+@click.option("--remove", is_flag=True, help="Take the files away that the checkpoint stands for.")
+def squash(version: str, env: Path, name: str | None, remove: bool) -> None:
+    """Write one checkpoint that stands for the migrations up to VERSION.
+
+    Databases that had none of them run the checkpoint, all others are content. Before it is written, it is proved on the scratch
+    to give the same catalog. It is made of structure: rows that the migrations wrote are named, and yours to put in.
+
+    \b
+    Examples:
+      dbops migrate squash 0042
+      dbops migrate squash 0042 --remove
+    """
+    from dbops.usecases.migrate.squash import squash as make
+
+    with open_workspace(env, os.environ) as workspace:
+        made = make(workspace, version, name, remove=remove)
+    for path in made.files:
+        click.echo(f"wrote {on_one_line(str(path))}")
+    click.echo(f"It stands for {len(made.replaced)} migrations, and gives the same catalog.")
+    for one in made.with_rows:
+        click.echo(f"{on_one_line(one)} writes rows; put into the checkpoint those that a new database needs", err=True)

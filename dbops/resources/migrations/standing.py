@@ -38,6 +38,7 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
             continue
         record = by_version.get(known.get(migration.version, migration.version))
         found.append(_standing(migration, record, records, migrations, newest, unfiled, rules))
+    found += _halfway(migrations, records)
     files = [version_key(migration.version) for migration in migrations if not migration.is_repeatable]
     return [*found, *(_without_file(record, migrations, files) for record in unfiled if not _squashed(record, migrations))]
 
@@ -183,6 +184,18 @@ def behind_checkpoint(migrations: Sequence[Migration], records: Sequence[Record]
     if latest.version in known or not known:
         return others | older
     return others | {latest.version}
+
+
+def _halfway(migrations: Sequence[Migration], records: Sequence[Record]) -> list[Standing]:
+    """Return a checkpoint that this database can neither run nor do without: it had some of what that stands for, not all."""
+    known = {version_key(record.version) for record in records if _stands(record) and not _is_repeatable(record)}
+    there = {version_key(migration.version) for migration in migrations if migration.checkpoint is None}
+    for migration in migrations:
+        limit = version_key(migration.checkpoint) if migration.checkpoint is not None else ()
+        if limit and known and limit not in known | there and version_key(migration.version) not in known:
+            detail = f"it stands for all up to {migration.checkpoint}, of which this database had only some; bring the files back"
+            return [Standing("late", migration, None, detail)]
+    return []
 
 
 def _squashed(record: Record, migrations: Sequence[Migration]) -> bool:

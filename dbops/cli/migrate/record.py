@@ -1,0 +1,87 @@
+"""`dbops migrate baseline` and `resolve`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from dbops.cli.apply import lock_timeout_option
+from dbops.cli.migrate.options import set_option
+from dbops.cli.verb import environment_argument, verb
+from dbops.cli.views.wording import count, on_one_line
+from dbops.usecases.apply import Consent
+from dbops.usecases.runtime import open_workspace
+
+
+@verb()
+@click.argument("version")
+@environment_argument
+@set_option
+@lock_timeout_option
+def baseline(version: str, env: Path, name: str | None, lock_timeout: float) -> None:
+    """Let the migrations up to VERSION count as applied, without running them.
+
+    For a database that has what they make, and no ledger yet.
+
+    \b
+    Examples:
+      dbops migrate baseline 0042 environments/production
+    """
+    from dbops.usecases.migrate.records import baseline as write
+
+    with open_workspace(env, os.environ) as workspace:
+        written = write(workspace, version, _consent(lock_timeout), name)
+    click.echo(f"{count(len(written), 'migration')} count as applied.")
+
+
+@verb()
+@click.argument("migration", required=False)
+@environment_argument
+@set_option
+@click.option("--applied", "state", flag_value="applied", help="All of it stands, as its file says now.")
+@click.option("--pending", "state", flag_value="pending", help="Nothing of it stands; it will be run.")
+@click.option(
+    "--reached", type=click.IntRange(min=0), metavar="N", help="So many of its statements stand; the next run goes on there."
+)
+@click.option("--accept-edits", is_flag=True, help="All edited files of applied migrations count as what was applied.")
+@lock_timeout_option
+def resolve(
+    migration: str | None,
+    env: Path,
+    name: str | None,
+    state: str | None,
+    reached: int | None,
+    accept_edits: bool,
+    lock_timeout: float,
+) -> None:
+    """Say how a migration stands, after it was mended by hand or its file was edited on purpose.
+
+    \b
+    Examples:
+      dbops migrate resolve 0042 --applied
+      dbops migrate resolve 0042 --reached 3
+      dbops migrate resolve --accept-edits
+    """
+    from dbops.usecases.migrate.records import accept
+    from dbops.usecases.migrate.records import resolve as write
+
+    state = "failed" if reached is not None else state
+    if accept_edits == (migration is not None) or (migration is not None) != (state is not None):
+        raise click.UsageError("expected a MIGRATION with --applied, --pending or --reached N; or --accept-edits alone")
+    with open_workspace(env, os.environ) as workspace:
+        consent = _consent(lock_timeout)
+        written = (
+            accept(workspace, consent, name)
+            if migration is None
+            else write(workspace, migration, str(state), consent, name, reached)
+        )
+    for one in written:
+        click.echo(f"{on_one_line(one)}: written into the ledger")
+    if not written:
+        click.echo("There was nothing to write.")
+
+
+def _consent(lock_timeout_s: float) -> Consent:
+    return Consent(lambda plan: True, lock_timeout_s=lock_timeout_s, announce=lambda text: click.echo(text, err=True))

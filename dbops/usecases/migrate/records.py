@@ -1,0 +1,139 @@
+"""baseline and resolve: what is written into the ledger alone, under the apply lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from dbops.errors import MigrationError
+from dbops.reconcile.ledger import Ledger, Record
+from dbops.resources.migrations.model import Migration, version_key
+from dbops.resources.migrations.resource import baseline_record
+from dbops.resources.migrations.run import Author
+from dbops.usecases.apply import Consent, locked
+from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
+from dbops.usecases.runtime import Workspace, timestamp, who
+from dbops.version import __version__
+
+Write = Callable[[MigrationWork, Ledger], list[str]]
+
+
+def baseline(workspace: Workspace, version: str, consent: Consent, name: str | None = None) -> list[str]:
+    """Let the migrations up to a version count as applied, without running them; return their ids.
+
+    Raises:
+        MigrationError: there is no such version, or the ledger knows migrations already.
+    """
+
+    def write(one: MigrationWork, ledger: Ledger) -> list[str]:
+        migrations = one.resource.migrations(one.desired)
+        last = find(migrations, version)
+        if any(record.state != "rolled back" for record in ledger.records()):
+            raise MigrationError(
+                f"{one.desired.connection} has had migrations already",
+                fix="dbops migrate status shows them",
+                error_code="NOT_EMPTY",
+            )
+        chosen = [m for m in migrations if not m.is_repeatable and version_key(m.version) <= version_key(last.version)]
+        for migration in chosen:
+            ledger.put(baseline_record(migration, _author()))
+        return [migration.id for migration in chosen]
+
+    return _written(workspace, consent, name, write)
+
+
+def resolve(
+    workspace: Workspace, word: str, state: str, consent: Consent, name: str | None = None, reached: int | None = None
+) -> list[str]:
+    """Say how a migration stands that was mended by hand; return its id, once for each connection.
+
+    `state` is `applied`: all of it stands, as its file says now; `pending`: nothing of it does; `failed`: `reached` of its
+    statements do, and the next run goes on behind them.
+
+    Raises:
+        MigrationError: there is no such migration, or nothing is to be said of it.
+    """
+
+    def write(one: MigrationWork, ledger: Ledger) -> list[str]:
+        records = {record.version: record for record in ledger.records()}
+        migration = _found(one.resource.migrations(one.desired), records, word)
+        version = migration.version if isinstance(migration, Migration) else migration
+        record = records.get(version)
+        if state == "pending":
+            ledger.remove([version])
+        elif isinstance(migration, Migration):
+            before = record or baseline_record(migration, _author())
+            ledger.put(_as_said(before, migration, state, reached))
+        else:
+            raise MigrationError(f"{word} has no file, so it can only be forgotten: --pending")
+        return [migration.id if isinstance(migration, Migration) else version]
+
+    return _written(workspace, consent, name, write)
+
+
+def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> list[str]:
+    """Let edited files of applied migrations count as what was applied; return the ids of those that were edited.
+
+    Raises:
+        LockTimeoutError: another apply held a lock for too long.
+    """
+
+    def write(one: MigrationWork, ledger: Ledger) -> list[str]:
+        records = {record.version: record for record in ledger.records()}
+        accepted = []
+        for standing in one.resource.observe(one.desired, workspace.targets).standings:
+            migration, record = standing.migration, standing.record
+            if standing.state in ("changed", "cosmetic") and migration is not None and record is not None:
+                ledger.put(_as_said(records[record.version], migration, "applied", None))
+                accepted.append(migration.id)
+        return accepted
+
+    return _written(workspace, consent, name, write)
+
+
+def _written(workspace: Workspace, consent: Consent, name: str | None, write: Write) -> list[str]:
+    chosen = sets_of(workspace, name)
+    written: list[str] = []
+    with locked(workspace, consent, [one.desired.connection for one in chosen]):
+        for one in chosen:
+            connection = one.desired.connection
+            if workspace.targets.reader(connection) is None:
+                raise MigrationError(f"the database of {connection} does not exist", fix="dbops apply makes it")
+            ledger = workspace.targets.ledger(connection, one.desired.table, one.desired.set_name)
+            ledger.create()
+            ledger.records()
+            with workspace.targets.writer(connection).transaction():
+                written += write(one, ledger)
+    return written
+
+
+def _as_said(record: Record, migration: Migration, state: str, reached: int | None) -> Record:
+    return replace(
+        record,
+        name=migration.name,
+        checksum=migration.checksum,
+        state="failed" if state == "failed" else "applied",
+        direction="up",
+        finished_at=timestamp(),
+        who=who(),
+        reached=reached or 0 if state == "failed" else record.reached,
+        trace=None,
+        error=None if state != "failed" else record.error,
+        text=migration.up.text if migration.kind == "sql" else None,
+        down_text=migration.down.text if migration.down is not None and migration.kind == "sql" else None,
+    )
+
+
+def _found(migrations: Sequence[Migration], records: dict[str, Record], word: str) -> Migration | str:
+    """Return the migration that is meant, or the version of one that has no file."""
+    try:
+        return find(list(migrations), word)
+    except MigrationError:
+        for version, record in records.items():
+            if word in (version, f"{version}_{record.name}"):
+                return version
+        raise
+
+
+def _author() -> Author:
+    return Author(who(), __version__, timestamp)

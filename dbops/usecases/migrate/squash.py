@@ -1,0 +1,100 @@
+"""squash: one checkpoint in place of the first migrations, proved equal on the scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.catalog.changes import ChangeSet, diff
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.engines.base.render import RenderContext
+from dbops.errors import DbopsError, Mark, MigrationError
+from dbops.resources.migrations.model import Migration, Script, version_key
+from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
+from dbops.usecases.migrate.files import lock, read_set
+from dbops.usecases.migrate.sets import MigrationWork, find, one_set
+from dbops.usecases.runtime import Workspace
+
+#: Statements that a checkpoint cannot stand for: what it is made of is structure.
+_ROWS = ("INSERT", "UPDATE", "DELETE", "COPY", "REPLACE", "MERGE")
+
+
+@dataclass(frozen=True, slots=True)
+class Squashed:
+    """The checkpoint that was written, the ids it stands for, and those among them that write rows, which it does not."""
+
+    files: tuple[Path, ...]
+    replaced: tuple[str, ...]
+    with_rows: tuple[str, ...]
+
+
+def squash(workspace: Workspace, version: str, name: str | None = None, *, remove: bool = False) -> Squashed:
+    """Write a checkpoint that stands for the migrations up to a version, on databases that had none of them.
+
+    `remove` takes their files away; databases that had them are content with the checkpoint.
+
+    Raises:
+        MigrationError: the checkpoint does not give the same catalog; nothing was written.
+    """
+    one = one_set(workspace, name)
+    if one.desired.format != "sql":
+        raise MigrationError("only sets of the format sql have checkpoints", at=one.desired.at)
+    migrations = read_set(one.desired)
+    last = find(migrations, version)
+    chosen = [m for m in from_nothing(migrations) if not m.is_repeatable and version_key(m.version) <= version_key(last.version)]
+    target = workspace.targets.target(one.desired.connection)
+    text = _checkpoint(one, chosen, last, target)
+    path = one.desired.directory / f"{last.version}.1_checkpoint.sql"
+    if path.exists():
+        raise MigrationError(f"there is a checkpoint of {last.version} already", at=Mark(str(path)))
+    path.write_text(text, encoding="utf-8")
+    if remove:
+        for file in _files(chosen, one):
+            file.unlink(missing_ok=True)
+    rows = tuple(migration.id for migration in chosen if _writes_rows(migration))
+    return Squashed((path, lock(one.desired)), tuple(migration.id for migration in chosen), rows)
+
+
+def _checkpoint(one: MigrationWork, chosen: Sequence[Migration], last: Migration, target: Target) -> str:
+    """Return the text of the checkpoint, proved: run alone it gives what the migrations give."""
+    engine = one.engine
+    with engine.scratch(target) as conn:
+        replay(chosen, engine, conn)
+        wanted = engine.inspect(conn)
+        body = "\n".join(f"{engine.dialect.terminated(sql)}" for sql in _statements(wanted, engine, conn))
+    head = (
+        f"-- Stands for all migrations up to {last.id}, on databases that had none of them.\n-- dbops:checkpoint {last.version}\n"
+    )
+    text = f"{head}\n{body}\n"
+    trial = replace(
+        last, version="checkpoint", name="", up=Script(text, Mark("checkpoint", 1, 1)), down=None, depends=(), kind="sql"
+    )
+    with engine.scratch(target) as conn:
+        try:
+            run_on_scratch(trial, "up", engine, conn)
+        except DbopsError as error:
+            raise MigrationError(f"the checkpoint does not run: {error.message}", fix="please report this") from error
+        if left := diff(engine.inspect(conn), wanted):
+            names = ", ".join(str(change.ref) for change in left[:5])
+            raise MigrationError(f"the checkpoint does not give what the migrations give: {names}", fix="please report this")
+    return text
+
+
+def _statements(catalog: Catalog, engine: Engine, conn: Connection) -> Iterator[str]:
+    context = RenderContext(conn.server, online=False, as_shown=True)
+    for act in engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context):
+        for statement in act.do:
+            yield statement.sql
+
+
+def _files(chosen: Sequence[Migration], one: MigrationWork) -> Iterator[Path]:
+    names = {Path(migration.at.file).name for migration in chosen}
+    names |= {Path(migration.down.at.file).name for migration in chosen if migration.down is not None}
+    return (one.desired.directory / name for name in names)
+
+
+def _writes_rows(migration: Migration) -> bool:
+    return migration.kind == "python" or any(line.lstrip().upper().startswith(_ROWS) for line in migration.up.text.splitlines())

@@ -1,0 +1,138 @@
+"""What is said to the ledger by hand, checkpoints, Python steps, hooks, sets of JSON files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dbops.errors import ApplyError, DbopsError, MigrationError
+from dbops.usecases.migrate import files, records
+from dbops.usecases.migrate.sets import one_set
+from dbops.usecases.migrate.squash import Squashed, squash
+from dbops.usecases.runtime import open_workspace
+from tests.databases import Database
+from tests.resources.migrations.sets import YES, Migrations
+
+
+@pytest.fixture
+def shop(database: Database, tmp_path: Path) -> Migrations:
+    shop = Migrations.make(database, tmp_path / "env")
+    for n in range(1, 5):
+        shop.write(f"000{n}_t.sql", f"CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, n integer);")
+    return shop
+
+
+def squashed(shop: Migrations, version: str, *, remove: bool = False) -> Squashed:
+    with open_workspace(shop.folder) as workspace:
+        return squash(workspace, version, remove=remove)
+
+
+def test_a_baseline_is_said_once(shop: Migrations) -> None:
+    shop.database.load("CREATE TABLE t1 (id integer NOT NULL PRIMARY KEY, n integer);")
+    with open_workspace(shop.folder) as workspace:
+        assert records.baseline(workspace, "1", YES) == ["0001_t"]
+    assert shop.up().state == "done"
+    assert shop.states() == {"0001_t": "baselined", "0002_t": "applied", "0003_t": "applied", "0004_t": "applied"}
+    with open_workspace(shop.folder) as workspace, pytest.raises(MigrationError, match="has had migrations already"):
+        records.baseline(workspace, "2", YES)
+
+
+def test_edits_are_accepted_and_failures_resolved(shop: Migrations) -> None:
+    shop.up()
+    shop.write("0001_t.sql", "CREATE TABLE t1 (id integer NOT NULL PRIMARY KEY, other integer);")
+    with open_workspace(shop.folder) as workspace:
+        assert records.accept(workspace, YES) == ["0001_t"]
+    assert shop.up().state == "nothing"
+    shop.write("0005_bad.sql", "CREATE TABLE t5 (id integer);\nINSERT INTO nowhere VALUES (1);")
+    with pytest.raises(ApplyError):
+        shop.up()
+    shop.database.load("DROP TABLE IF EXISTS t5; CREATE TABLE t5 (id integer);")
+    with open_workspace(shop.folder) as workspace:
+        assert records.resolve(workspace, "5", "applied", YES) == ["0005_bad"]
+    assert shop.up().state == "nothing"
+
+
+def test_a_checkpoint_stands_for_what_came_before_it(shop: Migrations, tmp_path: Path) -> None:
+    shop.up(to="3")
+    made = squashed(shop, "3")
+    assert made.replaced == ("0001_t", "0002_t", "0003_t")
+    assert shop.up().state == "done"
+    assert "0003.1_checkpoint" not in shop.states()
+    assert shop.states()["0004_t"] == "applied"
+
+
+def test_a_new_database_runs_the_checkpoint_alone(shop: Migrations) -> None:
+    squashed(shop, "3", remove=True)
+    assert shop.up().state == "done"
+    assert shop.states() == {"0003.1_checkpoint": "applied", "0004_t": "applied"}
+    assert shop.database.rows("SELECT count(*) FROM t1") == [(0,)]
+
+
+def test_a_database_that_had_a_part_is_told_so(shop: Migrations) -> None:
+    shop.up(to="2")
+    squashed(shop, "3", remove=True)
+    with pytest.raises(ApplyError, match="had only some"):
+        shop.up()
+
+
+def test_rows_go_in_batches_and_a_failure_is_gone_on_with(shop: Migrations) -> None:
+    shop.up()
+    shop.database.load("".join(f"INSERT INTO t1 VALUES ({n}, 0);" for n in range(1, 26)))
+    shop.write(
+        "0005_fill.py",
+        "def up_fn(step):\n"
+        "    step.once('mark', lambda: step.execute('INSERT INTO t2 VALUES (1, 1)'))\n"
+        "    def change(rows):\n"
+        "        for key, n in rows:\n"
+        "            if key == 17:\n"
+        "                raise ValueError('seventeen')\n"
+        "            step.execute('UPDATE t1 SET n = n + ? WHERE id = ?', (key, key))\n"
+        "    step.batches('t1', 'id', change, columns=['n'], size=5)\n",
+    )
+    with pytest.raises(ApplyError, match="ValueError: seventeen"):
+        shop.up()
+    assert shop.database.rows("SELECT count(*) FROM t1 WHERE n > 0") == [(15,)]
+    text = (shop.folder / "migrations" / "0005_fill.py").read_text()
+    shop.write("0005_fill.py", text.replace("key == 17", "key == 1700"))
+    assert shop.up().state == "done"
+    assert shop.database.rows("SELECT count(*) FROM t1 WHERE n = id") == [(25,)]
+    assert shop.database.rows("SELECT count(*) FROM t2") == [(1,)]
+    assert shop.states()["0005_fill"] == "applied"
+
+
+def test_hooks_run_around_migrations(database: Database, tmp_path: Path) -> None:
+    more = "hooks: {before: [before.sql], after: [after.sql], each: [each.sql]}"
+    shop = Migrations.make(database, tmp_path / "env", more)
+    (shop.folder / "before.sql").write_text("CREATE TABLE told (n integer);")
+    (shop.folder / "each.sql").write_text("INSERT INTO told VALUES (1);")
+    (shop.folder / "after.sql").write_text("INSERT INTO told VALUES (2);")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);")
+    shop.write("0002_b.sql", "CREATE TABLE b (id integer);")
+    shop.up()
+    assert sorted(n for (n,) in database.rows("SELECT n FROM told")) == [1, 1, 2]
+
+
+def test_a_set_of_json_files_runs_by_its_dependencies(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env", "format: json")
+
+    def write(name: str, sql: str, back: str | None, *dependencies: str) -> None:
+        data = {"id": name, "name": name, "sql": sql, "rollback_sql": back, "dependencies": dependencies}
+        shop.write(f"{name}.json", json.dumps(data))
+
+    write("a_second", "INSERT INTO z VALUES (1)", "DELETE FROM z", "z_first")
+    write("z_first", "CREATE TABLE z (id integer)", "DROP TABLE z")
+    shop.up()
+    assert database.rows("SELECT id FROM z") == [(1,)]
+    shop.down()
+    assert database.rows("SELECT id FROM z") == []
+    with open_workspace(shop.folder) as workspace:
+        written = files.new(one_set(workspace, None).desired, "third")
+    assert json.loads(written[0].read_text())["dependencies"] == ["a_second"]
+    write("broken", "SELECT 1", None, "nobody")
+    with pytest.raises(DbopsError):
+        shop.up()
+    (shop.folder / "migrations" / "broken.json").write_text("{")
+    with pytest.raises(DbopsError, match="this is no JSON"):
+        shop.up()
