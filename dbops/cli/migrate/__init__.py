@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lint": ("look", "Check the files of a set against hazard and style rules."),
     "up": ("run", "Run what is pending, in order."),
     "down": ("run", "Take the last migration back."),
+    "adopt": ("adopt", "Take over what another runner applied."),
     "redo": ("run", "Take the last migration back and run it again."),
     "baseline": ("record", "Let migrations count as applied on a database that has their objects."),
     "resolve": ("record", "Say how a migration stands that was mended by hand."),

@@ -1,4 +1,4 @@
-"""How migrations stand, as a table and as data."""
+"""How migrations stand, what was proved of them, what was taken over: as a table and as data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from click import style
 
 from dbops.cli.views import wording
 from dbops.cli.views.journal import table
+from dbops.usecases.migrate.adopt import Adoption
 from dbops.usecases.migrate.status import SetStatus
 from dbops.usecases.migrate.verify import Verified
 
@@ -98,3 +99,44 @@ def verified_text(found: Sequence[Verified]) -> str:
 def verified_data(one: Verified) -> dict[str, Any]:
     """Return what was proved of one migration as JSON values."""
     return {"subject": one.subject, "ok": not one.problem, "outcome": one.problem or one.outcome}
+
+
+def adoption_text(found: Adoption, *, dry_run: bool) -> str:
+    """Return what was taken over, one line for each migration, and what stays pending."""
+    where = wording.on_one_line(found.history.table)
+    did = "would take over" if dry_run else "took over"
+    title = f"{style(found.name, bold=True)} on {wording.on_one_line(found.connection)}"
+    head = f"{title} {did} {wording.count(len(found.taken), 'migration')} from {found.history.title}'s {where}"
+    rows = [
+        (
+            f"  {wording.on_one_line(one.migration.id)}",
+            one.state,
+            (one.row.at if one.row else None) or "",
+            one.row.who if one.row else "",
+        )
+        for one in found.taken
+    ]
+    left = f"{wording.count(len(found.left), 'migration')} pending: {', '.join(map(wording.on_one_line, found.left[:10]))}"
+    more = f" and {len(found.left) - 10} more" if len(found.left) > 10 else ""
+    return "\n".join([f"{head}{':' if rows else '.'}", *([table(rows)] if rows else []), *([left + more] if found.left else [])])
+
+
+def adoption_data(found: Adoption) -> dict[str, Any]:
+    """Return what one set took over as JSON values."""
+    return {
+        "set": found.name,
+        "connection": found.connection,
+        "tool": found.history.tool,
+        "table": found.history.table,
+        "adopted": [
+            {
+                "id": one.migration.id,
+                "state": one.state,
+                "called": one.row.label if one.row else None,
+                "applied_at": one.row.at if one.row else None,
+                "who": one.row.who if one.row else None,
+            }
+            for one in found.taken
+        ],
+        "pending": list(found.left),
+    }

@@ -5,6 +5,7 @@
 * `folder`      a folder of files turned into a set: `sql_files`, `json_files`, `python_files` read the formats
 * `graph`       the order of a set: versions, dependencies; duplicates, cycles and gaps refused
 * `lock_file`   `migrations.lock`: what was in the folder when it was last written down
+* `adoption`    the history of another runner as a ledger: which file each row speaks of
 * `standing`    a set against the ledger: pending, applied, changed, failed, missing, unknown
 * `edits`       what changed in a file that was applied: nothing that counts, or which statement
 * `run`         one migration run on a session, journaled statement by statement where it cannot be one transaction

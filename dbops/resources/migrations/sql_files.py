@@ -22,6 +22,10 @@ _NAMES: tuple[tuple[Part, re.Pattern[str]], ...] = (
     ("down", re.compile(rf"U(?P<version>{_VERSION})__(?P<name>.*)\.sql")),
     ("up", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.up\.sql")),
     ("down", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.down\.sql")),
+    # yoyo counts the migrations of a day: 20260131_02_Xy7pQ-add-orders.sql, and .rollback.sql beside it.
+    ("down", re.compile(r"(?P<version>\d{8}_\d\d)_(?P<name>[A-Za-z0-9]{5}-.*)\.rollback\.sql")),
+    ("both", re.compile(r"(?P<version>\d{8}_\d\d)_(?P<name>[A-Za-z0-9]{5}-.*)\.sql")),
+    ("down", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.rollback\.sql")),
     ("both", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.sql")),
 )
 _REPEATABLE = re.compile(r"R__(?P<name>.+)\.sql")

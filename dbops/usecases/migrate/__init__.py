@@ -4,5 +4,6 @@
 * `running`   up, down, redo: plans about migrations alone, carried out as apply does
 * `status`    how each migration stands, with who, when and how long
 * `files`     new, lock: what is written into the folder
+* `adopt`     the history of another runner as a ledger
 * `records`   baseline, resolve, verify --accept: what is written into the ledger alone
 """
