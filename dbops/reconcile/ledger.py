@@ -64,6 +64,10 @@ class Ledger(Protocol):
         """Say how many statements stand, and what the next one is about to change."""
         ...
 
+    def forget(self) -> None:
+        """Count on nothing that was written since the transaction began: it was rolled back."""
+        ...
+
     def remove(self, versions: Sequence[str]) -> None:
         """Forget records, for sets that are written anew."""
         ...

@@ -108,6 +108,9 @@ class DatabaseLedger:
             (reached, trace, self._set, version),
         )
 
+    def forget(self) -> None:
+        self._places = None
+
     def remove(self, versions: Sequence[str]) -> None:
         for version in versions:
             self._writer().execute(f"DELETE FROM {self._table} WHERE set_name = ? AND version = ?", (self._set, version))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,6 +18,7 @@ class Conduct:
 
     `stands_alone`: it commits by itself, or is refused inside a transaction. `control` says that it begins or ends a transaction
     (`savepoint` commands do neither). `refusal` is why it cannot be run here at all. `is_skipped`: nothing is to be done for it.
+    `may_commit`: what it calls may end the transaction, which its text does not tell.
     `touches_session`: it leaves settings, roles or temporary objects behind that later statements would see.
     """
 
@@ -25,6 +27,7 @@ class Conduct:
     refusal: str | None = None
     is_skipped: bool = False
     touches_session: bool = False
+    may_commit: bool = False
 
 
 PLAIN = Conduct()
@@ -45,6 +48,14 @@ class Scripts(Protocol):
         """
         ...
 
+    def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
+        """Run a statement that may commit, inside the caller's transaction; say whether that goes on, and why it failed."""
+        ...
+
+    def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
+        """Tell whether a statement failed because it cannot run inside a transaction, and outside might."""
+        ...
+
     def rebuilds(self, text: str) -> bool:
         """Tell whether a script drops tables for others that take their place, so that its transaction is a schema change."""
         ...
@@ -60,6 +71,10 @@ class Scripts(Protocol):
         """Remove what an attempt that was cut off left of a statement that stands alone; say what that was."""
         ...
 
-    def remember(self, conn: Connection) -> Callable[[], None]:
-        """Take notice of the session as it is, and return what brings that back, locks held as they are."""
+    def remember(self, conn: Connection, text: str) -> Callable[[], None]:
+        """Take notice of the session as it is; return what brings it back when the script `text` ran, locks held as they are."""
+        ...
+
+    def aside(self, conn: Connection) -> AbstractContextManager[None]:
+        """Run a block as the account and in the database of the connection, whatever a script has set, and set that again."""
         ...

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import cast
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
-from dbops.engines.mysql.connect import MysqlConnection
+from dbops.engines.mysql.connect import MysqlConnection, quoted
 from dbops.engines.mysql.tokens import words
-from dbops.errors import QueryError
+from dbops.errors import LostConnectionError, QueryError
 from dbops.sql.splitter import SourceStatement
 
 _OPENING = r"(?:/\*M?!\d*\s*)?"
@@ -28,9 +29,17 @@ _ROLLBACK = re.compile(rf"{_OPENING}(?:ROLLBACK\b(?!\s+(?:WORK\s+)?TO\b)|XA\b)",
 _TABLE_LOCKS = re.compile(rf"{_OPENING}(?:UN)?LOCK\s+(?:TABLES?|INSTANCE)\b", re.IGNORECASE)
 _AUTOCOMMIT = re.compile(rf"{_OPENING}SET\s+(?:@@|SESSION\s+|@@session\s*\.\s*)?autocommit\b", re.IGNORECASE)
 _SESSION = re.compile(rf"{_OPENING}(?:SET|USE|PREPARE|CALL|CREATE\s+TEMPORARY)\b", re.IGNORECASE)
+#: What runs statements that stand elsewhere, any of which may commit.
+_MAY_COMMIT = re.compile(rf"{_OPENING}(?:CALL|EXECUTE)\b", re.IGNORECASE)
 _HARMLESS = re.compile(
     rf"{_OPENING}(?:TRUNCATE|ANALYZE|OPTIMIZE|CHECK|REPAIR|FLUSH|GRANT|REVOKE|ALTER\s+USER|SET\s+PASSWORD)\b", re.IGNORECASE
 )
+_QUOTED_OR_BARE = r"`(?:[^`]|``)+`|[\w$]+"
+_TEMPORARY = re.compile(
+    rf"\bCREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?((?:{_QUOTED_OR_BARE})(?:\.(?:{_QUOTED_OR_BARE}))?)",
+    re.IGNORECASE,
+)
+_USER_VARIABLE = re.compile(rf"(?<![@\w'\"`])@({_QUOTED_OR_BARE})\s*:?=")
 _MOST_WORDS = 60
 _TOGETHER, _TOGETHER_CHARACTERS = 200, 500_000
 
@@ -48,6 +57,8 @@ class MysqlScripts:
             if pattern.match(text):
                 return Conduct(control=control)  # type: ignore[arg-type]  # one of three words
         touches = _SESSION.match(text) is not None
+        if _MAY_COMMIT.match(text):
+            return Conduct(touches_session=touches, may_commit=True)
         if _IN_TRANSACTION.match(text):
             return Conduct(touches_session=True) if touches else PLAIN
         return Conduct(stands_alone=True, touches_session=True) if touches else ALONE
@@ -65,6 +76,23 @@ class MysqlScripts:
             start = end
         return len(statements), None
 
+    def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
+        """A savepoint is gone when the transaction that it was set in is (MySQL 8.4 manual, 15.3.4)."""
+        conn.execute("SAVEPOINT dbops_opaque")
+        _, error = self.run(conn, [statement])
+        if isinstance(error, LostConnectionError):
+            return True, error
+        try:
+            conn.execute("RELEASE SAVEPOINT dbops_opaque")
+        except QueryError as gone:
+            if isinstance(gone, LostConnectionError):
+                raise
+            return False, error
+        return True, error
+
+    def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
+        return False
+
     def rebuilds(self, text: str) -> bool:
         return False
 
@@ -72,6 +100,10 @@ class MysqlScripts:
         """Return a hash of what the server shows of every object whose name stands before the statement's first parenthesis."""
         if _HARMLESS.match(statement.text):
             return None
+        if _MAY_COMMIT.match(statement.text):
+            from dbops.engines.mysql.fingerprint import fingerprint
+
+            return fingerprint(cast("MysqlConnection", conn))
         names = _names(statement.text)
         found = conn.query(_OBJECTS.format(marks=", ".join("?" * len(names))), tuple(names) * 4) if names else []
         shown = []
@@ -86,11 +118,18 @@ class MysqlScripts:
     def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
         return None
 
-    def remember(self, conn: Connection) -> Callable[[], None]:
+    def remember(self, conn: Connection, text: str) -> Callable[[], None]:
+        """Nothing lists temporary tables and variables of the user everywhere, so the text of the script names them."""
         session = cast("MysqlConnection", conn)
+        temporary = list(dict.fromkeys(_TEMPORARY.findall(text)))
+        variables = list(dict.fromkeys(_USER_VARIABLE.findall(text)))
         before, database = _variables(conn), session.database
 
         def bring_back() -> None:
+            if temporary:
+                conn.execute(f"DROP TEMPORARY TABLE IF EXISTS {', '.join(temporary)}")
+            if variables:
+                conn.execute(f"SET {', '.join(f'@{name} = NULL' for name in variables)}")
             after = _variables(conn)
             moved = [name for name, value in before.items() if after.get(name, value) != value]
             if moved:
@@ -100,6 +139,17 @@ class MysqlScripts:
                 conn.execute(f"USE `{database.replace('`', '``')}`")
 
         return bring_back
+
+    @contextmanager
+    def aside(self, conn: Connection) -> Iterator[None]:
+        own, current = cast("MysqlConnection", conn).database, conn.query("SELECT DATABASE()")[0][0]
+        if not own or current == own:
+            yield
+            return
+        conn.execute(f"USE {quoted(own)}")
+        yield
+        if current is not None:
+            conn.execute(f"USE {quoted(current)}")
 
 
 _OBJECTS = """

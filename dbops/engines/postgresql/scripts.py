@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import cast
 
@@ -43,6 +44,10 @@ _SESSION = re.compile(
     r"|SELECT\b.*\bset_config\s*\(|DO\b|CALL\b|SELECT\b.*\bpg_(?:try_)?advisory_lock\s*\(",
     re.IGNORECASE | re.DOTALL,
 )
+_MAY_COMMIT = re.compile(r"(?:DO|CALL)\b", re.IGNORECASE)
+_HAS_BODY = re.compile(r"(?:DO|SELECT|WITH)\b", re.IGNORECASE)
+#: active_sql_transaction, invalid_transaction_termination (PostgreSQL manual, appendix A)
+_ACTIVE_TRANSACTION, _TERMINATION = "25001", "2D000"
 _MAY_TOUCH = re.compile(r"[SRDLPCsrdlpc]")
 _TOGETHER, _TOGETHER_CHARACTERS = 500, 1_000_000
 
@@ -62,7 +67,9 @@ class PostgresScripts:
         for pattern, control in ((_BEGIN, "begin"), (_COMMIT, "commit"), (_ROLLBACK, "rollback")):
             if pattern.match(head):
                 return Conduct(control=control)  # type: ignore[arg-type]  # one of three words
-        return Conduct(touches_session=True) if _MAY_TOUCH.match(head) and _SESSION.match(head) else PLAIN
+        if not _MAY_TOUCH.match(head) or not _SESSION.match(head):
+            return PLAIN
+        return Conduct(touches_session=True, may_commit=_MAY_COMMIT.match(head) is not None)
 
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
         session, done = cast("PostgresConnection", conn), 0
@@ -73,6 +80,13 @@ class PostgresScripts:
             if error is not None:
                 return done, error
         return done, None
+
+    def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
+        return True, self.run(conn, [statement])[1]  # inside a transaction block the server refuses to end it
+
+    def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
+        """What a function or a block runs is refused outside, too."""
+        return error.context.get("sqlstate") == _ACTIVE_TRANSACTION and _HAS_BODY.match(statement.text) is None
 
     def rebuilds(self, text: str) -> bool:
         return False
@@ -100,7 +114,7 @@ class PostgresScripts:
         conn.execute(f"DROP INDEX CONCURRENTLY {quoted(schema)}.{quoted(bare(found['name']))}")
         return f"the invalid index {bare(found['name'])} that an earlier build left was dropped"
 
-    def remember(self, conn: Connection) -> Callable[[], None]:
+    def remember(self, conn: Connection, text: str) -> Callable[[], None]:
         session = cast("PostgresConnection", conn)
 
         def bring_back() -> None:
@@ -109,7 +123,17 @@ class PostgresScripts:
 
         return bring_back
 
+    @contextmanager
+    def aside(self, conn: Connection) -> Iterator[None]:
+        [(user, role)] = conn.query(_WHO)
+        conn.execute("RESET SESSION AUTHORIZATION; RESET ROLE")
+        yield
+        if conn.query(_WHO) != [(user, role)]:
+            become = "SELECT pg_catalog.set_config('session_authorization', ?, false), pg_catalog.set_config('role', ?, false)"
+            conn.query(become, (user, role))
 
+
+_WHO = "SELECT pg_catalog.current_setting('session_authorization'), pg_catalog.current_setting('role')"
 _HEAD = 4000
 
 _SCHEMA_OF_INDEX = """
@@ -148,6 +172,8 @@ def _together(session: PostgresConnection, statements: Sequence[SourceStatement]
             end += 1
         ran, error = session.run_together([statement.text for statement in statements[start:end]])
         if error is not None:
+            if error.context.get("sqlstate") == _TERMINATION:
+                error.fix = "it commits by itself: -- dbops:transaction off at the head of the file lets it"
             _move(error, [statement.text for statement in statements[start : start + ran]])
             return start + ran, error
         start = end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 from dbops.engines.base.connect import Connection
@@ -66,6 +67,12 @@ class SqliteScripts:
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
         return cast("SqliteConnection", conn).run_each([statement.text for statement in statements])
 
+    def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
+        return True, self.run(conn, [statement])[1]
+
+    def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
+        return False
+
     def rebuilds(self, text: str) -> bool:
         return _REBUILDS.search(text) is not None
 
@@ -75,7 +82,7 @@ class SqliteScripts:
     def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
         return None
 
-    def remember(self, conn: Connection) -> Callable[[], None]:
+    def remember(self, conn: Connection, text: str) -> Callable[[], None]:
         before = _values(conn)
 
         def bring_back() -> None:
@@ -86,6 +93,9 @@ class SqliteScripts:
                     conn.query(f"PRAGMA {name} = {before[name]}")
 
         return bring_back
+
+    def aside(self, conn: Connection) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def _values(conn: Connection) -> dict[str, object]:

@@ -6,11 +6,10 @@ like; behind it, that it stands. A program that dies anywhere leaves a record fr
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from dbops.reconcile.ledger import Ledger, Record
 from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.resources.migrations.edits import same_beginning
 from dbops.resources.migrations.model import Direction, Migration, Script
-from dbops.resources.migrations.script import Planned, checked, failure, title
+from dbops.resources.migrations.script import Planned, checked, failure, of_session, title
+from dbops.sql.redact import redact
 from dbops.sql.splitter import SourceStatement
 
 _BATCH, _BATCH_CHARACTERS = 200, 500_000
@@ -102,13 +102,19 @@ class _Run:
         self.previous = previous
         self.resumed = previous if is_resumed else None
         self.reached = previous.reached if previous is not None and is_resumed else 0
+        self.secured = self.reached
+        """How many statements stand whatever happens to the transaction that runs; `reached` counts those inside it too."""
         self.trace = previous.trace if previous is not None and is_resumed else None
         keeps_place = previous is not None and (is_resumed or direction == "down")
         self.position = previous.position if previous is not None and keeps_place else 0
         self.ran = 0
         self.is_recorded = False
+        self.alone: set[int] = set()
+        """Places of statements that turned out to stand alone, though their text does not say it."""
         self.bring_back: Callable[[], None] | None = None
         self.failing: tuple[SourceStatement, int] | None = None
+        self.is_partial = False
+        """Whether the failing statement committed a part of what it does."""
 
     def run(self) -> int:
         self._must_be_resumable()
@@ -118,29 +124,42 @@ class _Run:
             else:
                 self._run_sql()
         except DbopsError as error:
+            self._leave_session()
             self._note_failure(error)
             raise self._explained(error) from error
         finally:
-            if self.bring_back is not None:
-                self._leave_session()
+            self._leave_session()
         return self.ran
 
     # --- SQL
 
     def _run_sql(self) -> None:
         self._settle_running()
-        is_last = False
-        while not is_last:
-            start, ran = self.reached, self.ran
+        while not patiently(self._attempt, self.runner.patience, self._give_way):
+            pass
 
-            def attempt(start: int = start, ran: int = ran) -> bool:
-                try:
-                    return self._segment()
-                except BaseException:
-                    self.reached, self.ran = start, ran
-                    raise
+    def _attempt(self) -> bool:
+        """Run the next segment; what its transaction did is forgotten where that was rolled back. True at the end of the file."""
+        was_recorded, self.failing = self.is_recorded, None
+        try:
+            return self._segment()
+        except BaseException as error:
+            self.ran -= self.reached - self.secured
+            self.reached, self.is_recorded = self.secured, was_recorded
+            if self.ledger is not None:
+                self.ledger.forget()
+            if isinstance(error, QueryError) and self._turns_out_alone(error):
+                return False
+            raise
 
-            is_last = patiently(attempt, self.runner.patience, self._give_way)
+    def _turns_out_alone(self, error: QueryError) -> bool:
+        """Take notice of a statement that the server refuses inside a transaction; True when that was not known."""
+        if self.failing is None or not self.scripts.is_refused_inside(self.failing[0], error):
+            return False
+        place = self.failing[1] - 1
+        is_new = place not in self.alone
+        self.alone.add(place)
+        return is_new
 
     def _segment(self) -> bool:
         """Run what can be one transaction from `reached` on, then what stands alone behind it; True at the end of the file.
@@ -153,22 +172,26 @@ class _Run:
             self._run_alone(first)
             return False
         if not self.engine.features.has_transactional_ddl and not self.is_recorded:
-            self._record("running")
+            self._reach(None)
+            self.is_recorded = True
         with (
             self.conn.transaction(schema_change=self.scripts.rebuilds(self.script.text)),
             self.runner.lookout.watching(),
         ):
-            alone = self._run_together(first, coming)
-            if self.bring_back is not None and alone is None:
-                self._leave_session()
-            if alone is None:
+            further = self._run_together(first, coming)
+            if further is not None:
+                self._reach(None)
+            else:
+                if self.bring_back is not None:
+                    self.bring_back()
                 self._finish()
-            elif self.ledger is not None:
-                self._record("running")
-        return alone is None
+        if further is None:
+            self.bring_back = None
+        self.secured, self.is_recorded = self.reached, True
+        return further is None
 
     def _run_together(self, first: Planned | None, coming: Iterator[Planned]) -> Planned | None:
-        """Run statements until one stands alone, which is returned, or there are no more."""
+        """Run statements until one belongs behind this transaction, which is returned, or there are no more."""
         batch: list[Planned] = []
         size = 0
         statement = first
@@ -176,6 +199,13 @@ class _Run:
             if statement.conduct.stands_alone:
                 self._flush(batch)
                 return statement
+            if statement.conduct.may_commit and not self.engine.features.has_transactional_ddl:
+                self._flush(batch)
+                batch, size = [], 0
+                if not self._run_opaque(statement):
+                    return statement
+                statement = next(coming, None)
+                continue
             batch.append(statement)
             size += len(statement.source.text)
             if len(batch) >= _BATCH or size >= _BATCH_CHARACTERS:
@@ -200,9 +230,31 @@ class _Run:
             self.failing = (batch[done].source, self.reached + 1)
             raise error
 
+    def _run_opaque(self, planned: Planned) -> bool:
+        """Run what may commit though its text does not say so; False when it did, so that what ran until now stands.
+
+        The ledger is written before, inside the transaction: a commit inside the statement lets that stand too.
+        """
+        self._remember_session([planned])
+        if self.ledger is not None:
+            self._reach(self.scripts.trace(self.conn, planned.source) or _ANY)
+        self.runner.told(f"running: statement {self.reached + 1}: {title(planned.source)}")
+        is_same, error = self.scripts.run_opaque(self.conn, planned.source)
+        if not is_same:
+            self.secured = self.reached
+        if error is not None:
+            self.failing, self.is_partial = (planned.source, self.reached + 1), not is_same
+            raise error
+        self.reached += 1
+        self.ran += 1
+        if not is_same:
+            self.secured = self.reached
+        self._reach(None)
+        return is_same
+
     def _remember_session(self, batch: Sequence[Planned]) -> None:
         if self.bring_back is None and any(planned.conduct.touches_session for planned in batch):
-            self.bring_back = self.scripts.remember(self.conn)
+            self.bring_back = self.scripts.remember(self.conn, self.script.text)
 
     def _run_alone(self, planned: Planned) -> None:
         """Run what commits by itself, with the ledger before and behind it."""
@@ -212,10 +264,8 @@ class _Run:
             self.runner.told(told)
         if self.ledger is not None:
             self.trace = self.scripts.trace(self.conn, statement) or _ANY
-            if self.is_recorded:
-                self.ledger.reach(self.migration.version, self.reached, self.trace)
-            else:
-                self._record("running")
+            self._reach(self.trace)
+            self.is_recorded = True
         self.runner.told(f"running: statement {self.reached + 1}: {title(statement)}")
         with self.runner.lookout.watching():
             _, error = self.scripts.run(self.conn, [statement])
@@ -225,10 +275,10 @@ class _Run:
             self.failing = (statement, self.reached + 1)
             raise error
         self.reached += 1
+        self.secured = self.reached
         self.ran += 1
         self.trace = None
-        if self.ledger is not None:
-            self.ledger.reach(self.migration.version, self.reached, None)
+        self._reach(None)
 
     def _settle_running(self) -> None:
         """Find out whether the statement that ran when an earlier run died has had its effect, and set the session as it was."""
@@ -237,17 +287,23 @@ class _Run:
             is_traced = planned is not None and self.trace != _ANY
             if is_traced and planned is not None and self.scripts.trace(self.conn, planned.source) != self.trace:
                 self.reached += 1
+                self.secured = self.reached
             self.trace = None
         if self.reached:
-            before = islice(checked(self.script, self.engine), self.reached)
-            settings = [planned for planned in before if _SETTING.match(planned.source.text)]
+            settings = list(of_session(islice(checked(self.script, self.engine), self.reached)))
             self._remember_session(settings)
             _, error = self.scripts.run(self.conn, [planned.source for planned in settings])
             if error is not None:
                 raise error
 
     def _from(self, start: int) -> Iterator[Planned]:
-        return islice(checked(self.script, self.engine), start, None)
+        """Yield the statements behind the first `start`, each as it is known to behave by now."""
+        may_commit_inside = self.script.is_transactional or not self.engine.features.has_transactional_ddl
+        for place, planned in enumerate(islice(checked(self.script, self.engine), start, None), start):
+            if place in self.alone or (planned.conduct.may_commit and not may_commit_inside):
+                yield replace(planned, conduct=replace(planned.conduct, stands_alone=True))
+            else:
+                yield planned
 
     # --- Python
 
@@ -256,6 +312,7 @@ class _Run:
 
         step = step_for(self.migration, self.runner, self.trace)
         self._record("running")
+        self.is_recorded = True
         try:
             run_steps(self.migration, self.direction, step)
         finally:
@@ -271,6 +328,16 @@ class _Run:
             self.runner.run_script(script, f"the hook {script.at.file}")
         if self.ledger is not None:
             self._record("applied" if self.direction == "up" else "rolled back", is_over=True)
+
+    def _reach(self, trace: str | None) -> None:
+        """Write how far the run has come; as whoever the connection is, where the script may have become somebody else."""
+        if self.ledger is None:
+            return
+        with nullcontext() if self.bring_back is None else self.scripts.aside(self.conn):
+            if self.is_recorded:
+                self.ledger.reach(self.migration.version, self.reached, trace)
+            else:
+                self._record("running")
 
     def _record(self, state: str, *, is_over: bool = False, error: str | None = None) -> None:
         if self.ledger is None:
@@ -297,28 +364,32 @@ class _Run:
                 down_text=self.migration.down.text if keeps and self.migration.down else None,
             )
         )
-        self.is_recorded = True
 
     def _note_failure(self, error: DbopsError) -> None:
         """Write down what stands; where that cannot be done, the record of before says as much as is certain."""
         if self.ledger is None or isinstance(error, LostConnectionError):
             return
-        if not self.is_recorded and not self.resumed:
-            self.reached = 0
         try:
-            self._record("failed", error=error.message)
+            self._record("failed", error=redact(error.message[:_LONGEST_ERROR]))
         except DbopsError as further:
             error.fix = f"{error.fix or ''}\n  and the ledger could not be brought up to date: {further.message}".strip()
 
     def _explained(self, error: DbopsError) -> DbopsError:
         """Say which statement failed, and what stands."""
-        if not isinstance(error, QueryError) or self.failing is None:
+        if not isinstance(error, QueryError) or self.migration.kind != "sql":
+            return error
+        if self.failing is None:
+            is_unknown = isinstance(error, LostConnectionError)
+            error.fix = f"{_UNKNOWN if is_unknown else self._standing()}. {error.fix or ''}".rstrip()
             return error
         statement, number = self.failing
         return failure(error, statement, number, self.migration.id, self._standing())
 
     def _standing(self) -> str:
-        if self.reached == 0 or (not self.is_recorded and not self.resumed):
+        if self.is_partial:
+            further = f"{self.reached} of its statements stand, and what the failing one committed before it failed"
+            return f"{further}; the next run goes on at statement {self.reached + 1}"
+        if self.reached == 0:
             return "nothing of the migration stands"
         return (
             f"{self.reached} of its statements stand, and are not run again; the next run goes on at statement {self.reached + 1}"
@@ -337,7 +408,8 @@ class _Run:
     def _must_be_resumable(self) -> None:
         """Refuse to go on in a file whose statements that stand were edited since."""
         resumed = self.resumed
-        if resumed is None or not self.reached or resumed.checksum == self.migration.checksum or self.ledger is None:
+        is_the_same = self.direction == "up" and resumed is not None and resumed.checksum == self.migration.checksum
+        if resumed is None or not self.reached or is_the_same or self.ledger is None:
             return
         texts = self.ledger.texts(self.migration.version)
         before = texts[0] if self.direction == "up" else texts[1]
@@ -352,7 +424,10 @@ class _Run:
             )
 
 
-_SETTING = re.compile(r"(?:/\*M?!\d*\s*)?(?:SET|RESET|USE|PRAGMA)\b|SELECT\s+(?:pg_catalog\s*\.\s*)?set_config\b", re.IGNORECASE)
+_LONGEST_ERROR = 10_000
+_UNKNOWN = (
+    "whether the transaction that was being committed stands is not known here; the ledger knows, and the next run goes by it"
+)
 _ANY = "-"
 """Stands in the ledger for a statement that may be run once more whatever it has done."""
 

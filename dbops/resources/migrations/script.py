@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.scripts import Conduct
 from dbops.errors import Mark, MigrationError, QueryError, SchemaError
 from dbops.resources.migrations.model import Script
+from dbops.sql.redact import redact
 from dbops.sql.splitter import SourceStatement, iterate
 
 
@@ -62,6 +64,38 @@ def statements_of(script: Script, engine: Engine) -> Iterator[SourceStatement]:
     return (planned.source for planned in checked(script, engine))
 
 
+def of_session(planned: Iterable[Planned]) -> Iterator[Planned]:
+    """Yield the statements that change the session alone: settings, prepared statements, temporary tables and their rows.
+
+    A run that goes on in a new session runs them once more.
+    """
+    temporary: set[str] = set()
+    for one in planned:
+        text = one.source.text
+        if _SETTING.match(text):
+            yield one
+        elif found := _TEMPORARY.match(text):
+            temporary.add(found["name"].strip('"`').lower())
+            yield one
+        elif temporary and (found := _ON_TABLE.match(text)) and found["name"].strip('"`').lower() in temporary:
+            yield one
+
+
+_OPENING = r"(?:/\*M?!\d*\s*)?"
+_NAME = r"(?P<name>\"[^\"]+\"|`[^`]+`|[\w$]+)(?![\w.$])"
+_SETTING = re.compile(
+    rf"{_OPENING}(?:SET|RESET|USE|PRAGMA|PREPARE|DEALLOCATE)\b|SELECT\s+(?:pg_catalog\s*\.\s*)?set_config\b", re.IGNORECASE
+)
+_TEMPORARY = re.compile(
+    rf"{_OPENING}CREATE\s+(?:OR\s+REPLACE\s+)?TEMP(?:ORARY)?\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}", re.IGNORECASE
+)
+_ON_TABLE = re.compile(
+    rf"(?:INSERT\s+(?:IGNORE\s+)?INTO|REPLACE\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE(?:\s+TABLE)?|ALTER\s+TABLE|COPY"
+    rf"|DROP\s+(?:TEMPORARY\s+)?TABLE(?:\s+IF\s+EXISTS)?|CREATE\s+(?:UNIQUE\s+)?INDEX\s+\S+\s+ON)\s+{_NAME}",
+    re.IGNORECASE,
+)
+
+
 def _control(statement: SourceStatement, script: Script) -> MigrationError:
     return MigrationError(
         f"{title(statement)} stands inside a migration, whose transaction is dbops's own",
@@ -79,7 +113,8 @@ def placed(at: Mark, script: Script) -> Mark:
 
 
 def title(statement: SourceStatement) -> str:
-    text = " ".join(statement.text[:200].split())
+    """Return the beginning of a statement on one line, without passwords."""
+    text = redact(" ".join(statement.text[:200].split()))
     return text if len(text) <= _TITLE else text[: _TITLE - 1] + "…"
 
 

@@ -1,0 +1,103 @@
+"""Folders of migrations and what becomes of them: the rows of runs/*.yaml, each on its own empty database.
+
+A row has `files` by name (a text, or `{bytes: text}` whose characters are the bytes), and `then`, what is done in order:
+
+* `up`, `down`    what it gives: `done`, `nothing`, or `{refused: [words of the message]}`; `down` may say `{to: 0, gives: done}`
+* `write`, `remove`   files that change
+* `by_hand`       SQL run by the engine's own client
+* `states`        what status says of each migration; `details` words of what it says about one
+* `rows`          queries and what they give
+
+`engines` names some, all where it is missing; `set` is more of the manifest, `before` SQL run by hand first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dbops.errors import DbopsError
+from tests.databases import Database
+from tests.resources.migrations.sets import Migrations
+
+RUNS = Path(__file__).parent / "runs"
+ENGINES = ("sqlite", "postgresql", "mysql")
+
+
+def runs() -> Iterator[Any]:
+    for file in sorted(RUNS.glob("*.yaml")):
+        for row in yaml.safe_load(file.read_text(encoding="utf-8")):
+            for engine in row.get("engines", ENGINES):
+                yield pytest.param(engine, row, id=f"{file.stem}: {row['name']} [{engine}]")
+
+
+@pytest.mark.parametrize(("database", "row"), list(runs()), indirect=["database"])
+def test_a_run_gives_what_its_row_says(database: Database, row: Mapping[str, Any], tmp_path: Path) -> None:
+    if before := row.get("before"):
+        database.load(before)
+    shop = Migrations.make(database, tmp_path / "env", row.get("set", "format: sql"))
+    write(shop, row["files"])
+    for step in row["then"]:
+        [(verb, what)] = step.items()
+        _VERBS[verb](shop, what)
+
+
+def write(shop: Migrations, files: Mapping[str, Any]) -> None:
+    for name, text in files.items():
+        data = text["bytes"].encode("latin-1") if isinstance(text, dict) else text.encode()
+        (shop.folder / "migrations" / name).write_bytes(data)
+
+
+def up(shop: Migrations, wanted: Any) -> None:
+    _check(lambda: shop.up().state, wanted)
+
+
+def down(shop: Migrations, wanted: Any) -> None:
+    extent = {name: str(value) for name, value in wanted.items() if name == "to"} if isinstance(wanted, dict) else {}
+    _check(lambda: shop.down(**extent).state, wanted.get("gives", wanted) if isinstance(wanted, dict) else wanted)
+
+
+def _check(act: Any, wanted: Any) -> None:
+    if isinstance(wanted, str):
+        assert act() == wanted
+        return
+    with pytest.raises(DbopsError) as caught:
+        act()
+    said = caught.value.explain()
+    for words in wanted["refused"]:
+        assert words in said, said
+
+
+def details(shop: Migrations, wanted: Mapping[str, str]) -> None:
+    for name, words in wanted.items():
+        assert words in shop.detail(name)
+
+
+def rows(shop: Migrations, wanted: Mapping[str, list[list[Any]]]) -> None:
+    for sql, expected in wanted.items():
+        assert [list(row) for row in shop.database.rows(sql)] == expected, sql
+
+
+def states(shop: Migrations, wanted: Mapping[str, str]) -> None:
+    assert shop.states() == wanted
+
+
+def remove(shop: Migrations, names: list[str]) -> None:
+    for name in names:
+        shop.remove(name)
+
+
+_VERBS: Mapping[str, Any] = {
+    "up": up,
+    "down": down,
+    "write": write,
+    "remove": remove,
+    "by_hand": lambda shop, sql: shop.database.load(sql),
+    "states": states,
+    "details": details,
+    "rows": rows,
+}
