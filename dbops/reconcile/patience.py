@@ -6,6 +6,7 @@ Patience wraps an act or a journal; neither knows that it is tried more than onc
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -88,26 +89,59 @@ class Lookout:
     @contextmanager
     def _looking(self, limit_s: float) -> Iterator[None]:
         self.seen.clear()
-        is_over = threading.Event()
-        every_s = min(2.0, limit_s * 0.4) if limit_s else 2.0
-        watcher = threading.Timer(every_s, self._look, (is_over, every_s))
-        watcher.daemon = True
-        watcher.start()
+        _WATCH.enter(self, min(2.0, limit_s * 0.4) if limit_s else 2.0)
         try:
             yield
         finally:
-            is_over.set()
-            watcher.cancel()
-            watcher.join(_JOIN_S)
+            _WATCH.leave(self)
 
-    def _look(self, is_over: threading.Event, every_s: float) -> None:
-        while not is_over.is_set():
-            with suppress(DbopsError):  # an account may not be allowed to see others: then nobody is named
-                if found := self.conn.blockers():
-                    self._see(found)
-            is_over.wait(every_s)
+    def look(self) -> None:
+        """Ask who is in the way now."""
+        with suppress(DbopsError):  # an account may not be allowed to see others: then nobody is named
+            if (found := self.conn.blockers()) and list(found) != self.seen:
+                self.seen[:] = found
+                self.told(f"waits for {' and '.join(found)}")
 
-    def _see(self, found: Sequence[str]) -> None:
-        if list(found) != self.seen:
-            self.seen[:] = found
-            self.told(f"waits for {' and '.join(found)}")
+
+class _Watch:
+    """One thread for all lookouts of the program: starting one for each statement costs more than most statements do."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: in a forked program there is no thread, and nothing runs."""
+        self._lock = threading.Lock()
+        self._due: dict[int, tuple[float, float, Lookout]] = {}
+
+    def enter(self, lookout: Lookout, every_s: float) -> None:
+        """Let a lookout look when `every_s` have passed, again and again."""
+        with self._lock:
+            self._due[id(lookout)] = (time.monotonic() + every_s, every_s, lookout)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def leave(self, lookout: Lookout) -> None:
+        """Let it look no more; one that is looking ends first."""
+        is_free = self._lock.acquire(timeout=_JOIN_S)
+        self._due.pop(id(lookout), None)
+        if is_free:
+            self._lock.release()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_TICK_S)
+            with self._lock:
+                now = time.monotonic()
+                for key, (due, every_s, lookout) in list(self._due.items()):
+                    if now >= due:
+                        lookout.look()
+                        self._due[key] = (time.monotonic() + every_s, every_s, lookout)
+
+
+_TICK_S = 0.1
+_WATCH = _Watch()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_WATCH.forget)
