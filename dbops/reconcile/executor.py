@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from dbops.engines.base.interrupt import holding
 from dbops.errors import ApplyError, DbopsError, LostConnectionError
 from dbops.reconcile.journal import Journal
 from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.reconcile.plan import Entry, Plan
-from dbops.reconcile.resource import Desired, Resource, Targets
+from dbops.reconcile.resource import Desired, Report, Resource, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.sql.statement import Statement
 
@@ -49,6 +50,11 @@ def execute(plan: Plan, execution: Execution) -> int:
         ApplyError: a statement failed; says which, what was rolled back and what stands.
         KeyboardInterrupt: passed on; whoever catches it finishes the journals, which closes what was running.
     """
+    with holding():
+        return _run_groups(plan, execution)
+
+
+def _run_groups(plan: Plan, execution: Execution) -> int:
     owners = {step.order: entry for entry in plan.entries for step in entry.steps}
     ran = 0
     for group in _groups(plan.steps, execution.targets):
@@ -141,14 +147,25 @@ def _run_alone(step: Step, entry: Entry, execution: Execution) -> int:
 
 def _run_call(step: Step, call: Call, entry: Entry, execution: Execution) -> int:
     resource, desired = execution.resources[entry.change.kind], execution.desired[owner(entry.change.address)]
+    journal = execution.journal(step.on)
+    is_marked = False
+
+    def done() -> None:
+        nonlocal is_marked
+        if journal is not None:
+            journal.mark(step.order, step.order, "done", in_transaction=True)
+            is_marked = True
+
     try:
-        ran = resource.call(call, desired, step.on, execution.targets, lambda text: execution.progress(step, text))
+        report = Report(lambda text: execution.progress(step, text), done)
+        ran = resource.call(call, desired, step.on, execution.targets, report)
     except DbopsError as error:
         failure = _failure(step, error, "earlier steps stand")
         with adding_to(failure):
             _mark(execution.journal(step.on), step.order, step.order, "failed", error=error.message)
         raise failure from error
-    _mark(execution.journal(step.on), step.order, step.order, "done")
+    if not is_marked:
+        _mark(execution.journal(step.on), step.order, step.order, "done")
     execution.progress(step, "done")
     return ran
 

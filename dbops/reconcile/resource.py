@@ -25,6 +25,18 @@ class Check:
     untried: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a call tells while it works.
+
+    `told` hears in words what is being done, behind `running: `, and what it waits for. `done` may be called once, inside the
+    transaction that ends the work, so that the journal's word for the step stands or falls with it.
+    """
+
+    told: Callable[[str], None]
+    done: Callable[[], None]
+
+
 class Memory(Protocol):
     """Texts that dbops keeps inside a managed database, by key: the last applied canonical catalog, for one."""
 
@@ -136,11 +148,8 @@ class Resource(Protocol[D, O]):
         """Run the steps on a scratch copy and compare; None when there is nothing to rehearse."""
         ...
 
-    def call(self, call: Call, desired: D, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
-        """Carry out a step that is no SQL, planned for `desired`; return how many statements ran, 1 for anything else.
-
-        `told` hears in words what is being done and what it waits for.
-        """
+    def call(self, call: Call, desired: D, connection: str, targets: Targets, report: Report) -> int:
+        """Carry out a step that is no SQL, planned for `desired`; return how many statements ran, 1 for anything else."""
         ...
 
     def taking_back(self, desired: D, targets: Targets, undo_id: str, addresses: Collection[str]) -> AbstractContextManager[None]:

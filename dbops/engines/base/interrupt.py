@@ -14,6 +14,55 @@ from dbops.errors import QueryError
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+class _Taken:
+    """The handlers that were taken over, and what stops the statement that runs; None between statements."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[int, Any] = {}
+        self.stop: Callable[[], None] | None = None
+        self.is_stopped = False
+
+    def take(self) -> None:
+        for number in _SIGNALS:
+            if callable(handler := signal.getsignal(number)):
+                self.handlers[number] = handler
+                signal.signal(number, self._asked)
+
+    def release(self) -> None:
+        while self.handlers:
+            signal.signal(*self.handlers.popitem())
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        handler, stop = self.handlers.get(number), self.stop
+        self.release()
+        if stop is None:  # nothing runs that could be stopped: the usual way
+            if handler is not None:
+                handler(number, frame)
+            return
+        self.is_stopped = True
+        stop()
+
+
+_held: _Taken | None = None
+"""What `holding` has taken over, in the main thread."""
+
+
+@contextmanager
+def holding() -> Iterator[None]:
+    """Take the handlers over once for all statements of a block: doing so for each costs more than many statements do."""
+    global _held
+    if _held is not None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _held = _Taken()
+    try:
+        _held.take()
+        yield
+    finally:
+        _held.release()
+        _held = None
+
+
 @contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` when a signal asks the program to end during the block; the next signal ends it the usual way.
@@ -26,30 +75,21 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    taken: dict[int, Any] = {}
-    is_stopped = False
-
-    def release() -> None:
-        while taken:
-            signal.signal(*taken.popitem())
-
-    def ask_to_stop(number: int, frame: FrameType | None) -> None:
-        nonlocal is_stopped
-        is_stopped = True
-        release()
-        stop()
-
+    taken = _held or _Taken()
+    outer = taken.stop
     try:
-        for number in _SIGNALS:
-            if callable(handler := signal.getsignal(number)):
-                taken[number] = handler
-                signal.signal(number, ask_to_stop)
+        taken.stop = stop
+        if taken is not _held:
+            taken.take()
         yield
     except QueryError as error:
-        if is_stopped:
+        if taken.is_stopped:
             raise KeyboardInterrupt from error
         raise
     finally:
-        release()
-    if is_stopped:
+        taken.stop = outer
+        if taken is not _held:
+            taken.release()
+    if taken.is_stopped:
+        taken.is_stopped = False
         raise KeyboardInterrupt

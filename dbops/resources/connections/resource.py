@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from dbops.errors import ApplyError, Mark
 from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
-from dbops.reconcile.resource import Check, Targets
+from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
 
 CREATE_DATABASE = "create_database"
@@ -78,7 +78,7 @@ class ConnectionResource:
     ) -> Rehearsal | None:
         return None
 
-    def call(self, call: Call, desired: DesiredConnection, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
+    def call(self, call: Call, desired: DesiredConnection, connection: str, targets: Targets, report: Report) -> int:
         if call.name != CREATE_DATABASE:
             raise ApplyError(f"a connection plans no call {call.name!r}")
         targets.create(connection)

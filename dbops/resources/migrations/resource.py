@@ -19,7 +19,7 @@ from dbops.reconcile.change import MIGRATION_REFUSED, Change, Observation
 from dbops.reconcile.ledger import Ledger, Record
 from dbops.reconcile.patience import Patience
 from dbops.reconcile.plan import Entry, Rehearsal
-from dbops.reconcile.resource import Check, Targets
+from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.folder import migrations_of, read_contents
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
@@ -184,8 +184,9 @@ class MigrationResource:
                 raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=error.fix) from error
         return Rehearsal(True, monotonic() - started, (desired.connection,))
 
-    def call(self, call: Call, desired: DesiredMigrations, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
-        session = self._session(desired, targets, told)
+    def call(self, call: Call, desired: DesiredMigrations, connection: str, targets: Targets, report: Report) -> int:
+        session = self._session(desired, targets)
+        session.runner.hear(report.told, report.done)
         match call.name:
             case "run_hook":
                 files = getattr(desired.hooks, str(call.arguments["hook"]))
@@ -216,7 +217,7 @@ class MigrationResource:
             raise StalePlanError(f"the file of {version} is no longer what the plan saw", fix="make the plan again and review it")
         return found
 
-    def _session(self, desired: DesiredMigrations, targets: Targets, told: Callable[[str], None]) -> _Session:
+    def _session(self, desired: DesiredMigrations, targets: Targets) -> _Session:
         conn = targets.writer(desired.connection)
         session = self._sessions.get(desired.address)
         if session is None or session.conn is not conn:
@@ -234,7 +235,6 @@ class MigrationResource:
             )
             session = _Session(conn, runner, ledger, {record.version: record for record in ledger.records()})
             self._sessions[desired.address] = session
-        session.runner.hear(told)
         return session
 
 

@@ -51,14 +51,15 @@ class Runner:
     patience: Patience = field(default_factory=lambda: Patience(1))
     told: Callable[[str], None] = lambda text: None
     each: Sequence[Script] = ()
+    done: Callable[[], None] = lambda: None
     lookout: Lookout = field(init=False)
 
     def __post_init__(self) -> None:
         self.lookout = Lookout(self.conn, self.lock_s, self.told)
 
-    def hear(self, told: Callable[[str], None]) -> None:
-        """Tell somebody else from now on."""
-        self.told = told
+    def hear(self, told: Callable[[str], None], done: Callable[[], None]) -> None:
+        """Tell somebody else from now on; `done` is called inside the transaction that ends a migration."""
+        self.told, self.done = told, done
         self.lookout.told = told
 
     def run(self, migration: Migration, direction: Direction, previous: Record | None) -> int:
@@ -328,6 +329,7 @@ class _Run:
             self.runner.run_script(script, f"the hook {script.at.file}")
         if self.ledger is not None:
             self._record("applied" if self.direction == "up" else "rolled back", is_over=True)
+            self.runner.done()
 
     def _reach(self, trace: str | None) -> None:
         """Write how far the run has come; as whoever the connection is, where the script may have become somebody else."""

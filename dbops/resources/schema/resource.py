@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbops.manifests.environment import Environment, Manifest
     from dbops.reconcile.change import Change
     from dbops.reconcile.plan import Entry, Rehearsal
-    from dbops.reconcile.resource import Targets
+    from dbops.reconcile.resource import Report, Targets
     from dbops.reconcile.step import Call
     from dbops.resources.schema.cache import CatalogCache
     from dbops.resources.schema.model import DesiredSchema
@@ -105,7 +105,7 @@ class SchemaResource:
         structure = [entry for entry in entries if not isinstance(entry.change, DataChange)]
         return rehearsal.rehearse(structure, desired, observed, engine, target, self._clock().date()) if structure else None
 
-    def call(self, call: Call, desired: DesiredSchema, connection: str, targets: Targets, told: Callable[[str], None]) -> int:
+    def call(self, call: Call, desired: DesiredSchema, connection: str, targets: Targets, report: Report) -> int:
         raise ApplyError(f"a schema plans no call {call.name!r}")
 
     def taking_back(
