@@ -392,7 +392,7 @@ class _Run:
             further = f"{self.reached} of its statements stand, and what the failing one committed before it failed"
             return f"{further}; the next run goes on at statement {self.reached + 1}"
         if self.reached == 0:
-            return "nothing of the migration stands"
+            return f"nothing of the {'migration' if self.direction == 'up' else 'way back'} stands"
         return (
             f"{self.reached} of its statements stand, and are not run again; the next run goes on at statement {self.reached + 1}"
         )

@@ -25,7 +25,8 @@ class Planned:
 def checked(script: Script, engine: Engine) -> Iterator[Planned]:
     """Yield the statements of a script that are to be run.
 
-    A BEGIN at the head and a COMMIT at the end, which make the file one transaction for other programs, are left out.
+    A BEGIN at the head and a COMMIT at the end, which make the file one transaction for other programs, are left out; settings
+    may stand before and behind them.
 
     Raises:
         MigrationError: a statement that ends the transaction, or is no SQL, with its place.
@@ -33,7 +34,8 @@ def checked(script: Script, engine: Engine) -> Iterator[Planned]:
     scripts, committed, is_first, is_wrapped = engine.scripts, None, True, False
     try:
         for statement in iterate(script.text, engine.dialect, script.at.file):
-            if committed is not None:
+            is_setting = _SETTING.match(statement.text) is not None
+            if committed is not None and not is_setting:
                 raise _control(committed, script)
             conduct = scripts.conduct(statement)
             if conduct.refusal is not None:
@@ -48,7 +50,7 @@ def checked(script: Script, engine: Engine) -> Iterator[Planned]:
                 committed = statement
             else:
                 raise _control(statement, script)
-            is_first = False
+            is_first = is_first and is_setting
     except SchemaError as error:
         at = placed(error.at, script) if error.at else None
         raise MigrationError(error.message, at=at, expected=error.expected, fix=error.fix) from error

@@ -45,12 +45,17 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
 
 def to_run(found: Sequence[Standing]) -> list[Standing]:
     """Return what is to be run up, in order."""
-    return [standing for standing in found if standing.state in ("pending", "failed")]
+    return [standing for standing in found if standing.state in ("pending", "failed") and not is_half_way_back(standing)]
 
 
 def in_the_way(found: Sequence[Standing]) -> list[Standing]:
     """Return what must be cleared before anything is run."""
-    return [standing for standing in found if standing.state in ("changed", "missing", "late")]
+    return [standing for standing in found if standing.state in ("changed", "missing", "late") or is_half_way_back(standing)]
+
+
+def is_half_way_back(standing: Standing) -> bool:
+    """Tell whether a part of the way back stands, so that only `down` can go on."""
+    return standing.state == "failed" and standing.record is not None and standing.record.direction == "down"
 
 
 def _standing(
@@ -64,9 +69,10 @@ def _standing(
 ) -> Standing:
     if record is None or record.state == "rolled back":
         return _pending(migration, record, records, newest, unfiled, rules)
-    if record.state in ("failed", "running"):
+    if record.state in ("failed", "running") and not _is_unharmed(record):
         if record.direction == "down":
-            return Standing("failed", migration, record, f"leading back failed: {record.error or 'it was interrupted'}")
+            why = f"leading back failed: {record.error or 'it was interrupted'}; {record.reached} of those statements stand"
+            return Standing("failed", migration, record, f"{why}, and dbops migrate down goes on behind them")
         return Standing("failed", migration, record, _came_to(record))
     if record.state == "baselined":
         return Standing("baselined", migration, record)
@@ -152,7 +158,13 @@ def _without_file(record: Record, migrations: Sequence[Migration], files: Sequen
 
 
 def _stands(record: Record) -> bool:
-    return record.state in _STANDS
+    return record.state in _STANDS or _is_unharmed(record)
+
+
+def _is_unharmed(record: Record) -> bool:
+    """Tell whether a way back failed and left nothing, so that the migration is as applied as before."""
+    is_begun = record.reached > 0 or record.trace is not None
+    return record.direction == "down" and record.state in ("failed", "running") and not is_begun
 
 
 def _is_repeatable(record: Record) -> bool:

@@ -11,6 +11,7 @@ from dbops.reconcile.planner import Finding, make_plan, observe
 from dbops.resources.migrations.graph import dependents_of
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
 from dbops.resources.migrations.resource import run_step, shown_statements
+from dbops.resources.migrations.standing import is_half_way_back
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
 from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
 from dbops.usecases.runtime import Workspace, now
@@ -129,8 +130,8 @@ def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent)
     Raises:
         MigrationError: nothing leads back from one, its file is gone or edited, or one that stays depends on it.
     """
-    stands = [s for s in found if s.record is not None and (s.state in ("applied", "cosmetic", "changed", "missing") or _half(s))]
-    stands = [s for s in stands if s.migration is None or not s.migration.is_repeatable]
+    stands = [s for s in found if s.record is not None and (s.state in _TAKEN_BACK or is_half_way_back(s))]
+    stands = [s for s in stands if not s.id.startswith("R__")]
     stands.sort(key=lambda standing: standing.record.position if standing.record else 0, reverse=True)
     if extent.to is not None:
         target = find(one.resource.migrations(one.desired), extent.to) if extent.to not in ("0", "base") else None
@@ -143,9 +144,7 @@ def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent)
     return [_can_go(standing, stands, found) for standing in stands]
 
 
-def _half(standing: Standing) -> bool:
-    """Tell whether a migration that failed on the way down is to be gone on with."""
-    return standing.state == "failed" and standing.record is not None and standing.record.direction == "down"
+_TAKEN_BACK = ("applied", "cosmetic", "changed", "missing", "unknown")
 
 
 def _can_go(standing: Standing, going: Sequence[Standing], found: Sequence[Standing]) -> Migration:

@@ -23,7 +23,7 @@ _MANIFEST = """\
 apiVersion: dbops/v1
 kind: Connection
 metadata: {{name: shop}}
-spec: {{url: {url}, timeouts: {{lock: {lock}}}, retries: {{locks: {tries}}}}}
+spec: {{url: {url}, timeouts: {{lock: {lock}}}, retries: {{locks: {tries}}}{connection}}}
 ---
 apiVersion: dbops/v1
 kind: MigrationSet
@@ -40,9 +40,18 @@ class Migrations:
     folder: Path
 
     @classmethod
-    def make(cls, database: Database, folder: Path, more: str = "format: sql", *, lock: str = "3s", tries: int = 2) -> Migrations:
+    def make(
+        cls,
+        database: Database,
+        folder: Path,
+        more: str = "format: sql",
+        *,
+        lock: str = "3s",
+        tries: int = 2,
+        connection: str = "",
+    ) -> Migrations:
         (folder / "migrations").mkdir(parents=True, exist_ok=True)
-        text = _MANIFEST.format(url=json.dumps(database.url), lock=lock, tries=tries, more=more)
+        text = _MANIFEST.format(url=json.dumps(database.url), lock=lock, tries=tries, more=more, connection=connection)
         (folder / "env.yaml").write_text(text, encoding="utf-8")
         return cls(database, folder)
 

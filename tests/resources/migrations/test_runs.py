@@ -8,7 +8,8 @@ A row has `files` by name (a text, or `{bytes: text}` whose characters are the b
 * `states`        what status says of each migration; `details` words of what it says about one
 * `rows`          queries and what they give
 
-`engines` names some, all where it is missing; `set` is more of the manifest, `before` SQL run by hand first.
+`engines` names some, all where it is missing; `set` is more of the manifest of the set, `connection` of
+the connection's, `before` SQL run by hand first.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def runs() -> Iterator[Any]:
 def test_a_run_gives_what_its_row_says(database: Database, row: Mapping[str, Any], tmp_path: Path) -> None:
     if before := row.get("before"):
         database.load(before)
-    shop = Migrations.make(database, tmp_path / "env", row.get("set", "format: sql"))
+    shop = Migrations.make(database, tmp_path / "env", row.get("set", "format: sql"), connection=row.get("connection", ""))
     write(shop, row["files"])
     for step in row["then"]:
         [(verb, what)] = step.items()
@@ -57,8 +58,11 @@ def up(shop: Migrations, wanted: Any) -> None:
 
 
 def down(shop: Migrations, wanted: Any) -> None:
-    extent = {name: str(value) for name, value in wanted.items() if name == "to"} if isinstance(wanted, dict) else {}
-    _check(lambda: shop.down(**extent).state, wanted.get("gives", wanted) if isinstance(wanted, dict) else wanted)
+    if isinstance(wanted, dict) and "to" in wanted:
+        extent = {"to": str(wanted["to"])}
+        _check(lambda: shop.down(**extent).state, wanted.get("gives", wanted))
+    else:
+        _check(lambda: shop.down().state, wanted)
 
 
 def _check(act: Any, wanted: Any) -> None:
