@@ -45,7 +45,7 @@ bench: $(FULL) servers ## time and memory of whole commands, beside a yardstick 
 	$(WITH_VENV) $(BIN)/python -m bench $(ARGS)
 
 campaign: $(FULL) servers ## the Hypothesis properties with many examples, and every failure at every place
-	HYPOTHESIS_PROFILE=campaign $(PYTEST) -m "hypothesis or campaign" $(ARGS)
+	HYPOTHESIS_PROFILE=campaign $(PYTEST) -o faulthandler_timeout=0 -m "hypothesis or campaign" $(ARGS)
 
 acceptance: $(FULL) servers ## converge the schema pairs in ACCEPTANCE=folder, where there is one
 	$(WITH_VENV) $(BIN)/python -m bench.acceptance $(ACCEPTANCE) $(ARGS)

@@ -22,8 +22,8 @@ _PG_NOISE = re.compile(
 )
 
 
-_PG_MADE_NAME = re.compile(r" CONSTRAINT \w+_not_null\d+ NOT NULL")
-"""Which number the server appends to the name of a NOT NULL depends on what else had that name when it was made."""
+_PG_MADE_NAME = re.compile(r" CONSTRAINT \w+_not_null\d* NOT NULL")
+"""The server names a NOT NULL after the table that had it first, with a number where that name was taken."""
 
 
 def reading(database: Database) -> frozenset[str]:

@@ -68,7 +68,7 @@ def programs(major: int | None) -> Programs:
 def _fetched(major: int) -> tuple[str, Programs | None]:
     """Try once in each process: a registry out of reach stays so."""
     release = RELEASES[major]
-    place = _cache()
+    place = cache_folder()
     place.mkdir(parents=True, exist_ok=True)
     with (place / f"{major}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -80,7 +80,7 @@ def _fetched(major: int) -> tuple[str, Programs | None]:
     return "", Programs(server, clients)
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """The servers' own account has to get there, which it cannot where the project lies in somebody's private folder."""
     return _PROJECT / ".servers" if is_reachable(_PROJECT) else Path(tempfile.gettempdir()) / "dbops-postgresql"
 

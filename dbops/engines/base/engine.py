@@ -73,6 +73,14 @@ class Engine(Protocol):
         """Return a token that differs after any DDL; cheap whatever the size; may also differ without DDL."""
         ...
 
+    def last_write(self, conn: Connection) -> str | None:
+        """Return a token that differs after anything was written to the database, rows too; constant time.
+
+        None when the engine cannot tell, or cannot tell right now. While the token is what it was before a fingerprint was
+        taken, that fingerprint holds.
+        """
+        ...
+
     def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
         """Return the engine's estimates for all tables, in one query."""
         ...

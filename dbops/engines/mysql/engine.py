@@ -76,6 +76,9 @@ class MysqlEngine:
 
         return fingerprint(_own(conn))
 
+    def last_write(self, conn: Connection) -> str | None:
+        return None  # no counter of the server's covers every change
+
     def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
         from dbops.catalog.ref import Ref
         from dbops.engines.base.connect import TableSize

@@ -71,6 +71,11 @@ class PostgresEngine:
 
         return fingerprint(conn)
 
+    def last_write(self, conn: Connection) -> str | None:
+        from dbops.engines.postgresql.fingerprint import last_write
+
+        return last_write(conn)
+
     def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
         from dbops.engines.postgresql.sizes import sizes
 

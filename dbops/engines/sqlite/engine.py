@@ -74,8 +74,13 @@ class SqliteEngine:
 
         return fingerprint(_own(conn))
 
+    def last_write(self, conn: Connection) -> str | None:
+        from dbops.engines.sqlite.fingerprint import last_write
+
+        return last_write(_own(conn))
+
     def sizes(self, conn: Connection) -> Mapping[Ref, TableSize]:
-        from dbops.engines.sqlite.fingerprint import sizes
+        from dbops.engines.sqlite.sizes import sizes
 
         return sizes(_own(conn))
 

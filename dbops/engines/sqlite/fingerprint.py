@@ -1,54 +1,51 @@
-"""Whether the schema may have changed, and how large tables are, without reading either."""
+"""Whether the schema, or anything at all, may have changed since an earlier look."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+import time
 
-from dbops.catalog.ref import Ref
-from dbops.engines.base.connect import TableSize
+from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.connect import SqliteConnection
-from dbops.engines.sqlite.tokens import literal, quote
 
-_LATEST = 16
-_SMALLEST_ROW = 4  # bytes; the least a row takes in a page, its cell pointer included
-_TERMS = 400  # SQLITE_MAX_COMPOUND_SELECT is 500 unless it was compiled otherwise
+_SETTLED_AFTER_S = 2.0
+"""Two writes closer together than the clock of a file system counts leave one time behind; the coarsest count in 2 s (FAT)."""
 
 
 def fingerprint(conn: SqliteConnection) -> str:
-    """Return a token from the schema cookie, the file and its latest schema entries.
+    """Return a token of all that the schema table says.
 
-    The cookie counts the changes of one file; the entries tell apart a file put in place of another.
+    The schema cookie alone would not do: a file can be put in place of another that has counted as many changes.
     """
-    [(cookie,)] = conn.query("PRAGMA schema_version")
-    latest = conn.query(f"SELECT rowid, type, name, sql FROM sqlite_schema ORDER BY rowid DESC LIMIT {_LATEST}")
-    return hashlib.sha256(repr((conn.server.identity, cookie, latest)).encode()).hexdigest()
+    state = hashlib.sha256()
+    for row in conn.query("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"):
+        state.update(repr(row).encode())
+    return state.hexdigest()
 
 
-_TABLES = """
-SELECT name, wr FROM pragma_table_list
-WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*' AND lower(name) NOT GLOB 'dbops_*'"""
+def last_write(conn: SqliteConnection) -> str | None:
+    """Return a token of the schema cookie and the times, sizes and inodes of the files that hold the database.
 
-
-def sizes(conn: SqliteConnection) -> Mapping[Ref, TableSize]:
-    """Estimate rows from the first and last rowid, two look-ups a table; one of WITHOUT ROWID is known to be empty or not.
-
-    Bytes are not known without reading the file.
+    Whatever SQLite or anybody else writes goes through one of these files (manual, "Temporary Files Used By SQLite"): the times
+    of change, unlike those of modification, cannot be set. None in memory, and for a moment after a write. The library need not
+    read the schema for it.
     """
-    [(pages,)] = conn.query("PRAGMA page_count")
-    [(page_size,)] = conn.query("PRAGMA page_size")
-    most = pages * page_size // _SMALLEST_ROW
-    tables = conn.query(_TABLES)
-    found: dict[Ref, TableSize] = {}
-    for start in range(0, len(tables), _TERMS):
-        probes = " UNION ALL ".join(_probe(name, bool(wr)) for name, wr in tables[start : start + _TERMS])
-        for name, rows in conn.query(probes):
-            found[Ref("table", "", name)] = TableSize(min(int(rows), most), 0)
-    return found
+    if conn.path == MEMORY:
+        return None
+    files = [_written(conn.path + suffix) for suffix in ("", "-wal", "-journal")]
+    times_ns = [number for file in files if file is not None for number in file[-2:]]
+    if not times_ns or max(times_ns) > (time.time() - _SETTLED_AFTER_S) * 1e9:
+        return None
+    return repr((conn.query("PRAGMA schema_version"), files))
 
 
-def _probe(name: str, without_rowid: bool) -> str:
-    table = quote(name)
-    if without_rowid:
-        return f"SELECT {literal(name)}, EXISTS (SELECT 1 FROM {table})"
-    return f"SELECT {literal(name)}, coalesce((SELECT max(rowid) FROM {table}) - (SELECT min(rowid) FROM {table}) + 1, 0)"
+def _written(path: str) -> tuple[int, ...] | None:
+    """Return what moves when a file is written; None for one that is not there or empty, as a reader of a WAL makes it."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # nothing else here needs pathlib
+    except OSError:
+        return None
+    if not status.st_size:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

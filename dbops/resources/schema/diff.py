@@ -66,7 +66,7 @@ def place(ref: Ref, places: Mapping[tuple[str, str], Mark]) -> Mark | None:
     """Return where the source names an object, or else its table."""
     own = ref.name.split("(", 1)[0]
     for schema, name in ((ref.schema, own), ("", own), (ref.schema, ref.parent), ("", ref.parent)):
-        if name and (mark := places.get((schema, name.lower()))):
+        if name and (mark := places.get((schema.lower(), name.lower()))):
             return mark
     return None
 

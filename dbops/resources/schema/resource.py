@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dbops.errors import ApplyError
 from dbops.reconcile.resource import Check
 from dbops.resources.schema.desired import desired_schemas
-from dbops.resources.schema.verdict import InOrder, keep, recall, verdict_key
+from dbops.resources.schema.verdict import InOrder, circumstances, keep, recall
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -46,12 +46,16 @@ class SchemaResource:
 
     def observe(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema | InOrder:
         engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)
-        key = None if reader is None else verdict_key(desired, engine, reader)
-        if key is not None and (known := recall(key, desired.connection, self._cache)) is not None:
-            return known
+        around = None if reader is None else circumstances(desired, reader)
+        fingerprint = ""
+        if reader is not None and around is not None:
+            known, fingerprint = recall(around, desired.connection, engine, reader, self._cache)
+            if known is not None:
+                return known
         observed = self.read_anew(desired, targets)
-        if key is not None and not observed.renames and not self.diff(desired, observed):
-            keep(key, InOrder(observed.fingerprints, observed.observations), self._cache)
+        is_in_order = not observed.renames and not self.diff(desired, observed)
+        if is_in_order and reader is not None and around is not None and engine.fingerprint(reader) == fingerprint:
+            keep(around, fingerprint, InOrder(observed.fingerprints, observed.observations), self._cache)
         return observed
 
     def read_anew(self, desired: DesiredSchema, targets: Targets) -> ObservedSchema:

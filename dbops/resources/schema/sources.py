@@ -114,7 +114,7 @@ def _bytes(file: Path, at: Mark | None = None) -> bytes:
         raise SchemaError(f"{message}: {error.strerror}", at=at or Mark(shown(file))) from error
 
 
-_NAME = r"(?:[\"`\[]?[^\s\"`\[\](.;]+[\"`\]]?)"
+_NAME = r"""(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|\[[^\]]+\]|[^\s"`\[\](.;]+)"""
 _CREATES = re.compile(
     r"\s*CREATE\s+(?:OR\s+REPLACE\s+|UNIQUE\s+|UNLOGGED\s+|VIRTUAL\s+|MATERIALIZED\s+|FOREIGN\s+|GLOBAL\s+|FULLTEXT\s+|SPATIAL\s+"
     r"|CONSTRAINT\s+|RECURSIVE\s+|ALGORITHM\s*=\s*\w+\s+|DEFINER\s*=\s*\S+\s+|SQL\s+SECURITY\s+\w+\s+)*"
@@ -125,15 +125,17 @@ _CREATES = re.compile(
 
 
 def places(statements: Sequence[SourceStatement], dialect: Dialect) -> Mapping[tuple[str, str], Mark]:
-    """Return where statements create objects, by `(schema, lower-case name)`; schema is empty where none is written."""
+    """Return where statements create objects, by schema and name in lower case; schema is empty where none is written."""
     found: dict[tuple[str, str], Mark] = {}
     for statement in statements:
         match = _CREATES.match(statement.text)
         if match:
-            schema, name = (_unquoted(match[part] or "") for part in ("schema", "name"))
-            found.setdefault((schema, name.lower()), statement.at)
+            schema, name = (_unquoted(match[part] or "").lower() for part in ("schema", "name"))
+            found.setdefault((schema, name), statement.at)
     return found
 
 
 def _unquoted(name: str) -> str:
-    return name.strip('"`[]')
+    if name[:1] in ('"', "`"):
+        return name[1:-1].replace(name[0] * 2, name[0])
+    return name.strip("[]")

@@ -2,7 +2,8 @@
 
 When a database was found to be what its source says, the finding is kept under everything it depends on: the engine's
 fingerprint of the live schema, the bytes of the sources, the scope, the server, the account. While none of them moves, a
-plan needs neither the catalog of the database nor that of the source. Only findings of no difference are kept.
+plan needs neither the catalog of the database nor that of the source. Only findings of no difference are kept. Where the
+engine can tell that nothing at all was written since, not even the fingerprint is taken again.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from dbops.engines.base.connect import Connection
-from dbops.engines.base.engine import Engine
 from dbops.reconcile.change import Observation
-from dbops.resources.schema.cache import CatalogCache
-from dbops.resources.schema.model import DesiredSchema, Source, SqlSource, TableSource
+from dbops.resources.schema.model import SqlSource, TableSource
 from dbops.resources.schema.sources import sql_files
 from dbops.version import __version__
+
+if TYPE_CHECKING:
+    from dbops.engines.base.connect import Connection
+    from dbops.engines.base.engine import Engine
+    from dbops.resources.schema.cache import CatalogCache
+    from dbops.resources.schema.model import DesiredSchema, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class InOrder:
     observations: tuple[Observation, ...]
 
 
-def verdict_key(schema: DesiredSchema, engine: Engine, conn: Connection) -> str | None:
-    """Return what a finding about this schema and database depends on, hashed; None when that cannot be told cheaply.
+def circumstances(schema: DesiredSchema, conn: Connection) -> str | None:
+    """Return what a finding depends on besides the live schema, hashed; None when that cannot be told cheaply.
 
     Models run code, reference rows and tolerated drift depend on more than schemas, and so do objects that a policy lets live.
     """
@@ -41,9 +46,9 @@ def verdict_key(schema: DesiredSchema, engine: Engine, conn: Connection) -> str 
         return None
     state = hashlib.sha256(source)
     server = conn.server
-    rest = (__version__, server.version_text, server.identity, server.user, engine.fingerprint(conn))
-    state.update(repr((rest, schema.address, schema.scope, schema.renames)).encode())
-    return f"verdict-{state.hexdigest()}"
+    rest = (__version__, server.version_text, server.identity, server.user, schema.address, schema.scope, schema.renames)
+    state.update(repr(rest).encode())
+    return state.hexdigest()
 
 
 def source_digest(source: Source) -> bytes | None:
@@ -60,19 +65,43 @@ def source_digest(source: Source) -> bytes | None:
     return state.digest()
 
 
-def recall(key: str, connection: str, cache: CatalogCache) -> InOrder | None:
-    """Return the finding kept under `key` for the database of a connection."""
-    text = cache.get_text(key)
-    try:
-        if text is not None:
-            data = json.loads(text)
-            return InOrder({connection: data["digest"]}, tuple(Observation(**item) for item in data["observations"]))
-    except (ValueError, KeyError, TypeError):  # damaged: it is only a cache
-        return None
-    return None
+def recall(around: str, connection: str, engine: Engine, conn: Connection, cache: CatalogCache) -> tuple[InOrder | None, str]:
+    """Return the finding about these circumstances that still holds, None when there is none; and the fingerprint, if taken.
+
+    Where nothing was written since, the fingerprint is not even taken.
+    """
+    last_write = engine.last_write(conn)
+    if last_write is not None and (quiet := _read(f"quiet-{around}", cache)).get("last_write") == last_write:
+        return _finding(quiet, connection), ""
+    fingerprint = engine.fingerprint(conn)
+    data = _read(_key(around, fingerprint), cache)
+    found = _finding(data, connection)
+    if found is not None and last_write is not None:
+        cache.put_text(f"quiet-{around}", json.dumps({**data, "last_write": last_write}))
+    return found, fingerprint
 
 
-def keep(key: str, finding: InOrder, cache: CatalogCache) -> None:
-    """Keep the finding that nothing differs."""
+def keep(around: str, fingerprint: str, finding: InOrder, cache: CatalogCache) -> None:
+    """Keep the finding that nothing differs while the live schema has this fingerprint."""
     [digest] = finding.fingerprints.values()
-    cache.put_text(key, json.dumps({"digest": digest, "observations": [asdict(item) for item in finding.observations]}))
+    data = {"digest": digest, "observations": [asdict(item) for item in finding.observations]}
+    cache.put_text(_key(around, fingerprint), json.dumps(data))
+
+
+def _key(around: str, fingerprint: str) -> str:
+    return f"verdict-{hashlib.sha256(f'{around} {fingerprint}'.encode()).hexdigest()}"
+
+
+def _read(key: str, cache: CatalogCache) -> Mapping[str, Any]:
+    try:
+        data = json.loads(cache.get_text(key) or "{}")
+    except ValueError:  # damaged: it is only a cache
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _finding(data: Mapping[str, Any], connection: str) -> InOrder | None:
+    try:
+        return InOrder({connection: data["digest"]}, tuple(Observation(**item) for item in data["observations"]))
+    except (KeyError, TypeError):  # there is none, or it is damaged
+        return None

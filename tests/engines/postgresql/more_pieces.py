@@ -25,7 +25,9 @@ def _int_ops(hand: Hand, _: str) -> str:
 
 
 def _chained(hand: Hand, _: str) -> str:
-    body = hand.one(["RETURN app.f($1) + 1", "RETURN app.f($1)", "BEGIN ATOMIC SELECT app.f($1) + 2; END"])
+    body = hand.one(
+        ["RETURN app.f($1) + 1", "RETURN app.f($1)", "BEGIN ATOMIC SELECT app.f($1) + 2; END", "AS 'SELECT app.f($1) + 3'"]
+    )
     return f"CREATE FUNCTION app.g(integer) RETURNS bigint LANGUAGE sql IMMUTABLE {body}"
 
 
@@ -201,7 +203,7 @@ MORE: dict[str, Maker] = {
         f" CREATE VIEW v_op AS SELECT id, n::bigint OPERATOR(app.+++) id::integer AS s FROM {hand.relation()}"
     ),
     "view m1": lambda hand, _: (
-        f"CREATE MATERIALIZED VIEW m1 AS SELECT id, app.g(id::integer) AS g FROM {hand.relation()}; CREATE INDEX mi ON m1 ({hand.one(['id', 'g', 'id, g'])})"
+        f"CREATE MATERIALIZED VIEW m1 AS SELECT id, app.g(id::integer) AS g FROM {hand.relation()}; CREATE {hand.maybe('UNIQUE ')}INDEX mi ON m1 ({hand.one(['id', 'g', 'id, g'])})"
         + hand.one(
             ["", "", "; ALTER MATERIALIZED VIEW m1 CLUSTER ON mi", "; ALTER MATERIALIZED VIEW m1 ALTER g SET STATISTICS 9"]
         )

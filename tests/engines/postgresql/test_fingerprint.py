@@ -1,11 +1,14 @@
-"""The fingerprint moves with every DDL and stands still under data."""
+"""The fingerprint moves with every DDL and stands still under data; the last write moves with everything."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
 from dbops.engines.postgresql.connect import PostgresConnection
-from dbops.engines.postgresql.fingerprint import fingerprint
+from dbops.engines.postgresql.fingerprint import fingerprint, last_write
+from dbops.engines.postgresql.inspect import inspect
 from tests.databases import PostgresDatabase
 from tests.engines.postgresql.sessions import session
 
@@ -88,6 +91,9 @@ COMMENT ON TABLE p IS 'x'
 GRANT SELECT (c) ON p TO PUBLIC
 GRANT EXECUTE ON FUNCTION fn() TO pg_monitor
 REVOKE USAGE ON TYPE mood FROM PUBLIC
+CREATE ROLE dbops_fingerprint
+CREATE SUBSCRIPTION sub CONNECTION '' PUBLICATION pub WITH (connect = false, slot_name = NONE, enabled = false)
+ALTER ROLE CURRENT_USER IN DATABASE {database} SET work_mem = '5MB'
 DROP INDEX f_i
 DROP VIEW v
 DROP TRIGGER tr ON p
@@ -121,7 +127,7 @@ def moves(conn: PostgresConnection, sql: str) -> bool:
 
 def test_every_kind_of_ddl_moves_it(prepared: PostgresDatabase) -> None:
     with session(prepared) as conn:
-        still = [sql for sql in DDL if not moves(conn, sql)]
+        still = [sql for sql in DDL if not moves(conn, sql.replace("{database}", prepared.name))]
         back = fingerprint(conn)
     assert still == []
     assert len(DDL) >= 40
@@ -150,3 +156,64 @@ def test_one_query_whatever_the_size(prepared: PostgresDatabase) -> None:
         counting = Counting(conn)
         fingerprint(counting)
     assert len(counting.asked) == 1
+
+
+#: Functions, files of the server, and what stands in the fingerprint under another name.
+_NOT_CATALOGS = frozenset({"pg_options_to_table", "pg_available_extensions", "pg_database"})
+
+
+@pytest.mark.majors
+def test_whatever_inspection_reads_is_in_the_fingerprint(prepared: PostgresDatabase) -> None:
+    from tests.engines.postgresql.sessions import Counting
+
+    with session(prepared) as conn:
+        reading, marking = Counting(conn), Counting(conn)
+        inspect(reading)
+        fingerprint(marking)
+    read = set(re.findall(r"(?:FROM|JOIN|,)\s+(?:pg_catalog\.)?(pg_\w+)(?!\w|\()", "\n".join(reading.asked)))
+    marked = set(re.findall(r"pg_catalog\.(pg_\w+)", "\n".join(marking.asked)))
+    assert len(read) > 40
+    assert read - marked - _NOT_CATALOGS == set()
+
+
+@pytest.mark.majors
+def test_the_last_write_moves_with_whatever_is_written(prepared: PostgresDatabase) -> None:
+    seen: list[str] = []
+    with session(prepared) as conn, session(prepared) as other:
+        for sql in ("INSERT INTO p (id) VALUES (1)", "CREATE TABLE x (id int)", "DROP TABLE x", "ANALYZE p", "CREATE ROLE fp_x"):
+            seen.append(_settled(conn))
+            try:
+                other.execute(sql)
+            finally:
+                if "ROLE" in sql:
+                    other.execute("DROP ROLE fp_x")
+        seen.append(_settled(conn))
+    assert len(set(seen)) == len(seen)
+
+
+def _settled(conn: PostgresConnection) -> str:
+    """The last write in a moment without one; other tests use the same server."""
+    while (found := last_write(conn)) is None:
+        conn.query("SELECT pg_sleep(0.01)")
+    return found
+
+
+def test_a_transaction_under_way_is_no_last_write_until_it_ends(prepared: PostgresDatabase) -> None:
+    with session(prepared) as conn, session(prepared) as first, session(prepared) as second:
+        with first.transaction():
+            first.execute("ALTER TABLE p ADD COLUMN x int")
+            before = last_write(conn)
+            second.execute("INSERT INTO f VALUES (1)")
+            assert last_write(conn) is None
+        assert _settled(conn) != before
+        assert conn.query("SELECT x FROM p") == []
+
+
+def test_a_quiet_server_has_one_last_write(prepared: PostgresDatabase) -> None:
+    with session(prepared) as conn:
+        same = False
+        for _ in range(200):  # until no other test writes between two looks
+            before = _settled(conn)
+            conn.query("SELECT * FROM p")
+            same = same or last_write(conn) == before
+    assert same

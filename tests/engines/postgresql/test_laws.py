@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import diff
+from dbops.catalog.changes import column_ref, diff
 from dbops.catalog.declared import as_declared
-from dbops.catalog.model import ForeignTable, Schema, Table
+from dbops.catalog.model import CatalogObject, Column, ForeignTable, Schema, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.render.names import named, quote
@@ -125,14 +125,26 @@ def _kept(conn: Connection, these: Catalog, others: Catalog) -> dict[str, list[s
             not isinstance(other, Table)
             or table.persistence != other.persistence
             or _reaches_abroad(these, table)
+            or _reaches_abroad(others, other)
             or _parts(these, table) != _parts(others, other)
         ):
             continue
-        same = [c.name for c in table.columns if (o := other.column(c.name)) and (o.type, o.generated) == (c.type, c.generated)]
+        same = [
+            c.name
+            for c in table.columns
+            if (o := other.column(c.name)) and (o.type, o.generated) == (c.type, c.generated)
+            if not c.generated or _functions(these, table.ref, c) == _functions(others, table.ref, o)
+        ]
         columns = ", ".join(f"{quote(name)}::text" for name in sorted(same)) or "1"
         rows = conn.query(f"SELECT {columns} FROM {'' if table.partition_by else 'ONLY '}{named(table.ref)}")
         found[str(table.ref)] = sorted(map(repr, rows))
     return found
+
+
+def _functions(catalog: Catalog, table: Ref, column: Column) -> list[CatalogObject]:
+    """What computes the values of a generated column, besides its expression."""
+    needs = catalog.dependencies.get(column_ref(table, column.name), frozenset())
+    return [catalog.objects[need] for need in sorted(needs) if need.kind == "routine" and need in catalog.objects]
 
 
 def _parts(catalog: Catalog, table: Table) -> set[Ref]:

@@ -126,7 +126,7 @@ class _Work:
             case DropColumn(ref, column) if kept is not None:
                 owner = self.scene.before.objects[ref]
                 assert isinstance(owner, Table)
-                yield from archive.keep_values(owner, column, kept.archive, kept.key)
+                yield from archive.keep_values(owner, column, kept.archive, kept.key, self.scene)
 
     def _without_false_alarms(self, found: Iterator[Statement], unit: Unit) -> Iterator[Statement]:
         """What is dropped to come back in the same plan is not lost."""

@@ -1,6 +1,7 @@
 """Rows about to be deleted are kept in tables of dbops's own schema, in a form that outlives the types they were made of.
 
-A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are.
+A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are. Rows on
+other servers are theirs: a foreign table that inherits a column loses none of its values with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
-from dbops.engines.postgresql.render.scene import Survey
+from dbops.engines.postgresql.render.scene import Scene, Survey
 from dbops.sql.statement import Statement
 
 _SCHEMA = "dbops"
@@ -51,12 +52,19 @@ def _row_of(table: Ref) -> str:
     return f"pg_catalog.json_populate_record(NULL::{named(table)}, row) AS old"
 
 
-def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...]) -> Iterator[Statement]:
+def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
     """Yield what copies a column's values with the key that tells the rows apart."""
     kept = tuple(dict.fromkeys((*key, column.name)))
-    rows = f"SELECT {columns(kept)} FROM {named(table.ref)} ORDER BY tableoid, ctid"
+    rows = f"SELECT {columns(kept)} FROM {_rows_of(table.ref, kept, scene)} ORDER BY tableoid, ctid"
     query = f"SELECT row_to_json({_ROW}) AS row FROM ({rows}) AS {_ROW}"
     yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
+
+
+def _rows_of(table: Ref, names: tuple[str, ...], scene: Scene) -> str:
+    """Return where the columns of a table's rows on this server are read from, with the place of each row."""
+    wanted = ", ".join(("tableoid", "ctid", *map(quote, names)))
+    parts = [f"SELECT {wanted} FROM ONLY {named(ref)}" for ref in scene.stored_in(table)]
+    return f"({' UNION ALL '.join(parts)}) AS stored" if parts else named(table)
 
 
 def key_of(table: Table, column: Column, gone: Collection[str], before: Survey) -> tuple[str, ...]:
@@ -72,19 +80,24 @@ def _primary_key(table: Table, survey: Survey) -> tuple[str, ...]:
     return next((item.columns for item in survey.children(table.ref) if isinstance(item, PrimaryKey)), ())
 
 
-def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], survey: Survey) -> Iterator[Statement]:
+def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
     """Yield what puts the values back; rows that look alike in everything kept are told apart by their place."""
-    target, value = named(table.ref), quote(column.name)
-    if key and key == _primary_key(table, survey):
+    value = quote(column.name)
+    for target in [f"ONLY {named(ref)}" for ref in scene.stored_in(table.ref)] or [named(table.ref)]:
+        yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\n{_found(table, value, archive, key, scene)}")
+
+
+def _found(table: Table, value: str, archive: str, key: tuple[str, ...], scene: Scene) -> str:
+    """Return the FROM and WHERE that join each row `live` with what it was, `old`."""
+    if key and key == _primary_key(table, scene.new):
         same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
-        yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\nFROM {archive}, {_row_of(table.ref)}\nWHERE {same}")
-        return
+        return f"FROM {archive}, {_row_of(table.ref)}\nWHERE {same}"
     here = f"row({', '.join(f'{quote(name)}::text' for name in key)})::text"
     kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
-    yield Statement(
-        f"UPDATE {target} AS live SET {value} = old.{value}\n"
+    return (
         f"FROM (SELECT tableoid AS dbops_table, ctid AS dbops_place, {here} AS dbops_key,"
-        f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS dbops_nth FROM {target}) AS here,\n"
+        f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS dbops_nth"
+        f" FROM {_rows_of(table.ref, key, scene)}) AS here,\n"
         f"     (SELECT old.{value}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
         f" FROM {archive} AS a, {_row_of(table.ref)}) AS old\n"
         f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place\n"

@@ -21,12 +21,15 @@ from dbops.catalog.model import (
     Check,
     Column,
     Constraint,
+    Exclusion,
     ForeignKey,
     ForeignTable,
     Index,
     MaterializedView,
+    PrimaryKey,
     Sequence,
     Table,
+    Unique,
     View,
 )
 from dbops.catalog.order import needs_of
@@ -164,16 +167,21 @@ class _Folding:
     # --- creations
 
     def create_with_table(self) -> None:
-        """CREATE TABLE holds the constraints that need nothing made later, and no name given up later."""
+        """CREATE TABLE holds the constraints that need nothing made later, and no name given up later.
+
+        Of two keys alike it would keep one (transformIndexConstraints in parser/parse_utilcmd.c).
+        """
         released = self._releases()
+        held: set[object] = set()
         for ref, i in self.creates.items():
             item = self._created(i)
             table = self.creates.get(ref.table) if ref.parent else None
             if table is None or not _is_inlinable(item) or not isinstance(self._created(table), Table):
                 continue
             needs = self.after.dependencies.get(ref, frozenset())
-            is_free = released.get((ref.schema, ref.name), -1) < table
+            is_free = released.get((ref.schema, ref.name), -1) < table and _key_look(item) not in held
             if is_free and all(self.creates.get(need, -1) < table or need == ref.table for need in needs):
+                held.add(_key_look(item))
                 self._cover(table, i)
 
     def _releases(self) -> dict[tuple[str, str], int]:
@@ -345,6 +353,14 @@ def _is_inlinable(item: CatalogObject) -> bool:
     if isinstance(item, ForeignKey) or not isinstance(item, Constraint):
         return False
     return not (isinstance(item, Check) and not item.is_valid)
+
+
+def _key_look(item: CatalogObject) -> object:
+    """What makes two keys or exclusions of one table the same to CREATE TABLE; of other constraints the constraint itself."""
+    if isinstance(item, PrimaryKey | Unique):
+        distinct = isinstance(item, Unique) and item.nulls_not_distinct
+        return (item.ref.table, item.columns, item.include, distinct, item.deferrable, item.initially_deferred)
+    return replace(item, name="", comment=None, options=()) if isinstance(item, Exclusion) else item
 
 
 def _shape(item: CatalogObject) -> object:

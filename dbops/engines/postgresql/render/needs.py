@@ -46,9 +46,10 @@ from dbops.engines.postgresql.render.adoption import (
     renamed_in_place,
 )
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
+from dbops.engines.postgresql.render.defaults import cyclic_defaults_apart, defaults_apart
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph, row_holders
 from dbops.engines.postgresql.render.names import quote
-from dbops.engines.postgresql.render.parts import ColumnDefault, Membership, ReplicaIdentity, Rows
+from dbops.engines.postgresql.render.parts import Membership, ReplicaIdentity, Rows
 from dbops.engines.postgresql.render.persistence import order_persistence
 from dbops.engines.postgresql.render.retype import Rebuild, anchor
 from dbops.engines.postgresql.render.row_types import row_types_apart
@@ -75,7 +76,8 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     changes = replace(changes, changes=_with_renewed(changes.changes, before, after))
     changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
     found = list(row_types_apart(_split(changes, before, after), before, after, away))
-    found = _cyclic_defaults_apart(found, before, after)
+    found = cyclic_defaults_apart(found, before, after)
+    found += defaults_apart(found, before, after)
     found += _rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
     _inherited_columns(found, after)
@@ -390,70 +392,6 @@ def _changed_children(parent: Ref, before: Graph, after: Graph) -> Iterator[Ref]
             yield ref
     for above in parents_of(before.objects.get(parent)):
         yield from _changed_children(above, before, after)
-
-
-def _cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
-    """A default that calls a function which needs the table itself comes after both, and goes before both."""
-    result: list[CatalogChange] = []
-    for change in found:
-        if isinstance(change, CreateObject) and isinstance(change.item, Table):
-            result.extend(_apart(change.item, after, CreateObject))
-        elif isinstance(change, DropObject) and isinstance(change.item, Table):
-            result += _drops_apart(change, before)
-        else:
-            result.append(change)
-    return result
-
-
-def _drops_apart(change: DropObject, before: Graph) -> list[CatalogChange]:
-    table = before.objects.get(change.ref)
-    cyclic = _cyclic_defaults(table, before) if isinstance(table, Table) else []
-    if not cyclic or not isinstance(table, Table):
-        return [change]
-    plain = _without_defaults(table, cyclic)
-    before.objects[plain.ref] = plain
-    _forget(plain, cyclic, before)
-    return [*(DropObject(default) for default in cyclic), DropObject(plain)]
-
-
-def _apart(table: Table, graph: Graph, make: type[CreateObject]) -> list[CatalogChange]:
-    cyclic = _cyclic_defaults(table, graph)
-    if not cyclic:
-        return [make(table)]
-    _forget(table, cyclic, graph)
-    return [make(_without_defaults(table, cyclic)), *(make(default) for default in cyclic)]
-
-
-def _without_defaults(table: Table, defaults: list[ColumnDefault]) -> Table:
-    names = {default.name for default in defaults}
-    return replace(table, columns=tuple(replace(c, default=None) if c.name in names else c for c in table.columns))
-
-
-def _cyclic_defaults(table: Table, graph: Graph) -> list[ColumnDefault]:
-    names = [column.name for column in table.columns if column.default is not None]
-    defaults = (graph.objects.get(Ref("default", table.schema, name, table.name)) for name in names)
-    return [default for default in defaults if isinstance(default, ColumnDefault) and _reaches(default.ref, table.ref, graph)]
-
-
-def _reaches(start: Ref, goal: Ref, graph: Graph) -> bool:
-    seen: set[Ref] = set()
-    waiting = [need for need in graph.needs.get(start, ()) if need.kind in OF_DEFAULTS]
-    while waiting:
-        ref = waiting.pop()
-        if ref == goal or ref.table == goal:
-            return True
-        if ref not in seen:
-            seen.add(ref)
-            waiting.extend(graph.needs.get(ref, ()))
-    return False
-
-
-def _forget(table: Table, defaults: list[ColumnDefault], graph: Graph) -> None:
-    """The table no longer needs what only its cyclic defaults need."""
-    for default in defaults:
-        needs = graph.needs.get(default.ref, frozenset())
-        graph.unlink(table.ref, *needs)
-        graph.unlink(column_ref(table.ref, default.name), *needs)
 
 
 def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:

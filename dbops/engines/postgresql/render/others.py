@@ -80,11 +80,15 @@ def _settings(item: Defined, before: Defined | None) -> Iterator[Statement]:
 
 def drop(item: Defined) -> Iterator[Statement]:
     if item.what == "default_privileges":
-        found = hazards.authz(f"default privileges of {item.name} are taken back")
-        for sql in _parts(dict(item.options).get("revert", "")):
-            yield statement(sql, found)
+        yield from _taken_back(item, hazards.deletes_object(item))
         return
     yield statement(f"DROP {designation(item)}", hazards.deletes_object(item))
+
+
+def _taken_back(item: Defined, *found: Hazard) -> Iterator[Statement]:
+    told = hazards.authz(f"default privileges of {item.name} are taken back")
+    for sql in _parts(dict(item.options).get("revert", "")):
+        yield statement(sql, told, *found)
 
 
 def is_in_place(before: Defined, after: Defined) -> bool:
@@ -100,7 +104,7 @@ def is_in_place(before: Defined, after: Defined) -> bool:
 
 def alter(before: Defined, after: Defined) -> Iterator[Statement]:
     if after.what == "default_privileges":
-        yield from drop(before)
+        yield from _taken_back(before)
         yield from create(after)
         return
     if before.definition != after.definition:

@@ -122,6 +122,13 @@ class Scene:
         heirs = (self.before.objects.get(heir) for heir in self.heirs.get(table, ()))
         return any(isinstance(heir, Table) and heir.partition_of and heir.partition_of.bound == "DEFAULT" for heir in heirs)
 
+    def stored_in(self, table: Ref) -> tuple[Ref, ...]:
+        """Return the tables that hold a table's rows, itself first, where some of its rows are on other servers; else none."""
+        family = [table]
+        for ref in family:
+            family += [heir for heir in self.heirs.get(ref, ()) if heir not in family]
+        return tuple(ref for ref in family if ref.kind == "table") if any(ref.kind != "table" for ref in family) else ()
+
     @property
     def domains(self) -> Mapping[str, str]:
         """The types that the domains of both catalogs are made of in the end."""

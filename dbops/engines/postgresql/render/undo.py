@@ -172,7 +172,7 @@ class Undo:
         yield from columns.add(ref, fillable, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
-            yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back.new))
+            yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back))
             if column.identity:
                 yield columns.continue_numbers(ref, column)
         yield from columns.alter(ref, fillable, column, back)
