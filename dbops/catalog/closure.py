@@ -18,7 +18,7 @@ NAMED = frozenset(
     }
 )
 """Kinds that others rely on by name. What is of another kind and of no table, such as a cast, may be relied on unnamed."""
-BYSTANDERS = frozenset({"publication", "subscription", "statistics", "event_trigger", "user_mapping"})
+BYSTANDERS = frozenset({"publication", "subscription", "statistics", "event_trigger", "user_mapping", "database"})
 """Kinds that nothing relies on."""
 _WITH_TABLE = frozenset({"primary_key", "unique", "exclusion", "check", "index"})
 """What of a table others may rely on."""

@@ -10,17 +10,38 @@ from dataclasses import replace
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Check, Column, Extension, Options, Table
+from dbops.catalog.model import CatalogObject, Check, Column, Extension, Grant, Options, Table
+from dbops.catalog.ref import Ref
 
 
-def as_declared(live: Catalog, desired: Catalog) -> Catalog:
-    """Return `live` without the owners, grants and extension versions that `desired` says nothing about."""
+def as_declared(live: Catalog, desired: Catalog, *, by_grantee: bool = False) -> Catalog:
+    """Return `live` without the owners, grants and extension versions that `desired` says nothing about.
+
+    `by_grantee` says that a source speaks for the accounts that it names alone; else its grants on an object are all there are.
+    """
     objects = {
-        ref: _masked(item, desired.objects.get(ref))
+        ref: _masked(item, desired.objects.get(ref), by_grantee)
         for ref, item in live.objects.items()
         if not (isinstance(item, Check) and ref not in desired.objects and _is_of_a_parent(item, live, desired))
+        and not (is_always_there(item.ref) and ref not in desired.objects)
     }
+    for ref, item in desired.objects.items():
+        if is_always_there(ref) and ref not in objects:
+            objects[ref] = replace(item, grants=_of_named((), item.grants or ()))
     return replace(live, objects=objects)
+
+
+def is_always_there(ref: Ref) -> bool:
+    """Tell whether an object comes and goes with nothing a source can say: the database itself, which has grants alone."""
+    return ref.kind == "database"
+
+
+def _of_named(grants: tuple[Grant, ...], wanted: tuple[Grant, ...]) -> tuple[Grant, ...]:
+    """The grants of those whom `wanted` names; who has none has USAGE, which is nothing (MySQL 8.4 manual, 15.7.1.6)."""
+    found = {grant for grant in grants if any(grant.grantee == named.grantee for named in wanted)}
+    return tuple(
+        sorted(found | {Grant(named.grantee, "USAGE") for named in wanted if not any(g.grantee == named.grantee for g in found)})
+    )
 
 
 def _is_of_a_parent(check: Check, live: Catalog, desired: Catalog) -> bool:
@@ -35,12 +56,14 @@ def _is_of_a_parent(check: Check, live: Catalog, desired: Catalog) -> bool:
     return False
 
 
-def _masked(item: CatalogObject, wanted: CatalogObject | None) -> CatalogObject:
+def _masked(item: CatalogObject, wanted: CatalogObject | None, by_grantee: bool) -> CatalogObject:
     silent: dict[str, Any] = {}
     if item.owner is not None and (wanted is None or wanted.owner is None):
         silent["owner"] = None
     if item.grants is not None and (wanted is None or wanted.grants is None):
         silent["grants"] = None
+    elif by_grantee and wanted is not None and wanted.grants is not None:
+        silent["grants"] = _of_named(item.grants or (), wanted.grants)
     if isinstance(item, Extension) and (not isinstance(wanted, Extension) or wanted.version is None):
         silent["version"] = None
     if isinstance(item, Table) and isinstance(wanted, Table) and item.columns != wanted.columns:

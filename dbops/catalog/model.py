@@ -415,3 +415,7 @@ class Unmanaged:
     kind: str
     name: str
     reason: str
+
+
+UNREADABLE_GRANTS = "grants"
+"""The kind of what is unmanaged because the account may not read who may do what: no matter where a source names no grants."""

@@ -73,7 +73,7 @@ def compare(a: str, b: str, workspace: Workspace | None, *, engine: str | None =
         start = in_words_of(after.catalog, start, before.engine, before.target)
     features = before.engine.features
     changes = diff(
-        as_declared(start, after.catalog),
+        as_declared(start, after.catalog, by_grantee=features.grants_by_grantee),
         after.catalog,
         column_order=features.has_column_order,
         constraint_renames=features.renames_constraints,

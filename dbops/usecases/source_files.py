@@ -27,6 +27,7 @@ _FOLDERS = {
     "virtual_table": "tables",
     "text_search_dictionary": "text_search_dictionaries",
     "default_privileges": "default_privileges",
+    "database": "database",
     "statistics": "statistics",
 }
 

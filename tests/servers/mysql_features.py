@@ -8,6 +8,7 @@ from __future__ import annotations
 #: By name: statements that only a server with the feature takes, in an empty database.
 FEATURES = {
     "sequences": "CREATE SEQUENCE s",
+    "roles without hosts": "GRANT USAGE ON *.* TO PUBLIC",
     "generated series": "SELECT seq FROM seq_1_to_2",
     "system versioning": "CREATE TABLE t (a int) WITH SYSTEM VERSIONING",
     "packages": "SET sql_mode = ORACLE; CREATE PACKAGE p AS PROCEDURE q; END",

@@ -18,6 +18,7 @@ from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import create_event, create_routine, create_trigger, create_view, literal, routine_name
 from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.grant_acts import granted_again
 from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl, under
 from dbops.sql.hazard import Hazard
@@ -133,7 +134,12 @@ class _Writer:
     def _create(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
         """Make an object as it is in `catalog`, its definer included, which the change itself may not mention."""
         item = item if catalog is self.changes.after else catalog.objects.get(item.ref, item)
-        return create_code(item, self.account, self.flavour, place=self._place(item, catalog))
+        return (*create_code(item, self.account, self.flavour, place=self._place(item, catalog)), *self._grants_of(item))
+
+    def _grants_of(self, item: CatalogObject) -> tuple[Statement, ...]:
+        """What gives a routine, of whichever flavour it was before, the grants again that went with it."""
+        before = self.changes.before.objects.get(item.ref)
+        return granted_again(item, before.grants or (), self.flavour) if before is not None else ()
 
     def _place(self, item: CatalogObject, catalog: Catalog) -> str:
         if not isinstance(item, Trigger):
@@ -164,7 +170,8 @@ class _Writer:
         place = self._place(item, catalog)
         if self.flavour.has_or_replace or isinstance(item, View):
             return create_code(item, self.account, self.flavour, place=place, replace=True)
-        return (ddl(drop_code(item)), *create_code(item, self.account, self.flavour, place=place))
+        made = create_code(item, self.account, self.flavour, place=place)
+        return (ddl(drop_code(item)), *made, *self._grants_of(item))
 
 
 def create_code(

@@ -30,6 +30,8 @@ from dbops.sql.statement import Parameter
 if TYPE_CHECKING:
     import pymysql
 
+    from dbops.engines.mysql.grants import Ledger
+
 DEFAULT_PORT = 3306
 _BATCH = 200  # statements in one round trip: further growth saves nothing
 #: For metadata locks, which DDL waits for, and for rows.
@@ -53,7 +55,8 @@ class MysqlConnection:
     """One session; see the port for what callers may rely on.
 
     `server_sql_mode` is the server's own sql_mode, under which sources are read. Set on a scratch session alone:
-    `parked_events`, the declared states of events that must not run there, and `stands_for`, the name of the real database.
+    `parked_events`, the declared states of events that must not run there, `ledger`, which notes GRANT and REVOKE in the
+    server's place, `stands_for`, the name of the real database, and `home`, where that is.
     `account` is who the session speaks for: another than its own where the scratch is on another server.
     """
 
@@ -64,7 +67,9 @@ class MysqlConnection:
         self.server_sql_mode = server_sql_mode
         self.session_charset = FOUR_BYTES
         self.parked_events: dict[str, str] | None = None
+        self.ledger: Ledger | None = None
         self.stands_for: str | None = None
+        self.home: Target | None = None
         self.account = server.user
         self._beside: MysqlConnection | None = None
 
@@ -87,6 +92,12 @@ class MysqlConnection:
             return rows
 
     def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
+        if self.ledger is not None:
+            from dbops.engines.mysql.grants import is_grant
+
+            if is_grant(sql):
+                self.ledger.take(sql)
+                return 0
         if self.parked_events is not None:
             from dbops.engines.mysql.events import park
 

@@ -31,7 +31,7 @@ _TRANSIENT = frozenset({1040, 1213, INTERRUPTED, 2002, 2003})
 _LOST = frozenset({1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2055})
 #: Statement ran into its time limit: MySQL's max_execution_time, MariaDB's max_statement_time.
 _STATEMENT_TIMEOUTS = frozenset({3024, 1969})
-_ACCESS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410, 1419})
+ACCESS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410, 1419})
 #: What a moment's patience may cure while connecting.
 _WORTH_RETRYING = frozenset({1040, 1053, 1152, 2002, 2003, 2006, 2013})
 
@@ -105,7 +105,7 @@ def _fix(number: int) -> str | None:
         return "another session holds a lock; try again, or raise timeouts.lock of the connection"
     if number in _STATEMENT_TIMEOUTS:
         return "the statement ran into its time limit; raise timeouts.statement of the connection"
-    if number in _ACCESS:
+    if number in ACCESS:
         return "grant the account of the connection what the message names"
     return None
 

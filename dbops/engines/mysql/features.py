@@ -11,6 +11,7 @@ FEATURES = Features(
     has_column_order=True,
     has_servers=True,
     has_grants=True,
+    grants_by_grantee=True,
     has_named_constraints=True,
     state_prefix="dbops_",
     long_text="longtext",

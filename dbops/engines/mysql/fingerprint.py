@@ -23,6 +23,6 @@ def fingerprint(conn: MysqlConnection) -> str:
     state = hashlib.sha256()
     state.update(repr(astuple(texts)[:2]).encode())
     state.update("\0".join(tables).encode())
-    for part in (texts.sequences, texts.views, texts.triggers, texts.routines, texts.events, texts.strange):
+    for part in (texts.sequences, texts.views, texts.triggers, texts.routines, texts.events, texts.strange, texts.grants):
         state.update(repr(part).encode())
     return state.hexdigest()

@@ -84,6 +84,16 @@ class Flavour:
         return self.version >= ((10, 4) if self.is_mariadb else (8, 0, 29))
 
     @property
+    def table_privileges(self) -> tuple[str, ...]:
+        """Privileges on tables that only this server has (MariaDB 10.3.5)."""
+        return ("DELETE HISTORY",) if self.is_mariadb else ()
+
+    @property
+    def routine_privileges(self) -> tuple[str, ...]:
+        """Privileges on routines that only this server has (MariaDB 11.3)."""
+        return ("SHOW CREATE ROUTINE",) if self.is_mariadb and self.version >= (11, 3) else ()
+
+    @property
     def identity(self) -> str:
         """The expression that names one server: MySQL's server_uuid; MariaDB has none, so where its files are."""
         return "CONCAT_WS(':', @@hostname, @@port, @@datadir)" if self.is_mariadb else "@@server_uuid"

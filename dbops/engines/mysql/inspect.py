@@ -1,4 +1,4 @@
-"""Reading a whole database: seven queries about what is there, then SHOW CREATE of everything, 200 objects a round trip.
+"""Reading a whole database: queries about what is there and who may use it, then SHOW CREATE of everything, 200 a round trip.
 
 Left out: tables named `dbops_*`. Whatever is there and has no place in the catalog comes back as unmanaged.
 The definer of a view, trigger, routine or event is its `owner`; the session's character set when it was made is not compared.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import (
+    UNREADABLE_GRANTS,
     CatalogObject,
     ForeignKey,
+    Grant,
     Options,
     Routine,
     SequenceOptions,
@@ -33,6 +35,9 @@ from dbops.engines.mysql.connect import MysqlConnection, our_sql_mode, quoted
 from dbops.engines.mysql.errors import NO_SUCH_TABLE, number_of
 from dbops.engines.mysql.events import read_event
 from dbops.engines.mysql.flavour import Flavour, flavour_of
+from dbops.engines.mysql.grant_acts import database_object, place_of
+from dbops.engines.mysql.grant_tables import TABLES, GrantRows, fetch_grants, granted
+from dbops.engines.mysql.grants import DATABASE, Place
 from dbops.engines.mysql.show_create import Reader
 from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier, words
 from dbops.errors import QueryError
@@ -72,6 +77,7 @@ class Texts:
     routines: tuple[tuple[Row, str | None], ...]
     events: tuple[Row, ...]
     strange: tuple[Row, ...]
+    grants: GrantRows | None = None
 
 
 def fetch(conn: MysqlConnection) -> Texts:
@@ -118,6 +124,7 @@ def _fetch(conn: MysqlConnection) -> Texts:
         routines=routine_texts,
         events=event_rows,
         strange=tuple((kind, name) for kind, several in names.items() for name in several),
+        grants=fetch_grants(conn) if conn.ledger is None else None,
     )
 
 
@@ -132,6 +139,7 @@ class _Reading:
     def __init__(self, texts: Texts, conn: MysqlConnection, declared: bool) -> None:
         self.texts = texts
         self.database = conn.database
+        self.conn = conn
         self.parked = conn.parked_events or {}
         self.accounts = (conn.account, conn.server.user)
         self.declared = declared
@@ -153,11 +161,37 @@ class _Reading:
             )
             for row in texts.events
         ]
+        objects = self._with_grants(objects)
         self._dependencies(objects)
         charset, collation = texts.database
         return Catalog.of(
             objects, self.needs, self._unmanaged(objects), (("character_set", str(charset)), ("collation", str(collation)))
         )
+
+    def _with_grants(self, objects: list[CatalogObject]) -> list[CatalogObject]:
+        """Add who may do what; of a scratch session, what it was told."""
+        ledger, patterns = self.conn.ledger, {}
+        if ledger is not None:
+            by_place = {place: ledger.grants(place) for place in ledger.said}
+        elif self.texts.grants is not None:
+            found = granted(self.texts.grants, self.conn)
+            by_place = dict(found.by_place)
+            patterns = {who: pattern for who, pattern in found.patterns.items() if pattern != self.database}
+        else:
+            return objects
+        if not by_place:
+            return objects
+        result = [self._granted(item, by_place) for item in objects]
+        on_database = by_place.get(DATABASE)
+        return [*result, database_object(on_database, patterns)] if on_database else result
+
+    def _granted(self, item: CatalogObject, by_place: Mapping[Place, tuple[Grant, ...] | None]) -> CatalogObject:
+        """A column that is gone may have left grants."""
+        place = place_of(item)
+        grants = by_place.get(place) if place else None
+        if grants and isinstance(item, Table):
+            grants = tuple(grant for grant in grants if not grant.column or item.column(grant.column))
+        return replace(item, grants=grants) if grants else item
 
     def _owner(self, definer: str | None) -> str | None:
         return None if not definer or (self.declared and definer in self.accounts) else definer
@@ -282,6 +316,11 @@ class _Reading:
                 strange.append(Unmanaged(str(row[1]).lower(), str(row[0]), "packages are not managed"))
             elif text is None:
                 strange.append(Unmanaged(str(row[1]).lower(), str(row[0]), "the account may not read its body"))
+        if self.conn.ledger is None and self.texts.grants is None:
+            listed = ", ".join(f"mysql.{table}" for table in TABLES)
+            strange.append(
+                Unmanaged(UNREADABLE_GRANTS, self.database, f"the account may not read {listed}: grant it SELECT on each")
+            )
         strange += [
             Unmanaged("view", item.name, "the account may not read its definition: grant it SHOW VIEW")
             for item in objects

@@ -1,7 +1,8 @@
 """Loading a source into a scratch database: statements in any order, each error at its place.
 
 Run: everything that makes or changes schema, SET, and CALL (a procedure of the source that makes schema).
-Skipped: rows (INSERT, UPDATE, ...), transactions, accounts and grants, and what a client does around a dump (LOCK TABLES).
+Noted, for the server's own lists must not know of a scratch: GRANT and REVOKE on this database and what is in it.
+Skipped: rows (INSERT, UPDATE, ...), transactions, accounts, and what a client does around a dump (LOCK TABLES).
 The database that USE or CREATE DATABASE names stands for the scratch, and so does the target's own name.
 """
 
@@ -26,7 +27,6 @@ _SKIPPED = frozenset(
         *("INSERT", "REPLACE", "UPDATE", "DELETE", "TRUNCATE", "LOAD", "HANDLER"),
         *("SELECT", "WITH", "VALUES", "TABLE", "DO", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "HELP"),
         *("START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", "LOCK", "UNLOCK"),
-        *("GRANT", "REVOKE"),
         *("ANALYZE", "OPTIMIZE", "CHECK", "CHECKSUM", "REPAIR", "CACHE", "FLUSH", "RESET", "KILL", "CHANGE", "PURGE"),
         *("INSTALL", "UNINSTALL", "SHUTDOWN", "CLONE"),
     }
@@ -63,6 +63,7 @@ def load(conn: MysqlConnection, statements: Sequence[SourceStatement]) -> None:
     names = _Names(conn.database, {conn.stands_for} if conn.stands_for else set())
     problems: list[DbopsError] = []
     pending: list[_Pending] = []
+    grants: list[SourceStatement] = []
     settings: dict[str, list[str]] = {}
     for statement in statements:
         try:
@@ -75,6 +76,8 @@ def load(conn: MysqlConnection, statements: Sequence[SourceStatement]) -> None:
         before = settings.setdefault(statement.at.file, [])
         if _first(sql) == "SET":
             before.append(sql)
+        elif _first(sql) in ("GRANT", "REVOKE"):
+            grants.append(statement)
         else:
             pending.append(_Pending(statement, sql, tuple(before)))
     if not problems:
@@ -82,6 +85,10 @@ def load(conn: MysqlConnection, statements: Sequence[SourceStatement]) -> None:
             problems += _run_all(conn, pending)
         finally:
             _reset(conn, ours=True)
+    if not problems and grants:
+        from dbops.engines.mysql.load_grants import note_grants
+
+        problems += note_grants(conn, grants, names.own, statements)
     if problems:
         raise Problems(problems)
 
@@ -167,6 +174,8 @@ def _prepared(statement: SourceStatement, names: _Names) -> str | None:
         return None
     if first in _SKIPPED:
         return None
+    if first in ("GRANT", "REVOKE"):
+        return statement.text
     second = next((t.upper for t in found[1:4] if t.upper not in ("OR", "REPLACE", "DEFAULT", "GLOBAL", "UNDO")), "")
     if first in ("CREATE", "DROP", "ALTER") and second in ("DATABASE", "SCHEMA"):
         return _database(first, found, statement, names)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
-from dbops.catalog.model import CatalogObject, Check, Event, ForeignKey, Routine, Trigger
+from dbops.catalog.model import CatalogObject, Check, Event, ForeignKey, Grant, Routine, Trigger
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.mysql.code import create_code, drop_code
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import child_clause
 from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.grant_acts import moved, moved_column, place_of
 from dbops.engines.mysql.renamed_columns import Speaking, speaking_of
 from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl
@@ -45,16 +46,20 @@ def _renames(changes: ChangeSet) -> list[RenameObject | RenameColumn]:
 
 def _acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Act]:
     tables: dict[str, str] = {}
+    held = {ref: item.grants for ref, item in changes.before.objects.items() if item.grants}
     for change in changes.changes:
         if isinstance(change, RenameObject):
             if change.before.kind in ("table", "view", "sequence"):
                 tables[change.before.name] = change.after.name
-            yield _object(change, changes, context, flavour, tables)
+            grants = held.pop(change.before, ())
+            held[change.after] = grants
+            yield _with_grants(_object(change, changes, context, flavour, tables), change, changes, grants, flavour)
     earlier: dict[str, dict[str, str]] = {}
     for change in changes.changes:
         if isinstance(change, RenameColumn):
             names = earlier.setdefault(change.table.name, {})
-            yield _column(change, tables, flavour, speaking_of(change, changes, tables), names)
+            act = _column(change, tables, flavour, speaking_of(change, changes, tables), names)
+            yield _with_column_grants(act, change, tables, held, flavour)
             names[change.before] = change.after
 
 
@@ -68,6 +73,28 @@ def _object(change: RenameObject, changes: ChangeSet, context: RenderContext, fl
         undo = _renamed(new, old, changes, context, flavour, tables)
     first = replace(do[0], hazards=(found, *do[0].hazards))
     return Act(new, f"rename {old.kind.replace('_', ' ')} {old.name} to {new.name}", (first, *do[1:]), undo)
+
+
+def _with_grants(act: Act, change: RenameObject, changes: ChangeSet, grants: Iterable[Grant], flavour: Flavour) -> Act:
+    """Grants stay with the old name of a table or view, and go with a routine that is dropped for its new name."""
+    item = _item(changes, (change.before, change.after), {}) if grants else None
+    old, new = (place_of(replace(item, name=ref.name)) if item else None for ref in (change.before, change.after))
+    if old is None or new is None:
+        return act
+    survive = not isinstance(item, Routine)
+    do = (*act.do, *moved(old, new, grants, flavour, survive=survive))
+    return replace(act, do=do, undo=(*(act.undo or ()), *moved(new, old, grants, flavour, survive=survive)))
+
+
+def _with_column_grants(
+    act: Act, change: RenameColumn, tables: Mapping[str, str], held: Mapping[Ref, Iterable[Grant]], flavour: Flavour
+) -> Act:
+    table = tables.get(change.table.name, change.table.name)
+    grants = tuple(held.get(change.table._replace(name=table), ()))
+    there = moved_column(table, change.before, change.after, grants, flavour)
+    renamed = [replace(grant, column=change.after) for grant in grants if grant.column == change.before]
+    back = moved_column(table, change.after, change.before, renamed, flavour)
+    return replace(act, do=(*act.do, *there), undo=(*(act.undo or ()), *back)) if there else act
 
 
 def _renamed(

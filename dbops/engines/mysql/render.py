@@ -1,7 +1,8 @@
 """Typed changes into acts, phase by phase, so that each statement finds what it needs.
 
 Code objects leave first; then foreign keys, tables and sequences; then sequences, tables and one ALTER TABLE per table;
-then foreign keys; last routines, views in the order of their dependencies, triggers and events.
+then foreign keys; last routines, views in the order of their dependencies, triggers and events. What accounts lose they lose
+first, what they get they get at the end.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from dbops.engines.mysql.ddl import (
     without_defaults,
 )
 from dbops.engines.mysql.flavour import Flavour, flavour_of
+from dbops.engines.mysql.grant_acts import grant_acts, without_grants
 from dbops.engines.mysql.references import References
 from dbops.engines.mysql.renames import rename_acts
 from dbops.engines.mysql.statements import ddl, hazards, table_statements
@@ -69,9 +71,13 @@ class _Renderer:
     old_children: dict[str, list[CatalogObject]] = field(init=False)
     new_children: dict[str, list[CatalogObject]] = field(init=False)
     references: References = field(init=False)
+    revoking: list[Act] = field(init=False)
+    granting: list[Act] = field(init=False)
 
     def __post_init__(self) -> None:
         self.flavour = flavour_of(self.context.server)
+        self.revoking, self.granting = grant_acts(self.changes, self.flavour)
+        self.changes = without_grants(self.changes)
         self.archive = Archive(self.context.archive)
         listed = self.changes.changes
         self.drops = {c.ref: c.item for c in listed if isinstance(c, DropObject)}
@@ -88,6 +94,7 @@ class _Renderer:
     def acts(self) -> Iterator[Act]:
         before, after = code_acts(self.changes, self.context, self.flavour)
         yield from rename_acts(self.changes, self.context, self.flavour)
+        yield from self.revoking
         yield from before
         coming_back = {key.ref for _, keys in self.references.arriving for key in keys}
         yield from (self._drop_keys(table, keys, coming_back) for table, keys in self.references.leaving)
@@ -99,6 +106,7 @@ class _Renderer:
         yield from (self._add_keys(table, keys) for table, keys in self.references.arriving)
         yield from self._drop_sequences(early=False)
         yield from after
+        yield from self.granting
 
     # --- foreign keys
 

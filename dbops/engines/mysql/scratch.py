@@ -16,6 +16,8 @@ from dbops.catalog.model import Options
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.connect import MysqlConnection, connect, describe, on_database, quoted
 from dbops.engines.mysql.errors import DATABASE_ACCESS_DENIED, number_of
+from dbops.engines.mysql.flavour import flavour_of
+from dbops.engines.mysql.grants import Ledger
 from dbops.errors import MissingDatabaseError, NoScratchError, QueryError, SchemaError
 
 PREFIX = "dbops_scratch_"
@@ -23,9 +25,9 @@ _YOUNG_S = 60  # a scratch is created before its lock is held: leave young ones 
 
 
 @contextmanager
-def scratch(target: Target) -> Iterator[MysqlConnection]:
+def scratch(target: Target, *, is_home: bool = True) -> Iterator[MysqlConnection]:
     """Open an empty database of the target's character set and collation; it is gone afterwards."""
-    settings = _settings_of(target)
+    settings = _settings_of(target, is_home=is_home)
     if target.scratch is not None:
         elsewhere = replace(target, url=target.scratch, scratch=None)
         with _on_server(elsewhere, settings) as conn:
@@ -61,7 +63,9 @@ def _on_server(target: Target, settings: _Settings) -> Iterator[MysqlConnection]
             try:
                 conn.parked_events = {}
                 conn.stands_for = settings.database
+                conn.home = settings.home
                 conn.account = settings.account
+                conn.ledger = Ledger(flavour_of(conn.server), settings.account, {name, settings.database or name})
                 yield conn
             finally:
                 conn.close()
@@ -86,23 +90,24 @@ def _remove_leftovers(conn: MysqlConnection) -> None:
 class _Settings:
     """What a scratch takes over from its target: names of database and account, character set, collation, sql_mode."""
 
-    def __init__(self, conn: MysqlConnection, database: str | None) -> None:
+    def __init__(self, conn: MysqlConnection, database: str | None, home: Target | None) -> None:
         [(charset, collation)] = conn.query("SELECT @@character_set_database, @@collation_database")
         self.database = database
+        self.home = home
         self.account = conn.server.user
         self.flavour = conn.server.flavour
         self.sql_mode = conn.server_sql_mode
         self.clause = f" CHARACTER SET {charset} COLLATE {collation}"
 
 
-def _settings_of(target: Target) -> _Settings:
-    """Ask the target, or its server while the database does not exist yet."""
+def _settings_of(target: Target, *, is_home: bool) -> _Settings:
+    """Ask the target, or its server while the database does not exist yet; `is_home` where accounts are those that count."""
     try:
         conn = connect(target)
     except MissingDatabaseError:
         conn = connect(on_database(target, None))
     try:
-        return _Settings(conn, target.url.database)
+        return _Settings(conn, target.url.database, target if is_home else None)
     finally:
         conn.close()
 
@@ -123,7 +128,7 @@ def offline(target: Target, options: Options = ()) -> Iterator[MysqlConnection]:
         like = Target(f"scratch of {target.name or target.url.database}", url)
         if options:
             like = _with_options(like, dict(options))
-        with scratch(like) as conn:
+        with scratch(like, is_home=False) as conn:
             yield conn
 
 

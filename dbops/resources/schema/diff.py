@@ -24,7 +24,7 @@ def catalog_changes(schema: DesiredSchema, observed: ObservedSchema, today: date
         return observed.changes
     target = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     return diff(
-        as_declared(observed.renamed, target),
+        as_declared(observed.renamed, target, by_grantee=observed.grants_by_grantee),
         target,
         column_order=observed.has_column_order,
         constraint_renames=observed.renames_constraints,

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
+from dbops.catalog.declared import is_always_there
 from dbops.catalog.model import CatalogObject, Column, Routine, Table
 from dbops.catalog.ref import Ref
 from dbops.resources.schema.model import DesiredSchema, TolerateDrift, Unmanaged, UnmanagedPolicy
@@ -17,7 +18,7 @@ from dbops.resources.schema.model import DesiredSchema, TolerateDrift, Unmanaged
 def unmanaged_refs(live: Catalog, desired: Catalog, applied: Catalog | None) -> list[Ref]:
     """Return the objects that the source does not name and that dbops never applied, in catalog order."""
     known = applied.objects if applied else {}
-    return [ref for ref in live.objects if ref not in desired.objects and ref not in known]
+    return [ref for ref in live.objects if ref not in desired.objects and ref not in known and not is_always_there(ref)]
 
 
 def target_catalog(live: Catalog, desired: Catalog, applied: Catalog | None, schema: DesiredSchema, today: date) -> Catalog:

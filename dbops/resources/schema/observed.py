@@ -39,6 +39,7 @@ class ObservedSchema:
     fingerprints: Mapping[str, str]
     has_column_order: bool
     renames_constraints: bool
+    grants_by_grantee: bool
     observations: tuple[Observation, ...] = ()
     rows: tuple[ReferenceRows, ...] = ()
     applied_rows: Mapping[Ref, str] = field(default_factory=dict)

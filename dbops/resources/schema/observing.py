@@ -10,10 +10,12 @@ from dbops.catalog import codec
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import CatalogChange, ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.declared import as_declared
+from dbops.catalog.model import UNREADABLE_GRANTS, CatalogObject
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
+from dbops.errors import PlanError
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.resource import Targets
 from dbops.resources.schema.cache import CatalogCache
@@ -40,6 +42,7 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
     options = live.options if live else ()
     found = canonical(statements, engine, target, reader.server if reader else None, options, desired.scope, cache)
     wanted, start = found.catalog, live if live is not None else found.blank or EMPTY
+    _insist_on_grants(desired, start, wanted)
     applied = last_applied(desired, targets.memory(desired.connection)) if reader else None
     asked = (*desired.renames, *noted_renames(statements, engine.dialect))
     renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
@@ -60,6 +63,7 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
         fingerprints={desired.connection: " ".join(marks)},
         has_column_order=engine.features.has_column_order,
         renames_constraints=engine.features.renames_constraints,
+        grants_by_grantee=engine.features.grants_by_grantee,
         observations=_observations(desired, start, wanted, applied),
         rows=rows,
         applied_rows=_applied_rows(desired, rows, targets) if reader else {},
@@ -124,7 +128,25 @@ def _renamed(
         build(as_declared(live, wanted), engine, conn)
         acts = engine.render(ChangeSet(live, live, renames), RenderContext(conn.server, online=False))
         run((statement for act in acts for statement in act.do), engine, conn)
-        return replace(engine.inspect(conn, schema.scope), unmanaged=live.unmanaged)
+        found = engine.inspect(conn, schema.scope)
+    return replace(found, objects={ref: _granted_as(item, live) for ref, item in found.objects.items()}, unmanaged=live.unmanaged)
+
+
+def _granted_as(item: CatalogObject, live: Catalog) -> CatalogObject:
+    """The scratch knows no grants that the source says nothing of; what is made again keeps them all the same."""
+    before = live.objects.get(item.ref)
+    return replace(item, grants=before.grants) if before is not None and item.grants is None else item
+
+
+def _insist_on_grants(schema: DesiredSchema, live: Catalog, wanted: Catalog) -> None:
+    """Refuse to compare grants that cannot be read.
+
+    Raises:
+        PlanError: the source names some.
+    """
+    for item in live.unmanaged:
+        if item.kind == UNREADABLE_GRANTS and any(one.grants for one in wanted):
+            raise PlanError(f"the source of {schema.address} names grants, and {item.reason}", at=schema.at)
 
 
 def _observations(schema: DesiredSchema, live: Catalog, wanted: Catalog, applied: Catalog | None) -> tuple[Observation, ...]:
@@ -133,6 +155,7 @@ def _observations(schema: DesiredSchema, live: Catalog, wanted: Catalog, applied
             f"{schema.address}/{item.kind}/{item.name}", "NOT_MANAGED", f"{item.kind} {item.name} is not managed: {item.reason}"
         )
         for item in live.unmanaged
+        if item.kind != UNREADABLE_GRANTS
     ]
     if not schema.unmanaged.drops_all:
         found += [

@@ -35,7 +35,7 @@ def rehearse(
         RehearsalError: a step fails on the copy, or the outcome is not the desired schema.
     """
     started = monotonic()
-    live = as_declared(observed.live or EMPTY, observed.desired)
+    live = as_declared(observed.live or EMPTY, observed.desired, by_grantee=engine.features.grants_by_grantee)
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     stages = [(live, wanted)]
     if observed.live is not None and not observed.renames:
@@ -126,6 +126,7 @@ def _differences(
     today: date,
     engine: Engine,
 ) -> list[str]:
-    found = diff(as_declared(outcome, wanted), wanted, column_order=engine.features.has_column_order)
+    outcome = as_declared(outcome, wanted, by_grantee=engine.features.grants_by_grantee)
+    found = diff(outcome, wanted, column_order=engine.features.has_column_order)
     untouched = _untouched(entries, schema, observed, today, engine) if found else set()
     return [f"{change.ref}: {reason(change)}" for change in found if change.ref not in untouched]

@@ -31,7 +31,7 @@ def in_words_of(wanted: Catalog, live: Catalog, engine: Engine, target: Target) 
 
     Costs nothing where no object differs in its texts alone; else two scratch databases with these objects and what they need.
     """
-    changes = diff(as_declared(live, wanted), wanted)
+    changes = diff(as_declared(live, wanted, by_grantee=engine.features.grants_by_grantee), wanted)
     doubtful = [change for change in changes if _differs_in_words(change)]
     if not doubtful:
         return live
