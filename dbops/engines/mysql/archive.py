@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from dbops.catalog.changes import AddColumn, AlterColumn, CatalogChange, DropColumn
+from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, DropColumn
 from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names
 from dbops.engines.mysql.show_create import collation_of
 from dbops.engines.mysql.statements import ddl, under
-from dbops.engines.mysql.types import is_textual
+from dbops.engines.mysql.types import is_comparable, is_spatial, is_textual
 from dbops.sql.statement import Statement
 
 
@@ -74,7 +74,7 @@ class LostColumns:
         if not dropped:
             return None
         gone = {column.name for column in dropped}
-        kept = [name for name in stored(change.before) if name not in gone and change.after.column(name)]
+        kept = [name for name in stored(change.before) if name not in gone and _is_comparable(name, change)]
         primary = next((item for item in change.before_children if isinstance(item, PrimaryKey)), None)
         has_key = primary is not None and set(primary.columns) <= set(kept)
         return cls(change, dropped, primary.columns if primary is not None and has_key else tuple(kept))
@@ -113,10 +113,15 @@ class LostColumns:
             if column.name in loose or back.before.column(column.name)
         )
         middle = replace(back.before, columns=columns)
+        table: tuple[CatalogChange, ...] = ()
+        if back.after.partition_by is None and any(is_spatial(column.type) for column in self.columns):
+            undivided = replace(middle, partition_by=None)
+            middle, table = undivided, (AlterObject(replace(undivided, partition_by=back.before.partition_by), undivided),)
         adds = tuple(
             replace(c, column=loose[c.column.name]) for c in back.changes if isinstance(c, AddColumn) and c.column.name in loose
         )
-        first = TableChange(back.before, middle, back.before_children, back.before_children, self._placed(adds, middle))
+        added = (*table, *self._placed(adds, middle))
+        first = TableChange(back.before, middle, back.before_children, back.before_children, added)
         rest = tuple(self._second(c, loose) for c in back.changes)
         return first, TableChange(middle, back.after, back.before_children, back.after_children, rest)
 
@@ -131,6 +136,11 @@ class LostColumns:
         if isinstance(change, AddColumn) and change.column.name in loose:
             return AlterColumn(change.table, loose[change.column.name], change.column, True, change.after_column)
         return change
+
+
+def _is_comparable(name: str, change: TableChange) -> bool:
+    old, new = change.before.column(name), change.after.column(name)
+    return old is not None and new is not None and is_comparable(old.type, new.type)
 
 
 def _loosened(column: Column, has_history: bool) -> Column:

@@ -30,7 +30,7 @@ from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.mysql import alter, cost, online_keys
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
-from dbops.engines.mysql.code import code_acts, create_code
+from dbops.engines.mysql.code import code_acts, create_code, drop_code
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.consequences import with_consequences
 from dbops.engines.mysql.cost import Clause, Fact
@@ -270,15 +270,34 @@ class _Renderer:
         if lost and lost.key and (copy := self.archive.next_name()):
             do.append(lost.copy(copy))
             first, second = lost.way_back()
-            undo += [*self._statements(first, 0), *lost.fill(copy), *self._statements(second, 0)]
+            away, back = self._triggers_aside(change.after, "UPDATE")
+            undo += [*away, *self._statements(first, 0), *lost.fill(copy), *self._statements(second, 0), *back]
         else:
             undo += self._statements(change.reversed(), 0)
         doomed = alter.partition_clauses(change)[1]
         if doomed and (copy := self.archive.next_name()):
             do.append(copy_rows(change.before, copy, stored(change.before), doomed))
-            undo += restore_rows(change.before, copy)
+            away, back = self._triggers_aside(change.after, "INSERT")
+            undo += [*away, *restore_rows(change.before, copy), *back]
         do += self._statements(change, rows, partition_facts)
         return tuple(do), tuple(undo)
+
+    def _triggers_aside(self, table: Table, event: str) -> tuple[list[Statement], list[Statement]]:
+        """What keeps triggers from running while undo writes rows: they are dropped before and made again, in their order, after.
+
+        Those that the plan drops are not back by then, those that it replaces are as they were.
+        """
+        found = [
+            item
+            for item in self.old_children.get(table.name, ())
+            if isinstance(item, Trigger) and dict(item.options)["event"] == event and item.ref in self.changes.after
+        ]
+        back = [
+            sql
+            for item in sorted(found, key=lambda trigger: trigger.order)
+            for sql in create_code(item, self.context.server.user, self.flavour)
+        ]
+        return [ddl(drop_code(item)) for item in found], back
 
     def _statements(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
         return [sql for stage in alter.stages(change) for sql in self._stage(stage, rows, partition_facts)]

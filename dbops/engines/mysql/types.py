@@ -70,6 +70,16 @@ def is_convertible(before: str, after: str) -> bool:
     return old == new or "text" in (old, new)
 
 
+def is_comparable(one: str, other: str) -> bool:
+    """Tell whether values of two types can be compared: of different ones only numbers, texts and times (MariaDB error 4078)."""
+    return one == other or all(_CLASSES.get(parts(kind)[0], "number") in ("number", "text") for kind in (one, other))
+
+
+def is_spatial(type_text: str) -> bool:
+    """Tell whether a type holds shapes, which no table in partitions takes (MySQL 8.4 manual, 26.6; MariaDB error 1178)."""
+    return _CLASSES.get(parts(type_text)[0]) == "geometry"
+
+
 def may_lose_values(before: str, after: str) -> bool:
     """Tell whether some value of the old type has no place in the new one."""
     (old, old_args, old_mods), (new, new_args, new_mods) = parts(before), parts(after)

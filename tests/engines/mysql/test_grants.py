@@ -1,7 +1,8 @@
-"""Grants on MySQL and MariaDB, judged by the server's own SHOW GRANTS: planned, taken back, and left alone where nobody names them."""
+"""Grants on MySQL and MariaDB by the server's own SHOW GRANTS: planned, taken back, left alone where nobody names them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
@@ -42,7 +43,11 @@ def show(database: MysqlDatabase, account: str) -> list[str]:
     names = (database.name, database.name.replace("_", "\\_"))
     for name in names:
         rows = [row.replace(f"`{name}`.", "`db`.") for row in rows]
-    return sorted(row.replace("'", "`") for row in rows if "`db`." in row)
+    return sorted(_in_order(row.replace("'", "`")) for row in rows if "`db`." in row)
+
+
+def _in_order(row: str) -> str:
+    return re.sub(r"\(([^()]*)\)", lambda match: f"({', '.join(sorted(match[1].split(', ')))})", row)
 
 
 def plan(database: MysqlDatabase, conn: Connection, source: str) -> tuple[list[Act], Catalog]:
@@ -109,7 +114,7 @@ def test_grants_of_every_level_are_reached_and_taken_back(shop: MysqlDatabase) -
             "GRANT SELECT (`b`, `c`), UPDATE (`a`, `b`) ON `db`.`t` TO `dbops_reader`@`localhost`",
         ]
         assert "GRANT INSERT, CREATE TEMPORARY TABLES, EVENT ON `db`.* TO `dbops_writer`@`%`" in show(shop, WRITER)
-        assert [row for row in show(shop, WRITER) if "`u`" in row][0].endswith("WITH GRANT OPTION")
+        assert next(row for row in show(shop, WRITER) if "`u`" in row).endswith("WITH GRANT OPTION")
         undo(conn, acts)
     assert {account: show(shop, account) for account in (READER, WRITER)} == before
 
@@ -137,8 +142,8 @@ def test_silence_leaves_objects_and_accounts_alone(shop: MysqlDatabase) -> None:
 
 def test_what_is_made_again_or_renamed_keeps_its_grants(shop: MysqlDatabase) -> None:
     shop.load(
-        f"{TABLES} GRANT SELECT, UPDATE (b) ON t TO {READER}; GRANT SELECT ON v TO {READER}; GRANT EXECUTE ON FUNCTION f TO {READER};"
-        f"GRANT EXECUTE ON PROCEDURE p TO {WRITER};"
+        f"{TABLES} GRANT SELECT, UPDATE (b) ON t TO {READER}; GRANT SELECT ON v TO {READER};"
+        f"GRANT EXECUTE ON FUNCTION f TO {READER}; GRANT EXECUTE ON PROCEDURE p TO {WRITER};"
     )
     before = {account: show(shop, account) for account in (READER, WRITER)}
     changed = """
