@@ -71,7 +71,8 @@ _SETTING = re.compile(
 _SCHEMA = re.compile(rf"(?:CREATE|ALTER)\s+SCHEMA\s+{_MAYBE}(?:{NAME}\s*)?(?:AUTHORIZATION\s+{NAME}\s*)?\Z", re.IGNORECASE)
 _AMBIENT = re.compile(
     rf"(?:CREATE|ALTER)\s+{_FILLERS}(?:{_AROUND})\s|COMMENT\s+ON\s+(?:{_AROUND}|SCHEMA)\s"
-    r"|(?:GRANT|REVOKE)\b[^']*?\bON\s+(?:SCHEMA|LANGUAGE|FOREIGN)\s",
+    r"|(?:GRANT|REVOKE)\b[^']*?\bON\s+(?:SCHEMA|LANGUAGE|FOREIGN)\s"
+    rf"|(?:GRANT|REVOKE)\b[^']*?\bON\s+(?:{NAME}\s*\.\s*)?\*\s",
     re.IGNORECASE,
 )
 _INDEX = re.compile(
@@ -95,7 +96,7 @@ _COMMENTED = re.compile(
     re.IGNORECASE,
 )
 _GRANTED = re.compile(
-    rf"(?:GRANT|REVOKE)\s[^']*?\bON\s+(?:(?:TABLE|SEQUENCE|FUNCTION|PROCEDURE|ROUTINE|TYPE|DOMAIN)\s+)?(?!ALL\b|LARGE\b)"
+    rf"(?:GRANT|REVOKE)\s[^']*?\bON\s+(?:(?:TABLE|SEQUENCE|FUNCTION|PROCEDURE|ROUTINE|TYPE|DOMAIN)\s+)?(?!ALL\b|LARGE\b|\*|{NAME}\s*\.\s*\*)"
     rf"(?P<names>{_PATH}\s*(?:\([^()]*\)\s*)?(?:,\s*{_PATH}\s*(?:\([^()]*\)\s*)?)*)\s*(?:TO|FROM)\s",
     re.IGNORECASE,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pymysql
 import pytest
@@ -17,8 +18,13 @@ from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.base.url import parse_url
 from dbops.engines.mysql.engine import MysqlEngine
-from dbops.errors import Problems
+from dbops.errors import PlanError, Problems
 from dbops.sql.splitter import split
+from dbops.usecases.apply import Consent, apply
+from dbops.usecases.history import undo as take_back
+from dbops.usecases.importing import import_database
+from dbops.usecases.plan import plan as plan_of
+from dbops.usecases.runtime import open_workspace
 from tests.databases import MysqlDatabase
 
 ENGINE = MysqlEngine()
@@ -241,3 +247,59 @@ def test_a_scratch_leaves_nothing_in_the_lists_of_the_server(shop: MysqlDatabase
         ENGINE.load(scratch, split(SECOND, ENGINE.dialect, "case.sql"))
     assert shop.rows("SELECT count(*) FROM mysql.tables_priv WHERE Db LIKE 'dbops\\_scratch%'") == [(0,)]
     assert show(shop, WRITER) == []
+
+
+def test_grants_go_the_whole_way(shop: MysqlDatabase, tmp_path: Path) -> None:
+    """Import, apply, find drift, change the source, take the change back."""
+    shop.load(f"{TABLES} GRANT SELECT, UPDATE (a) ON t TO {READER}; GRANT EXECUTE ON FUNCTION f TO {READER};")
+    shop.load(f"GRANT INSERT ON * TO {READER} WITH GRANT OPTION;")
+    before = show(shop, READER)
+    folder = tmp_path / "env"
+    import_database(shop.url, folder, name="shop")
+    assert f"GRANT SELECT, UPDATE (`a`) ON `t` TO {READER};" in (folder / "schema/tables/t.sql").read_text()
+    assert (folder / "schema/database/grants.sql").read_text() == f"GRANT INSERT ON * TO {READER} WITH GRANT OPTION;\n"
+    assert _changed(folder) == []
+
+    shop.rows(f"REVOKE INSERT ON `{shop.name}`.* FROM {READER}")
+    shop.rows(f"GRANT DELETE ON `{shop.name}`.t TO {READER}")
+    assert _changed(folder) == ["schema/shop/database/grants", "schema/shop/table/t"]
+    _apply(folder)
+    assert show(shop, READER) == before
+
+    table = folder / "schema/tables/t.sql"
+    table.write_text(table.read_text().replace("GRANT SELECT, UPDATE (`a`)", "GRANT SELECT, UPDATE (`b`)"))
+    applied = _apply(folder)
+    assert show(shop, READER) != before
+    with open_workspace(folder) as workspace:
+        take_back(workspace, applied, CONSENT)
+    assert show(shop, READER) == before
+
+
+CONSENT = Consent(lambda _: True, allow=frozenset({"all"}))
+
+
+def _apply(folder: Path) -> str:
+    with open_workspace(folder) as workspace:
+        return str(apply(workspace, CONSENT).apply_id)
+
+
+def _changed(folder: Path) -> list[str]:
+    with open_workspace(folder) as workspace:
+        return sorted(entry.change.address for entry in plan_of(workspace).entries)
+
+
+def test_grants_that_nobody_may_read_are_left_alone_unless_the_source_names_some(
+    shop: MysqlDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.load("CREATE TABLE t (a int)")
+    shop.rows(f"GRANT ALL ON `{shop.name}`.* TO {WRITER}")
+    shop.rows(f"GRANT ALL ON `dbops\\_scratch\\_%`.* TO {WRITER}")
+    shop.rows(f"ALTER USER {WRITER} IDENTIFIED BY 'open sesame'")
+    url = shop.server.tcp_url(shop.name, "dbops_writer", "open sesame")
+    folder = tmp_path / "env"
+    monkeypatch.setenv("SHOP_DATABASE_URL", url)
+    import_database(url, folder, name="shop")
+    assert _changed(folder) == []
+    (folder / "schema/more.sql").write_text(f"GRANT SELECT ON t TO {READER};")
+    with pytest.raises(PlanError, match=r"names grants, and the account may not read mysql\.db"):
+        _changed(folder)

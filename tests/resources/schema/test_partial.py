@@ -127,6 +127,8 @@ def test_a_statement_says_which_objects_it_is_about(sql: str, names: list[str]) 
         ("SELECT pg_catalog.set_config('search_path', '', false)", Role.SETTING),
         ("INSERT INTO t VALUES (1)", Role.NOTHING),
         ("GRANT reader TO me", Role.NOTHING),
+        ("GRANT SELECT ON * TO reader", Role.AMBIENT),
+        ("GRANT SELECT ON `shop`.* TO reader", Role.AMBIENT),
     ],
 )
 def test_what_is_about_no_single_object_says_so(sql: str, role: Role) -> None:
