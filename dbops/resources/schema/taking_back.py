@@ -35,7 +35,8 @@ def taking_back(schema: DesiredSchema, targets: Targets, undo_id: str, addresses
 
 def _live(schema: DesiredSchema, targets: Targets, applied: Catalog) -> Catalog:
     live = targets.engine(schema.connection).inspect(targets.writer(schema.connection), schema.scope)
-    return as_declared(live, applied)
+    features = targets.engine(schema.connection).features
+    return as_declared(live, applied, by_grantee=features.grants_by_grantee)
 
 
 def moved(applied: Catalog, before: Catalog, after: Catalog) -> Catalog:
