@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Check, Column, Extension, Grant, Options, Table
+from dbops.catalog.model import CatalogObject, Check, Column, Extension, ForeignTable, Grant, Options, Table
 from dbops.catalog.ref import Ref
 
 
@@ -47,7 +47,7 @@ def _of_named(grants: tuple[Grant, ...], wanted: tuple[Grant, ...]) -> tuple[Gra
 def _is_of_a_parent(check: Check, live: Catalog, desired: Catalog) -> bool:
     """A check that a table had before it became a child stays its own, beside the parent's (PostgreSQL, as for columns)."""
     table = live.objects.get(check.ref.table)
-    for parent in table.inherits if isinstance(table, Table) else ():
+    for parent in table.inherits if isinstance(table, Table | ForeignTable) else ():
         above = replace(check, schema=parent.schema, parent=parent.name, comment=None)
         if all(
             isinstance(item := side.get(above.ref), Check) and replace(item, comment=None) == above for side in (live, desired)
@@ -66,8 +66,9 @@ def _masked(item: CatalogObject, wanted: CatalogObject | None, by_grantee: bool)
         silent["grants"] = _of_named(item.grants or (), wanted.grants)
     if isinstance(item, Extension) and (not isinstance(wanted, Extension) or wanted.version is None):
         silent["version"] = None
-    if isinstance(item, Table) and isinstance(wanted, Table) and item.columns != wanted.columns:
-        silent["columns"] = tuple(_same_column(column, wanted.column(column.name)) for column in item.columns)
+    if isinstance(item, Table | ForeignTable) and isinstance(wanted, type(item)) and item.columns != wanted.columns:
+        known = {column.name: column for column in wanted.columns}
+        silent["columns"] = tuple(_same_column(column, known.get(column.name)) for column in item.columns)
     return replace(item, **silent) if silent else item
 
 

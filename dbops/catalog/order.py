@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from dbops.catalog.catalog import Catalog, Dependencies
 from dbops.catalog.changes import (
@@ -44,12 +44,14 @@ def arrange(
     disturbs: Asks = lambda change: isinstance(change, DropObject),
     survives: Survives = lambda dependent, change: False,
     gives_way: GivesWay = lambda ref, column: False,
+    hurries: Asks = lambda change: False,
 ) -> tuple[CatalogChange, ...]:
     """Return the changes, replacements and their dependents included, in an order in which each can run.
 
     `replaces(change)`: this AlterObject or AlterColumn has to be a drop and a creation. `disturbs(change)`: dependents of
     what this change touches must be away while it runs. `survives(dependent, change)`: this dependent may stay all the
     same. `gives_way(ref, column)`: a column that depends on what is disturbed is dropped and added again (computed columns).
+    `hurries(change)`: what is made again comes as soon as it can, for others use it that nobody knows of.
     A dependent that nobody asked to drop comes back even where the desired catalog does not name it.
     Linear in changes plus the dependencies of both catalogs.
     """
@@ -59,7 +61,7 @@ def arrange(
     new_needs = _needs(changes.after)
     new_needs |= {ref: needs for ref, needs in old_needs.items() if not _is_known(changes.after, ref)}
     expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
-    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs, disturbs)
+    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs, disturbs, hurries)
 
 
 def needs_of(catalog: Catalog, ref: Ref) -> frozenset[Ref]:
@@ -200,7 +202,9 @@ _RANK = {
 }
 
 
-def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs, disturbs: Asks) -> tuple[CatalogChange, ...]:
+def _sorted(
+    changes: list[CatalogChange], old_needs: Needs, new_needs: Needs, disturbs: Asks, hurries: Asks
+) -> tuple[CatalogChange, ...]:
     """Topological order; among those that may run next, drops come first and creations last, in the given order."""
     leaving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, DropObject | DropColumn)}
     arriving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, CreateObject | AddColumn)}
@@ -227,7 +231,8 @@ def _sorted(changes: list[CatalogChange], old_needs: Needs, new_needs: Needs, di
             if need not in stays:
                 first[j].add(i)
     _release_names(changes, old_needs, leaving, first)
-    return _kahn(changes, first)
+    again = {i for ref, i in arriving.items() if ref in leaving and hurries(changes[i])}
+    return _kahn(changes, first, again)
 
 
 def _release_names(
@@ -263,13 +268,13 @@ def _places(ref: Ref) -> Iterator[tuple[str, ...]]:
         yield "primary_key", ref.schema, ref.parent
 
 
-def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]]) -> tuple[CatalogChange, ...]:
+def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]], hurried: Collection[int]) -> tuple[CatalogChange, ...]:
     waits = {i: set(first.get(i, ())) - {i} for i in range(len(changes))}
     followers: defaultdict[int, list[int]] = defaultdict(list)
     for i, needed in waits.items():
         for need in needed:
             followers[need].append(i)
-    rank = [(_RANK[type(change)], i) for i, change in enumerate(changes)]
+    rank = [(-1 if i in hurried else _RANK[type(change)], i) for i, change in enumerate(changes)]
     ready = [rank[i] for i, needed in waits.items() if not needed]
     heapq.heapify(ready)
     done: list[int] = []

@@ -69,9 +69,9 @@ class _Work:
         moving = frozenset(change.ref for change in changes if isinstance(change, AddColumn | DropColumn))
         self.plan, self.scene = plan, replace(scene, renewed=frozenset(self.coming & going), moving=moving)
         self.dropped: defaultdict[Ref, list[str]] = defaultdict(list)
-        for unit in plan.units:
-            if isinstance(unit.change, DropColumn):
-                self.dropped[unit.change.table].append(unit.change.column.name)
+        for change in changes:
+            if isinstance(change, DropColumn):
+                self.dropped[change.table].append(change.column.name)
         self.undo = Undo(plan, self.scene)
         self.numbers = count(1)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Column, Identity, Index, PrimaryKey, SequenceOptions, Unique
+from dbops.catalog.model import Column, ForeignTable, Identity, Index, PrimaryKey, SequenceOptions, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render import hazards, not_null
@@ -323,7 +323,7 @@ class _ColumnChange:
         converted = self.through
         if converted is None and before.type != after.type:
             converted = using(quote(before.name), before.type, after.type, domains)
-        if converted and not after.generated:
+        if converted and not after.generated and not isinstance(scene.table(table), ForeignTable):  # its rows are its server's
             action += f" USING {converted}"
         yield action, tuple(found)
 

@@ -71,6 +71,7 @@ def ordered(changes: ChangeSet, scene: Scene, away: frozenset[Ref] = frozenset()
         disturbs=judge.disturbs,
         survives=judge.survives,
         gives_way=lambda ref, column: column.generated is not None and ref not in away,
+        hurries=lambda change: change.ref.kind == "routine",
     )
     asked = {change.ref for change in exploded.changes}
     found = tuple(change for change in found if change.ref in asked or not _is_away(change, away))
