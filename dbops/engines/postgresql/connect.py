@@ -36,6 +36,8 @@ class PostgresConnection:
         self._readonly = readonly
         self.server = server
         self._beside: PostgresConnection | None = None
+        self.backend_pid = conn.info.backend_pid
+        """The server's process; behind a pooler, which makes one up, another than libpq says."""
         self.is_own_cluster = False
         """True for a scratch on a server whose roles are nobody's: missing ones may be made."""
 
@@ -98,7 +100,7 @@ class PostgresConnection:
 
         if self._beside is None:
             self._beside = connect(replace(self._target, attempts=1), readonly=True)
-        return blockers(self._beside, self._conn.info.backend_pid)
+        return blockers(self._beside, self.backend_pid)
 
     def close(self) -> None:
         if self._beside is not None:
@@ -180,12 +182,28 @@ def _connect_once(target: Target, readonly: bool) -> PostgresConnection:
         raise connect_error(error, place, database, target.secrets) from error
     session = PostgresConnection(cast("psycopg.Connection[Row]", conn), target, Server("postgresql", (), "", ""), readonly)
     try:
-        _apply_settings(session, readonly)
+        if not _apply_settings(session, readonly):
+            session.backend_pid = _behind_pooler(conn, target, place)
+            _apply_settings(session, readonly)
         session.server = _who(session)
     except BaseException:
         conn.close()
         raise
     return session
+
+
+def _behind_pooler(conn: psycopg.Connection[Any], target: Target, place: str) -> int:
+    import psycopg
+
+    from dbops.engines.postgresql.poolers import process_behind
+
+    def beside() -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(**_parameters(target), autocommit=True, prepare_threshold=None)
+        except psycopg.Error as error:
+            raise connect_error(error, place, database_of(target), target.secrets) from error
+
+    return process_behind(conn, beside, place, target.timeouts.connect_s or 30.0)
 
 
 def _parameters(target: Target) -> dict[str, Any]:
@@ -219,8 +237,11 @@ _UTC = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT", "UCT", "Etc/UCT", "Zulu", 
 _SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 
 
-def _apply_settings(session: PostgresConnection, readonly: bool) -> None:
-    """Set timeouts, the access mode and the target's own settings for the whole session."""
+def _apply_settings(session: PostgresConnection, readonly: bool) -> bool:
+    """Set timeouts, the access mode and the target's own settings for the whole session.
+
+    Nothing is set where another process of the server answers than the session's own, which is a pooler's doing: False then.
+    """
     timeouts = session.target.timeouts
     settings = {
         "statement_timeout": f"{timeouts.statement_s * 1000:.0f}",
@@ -229,7 +250,9 @@ def _apply_settings(session: PostgresConnection, readonly: bool) -> None:
         **dict(session.target.settings),
     }
     calls = ", ".join("pg_catalog.set_config(?, ?, false)" for _ in settings)
-    session.query(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
+    values = [part for setting in settings.items() for part in setting]
+    rows = session.query(f"SELECT {calls} WHERE pg_catalog.pg_backend_pid() = ?", [*values, session.backend_pid])
+    return bool(rows)
 
 
 def _who(session: PostgresConnection) -> Server:

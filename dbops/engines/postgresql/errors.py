@@ -100,6 +100,8 @@ def is_worth_retrying(error: DbopsError) -> bool:
     """Tell whether a failure to connect may pass by itself: never a refusal of the account, a wrong name or bad TLS."""
     if isinstance(error, MissingDatabaseError) or re.search('role ".*" does not exist', error.message):
         return False
+    if error.error_code == "POOLED":
+        return False
     return not any(refusal in error.message for refusal in _REFUSALS)
 
 

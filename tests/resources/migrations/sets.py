@@ -49,9 +49,10 @@ class Migrations:
         lock: str = "3s",
         tries: int = 2,
         connection: str = "",
+        url: str | None = None,
     ) -> Migrations:
         (folder / "migrations").mkdir(parents=True, exist_ok=True)
-        text = _MANIFEST.format(url=json.dumps(database.url), lock=lock, tries=tries, more=more, connection=connection)
+        text = _MANIFEST.format(url=json.dumps(url or database.url), lock=lock, tries=tries, more=more, connection=connection)
         (folder / "env.yaml").write_text(text, encoding="utf-8")
         return cls(database, folder)
 
