@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import online, schemas, scripts, startup
+from bench import migrations, online, schemas, scripts, startup
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.report,
     "schemas": schemas.report,
     "online": online.report,
     "scripts": scripts.report,
+    "migrations": migrations.report,
 }
 
 
