@@ -70,6 +70,20 @@ def is_convertible(before: str, after: str) -> bool:
     return old == new or "text" in (old, new)
 
 
+def is_text(type_text: str) -> bool:
+    """Tell whether a type holds any text, as ENUM and SET do not."""
+    return parts(type_text)[0] in ("char", "varchar", *_TEXT_BYTES)
+
+
+def integer_range(type_text: str) -> tuple[int, int] | None:
+    """Return the least and the greatest value of an integer type, None for any other."""
+    base, _, modifiers = parts(type_text)
+    if base not in _INTEGERS:
+        return None
+    values = 256 ** {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}[base]
+    return (0, values - 1) if "unsigned" in modifiers else (-values // 2, values // 2 - 1)
+
+
 def is_comparable(one: str, other: str) -> bool:
     """Tell whether values of two types can be compared: of different ones only numbers, texts and times (MariaDB error 4078)."""
     return one == other or all(_CLASSES.get(parts(kind)[0], "number") in ("number", "text") for kind in (one, other))
