@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.bystanders import NAME
@@ -21,18 +22,23 @@ Query = Callable[[str], list[Row]]
 #: Statements that build a table anew, or give one a column that refers: what brings violations with foreign keys off.
 _MAY_BRING_VIOLATIONS = re.compile(rf'CREATE TABLE "?{REBUILD_PREFIX}|ALTER TABLE .*\bREFERENCES\b', re.DOTALL | re.IGNORECASE)
 _RENAMED = re.compile(rf"ALTER TABLE {NAME} RENAME TO {NAME}\Z")
+_RESTORED = re.compile(rf'INSERT INTO {NAME} \(.*\)\nSELECT .* FROM "?dbops_archive_\w+"?\Z', re.DOTALL)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Watch:
     """The violations before the first statement that may bring new ones; None until then, for finding them reads the tables.
 
-    Where foreign keys are not enforced, one that can never be is the schema's affair: only rows count.
+    Where foreign keys are not enforced, one that can never be is the schema's affair: only rows count. Rows that an undo brings
+    back are as they were: those of them that refer to nothing are told and do not stop it, for nobody could correct them first.
     """
 
     query: Query
     is_enforced: bool = False
     before: Violations | None = None
+    restored: set[str] = field(default_factory=set)
 
     def begin(self) -> None:
         """Look for the violations there are."""
@@ -42,6 +48,8 @@ class Watch:
         """Take notice of a statement about to run."""
         if self.before is None and _MAY_BRING_VIOLATIONS.match(sql):
             self.begin()
+        if match := _RESTORED.match(sql):
+            self.restored.add(unquoted(match[1]).lower())
         if self.before and (match := _RENAMED.match(sql)):
             old, new = (unquoted(name).lower() for name in match.groups())
             moved = {old: new}
@@ -51,8 +59,13 @@ class Watch:
 
     def finish(self) -> None:
         """Raise QueryError when there are new violations."""
-        if self.before is not None:
-            refuse_new(self.before, self._found())
+        if self.before is None:
+            return
+        after = self._found()
+        back = Counter({row: count for row, count in after.items() if row[0] in self.restored})
+        if told := back - self.before:
+            _log.warning("rows came back that refer to nothing: %s", ", ".join(sorted({row[0] for row in told})))
+        refuse_new(self.before, after - back)
 
     def _found(self) -> Violations:
         return violations(self.query, with_mismatches=self.is_enforced)

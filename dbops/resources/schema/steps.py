@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -33,21 +33,26 @@ def entries(
     """Return the changes with their steps, and entries for objects made again because of what they depend on."""
     acts = render(changes, schema, observed, engine, now, archives=archives)
     steps = [_step(act, order, schema, observed) for order, act in enumerate(acts)]
+    known = {change.change.ref: change for change in changes}
     by_ref: dict[Ref, list[tuple[Act, Step]]] = {}
     for act, step in zip(acts, steps, strict=True):
-        by_ref.setdefault(act.ref, []).append((act, step))
-    known = {change.change.ref: change for change in changes}
+        by_ref.setdefault(_subject(act, known), []).append((act, step))
     result = [
         Entry(_with_action(change, by_ref.get(ref, [])), tuple(step for _, step in by_ref.get(ref, ())))
         for ref, change in known.items()
         if ref in by_ref or not is_part_of_another(change.change, whole_tables(list(changes)))
     ]
     result += [
-        Entry(_collateral(ref, pairs, schema, observed), tuple(step for _, step in pairs))
+        Entry(_collateral(ref, pairs, changes, schema, observed), tuple(step for _, step in pairs))
         for ref, pairs in by_ref.items()
         if ref not in known
     ]
     return result
+
+
+def _subject(act: Act, known: Collection[Ref]) -> Ref:
+    """Return the change that an act stands under: its own, or else the first that it carries out."""
+    return next((ref for ref in (act.ref, *act.covers) if ref in known), act.ref)
 
 
 def render(
@@ -113,12 +118,16 @@ def _with_action(change: SchemaChange, pairs: Iterable[tuple[Act, Step]]) -> Sch
     return change
 
 
-def _collateral(ref: Ref, pairs: Sequence[tuple[Act, Step]], schema: DesiredSchema, observed: ObservedSchema) -> Change:
+def _collateral(
+    ref: Ref, pairs: Sequence[tuple[Act, Step]], changes: Sequence[SchemaChange], schema: DesiredSchema, observed: ObservedSchema
+) -> Change:
+    """Return what stands for an object that nobody changed; it is made again because the database moved when all changes are."""
     acts = [act for act, _ in pairs]
     action: Action = "replace" if any(act.drops for act in acts) and any(act.creates for act in acts) else "update"
     return Change(
         address=f"{schema.address}/{ref}",
         action=action,
+        cause="drift" if all(change.cause == "drift" for change in changes) else "desired",
         reason="made again around a change of something it depends on",
         at=place(ref, observed.places) or schema.at,
     )
