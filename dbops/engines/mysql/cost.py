@@ -248,7 +248,8 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
 
     A table with full-text or spatial indexes, or with an index over a virtual column, cannot change its columns at once,
     and such a table, or one with stored computed columns, cannot be rebuilt while it is written (MariaDB, "InnoDB Online DDL
-    Operations with the INPLACE Alter Algorithm"; MySQL 8.0, section 17.12.2).
+    Operations with the INPLACE Alter Algorithm"; MySQL 8.0, section 17.12.2). A column that a virtual one is computed from
+    takes that along, which goes in place only alone (MariaDB 10.11, error 1846).
     """
     computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
     indexes = [item for item in children if isinstance(item, Index)]
@@ -260,11 +261,21 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
         for index in indexes
     )
     result = []
+    bases = {f"MODIFY COLUMN `{name}` " for name in _computed_from(table)} if len(clauses) > 1 else set()
     for clause in clauses:
+        if any(map(clause.text.startswith, bases)):
+            result.append(replace(clause, speed=max(clause.speed, Speed.UNKNOWN)))
+            continue
         moves = is_hindered and clause.speed == Speed.INSTANT and _MOVES.match(clause.text)
         rebuilds = (is_hindered or any(computed.values())) and clause.speed == Speed.INPLACE_REBUILD
         result.append(replace(clause, speed=Speed.UNKNOWN) if moves or rebuilds else clause)
     return result
+
+
+def _computed_from(table: Table) -> set[str]:
+    """The columns that virtual ones are computed from, as they stand between backticks."""
+    expressions = [c.generated.expression for c in table.columns if c.generated and not c.generated.is_stored]
+    return {name for text in expressions for name in re.findall(r"`((?:[^`]|``)+)`", text)}
 
 
 def online_words(clauses: list[Clause], table: Table, flavour: Flavour) -> str:
