@@ -52,6 +52,16 @@ def _row_of(table: Ref) -> str:
     return f"pg_catalog.json_populate_record(NULL::{named(table)}, row) AS old"
 
 
+def _part_of(archive: str, table: Ref, scene: Scene) -> str:
+    """Return the FROM items that make an archived part of a row one of the table's, `old`.
+
+    What is not in the archive comes from some row: a domain that refuses NULL would refuse the lack of a value.
+    """
+    parts = [f"SELECT {_ROW}::{named(table)} AS whole FROM ONLY {named(ref)} AS {_ROW}" for ref in scene.stored_in(table)]
+    rows = " UNION ALL ".join(parts) or f"SELECT {_ROW} AS whole FROM {named(table)} AS {_ROW}"
+    return f"{archive} AS a, ({rows} LIMIT 1) AS any_row, pg_catalog.json_populate_record(whole, a.row) AS old"
+
+
 def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
     """Yield what copies a column's values with the key that tells the rows apart."""
     kept = tuple(dict.fromkeys((*key, column.name)))
@@ -91,7 +101,7 @@ def _found(table: Table, value: str, archive: str, key: tuple[str, ...], scene: 
     """Return the FROM and WHERE that join each row `live` with what it was, `old`."""
     if key and key == _primary_key(table, scene.new):
         same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
-        return f"FROM {archive}, {_row_of(table.ref)}\nWHERE {same}"
+        return f"FROM {_part_of(archive, table.ref, scene)}\nWHERE {same}"
     here = f"row({', '.join(f'{quote(name)}::text' for name in key)})::text"
     kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
     return (
@@ -99,7 +109,7 @@ def _found(table: Table, value: str, archive: str, key: tuple[str, ...], scene: 
         f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS dbops_nth"
         f" FROM {_rows_of(table.ref, key, scene)}) AS here,\n"
         f"     (SELECT old.{value}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
-        f" FROM {archive} AS a, {_row_of(table.ref)}) AS old\n"
+        f" FROM {_part_of(archive, table.ref, scene)}) AS old\n"
         f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place\n"
         f"  AND here.dbops_key = old.dbops_key AND here.dbops_nth = old.dbops_nth"
     )
