@@ -143,6 +143,13 @@ class MysqlConnection:
             return done, error
         return done, None
 
+    def is_in_transaction(self) -> bool:
+        """Ask the server whether a transaction is open: it says so with every answer (MySQL 8.4, SERVER_STATUS_IN_TRANS)."""
+        from pymysql.constants import SERVER_STATUS
+
+        self.execute("DO 0")
+        return bool(cast(Any, self._conn).server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
     def use_charset(self, name: str) -> None:
         """Set the session's character set, which views, triggers, routines and events remember."""
         self.session_charset = name

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import cast
 
-from dbops.engines.base.connect import Connection
+from dbops.engines.base.connect import Connection, Row
 from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
 from dbops.engines.mysql.connect import MysqlConnection, quoted
 from dbops.engines.mysql.tokens import words
@@ -32,7 +32,7 @@ _SESSION = re.compile(rf"{_OPENING}(?:SET|USE|PREPARE|CALL|CREATE\s+TEMPORARY)\b
 #: What runs statements that stand elsewhere, any of which may commit.
 _MAY_COMMIT = re.compile(rf"{_OPENING}(?:CALL|EXECUTE)\b", re.IGNORECASE)
 _HARMLESS = re.compile(
-    rf"{_OPENING}(?:TRUNCATE|ANALYZE|OPTIMIZE|CHECK|REPAIR|FLUSH|GRANT|REVOKE|ALTER\s+USER|SET\s+PASSWORD)\b", re.IGNORECASE
+    rf"{_OPENING}(?:ANALYZE|OPTIMIZE|CHECK|REPAIR|FLUSH|GRANT|REVOKE|ALTER\s+USER|SET\s+PASSWORD)\b", re.IGNORECASE
 )
 _QUOTED_OR_BARE = r"`(?:[^`]|``)+`|[\w$]+"
 _TEMPORARY = re.compile(
@@ -40,7 +40,11 @@ _TEMPORARY = re.compile(
     re.IGNORECASE,
 )
 _USER_VARIABLE = re.compile(rf"(?<![@\w'\"`])@({_QUOTED_OR_BARE})\s*:?=")
-_MOST_WORDS = 60
+_ACCOUNTS = re.compile(rf"{_OPENING}(?:CREATE|DROP|RENAME)\s+(?:OR\s+REPLACE\s+)?(?:USER|ROLE)\b", re.IGNORECASE)
+_MOVES_ROWS = re.compile(
+    rf"{_OPENING}(?:RENAME\s+TABLES?|TRUNCATE|ALTER\s+TABLE\b.*\bEXCHANGE\s+PARTITION)\b", re.IGNORECASE | re.DOTALL
+)
+_MOST_WORDS, _HEAD = 60, 4000
 _TOGETHER, _TOGETHER_CHARACTERS = 200, 500_000
 
 
@@ -77,18 +81,11 @@ class MysqlScripts:
         return len(statements), None
 
     def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
-        """A savepoint is gone when the transaction that it was set in is (MySQL 8.4 manual, 15.3.4)."""
-        conn.execute("SAVEPOINT dbops_opaque")
+        """A procedure that commits and leaves a transaction of its own open is taken for one that did not commit."""
         _, error = self.run(conn, [statement])
         if isinstance(error, LostConnectionError):
             return True, error
-        try:
-            conn.execute("RELEASE SAVEPOINT dbops_opaque")
-        except QueryError as gone:
-            if isinstance(gone, LostConnectionError):
-                raise
-            return False, error
-        return True, error
+        return cast("MysqlConnection", conn).is_in_transaction(), error
 
     def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
         return False
@@ -97,22 +94,26 @@ class MysqlScripts:
         return False
 
     def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
-        """Return a hash of what the server shows of every object whose name stands before the statement's first parenthesis."""
-        if _HARMLESS.match(statement.text):
+        """Return a hash of what the server shows of every object whose name stands before the statement's first parenthesis.
+
+        Of statements that may leave two definitions as they are, and their rows in other places, the storage's numbers too.
+        """
+        session, text = cast("MysqlConnection", conn), statement.text
+        if _HARMLESS.match(text):
             return None
-        if _MAY_COMMIT.match(statement.text):
+        if _MAY_COMMIT.match(text):
             from dbops.engines.mysql.fingerprint import fingerprint
 
-            return fingerprint(cast("MysqlConnection", conn))
-        names = _names(statement.text)
-        found = conn.query(_OBJECTS.format(marks=", ".join("?" * len(names))), tuple(names) * 4) if names else []
-        shown = []
-        for kind, name, token in sorted(found):
-            if kind == "table":
-                quoted = name.replace("`", "``")
-                token = conn.query(f"SHOW CREATE TABLE `{quoted}`")[0][1]
-                token = re.sub(r" AUTO_INCREMENT=\d+", "", token, count=1)
-            shown.append((kind, name, token))
+            return fingerprint(session)
+        names = _names(text)
+        shown: list[object] = []
+        if names:
+            for kind, schema, name, token in _objects(conn, names, "." in text[:_HEAD]):
+                shown.append((kind, schema, name, _definition(conn, schema, name) if kind == "table" else token))
+        if _ACCOUNTS.match(text):
+            shown += _asked(conn, "SELECT user, host FROM mysql.user ORDER BY 1, 2")
+        if _MOVES_ROWS.match(text):
+            shown += _storage(session, names)
         return hashlib.sha256(repr(shown).encode()).hexdigest()
 
     def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
@@ -153,13 +154,59 @@ class MysqlScripts:
 
 
 _OBJECTS = """
-SELECT 'table', table_name, '' FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN ({marks})
-UNION ALL SELECT routine_type, routine_name, MD5(CONCAT_WS(' ', routine_definition, sql_mode, routine_comment, last_altered))
-FROM information_schema.routines WHERE routine_schema = DATABASE() AND routine_name IN ({marks})
-UNION ALL SELECT 'trigger', trigger_name, MD5(CONCAT_WS(' ', event_object_table, action_timing, event_manipulation,
-  action_statement)) FROM information_schema.triggers WHERE trigger_schema = DATABASE() AND trigger_name IN ({marks})
-UNION ALL SELECT 'event', event_name, MD5(CONCAT_WS(' ', event_definition, status, last_altered))
-FROM information_schema.events WHERE event_schema = DATABASE() AND event_name IN ({marks})"""
+SELECT 'table', table_schema, table_name, '' FROM information_schema.tables
+WHERE table_schema IN ({schemas}) AND table_name IN ({marks})
+UNION ALL SELECT routine_type, routine_schema, routine_name,
+  MD5(CONCAT_WS(' ', routine_definition, sql_mode, routine_comment, last_altered))
+FROM information_schema.routines WHERE routine_schema IN ({schemas}) AND routine_name IN ({marks})
+UNION ALL SELECT 'trigger', trigger_schema, trigger_name,
+  MD5(CONCAT_WS(' ', event_object_table, action_timing, event_manipulation, action_statement))
+FROM information_schema.triggers WHERE trigger_schema IN ({schemas}) AND trigger_name IN ({marks})
+UNION ALL SELECT 'event', event_schema, event_name, MD5(CONCAT_WS(' ', event_definition, status, last_altered))
+FROM information_schema.events WHERE event_schema IN ({schemas}) AND event_name IN ({marks})
+UNION ALL SELECT 'schema', schema_name, '', default_collation_name
+FROM information_schema.schemata WHERE schema_name IN ({marks})"""
+
+
+def _objects(conn: Connection, names: Sequence[str], is_dotted: bool) -> list[Row]:
+    """Return the objects that have one of the names, in this database, or in one that the names may mean."""
+    marks = ", ".join("?" * len(names))
+    schemas = f"DATABASE(), {marks}" if is_dotted else "DATABASE()"
+    values = (*names, *names) if is_dotted else tuple(names)
+    return sorted(conn.query(_OBJECTS.format(marks=marks, schemas=schemas), (*values * 4, *names)))
+
+
+def _definition(conn: Connection, schema: str, name: str) -> str:
+    text = conn.query(f"SHOW CREATE TABLE {quoted(schema)}.{quoted(name)}")[0][1]
+    return re.sub(r" AUTO_INCREMENT=\d+", "", text, count=1)
+
+
+def _storage(session: MysqlConnection, names: Sequence[str]) -> list[object]:
+    """Return the numbers of tables and partitions in the storage: a new one where a table was emptied, swapped where two were.
+
+    Where the account may not see them, the times of creation stand for them.
+    """
+    view = "innodb_sys_tables" if session.server.flavour == "mariadb" else "innodb_tables"
+    patterns = [f"{session.database}/{name}" for name in names]
+    places = " OR ".join(["name = ? OR name LIKE ?"] * len(patterns))
+    values = [value for pattern in patterns for value in (pattern, pattern.replace("_", r"\_") + "#%")]
+    found = _asked(session, f"SELECT name, table_id FROM information_schema.{view} WHERE {places} ORDER BY 1", values)
+    if found:
+        return found
+    marks = ", ".join("?" * len(names))
+    times = "SELECT table_name, create_time FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN"
+    return _asked(session, f"{times} ({marks}) ORDER BY 1", names)
+
+
+def _asked(conn: Connection, sql: str, parameters: Sequence[str] = ()) -> list[object]:
+    """Return rows, none where the account may not read them."""
+    try:
+        return list(conn.query(sql, tuple(parameters)))
+    except LostConnectionError:
+        raise
+    except QueryError:
+        return []
+
 
 #: Session variables that scripts set, and that can be set back.
 _SET_BY_SCRIPTS = (
@@ -185,7 +232,7 @@ def _value(text: str) -> str:
 def _names(text: str) -> list[str]:
     """Return the names that stand before the first parenthesis, as far as a statement says what it is about."""
     found: dict[str, None] = {}
-    for token in islice(words(text[:4000]), _MOST_WORDS):
+    for token in islice(words(text[:_HEAD]), _MOST_WORDS):
         if token.text == "(":
             break
         if (name := token.identifier) is not None:

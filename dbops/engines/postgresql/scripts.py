@@ -24,6 +24,7 @@ _BUILDS_INDEX = re.compile(
 )
 _DROPS_INDEX = re.compile(rf"DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?(?P<name>{_DOTTED})", re.IGNORECASE)
 _ADDS_LABEL = re.compile(rf"ALTER\s+TYPE\s+(?P<name>{_DOTTED})\s+ADD\s+VALUE\b", re.IGNORECASE)
+_OF_SERVER = re.compile(r"(?:CREATE|DROP)\s+(?P<kind>DATABASE|TABLESPACE|SUBSCRIPTION)\b", re.IGNORECASE)
 #: What the manual says "cannot be executed inside a transaction block" of (PostgreSQL 18, SQL Commands); a label added to an
 #: enum can be, but cannot be used there.
 _ALONE = re.compile(
@@ -101,6 +102,9 @@ class PostgresScripts:
             return str(conn.query("SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = ?::regtype", (found["name"],)))
         if re.match(r"VACUUM|REINDEX|CLUSTER|DISCARD|ALTER\s+SYSTEM", text, re.IGNORECASE):
             return None
+        if found := _OF_SERVER.match(text):
+            catalog = {"database": "pg_database", "tablespace": "pg_tablespace", "subscription": "pg_subscription"}
+            return str(conn.query(f"SELECT oid FROM pg_catalog.{catalog[found['kind'].lower()]} ORDER BY 1"))
         from dbops.engines.postgresql.fingerprint import fingerprint
 
         return fingerprint(conn)
