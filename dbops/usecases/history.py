@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbops.errors import PlanError
 from dbops.reconcile.change import Change
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.policy import gate
 from dbops.reconcile.step import Call, Step
+from dbops.sql.statement import Statement
 from dbops.state.journal import UNDONE, ApplyRecord, StepRecord, applies, mark_undone, standing_after, step_records
 from dbops.usecases.apply import ApplyResult, Consent, Locks, locked, new_id, run_plan
 from dbops.usecases.runtime import Workspace, now
@@ -60,7 +61,7 @@ def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
     """Take an apply back: run the undo of every statement that was done, last first.
 
     What comes back is the structure, and the rows that were archived when they were deleted. The manifests still say
-    what they said: a plan right after shows the difference.
+    what they said: a plan right after shows the difference. Where an undo failed half way, the next goes on from there.
 
     Raises:
         PlanError: unknown id, taken back already, later applies stand on it, or a step that nothing takes back; nothing was done.
@@ -74,10 +75,14 @@ def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
 def _take_back(workspace: Workspace, apply_id: str, consent: Consent, locks: Locks) -> ApplyResult:
     entries: list[Entry] = []
     found = show_apply(workspace, apply_id)
+    offset, is_resumed = 0, False
     for applied in found:
         _must_be_last(applied, workspace)
-        entries += _undo_entries(applied, offset=len(entries))
-    if not entries:
+        attempts = _attempts(workspace, applied)
+        is_resumed = is_resumed or bool(attempts)
+        entries += _undo_entries(applied, offset, attempts)
+        offset += len(_done_steps(applied.steps))
+    if not entries and not is_resumed:
         raise PlanError(f"nothing of apply {apply_id} stands, so there is nothing to take back")
     plan = Plan(
         dbops_version=__version__,
@@ -126,7 +131,17 @@ def _must_be_last(applied: AppliedTo, workspace: Workspace) -> None:
         )
 
 
-def _undo_entries(applied: AppliedTo, offset: int) -> list[Entry]:
+def _attempts(workspace: Workspace, applied: AppliedTo) -> list[list[StepRecord]]:
+    """Return the statements of each undo of this apply that did not come to its end, oldest first."""
+    conn, features = workspace.targets.writer(applied.connection), workspace.targets.engine(applied.connection).features
+    before = [
+        record for record in applies(conn, features, 10_000) if record.undoes == applied.record.id and record.state != "done"
+    ]
+    return [step_records(conn, features, record.id) for record in reversed(before)]
+
+
+def _undo_entries(applied: AppliedTo, offset: int, attempts: Sequence[Sequence[StepRecord]]) -> list[Entry]:
+    """Return what is left to take back; each step has the same number in every attempt, which is how they are told."""
     done = _done_steps(applied.steps)
     stuck = [step for step in done if step.undo is None]
     if stuck:
@@ -135,7 +150,27 @@ def _undo_entries(applied: AppliedTo, offset: int) -> list[Entry]:
             {"address": stuck[0].address},
             fix="restore a backup, or write the way back into the manifests",
         )
-    return [_undo_entry(step, applied.connection, offset + place) for place, step in enumerate(reversed(done))]
+    return [
+        _undo_entry(replace(step, undo=left), applied.connection, order)
+        for order, step in enumerate(reversed(done), offset)
+        if (left := _left(step.undo, order, attempts))
+    ]
+
+
+def _left(
+    act: tuple[Statement, ...] | Call | None, order: int, attempts: Sequence[Sequence[StepRecord]]
+) -> tuple[Statement, ...] | Call | None:
+    """Return what earlier attempts did not come to, with the session settings it runs under."""
+    for attempt in attempts:
+        if isinstance(act, tuple):
+            ran = {step.statement for step in attempt if step.order == order and step.state == "done"}
+            act = tuple(sql for place, sql in enumerate(act) if place not in ran or _holds_for_session(sql))
+            act = () if ran and all(map(_holds_for_session, act)) else act
+    return act
+
+
+def _holds_for_session(statement: Statement) -> bool:
+    return statement.sql.startswith(("SET ", "PRAGMA "))
 
 
 def _done_steps(steps: Sequence[StepRecord]) -> list[StepRecord]:
