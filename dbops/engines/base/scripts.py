@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from dbops.engines.base.connect import Connection
 from dbops.errors import QueryError
 from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlAlchemyConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ class Scripts(Protocol):
 
     def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
         """Remove what an attempt that was cut off left of a statement that stands alone; say what that was."""
+        ...
+
+    def sqlalchemy(self, conn: Connection) -> AbstractContextManager[SqlAlchemyConnection]:
+        """Open an SQLAlchemy session on the database of a connection: its own one where the database is in memory."""
         ...
 
     def remember(self, conn: Connection, text: str) -> Callable[[], None]:

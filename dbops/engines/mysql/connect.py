@@ -314,6 +314,16 @@ def _connect_once(target: Target, readonly: bool) -> MysqlConnection:
         raise
 
 
+def driver_connection(target: Target) -> Any:
+    """Return a connection of the driver itself, for libraries that bring their own sessions; lock timeouts are the target's."""
+    import pymysql
+
+    conn = pymysql.connect(**{**_parameters(target), "autocommit": False})
+    with conn.cursor() as cursor:
+        cursor.execute(f"SET {_lock_timeouts(target.timeouts.lock_s)}")
+    return conn
+
+
 def _check(parameters: dict[str, Any], place: str) -> None:
     """Tell what PyMySQL would stumble over.
 

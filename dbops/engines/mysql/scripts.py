@@ -7,14 +7,17 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection, Row
 from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
-from dbops.engines.mysql.connect import MysqlConnection, quoted
+from dbops.engines.mysql.connect import MysqlConnection, driver_connection, quoted
 from dbops.engines.mysql.tokens import words
 from dbops.errors import LostConnectionError, QueryError
 from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlAlchemyConnection
 
 _OPENING = r"(?:/\*M?!\d*\s*)?"
 #: What can be rolled back; everything else commits what ran before it (MySQL 8.4 manual, 15.3.3).
@@ -118,6 +121,16 @@ class MysqlScripts:
 
     def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
         return None
+
+    @contextmanager
+    def sqlalchemy(self, conn: Connection) -> Iterator[SqlAlchemyConnection]:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        target = cast("MysqlConnection", conn).target
+        made = create_engine("mysql+pymysql://", creator=lambda: driver_connection(target), poolclass=NullPool)
+        with made.connect() as session:
+            yield session
 
     def remember(self, conn: Connection, text: str) -> Callable[[], None]:
         """Nothing lists temporary tables and variables of the user everywhere, so the text of the script names them."""

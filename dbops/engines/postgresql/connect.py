@@ -206,6 +206,16 @@ def _behind_pooler(conn: psycopg.Connection[Any], target: Target, place: str) ->
     return process_behind(conn, beside, place, target.timeouts.connect_s or 30.0)
 
 
+def driver_connection(target: Target) -> Any:
+    """Return a connection of the driver itself, for libraries that bring their own sessions; lock timeouts are the target's."""
+    import psycopg
+
+    conn = psycopg.connect(**_parameters(target), prepare_threshold=None)
+    conn.execute(cast(Any, f"SET lock_timeout = {target.timeouts.lock_s * 1000:.0f}"))
+    conn.commit()
+    return conn
+
+
 def _parameters(target: Target) -> dict[str, Any]:
     """What libpq is told; parameters of the URL win, for they are the most explicit."""
     url = target.url

@@ -6,14 +6,17 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
-from dbops.engines.postgresql.connect import PostgresConnection, quoted
+from dbops.engines.postgresql.connect import PostgresConnection, driver_connection, quoted
 from dbops.engines.postgresql.statements import HARMLESS_CLIENT, bare
 from dbops.errors import QueryError
 from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlAlchemyConnection
 
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _DOTTED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
@@ -117,6 +120,16 @@ class PostgresScripts:
         schema = conn.query(_SCHEMA_OF_INDEX, (bare(found["name"]), _table(found)))[0][0]
         conn.execute(f"DROP INDEX CONCURRENTLY {quoted(schema)}.{quoted(bare(found['name']))}")
         return f"the invalid index {bare(found['name'])} that an earlier build left was dropped"
+
+    @contextmanager
+    def sqlalchemy(self, conn: Connection) -> Iterator[SqlAlchemyConnection]:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        target = cast("PostgresConnection", conn).target
+        made = create_engine("postgresql+psycopg://", creator=lambda: driver_connection(target), poolclass=NullPool)
+        with made.connect() as session:
+            yield session
 
     def remember(self, conn: Connection, text: str) -> Callable[[], None]:
         session = cast("PostgresConnection", conn)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
@@ -13,6 +13,9 @@ from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.tokens import quote
 from dbops.errors import QueryError
 from dbops.sql.splitter import SourceStatement
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as SqlAlchemyConnection
 
 #: Refused inside a transaction, or without effect there (https://www.sqlite.org/pragma.html, lang_vacuum.html).
 _ALONE = re.compile(
@@ -81,6 +84,20 @@ class SqliteScripts:
 
     def mend(self, conn: Connection, statement: SourceStatement) -> str | None:
         return None
+
+    @contextmanager
+    def sqlalchemy(self, conn: Connection) -> Iterator[SqlAlchemyConnection]:
+        """The driver of the standard library leaves transactions to us (isolation_level None), so BEGIN is said here."""
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.pool import StaticPool
+
+        raw = cast("SqliteConnection", conn).raw
+        made = create_engine(
+            "sqlite://", creator=lambda: raw, poolclass=StaticPool
+        )  # never disposed of: the session is not its own
+        event.listen(made, "begin", lambda session: session.exec_driver_sql("BEGIN"))
+        with made.connect() as session:
+            yield session
 
     def remember(self, conn: Connection, text: str) -> Callable[[], None]:
         before = _values(conn)

@@ -14,7 +14,7 @@ from dbops.resources.migrations.graph import ordered
 from dbops.resources.migrations.model import Format, Migration
 from dbops.resources.migrations.sql_files import NamedFile
 
-SUFFIXES: dict[Format, tuple[str, ...]] = {"sql": (".sql", ".py"), "json": (".json",)}
+SUFFIXES: dict[Format, tuple[str, ...]] = {"sql": (".sql", ".py"), "json": (".json",), "alembic": (".py",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
         )
     problems: list[DbopsError] = []
     found = []
-    for path in sorted(folder.iterdir()):
+    folder = folder / "versions" if format == "alembic" else folder
+    for path in sorted(folder.iterdir() if folder.is_dir() else ()):
         if path.suffix in SUFFIXES[format] and not path.name.startswith((".", "_")) and path.is_file():
             try:
                 found.append(Contents(path, path.name, read_text(path)))
@@ -86,7 +87,10 @@ def migrations_of(contents: Iterable[Contents], format: Format) -> list[Migratio
         Problems, MigrationError: files that say nothing dbops understands; duplicates, cycles, unknown dependencies.
     """
     problems: list[DbopsError] = []
-    found = list(_json(contents, problems) if format == "json" else _sql(contents, problems))
+    if format == "alembic":
+        found = _alembic(list(contents))
+    else:
+        found = list(_json(contents, problems) if format == "json" else _sql(contents, problems))
     if problems:
         raise Problems(problems)
     return ordered([replace(migration, checksum=checksum_of(migration)) for migration in found])
@@ -95,6 +99,15 @@ def migrations_of(contents: Iterable[Contents], format: Format) -> list[Migratio
 def checksum_of(migration: Migration) -> str:
     """Return SHA-256 over what runs: the text up alone, so that a way back can be added later."""
     return hashlib.sha256(migration.up.text.encode()).hexdigest()
+
+
+def _alembic(contents: Sequence[Contents]) -> list[Migration]:
+    if not contents:
+        return []
+    from dbops.resources.migrations import alembic_scripts
+
+    texts = {file.name: file.text for file in contents}
+    return alembic_scripts.migrations_of(contents[0].path.parent.parent, texts)
 
 
 def _json(contents: Iterable[Contents], problems: list[DbopsError]) -> Iterable[Migration]:

@@ -113,3 +113,19 @@ def heads(migrations: Sequence[Migration]) -> list[Migration]:
     """Return the migrations on which none depends, among those where dependencies are told."""
     told = {version for migration in migrations for version in migration.depends}
     return [migration for migration in migrations if migration.version not in told and not migration.is_repeatable]
+
+
+def through(last: Migration, migrations: Sequence[Migration], *, has_order: bool) -> frozenset[str]:
+    """Return the versions up to one, itself included: all that come before it, or, without an order, all it depends on."""
+    if has_order:
+        key = version_key(last.version)
+        return frozenset(one.version for one in migrations if not one.is_repeatable and version_key(one.version) <= key)
+    by_version = {migration.version: migration for migration in migrations}
+    found: set[str] = set()
+    waiting = [last.version]
+    while waiting:
+        version = waiting.pop()
+        if version not in found:
+            found.add(version)
+            waiting += by_version[version].depends
+    return frozenset(found)

@@ -12,10 +12,13 @@ from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.ledger import Record
 
-Format = Literal["sql", "json"]
+Format = Literal["sql", "json", "alembic"]
 OutOfOrder = bool | Literal["if-independent"]
-Kind = Literal["sql", "python"]
+Kind = Literal["sql", "python", "alembic"]
 Direction = Literal["up", "down"]
+
+#: The table in which Alembic keeps what it has run.
+ALEMBIC_TABLE = "alembic_version"
 
 #: pending: not applied. failed: begun, and some of it may stand. applied: as the file says. cosmetic: applied, and edited since
 #: in nothing that counts. changed: applied, and edited since. missing: applied, no file. unknown: applied by nobody known here,
@@ -99,6 +102,11 @@ class DesiredMigrations:
     @property
     def address(self) -> str:
         return f"migrationset/{self.name}"
+
+    @property
+    def has_order(self) -> bool:
+        """Whether versions say what comes before what; elsewhere only dependencies do."""
+        return self.format == "sql"
 
     @property
     def connections(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, MigrationError
-from dbops.resources.migrations.model import Direction, Migration
+from dbops.resources.migrations.model import ALEMBIC_TABLE, Direction, Migration
 from dbops.resources.migrations.run import Author, Runner
 
 
@@ -22,6 +22,8 @@ def replay(
     for migration in from_nothing(migrations):
         told(migration.id)
         run_on_scratch(migration, "up", engine, conn)
+    if any(migration.kind == "alembic" for migration in migrations):
+        conn.execute(f"DROP TABLE {ALEMBIC_TABLE}")  # what Alembic keeps for itself is no part of a schema
 
 
 def run_on_scratch(migration: Migration, direction: Direction, engine: Engine, conn: Connection) -> None:

@@ -22,6 +22,7 @@ from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.folder import migrations_of, read_contents
+from dbops.resources.migrations.graph import through
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
 from dbops.resources.migrations.model import (
     DesiredMigrations,
@@ -32,6 +33,7 @@ from dbops.resources.migrations.model import (
     ObservedMigrations,
     Script,
     Standing,
+    version_key,
 )
 from dbops.resources.migrations.run import Author, Runner, read_hooks
 from dbops.resources.migrations.script import check, statements_of
@@ -119,7 +121,14 @@ class MigrationResource:
         is_empty = True
         if desired.baseline is not None and reader is not None and not records:
             is_empty = not engine.inspect(reader).objects
-        rules = Rules(engine.dialect, desired.out_of_order, lambda version: ledger.texts(version)[0], desired.baseline, is_empty)
+        rules = Rules(
+            engine.dialect,
+            desired.out_of_order,
+            lambda version: ledger.texts(version)[0],
+            _baseline(desired, migrations),
+            is_empty,
+            desired.has_order,
+        )
         found = standings(migrations, records, rules)
         marks = [f"{one.version} {one.checksum}" for one in migrations]
         marks += [f"{one.version} {one.checksum} {one.state} {one.reached}" for one in records]
@@ -271,6 +280,17 @@ def _step(
 ) -> Step:
     arguments = {"version": migration.version, "direction": direction, "checksum": migration.checksum}
     return Step(on=desired.connection, title=title, do=Call(name, arguments, shows=tuple(shown)))
+
+
+def _baseline(desired: DesiredMigrations, migrations: Sequence[Migration]) -> frozenset[str]:
+    """Return the versions that the manifest's baseline stands for."""
+    if desired.baseline is None:
+        return frozenset()
+    key = version_key(desired.baseline)
+    last = next((one for one in migrations if desired.baseline in (one.version, one.id) or version_key(one.version) == key), None)
+    if last is not None:
+        return through(last, migrations, has_order=desired.has_order)
+    return frozenset(one.version for one in migrations if desired.has_order and version_key(one.version) <= key)
 
 
 def _hook_steps(desired: DesiredMigrations, hook: str) -> list[Step]:

@@ -120,10 +120,13 @@ class _Run:
     def run(self) -> int:
         self._must_be_resumable()
         try:
-            if self.migration.kind == "python":
-                self._run_python()
-            else:
-                self._run_sql()
+            match self.migration.kind:
+                case "python":
+                    self._run_python()
+                case "alembic":
+                    self._run_alembic()
+                case "sql":
+                    self._run_sql()
         except DbopsError as error:
             self._leave_session()
             self._note_failure(error)
@@ -319,6 +322,19 @@ class _Run:
         finally:
             self.trace, self.ran = step.progress, step.statements
         self.trace = None
+        with self.conn.transaction():
+            self._finish()
+
+    # --- Alembic
+
+    def _run_alembic(self) -> None:
+        """Alembic knows by its own table what it has run, so one that died is simply run again."""
+        from dbops.resources.migrations import alembic_scripts
+
+        self._record("running")
+        directory = Path(self.migration.at.file).absolute().parent.parent
+        alembic_scripts.run(self.migration, self.direction, directory, self.engine, self.conn)
+        self.ran = 1
         with self.conn.transaction():
             self._finish()
 

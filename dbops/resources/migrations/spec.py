@@ -27,8 +27,8 @@ class MigrationSetSpec(Bound):
 
     directory: Text
     """The folder of the migrations, relative to the folder of the manifest's environment."""
-    format: Literal["sql", "json"] = "sql"
-    """How they are written: `sql` also takes Python steps."""
+    format: Literal["sql", "json", "alembic"] = "sql"
+    """How they are written: `sql` also takes Python steps; `alembic` is an Alembic script directory, run by Alembic."""
     table: TableName = "dbops_migrations"
     """The table of the ledger; on PostgreSQL it stands in the schema dbops, without the prefix."""
     out_of_order: Annotated[Literal["if-independent"] | bool, Field(union_mode="left_to_right")] = False

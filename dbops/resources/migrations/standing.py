@@ -21,8 +21,11 @@ class Rules:
     dialect: Dialect
     out_of_order: OutOfOrder
     text: Callable[[str], str | None]
-    baseline: str | None = None
+    baseline: frozenset[str] = frozenset()
+    """Versions that count as applied on a database that has objects and no ledger."""
     is_empty: bool = True
+    has_order: bool = True
+    """Whether versions say what comes before what."""
 
 
 def standings(migrations: Sequence[Migration], records: Sequence[Record], rules: Rules) -> list[Standing]:
@@ -39,7 +42,7 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
         record = by_version.get(known.get(migration.version, migration.version))
         found.append(_standing(migration, record, records, migrations, newest, unfiled, rules))
     found += _halfway(migrations, records)
-    files = [version_key(migration.version) for migration in migrations if not migration.is_repeatable]
+    files = [version_key(one.version) for one in migrations if rules.has_order and not one.is_repeatable]
     return [*found, *(_without_file(record, migrations, files) for record in unfiled if not _squashed(record, migrations))]
 
 
@@ -113,10 +116,10 @@ def _pending(
         return Standing(
             "changed", migration, record, f"it holds what was applied as {twin.version}_{twin.name}, whose file is gone"
         )
-    baseline = rules.baseline if not records and not rules.is_empty and not migration.is_repeatable else None
-    if baseline is not None and version_key(migration.version) <= version_key(baseline):
+    if not records and not rules.is_empty and migration.version in rules.baseline:
         return Standing("baselined", migration, record, "counts as applied, as the manifest's baseline says")
-    if migration.is_repeatable or not newest or version_key(migration.version) > newest or rules.out_of_order is True:
+    is_in_order = migration.is_repeatable or not newest or version_key(migration.version) > newest
+    if is_in_order or not rules.has_order or rules.out_of_order is True:
         return Standing("pending", migration, record)
     later = [one for one in records if _stands(one) and version_key(one.version) > version_key(migration.version)]
     names = ", ".join(f"{one.version}_{one.name}" for one in later[:3])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
 from dbops.errors import MigrationError
 from dbops.resources.migrations.folder import Contents, migrations_of, read_contents
+from dbops.resources.migrations.graph import heads
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock, write_lock
 from dbops.resources.migrations.model import DesiredMigrations, Migration
 from dbops.usecases.runtime import timestamp
@@ -35,6 +37,25 @@ def down_fn(step):
     """Lead back; take this function away where nothing does."""
 '''
 
+_ALEMBIC = '''\
+"""{title}"""
+
+from alembic import op
+
+revision = "{revision}"
+down_revision = {before}
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+{up}
+
+
+def downgrade():
+{down}
+'''
+
 
 def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[Path]:
     """Write the next migration, empty, and the lock file; return the files.
@@ -47,6 +68,8 @@ def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[
         return write(desired, migrations, name, {".py": _PYTHON.format(title=name)})
     if desired.format == "json":
         return write_json(desired, migrations, name, "-- " + name, None)
+    if desired.format == "alembic":
+        return write_alembic(desired, migrations, name, ("pass",), ("pass",))
     return write(desired, migrations, name, {".sql": _SQL.format(title=name)})
 
 
@@ -88,6 +111,26 @@ def write_json(
     desired.directory.mkdir(parents=True, exist_ok=True)
     path = desired.directory / f"{version}.json"
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [path, lock(desired)]
+
+
+def write_alembic(
+    desired: DesiredMigrations, migrations: Sequence[Migration], name: str, up: Sequence[str], down: Sequence[str]
+) -> list[Path]:
+    """Write a revision behind the heads of the script directory; `up` and `down` are lines of Python."""
+    before = tuple(sorted(migration.version for migration in heads(migrations)))
+    revision = secrets.token_hex(6)
+    text = _ALEMBIC.format(
+        title=name.replace('"""', "'"),
+        revision=revision,
+        before=repr(before[0] if len(before) == 1 else before or None),
+        up="\n".join(f"    {line}" if line else "" for line in up),
+        down="\n".join(f"    {line}" if line else "" for line in down),
+    )
+    folder = desired.directory / "versions"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{revision}_{slug(name)}.py"
+    path.write_text(text, encoding="utf-8")
     return [path, lock(desired)]
 
 

@@ -15,7 +15,7 @@ from dbops.resources.schema.resource import SchemaResource
 from dbops.sql.dialect import Dialect
 from dbops.sql.statement import Statement
 from dbops.usecases.agreement import replayed
-from dbops.usecases.migrate.files import read_set, write, write_json
+from dbops.usecases.migrate.files import read_set, write, write_alembic, write_json
 from dbops.usecases.migrate.sets import MigrationWork, one_set, sets_of
 from dbops.usecases.runtime import Workspace
 
@@ -77,7 +77,9 @@ def _written(desired: DesiredMigrations, steps: Sequence[Step], title: str, dial
     stuck = tuple(step.title for step in steps if step.undo is None)
     up = _script(steps, dialect)
     down = _way_back(steps, dialect)
-    if desired.format == "json":
+    if desired.format == "alembic":
+        files = write_alembic(desired, migrations, title, _python(steps), _python_back(steps))
+    elif desired.format == "json":
         files = write_json(desired, migrations, title, up, down or None)
     else:
         head = "".join(f"-- dbops:irreversible nothing takes back: {one}\n" for one in stuck[:1] if not down)
@@ -120,6 +122,24 @@ def _way_back(steps: Sequence[Step], dialect: Dialect) -> str:
         "\n".join([f"-- take back: {step.title}", *_terminated(_statements(step.undo), dialect)]) + "\n"
         for step in reversed(steps)
     )
+
+
+def _python(steps: Sequence[Step]) -> list[str]:
+    """Return the lines of an Alembic revision; the driver gets the text as it is, colons and all."""
+    lines = []
+    for step in steps:
+        lines.append(f"# {_on_one_line(step.title)}")
+        lines += [f"# {hazard.code}: {_on_one_line(hazard.message)}" for hazard in step.hazards]
+        lines += [f"op.get_bind().exec_driver_sql({statement.sql!r})" for statement in _statements(step.do)]
+    return lines
+
+
+def _python_back(steps: Sequence[Step]) -> list[str]:
+    if stuck := [step.title for step in steps if step.undo is None]:
+        return [f"raise NotImplementedError({f'nothing takes back: {stuck[0]}'!r})"]
+    return [
+        f"op.get_bind().exec_driver_sql({statement.sql!r})" for step in reversed(steps) for statement in _statements(step.undo)
+    ]
 
 
 def _statements(act: tuple[Statement, ...] | Call | None) -> tuple[Statement, ...]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from dbops.errors import MigrationError
 from dbops.reconcile.ledger import Ledger, Record
-from dbops.resources.migrations.model import Migration, version_key
+from dbops.resources.migrations.graph import through
+from dbops.resources.migrations.model import Migration
 from dbops.resources.migrations.resource import baseline_record
 from dbops.resources.migrations.run import Author
 from dbops.usecases.apply import Consent, locked
@@ -34,7 +35,8 @@ def baseline(workspace: Workspace, version: str, consent: Consent, name: str | N
                 fix="dbops migrate status shows them",
                 error_code="NOT_EMPTY",
             )
-        chosen = [m for m in migrations if not m.is_repeatable and version_key(m.version) <= version_key(last.version)]
+        versions = through(last, migrations, has_order=one.desired.has_order)
+        chosen = [migration for migration in migrations if migration.version in versions]
         for migration in chosen:
             ledger.put(baseline_record(migration, _author()))
         return [migration.id for migration in chosen]

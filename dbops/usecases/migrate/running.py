@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from dbops.errors import MigrationError
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding, make_plan, observe
-from dbops.resources.migrations.graph import dependents_of
+from dbops.resources.migrations.graph import dependents_of, through
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
 from dbops.resources.migrations.resource import run_step, shown_statements
 from dbops.resources.migrations.standing import is_half_way_back
@@ -96,8 +96,9 @@ def _until(finding: Finding, one: MigrationWork, extent: Extent) -> Finding:
     """Leave out what lies behind the extent."""
     entries = finding.entries
     if extent.to is not None:
-        target = find(one.resource.migrations(one.desired), extent.to)
-        entries = tuple(entry for entry in entries if _migration(entry).sort_key <= target.sort_key)
+        migrations = one.resource.migrations(one.desired)
+        versions = through(find(migrations, extent.to), migrations, has_order=one.desired.has_order)
+        entries = tuple(entry for entry in entries if _migration(entry).version in versions)
     if extent.steps is not None:
         entries = entries[: extent.steps]
     return _only(finding, entries)

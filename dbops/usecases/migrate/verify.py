@@ -10,7 +10,7 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import MigrationError
-from dbops.resources.migrations.model import Migration
+from dbops.resources.migrations.model import ALEMBIC_TABLE, Migration
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.resources.migrations.standing import to_run
 from dbops.resources.schema.model import DesiredSchema
@@ -128,7 +128,7 @@ def _proved(one: MigrationWork, migration: Migration, conn: Connection) -> Verif
 
 
 def _differences(found: Catalog, wanted: Catalog) -> str:
-    return _in_words([str(change.ref) for change in diff(found, wanted)])
+    return _in_words([str(change.ref) for change in diff(found, wanted) if change.ref.table.name != ALEMBIC_TABLE])
 
 
 def _in_words(refs: Sequence[str]) -> str:

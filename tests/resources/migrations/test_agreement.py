@@ -112,3 +112,19 @@ def test_verify_names_a_way_back_that_leads_elsewhere(shop: Migrations) -> None:
     with open_workspace(shop.folder) as workspace:
         found = verify(workspace)
     assert "customers" in found[0].problem
+
+
+@pytest.mark.parametrize("form", ["alembic", "json"])
+def test_generate_writes_in_the_form_of_the_set(database: Database, tmp_path: Path, form: str) -> None:
+    shop = Migrations.make(database, tmp_path / "env", f"format: {form}")
+    with (shop.folder / "env.yaml").open("a") as file:
+        file.write(_SCHEMA.replace("connection: shop,", "connection: shop, exclude: [alembic_version],"))
+    wants(shop, CUSTOMERS)
+    assert len(generated(shop, "customers").files) == 2
+    assert applied(shop) == "done"
+    wants(shop, NAMED + ORDERS)
+    assert len(generated(shop, "orders: all").files) == 2
+    assert applied(shop) == "done"
+    assert shop.plan().is_empty
+    with open_workspace(shop.folder) as workspace:
+        assert [one.problem for one in verify(workspace)] == [""] * 3

@@ -1,0 +1,124 @@
+"""Migrations of an Alembic script directory, read and run by Alembic itself.
+
+Alembic runs each revision on a session of its own and keeps its table `alembic_version`, in one transaction with the revision
+where the engine allows that; so Alembic and dbops may be used side by side. `env.py` is not run: where the database is, the
+manifest says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dbops.engines.base.connect import Connection
+from dbops.errors import DbopsError, Mark, MigrationError, QueryError
+from dbops.resources.migrations.model import Direction, Migration, Script
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    from dbops.engines.base.engine import Engine
+
+
+def migrations_of(directory: Path, shown: dict[str, str]) -> list[Migration]:
+    """Return the revisions of a script directory as migrations; `shown` holds the text of each file by its name.
+
+    Raises:
+        MigrationError: Alembic is not installed, or does not understand the directory.
+    """
+    scripts = _directory(directory)
+    try:
+        revisions = list(scripts.walk_revisions())
+    except Exception as error:  # files of the user's are imported, and what they raise is the answer
+        raise MigrationError(f"Alembic cannot read {directory.name}: {error}", at=Mark(str(directory))) from error
+    return [_migration(revision, shown) for revision in revisions]
+
+
+def _migration(revision: Any, shown: dict[str, str]) -> Migration:
+    file = Path(revision.path)
+    text = shown.get(file.name, "")
+    at = Mark(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
+    depends = (*_listed(revision.down_revision), *_listed(revision.dependencies))
+    return Migration(
+        version=revision.revision,
+        name="_".join((revision.doc or "").split()).lower()[:100],
+        at=at,
+        up=Script(text, at, is_transactional=True),
+        down=Script(text, at, is_transactional=True),
+        kind="alembic",
+        depends=depends,
+        description=revision.doc or "",
+    )
+
+
+def _listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def run(migration: Migration, direction: Direction, directory: Path, engine: Engine, conn: Connection) -> None:
+    """Let Alembic run one revision on a session of its own; one that it has had already is left alone.
+
+    Raises:
+        MigrationError: the revision raised an error that is none of a database.
+        QueryError: the database refused a statement.
+    """
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy.exc import DBAPIError
+
+    scripts = _directory(directory)
+    with engine.scripts.sqlalchemy(conn) as session:
+        context = MigrationContext.configure(session, opts={"transaction_per_migration": True, "script": scripts})
+        if _is_there(migration, context, scripts) == (direction == "up"):
+            return
+        context._migrations_fn = _only(migration, direction, scripts)
+        try:
+            with Operations.context(context), context.begin_transaction():
+                context.run_migrations()
+        except DBAPIError as error:
+            raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=migration.at) from error
+        except DbopsError:
+            raise
+        except Exception as error:  # what a revision raises is the answer
+            raise MigrationError(f"{migration.id}: {type(error).__name__}: {error}", at=migration.at) from error
+
+
+def _only(migration: Migration, direction: Direction, scripts: ScriptDirectory) -> Any:
+    """Return what tells Alembic the steps: one revision, up or down."""
+    from alembic.runtime.migration import MigrationStep
+
+    revision = scripts.get_revision(migration.version)
+    assert revision is not None
+    if direction == "up":
+        steps = [MigrationStep.upgrade_from_script(scripts.revision_map, cast(Any, revision))]
+    else:
+        steps = [MigrationStep.downgrade_from_script(scripts.revision_map, cast(Any, revision))]
+    return lambda heads, context: steps
+
+
+def _is_there(migration: Migration, context: MigrationContext, scripts: ScriptDirectory) -> bool:
+    """Tell whether Alembic's own table says that a revision is applied."""
+    heads = context.get_current_heads()
+    if not heads:
+        return False
+    return any(found.revision == migration.version for found in scripts.iterate_revisions(heads, "base", inclusive=True))
+
+
+def _directory(directory: Path) -> ScriptDirectory:
+    try:
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory as Directory
+    except ImportError as error:
+        raise MigrationError("the format alembic needs Alembic", fix="pip install 'dbops[alembic]'") from error
+    config = Config()
+    config.set_main_option("script_location", str(directory).replace("%", "%%"))
+    try:
+        return Directory.from_config(config)
+    except Exception as error:
+        raise MigrationError(
+            f"{directory} is no script directory of Alembic: {error}", expected="a folder with versions/"
+        ) from error
