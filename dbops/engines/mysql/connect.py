@@ -16,10 +16,12 @@ from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.base.interrupt import stopping
 from dbops.engines.mysql.errors import (
     INTERRUPTED,
+    LARGE,
     connect_error,
     is_worth_retrying,
     number_of,
     query_error,
+    refuse_larger_than_packet,
     statement_timeout,
 )
 from dbops.engines.mysql.flavour import Flavour, flavour_of, parse_version
@@ -252,6 +254,8 @@ class MysqlConnection:
             if parameters:
                 cursor.execute(with_placeholders(sql), tuple(parameters))
             else:
+                if len(sql) >= LARGE:
+                    refuse_larger_than_packet(cursor, sql)
                 cursor.execute(sql)
         finally:
             if needs_four_bytes:

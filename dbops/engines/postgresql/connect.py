@@ -115,9 +115,8 @@ class PostgresConnection:
         import psycopg
         from psycopg import generators
 
-        text = ";\n".join(statements)
         with self._translated():
-            self._conn.pgconn.send_query(text.encode())
+            self._conn.pgconn.send_query(";\n".join(statements).encode())  # of a single one, join makes no copy
             results = self._conn.wait(generators.execute(self._conn.pgconn))
         done = 0
         for result in results:

@@ -210,8 +210,14 @@ class _Run:
                     return statement
                 statement = next(coming, None)
                 continue
+            length = len(statement.source.text)
+            if (
+                batch and size + length > _BATCH_CHARACTERS
+            ):  # a large one goes alone: to be joined with others, it would be copied
+                self._flush(batch)
+                batch, size = [], 0
             batch.append(statement)
-            size += len(statement.source.text)
+            size += length
             if len(batch) >= _BATCH or size >= _BATCH_CHARACTERS:
                 self._flush(batch)
                 batch, size = [], 0

@@ -47,6 +47,13 @@ def test_text_of_every_length_comes_back(conn: Connection) -> None:
     assert conn.query("SELECT ?, 'é 😀'", ("smile 😀",)) == [("smile 😀", "é 😀")]
 
 
+def test_a_statement_larger_than_the_server_takes_is_refused_in_time(conn: Connection) -> None:
+    limit = conn.query("SELECT @@max_allowed_packet")[0][0]
+    with pytest.raises(QueryError, match="max_allowed_packet"):
+        conn.execute(f"SELECT '{'x' * limit}'")
+    assert conn.query("SELECT 1") == [(1,)]
+
+
 def test_several_results_do_not_confuse_the_next_statement(conn: Connection) -> None:
     conn.execute("CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END")
     assert conn.query("CALL p()") == [(1,)]
