@@ -80,9 +80,22 @@ def using(column: str, old: str, new: str, domains: Mapping[str, str]) -> str | 
         return None
     if b.is_array and not a.is_array:
         return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN ARRAY[{column}]::{new} END"
+    if a.is_array and not b.is_array:
+        return from_one(column, f"{element(column)}::text::{new}", new)
     if a.is_array == b.is_array and (_have_cast(a.name, b.name) or (a.name in _STRINGS and not a.is_array)):
         return f"{column}::{new}"
     return f"{column}::text::{new}"
+
+
+def element(column: str) -> str:
+    """Return the first element of an array, whatever its number."""
+    return f"({column})[array_lower({column}, 1)]"
+
+
+def from_one(column: str, converted: str, new: str) -> str:
+    """Return the expression that makes an array of one its element, `converted`; any other does not fit."""
+    is_one = f"array_ndims({column}) = 1 AND cardinality({column}) = 1"
+    return f"CASE WHEN {is_one} THEN {converted} ELSE {column}::text::{new} END"
 
 
 def fit(old: str, new: str, domains: Mapping[str, str]) -> Fit:

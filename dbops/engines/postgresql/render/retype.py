@@ -17,7 +17,7 @@ from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns, hazards, types
 from dbops.engines.postgresql.render import others as others_sql
-from dbops.engines.postgresql.render.conversion import using
+from dbops.engines.postgresql.render.conversion import element, from_one, using
 from dbops.engines.postgresql.render.names import designation, named, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
 from dbops.engines.postgresql.render.security import new_object
@@ -221,15 +221,17 @@ def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator
         head = f"ALTER FOREIGN TABLE {named(conversion.table)} ALTER COLUMN {quote(conversion.after.name)}"
         yield Statement(f"{head} TYPE {conversion.after.type}")
         return
-    expression = _expression(conversion, rebuild, scene)
+    expression = _expression(quote(conversion.before.name), conversion.before.type, conversion.after.type, rebuild, scene)
     yield from columns.alter(conversion.table, conversion.before, conversion.after, scene, through=expression)
 
 
-def _expression(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str:
-    name, was, kind = quote(conversion.before.name), conversion.before.type, conversion.after.type
+def _expression(name: str, was: str, kind: str, rebuild: Rebuild, scene: Scene) -> str:
+    """Return what a value of a type becomes when that is built again, or its column gets another type."""
     if kind == f"{was}[]":
-        element = _expression(replace(conversion, after=conversion.before), rebuild, scene)
-        return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ARRAY[{element}]::{kind} END"
+        one = _expression(name, was, was, rebuild, scene)
+        return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ARRAY[{one}]::{kind} END"
+    if was == f"{kind}[]":
+        return from_one(name, _expression(element(name), kind, kind, rebuild, scene), kind)
     if kind != was and kind not in _spellings(rebuild.refs):
         return using(name, was, kind, scene.domains) or name
     if all(isinstance(new, Defined) for _, new in rebuild.types):

@@ -123,10 +123,11 @@ class Scene:
         return any(isinstance(heir, Table) and heir.partition_of and heir.partition_of.bound == "DEFAULT" for heir in heirs)
 
     def stored_in(self, table: Ref) -> tuple[Ref, ...]:
-        """Return the tables that hold a table's rows, itself first, where some of its rows are on other servers; else none."""
+        """Return the tables that hold a table's rows all along, itself first, where others are on other servers; else none."""
         family = [table]
         for ref in family:
-            family += [heir for heir in self.heirs.get(ref, ()) if heir not in family]
+            heirs = (heir for heir in self.heirs.get(ref, ()) if heir in self.before.objects and heir in self.after.objects)
+            family += [heir for heir in heirs if heir not in family and heir not in self.renewed]
         return tuple(ref for ref in family if ref.kind == "table") if any(ref.kind != "table" for ref in family) else ()
 
     @property
