@@ -84,6 +84,11 @@ class Flavour:
         return self.version >= ((10, 4) if self.is_mariadb else (8, 0, 29))
 
     @property
+    def folds_checks(self) -> bool:
+        """Constants in checks are worked out when a column of theirs has changed its type (see `folding`)."""
+        return not self.is_mariadb
+
+    @property
     def table_privileges(self) -> tuple[str, ...]:
         """Privileges on tables that only this server has (MariaDB 10.3.5)."""
         return ("DELETE HISTORY",) if self.is_mariadb else ()

@@ -43,6 +43,7 @@ from dbops.engines.mysql.ddl import (
     without_defaults,
 )
 from dbops.engines.mysql.flavour import Flavour, flavour_of
+from dbops.engines.mysql.folding import folded
 from dbops.engines.mysql.grant_acts import grant_acts, without_grants
 from dbops.engines.mysql.references import References
 from dbops.engines.mysql.renames import rename_acts
@@ -207,11 +208,15 @@ class _Renderer:
             yield Act(
                 ref=table.ref,
                 title=f"create table {table.name}",
-                do=self._created(table, children),
+                do=(*self._created(table, children), *(folded(table, children) if self._shows_folded else ())),
                 undo=(drop,),
                 covers=tuple(item.ref for item in children),
                 creates=True,
             )
+
+    @property
+    def _shows_folded(self) -> bool:
+        return self.context.for_reading and self.flavour.folds_checks
 
     def _stands_inside(self, item: CatalogObject) -> bool:
         return isinstance(item, PrimaryKey | Index | Check) or item.ref in self.references.inline

@@ -12,9 +12,9 @@ from dbops.engines.base.render import RenderContext
 from dbops.sql.statement import Statement
 
 
-def build(catalog: Catalog, engine: Engine, conn: Connection, *, as_shown: bool = False) -> None:
-    """Build `catalog` in an empty scratch database; `as_shown` as the render port says."""
-    context = RenderContext(conn.server, online=False, as_shown=as_shown)
+def build(catalog: Catalog, engine: Engine, conn: Connection, *, for_reading: bool = False) -> None:
+    """Build `catalog` in an empty scratch database; `for_reading` back in other words, as the render port says."""
+    context = RenderContext(conn.server, online=False, as_shown=for_reading, for_reading=for_reading)
     acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context)
     run((statement for act in acts for statement in act.do), engine, conn)
 

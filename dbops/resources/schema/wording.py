@@ -73,7 +73,7 @@ def _read_back(catalog: Catalog, refs: Iterable[Ref], engine: Engine, target: Ta
     for attempt in (part, catalog):  # what a body of SQL mentions is recorded by nobody
         with engine.scratch(target) as conn:
             try:
-                build(attempt, engine, conn, as_shown=True)
+                build(attempt, engine, conn, for_reading=True)
             except QueryError:
                 continue
             return engine.inspect(conn)

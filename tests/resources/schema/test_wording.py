@@ -12,7 +12,7 @@ from dbops.usecases.apply import Consent, apply
 from dbops.usecases.compare import compare
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
-from tests.databases import PostgresDatabase
+from tests.databases import MysqlDatabase, PostgresDatabase
 
 AUTHORED = """
 CREATE DOMAIN grade AS varchar(9) CONSTRAINT known CHECK (VALUE IN ('low', 'it''s high'));
@@ -78,3 +78,27 @@ def test_a_text_that_means_something_else_is_a_change(source: Path) -> None:
         "schema/live/table/public.task/index/open",
         "schema/live/table/public.task/policy/mine",
     }
+
+
+def test_a_check_whose_constants_the_server_worked_out_is_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, my_database: MysqlDatabase
+) -> None:
+    """MySQL does so when a column of the check has changed its type; MariaDB never does."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    source = (
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (c {kind}, d varchar(9), id int,"
+        " FOREIGN KEY f (id) REFERENCES p (id),"
+        " CONSTRAINT a CHECK (c > 1 + 2), CONSTRAINT b CHECK (c = '4'),"
+        " CONSTRAINT n CHECK (c > -(1) AND d <> concat('a', 'b')), CONSTRAINT i CHECK (id > 2 * 3));"
+    )
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(my_database.url)))
+    for kind in ("int", "bigint"):
+        (tmp_path / "schema.sql").write_text(source.format(kind=kind))
+        with open_workspace(tmp_path) as workspace:
+            apply(workspace, Consent(lambda _: True, allow=frozenset({"all"})))
+    my_database.load("ALTER TABLE t ADD KEY k (d)")
+    my_database.load("ALTER TABLE t DROP KEY k")
+    assert ("(1 + 2)" in my_database.dump() or "1 + 2" in my_database.dump()) == my_database.server.has("sequences")
+    assert planned(tmp_path / "schema.sql").is_empty
+    (tmp_path / "schema.sql").write_text(source.format(kind="bigint").replace("1 + 2", "1 + 3"))
+    assert [entry.change.address for entry in planned(tmp_path / "schema.sql").entries] == ["schema/live/table/t/check/a"]
