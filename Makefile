@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAIN := $(VENV)/.installed
 FULL := $(VENV)/.installed-with-tools
+PEERS := $(VENV)/.installed-with-peers
 WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 PYTEST := $(WITH_VENV) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
@@ -41,7 +42,7 @@ format: $(FULL) ## write the format that check wants
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(FULL) servers ## time and memory of whole commands, beside a yardstick of the same run
+bench: $(PEERS) servers ## time and memory of whole commands, beside a yardstick of the same run
 	$(WITH_VENV) $(BIN)/python -m bench $(ARGS)
 
 campaign: $(FULL) servers ## the Hypothesis properties with many examples, and every failure at every place
@@ -69,3 +70,7 @@ $(FULL): pyproject.toml
 	@.ci/provision venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[test,check]'
 	@touch $(PLAIN) $@
+
+$(PEERS): $(FULL)
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	@touch $@

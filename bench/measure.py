@@ -17,12 +17,16 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Medians over the runs of one command; the memory is the largest process's peak. `cpu_s` is the command's own."""
+    """Medians over the runs of one command; the memory is the largest process's peak. `cpu_s` is the command's own.
+
+    Of a command that was cut off this is what it took until then.
+    """
 
     cpu_s: float
     wall_s: float
     peak_bytes: int
     server_s: float = 0.0
+    is_cut_off: bool = False
 
     @property
     def total_s(self) -> float:
@@ -109,7 +113,7 @@ def _run(command: Command, env: Mapping[str, str], server: Callable[[], float]) 
     if process.returncode not in command.accepted and not is_cut_off:
         shown = output.decode(errors="replace")[-4000:]
         raise CommandFailed(f"{' '.join(command.arguments)} ended with {process.returncode}:\n{shown}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss * 1024, server() - served)
+    return Cost(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss * 1024, server() - served, is_cut_off)
 
 
 def _medians(costs: Sequence[Cost]) -> Cost:
@@ -118,4 +122,5 @@ def _medians(costs: Sequence[Cost]) -> Cost:
         median(cost.wall_s for cost in costs),
         int(median(cost.peak_bytes for cost in costs)),
         median(cost.server_s for cost in costs),
+        any(cost.is_cut_off for cost in costs),
     )

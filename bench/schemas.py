@@ -1,7 +1,8 @@
 """What inspections and plans of large schemas cost, beside the engines' own dump programs and other tools, in the same run.
 
 Everything is a whole command. The CPU time that a server spends for a command counts as the command's. Beside each figure
-stands its ratio to the engine's own dump of the same schema, by CPU and by wall clock.
+stands its ratio to the engine's own dump of the same schema, by CPU and by wall clock; `> 9x` is said of a peer that was cut off
+at the time limit.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES))
     parser.add_argument("--runs", type=int, default=3, help="of each quick command; the slow ones run once")
     parser.add_argument("--peers", choices=["none", "dump", "all"], default="all", help="what to run beside dbops")
-    parser.add_argument("--limit", type=float, default=300, help="seconds after which a peer is cut off")
+    parser.add_argument("--limit", type=float, default=120, help="seconds after which a peer is cut off")
     parser.add_argument("--seconds", action="store_true", help="bare times too")
     parser.add_argument("--only", type=lambda text: text.split(","), default=None, help="names of dbops commands")
     return parser
@@ -206,7 +207,9 @@ def _print(subject: Subject, costs: dict[str, Cost]) -> None:
     print(f"\n{subject.engine}, {subject.tables:,} tables; one is {subject.dump[0]}", flush=True)
     print(f"  {'':<24}{'CPU':>10}{'wall':>10}{'peak memory':>14}   goal")
     for name, cost in costs.items():
-        cpu, wall = (f"{cost.total_s / dump.total_s:.2f}x", f"{cost.wall_s / dump.wall_s:.2f}x") if dump else ("", "")
+        mark = "> " if cost.is_cut_off else ""
+        ratios = (cost.total_s / dump.total_s, cost.wall_s / dump.wall_s) if dump else ()
+        cpu, wall = [f"{mark}{ratio:.2f}x" for ratio in ratios] or ("", "")
         goal = GOALS.get((subject.engine, name)) if subject.tables >= 10_000 else None
         print(f"  {name:<24}{cpu:>10}{wall:>10}{cost.peak_bytes / 2**20:>11.0f} MB" + (f"   {goal}x" if goal else ""), flush=True)
         logger.info("%s: own CPU %.2f s, server %.2f s, wall %.2f s", name, cost.cpu_s, cost.server_s, cost.wall_s)
