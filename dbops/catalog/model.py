@@ -7,9 +7,10 @@ sorted `(name, value)` pairs. `owner` and `grants` are None where nobody declare
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
+from dbops.catalog.frozen import dataclass
 from dbops.catalog.ref import Ref
 
 Options = tuple[tuple[str, str], ...]

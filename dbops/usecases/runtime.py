@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbops.engines.base.connect import Target
 from dbops.errors import MissingDatabaseError, PlanError
-from dbops.manifests.environment import Environment, load_environment
-from dbops.reconcile.planner import Work
 from dbops.version import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +21,9 @@ if TYPE_CHECKING:
     from dbops.engines.base.connect import Connection
     from dbops.engines.base.engine import Engine
     from dbops.engines.base.url import DatabaseUrl
+    from dbops.manifests.environment import Environment
     from dbops.reconcile.ledger import Ledger
+    from dbops.reconcile.planner import Work
     from dbops.reconcile.resource import Desired, Memory, Resource
 
 T = TypeVar("T")
@@ -252,6 +252,8 @@ def open_workspace(path: Path, process_env: Mapping[str, str] = os.environ) -> I
     Raises:
         ManifestError, Problems: the manifests are wrong.
     """
+    from dbops.manifests.environment import load_environment
+    from dbops.reconcile.planner import Work
     from dbops.resources.connections.target import target_of
 
     environment = load_environment(path, specs(), process_env)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Options, PrimaryKey, Unique, Unmanaged
+from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.indexes import IndexRow, is_as_the_parent_makes_it
 from dbops.engines.postgresql.inspect.reading import CLASS, CONSTRAINT, Reading
 from dbops.engines.postgresql.inspect.relations import storage
@@ -84,12 +85,13 @@ def _add(reading: Reading, row: _Row, indexes: dict[int, IndexRow]) -> None:
         reading.excluded.add((CONSTRAINT, row.oid))
         return
     index = indexes.get(row.index_oid) if row.kind != "f" else None
-    item = _build(reading, row, index, _options(reading, row, index, indexes))
-    reading.refs[CONSTRAINT, row.oid] = item.ref
+    item = _build(reading, row, table, index, _options(reading, row, index, indexes))
+    ref = reading.refs[CONSTRAINT, row.oid] = item.ref
     if index is not None:
-        reading.refs[CLASS, row.index_oid] = item.ref
+        reading.refs[CLASS, row.index_oid] = ref
+    reading.needs_of_its_table(ref, table, row.relation, row.key or ())
     if not _is_handed_down(reading, row, index, indexes):
-        reading.place(item)
+        reading.place(item, ref)
 
 
 def _adopt_not_null(reading: Reading, row: _Row) -> None:
@@ -113,8 +115,7 @@ def _is_handed_down(reading: Reading, row: _Row, index: IndexRow | None, indexes
     return reading.comment(CONSTRAINT, row.oid) is None and is_as_the_parent_makes_it(index, indexes.get(index.parent or 0))
 
 
-def _build(reading: Reading, row: _Row, index: IndexRow | None, options: Options) -> Constraint:
-    table = reading.refs[CLASS, row.relation]
+def _build(reading: Reading, row: _Row, table: Ref, index: IndexRow | None, options: Options) -> Constraint:
     comment = reading.comment(CONSTRAINT, row.oid)
     columns = _names(reading, row.relation, row.key)
     match row.kind:

@@ -24,8 +24,8 @@ from dbops.engines.postgresql.inspect.reading import (
 )
 
 #: Row types, array types, TOAST tables, indexes of constraints and triggers behind foreign keys are inner parts (deptype i) of
-#: what was read already, and a default belongs to its own column. An array type stands for its elements, a multirange for its
-#: range.
+#: what was read already, a default belongs to its own column, and of its own table a constraint or plain index
+#: needs the columns of its key (`Reading.needs_of_its_table`). An array type stands for its elements, a multirange for its range.
 _QUERY = f"""
 SELECT d.classid, d.objid, d.objsubid, d.refclassid, coalesce({{multirange}}nullif(t.typelem, 0), d.refobjid), d.refobjsubid,
        d.deptype
@@ -34,7 +34,9 @@ LEFT JOIN pg_type t ON d.refclassid = {TYPE} AND t.oid = d.refobjid
 {{multirange_join}}
 WHERE d.objid >= 16384 AND (d.refobjid >= 16384 OR d.refclassid = {NAMESPACE}) AND d.deptype <> 'e'
   AND NOT (d.deptype = 'i' AND (d.classid IN ({TYPE}, {CLASS}) OR d.classid = {TRIGGER} AND d.refclassid = {CONSTRAINT}))
-  AND NOT (d.deptype = 'a' AND d.classid = {ATTRDEF})"""
+  AND NOT (d.deptype = 'a' AND (d.classid = {ATTRDEF} OR d.classid = {CONSTRAINT} AND d.refclassid = {CLASS}
+    OR d.classid = {CLASS} AND d.refclassid = {CLASS}
+      AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indexprs IS NULL AND indpred IS NULL)))"""
 
 _IDENTIFY = """
 SELECT i.type, i.schema, i.identity
@@ -69,15 +71,15 @@ def read_dependencies(reading: Reading) -> dict[Ref, frozenset[Ref]]:
         )
     )
     _adopt_parts(reading, rows)
-    needs: defaultdict[Ref, set[Ref]] = defaultdict(set)
+    needs: defaultdict[Ref, set[Ref]] = defaultdict(set, reading.needs)
     unread: list[_Row] = []
     last: tuple[int, int, int] | None = None
-    users: tuple[Ref, ...] = ()
+    users: list[tuple[Ref, set[Ref]]] = []
     targets_of: dict[tuple[int, int, int], tuple[Ref, ...]] = {}
-    for row in rows:  # some twelve for each table, those of one object mostly together
+    for row in rows:  # some six for each table, those of one object mostly together
         user = row[:3]
         if user != last:
-            users, last = _users(reading, *user), user
+            users, last = [(ref, needs[ref]) for ref in _users(reading, *user)], user
         if not users:
             unread.append(row)
             continue
@@ -85,11 +87,11 @@ def read_dependencies(reading: Reading) -> dict[Ref, frozenset[Ref]]:
         targets = targets_of.get(needed)
         if targets is None:
             targets = targets_of[needed] = _targets(reading, *needed)
-        for ref in users:
+        for ref, found in users:
             if ref.parent and ref.kind != "column":
-                needs[ref].update(targets)
+                found.update(targets)
             else:
-                needs[ref].update([target for target in targets if _is_news(ref, target)])
+                found.update([target for target in targets if _is_news(ref, target)])
     _name_the_unread(reading, unread)
     return {ref: frozenset(needed - {ref} if ref in needed else needed) for ref, needed in needs.items() if needed}
 

@@ -95,9 +95,11 @@ def build_indexes(reading: Reading, indexes: dict[int, IndexRow], columns: Colum
     for row in indexes.values():
         table = reading.refs.get((CLASS, row.table))
         if not row.is_of_constraint and table is not None:
-            item = _index(reading, row, table, columns, alike)
+            item, ref = _index(reading, row, table, columns, alike), reading.refs[CLASS, row.oid]
+            if row.expressions is None and row.predicate is None:
+                reading.needs_of_its_table(ref, table, row.table, row.key_numbers)
             if not (row.parent and item.comment is None and is_as_the_parent_makes_it(row, indexes.get(row.parent))):
-                reading.place(item)
+                reading.place(item, ref)
 
 
 def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns, alike: dict[tuple[object, ...], IndexKey]) -> Index:

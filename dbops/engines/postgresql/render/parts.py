@@ -7,10 +7,11 @@ speaks of it as an object of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from dbops.catalog.catalog import Catalog
+from dbops.catalog.frozen import dataclass
 from dbops.catalog.model import (
     CatalogObject,
     Check,
