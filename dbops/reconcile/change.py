@@ -38,6 +38,10 @@ class Change:
 DATA_REFUSES, MIGRATION_REFUSED = "DATA_REFUSES", "MIGRATION_REFUSED"
 
 
+#: The code of an observation that names what changed in a database though no migration did it.
+MIGRATION_DRIFT = "MIGRATION_DRIFT"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Something worth saying that no step changes: an object not managed yet, an alert, an overdue backup."""

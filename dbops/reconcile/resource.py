@@ -25,6 +25,10 @@ class Check:
     untried: str | None = None
 
 
+NOTHING_APPLIED = "baseline"
+"""Stands for the id of an apply where `settle` looks at databases to which nothing had to be done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a call tells while it works.

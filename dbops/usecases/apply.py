@@ -18,6 +18,7 @@ from dbops.reconcile.patience import Patience, patiently
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import Finding, fingerprints, make_plan
 from dbops.reconcile.policy import gate, refuse
+from dbops.reconcile.resource import NOTHING_APPLIED
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
 from dbops.usecases.observing import observe_together
@@ -104,7 +105,7 @@ def carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, con
     """Carry out a plan that was made from `findings` under `locks`; raises as `apply` does."""
     refuse(said for finding in findings for said in finding.observed.observations if said.address not in finding.left_out)
     if plan.is_empty:
-        _settle(findings, workspace, "baseline")
+        _settle(findings, workspace, NOTHING_APPLIED)
         return ApplyResult(plan, None, 0, "nothing")
     gate(plan.steps, consent.allow)
     if not consent.approve(plan):

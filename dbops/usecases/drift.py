@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from dbops.errors import Mark
-from dbops.reconcile.change import Observation
+from dbops.reconcile.change import MIGRATION_DRIFT, Observation
 from dbops.reconcile.plan import Entry
+from dbops.reconcile.planner import Finding
 from dbops.state.tables import have_tables
 from dbops.usecases.observing import observe_together
 from dbops.usecases.runtime import Workspace
@@ -57,6 +58,8 @@ def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
     findings = observe_together(workspace, only)
     connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
     items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]
+    told = {name for item in items if item.mover == "database" for name in item.connections}
+    items += [item for finding in findings for item in _by_hand(finding, told)]
     observations = dict.fromkeys(o for finding in findings for o in finding.observed.observations)
     never = tuple(name for name in connections if not _was_applied_to(name, workspace))
     return DriftReport(tuple(connections), tuple(items), tuple(observations), never)
@@ -65,6 +68,16 @@ def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
 def _was_applied_to(connection: str, workspace: Workspace) -> bool:
     reader = workspace.targets.reader(connection)
     return reader is not None and have_tables(reader, workspace.targets.engine(connection).features)
+
+
+def _by_hand(finding: Finding, told: Set[str]) -> Iterator[DriftItem]:
+    """Yield what no migration changed, unless a schema of the database tells of what drifted."""
+    connections = finding.work.desired.connections
+    for observation in finding.observed.observations:
+        if observation.code == MIGRATION_DRIFT and told.isdisjoint(connections):
+            yield DriftItem(
+                observation.address, connections, "update", "database", observation.message, finding.work.desired.at, ()
+            )
 
 
 def _item(entry: Entry, connections: tuple[str, ...]) -> DriftItem:

@@ -98,6 +98,7 @@ class DesiredMigrations:
     out_of_order: OutOfOrder
     baseline: str | None
     hooks: HookFiles = HookFiles()
+    drift: Literal["warn", "refuse", "adopt"] = "warn"
 
     @property
     def address(self) -> str:

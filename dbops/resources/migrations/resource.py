@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,12 +15,13 @@ from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.errors import ApplyError, MigrationError, Problems, RehearsalError, StalePlanError
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.reconcile.change import MIGRATION_REFUSED, Change, Observation
+from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Change, Observation
 from dbops.reconcile.ledger import Ledger, Record
 from dbops.reconcile.patience import Patience
 from dbops.reconcile.plan import Entry, Rehearsal
-from dbops.reconcile.resource import Check, Report, Targets
+from dbops.reconcile.resource import NOTHING_APPLIED, Check, Report, Targets
 from dbops.reconcile.step import Call, Step
+from dbops.resources.migrations.by_hand import changed_by_hand, remember
 from dbops.resources.migrations.folder import migrations_of, read_contents
 from dbops.resources.migrations.graph import through
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
@@ -41,6 +42,7 @@ from dbops.resources.migrations.standing import Rules, in_the_way, standings, to
 
 if TYPE_CHECKING:
     from dbops.resources.migrations.spec import Hooks, MigrationSetSpec
+    from dbops.sql.splitter import SourceStatement
 
 RUN, HOOK, BASELINE = "run_migration", "run_hook", "baseline"
 _READ_AHEAD = 1 << 20
@@ -84,6 +86,7 @@ class MigrationResource:
                 out_of_order=spec.out_of_order,
                 baseline=spec.baseline,
                 hooks=_hook_files(spec.hooks, manifest.root),
+                drift=spec.drift,
             )
             for connection in bindings(environment, manifest)
         ]
@@ -114,6 +117,16 @@ class MigrationResource:
         return self._sets[desired.address]
 
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
+        observed = self._look(desired, targets)
+        reader = targets.reader(desired.connection)
+        if reader is None or desired.drift == "adopt" or not any(one.record for one in observed.standings):
+            return observed
+        engine, memory = targets.engine(desired.connection), targets.memory(desired.connection)
+        moved = changed_by_hand(desired.address, engine, reader, memory)
+        return replace(observed, observations=(*observed.observations, *_by_hand(desired, moved))) if moved else observed
+
+    def _look(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
+        """Read the files and the ledger, and nothing else of the database."""
         engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)
         migrations = self.migrations(desired)
         ledger = targets.ledger(desired.connection, desired.table, desired.set_name)
@@ -213,10 +226,23 @@ class MigrationResource:
     def taking_back(
         self, desired: DesiredMigrations, targets: Targets, undo_id: str, addresses: Collection[str]
     ) -> AbstractContextManager[None]:
-        return nullcontext()  # what leads back from a migration is the migration's own
+        return self._remembering(desired, targets, undo_id)
 
     def settle(self, desired: DesiredMigrations, targets: Targets, apply_id: str) -> Sequence[Change]:
-        return self.diff(desired, self.observe(desired, targets))
+        """Look again; what the database holds after an apply is what changes by hand are measured by."""
+        if apply_id != NOTHING_APPLIED:
+            self._remember(desired, targets, apply_id)
+        return self.diff(desired, self._look(desired, targets))
+
+    @contextmanager
+    def _remembering(self, desired: DesiredMigrations, targets: Targets, undo_id: str) -> Iterator[None]:
+        yield
+        self._remember(desired, targets, undo_id)
+
+    def _remember(self, desired: DesiredMigrations, targets: Targets, apply_id: str) -> None:
+        if desired.drift != "adopt":
+            engine, conn = targets.engine(desired.connection), targets.writer(desired.connection)
+            remember(desired.address, engine, conn, targets.memory(desired.connection), apply_id)
 
     def _planned(self, call: Call, desired: DesiredMigrations) -> Migration:
         """Return the migration that a step was planned for, if its file is what it was."""
@@ -327,10 +353,11 @@ def shown_statements(script: Script, engine: Engine) -> tuple[str, ...]:
     Raises:
         MigrationError: a statement that cannot stand in a migration.
     """
+    statements: Iterable[SourceStatement] = statements_of(script, engine)
     if len(script.text) <= _READ_AHEAD:
-        check(script, engine)
+        statements = list(statements)
     shown, room = [], _SHOWN_CHARACTERS
-    for statement in islice(statements_of(script, engine), _SHOWN_STATEMENTS):
+    for statement in islice(statements, _SHOWN_STATEMENTS):
         text = statement.text if len(statement.text) <= room else f"{statement.text[:room]}…"
         shown.append(text)
         room -= len(text)
@@ -365,6 +392,15 @@ def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list
         text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
         result.append(Observation(desired.address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
     return result
+
+
+def _by_hand(desired: DesiredMigrations, moved: Sequence[tuple[str, str]]) -> list[Observation]:
+    """Return what was changed by hand; with the policy refuse it stops an apply."""
+    code, severity = (MIGRATION_REFUSED, "error") if desired.drift == "refuse" else (MIGRATION_DRIFT, "warning")
+    return [
+        Observation(f"{desired.address}/{name}", code, f"{name}: {what}", "error" if severity == "error" else "warning")
+        for name, what in moved
+    ]
 
 
 def _place(standing: Standing) -> str:

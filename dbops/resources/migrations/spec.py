@@ -35,4 +35,6 @@ class MigrationSetSpec(Bound):
     """Whether a migration may run that comes before one already applied: `if-independent` when they touch other tables."""
     baseline: Text | None = None
     """On a database that has objects and no ledger, migrations up to this version count as applied."""
+    drift: Literal["warn", "refuse", "adopt"] = "warn"
+    """What changed in the database since the last apply and no migration did: named, refused, or taken as it is."""
     hooks: Hooks | None = None

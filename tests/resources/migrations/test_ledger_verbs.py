@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbops.errors import ApplyError, DbopsError, MigrationError
+from dbops.usecases.drift import drift
 from dbops.usecases.migrate import files, records
 from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.migrate.squash import Squashed, squash
@@ -136,3 +137,24 @@ def test_a_set_of_json_files_runs_by_its_dependencies(database: Database, tmp_pa
     (shop.folder / "migrations" / "broken.json").write_text("{")
     with pytest.raises(DbopsError, match="this is no JSON"):
         shop.up()
+
+
+@pytest.mark.parametrize("policy", ["warn", "refuse", "adopt"])
+def test_what_changed_by_hand_is_named_refused_or_taken(database: Database, tmp_path: Path, policy: str) -> None:
+    shop = Migrations.make(database, tmp_path / "env", f"drift: {policy}")
+    shop.write("0001_t.sql", "CREATE TABLE t1 (id integer NOT NULL PRIMARY KEY, n integer);")
+    shop.up()
+    assert not [one for one in shop.plan().observations if one.severity != "info"]
+    database.load("CREATE INDEX by_hand ON t1 (n);")
+    shop.write("0002_t.sql", "CREATE TABLE t2 (id integer NOT NULL PRIMARY KEY);")
+    told = [one for one in shop.plan().observations if "by_hand" in one.message]
+    assert [one.code for one in told] == {"warn": ["MIGRATION_DRIFT"], "refuse": ["MIGRATION_REFUSED"], "adopt": []}[policy]
+    if policy == "refuse":
+        with pytest.raises(ApplyError, match="by_hand: no migration made it"):
+            shop.up()
+        return
+    if policy == "warn":
+        with open_workspace(shop.folder) as workspace:
+            assert [item.detail for item in drift(workspace).items if item.mover == "database"]
+    assert shop.up().state == "done"
+    assert not [one for one in shop.plan().observations if "by_hand" in one.message]
