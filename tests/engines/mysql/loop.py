@@ -23,7 +23,7 @@ def canonical(sql: str, target: Target) -> Catalog:
 
 
 def changes_between(before: Catalog, after: Catalog) -> tuple[CatalogChange, ...]:
-    return diff(as_declared(before, after), after, column_order=True)
+    return diff(as_declared(before, after, by_grantee=True), after, column_order=True)
 
 
 def render(conn: Connection, live: Catalog, wanted: Catalog) -> list[Act]:

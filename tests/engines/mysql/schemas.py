@@ -287,6 +287,22 @@ def _event(hand: Hand, _: str) -> str:
     return f"CREATE {_definer(hand)}EVENT `e` ON SCHEDULE {when}{rest} DO {hand.one(['SELECT 1', 'BEGIN SELECT 1; SELECT 2; END', 'CALL `p`()'])}"
 
 
+def _grant(hand: Hand, _: str) -> str:
+    """To accounts of the tests' servers, which can do everything anyway."""
+    what = hand.one(
+        [
+            f"SELECT, INSERT ON {hand.table()}",
+            f"SELECT (id), UPDATE (id, n) ON {hand.table()}",
+            f"SELECT, UPDATE (n) ON {hand.table()}",
+            f"ALL ON {hand.relation()}",
+            "EXECUTE ON FUNCTION `f`",
+            "ALL ON PROCEDURE `p`",
+            "CREATE, EVENT ON *",
+        ]
+    )
+    return f"GRANT {what} TO {hand.one(['`admin`@`%`', '`root`@`localhost`'])}{hand.maybe(' WITH GRANT OPTION')}"
+
+
 FIRST: dict[str, Callable[[Hand, str], str]] = {
     "sequence `counter`": lambda hand, _: _sequence(hand, "`counter`"),
     "sequence `S 2`": lambda hand, _: _sequence(hand, "`S 2`"),
@@ -298,6 +314,7 @@ SECOND: dict[str, Callable[[Hand, str], str]] = {
     "procedure `p`": _procedure,
     "procedure `q`": lambda hand, _: f"CREATE PROCEDURE `q`() SELECT {hand.one(['1', '2'])}",
     "event `e`": _event,
+    **{f"grant {number}": _grant for number in range(4)},
     "later": lambda hand, _: (lambda table: f"ALTER TABLE {table} ADD {_rule(hand, table, 'fk_later_')}")(hand.table()),
     "index": lambda hand, _: (
         f"CREATE {hand.maybe('UNIQUE ')}INDEX `i n` ON {hand.table()} ({hand.one(['n', 'id DESC', 't(3)', 'n, t(7)'])})"
