@@ -184,6 +184,4 @@ def _undo_entry(record: StepRecord, connection: str, order: int) -> Entry:
     act = record.undo
     assert act is not None
     step = Step(on=connection, title=f"undo: {record.title}", do=act, order=order)
-    if isinstance(act, Call):
-        raise PlanError(f"“{record.title}” is no SQL and is not taken back by undo")
     return Entry(Change(address=record.address, action="run", reason="taken back"), (step,))

@@ -305,7 +305,9 @@ def _step(
     direction: Direction = "up",
 ) -> Step:
     arguments = {"version": migration.version, "direction": direction, "checksum": migration.checksum}
-    return Step(on=desired.connection, title=title, do=Call(name, arguments, shows=tuple(shown)))
+    leads_back = name == RUN and direction == "up" and migration.down is not None and not migration.is_repeatable
+    undo = Call(RUN, {**arguments, "direction": "down"}) if leads_back else None
+    return Step(on=desired.connection, title=title, do=Call(name, arguments, shows=tuple(shown)), undo=undo)
 
 
 def _baseline(desired: DesiredMigrations, migrations: Sequence[Migration]) -> frozenset[str]:
