@@ -66,6 +66,12 @@ def iterate(text: str, dialect: Dialect, file: str = "") -> Iterator[SourceState
     return _Script(text, dialect, file).statements()
 
 
+def may_be_several(statement: str) -> bool:
+    """Tell whether a MySQL statement, as the splitter found it, may be several to the server: semicolons outside of quotes."""
+    has_versions = "/*!" in statement or "/*M!" in statement
+    return ";" in statement and (has_versions or _MAY_HOLD_SEMICOLONS.match(statement) is not None)
+
+
 _Match = Callable[[str, int], re.Match[str] | None]
 _MAY_HOLD_SEMICOLONS = re.compile(
     r"(?:CREATE|ALTER|EXPLAIN|BEGIN|IF|CASE|LOOP|REPEAT|WHILE|FOR|DECLARE)\b|(?:`[^`]+`|[\w$]+)[ \t\n\r\f\v]*+:", re.IGNORECASE

@@ -27,6 +27,7 @@ from dbops.engines.mysql.errors import (
 from dbops.engines.mysql.flavour import Flavour, flavour_of, parse_version
 from dbops.engines.mysql.tokens import unquoted, with_placeholders
 from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError, TransientError
+from dbops.sql.splitter import may_be_several
 from dbops.sql.statement import Parameter
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ class MysqlConnection:
     def run_each(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
         """Run statements in one round trip; return how many ran, and the error of the one that did not.
 
-        A statement that holds a semicolon may be several to the server, so it goes by itself, as `execute` sends it.
+        One that may be several to the server goes by itself, as `execute` sends it.
         """
-        if len(statements) == 1 or any(";" in sql for sql in statements):
+        if len(statements) == 1 or any(map(may_be_several, statements)):
             for place, sql in enumerate(statements):
                 try:
                     self.execute(sql)

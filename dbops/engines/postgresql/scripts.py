@@ -54,6 +54,11 @@ _HAS_BODY = re.compile(r"(?:DO|SELECT|WITH)\b", re.IGNORECASE)
 _ACTIVE_TRANSACTION, _TERMINATION = "25001", "2D000"
 _MAY_TOUCH = re.compile(r"[SRDLPCsrdlpc]")
 _TOGETHER, _TOGETHER_CHARACTERS = 500, 1_000_000
+#: What is sent in one message is read in one go, before any of it runs (PostgreSQL manual, 55.2.2.1 Multiple Statements).
+_CHANGES_READING = re.compile(
+    r"(?:SET|RESET|SELECT)\b.{0,200}?\b(?:standard_conforming_strings|backslash_quote|client_encoding|ALL)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 class PostgresScripts:
@@ -180,13 +185,15 @@ def _copied(session: PostgresConnection, statements: Sequence[SourceStatement]) 
 
 
 def _together(session: PostgresConnection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
-    """Send statements in chunks; one that is alone in its chunk goes by the usual way."""
+    """Send statements in chunks, of which one that changes how text is to be read is the last."""
     start = 0
     while start < len(statements):
         end, size = start, 0
         while end < len(statements) and end - start < _TOGETHER and (size == 0 or size < _TOGETHER_CHARACTERS):
             size += len(statements[end].text)
             end += 1
+            if _CHANGES_READING.match(statements[end - 1].text):
+                break
         ran, error = session.run_together([statement.text for statement in statements[start:end]])
         if error is not None:
             if error.context.get("sqlstate") == _TERMINATION:

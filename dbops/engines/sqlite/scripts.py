@@ -77,7 +77,7 @@ class SqliteScripts:
         return False
 
     def rebuilds(self, text: str) -> bool:
-        return _REBUILDS.search(text) is not None
+        return any(_REBUILDS.search(piece) for piece in _pieces(text) if "drop" in (lower := piece.lower()) or "pragma" in lower)
 
     def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
         return None  # VACUUM and pragmas: once more does no harm
@@ -113,6 +113,15 @@ class SqliteScripts:
 
     def aside(self, conn: Connection) -> AbstractContextManager[None]:
         return nullcontext()
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces that overlap: a search without regard to case is slow on large scripts, `lower` is not."""
+    for start in range(0, len(text), _PIECE):
+        yield text[start : start + _PIECE + _OVERLAP]
+
+
+_PIECE, _OVERLAP = 1 << 20, 1000
 
 
 def _values(conn: Connection) -> dict[str, object]:

@@ -102,7 +102,7 @@ class _Options:
 
 def _parts(file: NamedFile) -> tuple[str, Script | None, int, _Options]:
     """Return the text up with its offset, the script down, and what the head says."""
-    marks = list(_MARKER.finditer(file.text))
+    marks = list(_MARKER.finditer(file.text)) if "migrate:" in file.text else []
     if not marks or file.part != "both":
         return file.text, None, 0, _directives(file, file.text)
     kinds = [mark[1] for mark in marks]
