@@ -71,10 +71,7 @@ def canonical(
         SchemaError: no scratch database can be had.
     """
     if server is None:
-        with engine.scratch(target) as conn:
-            blank = engine.inspect(conn, scope)
-            engine.load(conn, statements)
-            return Canonical(engine.inspect(conn, scope, declared=True).in_order(), conn.server, blank)
+        return _without_database(statements, engine, target, scope)
     circumstances = circumstances_of(server, options, scope)
     key = cache_key(statements, circumstances)
     if (found := cache.get(key)) is not None:
@@ -87,10 +84,24 @@ def canonical(
     known = None if last is None else cache.get(last[0])
     catalog = None if last is None or known is None else from_known(source, last[1], known, engine, target, scope)
     if catalog is None:
-        catalog = whole(source, engine, target, scope)
+        catalog = whole(source, engine, lambda: engine.scratch(target), scope)
     cache.put(key, catalog)
     cache.put_text(f"outline-{circumstances}", json.dumps([key, source.outline()], separators=(",", ":")))
     return Canonical(catalog, server)
+
+
+def _without_database(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Canonical:
+    """Ask one scratch for what is blank and, unless portions of the source have scratches of their own, for the source."""
+    with engine.scratch(target) as conn:
+        blank = engine.inspect(conn, scope)
+        if not engine.features.portion:
+            engine.load(conn, statements)
+            return Canonical(engine.inspect(conn, scope, declared=True).in_order(), conn.server, blank)
+    from dbops.resources.schema.loading import whole
+    from dbops.resources.schema.partial import Source
+
+    wanted = whole(Source(statements, engine.features), engine, lambda: engine.scratch(target), scope)
+    return Canonical(wanted, conn.server, blank)
 
 
 def _last(circumstances: str, cache: CatalogCache) -> tuple[str, Outline] | None:

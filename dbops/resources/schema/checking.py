@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dbops.catalog.scope import Scope
 from dbops.errors import NoScratchError
 from dbops.reconcile.resource import Check, Targets
 from dbops.resources.schema.data import check_files
+from dbops.resources.schema.loading import whole
 from dbops.resources.schema.model import DesiredSchema
+from dbops.resources.schema.partial import Source
 from dbops.resources.schema.remarks import noted_renames
 from dbops.resources.schema.sources import read_source
 
@@ -17,9 +20,7 @@ def check(desired: DesiredSchema, targets: Targets) -> Check:
     tuple(noted_renames(statements, engine.dialect))  # a remark that says nothing is an error
     wanted, untried = None, None
     try:
-        with engine.offline(target) as conn:
-            engine.load(conn, statements)
-            wanted = engine.inspect(conn, declared=True) if desired.data else None
+        wanted = whole(Source(statements, engine.features), engine, lambda: engine.offline(target), Scope())
     except NoScratchError as error:
         untried = error.message
     check_files(desired.data, wanted, engine)

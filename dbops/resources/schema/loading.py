@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
-from dbops.engines.base.connect import Target
+from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import Problems, QueryError, SchemaError
 from dbops.resources.schema.copying import build
@@ -18,24 +19,30 @@ from dbops.sql.splitter import SourceStatement
 logger = logging.getLogger(__name__)
 
 
-def whole(source: Source, engine: Engine, target: Target, scope: Scope) -> Catalog:
+Scratches = Callable[[], AbstractContextManager[Connection]]
+"""Opens one empty scratch database after another."""
+
+
+def whole(source: Source, engine: Engine, scratch: Scratches, scope: Scope) -> Catalog:
     """Return the canonical catalog of a source, all of it loaded now; raises as `canonical` does."""
+
+    def loaded(statements: Sequence[SourceStatement]) -> Catalog:
+        with scratch() as conn:
+            engine.load(conn, statements)
+            return engine.inspect(conn, scope, declared=True).in_order()
+
+    try:
+        found = in_portions(source, engine, loaded)
+    except Problems as error:
+        logger.info("the source is loaded in one piece: a portion of it alone does not load: %s", error)
+        found = None
+    return loaded(source.statements) if found is None else found
+
+
+def in_portions(source: Source, engine: Engine, read: Callable[[Sequence[SourceStatement]], Catalog]) -> Catalog | None:
+    """Return what `read` makes of the portions of a source, joined; None where that is of no use or cannot be done."""
     parts = portions(source, engine.features.portion) if 0 < engine.features.portion < len(source.statements) else None
-    if parts is not None:
-        try:
-            found = joined([_loaded(part, engine, target, scope) for part in parts])
-        except Problems as error:
-            logger.info("the source is loaded in one piece: a portion of it alone does not load: %s", error)
-            found = None
-        if found is not None:
-            return found
-    return _loaded(source.statements, engine, target, scope)
-
-
-def _loaded(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Catalog:
-    with engine.scratch(target) as conn:
-        engine.load(conn, statements)
-        return engine.inspect(conn, scope, declared=True).in_order()
+    return None if parts is None else joined([read(part) for part in parts])
 
 
 def from_known(source: Source, outline: Outline, known: Catalog, engine: Engine, target: Target, scope: Scope) -> Catalog | None:

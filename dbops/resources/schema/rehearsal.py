@@ -10,9 +10,10 @@ from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import CatalogChange, diff
 from dbops.catalog.declared import as_declared
 from dbops.catalog.ref import Ref
+from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
-from dbops.errors import DbopsError, QueryError, RehearsalError
+from dbops.errors import DbopsError, Mark, QueryError, RehearsalError
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.step import Call, Step
 from dbops.resources.schema.copying import build, run
@@ -21,6 +22,8 @@ from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.resources.schema.wording import in_words_of
+from dbops.sql.splitter import SourceStatement
+from dbops.sql.statement import Statement
 
 
 def rehearse(
@@ -63,17 +66,20 @@ def _rehearse_on(
     today: date,
 ) -> bool:
     """Run the steps on a copy of `live` and compare with `wanted`; return False when there can be no copy."""
-    with engine.scratch(target) as conn:
-        try:
-            build(live, engine, conn)
-        except QueryError as error:
-            if live.unmanaged:
-                return False
-            raise RehearsalError(
-                f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT
-            ) from error
-        _run_steps(sorted((step for entry in entries for step in entry.steps), key=lambda step: step.order), engine, conn)
-        outcome = engine.inspect(conn, schema.scope)
+    steps = sorted((step for entry in entries for step in entry.steps), key=lambda step: step.order)
+    outcome = None if live.objects else _in_portions(steps, engine, target, schema.scope)
+    if outcome is None:
+        with engine.scratch(target) as conn:
+            try:
+                build(live, engine, conn)
+            except QueryError as error:
+                if live.unmanaged:
+                    return False
+                raise RehearsalError(
+                    f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT
+                ) from error
+            _run_steps(steps, engine, conn)
+            outcome = engine.inspect(conn, schema.scope)
     outcome = in_words_of(wanted, outcome, engine, target)
     if differences := _differences(outcome, wanted, entries, schema, observed, today, engine):
         raise RehearsalError(
@@ -82,6 +88,25 @@ def _rehearse_on(
             fix=_HINT,
         )
     return True
+
+
+def _in_portions(steps: Sequence[Step], engine: Engine, target: Target, scope: Scope) -> Catalog | None:
+    """Return what steps make of nothing where one scratch need not hold it all; None where one must."""
+    statements = [statement for step in steps if not isinstance(step.do, Call) for statement in step.do]
+    if not 0 < engine.features.portion < len(statements) or any(statement.parameters for statement in statements):
+        return None
+    from dbops.resources.schema.loading import in_portions
+    from dbops.resources.schema.partial import Source
+
+    def made(portion: Sequence[SourceStatement]) -> Catalog:
+        with engine.scratch(target) as conn:
+            run((Statement(statement.text) for statement in portion), engine, conn)
+            return engine.inspect(conn, scope)
+
+    try:
+        return in_portions(Source([SourceStatement(one.sql, Mark("")) for one in statements], engine.features), engine, made)
+    except QueryError:  # it needs what stands in another portion, or else the whole will tell which step is wrong
+        return None
 
 
 _HINT = "this is a fault of dbops, please report it; --no-rehearse plans without the rehearsal"

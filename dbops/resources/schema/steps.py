@@ -37,10 +37,11 @@ def entries(
     by_ref: dict[Ref, list[tuple[Act, Step]]] = {}
     for act, step in zip(acts, steps, strict=True):
         by_ref.setdefault(_subject(act, known), []).append((act, step))
+    tables = whole_tables(list(changes))
     result = [
         Entry(_with_action(change, by_ref.get(ref, [])), tuple(step for _, step in by_ref.get(ref, ())))
         for ref, change in known.items()
-        if ref in by_ref or not is_part_of_another(change.change, whole_tables(list(changes)))
+        if ref in by_ref or not is_part_of_another(change.change, tables)
     ]
     result += [
         Entry(_collateral(ref, pairs, changes, schema, observed), tuple(step for _, step in pairs))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dbops.catalog.model import Table
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
@@ -134,3 +135,15 @@ def test_a_statement_says_which_objects_it_is_about(sql: str, names: list[str]) 
 def test_what_is_about_no_single_object_says_so(sql: str, role: Role) -> None:
     [statement] = split(f"{sql};", POSTGRESQL, "a.sql")
     assert aim_of(statement, has_schemas=True).role is role
+
+
+def test_a_source_for_a_database_to_come_is_loaded_in_portions(tmp_path: Path) -> None:
+    engine, size = Watched(), SqliteEngine().features.portion
+    target = Target("test", parse_url(f"sqlite:///{tmp_path}/test.db"))
+    sql = "".join(
+        f"CREATE TABLE t{number} (id integer PRIMARY KEY REFERENCES t{number // 2} (id));\n" for number in range(size * 2)
+    )
+    found = canonical(split(sql, SQLITE, "schema.sql"), engine, target, None, (), Scope(), CatalogCache(None))
+    assert len(found.catalog.all(Table)) == size * 2
+    assert [len(statements) for statements in engine.loaded] == [size, size]
+    assert found.blank is not None and not found.blank.objects

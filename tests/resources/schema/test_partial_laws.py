@@ -85,6 +85,6 @@ def _check(engine: Engine, target: Target, before: str, after: str) -> None:
 
 def _whole(source: Source, engine: Engine, target: Target) -> Catalog | None:
     try:
-        return whole(source, engine, target, Scope())
+        return whole(source, engine, lambda: engine.scratch(target), Scope())
     except Problems:
         return None

@@ -1,0 +1,53 @@
+"""What a rehearsal runs its steps on."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from dbops.engines.base.connect import Target
+from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.engines.sqlite.engine import SqliteEngine
+from dbops.usecases.plan import plan
+from dbops.usecases.runtime import open_workspace
+from tests.conformance.test_main_job import MANIFEST
+
+MANY = SqliteEngine().features.portion + 10
+
+
+@pytest.fixture
+def scratches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Target]:
+    """The scratch databases that were opened."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    opened: list[Target] = []
+    scratch = SqliteEngine.scratch
+
+    def counted(self: SqliteEngine, target: Target) -> AbstractContextManager[SqliteConnection]:
+        opened.append(target)
+        return scratch(self, target)
+
+    monkeypatch.setattr(SqliteEngine, "scratch", counted)
+    return opened
+
+
+def _opened(folder: Path, sql: str, scratches: list[Target]) -> int:
+    """Plan a new database with this source, and return how many scratches that took."""
+    (folder / "env.yaml").write_text(MANIFEST.format(url="sqlite:///new.db"))
+    (folder / "shop.sql").write_text(sql)
+    with open_workspace(folder) as workspace:
+        made = plan(workspace)
+    assert made.rehearsal is not None and made.rehearsal.ok
+    return len(scratches)
+
+
+def test_many_new_tables_are_rehearsed_in_portions(tmp_path: Path, scratches: list[Target]) -> None:
+    sql = "".join(f"CREATE TABLE t{number} (id integer PRIMARY KEY);\n" for number in range(MANY))
+    assert _opened(tmp_path, sql, scratches) == 1 + 2 + 2  # what is blank, the source, the steps
+
+
+def test_what_depends_on_everything_is_rehearsed_on_one_scratch(tmp_path: Path, scratches: list[Target]) -> None:
+    tables = "".join(f"CREATE TABLE t{number} (id integer PRIMARY KEY);\n" for number in range(MANY))
+    views = "".join(f"CREATE VIEW v{n} AS SELECT t{n}.id FROM t{n} JOIN t{n + 1} USING (id);\n" for n in range(MANY - 1))
+    assert _opened(tmp_path, tables + views, scratches) == 1 + 1 + 1
