@@ -25,16 +25,15 @@ from dbops.catalog.model import (
     ForeignKey,
     ForeignTable,
     Index,
-    MaterializedView,
     PrimaryKey,
     Sequence,
     Table,
     Unique,
-    View,
 )
 from dbops.catalog.order import needs_of
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns
+from dbops.engines.postgresql.render.leftovers import shape
 from dbops.engines.postgresql.render.parts import Membership
 from dbops.engines.postgresql.render.scene import Scene
 
@@ -264,11 +263,11 @@ class _Folding:
         assert isinstance(item, Membership)
         joins = isinstance(change, CreateObject)
         catalog, plan = (self.after, self.drops) if joins else (self.before, self.creates)
-        handed = {_shape(other) for other in catalog.children(item.of) if isinstance(other, Index | Constraint)}
+        handed = {shape(other) for other in catalog.children(item.of) if isinstance(other, Index | Constraint)}
         for ref, j in list(plan.items()):
             child = self.changes[j]
             assert isinstance(child, CreateObject | DropObject)
-            if ref.parent == item.parent and ref.schema == item.schema and _shape(child.item) in handed:
+            if ref.parent == item.parent and ref.schema == item.schema and shape(child.item) in handed:
                 self._cover(i, j)
 
     def join_and_leave(self) -> None:
@@ -361,15 +360,3 @@ def _key_look(item: CatalogObject) -> object:
         distinct = isinstance(item, Unique) and item.nulls_not_distinct
         return (item.ref.table, item.columns, item.include, distinct, item.deferrable, item.initially_deferred)
     return replace(item, name="", comment=None, options=()) if isinstance(item, Exclusion) else item
-
-
-def _shape(item: CatalogObject) -> object:
-    """What makes two indexes or constraints of parent and child alike: everything but whose they are and what they are called."""
-    if isinstance(item, Check):
-        return ("check", item.name)
-    if isinstance(item, Index):
-        return replace(item, name="", parent="", schema="", partition_of=None, options=(), comment=None)
-    if isinstance(item, ForeignKey):
-        return replace(item, name="", parent="", schema="", comment=None)
-    assert isinstance(item, Constraint | Membership | View | MaterializedView | CatalogObject)
-    return replace(item, name="", parent="", schema="", options=(), comment=None) if isinstance(item, Constraint) else item

@@ -272,6 +272,8 @@ def _split_alteration(change: AlterObject, before: Graph, after: Graph) -> Itera
     leaving, joining = ([item for item in items if item not in kept] for items in (was, will_be))
     for item, *earlier in (leaving[place::-1] for place in reversed(range(len(leaving)))):
         before.add(item, new.ref, item.of, *(other.ref for other in earlier))
+        if not any(other.of == item.of for other in joining):
+            before.link(item.ref, *_changed_children(item.of, before, after))
         yield DropObject(item)
     for item, *earlier in (joining[place::-1] for place in range(len(joining))):
         after.add(item, *_fits_before(item, new, after), *(other.ref for other in earlier))

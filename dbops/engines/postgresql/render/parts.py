@@ -29,6 +29,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import bounds, hazards, not_null, types
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
+from dbops.engines.postgresql.render.leftovers import taken_away
 from dbops.engines.postgresql.render.names import designation, literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement
 from dbops.engines.postgresql.render.sequences import own, release
@@ -203,9 +204,11 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
     elif item.bound is not None:
         yield from _detach(item, scene)
         yield from _own_not_nulls(item, scene)
+        yield from taken_away(table, item.of, is_partition=True, scene=scene)
     else:
         yield statement(f"ALTER TABLE {named(table)} NO INHERIT {named(item.of)}", *hazards.brief(scene, table))
         yield from _own_not_nulls(item, scene)
+        yield from taken_away(table, item.of, is_partition=False, scene=scene)
 
 
 def _own_not_nulls(item: Membership, scene: Scene) -> Iterator[Statement]:
