@@ -52,6 +52,10 @@ class Memory(Protocol):
         """Keep `text` under `key`, in place of what was there."""
         ...
 
+    def latest_apply(self) -> str | None:
+        """Return the id of the apply that was begun last, however it ended; None when there was none."""
+        ...
+
 
 class Targets(Protocol):
     """The databases of an environment, opened when first asked for and shared by all resources."""

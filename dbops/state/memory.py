@@ -24,6 +24,13 @@ class DatabaseMemory:
         rows = conn.query(f"SELECT content FROM {self._features.state_prefix}memory WHERE name = ?", (key,))
         return zlib.decompress(base64.b64decode(rows[0][0])).decode() if rows else None
 
+    def latest_apply(self) -> str | None:
+        from dbops.state.journal import applies
+
+        conn = self._reader()
+        found = applies(conn, self._features, limit=1) if conn is not None else []
+        return found[0].id if found else None
+
     def remember(self, key: str, text: str, apply_id: str) -> None:
         conn, table = self._writer(), f"{self._features.state_prefix}memory"
         create_tables(conn, self._features)

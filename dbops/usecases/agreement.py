@@ -180,3 +180,6 @@ class _Nothing:
 
     def remember(self, key: str, text: str, apply_id: str) -> None:
         """Keep nothing: the scratch goes."""
+
+    def latest_apply(self) -> str | None:
+        return None

@@ -122,7 +122,7 @@ class MigrationResource:
         if reader is None or desired.drift == "adopt" or not any(one.record for one in observed.standings):
             return observed
         engine, memory = targets.engine(desired.connection), targets.memory(desired.connection)
-        moved = changed_by_hand(desired.address, engine, reader, memory)
+        moved = changed_by_hand(engine, reader, memory)
         return replace(observed, observations=(*observed.observations, *_by_hand(desired, moved))) if moved else observed
 
     def _look(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
@@ -242,7 +242,7 @@ class MigrationResource:
     def _remember(self, desired: DesiredMigrations, targets: Targets, apply_id: str) -> None:
         if desired.drift != "adopt":
             engine, conn = targets.engine(desired.connection), targets.writer(desired.connection)
-            remember(desired.address, engine, conn, targets.memory(desired.connection), apply_id)
+            remember(engine, conn, targets.memory(desired.connection), apply_id)
 
     def _planned(self, call: Call, desired: DesiredMigrations) -> Migration:
         """Return the migration that a step was planned for, if its file is what it was."""

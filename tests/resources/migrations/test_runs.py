@@ -7,6 +7,8 @@ A row has `files` by name (a text, or `{bytes: text}` whose characters are the b
 * `by_hand`       SQL run by the engine's own client
 * `states`        what status says of each migration; `details` words of what it says about one
 * `rows`          queries and what they give
+* `says`          the codes of warnings and refusals that a plan has, each with words that stand in it
+* `forget`, `resolve`   versions that the ledger loses; versions and what `dbops migrate resolve` says of them
 
 `engines` names some, all where it is missing; `set` is more of the manifest of the set, `connection` of
 the connection's, `before` SQL run by hand first.
@@ -22,8 +24,10 @@ import pytest
 import yaml
 
 from dbops.errors import DbopsError
+from dbops.usecases.migrate.records import resolve
+from dbops.usecases.runtime import open_workspace
 from tests.databases import Database
-from tests.resources.migrations.sets import Migrations
+from tests.resources.migrations.sets import YES, Migrations
 
 RUNS = Path(__file__).parent / "runs"
 ENGINES = ("sqlite", "postgresql", "mysql")
@@ -95,6 +99,28 @@ def remove(shop: Migrations, names: list[str]) -> None:
         shop.remove(name)
 
 
+def says(shop: Migrations, wanted: Mapping[str, list[str]]) -> None:
+    found: dict[str, str] = {}
+    for one in shop.plan().observations:
+        if one.severity != "info":
+            found[one.code] = f"{found.get(one.code, '')}{one.message}\n"
+    assert found.keys() == wanted.keys(), found
+    for code, words in wanted.items():
+        assert [word for word in words if word not in found[code]] == [], found[code]
+
+
+def forget(shop: Migrations, versions: list[str]) -> None:
+    table = "dbops.migrations" if shop.database.engine == "postgresql" else "dbops_migrations"
+    for version in versions:
+        shop.database.load(f"DELETE FROM {table} WHERE version = '{version}';")
+
+
+def resolved(shop: Migrations, wanted: Mapping[str, str]) -> None:
+    with open_workspace(shop.folder) as workspace:
+        for version, state in wanted.items():
+            resolve(workspace, version, state, YES)
+
+
 _VERBS: Mapping[str, Any] = {
     "up": up,
     "down": down,
@@ -104,4 +130,7 @@ _VERBS: Mapping[str, Any] = {
     "states": states,
     "details": details,
     "rows": rows,
+    "says": says,
+    "forget": forget,
+    "resolve": resolved,
 }
