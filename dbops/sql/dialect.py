@@ -103,7 +103,7 @@ _PSQL_LINE = rf"""\\(?:!|(?:copy|h|help|sf|sv|ef|ev)\b)[^\n]*+|\\[^\s\\]*+(?:{_P
 
 # mysql.cc, `commands`: words that the client takes for itself where a statement could begin.
 _MYSQL_LINE = (
-    r"\\[^\n]*|(?:source|system|connect|charset|tee|prompt|pager|help)(?![^ \t\r\n;])[^\n]*"
+    r"\\[^\ngG][^\n]*|(?:source|system|connect|charset|tee|prompt|pager|help)(?![^ \t\r\n;])[^\n]*"
     r"|(?:status|quit|exit|go|ego|clear|print|edit|rehash|warnings|nowarning|notee|nopager)(?=[ \t]*(?:;|\r?\n|\Z))[^\n]*"
 )
 

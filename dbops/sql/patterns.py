@@ -19,6 +19,8 @@ _VERSION_OPENING = r"/\*M?!(?!999999)"
 def gap_pattern(dialect: Dialect, delimiter: str) -> re.Pattern[str]:
     """Match blanks and one `comment`, `block` comment opening or `mark` between statements; no group where a statement begins."""
     marks = _marks((delimiter, ";"))
+    if dialect.delimiter_command:  # for mysql, \g behind nothing is nothing; for psql, the last statement once more
+        marks = f"{marks}|{dialect.client_mark}"
     return re.compile(f"[{BLANKS}]*+(?:(?P<mark>{marks})|{_comments(dialect, leading=True)})?")
 
 

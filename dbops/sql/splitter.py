@@ -80,6 +80,7 @@ _COPY_FROM_CLIENT = re.compile(r"\\copy\b.*\bfrom\s+stdin\b", re.IGNORECASE)
 _LINE_END = re.compile(r"[ \t]*+\r?(?:\n|\Z)")
 _END_OF_ROWS = re.compile(r"\\\.\r?(?:\n|\Z)")
 _DELIMITER = re.compile(r"(?:(?i:delimiter)(?![\w$])|\\d)[ \t]*+(\S*)[^\n]*")
+_OWN_LINE = "give it a line of its own"
 _USE = re.compile(r"use[ \t]+(?:`[^`\n]+`|[\w$-]+)[ \t]*(?=\r?(?:\n|\Z))", re.IGNORECASE)
 _OPENED = {"'": "string", '"': "quoted text", "`": "quoted name", "[": "quoted name", "$": "dollar-quoted string", "/": "comment"}
 
@@ -139,6 +140,10 @@ class _Script:
         found = _DELIMITER.match(self._text, self._at) if self._dialect.delimiter_command else None
         if not found:
             return False
+        if not self._begins_line() and found[0][0] != "\\":
+            raise SchemaError(
+                "DELIMITER behind something else on its line is no command", at=self._place(self._at), fix=_OWN_LINE
+            )
         delimiter = found[1].strip("'\"`")
         if not delimiter or "\\" in delimiter:
             raise SchemaError("DELIMITER without a usable mark", at=self._place(self._at), expected="a mark such as // or ;;")
@@ -146,10 +151,14 @@ class _Script:
         self._adopt(self._dialect, delimiter)
         return True
 
+    def _begins_line(self) -> bool:
+        """Tell whether nothing but blanks stands before this place on its line: only there the `mysql` client looks for words."""
+        return not self._text[self._text.rfind("\n", 0, self._at) + 1 : self._at].strip(BLANKS)
+
     def _client_line(self) -> SourceStatement | None:
         start = self._at
         if self._dialect.delimiter_command and (found := _USE.match(self._text, start)):
-            if not found[0].rstrip().endswith(self._delimiter):
+            if self._begins_line() and not found[0].rstrip().endswith(self._delimiter):
                 self._at = found.end()
                 return self._finished(start, found.end())
         elif found := self._client.match(self._text, start):
