@@ -12,6 +12,7 @@ import pytest
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Column, ForeignKey, PrimaryKey, Table, Unmanaged, View
 from dbops.catalog.ref import Ref
+from dbops.cli.views.html import inspection as view
 from dbops.cli.views.html.diagram import SHEET
 from dbops.cli.views.html.inspection import inspection_html
 from dbops.engines.base.connect import Server, Target
@@ -137,6 +138,29 @@ def test_many_tables_get_sheets_that_hold_each_table_once() -> None:
     drawn = [card for card in cards if "another sheet" not in card]
     assert len(drawn) == len(names) and len(set(read.values("data-sheet"))) >= 3
     assert any("another sheet" in card for card in cards)
+
+
+def test_a_page_of_very_many_tables_shows_the_most_connected_and_lists_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "MOST_SHEETS", 2)
+    monkeypatch.setattr(view, "MOST_IN_FULL", 50)
+    names = [f"t{number:03}" for number in range(4 * SHEET)]
+    objects: list[Table | ForeignKey] = [
+        Table(name=name, columns=(Column(name="id", type="integer"), Column(name=f"c_{name}", type="text"))) for name in names
+    ]
+    for child, parent in zip(names[-39:], names[-40:], strict=False):
+        reference = Ref("table", "", parent)
+        objects.append(ForeignKey(parent=child, name="f", columns=("id",), references=reference, referenced_columns=("id",)))
+    read = Reader(page_of(Catalog.of(objects)))
+    cards = {a["aria-label"] for tag, a in read.tags if tag == "a" and a.get("class") == "table"}
+    assert len(set(read.values("data-sheet"))) <= 2
+    assert all(any(name in (card or "") for card in cards) for name in names[-40:])
+    text = " ".join(read.texts)
+    assert "tables with fewer foreign keys among them are not drawn" in text
+    assert "The 50 objects with the most neighbours are described in full" in text
+    assert all(f"c_{name}" in text for name in names)
+    assert text.count("CREATE") == 50 or text.count("TABLE") == 50
+    ids = read.values("id")
+    assert len(set(ids)) == len(ids) >= len(names)
 
 
 def test_the_page_of_an_empty_database_says_so() -> None:

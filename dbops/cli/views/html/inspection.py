@@ -1,4 +1,7 @@
-"""The page of a database: a diagram of its tables, and everything in it to browse and search."""
+"""The page of a database: a diagram of its tables, and everything in it to browse and search.
+
+Of very large databases the most connected part is drawn and described in full, so that a browser can hold the page.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,21 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from dbops.cli.views import wording
-from dbops.cli.views.html.diagram import sheet_svg, sheets
+from dbops.cli.views.html.diagram import Sheet, sheet_svg, sheets
 from dbops.cli.views.html.markup import Child, Markup, joined, tag
 from dbops.cli.views.html.page import anchor, code, link, page, sql_block, table, theme_button
-from dbops.usecases.entities import entities, relationships
+from dbops.usecases.entities import Relationship, entities, relationships
 from dbops.usecases.handbook import ColumnLine, Leaf, PartLine, handbook
 from dbops.usecases.inspect import Inspection
+
+MOST_SHEETS, MOST_IN_FULL = 12, 1_000
+"""So many sheets are drawn, and so many objects described in full, on one page."""
 
 
 def inspection_html(inspection: Inspection) -> str:
     """Return the page."""
     leaves = handbook(inspection)
+    in_full = _in_full(leaves)
     shows_schemas = len({leaf.ref.schema for leaf in leaves if leaf.ref.schema}) > 1
     known = {str(leaf.ref) for leaf in leaves}
     return page(
@@ -25,10 +32,16 @@ def inspection_html(inspection: Inspection) -> str:
         _header(inspection, leaves),
         _diagrams(inspection),
         _not_managed(inspection),
-        *(_section(kind, list(group), known) for kind, group in groupby(leaves, key=lambda leaf: leaf.kind)),
+        *(_section(kind, list(group), known, in_full) for kind, group in groupby(leaves, key=lambda leaf: leaf.kind)),
         tag("p", "No object matches.", id="nothing", hidden=True),
         aside=_aside(inspection, leaves, shows_schemas),
     )
+
+
+def _in_full(leaves: Sequence[Leaf]) -> set[str]:
+    """Return the objects to describe in full: those with the most neighbours, where there are too many for all."""
+    by_neighbours = sorted(leaves, key=lambda leaf: -len(leaf.referred_by) - len(leaf.uses) - len(leaf.used_by))
+    return {str(leaf.ref) for leaf in by_neighbours[:MOST_IN_FULL]}
 
 
 def _aside(inspection: Inspection, leaves: Sequence[Leaf], shows_schemas: bool) -> Markup:
@@ -83,13 +96,21 @@ def _header(inspection: Inspection, leaves: Sequence[Leaf]) -> Markup:
         tag("h1", inspection.name),
         tag("p", code(inspection.url), " · ", f"{server.flavour} {server.version_text}", class_="where"),
         tag("ul", *totals, class_="totals") if counts else tag("p", "The database is empty."),
+        _brevity(len(leaves)),
     )
+
+
+def _brevity(objects: int) -> Markup | None:
+    if objects <= MOST_IN_FULL:
+        return None
+    said = f"The {MOST_IN_FULL:,} objects with the most neighbours are described in full, the others in brief: "
+    return tag("p", said, code("dbops inspect -o sql"), " and ", code("-o json"), " leave nothing out.")
 
 
 def _diagrams(inspection: Inspection) -> Markup | None:
     tables, references = entities(inspection.catalog), relationships(inspection.catalog)
     colors = {schema: number for number, schema in enumerate(sorted({table.ref.schema for table in tables}))}
-    found = sheets(tables, references)
+    found = _most_connected(sheets(tables, references), references)
     if not found:
         return None
     drawn = [
@@ -104,7 +125,20 @@ def _diagrams(inspection: Inspection) -> Markup | None:
         )
         for number, sheet in enumerate(found)
     ]
-    return tag("section", tag("h2", "Diagram"), _toolbar([sheet.title for sheet in found]), *drawn, _legend(), class_="diagram")
+    left_out = len(tables) - sum(len(sheet.tables) for sheet in found)
+    note = tag("p", f"{left_out:,} tables with fewer foreign keys among them are not drawn.") if left_out else None
+    toolbar = _toolbar([sheet.title for sheet in found])
+    return tag("section", tag("h2", "Diagram"), toolbar, *drawn, note, _legend(), class_="diagram")
+
+
+def _most_connected(found: Sequence[Sheet], references: Sequence[Relationship]) -> Sequence[Sheet]:
+    """Return the sheets with the most foreign keys between their tables, in their order, where there are too many to draw."""
+    if len(found) <= MOST_SHEETS:
+        return found
+    sheet_of = {table.ref: number for number, sheet in enumerate(found) for table in sheet.tables}
+    wires = Counter(sheet_of[r.child] for r in references if r.child in sheet_of and sheet_of[r.child] == sheet_of.get(r.parent))
+    chosen = sorted(range(len(found)), key=lambda number: (-wires[number], number))[:MOST_SHEETS]
+    return [found[number] for number in sorted(chosen)]
 
 
 def _toolbar(titles: Sequence[str]) -> Markup:
@@ -141,17 +175,29 @@ def _not_managed(inspection: Inspection) -> Markup | None:
     return tag("section", tag("h2", "Not managed"), table(["Kind", "Name", "Reason"], rows, "objects that are not managed"))
 
 
-def _section(kind: str, leaves: Sequence[Leaf], known: set[str]) -> Markup:
-    return tag("section", tag("h2", _plural(kind)), *(_leaf(leaf, known) for leaf in leaves), class_="leaves")
+def _section(kind: str, leaves: Sequence[Leaf], known: set[str], in_full: set[str]) -> Markup:
+    articles = (_leaf(leaf, known) if str(leaf.ref) in in_full else _brief(leaf) for leaf in leaves)
+    return tag("section", tag("h2", _plural(kind)), *articles, class_="leaves")
+
+
+def _title(leaf: Leaf) -> Markup:
+    space = tag("span", f"{leaf.ref.schema}.", class_="space") if leaf.ref.schema else None
+    return tag("h3", link(str(leaf.ref), space, leaf.ref.name, class_="self"), " ", tag("small", leaf.kind))
+
+
+def _brief(leaf: Leaf) -> Markup:
+    """Return an object with its columns on one line."""
+    columns = ", ".join(f"{column.name} {column.type}" for column in leaf.columns)
+    comment = tag("p", leaf.comment, class_="comment") if leaf.comment else None
+    line = tag("p", code(columns)) if columns else None
+    return tag("article", _title(leaf), comment, line, id=anchor(str(leaf.ref)), data_find=leaf.ref.qualified.lower())
 
 
 def _leaf(leaf: Leaf, known: set[str]) -> Markup:
     address = str(leaf.ref)
-    space = tag("span", f"{leaf.ref.schema}.", class_="space") if leaf.ref.schema else None
-    title = tag("h3", link(address, space, leaf.ref.name, class_="self"), " ", tag("small", leaf.kind))
     return tag(
         "article",
-        title,
+        _title(leaf),
         tag("p", leaf.comment, class_="comment") if leaf.comment else None,
         _facts(leaf),
         _columns(leaf),
