@@ -79,7 +79,8 @@ def using(column: str, old: str, new: str, domains: Mapping[str, str]) -> str | 
     if _is_assignable(a, b):
         return None
     if b.is_array and not a.is_array:
-        return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN ARRAY[{column}]::{new} END"
+        one = using(column, old, domains.get(new, new).removesuffix("[]"), domains) or column
+        return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN ARRAY[{one}]::{new} END"
     if a.is_array and not b.is_array:
         return from_one(column, f"{element(column)}::text::{new}", new)
     if a.is_array == b.is_array and (_have_cast(a.name, b.name) or (a.name in _STRINGS and not a.is_array)):

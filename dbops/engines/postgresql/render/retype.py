@@ -217,11 +217,9 @@ def _is_inherited(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> boo
 
 
 def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
-    if conversion.table.kind == "foreign_table":  # its values are elsewhere
-        head = f"ALTER FOREIGN TABLE {named(conversion.table)} ALTER COLUMN {quote(conversion.after.name)}"
-        yield Statement(f"{head} TYPE {conversion.after.type}")
-        return
-    expression = _expression(quote(conversion.before.name), conversion.before.type, conversion.after.type, rebuild, scene)
+    name, was, kind = quote(conversion.before.name), conversion.before.type, conversion.after.type
+    is_elsewhere = conversion.table.kind == "foreign_table"  # its values are, and need no conversion
+    expression = name if is_elsewhere else _expression(name, was, kind, rebuild, scene)
     yield from columns.alter(conversion.table, conversion.before, conversion.after, scene, through=expression)
 
 

@@ -70,9 +70,15 @@ def is_in_place_trigger(before: Trigger, after: Trigger, version: int) -> bool:
     return plain and version >= 14
 
 
-def enabled(item: Trigger) -> Iterator[Statement]:
-    """Yield what puts a trigger that was disabled for a while into its own state."""
-    yield from _enabled("TRIGGER", item, "disabled")
+def asleep(item: Trigger | Rule) -> Statement:
+    """Return what disables a trigger or rule for a while."""
+    what = "TRIGGER" if isinstance(item, Trigger) else "RULE"
+    return Statement(f"ALTER TABLE {parent_of(item.ref)} DISABLE {what} {quote(item.name)}")
+
+
+def awake(item: Trigger | Rule) -> Iterator[Statement]:
+    """Yield what puts a trigger or rule that was disabled for a while into its own state."""
+    yield from _enabled("TRIGGER" if isinstance(item, Trigger) else "RULE", item, "disabled")
 
 
 def _enabled(what: str, item: Trigger | Rule, state: str) -> Iterator[Statement]:

@@ -30,6 +30,7 @@ from dbops.catalog.model import (
     Index,
     PrimaryKey,
     RangeType,
+    Rule,
     Sequence,
     Table,
     Trigger,
@@ -39,7 +40,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, security, sequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
-from dbops.engines.postgresql.render.names import named, quote
+from dbops.engines.postgresql.render.names import named
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import Part, Rows, aside, aside_ref, move_rows
 from dbops.engines.postgresql.render.scene import Scene, parents_of
@@ -179,17 +180,18 @@ class Undo:
         yield from security.column(column_ref(ref, column.name), back)
 
     def _quietly(self, table: Table, restoring: Iterator[Statement]) -> Iterator[Statement]:
-        """Values come back as they were, without triggers that would see changes in that."""
-        there = (item for item in self._back.old.children(table.ref) if isinstance(item, Trigger) and item.ref not in self._made)
+        """Values come back as they were, without triggers and rules that would see changes in that."""
+        children = self._back.old.children(table.ref)
+        there = (item for item in children if isinstance(item, Trigger | Rule) and item.ref not in self._made)
         awake = [item for item in there if item.enabled != "disabled"]
         published = self._may_be_published(table.ref)
         if published:
             yield Statement(f"ALTER TABLE {named(table.ref)} REPLICA IDENTITY FULL")
         for item in awake:
-            yield Statement(f"ALTER TABLE {named(table.ref)} DISABLE TRIGGER {quote(item.name)}")
+            yield routines.asleep(item)
         yield from restoring
         for item in awake:
-            yield from routines.enabled(item)
+            yield from routines.awake(item)
         if published:
             yield Statement(f"ALTER TABLE {named(table.ref)} REPLICA IDENTITY {(table.replica_identity or 'default').upper()}")
 
