@@ -160,7 +160,7 @@ def _up_to_heads(history: History, migrations: Sequence[Migration], problems: li
 
 
 def _reached(heads: Iterable[str], migrations: Sequence[Migration], by_version: Mapping[str, Migration]) -> set[str]:
-    """Return versions with those they depend on; what depends on nothing by name stands behind all before it."""
+    """Return versions with those they depend on; a file that names none stands behind all before it, an Alembic revision not."""
     order = [migration.version for migration in migrations if not migration.is_repeatable]
     reached: set[str] = set()
     waiting = list(heads)
@@ -169,7 +169,8 @@ def _reached(heads: Iterable[str], migrations: Sequence[Migration], by_version: 
         if version in reached:
             continue
         reached.add(version)
-        waiting += by_version[version].depends or order[: order.index(version)]
+        migration = by_version[version]
+        waiting += migration.depends if migration.depends or migration.kind == "alembic" else order[: order.index(version)]
     return reached
 
 

@@ -91,19 +91,32 @@ def upgrade():
 '''
 
 
-@on_two_engines
-def test_alembic(database: Database, tmp_path: Path) -> None:
+def two_revisions(database: Database, root: Path, folder: str) -> str:
+    """Write a project of three revisions, let Alembic apply two of them, and return Alembic's program."""
     alembic = f"{had(python_runners)}/alembic"
-    run([alembic, "init", "alembic"], tmp_path)
+    run([alembic, "init", folder], root)
     url = plain_url(database, "postgresql+psycopg").replace("%", "%%")
-    config = tmp_path / "alembic.ini"
+    config = root / "alembic.ini"
     config.write_text(re.sub(r"(?m)^sqlalchemy\.url = .*$", lambda _: f"sqlalchemy.url = {url}", config.read_text()))
     before = None
     for revision, table in (("1975ea83b712", "a"), ("ae1027a6acf0", "b"), ("27c6a30d7c24", "c")):
         text = _REVISION.format(title=f"make {table}", revision=revision, before=before, table=table)
-        (tmp_path / "alembic" / "versions" / f"{revision}_make_{table}.py").write_text(text)
+        (root / folder / "versions" / f"{revision}_make_{table}.py").write_text(text)
         before = revision
-    run([alembic, "upgrade", "ae1027a6acf0"], tmp_path)
+    run([alembic, "upgrade", "ae1027a6acf0"], root)
+    return alembic
+
+
+def test_alembic_whose_folder_is_the_set(sqlite_database: Database, tmp_path: Path) -> None:
+    two_revisions(sqlite_database, tmp_path, "migrations")
+    found = taken_over(Migrations.make(sqlite_database, tmp_path, "format: alembic"))
+    assert [one.migration.version for one in found.taken] == ["1975ea83b712", "ae1027a6acf0"]
+    assert found.left == ("27c6a30d7c24_make_c",)
+
+
+@on_two_engines
+def test_alembic_turned_into_sql(database: Database, tmp_path: Path) -> None:
+    alembic = two_revisions(database, tmp_path, "alembic")
     migrations = Migrations.make(database, tmp_path)
     # What Alembic writes for itself is none of the set's business.
     sql = re.sub(r"(?s)[^;]*\balembic_version\b[^;]*;|BEGIN;|COMMIT;", "", run([alembic, "upgrade", "head", "--sql"], tmp_path))
