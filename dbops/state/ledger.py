@@ -41,6 +41,7 @@ class DatabaseLedger:
         self._reader, self._writer, self._features, self._set = reader, writer, features, set_name
         self._name = table.removeprefix("dbops_")
         self._table = f"{features.state_prefix}{self._name}"
+        self._last = 0
         self._places: dict[str, int] | None = None
         """The place of every version in the order of applying, as far as the table was read."""
         columns = (*_WRITTEN, "up_text", "down_text")
@@ -63,6 +64,7 @@ class DatabaseLedger:
             rows = conn.query(f"SELECT {_FIELDS} FROM {self._table} WHERE set_name = ? ORDER BY place, version", (self._set,))
         found = [Record(*row) for row in rows]
         self._places = {record.version: record.position for record in found}
+        self._last = max(self._places.values(), default=0)
         return found
 
     def texts(self, version: str) -> tuple[str | None, str | None]:
@@ -77,7 +79,7 @@ class DatabaseLedger:
         if self._places is None:
             self.records()
         assert self._places is not None
-        place = record.position or 1 + max(self._places.values(), default=0)
+        place = record.position or self._last + 1
         values = (
             record.name[:255],
             place,
@@ -100,6 +102,7 @@ class DatabaseLedger:
         )
         self._writer().execute(self._update if record.version in self._places else self._insert, values)
         self._places[record.version] = place
+        self._last = max(self._last, place)
         return place
 
     def reach(self, version: str, reached: int, trace: str | None) -> None:

@@ -69,6 +69,7 @@ class MigrationResource:
     def __init__(self, who: Callable[[], str], now: Callable[[], str], version: str) -> None:
         self._who, self._now, self._version = who, now, version
         self._sets: dict[str, list[Migration]] = {}
+        self._by_version: dict[str, dict[str, Migration]] = {}
         self._sessions: dict[str, _Session] = {}
 
     def desired(self, manifest: Manifest, environment: Environment) -> Sequence[DesiredMigrations]:
@@ -247,7 +248,9 @@ class MigrationResource:
     def _planned(self, call: Call, desired: DesiredMigrations) -> Migration:
         """Return the migration that a step was planned for, if its file is what it was."""
         version = call.arguments["version"]
-        found = next((one for one in self.migrations(desired) if one.version == version), None)
+        if desired.address not in self._by_version:
+            self._by_version[desired.address] = {one.version: one for one in self.migrations(desired)}
+        found = self._by_version[desired.address].get(version)
         if found is None or found.checksum != call.arguments["checksum"]:
             raise StalePlanError(f"the file of {version} is no longer what the plan saw", fix="make the plan again and review it")
         return found

@@ -32,7 +32,8 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
     """Return how every migration of the folder and of the ledger stands, in order, what has no file last."""
     by_version = {record.version: record for record in records}
     known = _aliases(migrations, by_version)
-    unfiled = [record for record in records if record.version not in known.values() and record.state != "rolled back"]
+    filed = set(known.values())
+    unfiled = [record for record in records if record.version not in filed and record.state != "rolled back"]
     newest = max((version_key(r.version) for r in records if _stands(r) and not _is_repeatable(r)), default=())
     skipped = behind_checkpoint(migrations, records)
     found = []
