@@ -14,6 +14,7 @@ from dbops.catalog import codec
 from dbops.catalog.catalog import EMPTY
 from dbops.catalog.changes import diff
 from dbops.catalog.model import Table
+from dbops.engines.sqlite.foreign_keys import violations
 from dbops.engines.sqlite.tokens import quote
 from dbops.errors import QueryError
 from tests.engines.sqlite.loop import ENGINE, MEMORY, copy, plan, read, run, take_back, target
@@ -68,6 +69,7 @@ def test_rows_stay_or_nothing_changes(pair: tuple[str, str], rows: int) -> None:
         with closing(ENGINE.connect(target(path))) as conn:
             live, wanted = ENGINE.inspect(conn), read(pair[1])
             shared = _shared(live.all(Table), wanted.all(Table))
+            dangling = violations(conn.query)  # a key that went comes back only when all rows keep it
             stored = {names: _rows(path, names[0], columns) for names, columns in shared.items()}
             planned = plan(conn, wanted, archive="t")
             try:
@@ -81,7 +83,13 @@ def test_rows_stay_or_nothing_changes(pair: tuple[str, str], rows: int) -> None:
             assert diff(ENGINE.inspect(conn), wanted) == ()
             for names, columns in shared.items():
                 assert _rows(path, names[1], columns) == stored[names], names
-            take_back(conn, planned.acts)
+            try:
+                take_back(conn, planned.acts)
+            except QueryError as error:
+                event("not taken back")
+                assert dangling and "refer to nothing" in error.message, error.message
+                assert diff(ENGINE.inspect(conn), wanted) == ()
+                return
             assert {names: _rows(path, names[0], columns) for names, columns in shared.items()} == stored
 
 
