@@ -73,6 +73,12 @@ def test_a_policy_by_kind_drops_some_and_leaves_others(environment: Environment,
     assert database.rows("SELECT id, name, more FROM users") == [] and database.rows("SELECT * FROM extra") == []
 
 
+def test_what_is_renamed_is_not_told_as_left_alone(environment: Environment, database: Database) -> None:
+    database.load("CREATE TABLE people (id integer NOT NULL PRIMARY KEY); DROP TABLE users")
+    environment.write("  policy: {unmanaged: report}\n  renames: [{table: people, to: users}]\n")
+    assert not [o for o in environment.plan().observations if o.code == "NOT_IN_SOURCE"]
+
+
 def test_what_dbops_applied_is_dropped_when_the_source_drops_it(environment: Environment) -> None:
     policy = "  policy: {unmanaged: {default: ignore}}\n"
     environment.write(policy, SOURCE + "CREATE TABLE later (id integer NOT NULL PRIMARY KEY);\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -31,9 +32,13 @@ def observations_text(observations: Sequence[Observation]) -> Iterator[str]:
     if not observations:
         return
     lines = [style("Observations", bold=True)]
+    said = Counter((observation.code, observation.message) for observation in observations)
     for observation in observations:
         label = style(observation.severity, fg=_SEVERITIES[observation.severity])
-        lines.append(f"  {label} {wording.on_one_line(f'{observation.code}: {observation.message}')}")
+        where = ""
+        if said[observation.code, observation.message] > 1:  # of several databases
+            where = style(f" ({'/'.join(observation.address.split('/')[:2])})", dim=True)
+        lines.append(f"  {label} {wording.on_one_line(f'{observation.code}: {observation.message}')}{where}")
     yield "\n".join(lines)
 
 

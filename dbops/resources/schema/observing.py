@@ -64,7 +64,7 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
         has_column_order=engine.features.has_column_order,
         renames_constraints=engine.features.renames_constraints,
         grants_by_grantee=engine.features.grants_by_grantee,
-        observations=_observations(desired, start, wanted, applied),
+        observations=_observations(desired, renamed, wanted, applied),
         rows=rows,
         applied_rows=_applied_rows(desired, rows, targets) if reader else {},
     )
