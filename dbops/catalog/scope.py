@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`schemas` None means all but the engine's own; `exclude` are shell patterns on `name`, `schema.name` or `schema.*`."""
+    """`schemas` None means all but the engine's own; `exclude` are shell patterns on `name`, `schema.name`, `schema.*`,
+    `table.part` or `kind:name`; only one with a dot looks at the schema, only one with a colon at the kind.
+    """
 
     schemas: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
@@ -28,13 +30,24 @@ class Scope:
 
 
 def _matches(pattern: str, ref: Ref) -> bool:
-    own = ref.parent or ref.name.split("(", 1)[0]
-    names = {own, ref.name, f"{ref.schema}.{own}", f"{ref.schema}.{ref.name}", f"{ref.kind}:{ref.name}"}
-    if ref.parent:
-        names |= {f"{ref.parent}.{ref.name}", f"{ref.schema}.{ref.parent}.{ref.name}"}
+    kind, colon, name = pattern.partition(":")
+    if colon and fnmatchcase(ref.kind, kind) and fnmatchcase(f"{ref.schema}.{ref.name}" if "." in name else ref.name, name):
+        return True
+    return any(fnmatchcase(name, pattern) for name in (_dotted(ref) if "." in pattern else _bare(ref)))
+
+
+def _bare(ref: Ref) -> set[str]:
+    """Return what a pattern without a dot means: `*` is no part of a schema's name there."""
+    return {ref.parent or ref.name.split("(", 1)[0], ref.name}
+
+
+def _dotted(ref: Ref) -> set[str]:
+    """Return what a pattern with a dot means; a name may have a dot of its own."""
     if ref.kind == "schema":
-        names = {ref.name, f"{ref.name}.*"}
-    return any(fnmatchcase(name, pattern) for name in names)
+        return {ref.name, f"{ref.name}.*"}
+    own = ref.parent or ref.name.split("(", 1)[0]
+    names = {own, ref.name, f"{ref.schema}.{own}", f"{ref.schema}.{ref.name}"}
+    return names | {f"{ref.parent}.{ref.name}", f"{ref.schema}.{ref.parent}.{ref.name}"} if ref.parent else names
 
 
 def restrict(catalog: Catalog, scope: Scope) -> Catalog:

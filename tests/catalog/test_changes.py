@@ -111,3 +111,14 @@ def test_scope_follows_schemas_and_patterns() -> None:
     assert Scope(schemas=("audit",), exclude=("log_other",)).includes(ref)
     catalog = Catalog.of([users("id")])
     assert len(restrict(catalog, Scope(exclude=("public.us*",)))) == 0
+
+
+def test_a_pattern_looks_at_what_it_names_only() -> None:
+    table, key = Ref("table", "public", "people"), Ref("primary_key", "public", "people_pkey", "people")
+    for pattern in ("t*", "public*", "prim*", "pub*", "view:*", "table:x*", "x.*"):
+        assert Scope(exclude=(pattern,)).includes(table) and Scope(exclude=(pattern,)).includes(key), pattern
+    for pattern in ("peo*", "public.*", "pub*.people", "*"):
+        assert not Scope(exclude=(pattern,)).includes(table) and not Scope(exclude=(pattern,)).includes(key), pattern
+    assert not Scope(exclude=("table:p*",)).includes(table) and Scope(exclude=("table:p*",)).includes(key)
+    assert not Scope(exclude=("table:public.*",)).includes(table)
+    assert not Scope(exclude=("people.people_pkey",)).includes(key) and Scope(exclude=("people.people_pkey",)).includes(table)
