@@ -12,6 +12,7 @@ from dbops.errors import DbopsError
 from dbops.reconcile.plan import Entry, Plan
 from dbops.usecases.accept import accept
 from dbops.usecases.apply import Consent, apply
+from dbops.usecases.history import undo
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from dbops.usecases.validate import validate
@@ -84,6 +85,26 @@ CREATE TABLE customer (id integer NOT NULL PRIMARY KEY, mail varchar(100), tel v
 CREATE INDEX customer_mail ON customer (mail);
 CREATE VIEW known AS SELECT id, mail AS email FROM customer;
 """
+
+
+def test_what_the_server_named_after_a_table_follows_its_new_name(folder: Path, pg_database: Database) -> None:
+    source = (
+        "CREATE TABLE people (id integer PRIMARY KEY, mail text UNIQUE, boss integer REFERENCES people (id), CHECK (id > 0));\n"
+        "CREATE INDEX ON people (boss);\nCREATE TABLE parts (id integer) PARTITION BY RANGE (id);\n"
+    )
+    (folder / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url), renames="[{table: people, to: users}]"))
+    (folder / "shop.sql").write_text(source)
+    pg_database.load(source + "INSERT INTO people VALUES (1, 'a', 1);")
+    (folder / "shop.sql").write_text(source.replace("people", "users"))
+    with open_workspace(folder) as workspace:
+        found = plan(workspace)
+        assert {entry.change.action for entry in found.entries} == {"update"} and len(found.entries) == 6
+        done = apply(workspace, Consent(lambda _: True))
+    assert pg_database.rows("SELECT * FROM users") == [(1, "a", 1)]
+    with open_workspace(folder) as workspace:
+        assert plan(workspace).is_empty
+        undo(workspace, done.apply_id or "", Consent(lambda _: True))
+    assert pg_database.rows("SELECT conname FROM pg_constraint WHERE conname = 'people_pkey'") == [("people_pkey",)]
 
 
 def test_remarks_in_the_source_rename_and_lose_no_row(folder: Path, database: Database) -> None:

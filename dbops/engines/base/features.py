@@ -23,6 +23,8 @@ class Features:
     """A constraint gets another name among the other changes of its table, without any of them being lost."""
     grants_by_grantee: bool = False
     """Nobody owns an object, and a source speaks for the accounts that it names: what others may do is left alone."""
+    renames_parts: bool = False
+    """A constraint or an index gets another name by a statement that does nothing else."""
     default_schema: str = ""
     state_prefix: str = "dbops_"
     """Put before the names of dbops's own tables: `dbops.` or `dbops_`."""

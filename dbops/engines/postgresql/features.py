@@ -10,6 +10,7 @@ FEATURES = Features(
     has_column_order=False,
     has_servers=True,
     has_grants=True,
+    renames_parts=True,
     has_named_constraints=True,
     default_schema="public",
     state_prefix="dbops.",

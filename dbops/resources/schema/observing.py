@@ -28,7 +28,7 @@ from dbops.resources.schema.leniency import left_alone
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import DataChange, ObservedSchema
 from dbops.resources.schema.remarks import noted_renames
-from dbops.resources.schema.renames import sizes_after, wanted_renames
+from dbops.resources.schema.renames import renamed_parts, sizes_after, wanted_renames
 from dbops.resources.schema.sources import places, read_source
 from dbops.resources.schema.wording import in_words_of
 
@@ -47,6 +47,8 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
     asked = (*desired.renames, *noted_renames(statements, engine.dialect))
     renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
     renamed = _renamed(live, renames, wanted, engine, target, desired) if live and renames else start
+    if live and engine.features.renames_parts and (parts := renamed_parts(as_declared(renamed, wanted), wanted)):
+        renames, renamed = (*renames, *parts), _renamed(renamed, parts, wanted, engine, target, desired)
     rows = reference_rows(desired.data, wanted, live, renames, reader, engine, target, cache)
     marks = [codec.digest(live) if live else "missing", codec.digest(wanted)]
     marks += [mark for item in rows for mark in (item.live_digest, item.digest)]

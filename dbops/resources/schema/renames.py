@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AddColumn, CatalogChange, CreateObject, DropColumn, DropObject, RenameColumn, RenameObject
-from dbops.catalog.model import CatalogObject, Column, Table, View
+from dbops.catalog.model import CatalogObject, Column, Constraint, Index, Table, View
 from dbops.catalog.model import Sequence as SequenceObject
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import TableSize
@@ -95,6 +95,36 @@ def _column(
     if table is None or table.column(old) is None or table.column(new) is not None:
         return None
     return RenameColumn(Ref("table", namespace, name), old, new)
+
+
+def renamed_parts(live: Catalog, wanted: Catalog) -> tuple[RenameObject, ...]:
+    """Return the constraints and indexes that differ in nothing but their name, which an engine may have made of their table's.
+
+    Partitions, children and their parents are left out: their parts are named by each other.
+    """
+    families = {parent for side in (live, wanted) for item in side.all(Table) for parent in item.inherits}
+    taken = {(item.schema, item.name) for item in live}
+    gone: defaultdict[CatalogObject, list[Ref]] = defaultdict(list)
+    for item in live:
+        if _is_plain_part(item, live, families) and item.ref not in wanted:
+            gone[_nameless(item)].append(item.ref)
+    found = []
+    for item in wanted:
+        is_free = item.ref not in live and (item.schema, item.name) not in taken
+        if is_free and _is_plain_part(item, wanted, families) and (old := gone.get(_nameless(item))):
+            found.append(RenameObject(old.pop(0), item.ref))
+    return tuple(found)
+
+
+def _is_plain_part(item: CatalogObject, catalog: Catalog, families: Collection[Ref]) -> bool:
+    table = catalog.get(item.ref.table)
+    if not isinstance(item, Constraint | Index) or not isinstance(table, Table):
+        return False
+    return not (table.inherits or table.partition_of or table.partition_by or table.ref in families)
+
+
+def _nameless(item: CatalogObject) -> CatalogObject:
+    return replace(item, name="")
 
 
 def sizes_after(sizes: Mapping[Ref, TableSize], renames: Iterable[RenameObject | RenameColumn]) -> Mapping[Ref, TableSize]:

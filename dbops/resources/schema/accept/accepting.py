@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from dbops.catalog.changes import RenameObject
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
@@ -63,7 +64,7 @@ def accept(question: Question, around: Surroundings) -> Answer:
         SchemaError: the source cannot be edited so, and why; nothing is half done.
     """
     accepted = with_company(question.chosen, question.changes)
-    desired, observed = question.desired, question.observed
+    desired, observed = question.desired, _under_live_names(question.observed)
     _refuse_models(desired, accepted)
     goal = make_goal(observed.renamed, observed.desired, accepted)
     judge = Judge(desired, observed, goal, around.engine, around.target, around.cache, around.today)
@@ -78,6 +79,13 @@ def accept(question: Question, around: Surroundings) -> Answer:
         case ModelSource():
             raise AssertionError("refused before")
     return Answer(tuple(accepted), texts)
+
+
+def _under_live_names(observed: ObservedSchema) -> ObservedSchema:
+    """Take back renames of constraints and indexes, which nobody asked for: their live names may be what is accepted."""
+    if observed.live is None or not all(isinstance(one, RenameObject) and one.ref.parent for one in observed.renames):
+        return observed
+    return replace(observed, renamed=observed.live, renames=())
 
 
 def _refuse_models(desired: DesiredSchema, accepted: Sequence[SchemaChange]) -> None:

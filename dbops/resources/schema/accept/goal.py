@@ -117,10 +117,10 @@ def make_goal(live: Catalog, source: Catalog, accepted: Iterable[SchemaChange]) 
 
 
 def _parts(change: CatalogChange, live: Catalog, source: Catalog) -> tuple[CatalogChange, ...]:
-    """A constraint that goes by another name in the source is one that goes there and one that comes."""
+    """A constraint or index that goes by another name in the source is one that goes there and one that comes."""
     if isinstance(change, RenameObject):
         old, new = live.objects.get(change.before), source.objects.get(change.after)
-        if isinstance(old, Constraint) and isinstance(new, Constraint):
+        if isinstance(old, Constraint | Index) and isinstance(new, Constraint | Index):
             return DropObject(old), CreateObject(new)
     return (change,)
 
