@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.engines.postgresql.hand import TABLES, Hand
+from tests.engines.hand import Hand
+from tests.engines.postgresql.names import TABLES
 
 Maker = Callable[[Hand, str], str]
 

@@ -9,14 +9,15 @@ that does not fit with the others is refused by the server and left out (`build`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.engines.postgresql.hand import TABLES, VIEWS, Hand
+from tests.engines.hand import Hand, Piece, TablePiece
 from tests.engines.postgresql.more_pieces import MORE, MORE_FIRST, comment, grant, tuning
+from tests.engines.postgresql.names import TABLES, VIEWS
 
 if TYPE_CHECKING:
     import psycopg
@@ -77,39 +78,6 @@ TAILS = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One object: `key` says which, `text` how it is made, several statements where one is not enough."""
-
-    key: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class TablePiece:
-    """A table whose columns and constraints can be changed one by one; both map names to texts."""
-
-    key: str
-    persistence: str
-    columns: tuple[tuple[str, str], ...]
-    rules: tuple[tuple[str, str], ...]
-    tail: str
-
-    @property
-    def text(self) -> str:
-        return (
-            f"CREATE {self.persistence}TABLE {self.key} ("
-            + ", ".join(text for name, text in self.columns if name != "g")
-            + f"){self.tail}"
-        )
-
-    @property
-    def rule_texts(self) -> list[str]:
-        """The statements that add constraints and a computed column, each of which may be refused by itself."""
-        computed = [item for item in self.columns if item[0] == "g"]
-        return [f"ALTER TABLE {self.key} ADD {text}" for _, text in (*computed, *self.rules)]
-
-
 Pieces = tuple[Piece | TablePiece, ...]
 
 
@@ -151,11 +119,11 @@ def _table(hand: Hand, key: str) -> TablePiece:
     ]
     rules = [*([] if hand.happens(4) else ["pk"]), *hand.some(["fk", "k", "ex", "ch eck"], 2)]
     return TablePiece(
-        key,
-        hand.one(PERSISTENCE),
-        tuple((name, _column(hand, name)) for name in names),
-        tuple((name, _rule(hand, key, name)) for name in rules),
-        hand.one(TAILS),
+        key=key,
+        persistence=hand.one(PERSISTENCE),
+        columns=tuple((name, _column(hand, name)) for name in names),
+        rules=tuple((name, _rule(hand, key, name)) for name in rules),
+        tail=hand.one(TAILS),
     )
 
 
