@@ -139,6 +139,13 @@ class Engine(Protocol):
         """Yield what only this engine has to ask of live rows before these changes. Pure."""
         ...
 
+    def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
+        """Say that one transaction with these changes needs more locks than the server has room for, and what helps.
+
+        None where it does not, or where the engine has no such limit. One query at most.
+        """
+        ...
+
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         """Translate a portable type (`string`, `decimal`, ...) into this engine's own.
 

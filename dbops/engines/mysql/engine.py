@@ -119,6 +119,9 @@ class MysqlEngine:
 
         return questions(changes, live)
 
+    def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
+        return None
+
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         from dbops.engines.mysql.types import portable_type
 

@@ -117,6 +117,11 @@ class PostgresEngine:
 
         return questions(changes, live)
 
+    def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
+        from dbops.engines.postgresql.lock_table import lock_shortage
+
+        return lock_shortage(conn, changes)
+
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         from dbops.engines.postgresql.types import portable_type
 

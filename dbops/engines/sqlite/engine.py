@@ -116,6 +116,9 @@ class SqliteEngine:
     def questions(self, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
         return iter(())
 
+    def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
+        return None
+
     def portable_type(self, name: str, arguments: tuple[int, ...]) -> str:
         from dbops.engines.sqlite.types import portable_type
 

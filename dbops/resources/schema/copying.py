@@ -19,9 +19,14 @@ def build(catalog: Catalog, engine: Engine, conn: Connection, *, for_reading: bo
     run((statement for act in acts for statement in act.do), engine, conn)
 
 
+_AT_ONCE = 1_000
+"""Statements of one transaction on a scratch: each may hold locks until its end, and the server's room for those is limited."""
+
+
 def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> None:
-    """Run statements the way apply would: together where the engine and the statements allow it."""
+    """Run statements the way apply would, together where the engine and the statements allow it, but in batches where many."""
     batch: list[Statement] = []
+    settings: list[Statement] = []
 
     def flush() -> None:
         if batch:
@@ -32,8 +37,14 @@ def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> No
 
     for statement in statements:
         if statement.transactional and engine.features.has_transactional_ddl:
+            if statement.sql.startswith("SET LOCAL "):  # holds for what apply runs in the same transaction
+                settings.append(statement)
+            elif len(batch) >= _AT_ONCE:
+                flush()
+                batch += settings
             batch.append(statement)
             continue
         flush()
+        settings.clear()
         conn.execute(statement.sql, statement.parameters)
     flush()
