@@ -67,7 +67,7 @@ def refuse(observations: Iterable[Observation]) -> None:
         lines = "\n".join(f"  {item.message}" for item in refused)
         raise ApplyError(
             f"migrations stand in the way; nothing was done:\n{lines}",
-            fix="put the files back as they were applied and write a new migration; dbops migrate status shows all of them",
+            fix="put the files back and write a new migration, or dbops migrate verify --accept; dbops migrate status shows all",
             error_code=MIGRATION_REFUSED,
         )
     reasons = [item for item in seen if item.code == DATA_REFUSES]

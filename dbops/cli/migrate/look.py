@@ -40,8 +40,11 @@ def status(env: Path, name: str | None, detailed_exitcode: bool, output: str) ->
 @verb()
 @environment_argument
 @set_option
+@click.option(
+    "--accept", is_flag=True, help="Let edited files of applied migrations count as what was applied, once all is proved."
+)
 @output_option("text", "json")
-def verify(env: Path, name: str | None, output: str) -> int:
+def verify(env: Path, name: str | None, accept: bool, output: str) -> int:
     """Prove the migrations on a scratch database.
 
     Runs all of them from nothing, and each there, back and there again: the catalog must be the same as before, and then the same
@@ -50,6 +53,7 @@ def verify(env: Path, name: str | None, output: str) -> int:
     \b
     Examples:
       dbops migrate verify environments/shop
+      dbops migrate verify --accept
     """
     from dbops.cli.views import migrations as views
     from dbops.usecases.migrate.verify import verify as prove
@@ -60,7 +64,22 @@ def verify(env: Path, name: str | None, output: str) -> int:
         write_json([views.verified_data(one) for one in found])
     else:
         click.echo(views.verified_text(found))
-    return EXIT_CHANGES if any(one.problem for one in found) else EXIT_DONE
+    if any(one.problem for one in found):
+        return EXIT_CHANGES
+    if accept:
+        _accept(env, name)
+    return EXIT_DONE
+
+
+def _accept(env: Path, name: str | None) -> None:
+    from dbops.cli.migrate.record import consent
+    from dbops.cli.views.wording import on_one_line
+    from dbops.usecases.apply import LOCK_TIMEOUT_S
+    from dbops.usecases.migrate.records import accept
+
+    with open_workspace(env, os.environ) as workspace:
+        for one in accept(workspace, consent(LOCK_TIMEOUT_S), name):
+            click.echo(f"{on_one_line(one)}: counts as applied the way it is now", err=True)
 
 
 @verb()

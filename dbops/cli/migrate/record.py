@@ -32,12 +32,12 @@ def baseline(version: str, env: Path, name: str | None, lock_timeout: float) -> 
     from dbops.usecases.migrate.records import baseline as write
 
     with open_workspace(env, os.environ) as workspace:
-        written = write(workspace, version, _consent(lock_timeout), name)
+        written = write(workspace, version, consent(lock_timeout), name)
     click.echo(f"{count(len(written), 'migration')} count as applied.")
 
 
 @verb()
-@click.argument("migration", required=False)
+@click.argument("migration")
 @environment_argument
 @set_option
 @click.option("--applied", "state", flag_value="applied", help="All of it stands, as its file says now.")
@@ -45,43 +45,32 @@ def baseline(version: str, env: Path, name: str | None, lock_timeout: float) -> 
 @click.option(
     "--reached", type=click.IntRange(min=0), metavar="N", help="So many of its statements stand; the next run goes on there."
 )
-@click.option("--accept-edits", is_flag=True, help="All edited files of applied migrations count as what was applied.")
 @lock_timeout_option
 def resolve(
-    migration: str | None,
+    migration: str,
     env: Path,
     name: str | None,
     state: str | None,
     reached: int | None,
-    accept_edits: bool,
     lock_timeout: float,
 ) -> None:
-    """Say how a migration stands, after it was mended by hand or its file was edited on purpose.
+    """Say how a migration stands, after it was mended by hand.
 
     \b
     Examples:
       dbops migrate resolve 0042 --applied
       dbops migrate resolve 0042 --reached 3
-      dbops migrate resolve --accept-edits
     """
-    from dbops.usecases.migrate.records import accept
     from dbops.usecases.migrate.records import resolve as write
 
     state = "failed" if reached is not None else state
-    if accept_edits == (migration is not None) or (migration is not None) != (state is not None):
-        raise click.UsageError("expected a MIGRATION with --applied, --pending or --reached N; or --accept-edits alone")
+    if state is None:
+        raise click.UsageError("expected --applied, --pending or --reached N")
     with open_workspace(env, os.environ) as workspace:
-        consent = _consent(lock_timeout)
-        written = (
-            accept(workspace, consent, name)
-            if migration is None
-            else write(workspace, migration, str(state), consent, name, reached)
-        )
-    for one in written:
-        click.echo(f"{on_one_line(one)}: written into the ledger")
-    if not written:
-        click.echo("There was nothing to write.")
+        for one in write(workspace, migration, state, consent(lock_timeout), name, reached):
+            click.echo(f"{on_one_line(one)}: written into the ledger")
 
 
-def _consent(lock_timeout_s: float) -> Consent:
+def consent(lock_timeout_s: float) -> Consent:
+    """Return the consent of a command that writes the ledger alone, which nobody has to approve."""
     return Consent(lambda plan: True, lock_timeout_s=lock_timeout_s, announce=lambda text: click.echo(text, err=True))

@@ -4,6 +4,10 @@
 * `running`   up, down, redo: plans about migrations alone, carried out as apply does
 * `status`    how each migration stands, with who, when and how long
 * `files`     new, lock: what is written into the folder
+* `generate`  the migration that is missing between the migrations and the Schema
+* `squash`    a checkpoint in place of the first migrations
+* `verify`    what the migrations do on a scratch database
+* `lint`      the rules over the files of a set
 * `adopt`     the history of another runner as a ledger
 * `records`   baseline, resolve, verify --accept: what is written into the ledger alone
 """
