@@ -166,16 +166,17 @@ class MysqlScripts:
             conn.execute(f"USE {quoted(current)}")
 
 
+# SHA2() is what every release has: MD5() and SHA1() went into a component that MySQL 9.7 does not install by itself.
 _OBJECTS = """
 SELECT 'table', table_schema, table_name, '' FROM information_schema.tables
 WHERE table_schema IN ({schemas}) AND table_name IN ({marks})
 UNION ALL SELECT routine_type, routine_schema, routine_name,
-  MD5(CONCAT_WS(' ', routine_definition, sql_mode, routine_comment, last_altered))
+  SHA2(CONCAT_WS(' ', routine_definition, sql_mode, routine_comment, last_altered), 256)
 FROM information_schema.routines WHERE routine_schema IN ({schemas}) AND routine_name IN ({marks})
 UNION ALL SELECT 'trigger', trigger_schema, trigger_name,
-  MD5(CONCAT_WS(' ', event_object_table, action_timing, event_manipulation, action_statement))
+  SHA2(CONCAT_WS(' ', event_object_table, action_timing, event_manipulation, action_statement), 256)
 FROM information_schema.triggers WHERE trigger_schema IN ({schemas}) AND trigger_name IN ({marks})
-UNION ALL SELECT 'event', event_schema, event_name, MD5(CONCAT_WS(' ', event_definition, status, last_altered))
+UNION ALL SELECT 'event', event_schema, event_name, SHA2(CONCAT_WS(' ', event_definition, status, last_altered), 256)
 FROM information_schema.events WHERE event_schema IN ({schemas}) AND event_name IN ({marks})
 UNION ALL SELECT 'schema', schema_name, '', default_collation_name
 FROM information_schema.schemata WHERE schema_name IN ({marks})"""

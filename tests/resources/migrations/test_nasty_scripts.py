@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dbops.sql.dialect import MYSQL, POSTGRESQL
 from dbops.sql.splitter import split
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
@@ -87,6 +89,8 @@ def test_statements_reach_postgresql_as_they_stand(pg_database: PostgresDatabase
 
 
 def test_statements_reach_mysql_as_they_stand(my_database: MysqlDatabase, tmp_path: Path) -> None:
+    if my_database.server.make.name != "mariadb":
+        pytest.skip("this server's sockets are encrypted")
     with relayed(my_database.server.socket, tmp_path / "mysql.sock") as relay:
         beyond = replace(my_database, server=replace(my_database.server, home=tmp_path))
         Migrations.make(beyond, tmp_path).write("0001_nasty.sql", script("mysql"))
