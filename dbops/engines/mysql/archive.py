@@ -84,13 +84,17 @@ class LostColumns:
         return copy_rows(self.change.before, name, (*self.key, *(column.name for column in self.columns)))
 
     def fill(self, name: str) -> tuple[Statement, ...]:
-        """Write the copied values into the columns that are back; times of the last change stay as they are."""
+        """Write the copied values into the columns that are back; times of the last change stay as they are.
+
+        A versioned column that is set, be it to itself, leaves an old version of the row: `way_back` has made them still.
+        """
         if not self.key:
             return ()
         same = " AND ".join(map(self._same, self.key))
         values = [f"t.{quoted(column.name)} = a.{quoted(column.name)}" for column in self.columns]
         table = self.change.after
-        values += [f"t.{quoted(c.name)} = t.{quoted(c.name)}" for c in table.columns if "on_update" in dict(c.options)]
+        moving = [c for c in table.columns if "on_update" in dict(c.options)] if not self._has_history else []
+        values += [f"t.{quoted(c.name)} = t.{quoted(c.name)}" for c in moving]
         return (Statement(f"UPDATE {quoted(table.name)} AS t JOIN {quoted(name)} AS a ON {same} SET {', '.join(values)}"),)
 
     def _same(self, name: str) -> str:
@@ -105,10 +109,10 @@ class LostColumns:
     def way_back(self) -> tuple[TableChange, TableChange]:
         """Return undo in two halves: first the columns come back, loosened; when they are filled, everything else."""
         back = self.change.reversed()
-        has_history = "with system versioning" in dict(self.change.after.options)
-        loose = {column.name: _loosened(column, has_history) for column in self.columns}
+        loose = {column.name: _loosened(column, self._has_history) for column in self.columns}
+        still = {c.name: _still(c) for c in back.before.columns if self._has_history and "on_update" in dict(c.options)}
         columns = tuple(
-            loose.get(column.name, back.before.column(column.name) or column)
+            loose.get(column.name) or still.get(column.name) or back.before.column(column.name) or column
             for column in back.after.columns
             if column.name in loose or back.before.column(column.name)
         )
@@ -120,9 +124,14 @@ class LostColumns:
         adds = tuple(
             replace(c, column=loose[c.column.name]) for c in back.changes if isinstance(c, AddColumn) and c.column.name in loose
         )
-        added = (*table, *self._placed(adds, middle))
+        calmed = (AlterColumn(back.after.ref, c, still[c.name]) for c in back.before.columns if c.name in still)
+        added = (*table, *calmed, *self._placed(adds, middle))
         first = TableChange(back.before, middle, back.before_children, back.before_children, added)
-        rest = tuple(self._second(c, loose) for c in back.changes)
+        rest = tuple(self._second(c, loose, still) for c in back.changes)
+        spoken_of = {change.ref.name for change in rest if isinstance(change, AlterColumn | DropColumn)}
+        rest += tuple(
+            AlterColumn(back.after.ref, still[c.name], c) for c in back.after.columns if c.name in still.keys() - spoken_of
+        )
         return first, TableChange(middle, back.after, back.before_children, back.after_children, rest)
 
     def _placed(self, adds: tuple[AddColumn, ...], middle: Table) -> tuple[AddColumn, ...]:
@@ -132,10 +141,21 @@ class LostColumns:
             for c in sorted(adds, key=lambda c: order.index(c.column.name))
         )
 
-    def _second(self, change: CatalogChange, loose: dict[str, Column]) -> CatalogChange:
+    @property
+    def _has_history(self) -> bool:
+        return "with system versioning" in dict(self.change.after.options)
+
+    def _second(self, change: CatalogChange, loose: dict[str, Column], still: dict[str, Column]) -> CatalogChange:
         if isinstance(change, AddColumn) and change.column.name in loose:
             return AlterColumn(change.table, loose[change.column.name], change.column, True, change.after_column)
+        if isinstance(change, AlterColumn) and change.before.name in still:
+            return replace(change, before=still[change.before.name])
         return change
+
+
+def _still(column: Column) -> Column:
+    """The column as it keeps its value when others are written."""
+    return replace(column, options=tuple(pair for pair in column.options if pair[0] != "on_update"))
 
 
 def _is_comparable(name: str, change: TableChange) -> bool:
