@@ -50,6 +50,14 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
+_MAY_SHOW = re.compile(rf"{_NAME}|\bIDENTIFIED\b|://|secret|token|\bPRAGMA\b", re.IGNORECASE)
+
+
+def shows_password(text: str) -> bool:
+    """Tell whether a text holds something that `redact` would take out; most texts cost one search."""
+    return _MAY_SHOW.search(text) is not None and redact(text) != text
+
+
 def _spellings(secrets: Iterable[str]) -> set[str]:
     """Return the secrets as they are, as URLs write them, and as strings of SQL, JSON and libpq do."""
     from urllib.parse import quote, quote_plus

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dbops.engines.base.connect import Connection, Row
 from dbops.engines.base.features import Features
 from dbops.reconcile.ledger import Record
+from dbops.sql.redact import shows_password
 from dbops.state.tables import create_table, is_there
 
 _COLUMNS = (
@@ -24,7 +25,7 @@ _WRITTEN = (
 )
 _FIELDS = ", ".join(("version", *_WRITTEN))
 LONGEST_KEPT = 1 << 20
-"""Texts longer than this many characters are not kept: of their edits is told only that there are some."""
+"""Longer texts are not kept, nor those with a password: of their edits is told only that there are some."""
 
 
 class DatabaseLedger:
@@ -122,7 +123,7 @@ class DatabaseLedger:
 
 
 def _packed(text: str | None) -> str | None:
-    if text is None or len(text) > LONGEST_KEPT:
+    if text is None or len(text) > LONGEST_KEPT or shows_password(text):
         return None
     return base64.b64encode(zlib.compress(text.encode())).decode()
 

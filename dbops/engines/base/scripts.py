@@ -59,6 +59,10 @@ class Scripts(Protocol):
         """Tell whether a statement failed because it cannot run inside a transaction, and outside might."""
         ...
 
+    def beyond(self, conn: Connection) -> Callable[[SourceStatement], bool]:
+        """Return what tells whether a statement reaches beyond the database of `conn`, so that a scratch does not hold it in."""
+        ...
+
     def rebuilds(self, text: str) -> bool:
         """Tell whether a script drops tables for others that take their place, so that its transaction is a schema change."""
         ...

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection, Row
@@ -43,6 +43,12 @@ _TEMPORARY = re.compile(
     re.IGNORECASE,
 )
 _USER_VARIABLE = re.compile(rf"(?<![@\w'\"`])@({_QUOTED_OR_BARE})\s*:?=")
+_OF_SERVER = re.compile(
+    rf"{_OPENING}(?:(?:CREATE|ALTER|DROP|RENAME)\s+(?:OR\s+REPLACE\s+)?(?:USER|ROLE|DATABASE|SCHEMA|SERVER|TABLESPACE|LOGFILE)"
+    r"|GRANT|REVOKE|SET\s+(?:@@)?(?:GLOBAL|PERSIST\w*|PASSWORD|DEFAULT\s+ROLE)|USE|INSTALL|UNINSTALL|FLUSH|RESET|PURGE|KILL"
+    r"|SHUTDOWN|(?:START|STOP)\s+(?:SLAVE|REPLICA|GROUP_REPLICATION)|CHANGE\s+(?:MASTER|REPLICATION)|LOAD\s+INDEX)\b",
+    re.IGNORECASE,
+)
 _ACCOUNTS = re.compile(rf"{_OPENING}(?:CREATE|DROP|RENAME)\s+(?:OR\s+REPLACE\s+)?(?:USER|ROLE)\b", re.IGNORECASE)
 _MOVES_ROWS = re.compile(
     rf"{_OPENING}(?:RENAME\s+TABLES?|TRUNCATE|ALTER\s+TABLE\b.*\bEXCHANGE\s+PARTITION)\b", re.IGNORECASE | re.DOTALL
@@ -92,6 +98,20 @@ class MysqlScripts:
 
     def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
         return False
+
+    def beyond(self, conn: Connection) -> Callable[[SourceStatement], bool]:
+        """What is about accounts or the server, and what names another database that there is."""
+        own, harmless = cast("MysqlConnection", conn).database, ("information_schema", "performance_schema")
+        others = {name for (name,) in conn.query("SHOW DATABASES") if name not in (own, *harmless)}
+        named = re.compile(rf"(?:{'|'.join(map(re.escape, others))})`?\s*\.", re.IGNORECASE) if others else None
+
+        def reaches(statement: SourceStatement) -> bool:
+            text = statement.text
+            if _OF_SERVER.match(text):
+                return True
+            return named is not None and named.search(text) is not None and _names_one_of(text, others)
+
+        return reaches
 
     def rebuilds(self, text: str) -> bool:
         return False
@@ -241,6 +261,12 @@ def _value(text: str) -> str:
     if re.fullmatch(r"-?\d+(?:\.\d+)?", text):
         return text
     return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _names_one_of(text: str, databases: set[str]) -> bool:
+    """Tell whether a name before a dot is one of `databases`."""
+    found = words(text)
+    return any(one.identifier in databases and two.text == "." for one, two in pairwise(found))
 
 
 def _names(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.scripts import ALONE, PLAIN, Conduct
 from dbops.engines.postgresql.connect import PostgresConnection, driver_connection, quoted
-from dbops.engines.postgresql.statements import HARMLESS_CLIENT, bare
+from dbops.engines.postgresql.statements import HARMLESS_CLIENT, bare, is_of_server
 from dbops.errors import QueryError
 from dbops.sql.splitter import SourceStatement
 
@@ -96,6 +96,9 @@ class PostgresScripts:
     def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
         """What a function or a block runs is refused outside, too."""
         return error.context.get("sqlstate") == _ACTIVE_TRANSACTION and _HAS_BODY.match(statement.text) is None
+
+    def beyond(self, conn: Connection) -> Callable[[SourceStatement], bool]:
+        return lambda statement: is_of_server(statement.text[:_HEAD])
 
     def rebuilds(self, text: str) -> bool:
         return False

@@ -140,3 +140,10 @@ def takes_away_from(text: str) -> str | None:
 def bare(name: str) -> str:
     """Fold a name as the server does: quoted as it is, else in lower case."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def is_of_server(text: str) -> bool:
+    """Tell whether a statement is about what all databases of the server share."""
+    if _SERVER.match(text) or _MEMBERSHIP.match(text):
+        return True
+    return _BLOCK.match(text) is not None and _SERVER_IN_BLOCK.search(text) is not None

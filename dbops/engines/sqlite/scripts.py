@@ -76,6 +76,9 @@ class SqliteScripts:
     def is_refused_inside(self, statement: SourceStatement, error: QueryError) -> bool:
         return False
 
+    def beyond(self, conn: Connection) -> Callable[[SourceStatement], bool]:
+        return lambda statement: False  # ATTACH is refused anyway
+
     def rebuilds(self, text: str) -> bool:
         return any(_REBUILDS.search(piece) for piece in _pieces(text) if "drop" in (lower := piece.lower()) or "pragma" in lower)
 

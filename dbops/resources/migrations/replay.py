@@ -9,6 +9,9 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, MigrationError
 from dbops.resources.migrations.model import ALEMBIC_TABLE, Direction, Migration
 from dbops.resources.migrations.run import Author, Runner
+from dbops.resources.migrations.script import placed, statements_of, title
+
+BEYOND_SCRATCH = "BEYOND_SCRATCH"
 
 
 def replay(
@@ -29,6 +32,7 @@ def replay(
 def run_on_scratch(migration: Migration, direction: Direction, engine: Engine, conn: Connection) -> None:
     """Run one migration without a ledger. Raises as `replay` does."""
     runner = Runner(conn, engine, None, Author("", "", lambda: ""))
+    must_stay_inside(migration, direction, engine, conn)
     try:
         runner.run(migration, direction, None)
     except DbopsError as error:
@@ -40,6 +44,25 @@ def run_on_scratch(migration: Migration, direction: Direction, engine: Engine, c
             expected=error.expected,
             fix="mend the migration; where it needs what only the real database has, --no-rehearse leaves the scratch out",
         ) from error
+
+
+def must_stay_inside(migration: Migration, direction: Direction, engine: Engine, conn: Connection) -> None:
+    """Let a migration pass that a scratch holds in.
+
+    Raises:
+        MigrationError: of the code BEYOND_SCRATCH: a statement would change what the scratch shares with others.
+    """
+    script = migration.up if direction == "up" else migration.down
+    if migration.kind != "sql" or script is None:
+        return
+    beyond = engine.scripts.beyond(conn)
+    for statement in statements_of(script, engine):
+        if beyond(statement):
+            raise MigrationError(
+                f"{migration.id} is not tried out: {title(statement)} would reach beyond a scratch database",
+                at=placed(statement.at, script),
+                error_code=BEYOND_SCRATCH,
+            )
 
 
 def from_nothing(migrations: Sequence[Migration]) -> list[Migration]:

@@ -38,7 +38,8 @@ from dbops.resources.migrations.model import (
 )
 from dbops.resources.migrations.run import Author, Runner, read_hooks
 from dbops.resources.migrations.script import check, statements_of
-from dbops.resources.migrations.standing import Rules, in_the_way, standings, to_run
+from dbops.resources.migrations.standing import Rules, aliases, in_the_way, standings, to_run
+from dbops.sql.redact import redact
 
 if TYPE_CHECKING:
     from dbops.resources.migrations.spec import Hooks, MigrationSetSpec
@@ -193,8 +194,11 @@ class MigrationResource:
     def rehearse(
         self, entries: Sequence[Entry], desired: DesiredMigrations, observed: ObservedMigrations, targets: Targets
     ) -> Rehearsal | None:
-        """Run the whole set from nothing on a scratch; None where the database has what no file says."""
-        from dbops.resources.migrations.replay import replay
+        """Run the whole set from nothing on a scratch.
+
+        None where the database has what no file says, and where a statement would reach beyond the scratch.
+        """
+        from dbops.resources.migrations.replay import BEYOND_SCRATCH, replay
 
         if any(one.migration is None or one.state == "baselined" for one in observed.standings):
             return None
@@ -204,6 +208,8 @@ class MigrationResource:
             try:
                 replay(self.migrations(desired), engine, conn)
             except MigrationError as error:
+                if error.error_code == BEYOND_SCRATCH:
+                    return None
                 raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=error.fix) from error
         return Rehearsal(True, monotonic() - started, (desired.connection,))
 
@@ -220,7 +226,8 @@ class MigrationResource:
                     session.ledger.put(baseline_record(migration, session.runner.author))
                     return 0
                 direction: Direction = "down" if call.arguments["direction"] == "down" else "up"
-                return session.runner.run(migration, direction, session.records.get(migration.version))
+                version = aliases([migration], session.records).get(migration.version, migration.version)
+                return session.runner.run(replace(migration, version=version), direction, session.records.get(version))
             case _:
                 raise ApplyError(f"a set of migrations plans no call {call.name!r}")
 
@@ -364,7 +371,7 @@ def shown_statements(script: Script, engine: Engine) -> tuple[str, ...]:
     shown, room = [], _SHOWN_CHARACTERS
     for statement in islice(statements, _SHOWN_STATEMENTS):
         text = statement.text if len(statement.text) <= room else f"{statement.text[:room]}…"
-        shown.append(text)
+        shown.append(redact(text))
         room -= len(text)
         if room <= 0:
             break

@@ -10,6 +10,7 @@ from dbops.resources.migrations.edits import edit
 from dbops.resources.migrations.model import Migration, OutOfOrder, Standing, version_key
 from dbops.resources.migrations.touched import touched
 from dbops.sql.dialect import Dialect
+from dbops.sql.redact import redact
 
 _STANDS = ("applied", "baselined")
 
@@ -31,7 +32,7 @@ class Rules:
 def standings(migrations: Sequence[Migration], records: Sequence[Record], rules: Rules) -> list[Standing]:
     """Return how every migration of the folder and of the ledger stands, in order, what has no file last."""
     by_version = {record.version: record for record in records}
-    known = _aliases(migrations, by_version)
+    known = aliases(migrations, by_version)
     filed = set(known.values())
     unfiled = [record for record in records if record.version not in filed and record.state != "rolled back"]
     newest = max((version_key(r.version) for r in records if _stands(r) and not _is_repeatable(r)), default=())
@@ -100,7 +101,7 @@ def _edited(migration: Migration, record: Record, rules: Rules) -> Standing:
     if found.is_cosmetic:
         return Standing("cosmetic", migration, record, "cosmetic edit")
     where = f"in statement {found.statement}" if found.statement else "as a whole"
-    shown = "\n".join(f"    {line}" for line in found.diff)
+    shown = "\n".join(f"    {redact(line)}" for line in found.diff)
     return Standing("changed", migration, record, f"it was edited {where} since it was applied ({hashes}):\n{shown}")
 
 
@@ -175,7 +176,7 @@ def _is_repeatable(record: Record) -> bool:
     return record.version.startswith("R__")
 
 
-def _aliases(migrations: Sequence[Migration], records: Mapping[str, Record]) -> dict[str, str]:
+def aliases(migrations: Sequence[Migration], records: Mapping[str, Record]) -> dict[str, str]:
     """Return the ledger's version of each migration: 7 of a file is 0007 of the ledger."""
     by_key = {(_is_repeatable(record), version_key(version)): version for version, record in records.items()}
     found = {}

@@ -8,6 +8,7 @@ A row has `files` by name (a text, or `{bytes: text}` whose characters are the b
 * `states`        what status says of each migration; `details` words of what it says about one
 * `rows`          queries and what they give
 * `says`          the codes of warnings and refusals that a plan has, each with words that stand in it
+* `hides`         a secret that neither plan nor status nor anything kept inside the database may show
 * `forget`, `resolve`   versions that the ledger loses; versions and what `dbops migrate resolve` says of them
 
 `engines` names some, all where it is missing; `set` is more of the manifest of the set, `connection` of
@@ -16,6 +17,8 @@ the connection's, `before` SQL run by hand first.
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ import pytest
 import yaml
 
 from dbops.errors import DbopsError
+from dbops.reconcile.plan import to_json
 from dbops.usecases.migrate.records import resolve
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database
@@ -109,6 +113,18 @@ def says(shop: Migrations, wanted: Mapping[str, list[str]]) -> None:
         assert [word for word in words if word not in found[code]] == [], found[code]
 
 
+def hides(shop: Migrations, secret: str) -> None:
+    """Look for a secret in what plan, status, journal and ledger say, and in what is kept inside the database."""
+    plan, found = shop.plan(), shop.status()
+    said = [to_json(plan), str(plan), str(found)]
+    if shop.database.rows("SELECT 1 FROM pg_namespace WHERE nspname = 'dbops'"):
+        for sql in ("SELECT up_text, down_text FROM dbops.migrations", "SELECT content FROM dbops.memory"):
+            said += [zlib.decompress(base64.b64decode(text)).decode() for row in shop.database.rows(sql) for text in row if text]
+        for table in ("migrations", "steps", "applies"):
+            said.append(str(shop.database.rows(f"SELECT * FROM dbops.{table}")))
+    assert [text for text in said if secret in text] == []
+
+
 def forget(shop: Migrations, versions: list[str]) -> None:
     table = "dbops.migrations" if shop.database.engine == "postgresql" else "dbops_migrations"
     for version in versions:
@@ -131,6 +147,7 @@ _VERBS: Mapping[str, Any] = {
     "details": details,
     "rows": rows,
     "says": says,
+    "hides": hides,
     "forget": forget,
     "resolve": resolved,
 }
