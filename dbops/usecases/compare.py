@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from dbops.catalog.changes import CatalogChange, ChangeSet, diff
 from dbops.catalog.declared import as_declared
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
-from dbops.errors import PlanError
+from dbops.errors import NoScratchError, PlanError
 from dbops.reconcile.change import Action
 from dbops.resources.schema.describe import action, reason
 from dbops.usecases.runtime import Workspace
@@ -69,8 +70,8 @@ def compare(a: str, b: str, workspace: Workspace | None, *, engine: str | None =
     if before.engine.name != after.engine.name:
         raise PlanError(f"{before.engine.name} and {after.engine.name} cannot be compared", expected="two schemas of one engine")
     start = before.catalog
-    if before.scratch == before.engine.scratch:  # else there is no server to ask what means the same
-        start = in_words_of(after.catalog, start, before.engine, before.target)
+    with suppress(NoScratchError):  # with nobody to ask what means the same, other words are a difference
+        start = in_words_of(after.catalog, start, before.engine, before.target, before.scratch)
     features = before.engine.features
     changes = diff(
         as_declared(start, after.catalog, by_grantee=features.grants_by_grantee),

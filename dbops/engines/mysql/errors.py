@@ -95,9 +95,7 @@ def connect_error(error: BaseException, place: str, database: str, secrets: Iter
     """Translate a failure to connect; `place` names host and database without secrets."""
     number = number_of(error)
     if number == UNKNOWN_DATABASE:
-        return MissingDatabaseError(
-            f"database '{database}' does not exist on the server of {place}", database=database, errno=number
-        )
+        return MissingDatabaseError(f"{place} does not exist", database=database, errno=number)
     return ConnectError(
         f"cannot connect to {place}: {_without(_text(error), secrets)}",
         {"errno": number} if number else None,

@@ -92,7 +92,7 @@ def connect_error(error: psycopg.Error, place: str, database: str, secrets: Iter
     """Translate a failure to connect; `place` names host and database without secrets."""
     reason = _without(_last_line(str(error)), secrets)
     if f'database "{database}" does not exist' in reason:
-        return MissingDatabaseError(f"database '{database}' does not exist on the server of {place}", database=database)
+        return MissingDatabaseError(f"{place} does not exist", database=database)
     return ConnectError(f"cannot connect to {place}: {reason}", fix=_connect_fix(reason))
 
 

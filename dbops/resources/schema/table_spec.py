@@ -59,11 +59,28 @@ def parse_type(value: Any) -> PortableType:
     return value if isinstance(value, PortableType) else _parse_type(value if isinstance(value, str) else "")
 
 
+_ELSEWHERE = {
+    "timestamp": "datetime",
+    "timestamptz": "datetime",
+    "varchar": "string",
+    "char": "string",
+    "bool": "boolean",
+    "double": "float",
+    "real": "float",
+    "numeric": "decimal",
+    "blob": "binary",
+    "bytea": "binary",
+    "jsonb": "json",
+}
+"""What engines call types that are portable under another name."""
+
+
 @lru_cache(maxsize=256)
 def _parse_type(text: str) -> PortableType:
     found = _TYPE.fullmatch(text.strip())
     if found is None or found[1] not in PORTABLE_TYPES:
-        near = nearest(text.partition("(")[0], PORTABLE_TYPES)
+        name = text.partition("(")[0].strip().lower()
+        near = nearest(_ELSEWHERE.get(name, name), PORTABLE_TYPES)
         raise complain(f"unknown column type '{WRITTEN}'", expected=_TYPES_IN_WORDS, fix=near)
     name = found[1]
     arguments = tuple(int(text) for text in found.groups()[1:] if text is not None)

@@ -7,7 +7,8 @@ made on a scratch database and read back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from typing import Any
 
@@ -17,26 +18,30 @@ from dbops.catalog.closure import Closure
 from dbops.catalog.declared import as_declared
 from dbops.catalog.model import CatalogObject, Column, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.base.connect import Target
+from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import QueryError
 from dbops.resources.schema.copying import build
+
+Scratch = Callable[[Target], AbstractContextManager[Connection]]
+"""Opens an empty temporary database."""
 
 _TEXTS = frozenset({"definition", "expression", "predicate", "using", "check", "checks", "keys"})
 _COLUMN_TEXTS = frozenset({"default", "generated"})
 
 
-def in_words_of(wanted: Catalog, live: Catalog, engine: Engine, target: Target) -> Catalog:
+def in_words_of(wanted: Catalog, live: Catalog, engine: Engine, target: Target, scratch: Scratch | None = None) -> Catalog:
     """Return `live` with the texts of `wanted` wherever the engine reads both as the same.
 
-    Costs nothing where no object differs in its texts alone; else two scratch databases with these objects and what they need.
+    `scratch` opens the databases where that is not for the engine to do on the target's server. Costs nothing where no object
+    differs in its texts alone; else two scratch databases with these objects and what they need.
     """
     changes = diff(as_declared(live, wanted, by_grantee=engine.features.grants_by_grantee), wanted)
     doubtful = [change for change in changes if _differs_in_words(change)]
     if not doubtful:
         return live
     refs = {change.ref for change in doubtful}
-    ours, theirs = (_read_back(catalog, refs, engine, target) for catalog in (live, wanted))
+    ours, theirs = (_read_back(catalog, refs, engine, target, scratch or engine.scratch) for catalog in (live, wanted))
     if ours is None or theirs is None:
         return live
     objects = dict(live.objects)
@@ -66,12 +71,12 @@ def _but_texts(item: CatalogObject | Column) -> dict[str, Any]:
     return {f.name: getattr(item, f.name) for f in fields(item) if f.compare and f.name not in texts}
 
 
-def _read_back(catalog: Catalog, refs: Iterable[Ref], engine: Engine, target: Target) -> Catalog | None:
+def _read_back(catalog: Catalog, refs: Iterable[Ref], engine: Engine, target: Target, scratch: Scratch) -> Catalog | None:
     """Return the objects as the engine reads them again; None when they cannot be made by themselves."""
     closure = Closure(catalog)
     part = catalog.only(closure.needed(closure.whole(ref) if ref.kind == "column" else ref for ref in refs)[0])
     for attempt in (part, catalog):  # what a body of SQL mentions is recorded by nobody
-        with engine.scratch(target) as conn:
+        with scratch(target) as conn:
             try:
                 build(attempt, engine, conn, for_reading=True)
             except QueryError:
