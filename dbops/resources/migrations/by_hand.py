@@ -1,18 +1,18 @@
 """What changed in a database since its migrations ran last, though no migration did it: the catalog is remembered then.
 
-Nothing is told behind an apply that failed or died: then what is remembered is not what dbops left.
+Nothing is told behind an apply that failed or died: then what is remembered is not what dbops left. While nothing moved, what
+reads and compares catalogs is not imported.
 """
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
-from dbops.catalog import codec
-from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import CreateObject, DropObject, diff
-from dbops.engines.base.connect import Connection
-from dbops.engines.base.engine import Engine
-from dbops.reconcile.resource import Memory
+if TYPE_CHECKING:
+    from dbops.engines.base.connect import Connection
+    from dbops.engines.base.engine import Engine
+    from dbops.reconcile.resource import Memory
 
 KEY = "migrations"
 """One for all sets of a database: what another of them made, nobody made by hand."""
@@ -20,6 +20,8 @@ KEY = "migrations"
 
 def remember(engine: Engine, conn: Connection, memory: Memory, apply_id: str) -> None:
     """Keep what the database holds now; the token that says whether it was touched since is taken last."""
+    from dbops.catalog import codec
+
     catalog = engine.inspect(conn)
     memory.remember(KEY, "{}", apply_id)  # makes the table, so that the token below knows it
     known = {"fingerprint": engine.fingerprint(conn), "apply": memory.latest_apply(), "catalog": codec.to_json(catalog)}
@@ -29,27 +31,29 @@ def remember(engine: Engine, conn: Connection, memory: Memory, apply_id: str) ->
 def changed_by_hand(engine: Engine, conn: Connection, memory: Memory) -> list[tuple[str, str]]:
     """Return what differs from what is remembered: each object with what happened to it; empty when nothing is remembered."""
     known = _read(memory.recall(KEY))
-    if known is None or known[0] == engine.fingerprint(conn) or known[1] != memory.latest_apply():
+    if not known or known["fingerprint"] == engine.fingerprint(conn) or known["apply"] != memory.latest_apply():
         return []
-    found = diff(known[2], engine.inspect(conn))
+    from dbops.catalog import codec
+    from dbops.catalog.changes import CreateObject, DropObject, diff
+
+    try:
+        catalog = codec.from_json(known["catalog"])
+    except (ValueError, KeyError, TypeError):
+        return []  # of another format: as good as nothing
+    found = diff(catalog, engine.inspect(conn))
     whole = {change.ref for change in found if isinstance(change, CreateObject | DropObject) and not change.ref.parent}
-    return [(str(change.ref), _in_words(change)) for change in found if not change.ref.parent or change.ref.table not in whole]
+    words = {CreateObject: "no migration made it", DropObject: "it is gone, and no migration dropped it"}
+    return [
+        (str(change.ref), words.get(type(change), "no migration changed it"))
+        for change in found
+        if not change.ref.parent or change.ref.table not in whole
+    ]
 
 
-def _in_words(change: object) -> str:
-    match change:
-        case CreateObject():
-            return "no migration made it"
-        case DropObject():
-            return "it is gone, and no migration dropped it"
-        case _:
-            return "no migration changed it"
-
-
-def _read(text: str | None) -> tuple[str, str | None, Catalog] | None:
+def _read(text: str | None) -> dict[str, Any]:
     """Read what was remembered; of another format it is as good as nothing."""
     try:
         data = json.loads(text) if text else {}
-        return (data["fingerprint"], data["apply"], codec.from_json(data["catalog"])) if data else None
-    except (ValueError, KeyError, TypeError):
-        return None
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) and {"fingerprint", "apply", "catalog"} <= data.keys() else {}

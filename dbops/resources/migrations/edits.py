@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import unified_diff
 from itertools import islice
 
 from dbops.errors import SchemaError
@@ -29,6 +28,8 @@ def edit(before: str, after: str, dialect: Dialect) -> Edit:
     old, new = _forms(before, dialect), _forms(after, dialect)
     if old is not None and old == new:
         return Edit(True)
+    from difflib import unified_diff
+
     lines = tuple(islice(unified_diff(before.splitlines(), after.splitlines(), "applied", "file", lineterm="", n=1), _LONGEST))
     return Edit(False, _first_difference(old or [], new or []), lines)
 
