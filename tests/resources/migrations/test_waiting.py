@@ -17,6 +17,7 @@ from dbops.usecases.apply import Consent
 from dbops.usecases.migrate.running import up
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
+from tests.failures.trial import wait_until
 from tests.resources.migrations.sets import Migrations
 
 
@@ -133,3 +134,43 @@ def test_runners_that_wait_do_not_hold_up_a_concurrent_build(pg_database: Postgr
         assert runner.returncode == 0, err
     assert time.monotonic() - began < 60
     assert pg_database.rows("SELECT count(*) FROM pg_index WHERE indrelid = 'a'::regclass AND indisvalid") == [(3,)]
+
+
+_SLOW = {
+    "sqlite": "INSERT INTO a WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT max(i) FROM n",
+    "postgresql": "INSERT INTO a SELECT 1 FROM pg_sleep(3)",
+    "mysql": "INSERT INTO a SELECT SLEEP(3)",
+}
+
+
+def test_a_runner_killed_while_it_holds_the_lock_leaves_none_behind(database: Database, tmp_path: Path) -> None:
+    database.load("CREATE TABLE a (id integer);")
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", _SLOW[database.engine] + ";\n")
+    shop.write("0002_b.sql", "CREATE TABLE b (id integer);\nINSERT INTO b VALUES (2);\n")
+    holder = shop.start("up", "--auto-approve")
+    wait_until(lambda: is_running(database, holder.pid))
+    waiting = shop.start("up", "--auto-approve", "--lock-timeout", "60s")
+    time.sleep(0.3)
+    holder.kill()
+    holder.communicate()
+    _, err = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, err
+    assert database.rows("SELECT count(*) FROM a") == [(1,)] and database.rows("SELECT id FROM b") == [(2,)]
+    assert set(shop.states().values()) == {"applied"}
+    assert not list(tmp_path.glob("*lock*"))
+
+
+def is_running(database: Database, pid: int) -> bool:
+    """Tell whether the slow statement runs."""
+    if database.engine == "sqlite":
+        held = [
+            path for path in Path(database.url.removeprefix("sqlite:///")).parent.glob("*-lock") if path.read_text() == str(pid)
+        ]
+        return bool(held)
+    if database.engine == "postgresql":
+        slow = "state = 'active' AND query LIKE '%pg_sl' || 'eep%'"
+        sql = f"SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND {slow}"
+    else:
+        sql = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE CONCAT('%SLE', 'EP(3)%')"
+    return bool(database.rows(sql))
