@@ -232,15 +232,23 @@ _MOVES = re.compile(r"(?:ADD|DROP) COLUMN |.* (?:FIRST|AFTER `(?:[^`]|``)+`)$", 
 _BUILDS = re.compile(r"ADD (?:UNIQUE )?(?:KEY|INDEX) ")
 
 
-def _rebuilt_together(clauses: list[Clause]) -> list[Clause]:
-    """Columns that come or go at once do so alone: with an index that is built the table is rebuilt (both manuals, as above)."""
-    is_building = any(_BUILDS.match(clause.text) for clause in clauses)
+def _rebuilt_together(clauses: list[Clause], *, is_compressed: bool) -> list[Clause]:
+    """Columns that come or go at once do so alone: with an index that is built the table is rebuilt (both manuals, as above).
+
+    So is one in ROW_FORMAT=COMPRESSED, whatever comes or goes.
+    """
+    is_building = is_compressed or any(_BUILDS.match(clause.text) for clause in clauses)
     return [
         replace(clause, speed=Speed.INPLACE_REBUILD)
         if is_building and clause.speed == Speed.INSTANT and _MOVES.match(clause.text)
         else clause
         for clause in clauses
     ]
+
+
+def _is_compressed(table: Table) -> bool:
+    options = dict(table.options)
+    return options.get("row_format", "").upper() == "COMPRESSED" or "key_block_size" in options
 
 
 def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObject]) -> list[Clause]:
@@ -255,7 +263,7 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
     indexes = [item for item in children if isinstance(item, Index)]
     if any(map(_is_hashed, indexes)):
         return [replace(clause, speed=max(clause.speed, Speed.UNKNOWN)) for clause in clauses]
-    clauses = _rebuilt_together(clauses)
+    clauses = _rebuilt_together(clauses, is_compressed=_is_compressed(table))
     is_hindered = any(
         index.method in ("fulltext", "spatial") or any(computed.get(key.column or "") is False for key in index.keys)
         for index in indexes
