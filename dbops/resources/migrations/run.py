@@ -76,7 +76,7 @@ class Runner:
         statements = [planned.source for planned in checked(script, self.engine)]
         done, error = self.engine.scripts.run(self.conn, statements)
         if error is not None:
-            raise failure(error, statements[done], done + 1, what, "it is run again the next time")
+            raise failure(error, statements[done], done + 1, what, "what ran before it stands")
         return done
 
 
