@@ -437,7 +437,15 @@ class _Run:
             return
         texts = self.ledger.texts(self.migration.version)
         before = texts[0] if self.direction == "up" else texts[1]
-        moved = 1 if before is None else same_beginning(before, self.script.text, self.reached, self.engine.dialect)
+        if before is None:
+            raise MigrationError(
+                f"{self.migration.id} failed behind statement {self.reached}, and its file was edited since: whether in what"
+                " stands cannot be told, for texts that are long or hold a password are not kept",
+                at=self.migration.at,
+                fix=f"take the edit back, or let them stand: dbops migrate resolve {self.migration.id} --reached {self.reached}",
+                error_code="RESUME_EDITED",
+            )
+        moved = same_beginning(before, self.script.text, self.reached, self.engine.dialect)
         if moved is not None:
             raise MigrationError(
                 f"{self.migration.id} failed behind statement {self.reached}; its statement {moved}, which stands, was edited",
