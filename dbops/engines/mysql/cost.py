@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dbops.catalog.changes import AlterColumn
 from dbops.catalog.model import CatalogObject, Check, Column, Index, PrimaryKey, Table
 from dbops.engines.base.connect import TableSize
+from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.types import charset_of, is_textual, may_lose_values, members, parts
 
@@ -257,7 +258,8 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
     A table with full-text or spatial indexes, or with an index over a virtual column, cannot change its columns at once,
     and such a table, or one with stored computed columns, cannot be rebuilt while it is written (MariaDB, "InnoDB Online DDL
     Operations with the INPLACE Alter Algorithm"; MySQL 8.0, section 17.12.2). A column that a virtual one is computed from
-    takes that along, which goes in place only alone (MariaDB 10.11, error 1846).
+    takes that along, which goes in place only alone, and one that comes to stand before a virtual one moves it (MariaDB 10.11,
+    error 1846).
     """
     computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
     indexes = [item for item in children if isinstance(item, Index)]
@@ -271,13 +273,27 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
     result = []
     bases = {f"MODIFY COLUMN `{name}` " for name in _computed_from(table)} if len(clauses) > 1 else set()
     for clause in clauses:
-        if any(map(clause.text.startswith, bases)):
+        if any(map(clause.text.startswith, bases)) or _shifts_virtual(clause.text, table):
             result.append(replace(clause, speed=max(clause.speed, Speed.UNKNOWN)))
             continue
         moves = is_hindered and clause.speed == Speed.INSTANT and _MOVES.match(clause.text)
         rebuilds = (is_hindered or any(computed.values())) and clause.speed == Speed.INPLACE_REBUILD
         result.append(replace(clause, speed=Speed.UNKNOWN) if moves or rebuilds else clause)
     return result
+
+
+_PLACED = re.compile(r"(?:ADD|MODIFY) COLUMN `((?:[^`]|``)+)` .*(?:FIRST|AFTER `((?:[^`]|``)+)`)$", re.DOTALL)
+
+
+def _shifts_virtual(clause: str, table: Table) -> bool:
+    """Tell whether a column comes to stand, or stood and leaves its place, before a virtual one."""
+    names = [quoted(column.name)[1:-1] for column in table.columns]
+    last = max((at for at, c in enumerate(table.columns) if c.generated and not c.generated.is_stored), default=-1)
+    placed = _PLACED.match(clause)
+    if placed is None or last < 0:
+        return False
+    own, left = placed.groups()
+    return left not in names[last:] or own in names[:last]
 
 
 def _computed_from(table: Table) -> set[str]:

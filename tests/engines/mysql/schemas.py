@@ -320,7 +320,7 @@ def _made_table(table: TablePiece, cursor: Cursor) -> list[str]:
     """Make a table whole, or else of those of its columns and options that the server takes."""
     if whole := _taken([table.text], cursor):
         return whole
-    first, *others = table.column_texts
+    first, *others = table.column_texts or ["id int"]
     for column in (first, "id int"):
         for tail in (table.tail, ""):
             if start := _taken([f"CREATE TABLE {table.key} ({column}){tail}"], cursor):
