@@ -42,7 +42,7 @@ from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import Part, Rows, aside, aside_ref, move_rows
+from dbops.engines.postgresql.render.parts import Membership, Part, Rows, aside, aside_ref, move_rows
 from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.sql.statement import Statement
 
@@ -113,6 +113,9 @@ class Undo:
                 waiting += [user for users in self._users for user in users.get(ref, ())]
                 waiting += [child.ref for survey in (self._scene.old, self._scene.new) for child in survey.children(ref)]
         seen |= {relative for ref in seen for relative in self._relatives(ref)}
+        joined = {item.of for change in changes if isinstance(item := _item(change), Membership)}
+        surveys = (self._scene.old, self._scene.new)
+        seen |= {child.ref for parent in joined for survey in surveys for child in survey.children(parent)}
         return seen | {child for ref in seen if ref.kind == "index" for child in self._indexes_below(ref.table)}
 
     def _indexes_below(self, table: Ref) -> Iterator[Ref]:
