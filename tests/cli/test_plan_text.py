@@ -77,7 +77,8 @@ def test_long_sql_is_not_wrapped() -> None:
 
 @given(plans)
 def test_names_cannot_paint_the_screen(plan: Plan) -> None:
-    assert not any(char in unstyle(plan_text(plan)) for char in "\x1b\r\x07\x00\x9b\u202e")
+    text = unstyle(plan_text(plan))
+    assert not any(char in text for char in "\x1b\r\x07\x00\x9b\u202e")
 
 
 def test_the_script_runs_in_order_with_reasons_and_hazards() -> None:
