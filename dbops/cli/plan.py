@@ -10,6 +10,7 @@ import click
 from dbops.cli.verb import (
     EXIT_CHANGES,
     EXIT_DONE,
+    EXIT_ERROR,
     environment_argument,
     output_option,
     rehearse_option,
@@ -60,6 +61,8 @@ def plan(
     if out is not None:
         write_file(out, plans.to_json(made) + "\n")
         click.echo(f"saved; apply exactly this with: dbops apply {out}", err=True)
+    if made.is_unplannable:
+        return EXIT_ERROR
     return EXIT_CHANGES if detailed_exitcode and not made.is_empty else EXIT_DONE
 
 

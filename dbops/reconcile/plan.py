@@ -10,7 +10,7 @@ from typing import Any
 
 from dbops.errors import Mark, PlanError
 from dbops.reconcile import step as steps
-from dbops.reconcile.change import ACTIONS, Change, Observation
+from dbops.reconcile.change import ACTIONS, MIGRATION_REFUSED, Change, Observation
 from dbops.reconcile.step import Step
 
 FORMAT = "dbops.plan/1"
@@ -53,6 +53,16 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not self.entries
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether something stands in the way that nobody can allow, so that an apply would stop before its first statement."""
+        return any(observation.severity == "error" for observation in self.observations)
+
+    @property
+    def is_unplannable(self) -> bool:
+        """Whether what is to be done cannot be known before it is settled what stands in the way: migrations that refuse."""
+        return any(observation.code == MIGRATION_REFUSED for observation in self.observations)
 
     @property
     def steps(self) -> list[Step]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbops.errors import DbopsError
+from dbops.reconcile.change import MIGRATION_REFUSED
 from dbops.reconcile.planner import observe
 from dbops.state.journal import ApplyRecord, applies
 from dbops.usecases.runtime import Workspace
@@ -12,7 +13,9 @@ from dbops.usecases.runtime import Workspace
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
-    """`state` is in sync, pending, drifted, missing, unreachable or broken; `error` explains the last two.
+    """`state` is in sync, pending, drifted, refused, missing, unreachable or broken; `error` explains the last two.
+
+    Refused: migrations stand in the way of every change; the plan says which and why.
 
     `pending` counts changes that the manifests ask for, `drifted` those that the database made by itself.
     """
@@ -49,5 +52,8 @@ def _one(workspace: Workspace, name: str) -> ConnectionStatus:
         return ConnectionStatus(name, url, engine_name, version, "broken", last_apply=last, error=error.explain())
     causes = [entry.change.cause for finding in findings for entry in finding.entries]
     pending, drifted = causes.count("desired"), causes.count("drift")
+    is_refused = any(one.code == MIGRATION_REFUSED for finding in findings for one in finding.observed.observations)
+    if conn is not None and is_refused:
+        return ConnectionStatus(name, url, engine_name, version, "refused", pending, drifted, last)
     state = "missing" if conn is None else "drifted" if drifted else "pending" if pending else "in sync"
     return ConnectionStatus(name, url, engine_name, version, state, pending, drifted, last)

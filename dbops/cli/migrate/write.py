@@ -19,7 +19,7 @@ from dbops.usecases.runtime import open_workspace
 @set_option
 @click.option("--python", is_flag=True, help="A Python step, for rows in batches.")
 def new(title: str, env: Path, name: str | None, python: bool) -> None:
-    """Write the next migration, empty, and the lock file.
+    """Write the next migration, empty, and the lock file; once it is filled in, `migrate lock` writes that anew.
 
     \b
     Examples:
@@ -32,6 +32,7 @@ def new(title: str, env: Path, name: str | None, python: bool) -> None:
     with open_workspace(env, os.environ) as workspace:
         for path in begin(one_set(workspace, name).desired, title, python=python):
             click.echo(f"wrote {on_one_line(str(path))}")
+    click.echo("fill it in, then dbops migrate lock, which says that it was reviewed", err=True)
 
 
 @verb()

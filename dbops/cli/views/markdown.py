@@ -107,7 +107,7 @@ def fenced(text: str, language: str) -> str:
 def _head(plan: Plan) -> str:
     title = f"## dbops plan: {plain(plan.environment, _NAME)}"
     if plan.is_empty:
-        return f"{title}\n\n✅ {wording.no_changes(plan)}"
+        return f"{title}\n\n{'⛔' if plan.is_refused else '✅'} {wording.no_changes(plan)}"
     table = "| create | update | replace | delete | run |\n|---:|---:|---:|---:|---:|\n| " + " | ".join(
         f"{plan.summary[action]:,}" for action in wording.SYMBOLS
     )
@@ -117,6 +117,8 @@ def _head(plan: Plan) -> str:
 def _verdict(plan: Plan) -> str:
     if plan.rehearsal is not None and not plan.rehearsal.ok:
         return "⛔ **The rehearsal did not come out right.** This plan should not be applied."
+    if plan.is_refused:
+        return f"⛔ {wording.REFUSED}"
     if stops := wording.stops(plan):
         flags = " ".join(f"--allow {name}" for name in sorted(set(stops)))
         return f"⛔ **Blocked** by {wording.count(len(stops), 'hazard')}. After review: `dbops apply {flags}`"

@@ -20,7 +20,12 @@ _SEVERITIES = {"info": "blue", "warning": "yellow", "error": "red"}
 def plan_text(plan: Plan, allow: Collection[str] = ()) -> str:
     """Return the whole plan; SQL is indented and never wrapped. `allow` are hazards that the command line lets pass."""
     parts = [*_changes(plan, allow), *observations_text(plan.observations), *_rehearsal(plan)]
-    parts.append(style(wording.summary(plan), bold=True) if plan.entries else style(wording.no_changes(plan), fg="green"))
+    if plan.entries:
+        parts.append(style(wording.summary(plan), bold=True))
+    if plan.is_refused:
+        parts.append(style(wording.REFUSED, fg="red", bold=True))
+    elif plan.is_empty:
+        parts.append(style(wording.no_changes(plan), fg="green"))
     if codes := sorted(set(wording.stops(plan, allow))):
         flags = " ".join(f"--allow {code}" for code in codes)
         parts.append(style("Blocked", fg="red", bold=True) + f" until allowed: {flags}, or policy.allow in the manifest.")
@@ -38,7 +43,9 @@ def observations_text(observations: Sequence[Observation]) -> Iterator[str]:
         where = ""
         if said[observation.code, observation.message] > 1:  # of several databases
             where = style(f" ({'/'.join(observation.address.split('/')[:2])})", dim=True)
-        lines.append(f"  {label} {wording.on_one_line(f'{observation.code}: {observation.message}')}{where}")
+        first, *more = observation.message.split("\n")
+        lines.append(f"  {label} {wording.on_one_line(f'{observation.code}: {first}')}{where}")
+        lines += [indented(line, 2) for line in more]
     yield "\n".join(lines)
 
 

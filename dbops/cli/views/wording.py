@@ -113,8 +113,13 @@ def _whole(entry: Entry) -> str:
     return "/".join(entry.change.address.split("/", 4)[:4])
 
 
+REFUSED = "Refused: apply stops before its first statement until the errors are settled."
+
+
 def no_changes(plan: Plan) -> str:
     """Say that a plan is empty, and no more than it knows."""
+    if plan.is_refused:
+        return REFUSED
     return NO_CHANGES_THERE if plan.only else NO_CHANGES
 
 

@@ -91,9 +91,11 @@ def _header(plan: Plan) -> Markup:
 
 def _verdict(plan: Plan) -> Markup:
     if plan.is_empty:
-        return tag("p", wording.no_changes(plan), class_="verdict good")
+        return tag("p", wording.no_changes(plan), class_="verdict bad" if plan.is_refused else "verdict good")
     if plan.rehearsal is not None and not plan.rehearsal.ok:
         return tag("p", "The rehearsal did not come out right. This plan should not be applied.", class_="verdict bad")
+    if plan.is_refused:
+        return tag("p", wording.REFUSED, class_="verdict bad")
     rehearsed = ""
     if plan.rehearsal is not None:
         rehearsed = f" Rehearsed on a scratch copy in {wording.duration(plan.rehearsal.duration_s)}."
