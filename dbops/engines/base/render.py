@@ -11,12 +11,20 @@ from dbops.engines.base.connect import Server, TableSize
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
+MANY = 1 << 60
+"""Rows of a table of which nothing is known but that it may be large."""
+
+
+def about(rows: int) -> str:
+    """Return `about 12,000 rows`, or `all its rows` where nobody knows how many there are."""
+    return "all its rows" if rows >= MANY else f"about {rows:,} {'row' if rows == 1 else 'rows'}"
+
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
     """What the statements are written for.
 
-    `sizes` are the live tables; a table not in it is new or empty. `online` prefers statements that do not block.
+    `sizes` are the live tables; a table not in it is new or empty, one of `MANY` rows is taken for large. `online` prefers statements that do not block.
     `renames` are those that the plan carries out before: undo takes them back after all else.
     `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
     `as_shown` writes expressions in the very words in which the engine shows them, also where it reads those as others.

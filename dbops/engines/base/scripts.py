@@ -22,6 +22,7 @@ class Conduct:
     `stands_alone`: it commits by itself, or is refused inside a transaction. `control` says that it begins or ends a transaction
     (`savepoint` commands do neither). `refusal` is why it cannot be run here at all. `is_skipped`: nothing is to be done for it.
     `may_commit`: what it calls may end the transaction, which its text does not tell.
+    `waits_long`: it may wait for others as long as it takes, for nobody queues behind it meanwhile.
     `touches_session`: it leaves settings, roles or temporary objects behind that later statements would see.
     """
 
@@ -31,6 +32,7 @@ class Conduct:
     is_skipped: bool = False
     touches_session: bool = False
     may_commit: bool = False
+    waits_long: bool = False
 
 
 PLAIN = Conduct()
@@ -42,6 +44,10 @@ class Scripts(Protocol):
 
     def conduct(self, statement: SourceStatement) -> Conduct:
         """Tell how a statement behaves, from its text alone."""
+        ...
+
+    def is_given(self, sql: str) -> bool:
+        """Tell whether whoever runs a migration does by itself what a statement of a plan says."""
         ...
 
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:

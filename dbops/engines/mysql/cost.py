@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dbops.catalog.changes import AlterColumn
 from dbops.catalog.model import CatalogObject, Check, Column, Index, PrimaryKey, Table
 from dbops.engines.base.connect import TableSize
+from dbops.engines.base.render import MANY, about
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.types import charset_of, is_textual, may_lose_values, members, parts
@@ -321,29 +322,29 @@ def lock_facts(clauses: list[Clause], table: str, size: TableSize, has_replicas:
     if not clauses:
         return []
     slowest = max(clause.speed for clause in clauses)
-    about = f"about {size.rows:,} {'row' if size.rows == 1 else 'rows'}"
+    rows = about(size.rows)
     queue = Fact("LOCK_QUEUE", f"the metadata lock of {table} for an instant; sessions queue behind it while it waits")
-    facts = [queue, *_work(slowest, table, about)]
+    facts = [queue, *_work(slowest, table, rows)]
     if slowest in (Speed.COPY, Speed.INPLACE_REBUILD):
-        needed = f"about {size.size_bytes / 2**20:,.1f} MiB are needed until the old copy of {table} goes"
-        facts.append(Fact("DISK_SPACE", needed))
+        room = f"about {size.size_bytes / 2**20:,.1f} MiB are" if size.rows < MANY else "as much as the table takes is"
+        facts.append(Fact("DISK_SPACE", f"{room} needed until the old copy of {table} goes"))
     if has_replicas and slowest >= Speed.INPLACE:
         facts.append(
-            Fact("REPLICATION_IMPACT", f"replicas do it after the primary, and lag as long as it takes on {table}, {about}")
+            Fact("REPLICATION_IMPACT", f"replicas do it after the primary, and lag as long as it takes on {table}, {rows}")
         )
     return facts
 
 
-def _work(slowest: Speed, table: str, about: str) -> list[Fact]:
+def _work(slowest: Speed, table: str, rows: str) -> list[Fact]:
     if slowest == Speed.COPY:
         return [
-            Fact("REWRITES_TABLE", f"{table} is copied, {about}"),
-            Fact("BLOCKS_WRITES", f"writers of {table} wait while it is copied, {about}"),
+            Fact("REWRITES_TABLE", f"{table} is copied, {rows}"),
+            Fact("BLOCKS_WRITES", f"writers of {table} wait while it is copied, {rows}"),
         ]
     if slowest == Speed.SHARED:
-        return [Fact("BLOCKS_WRITES", f"writers of {table} wait while its index or numbers are built, {about}")]
+        return [Fact("BLOCKS_WRITES", f"writers of {table} wait while its index or numbers are built, {rows}")]
     if slowest == Speed.UNKNOWN:
-        return [Fact("BLOCKS_WRITES", f"writers of {table} wait where the server has to copy it, {about}")]
+        return [Fact("BLOCKS_WRITES", f"writers of {table} wait where the server has to copy it, {rows}")]
     if slowest == Speed.INPLACE_REBUILD:
-        return [Fact("REWRITES_TABLE", f"{table} is rebuilt in place while it is read and written, {about}")]
+        return [Fact("REWRITES_TABLE", f"{table} is rebuilt in place while it is read and written, {rows}")]
     return []

@@ -26,7 +26,7 @@ from dbops.catalog.model import CatalogObject, Check, ForeignKey, Index, Primary
 from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import TableSize
-from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.base.render import MANY, Act, RenderContext, about
 from dbops.engines.mysql import alter, cost, online_keys
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
@@ -150,7 +150,7 @@ class _Renderer:
             Fact("MAY_FAIL_ON_DATA", f"rows of {table.name} may have no row of {key.references.name} for {key.name}")
             for key in keys
         ]
-        facts.append(Fact("SCANS_TABLE", f"every row of {table.name} is checked, about {rows:,} rows"))
+        facts.append(Fact("SCANS_TABLE", f"every row of {table.name} is checked: {about(rows)}"))
         is_online = bool(self.context.online and rows) and online_keys.is_possible(table, keys, self.changes.after, self.flavour)
         facts += self._lock_facts([Clause("", cost.Speed.INSTANT if is_online else cost.Speed.COPY)], table)
         found = hazards(facts, rows)
@@ -181,8 +181,8 @@ class _Renderer:
 
     def _drop_table(self, table: Table) -> Act:
         rows = self.context.rows(table.ref)
-        about = f"about {rows} rows of {table.name}" if rows else f"all rows of {table.name}"
-        drop = ddl(f"DROP TABLE {quoted(table.name)}", [Hazard("DELETES_DATA", f"{about} are deleted")])
+        lost = f"{about(rows)} of {table.name}" if 0 < rows < MANY else f"all rows of {table.name}"
+        drop = ddl(f"DROP TABLE {quoted(table.name)}", [Hazard("DELETES_DATA", f"{lost} are deleted")])
         everything = self.old_children.get(table.name, [])
         inside = [item for item in everything if item.ref not in self.references.apart]
         back: tuple[Statement, ...] = self._created(table, [item for item in inside if not isinstance(item, Trigger)])

@@ -76,6 +76,9 @@ class MysqlScripts:
             return Conduct(touches_session=True) if touches else PLAIN
         return Conduct(stands_alone=True, touches_session=True) if touches else ALONE
 
+    def is_given(self, sql: str) -> bool:
+        return False
+
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
         session, start = cast("MysqlConnection", conn), 0
         while start < len(statements):

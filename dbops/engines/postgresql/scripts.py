@@ -37,6 +37,9 @@ _ALONE = re.compile(
     rf"|ALTER\s+TABLE\b.*\bDETACH\s+PARTITION\s+{_DOTTED}\s+(?:CONCURRENTLY|FINALIZE)|ALTER\s+TYPE\s+{_DOTTED}\s+ADD\s+VALUE)\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: Waits for transactions of others without holding up anybody (CREATE INDEX, Building Indexes Concurrently).
+_WAITS = re.compile(r"(?:CREATE|DROP|REINDEX)\b.*\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
+_PATIENT = Conduct(stands_alone=True, waits_long=True)
 _BEGIN = re.compile(r"(?:BEGIN|START\s+TRANSACTION)\b(?!\s*ATOMIC)", re.IGNORECASE)
 _COMMIT = re.compile(r"(?:COMMIT|END)\b(?!\s+PREPARED)", re.IGNORECASE)
 _ROLLBACK = re.compile(
@@ -72,13 +75,16 @@ class PostgresScripts:
             return Conduct(refusal="a command of psql is no SQL")
         head = text[:200] if len(text) > _HEAD else text
         if _ALONE.match(head):
-            return ALONE
+            return _PATIENT if _WAITS.match(head) else ALONE
         for pattern, control in ((_BEGIN, "begin"), (_COMMIT, "commit"), (_ROLLBACK, "rollback")):
             if pattern.match(head):
                 return Conduct(control=control)  # type: ignore[arg-type]  # one of three words
         if not _MAY_TOUCH.match(head) or not _SESSION.match(head):
             return PLAIN
         return Conduct(touches_session=True, may_commit=_MAY_COMMIT.match(head) is not None)
+
+    def is_given(self, sql: str) -> bool:
+        return False
 
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
         session, done = cast("PostgresConnection", conn), 0

@@ -9,6 +9,7 @@ from typing import TypeVar
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Check, Column, Constraint, ForeignKey, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
+from dbops.engines.base.render import about
 from dbops.engines.sqlite.state import TableState
 from dbops.engines.sqlite.types import loses
 from dbops.sql.hazard import Hazard
@@ -16,12 +17,12 @@ from dbops.sql.hazard import Hazard
 T = TypeVar("T", bound=Constraint)
 
 
-def about(rows: int) -> str:
-    return f"about {rows:,} {'row' if rows == 1 else 'rows'}" if rows else "its rows, if it has any"
+def rows_text(rows: int) -> str:
+    return about(rows) if rows else "its rows, if it has any"
 
 
 def of_table_drop(name: str, rows: int) -> Hazard:
-    return Hazard("DELETES_DATA", f"table {name} is dropped with {about(rows)}")
+    return Hazard("DELETES_DATA", f"table {name} is dropped with {rows_text(rows)}")
 
 
 def of_column_drop(table: str, column: Column) -> list[Hazard]:

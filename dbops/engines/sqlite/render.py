@@ -26,7 +26,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import CatalogObject, Index, Table, Trigger, View, VirtualTable
 from dbops.catalog.ref import Ref
-from dbops.engines.base.render import Act, RenderContext
+from dbops.engines.base.render import Act, RenderContext, about
 from dbops.engines.sqlite import hazards, tables, virtual
 from dbops.engines.sqlite.archive import Archive
 from dbops.engines.sqlite.ddl import create_index, create_trigger, create_view, create_virtual
@@ -282,7 +282,7 @@ class _Rendering:
                 held = (
                     Hazard(
                         "INDEX_BUILD",
-                        f"index {item.name} is built over {hazards.about(rows)} of {item.parent}; other writers wait",
+                        f"index {item.name} is built over {about(rows)} of {item.parent}; other writers wait",
                     ),
                 )
             if rows and item.unique:

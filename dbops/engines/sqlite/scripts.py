@@ -67,6 +67,12 @@ class SqliteScripts:
             return Conduct(refusal="a migration is about one database")
         return Conduct(touches_session=True) if _SESSION.match(text) else PLAIN
 
+    def is_given(self, sql: str) -> bool:
+        """What drops tables runs with foreign keys off; inside a transaction the pragma has no effect (pragma.html)."""
+        from dbops.engines.sqlite.rebuild import FOREIGN_KEYS_OFF
+
+        return sql == FOREIGN_KEYS_OFF
+
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
         return cast("SqliteConnection", conn).run_each([statement.text for statement in statements])
 
@@ -90,17 +96,32 @@ class SqliteScripts:
 
     @contextmanager
     def sqlalchemy(self, conn: Connection) -> Iterator[SqlAlchemyConnection]:
-        """The driver of the standard library leaves transactions to us (isolation_level None), so BEGIN is said here."""
+        """The driver of the standard library leaves transactions to us (isolation_level None), so BEGIN is said here.
+
+        Foreign keys are off, as around every script that may drop a table; what violates them then is not committed.
+        """
         from sqlalchemy import create_engine, event
         from sqlalchemy.pool import StaticPool
 
-        raw = cast("SqliteConnection", conn).raw
+        from dbops.engines.sqlite.foreign_keys import refuse_new, violations
+
+        raw, enforced = cast("SqliteConnection", conn).raw, bool(conn.query("PRAGMA foreign_keys")[0][0])
         made = create_engine(
             "sqlite://", creator=lambda: raw, poolclass=StaticPool
         )  # never disposed of: the session is not its own
         event.listen(made, "begin", lambda session: session.exec_driver_sql("BEGIN"))
-        with made.connect() as session:
-            yield session
+        if not enforced:
+            with made.connect() as session:
+                yield session
+            return
+        before = violations(conn.query)
+        event.listen(made, "commit", lambda session: refuse_new(before, violations(conn.query)))
+        conn.execute("PRAGMA foreign_keys = OFF")
+        try:
+            with made.connect() as session:
+                yield session
+        finally:
+            conn.execute("PRAGMA foreign_keys = ON")
 
     def remember(self, conn: Connection, text: str) -> Callable[[], None]:
         before = _values(conn)

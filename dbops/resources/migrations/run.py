@@ -277,13 +277,14 @@ class _Run:
             self._reach(self.trace)
             self.is_recorded = True
         self.runner.told(f"running: statement {self.reached + 1}: {title(statement)}")
-        with self.runner.lookout.watching():
+        waits_long = planned.conduct.waits_long and self.bring_back is None  # else the file has settings of its own
+        with self.conn.giving_up_locks_after(0) if waits_long else nullcontext(), self.runner.lookout.watching():
             _, error = self.scripts.run(self.conn, [statement])
-        if error is not None:
-            if not isinstance(error, LostConnectionError):
-                self.trace = None
-            self.failing = (statement, self.reached + 1)
-            raise error
+            if error is not None:
+                if not isinstance(error, LostConnectionError):
+                    self.trace = None
+                self.failing = (statement, self.reached + 1)
+                raise error
         self.reached += 1
         self.secured = self.reached
         self.ran += 1

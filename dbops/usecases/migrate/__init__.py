@@ -5,6 +5,7 @@
 * `status`    how each migration stands, with who, when and how long
 * `files`     new, lock: what is written into the folder
 * `generate`  the migration that is missing between the migrations and the Schema
+* `parts`     steps of a plan written as migrations, hazards as comments
 * `squash`    a checkpoint in place of the first migrations
 * `verify`    what the migrations do on a scratch database
 * `lint`      the rules over the files of a set

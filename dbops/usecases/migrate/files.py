@@ -95,7 +95,13 @@ def write(desired: DesiredMigrations, migrations: Sequence[Migration], name: str
 
 
 def write_json(
-    desired: DesiredMigrations, migrations: Sequence[Migration], name: str, sql: str, rollback_sql: str | None
+    desired: DesiredMigrations,
+    migrations: Sequence[Migration],
+    name: str,
+    sql: str,
+    rollback_sql: str | None,
+    *,
+    is_transactional: bool = True,
 ) -> list[Path]:
     """Write one migration in the set's JSON form."""
     version = f"{next_version(migrations)}_{slug(name)}"
@@ -107,6 +113,7 @@ def write_json(
         "rollback_sql": rollback_sql,
         "dependencies": [migrations[-1].version] if migrations else [],
         "created_at": timestamp(),
+        **({} if is_transactional else {"transaction": False}),
     }
     desired.directory.mkdir(parents=True, exist_ok=True)
     path = desired.directory / f"{version}.json"

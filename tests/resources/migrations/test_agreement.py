@@ -12,7 +12,7 @@ from dbops.usecases.drift import drift
 from dbops.usecases.migrate.generate import Generated, generate
 from dbops.usecases.migrate.verify import verify
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database
+from tests.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.resources.migrations.sets import YES, Migrations
 
 _SCHEMA = """\
@@ -116,9 +116,7 @@ def test_verify_names_a_way_back_that_leads_elsewhere(shop: Migrations) -> None:
 
 @pytest.mark.parametrize("form", ["alembic", "json"])
 def test_generate_writes_in_the_form_of_the_set(database: Database, tmp_path: Path, form: str) -> None:
-    shop = Migrations.make(database, tmp_path / "env", f"format: {form}")
-    with (shop.folder / "env.yaml").open("a") as file:
-        file.write(_SCHEMA.replace("connection: shop,", "connection: shop, exclude: [alembic_version],"))
+    shop = beside_a_schema(database, tmp_path, form)
     wants(shop, CUSTOMERS)
     assert len(generated(shop, "customers").files) == 2
     assert applied(shop) == "done"
@@ -128,3 +126,64 @@ def test_generate_writes_in_the_form_of_the_set(database: Database, tmp_path: Pa
     assert shop.plan().is_empty
     with open_workspace(shop.folder) as workspace:
         assert [one.problem for one in verify(workspace)] == [""] * 3
+
+
+def beside_a_schema(database: Database, tmp_path: Path, form: str = "sql") -> Migrations:
+    shop = Migrations.make(database, tmp_path / "env", f"format: {form}")
+    with (shop.folder / "env.yaml").open("a") as file:
+        file.write(_SCHEMA.replace("connection: shop,", "connection: shop, exclude: [alembic_version],"))
+    return shop
+
+
+def test_generate_writes_for_tables_in_use(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop = beside_a_schema(pg_database, tmp_path)
+    shop.write("0001_all.sql", CUSTOMERS + ORDERS.replace("CREATE INDEX", "-- CREATE INDEX"))
+    key = "ALTER TABLE orders ADD CONSTRAINT c FOREIGN KEY (customer_id) REFERENCES customers (id);\n"
+    wants(shop, CUSTOMERS.replace("NULL);", "NULL, note text);") + ORDERS + key)
+    made = [path for path in generated(shop, "in use").files if path.suffix == ".sql"]
+    texts = [path.read_text() for path in made]
+    assert [path.name for path in made] == ["0002_in_use.sql", "0003_in_use_2.sql"]
+    assert "dbops:transaction off" not in texts[0]
+    assert "-- hazard LOCK_QUEUE: ACCESS EXCLUSIVE on public.customers" in texts[0]
+    up, down = texts[1].split("-- migrate:down")
+    assert up.startswith("-- in use 2\n-- dbops:transaction off\n") and down.startswith("\n-- dbops:transaction off\n")
+    assert "CREATE INDEX CONCURRENTLY o ON" in up and "NOT VALID;\n" in up and "VALIDATE CONSTRAINT c;" in up
+    assert "-- hazard INDEX_BUILD: an index is built over all its rows of" in up
+    assert "-- TODO(data): mend the rows that would stand in the way\nALTER TABLE" in up
+    assert applied(shop) == "done" and shop.plan().is_empty
+    with open_workspace(shop.folder) as workspace:
+        assert [one.problem for one in verify(workspace)] == [""] * 4
+
+
+@pytest.mark.parametrize("form", ["alembic", "json"])
+def test_what_commits_by_itself_is_a_migration_of_its_own(pg_database: PostgresDatabase, tmp_path: Path, form: str) -> None:
+    shop = beside_a_schema(pg_database, tmp_path, form)
+    wants(shop, CUSTOMERS)
+    generated(shop, "customers")
+    wants(shop, CUSTOMERS.replace("NULL);", "NULL, note text);") + "CREATE INDEX e ON customers (email);")
+    made = generated(shop, "in use")
+    assert len(made.files) == 3
+    text = made.files[1].read_text()
+    assert ("autocommit_block():\n        # create index" if form == "alembic" else '"transaction": false') in text
+    assert applied(shop) == "done" and shop.plan().is_empty
+    with open_workspace(shop.folder) as workspace:
+        assert [one.problem for one in verify(workspace)] == [""] * 4
+
+
+@pytest.mark.parametrize("form", ["alembic", "sql"])
+def test_a_table_built_anew_on_sqlite_keeps_the_rows_that_refer_to_it(
+    sqlite_database: SqliteDatabase, tmp_path: Path, form: str
+) -> None:
+    child = "CREATE TABLE orders (id integer PRIMARY KEY, c integer REFERENCES customers (id) ON DELETE CASCADE);\n"
+    shop = beside_a_schema(sqlite_database, tmp_path, form)
+    text = (shop.folder / "env.yaml").read_text()
+    (shop.folder / "env.yaml").write_text(text.replace("timeouts:", "sqlite: {foreignKeys: true}, timeouts:"))
+    wants(shop, CUSTOMERS + child)
+    generated(shop, "all")
+    assert applied(shop) == "done"
+    sqlite_database.load("INSERT INTO customers VALUES (1, 'a'); INSERT INTO orders VALUES (1, 1);")
+    wants(shop, CUSTOMERS.replace("varchar(100)", "text CHECK (email > '')") + child)
+    made = generated(shop, "checked")
+    assert "DROP TABLE" in made.files[0].read_text() and "PRAGMA foreign_keys" not in made.files[0].read_text()
+    assert applied(shop) == "done"
+    assert sqlite_database.rows("SELECT * FROM orders") == [(1, 1)]

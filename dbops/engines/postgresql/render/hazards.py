@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dbops.catalog.model import CatalogObject
 from dbops.catalog.ref import Ref
+from dbops.engines.base.render import about
 from dbops.engines.postgresql.render.scene import LOCK_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -29,9 +30,7 @@ def rewrites(scene: Scene, table: Ref) -> Hazards:
     return (
         Hazard("REWRITES_TABLE", f"{table.qualified} is written again with its indexes: {size}"),
         Hazard("BLOCKS_READS", f"ACCESS EXCLUSIVE on {table.qualified} while {size} are written"),
-        Hazard(
-            "DISK_SPACE", f"about {size_text(scene.size_bytes(table))} are needed until the old copy of {table.qualified} goes"
-        ),
+        Hazard("DISK_SPACE", f"{_room(scene, table)} needed until the old copy of {table.qualified} goes"),
     )
 
 
@@ -107,9 +106,13 @@ def lock_timeout_s(scene: Scene, table: Ref) -> float | None:
 def estimate(scene: Scene, table: Ref) -> str:
     """Return `about 12,000 rows, 3.4 MiB`."""
     size = scene.size_bytes(table)
-    number = scene.rows(table)
-    rows = f"about {number:,} {'row' if number == 1 else 'rows'}"
+    rows = about(scene.rows(table))
     return f"{rows}, {size_text(size)}" if size else rows
+
+
+def _room(scene: Scene, table: Ref) -> str:
+    size = scene.size_bytes(table)
+    return f"about {size_text(size)} are" if size else "as much as the table takes is"
 
 
 def size_text(size_bytes: int) -> str:
