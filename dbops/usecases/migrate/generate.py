@@ -17,6 +17,7 @@ from dbops.usecases.migrate.parts import parts, write_part
 from dbops.usecases.migrate.sets import MigrationWork, one_set, sets_of
 from dbops.usecases.runtime import Workspace
 
+
 @dataclass(frozen=True, slots=True)
 class Generated:
     """The files that were written, none when there was nothing to write; `unreturnable` are steps without a way back."""
