@@ -24,7 +24,8 @@ def about(rows: int) -> str:
 class RenderContext:
     """What the statements are written for.
 
-    `sizes` are the live tables; a table not in it is new or empty, one of `MANY` rows is taken for large. `online` prefers statements that do not block.
+    `sizes` are the live tables; a table not in it is new or empty, one of `MANY` rows is taken for large. `online` prefers
+    statements that do not block.
     `renames` are those that the plan carries out before: undo takes them back after all else.
     `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
     `as_shown` writes expressions in the very words in which the engine shows them, also where it reads those as others.

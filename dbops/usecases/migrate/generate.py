@@ -8,7 +8,6 @@ from pathlib import Path
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY
 from dbops.errors import MigrationError
-from dbops.resources.migrations.model import DesiredMigrations
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.resource import SchemaResource
 from dbops.usecases.agreement import replayed

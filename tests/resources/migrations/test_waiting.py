@@ -64,10 +64,14 @@ def test_an_alter_behind_a_select_is_tried_again_and_tells_who_is_in_the_way(rea
     shop = Migrations.make(read_database, tmp_path / "env", lock="1s", tries=5)
     shop.write("0001_a.sql", "ALTER TABLE a ADD COLUMN n integer;\n")
     told: list[str] = []
-    consent = Consent(lambda _: True, progress=lambda step, text: told.append(text))
     with reading(read_database) as end, open_workspace(shop.folder) as workspace:
-        threading.Timer(1.5, end).start()
-        assert up(workspace, consent).state == "done"
+
+        def tell(step: object, text: str) -> None:
+            told.append(text)
+            if "attempt 2 of 5" in text:
+                end()
+
+        assert up(workspace, Consent(lambda _: True, progress=tell)).state == "done"
     assert any("trying again in" in text and "attempt 2 of 5" in text for text in told), told
     assert any("waits for" in text or "in the way" in text for text in told), told
     assert any(text.startswith("running: statement 1: ALTER TABLE a") for text in told), told
