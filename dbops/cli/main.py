@@ -34,6 +34,9 @@ VERBS: dict[str, dict[str, str]] = {
         "undo": "Take an apply back.",
         "migrate": "Run and write versioned migrations.",
     },
+    "Protect": {
+        "backup": "Make, prove and restore backups.",
+    },
     "Look": {
         "status": "Show every connection at a glance.",
         "drift": "Show who moved: the database or the manifests.",

@@ -70,6 +70,11 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def moment() -> datetime:
+    """Return the time in UTC, with its microseconds."""
+    return datetime.now(UTC)
+
+
 class Named(Mapping[str, T]):
     """Things by name, each made when it is first asked for: what an environment does not use is not imported for it."""
 
@@ -106,9 +111,22 @@ def _migration_set_spec() -> type[BaseModel]:
     return MigrationSetSpec
 
 
+def _backup_policy_spec() -> type[BaseModel]:
+    from dbops.resources.backups.spec import BackupPolicySpec
+
+    return BackupPolicySpec
+
+
 def specs() -> Mapping[str, type[BaseModel]]:
     """Return the manifest kinds and the models of their specs."""
-    return Named({"Connection": _connection_spec, "Schema": _schema_spec, "MigrationSet": _migration_set_spec})
+    return Named(
+        {
+            "Connection": _connection_spec,
+            "Schema": _schema_spec,
+            "MigrationSet": _migration_set_spec,
+            "BackupPolicy": _backup_policy_spec,
+        }
+    )
 
 
 def _connection_resource() -> Resource[Any, Any]:
@@ -131,9 +149,22 @@ def _migration_resource() -> Resource[Any, Any]:
     return MigrationResource(who, timestamp, __version__)
 
 
+def _backup_resource() -> Resource[Any, Any]:
+    from dbops.resources.backups.resource import BackupResource
+
+    return BackupResource(moment, __version__, os.environ)
+
+
 def resources() -> Mapping[str, Resource[Any, Any]]:
     """Return the resource of each manifest kind."""
-    return Named({"Connection": _connection_resource, "Schema": _schema_resource, "MigrationSet": _migration_resource})
+    return Named(
+        {
+            "Connection": _connection_resource,
+            "Schema": _schema_resource,
+            "MigrationSet": _migration_resource,
+            "BackupPolicy": _backup_resource,
+        }
+    )
 
 
 def who() -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
     from dbops.catalog.scope import Scope
+    from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
     from dbops.engines.base.question import Question
@@ -121,6 +122,17 @@ class Engine(Protocol):
         """Return the offset at which the engine's own grammar refuses a statement, and its words; offline.
 
         None where it takes the statement, and where no grammar is at hand.
+        """
+        ...
+
+    # --- backups
+
+    @property
+    def backups(self) -> Backups:
+        """Return what makes and restores backups.
+
+        Raises:
+            BackupError: this engine has none.
         """
         ...
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
     from dbops.engines.base.question import Question
@@ -100,6 +101,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.grammar import syntax_error
 
         return syntax_error(statement)
+
+    @property
+    def backups(self) -> Backups:
+        from dbops.errors import BackupError
+
+        raise BackupError("there are no backups of PostgreSQL yet")
 
     @property
     def scripts(self) -> Scripts:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
     from dbops.engines.base.question import Question
@@ -101,6 +102,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.grammar import syntax_error
 
         return syntax_error(statement)
+
+    @property
+    def backups(self) -> Backups:
+        from dbops.engines.sqlite.backup.port import SqliteBackups
+
+        return SqliteBackups()
 
     @property
     def scripts(self) -> Scripts:

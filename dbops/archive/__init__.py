@@ -1,0 +1,16 @@
+"""Backups at rest: how they are cut into parts, compressed, encrypted, hashed, named, listed, chained, kept and thrown away.
+
+* `storage/`    six verbs on objects: a folder, S3, Google, Azure, SFTP
+* `codec`       compression of blocks
+* `cipher`      encryption of parts: age recipients, or a symmetric key
+* `parts`       a stream written as parts and read back, hashed on the way
+* `manifest`    what one backup is; its presence is the commit
+* `repository`  where everything lies, and what is there
+* `index`       a local copy of the manifests, which can be thrown away
+* `lease`       one writer at a time
+* `chains`      which backups a restore needs
+* `retention`   which backups are kept
+* `verify`      what is stored compared with what the manifest says
+
+It knows bytes and objects. It must never know what a database is. The format is on paper in `specs/backup-format.md`.
+"""

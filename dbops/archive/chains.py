@@ -1,0 +1,104 @@
+"""Which backups belong together: what a restore needs, what depends on what, and where a chain is broken. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from dbops.archive.manifest import Manifest
+from dbops.errors import BackupError
+
+
+class BrokenChainError(BackupError):
+    """A backup depends on one that is not there, or is another one than it was."""
+
+
+def chain_of(manifest: Manifest, backups: Iterable[Manifest]) -> tuple[Manifest, ...]:
+    """Return a backup behind all those that a restore of it needs, the full first.
+
+    Raises:
+        BrokenChainError: one of them is missing or not what it was; says which.
+    """
+    known = {one.id: one for one in backups}
+    chain = [manifest]
+    while (child := chain[-1]).parent_id is not None:
+        parent = known.get(child.parent_id)
+        if parent is None:
+            raise BrokenChainError(f"{child.id} needs {child.parent_id}, which is not there", error_code="CHAIN_BROKEN")
+        if parent.digest != child.parent_digest:
+            raise BrokenChainError(
+                f"{child.id} was made on top of another {parent.id} than the one that is there", error_code="CHAIN_BROKEN"
+            )
+        if parent in chain:
+            raise BrokenChainError(f"{child.id} depends on itself", error_code="CHAIN_BROKEN")
+        chain.append(parent)
+    if chain[-1].kind != "full":
+        raise BrokenChainError(f"the chain of {manifest.id} begins with no full backup", error_code="CHAIN_BROKEN")
+    return tuple(reversed(chain))
+
+
+def is_whole(manifest: Manifest, backups: Iterable[Manifest]) -> bool:
+    """Tell whether everything is there that a restore of a backup needs."""
+    try:
+        chain_of(manifest, backups)
+    except BrokenChainError:
+        return False
+    return True
+
+
+def needed_by(kept: Iterable[str], backups: Sequence[Manifest]) -> frozenset[str]:
+    """Return the ids of backups that `kept` ones depend on, and these themselves."""
+    known = {one.id: one for one in backups}
+    result: set[str] = set()
+    for backup_id in kept:
+        current: str | None = backup_id
+        while current is not None and current not in result:
+            result.add(current)
+            current = known[current].parent_id if current in known else None
+    return frozenset(result)
+
+
+def dependents(backup_id: str, backups: Sequence[Manifest]) -> tuple[Manifest, ...]:
+    """Return the backups that could not be restored without this one, oldest first."""
+    children: dict[str, list[Manifest]] = {}
+    for one in backups:
+        if one.parent_id is not None:
+            children.setdefault(one.parent_id, []).append(one)
+    result: list[Manifest] = []
+    todo = [backup_id]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            result.append(child)
+            todo.append(child.id)
+    return tuple(sorted(result, key=lambda one: (one.begun_at, one.id)))
+
+
+class Follows(Protocol):
+    """What a new backup follows by; `points` is empty where it replays no log."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def points(self) -> Collection[str]: ...
+
+
+def parent_for(new: Follows, timeline: str, backups: Sequence[Manifest]) -> Manifest | None:
+    """Return the backup that a new one follows: the last of its family and timeline, for a differential the last full.
+
+    What replays a log goes on behind a log; pages follow the last backup that is none. None when there is nothing to follow, or
+    only broken chains.
+    """
+    for one in reversed(backups):
+        if one.family != new.family or one.timeline != timeline:
+            continue
+        if new.kind == "differential" and one.kind != "full":
+            continue
+        if one.kind == "log" and not new.points:
+            continue
+        if is_whole(one, backups):
+            return one
+    return None

@@ -1,0 +1,143 @@
+"""The local index: manifests by storage and key, and streams that this machine keeps. It can be deleted at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from dbops.archive.manifest import Manifest
+from dbops.archive.parts import new_hash
+from dbops.archive.storage.base import ObjectWriter
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS manifests (storage TEXT NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL, "
+    "text BLOB NOT NULL, PRIMARY KEY (storage, key)) WITHOUT ROWID"
+)
+
+
+class Index:
+    """A SQLite file and a folder of kept streams below `folder`; None keeps nothing. What goes wrong with it is passed over."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def get(self, storage: str, key: str, size: int) -> bytes | None:
+        """Return a manifest as it was stored, None when it is not known or its size is another."""
+        for (text,) in self._run("SELECT text FROM manifests WHERE storage = ? AND key = ? AND size = ?", storage, key, size):
+            return bytes(text)
+        return None
+
+    def put(self, storage: str, key: str, text: bytes) -> None:
+        self._run("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)", storage, key, len(text), text)
+
+    def forget_all_but(self, storage: str, target: str, keys: Collection[str]) -> None:
+        """Forget the manifests of a target that are no longer there."""
+        known = self._run("SELECT key FROM manifests WHERE storage = ? AND key LIKE ? ESCAPE '!'", storage, f"{_like(target)}/%")
+        for (key,) in known:
+            if key not in keys:
+                self._run("DELETE FROM manifests WHERE storage = ? AND key = ?", storage, key)
+                if self._folder is not None:
+                    for path in self._folder.glob(f"kept/{_token(str(key).removesuffix('/manifest.json'))}-*"):
+                        path.unlink(missing_ok=True)
+
+    # --- kept streams
+
+    @contextmanager
+    def keeping(self, folder: str, name: str) -> Iterator[ObjectWriter]:
+        """Take a copy of a stream of the backup in `folder`."""
+        if self._folder is None:
+            yield _Nowhere()
+            return
+        path = self._kept_path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = path.with_name(f".{secrets.token_hex(6)}")
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield _File(file)
+            beside.rename(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+    def kept(self, manifest: Manifest, name: str) -> Iterator[bytes] | None:
+        """Return the pieces of a stream that this machine has kept, whole and as the manifest says; None when it has not."""
+        record = next((stream for stream in manifest.streams if stream.name == name), None)
+        if self._folder is None or record is None:
+            return None
+        path = self._kept_path(f"{manifest.target}/{manifest.timeline}/backups/{manifest.id}", name)
+        try:
+            with path.open("rb") as file:
+                for part in record.parts:
+                    digest = new_hash()
+                    digest.update(file.read(part.plain_size))
+                    if digest.hexdigest() != part.plain_hash:
+                        return None
+        except OSError:
+            return None
+        return _pieces(path)
+
+    def _kept_path(self, folder: str, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / "kept" / f"{_token(folder)}-{_token(name)}"
+
+    # --- the file
+
+    def _run(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        import sqlite3
+
+        if self._folder is None:
+            return []
+        try:
+            with closing(self._opened(self._folder)) as conn, conn:
+                return conn.execute(sql, values).fetchall()
+        except (OSError, sqlite3.OperationalError):  # busy, or no room
+            return []
+        except sqlite3.DatabaseError:
+            with suppress(OSError):
+                (self._folder / "index.db").unlink()
+            return []
+
+    def _opened(self, folder: Path) -> sqlite3.Connection:
+        import sqlite3
+
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        conn = sqlite3.connect(folder / "index.db", timeout=5)
+        conn.execute(_SCHEMA)
+        return conn
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while data := file.read(4 << 20):
+            yield data
+
+
+class _Nowhere:
+    def write(self, data: bytes | memoryview) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    file: IO[bytes]
+
+    def write(self, data: bytes | memoryview) -> None:
+        self.file.write(data)
+
+
+def _like(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+def _token(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

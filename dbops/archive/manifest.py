@@ -1,0 +1,246 @@
+"""What one backup is, as JSON: written last and create-only, so that its presence is the commit.
+
+The seal is over the whole document without the seal itself, in canonical form: a keyed BLAKE3 where the key is symmetric, so that
+nobody without it can write or change one; else a plain BLAKE3, which finds damage. A manifest is in the clear, so that listing,
+retention and checks of stored bytes need no key; what tells of contents (the counts of rows) is a stream, encrypted as the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from dbops.archive.parts import PartRecord, StreamRecord
+from dbops.errors import BackupError
+
+FORMAT = "dbops.backup/1"
+
+Kind = Literal["full", "incremental", "differential", "log"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One committed backup.
+
+    `target` and `timeline` are its folder. `parent_digest` is the digest of the parent's manifest. `fence` is the number of the
+    lease under which it was made. `details` and positions are the engine's. `encryption` and `tools` hold no secret.
+    """
+
+    id: str
+    target: str
+    timeline: str
+    engine: str
+    server_version: str
+    kind: Kind
+    method: str
+    tool: str
+    family: str
+    begun_at: datetime
+    ended_at: datetime
+    """The moment that a restore leads to, by the database's clock."""
+    finished_at: datetime
+    start: Mapping[str, Any]
+    end: Mapping[str, Any]
+    parent_id: str | None = None
+    parent_digest: str | None = None
+    full_id: str | None = None
+    """The full at the beginning of the chain; its own id for a full."""
+    points: tuple[str, ...] = ()
+    """What a restore can stop at while it replays this backup: `time`, `lsn`, `name`."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    exits: tuple[Mapping[str, Any], ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    streams: tuple[StreamRecord, ...] = ()
+    encryption: Mapping[str, Any] = field(default_factory=lambda: {"method": "none"})
+    schema_digest: str | None = None
+    database_size: int | None = None
+    warnings: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    fence: int = 0
+    dbops_version: str = ""
+    seal: str = ""
+    """`blake3:` or `blake3-keyed:` and the digest in hexadecimal; empty before `sealed`."""
+
+    @property
+    def plain_size(self) -> int:
+        return sum(stream.plain_size for stream in self.streams)
+
+    @property
+    def stored_size(self) -> int:
+        return sum(stream.stored_size for stream in self.streams)
+
+    @property
+    def duration_s(self) -> float:
+        return (self.finished_at - self.begun_at).total_seconds()
+
+    @property
+    def digest(self) -> str:
+        """What a child remembers of this one: the seal without its name."""
+        return self.seal.partition(":")[2]
+
+
+def to_dict(manifest: Manifest) -> dict[str, Any]:
+    """Return the document, `seal` included."""
+    return {
+        "format": FORMAT,
+        "id": manifest.id,
+        "target": manifest.target,
+        "timeline": manifest.timeline,
+        "engine": manifest.engine,
+        "server_version": manifest.server_version,
+        "identity": dict(manifest.identity),
+        "kind": manifest.kind,
+        "method": manifest.method,
+        "tool": manifest.tool,
+        "family": manifest.family,
+        "parent_id": manifest.parent_id,
+        "parent_digest": manifest.parent_digest,
+        "full_id": manifest.full_id,
+        "points": list(manifest.points),
+        "begun_at": _time(manifest.begun_at),
+        "ended_at": _time(manifest.ended_at),
+        "finished_at": _time(manifest.finished_at),
+        "start": dict(manifest.start),
+        "end": dict(manifest.end),
+        "tools": dict(manifest.tools),
+        "exits": [dict(one) for one in manifest.exits],
+        "details": dict(manifest.details),
+        "schema_digest": manifest.schema_digest,
+        "database_size": manifest.database_size,
+        "encryption": dict(manifest.encryption),
+        "streams": [_stream_to_dict(stream) for stream in manifest.streams],
+        "warnings": list(manifest.warnings),
+        "labels": dict(manifest.labels),
+        "fence": manifest.fence,
+        "dbops_version": manifest.dbops_version,
+        "seal": manifest.seal,
+    }
+
+
+def from_dict(data: Mapping[str, Any]) -> Manifest:
+    """Read what `to_dict` wrote; the seal is not looked at.
+
+    Raises:
+        KeyError, TypeError, ValueError: the data is of another shape.
+    """
+    return Manifest(
+        id=data["id"],
+        target=data["target"],
+        timeline=data["timeline"],
+        engine=data["engine"],
+        server_version=data["server_version"],
+        identity=data["identity"],
+        kind=data["kind"],
+        method=data["method"],
+        tool=data["tool"],
+        family=data["family"],
+        parent_id=data["parent_id"],
+        parent_digest=data["parent_digest"],
+        full_id=data["full_id"],
+        points=tuple(data["points"]),
+        begun_at=_moment(data["begun_at"]),
+        ended_at=_moment(data["ended_at"]),
+        finished_at=_moment(data["finished_at"]),
+        start=data["start"],
+        end=data["end"],
+        tools=data["tools"],
+        exits=tuple(data["exits"]),
+        details=data["details"],
+        schema_digest=data["schema_digest"],
+        database_size=data["database_size"],
+        encryption=data["encryption"],
+        streams=tuple(_stream_from_dict(stream) for stream in data["streams"]),
+        warnings=tuple(data["warnings"]),
+        labels=data["labels"],
+        fence=data["fence"],
+        dbops_version=data["dbops_version"],
+        seal=data["seal"],
+    )
+
+
+def seal(manifest: Manifest, mac_key: bytes | None) -> str:
+    """Return the seal that a manifest should have."""
+    from blake3 import blake3
+
+    document = to_dict(manifest)
+    del document["seal"]
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    if mac_key is None:
+        return f"blake3:{blake3(text).hexdigest()}"
+    return f"blake3-keyed:{blake3(text, key=mac_key).hexdigest()}"
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """Return the manifest as it is stored."""
+    return (json.dumps(to_dict(manifest), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def from_json(text: bytes, key: str) -> Manifest:
+    """Read a stored manifest; `key` is where it was found. A keyed seal is left to `check_seal`.
+
+    Raises:
+        BackupError: it is damaged, of a later format, or not the one of its folder.
+    """
+    try:
+        data = json.loads(text)
+        if data["format"] != FORMAT:
+            raise BackupError(f"{key} is of the format {data['format']}", expected=FORMAT, fix="use a newer dbops")
+        manifest = from_dict(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackupError(f"{key} is no manifest of a backup: {error}", error_code="MANIFEST_DAMAGED") from error
+    if to_json(manifest) != text:
+        raise BackupError(f"{key} is not as it was written", error_code="MANIFEST_DAMAGED")
+    if manifest.seal.startswith("blake3:"):
+        check_seal(manifest, None, key)
+    if key != f"{manifest.target}/{manifest.timeline}/backups/{manifest.id}/manifest.json":
+        raise BackupError(f"{key} is the manifest of another backup, {manifest.id}", error_code="MANIFEST_MOVED")
+    return manifest
+
+
+def check_seal(manifest: Manifest, mac_key: bytes | None, key: str) -> None:
+    """Compare a manifest with its seal.
+
+    Raises:
+        BackupError: it was changed, or its seal is of the kind that anybody can make.
+    """
+    import hmac
+
+    if not hmac.compare_digest(manifest.seal, seal(manifest, mac_key)):
+        raise BackupError(f"{key} was changed since it was written: its seal does not hold", error_code="MANIFEST_DAMAGED")
+
+
+def _stream_to_dict(stream: StreamRecord) -> dict[str, Any]:
+    parts = [
+        {
+            "key": part.key,
+            "plain_size": part.plain_size,
+            "stored_size": part.stored_size,
+            "plain_blake3": part.plain_hash,
+            "stored_blake3": part.stored_hash,
+        }
+        for part in stream.parts
+    ]
+    return {"name": stream.name, "compression": stream.compression, "parts": parts}
+
+
+def _stream_from_dict(data: Mapping[str, Any]) -> StreamRecord:
+    parts = tuple(
+        PartRecord(part["key"], part["plain_size"], part["stored_size"], part["plain_blake3"], part["stored_blake3"])
+        for part in data["parts"]
+    )
+    return StreamRecord(data["name"], data["compression"], parts)
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.astimezone(UTC)

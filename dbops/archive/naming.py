@@ -1,0 +1,42 @@
+"""Names of backups and objects."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ID = re.compile(r"(\d{8}T\d{6}Z)-([a-z]+)-([0-9A-HJKMNP-TV-Z]{26})")
+_WORD = re.compile(r"[^A-Za-z0-9@._-]+")
+
+
+def new_id(kind: str, moment: datetime) -> str:
+    """Return `20260131T120000Z-full-01KG...`; two of one moment differ."""
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{kind}-{ulid(moment)}"
+
+
+def ulid(moment: datetime) -> str:
+    """Return a ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32 (https://github.com/ulid/spec)."""
+    number = (round(moment.timestamp() * 1000) << 80) | secrets.randbits(80)
+    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -5, -5))
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def begun_at(backup_id: str) -> datetime:
+    """Return the moment in an id, in UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if (found := _ID.fullmatch(backup_id)) is None:
+        raise ValueError(backup_id)
+    return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def word(text: str) -> str:
+    """Return a text as it may stand in a key."""
+    return _WORD.sub("-", text).strip("-.") or "-"

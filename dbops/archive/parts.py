@@ -1,0 +1,408 @@
+"""A stream as parts: cut into blocks, compressed in threads, encrypted, hashed before and after, stored as they come.
+
+Blocks of 4 MiB are compressed by a few threads and taken in order by one more, which encrypts, hashes and stores; so the
+producer, the compressors and the storage work side by side, and at most `_AHEAD` blocks are in memory.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dbops.archive.cipher import Encryption, Sealer
+from dbops.archive.codec import PLAIN, Codec, Compressor, decompressor
+from dbops.archive.storage.base import MissingObjectError, ObjectWriter, Storage
+from dbops.errors import BackupError
+
+BLOCK = 4 << 20
+PART = 64 << 20
+"""The content of a part, in bytes; the last one of a stream is shorter."""
+_AHEAD = 5
+_READ = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PartRecord:
+    """One stored object: `key` below the backup's folder, sizes in bytes, BLAKE3 digests in hexadecimal."""
+
+    key: str
+    plain_size: int
+    stored_size: int
+    plain_hash: str
+    stored_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    """One stream: its parts in order, and how they are compressed."""
+
+    name: str
+    compression: str
+    parts: tuple[PartRecord, ...]
+
+    @property
+    def plain_size(self) -> int:
+        return sum(part.plain_size for part in self.parts)
+
+    @property
+    def stored_size(self) -> int:
+        return sum(part.stored_size for part in self.parts)
+
+
+def new_hash() -> Any:
+    """Return a BLAKE3 hasher.
+
+    Raises:
+        BackupError: the package is not installed.
+    """
+    try:
+        from blake3 import blake3
+    except ImportError as error:
+        raise BackupError("backups need the package blake3", fix="install it: pip install 'dbops[backup]'") from error
+    return blake3()
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the parts of a backup go, and how: `folder` is the backup's, `id` is bound into every encrypted part."""
+
+    storage: Storage
+    folder: str
+    id: str
+    codec: Codec
+    encryption: Encryption
+    part_size: int = PART
+
+    def context(self, key: str) -> bytes:
+        return f"{self.id}/{key}".encode()
+
+
+class StreamWriter:
+    """Fills `engines.base.backup.Writer` for one stream; `next_key` gives the name of each new part.
+
+    An error of the storage or of a thread comes out of the next `write`, or of `close`.
+    """
+
+    def __init__(self, name: str, shelf: Shelf, next_key: Callable[[], str], pool: ThreadPoolExecutor, *, packs: bool) -> None:
+        self._name, self._shelf, self._next_key, self._pool = name, shelf, next_key, pool
+        self._codec = shelf.codec if packs else PLAIN
+        self._compressor = Compressor(self._codec)
+        self._block = bytearray()
+        self._hash, self._in_part = new_hash(), 0
+        self._is_empty = True
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(_AHEAD)
+        self._error: BaseException | None = None
+        self._parts: list[PartRecord] = []
+        self._thread = threading.Thread(target=self._store, name=f"store {name}", daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        view = memoryview(data).cast("B")
+        size = len(view)
+        while view:
+            if not self._block and len(view) >= BLOCK:
+                self._submit(bytes(view[:BLOCK]))
+                view = view[BLOCK:]
+                continue
+            room = BLOCK - len(self._block)
+            self._block += view[:room]
+            view = view[room:]
+            if len(self._block) == BLOCK:
+                self._submit(self._block)
+                self._block = bytearray()
+        return size
+
+    def close(self) -> StreamRecord:
+        """Store what is left, wait for everything, and return the record; an empty stream has one empty part."""
+        if self._block or self._in_part or self._is_empty:
+            self._submit(self._block, is_last=True)
+        self._put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return StreamRecord(self._name, self._codec.method, tuple(self._parts))
+
+    def abort(self) -> None:
+        """End the threads; the part that is being stored is given up, those before it are orphans."""
+        self._error = self._error or BackupError("the stream was given up")
+        while self._thread.is_alive():
+            try:
+                self._jobs.put(None, timeout=0.1)
+            except queue.Full:
+                continue
+            self._thread.join(0.5)
+
+    def _submit(self, block: bytes | bytearray, *, is_last: bool = False) -> None:
+        self._is_empty = False
+        self._hash.update(block)
+        self._in_part += len(block)
+        ends = is_last or self._in_part >= self._shelf.part_size
+        end = (self._in_part, self._hash.hexdigest()) if ends else None
+        self._put(_Job(self._pool.submit(self._compressor.compress, block), end))
+        if ends:
+            self._hash, self._in_part = new_hash(), 0
+
+    def _put(self, job: _Job | None) -> None:
+        while True:
+            if self._error is not None:
+                raise self._error
+            try:
+                self._jobs.put(job, timeout=1.0)
+                return
+            except queue.Full:
+                continue
+
+    def _store(self) -> None:
+        try:
+            while (job := self._jobs.get()) is not None:
+                self._store_part(job)
+        except BaseException as error:
+            self._error = self._error or error
+            while not self._jobs.empty():
+                self._jobs.get_nowait()
+
+    def _store_part(self, job: _Job) -> None:
+        key = self._next_key()
+        with self._shelf.storage.put(f"{self._shelf.folder}/{key}") as file:
+            part = _Part(file, self._shelf, key)
+            try:
+                while True:
+                    part.sealer.update(job.packed.result())
+                    if job.end is not None:
+                        break
+                    following = self._jobs.get()
+                    if following is None or self._error is not None:
+                        raise BackupError("the stream was given up")
+                    job = following
+                part.sealer.finish()
+            except BaseException:
+                part.sealer.abort()
+                raise
+        plain_size, plain_hash = job.end
+        self._parts.append(PartRecord(key, plain_size, part.size, plain_hash, part.hash.hexdigest()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A block that is being compressed; `end` is the size and hash of its part's content where it is the last of it."""
+
+    packed: Future[bytes | bytearray | memoryview]
+    end: tuple[int, str] | None
+
+
+class _Part:
+    """An object that is being stored; counts and hashes what goes into it."""
+
+    def __init__(self, file: ObjectWriter, shelf: Shelf, key: str) -> None:
+        self._file = file
+        self.hash, self.size = new_hash(), 0
+        self.sealer: Sealer = shelf.encryption.sealer(self._write, shelf.context(key))
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        self.hash.update(data)
+        self.size += len(data)
+        self._file.write(data if isinstance(data, bytes) else memoryview(data))
+
+
+class BackupSink:
+    """Fills `engines.base.backup.Sink`: numbers the parts of all streams, and keeps their records.
+
+    `kept` is called with the name of a stream to be kept on this machine, and gives what takes a copy of it.
+    """
+
+    def __init__(self, shelf: Shelf, kept: Callable[[str], AbstractContextManager[ObjectWriter]], workers: int = 2) -> None:
+        self._shelf, self._kept = shelf, kept
+        self._pool = ThreadPoolExecutor(workers, "compress")
+        self._guard = threading.Lock()
+        self._number = 0
+        self._names: set[str] = set()
+        self.records: list[StreamRecord] = []
+        self.written = 0
+        """Bytes that producers have written so far."""
+
+    @contextmanager
+    def stream(self, name: str, *, is_compressed: bool = False, is_kept: bool = False) -> Iterator[Any]:
+        with self._guard:
+            if name in self._names:
+                raise BackupError(f"the stream {name!r} is written twice")
+            self._names.add(name)
+        writer = StreamWriter(name, self._shelf, self._next_key, self._pool, packs=not is_compressed)
+        try:
+            if is_kept:
+                with self._kept(name) as copy:
+                    yield _Counted(self, writer, copy)
+            else:
+                yield _Counted(self, writer, None)
+            record = writer.close()
+        except BaseException:
+            writer.abort()
+            raise
+        with self._guard:
+            self.records.append(record)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _next_key(self) -> str:
+        with self._guard:
+            self._number += 1
+            return f"parts/{self._number - 1:05}.pack"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    sink: BackupSink
+    writer: StreamWriter
+    copy: ObjectWriter | None
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        size = self.writer.write(data)
+        self.sink.written += size
+        if self.copy is not None:
+            self.copy.write(bytes(data))
+        return size
+
+
+# --- reading --------------------------------------------------------------------------------------------------------------
+
+
+def stored_pieces(storage: Storage, key: str, part: PartRecord) -> Iterator[bytes]:
+    """Yield the stored bytes of a part, and compare their number and hash at the end.
+
+    Raises:
+        BackupError: the part is missing, too short, too long, or another one.
+    """
+    digest, offset = new_hash(), 0
+    while offset < part.stored_size:
+        try:
+            piece = storage.get(key, offset, min(_READ, part.stored_size - offset))
+        except MissingObjectError as error:
+            raise BackupError(f"the part {key} is missing", error_code="PART_MISSING") from error
+        if not piece:
+            break
+        digest.update(piece)
+        offset += len(piece)
+        yield piece
+    if offset < part.stored_size:
+        raise BackupError(f"the part {key} is {offset} bytes long instead of {part.stored_size}", error_code="PART_TRUNCATED")
+    if digest.hexdigest() != part.stored_hash:
+        raise BackupError(f"the part {key} is not what was stored: its hash differs", error_code="PART_DAMAGED")
+
+
+def stream_pieces(record: StreamRecord, shelf: Shelf) -> Iterator[bytes]:
+    """Yield the content of a stream; every part is compared with both its hashes.
+
+    Raises:
+        BackupError: what is stored is not what the manifest says; nothing of the damaged part counts.
+    """
+    for part in record.parts:
+        stored = stored_pieces(shelf.storage, f"{shelf.folder}/{part.key}", part)
+        unpacker, digest, size = decompressor(record.compression), new_hash(), 0
+        for opened in shelf.encryption.opened(stored, shelf.context(part.key)):
+            for plain in unpacker.feed(opened):
+                digest.update(plain)
+                size += len(plain)
+                yield plain
+        unpacker.finish()
+        for _ in stored:  # so that it compares the hash, whatever the cipher left unread
+            pass
+        if size != part.plain_size or digest.hexdigest() != part.plain_hash:
+            raise BackupError(f"the content of {part.key} is not what was written", error_code="PART_DAMAGED")
+
+
+class StreamReader:
+    """Fills `engines.base.backup.Reader`; reads a little ahead in a thread of its own."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._queue: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+        self._error: BaseException | None = None
+        self._is_stopped = False
+        self._left = memoryview(b"")
+        self._is_over = False
+        self._thread = threading.Thread(target=self._fetch, args=(pieces,), daemon=True)
+        self._thread.start()
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            return b"".join(iter(lambda: self.read(BLOCK), b""))
+        taken: list[memoryview] = []
+        while size and self._fill():
+            piece = self._left[:size]
+            self._left = self._left[len(piece) :]
+            size -= len(piece)
+            taken.append(piece)
+        return bytes(taken[0]) if len(taken) == 1 else b"".join(taken)
+
+    def close(self) -> None:
+        self._is_stopped = True
+        while self._thread.is_alive():
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._thread.join(0.05)
+
+    def _fill(self) -> bool:
+        while not self._left and not self._is_over:
+            piece = self._queue.get()
+            if piece is None:
+                self._is_over = True
+            else:
+                self._left = memoryview(piece)
+        if not self._left and self._error is not None:
+            raise self._error
+        return bool(self._left)
+
+    def _fetch(self, pieces: Iterator[bytes]) -> None:
+        try:
+            for piece in pieces:
+                if not self._give(piece):
+                    return
+        except BaseException as error:
+            self._error = error
+        self._give(None)
+
+    def _give(self, piece: bytes | None) -> bool:
+        while not self._is_stopped:
+            try:
+                self._queue.put(piece, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+class BackupSource:
+    """Fills `engines.base.backup.Source`. `kept` gives the pieces of a stream that this machine has kept, None if it has not."""
+
+    def __init__(
+        self,
+        records: Mapping[str, StreamRecord],
+        shelf: Callable[[], Shelf],
+        kept: Callable[[str], Iterator[bytes] | None] = lambda name: None,
+    ) -> None:
+        self._records, self._shelf, self._kept = records, shelf, kept
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._records)
+
+    def size(self, name: str) -> int:
+        return self._record(name).plain_size
+
+    @contextmanager
+    def stream(self, name: str) -> Iterator[StreamReader]:
+        record = self._record(name)
+        reader = StreamReader(self._kept(name) or stream_pieces(record, self._shelf()))
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    def _record(self, name: str) -> StreamRecord:
+        if name not in self._records:
+            raise BackupError(f"the backup has no stream {name!r}", expected=f"one of {', '.join(self._records)}")
+        return self._records[name]

@@ -1,0 +1,230 @@
+"""Everything of one target in a storage: backups, failures, evidence, holds. The storage is the truth; the index only saves time.
+
+::
+
+    <target>/<timeline>/backups/<id>/parts/00000.pack ...
+    <target>/<timeline>/backups/<id>/manifest.json      written last, create-only
+    <target>/<timeline>/failures/<id>.json              what a run that failed left to be known
+    <target>/verify/<id>/<utc>.json                     evidence of a verification
+    <target>/holds/<id>.json                            not to be deleted
+    <target>/locks/<n>.json                             the leases of writers
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dbops.archive import manifest as manifests
+from dbops.archive.cipher import Encryption, Keys, encryption_of
+from dbops.archive.codec import PLAIN, Codec
+from dbops.archive.index import Index
+from dbops.archive.manifest import Manifest
+from dbops.archive.naming import is_id
+from dbops.archive.parts import PART, BackupSink, BackupSource, Shelf
+from dbops.archive.storage.base import MissingObjectError, ObjectWriter, Storage, StorageError
+from dbops.errors import BackupError
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Something that looks like a backup and cannot be used."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a target holds: backups by age, oldest first, and what is broken."""
+
+    backups: tuple[Manifest, ...]
+    broken: tuple[Broken, ...] = ()
+
+    def find(self, backup_id: str) -> Manifest | None:
+        return next((one for one in self.backups if one.id == backup_id), None)
+
+
+class Repository:
+    """The backups of one target."""
+
+    def __init__(self, storage: Storage, target: str, keys: Keys, index: Index) -> None:
+        self.storage, self.target, self.keys, self.index = storage, target, keys, index
+
+    # --- writing
+
+    def begin(self, backup_id: str, timeline: str, codec: Codec, part_size: int = PART) -> Draft:
+        """Begin a backup; nothing of it counts before `commit`."""
+        return Draft(self, backup_id, timeline, codec, self.keys.encryption(), part_size)
+
+    def note(self, key: str, facts: dict[str, Any]) -> None:
+        """Keep a small JSON document below the target, unless there is one of that key."""
+        self.storage.put_if_absent(f"{self.target}/{key}", (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+
+    # --- reading
+
+    def contents(self) -> Contents:
+        """Return all backups of the target; one listing, and one request for each manifest not seen before."""
+        found: list[Manifest] = []
+        broken: list[Broken] = []
+        keys = {head.key: head for head in self.storage.list(f"{self.target}/") if head.key.endswith("/manifest.json")}
+        self.index.forget_all_but(self.storage.title, self.target, keys)
+        for key, head in keys.items():
+            try:
+                found.append(self._manifest(key, head.size))
+            except BackupError as error:
+                broken.append(Broken(key, error.message))
+        return Contents(tuple(sorted(found, key=lambda one: (one.begun_at, one.id))), tuple(broken))
+
+    def notes(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the documents that `note` kept below a folder, by key; damaged ones are passed over."""
+        prefix = f"{self.target}/{folder}/"
+        result = []
+        for key in sorted(head.key for head in self.storage.list(prefix)):
+            with suppress(ValueError, MissingObjectError):
+                result.append((key.removeprefix(f"{self.target}/"), json.loads(self.storage.get(key))))
+        return result
+
+    def fresh(self, manifest: Manifest) -> Manifest:
+        """Read a manifest from the storage itself, and compare it with its seal, keyed or not.
+
+        Raises:
+            BackupError: it is gone, damaged, or another one than the index knows; there is no key to tell.
+        """
+        key = manifest_key(manifest)
+        try:
+            found = manifests.from_json(self.storage.get(key), key)
+        except MissingObjectError as error:
+            raise BackupError(f"the manifest of {manifest.id} is gone", error_code="MANIFEST_MISSING") from error
+        manifests.check_seal(found, self.encryption(found).mac_key() if found.seal.startswith("blake3-keyed:") else None, key)
+        must_be_keyed = found.encryption["method"] == "aes-256-gcm"
+        if must_be_keyed and not found.seal.startswith("blake3-keyed:"):
+            raise BackupError(f"{key} has a seal that anybody can make", error_code="MANIFEST_DAMAGED")
+        if found.seal != manifest.seal:
+            raise BackupError(f"{key} is another one than was listed", error_code="MANIFEST_DAMAGED")
+        return found
+
+    def encryption(self, manifest: Manifest) -> Encryption:
+        """Return what opens a backup; raises WrongKeyError as `encryption_of` does."""
+        return encryption_of(manifest.encryption, self.keys)
+
+    def shelf(self, manifest: Manifest) -> Shelf:
+        return Shelf(self.storage, folder_of(manifest), manifest.id, PLAIN, self.encryption(manifest))
+
+    def source(self, manifest: Manifest) -> BackupSource:
+        """Return the streams of a backup; nothing is opened yet."""
+        records = {stream.name: stream for stream in manifest.streams}
+        return BackupSource(records, lambda: self.shelf(manifest), lambda name: self.index.kept(manifest, name))
+
+    def keyed_source(self, manifest: Manifest) -> BackupSource:
+        """Return the streams of a backup as they are in the storage, whatever this machine has kept."""
+        return BackupSource({stream.name: stream for stream in manifest.streams}, lambda: self.shelf(manifest))
+
+    def _manifest(self, key: str, size: int) -> Manifest:
+        text = self.index.get(self.storage.title, key, size)
+        if text is not None:
+            with suppress(BackupError):  # what the index says is not worth an error
+                return manifests.from_json(text, key)
+        text = self.storage.get(key)
+        found = manifests.from_json(text, key)
+        self.index.put(self.storage.title, key, text)
+        return found
+
+    # --- deleting
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts.
+
+        Raises:
+            StorageError: the storage holds it back (object lock); it is still a backup.
+        """
+        self.storage.delete(manifest_key(manifest))
+        folder = folder_of(manifest)
+        for stream in manifest.streams:
+            for part in stream.parts:
+                self.storage.delete(f"{folder}/{part.key}")
+
+    def orphans(self, before: datetime) -> Iterator[str]:
+        """Yield the keys of parts that belong to no backup and were written before a moment."""
+        heads = list(self.storage.list(f"{self.target}/"))
+        committed = {head.key.removesuffix("manifest.json") for head in heads if head.key.endswith("/manifest.json")}
+        for head in heads:
+            folder, middle, _ = head.key.partition("/parts/")
+            if (
+                middle
+                and is_id(folder.rpartition("/")[2])
+                and f"{folder}/" not in committed
+                and head.modified < before.timestamp()
+            ):
+                yield head.key
+
+
+class Draft:
+    """A backup that is being made."""
+
+    def __init__(
+        self, repository: Repository, backup_id: str, timeline: str, codec: Codec, encryption: Encryption, part_size: int
+    ) -> None:
+        self._repository, self.id, self.timeline = repository, backup_id, timeline
+        self.encryption = encryption
+        folder = f"{repository.target}/{timeline}/backups/{backup_id}"
+        shelf = Shelf(repository.storage, folder, backup_id, codec, encryption, part_size)
+        self.sink = BackupSink(shelf, self._keeping)
+
+    def commit(self, manifest: Manifest) -> Manifest:
+        """Write the manifest, which makes this a backup; return it sealed.
+
+        Raises:
+            BackupError: there is one of this id already.
+        """
+        sealed = replace(manifest, streams=tuple(self.sink.records))
+        sealed = replace(sealed, seal=manifests.seal(sealed, self.encryption.mac_key()))
+        key, text = manifest_key(sealed), manifests.to_json(sealed)
+        storage = self._repository.storage
+        # the first try may have been written, and its answer lost
+        if not storage.put_if_absent(key, text) and storage.get(key) != text:
+            raise BackupError(f"there is a backup {sealed.id} already")
+        self._repository.index.put(storage.title, key, text)
+        return sealed
+
+    def discard(self, failure: dict[str, Any]) -> None:
+        """Give the backup up: remove its parts as far as the storage lets, and keep what went wrong."""
+        self.sink.close()
+        repository = self._repository
+        folder = f"{repository.target}/{self.timeline}/backups/{self.id}"
+        with suppress(StorageError):
+            repository.note(f"{self.timeline}/failures/{self.id}.json", failure)
+            for head in list(repository.storage.list(f"{folder}/parts/")):
+                repository.storage.delete(head.key)
+
+    def _keeping(self, name: str) -> AbstractContextManager[ObjectWriter]:
+        return self._repository.index.keeping(f"{self._repository.target}/{self.timeline}/backups/{self.id}", name)
+
+
+def folder_of(manifest: Manifest) -> str:
+    return f"{manifest.target}/{manifest.timeline}/backups/{manifest.id}"
+
+
+def manifest_key(manifest: Manifest) -> str:
+    return f"{folder_of(manifest)}/manifest.json"
+
+
+def targets_in(storage: Storage) -> Sequence[str]:
+    """Return the targets that have backups in a storage."""
+    keys = (head.key for head in storage.list() if head.key.endswith("/manifest.json"))
+    return sorted({key.split("/", 1)[0] for key in keys})
+
+
+def index_folder(environ: dict[str, str]) -> Path | None:
+    """Return where the index is kept: DBOPS_CACHE_DIR, or the user's cache; None where DBOPS_CACHE_DIR is empty."""
+    given = environ.get("DBOPS_CACHE_DIR")
+    if given is not None:
+        return Path(given) / "backups" if given else None
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dbops") / "backups"

@@ -1,0 +1,1 @@
+"""Objects by key: the port, and the storages behind it."""

@@ -1,0 +1,157 @@
+"""A folder as a storage: an object is a file, written beside, synced, and given its name in one step."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dbops.archive.storage.base import MissingObjectError, ObjectHead, StorageError
+
+_BESIDE = ".writing-"
+
+
+class LocalStorage:
+    """Fills `Storage`. Files being written have names that begin with `.writing-`; `list` passes over them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def title(self) -> str:
+        return self._root.as_uri()
+
+    @contextmanager
+    def put(self, key: str) -> Iterator[_File]:
+        path = self._path(key)
+        beside = path.with_name(f"{_BESIDE}{secrets.token_hex(6)}")
+        with _said(path):
+            _make_folder(path.parent)
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                yield _File(handle, path)
+                with _said(path):
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
+            with _said(path):
+                beside.rename(path)
+                _sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        beside = path.with_name(f"{_BESIDE}{secrets.token_hex(6)}")
+        with _said(path):
+            _make_folder(path.parent)
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                _File(handle, path).write(data)
+                os.fsync(handle)
+                os.link(beside, path)  # refused where there is one, unlike a rename
+                _sync_folder(path.parent)
+            except FileExistsError:
+                return False
+            finally:
+                os.close(handle)
+                beside.unlink(missing_ok=True)
+        return True
+
+    def get(self, key: str, offset: int = 0, size: int | None = None) -> bytes:
+        path = self._path(key)
+        try:
+            with path.open("rb", buffering=0) as file:
+                if offset:
+                    file.seek(offset)
+                return _read(file.fileno(), size)
+        except FileNotFoundError:
+            raise MissingObjectError(f"there is no {path}") from None
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+
+    def head(self, key: str) -> ObjectHead | None:
+        path = self._path(key)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+        return ObjectHead(key, status.st_size, status.st_mtime)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectHead]:
+        folder = self._root / prefix.rpartition("/")[0]
+        with _said(folder):
+            for place, _, files in os.walk(folder):
+                for name in files:
+                    key = (Path(place) / name).relative_to(self._root).as_posix()
+                    if not name.startswith(_BESIDE) and key.startswith(prefix) and (found := self.head(key)):
+                        yield found
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with _said(path):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it
+            for folder in path.parents:
+                if folder == self._root:
+                    break
+                folder.rmdir()
+
+    def _path(self, key: str) -> Path:
+        return self._root / key
+
+
+class _File:
+    """Fills `ObjectWriter`."""
+
+    def __init__(self, handle: int, path: Path) -> None:
+        self._handle, self._path = handle, path
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._handle, view) :]
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}", fix="check the folder, its permissions and its free space") from error
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(handle: int, size: int | None) -> bytes:
+    wanted = os.fstat(handle).st_size if size is None else size
+    first = os.read(handle, wanted)
+    if len(first) == wanted or not first:
+        return first
+    pieces, left = [first], wanted - len(first)
+    while left and (piece := os.read(handle, left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)

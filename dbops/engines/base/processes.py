@@ -1,0 +1,321 @@
+"""Pipelines of other programs: no shell, every exit code looked at, errors kept short, secrets never in arguments.
+
+::
+
+    with secret_file(f"localhost:5432:shop:ann:{password}\\n", name="pgpass") as passfile:
+        stage = Stage(find_tool("pg_dump"), ("-Fc", "-Z0", "-d", "shop"), env={"PGPASSFILE": str(passfile)})
+        with running([stage]) as pipeline:
+            while data := pipeline.read(1 << 20):
+                writer.write(data)
+        exits = pipeline.exits        # all ended with code 0, or `running` raised
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from dbops.engines.base.backup import Exit
+from dbops.errors import BackupError
+
+_STDERR_LINES = 40
+_LINE_BYTES = 2_000
+_GRACE_S = 5.0
+
+#: Environment variables that programs get from ours; nothing else of it reaches them.
+_INHERITED = ("PATH", "HOME", "TMPDIR", "TMP", "TEMP", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "KRB5CCNAME", "SSL_CERT_FILE")
+
+#: The Debian package of each program that backups use.
+PACKAGES: Mapping[str, str] = {
+    "pg_dump": "postgresql-client",
+    "pg_dumpall": "postgresql-client",
+    "pg_restore": "postgresql-client",
+    "psql": "postgresql-client",
+    "pg_basebackup": "postgresql-client",
+    "pg_receivewal": "postgresql-client",
+    "pg_combinebackup": "postgresql-17",
+    "pg_verifybackup": "postgresql",
+    "pg_amcheck": "postgresql",
+    "pg_ctl": "postgresql",
+    "initdb": "postgresql",
+    "postgres": "postgresql",
+    "pgbackrest": "pgbackrest",
+    "mariadb-dump": "mariadb-client",
+    "mysqldump": "default-mysql-client",
+    "mariadb": "mariadb-client",
+    "mysql": "default-mysql-client",
+    "mariadb-binlog": "mariadb-client",
+    "mysqlbinlog": "mariadb-client",
+    "mariabackup": "mariadb-backup",
+    "mariadb-backup": "mariadb-backup",
+    "mbstream": "mariadb-backup",
+    "mariadbd": "mariadb-server",
+    "mysqld": "default-mysql-server",
+    "xtrabackup": "percona-xtrabackup-80",
+    "mydumper": "mydumper",
+    "myloader": "mydumper",
+}
+
+
+def find_tool(*names: str, folders: Sequence[Path] = ()) -> Path:
+    """Return the first program of these names, looked for in `folders`, then on the path.
+
+    Raises:
+        BackupError: there is none; `fix` names the Debian package.
+    """
+    for name in names:
+        for folder in folders:
+            if os.access(folder / name, os.X_OK):
+                return folder / name
+        if found := shutil.which(name):
+            return Path(found)
+    raise BackupError(f"the program {names[0]} is not installed", fix=missing_tool(names[0]), error_code="MISSING_TOOL")
+
+
+def missing_tool(name: str) -> str:
+    """Say how a program is had."""
+    return f"install it: apt install {PACKAGES[name]}" if name in PACKAGES else f"install {name}, or put its folder on the PATH"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One program of a pipeline. `env` is added to a small part of our environment, and is where secrets may be.
+
+    `good` are exit codes that are no failure. `quiet` are beginnings of lines on stderr that are not worth keeping.
+    """
+
+    program: Path
+    arguments: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    good: frozenset[int] = frozenset((0,))
+    folder: Path | None = None
+    secrets: Collection[str] = field(default=(), repr=False)
+
+    @property
+    def tool(self) -> str:
+        return self.program.name
+
+
+class _Tail:
+    """The last lines of a program's stderr, read in a thread so that the program never waits for us."""
+
+    def __init__(self, stream: IO[bytes], secrets: Collection[str]) -> None:
+        self._lines: deque[bytes] = deque(maxlen=_STDERR_LINES)
+        self._stream, self._secrets = stream, secrets
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with suppress(ValueError, OSError):
+            while line := self._stream.readline(_LINE_BYTES):
+                if stripped := line.rstrip():
+                    self._lines.append(stripped)
+
+    def text(self) -> str:
+        self._thread.join(_GRACE_S)
+        text = b"\n".join(self._lines).decode("utf-8", "replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "***") if secret else text
+        return text
+
+
+class Pipeline:
+    """Programs joined by pipes: write into the first (`stdin`), read from the last."""
+
+    def __init__(self, stages: Sequence[Stage], *, stdin: bool, stdout: bool, timeout_s: float | None) -> None:
+        self._stages = stages
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._tails: list[_Tail] = []
+        self._started = monotonic()
+        self._ended: dict[int, float] = {}
+        self._timer: threading.Timer | None = None
+        self._timed_out = False
+        self._timeout_s = timeout_s
+        self.exits: tuple[Exit, ...] = ()
+        try:
+            self._start(stdin, stdout)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self, stdin: bool, stdout: bool) -> None:
+        previous: IO[bytes] | None = None
+        for place, stage in enumerate(self._stages):
+            is_last = place == len(self._stages) - 1
+            source = previous if previous is not None else (subprocess.PIPE if stdin else subprocess.DEVNULL)
+            try:
+                process = subprocess.Popen(
+                    [str(stage.program), *stage.arguments],
+                    stdin=source,
+                    stdout=subprocess.PIPE if stdout or not is_last else subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env={**{name: os.environ[name] for name in _INHERITED if name in os.environ}, "LC_ALL": "C", **stage.env},
+                    cwd=stage.folder,
+                    start_new_session=True,
+                    bufsize=0,
+                )
+            except OSError as error:
+                raise BackupError(f"{stage.tool} cannot be run: {error.strerror}", fix=missing_tool(stage.tool)) from error
+            finally:
+                if previous is not None:
+                    previous.close()  # so that the stage before hears of it when this one ends early
+            self._processes.append(process)
+            assert process.stderr is not None
+            self._tails.append(_Tail(process.stderr, stage.secrets))
+            previous = process.stdout
+        if self._timeout_s:
+            self._timer = threading.Timer(self._timeout_s, self._out_of_time)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def read(self, size: int = 1 << 20) -> bytes:
+        """Return up to `size` bytes of what the last program writes, empty at its end."""
+        stdout = self._processes[-1].stdout
+        assert stdout is not None
+        return stdout.read(size) or b""
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill `buffer` from the front and return how many bytes were read, 0 at the end."""
+        stdout = self._processes[-1].stdout
+        assert stdout is not None
+        return stdout.readinto(buffer) or 0  # type: ignore[attr-defined]
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Give bytes to the first program.
+
+        Raises:
+            BackupError: it ended before it had read them; says how.
+        """
+        stdin = self._processes[0].stdin
+        assert stdin is not None
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[stdin.write(view) or 0 :]
+        except BrokenPipeError:
+            self.finish()
+            raise BackupError(f"{self._stages[0].tool} ended before it had read everything") from None
+
+    def close_input(self) -> None:
+        """Tell the first program that nothing more comes."""
+        stdin = self._processes[0].stdin
+        if stdin is not None:
+            with suppress(BrokenPipeError):
+                stdin.close()
+
+    def finish(self) -> tuple[Exit, ...]:
+        """Wait for every program and look at every exit code.
+
+        Raises:
+            BackupError: one ended with a code that is not good, or the time was up; `context["exits"]` has them all.
+        """
+        self.close_input()
+        for process in self._processes:
+            process.wait()
+            self._ended.setdefault(process.pid, monotonic() - self._started)
+        self._stop_timer()
+        self.exits = tuple(
+            Exit(stage.tool, process.returncode, round(self._ended[process.pid], 3), tail.text())
+            for stage, process, tail in zip(self._stages, self._processes, self._tails, strict=True)
+        )
+        self._close_pipes()
+        self._judge()
+        return self.exits
+
+    def kill(self) -> None:
+        """End every program and all that they started; nothing is judged."""
+        self._stop_timer()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            alive = [process for process in self._processes if process.poll() is None]
+            for process in alive:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, number)
+            for process in alive:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE_S)
+        self._close_pipes()
+
+    def _judge(self) -> None:
+        told = [{"tool": one.tool, "code": one.code, "stderr": one.stderr} for one in self.exits]
+        if self._timed_out:
+            names = " | ".join(stage.tool for stage in self._stages)
+            raise BackupError(f"{names} did not end within {self._timeout_s:g} seconds", {"exits": told})
+        bad = [one for one, stage in zip(self.exits, self._stages, strict=True) if one.code not in stage.good]
+        if not bad:
+            return
+        # a program killed by a closed pipe is the victim of the one behind it
+        cause = next((one for one in reversed(bad) if one.code != -signal.SIGPIPE), bad[-1])
+        how = f"was ended by {signal.Signals(-cause.code).name}" if cause.code < 0 else f"ended with exit code {cause.code}"
+        words = f": {cause.stderr.splitlines()[-1]}" if cause.stderr else ""
+        raise BackupError(f"{cause.tool} {how}{words}", {"exits": told})
+
+    def _out_of_time(self) -> None:
+        self._timed_out = True
+        for process in self._processes:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _close_pipes(self) -> None:
+        for process in self._processes:
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    with suppress(OSError):
+                        stream.close()
+
+
+@contextmanager
+def running(
+    stages: Sequence[Stage], *, stdin: bool = False, stdout: bool = True, timeout_s: float | None = None
+) -> Iterator[Pipeline]:
+    """Run programs joined by pipes; at the end of the block all must have ended well.
+
+    An exception in the block, KeyboardInterrupt too, ends them and all that they started.
+
+    Raises:
+        BackupError: as `Pipeline.finish` says.
+    """
+    pipeline = Pipeline(stages, stdin=stdin, stdout=stdout, timeout_s=timeout_s)
+    try:
+        yield pipeline
+        pipeline.finish()
+    except BaseException:
+        pipeline.kill()
+        raise
+
+
+def run(stage: Stage, *, timeout_s: float | None = None) -> tuple[bytes, Exit]:
+    """Run one program and return what it wrote, for programs that write little."""
+    with running([stage], timeout_s=timeout_s) as pipeline:
+        written = []
+        while data := pipeline.read():
+            written.append(data)
+    return b"".join(written), pipeline.exits[0]
+
+
+@contextmanager
+def secret_file(text: str, name: str = "secret") -> Iterator[Path]:
+    """Write a file that only we can read, in a folder of its own, and remove both afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="dbops-"))
+    try:
+        path = folder / name
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        yield path
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,87 @@
+"""A backup of a SQLite file, made from one state of it."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from dbops.engines.base.backup import Inventory, Link, Order, Produced, Sink, Told
+from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, HASHES, PAGES, changed_pieces, hash_pieces, table_of
+from dbops.engines.sqlite.backup.snapshot import Snapshot, snapshot
+from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.errors import BackupError
+
+_COUNTED_BYTES = 64 << 20
+"""Rows are counted in files up to this size: larger ones would be read twice."""
+
+
+def produce(order: Order, conn: SqliteConnection, sink: Sink, told: Told) -> Produced:
+    """Make a full, incremental or differential backup; see the port."""
+    parent = order.parent
+    table = table_of(order.chain) if parent is not None else None
+    with snapshot(conn) as state:
+        ended_at = datetime.now(UTC)
+        if parent is None:
+            told(f"{state.pages} pages")
+            with sink.stream(DATABASE) as database, sink.stream(HASHES, is_compressed=True, is_kept=True) as hashes:
+                hash_pieces(state.pieces(), state.page_size, secrets.randbits(64), database, hashes)
+            changed = state.pages
+        else:
+            assert table is not None
+            _must_fit(state, parent)
+            changed = 0
+            with sink.stream(PAGES) as pages, sink.stream(CHANGES, is_compressed=True, is_kept=True) as changes:
+                for change, content in changed_pieces(state.pieces(), state.page_size, table):
+                    changes.write(change)
+                    pages.write(content)
+                    changed += len(content) // state.page_size
+            told(f"{changed} of {state.pages} pages changed")
+        inventory = _inventory(conn, state)
+    position = {"change_counter": state.change_counter}
+    return Produced(
+        start=dict(parent.end) if parent is not None else position,
+        end=position,
+        ended_at=ended_at,
+        tools={"sqlite": conn.server.version_text},
+        inventory=inventory,
+        details={"page_size": state.page_size, "pages": state.pages, "changed": changed},
+        warnings=_warnings(parent, changed, state.pages),
+    )
+
+
+def _must_fit(state: Snapshot, parent: Link) -> None:
+    before = int(parent.details["page_size"])
+    if state.page_size != before:
+        raise BackupError(
+            f"the file has pages of {state.page_size} bytes now, and had pages of {before} at {parent.id}",
+            fix="make a full backup: dbops backup run --type full",
+        )
+
+
+def _warnings(parent: Link | None, changed: int, pages: int) -> tuple[str, ...]:
+    if parent is not None and changed * 2 > pages:
+        return (f"{changed} of {pages} pages changed, as after VACUUM; a full backup would be about as large",)
+    return ()
+
+
+def _inventory(conn: SqliteConnection, state: Snapshot) -> Inventory:
+    """Look at the same state: its transaction is still open."""
+    from dbops.catalog.codec import digest
+    from dbops.catalog.scope import Scope
+    from dbops.engines.sqlite.inspect import inspect
+
+    rows = count_rows(conn) if state.size <= _COUNTED_BYTES else {}
+    return Inventory(digest(inspect(conn, Scope())), rows, state.size)
+
+
+def count_rows(conn: SqliteConnection) -> dict[str, int]:
+    """Return the rows of every plain table."""
+    from dbops.engines.sqlite.tokens import quote
+
+    names = [
+        str(name)
+        for (name,) in conn.query(
+            r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND rootpage > 0"
+        )
+    ]
+    return {name: int(conn.query(f"SELECT count(*) FROM {quote(name)}")[0][0]) for name in names}

@@ -1,0 +1,93 @@
+"""SQLite behind the backup port."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
+from dbops.engines.base.url import MEMORY
+
+if TYPE_CHECKING:
+    from dbops.engines.base.connect import Connection, Target
+    from dbops.engines.sqlite.connect import SqliteConnection
+
+_FAMILY = "pages"
+
+
+class SqliteBackups:
+    """See the port."""
+
+    def identity(self, conn: Connection) -> Identity:
+        own = cast("SqliteConnection", conn)
+        status = Path(own.path).stat()
+        application_id = str(own.query("PRAGMA application_id")[0][0])
+        mark = hashlib.sha256(f"{application_id}:{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:12]
+        return Identity(f"file-{mark}", {"application_id": application_id, "file": os.path.realpath(own.path)})
+
+    def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
+        why, fix = "", ""
+        if (target.url.database or MEMORY) == MEMORY:
+            why, fix = "a database in memory is gone when its session ends", "put it into a file"
+        made = [
+            Mechanism(kind, "physical", "pages", _FAMILY, why, fix, picks=frozenset({"table"}))
+            for kind in ("full", "incremental", "differential")
+        ]
+        none = "SQLite keeps no log of what was written, so a restore leads to the moments at which backups ended"
+        log = Mechanism("log", "physical", "pages", _FAMILY, none, "schedule incremental backups more often")
+        return [*made, log]
+
+    def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
+        from dbops.engines.sqlite.backup.making import produce
+
+        return produce(order, cast("SqliteConnection", conn), sink, told)
+
+    def occupied(self, target: Target) -> str | None:
+        from dbops.engines.sqlite.backup.restoring import occupied
+
+        return occupied(target.url.database or MEMORY)
+
+    def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+        from dbops.engines.sqlite.backup.restoring import restore
+
+        return restore(chain, order, told)
+
+    def examine(self, chain: Sequence[Link], told: Told) -> Sequence[str]:
+        from dbops.engines.sqlite.backup.restoring import assemble, integrity
+
+        with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
+            path = Path(folder) / "examined.db"
+            assemble(chain, path, told)
+            return integrity(path)
+
+    @contextmanager
+    def trial(self, chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[Connection]:
+        from dataclasses import replace
+
+        from dbops.engines.sqlite.backup.restoring import restore
+        from dbops.engines.sqlite.connect import connect
+
+        with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
+            url = replace(near.url, database=str(Path(folder) / "trial.db"), query=())
+            there = replace(near, url=url)
+            restore(chain, RestoreOrder(there, point), told)
+            conn = connect(there)
+            try:
+                yield conn
+            finally:
+                conn.close()
+
+    def rows(self, conn: Connection) -> Mapping[str, int]:
+        from dbops.engines.sqlite.backup.making import count_rows
+
+        return count_rows(cast("SqliteConnection", conn))
+
+    def reached(self, point: Point, link: Link) -> bool | None:
+        if point.what == "time" and point.time is not None:
+            return link.ended_at >= point.time
+        return None

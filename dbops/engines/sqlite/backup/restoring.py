@@ -1,0 +1,183 @@
+"""A SQLite file from a chain: put together beside its place, checked, and switched in at one moment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told
+from dbops.engines.base.url import MEMORY
+from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, DIGEST, PAGES
+from dbops.errors import BackupError
+
+_PIECE = 4 << 20
+_BESIDE = ("-journal", "-wal", "-shm")
+
+
+def occupied(path: str) -> str | None:
+    """Say what stands at a path, None when nothing does that could be lost."""
+    place = Path(path)
+    if not os.path.lexists(place):
+        return None
+    if not place.is_file():
+        return f"{path} is not a file"
+    return f"{path} holds {place.stat().st_size} bytes" if place.stat().st_size else None
+
+
+def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+    """Restore a chain to a path; see the port."""
+    path = order.target.url.database or MEMORY
+    if path == MEMORY:
+        raise BackupError("a backup cannot be restored into memory", expected="the path of a file: --to sqlite:///restored.db")
+    if order.schemas:
+        raise BackupError("a SQLite file has no schemas", expected="--table, or nothing for all of it")
+    if not order.replaces and (found := occupied(path)):
+        raise BackupError(f"{found}; it was left as it is", fix="restore to another path, or give --replace")
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise BackupError(f"there is no folder {place.parent} for the file", fix="create it, or correct the path")
+    with _beside(place) as new:
+        assemble(chain, new, told)
+        told("checking the file")
+        if problems := integrity(new):
+            raise BackupError(f"the restored file is damaged: {problems[0]}", {"problems": problems})
+        if order.tables:
+            _only_tables(new, order.tables)
+        _switch(new, place, replaces=order.replaces)
+    return Restored(path, chain[-1].end)
+
+
+def assemble(chain: Sequence[Link], path: Path, told: Told) -> None:
+    """Write the file that a chain leads to; the last link decides how long it is."""
+    page_size = int(chain[0].details["page_size"])
+    with path.open("r+b" if path.exists() else "xb", buffering=0) as file:
+        told(f"restoring {chain[0].id}")
+        with chain[0].source.stream(DATABASE) as reader:
+            while piece := reader.read(_PIECE):
+                _write(file.fileno(), piece, None)
+        for link in chain[1:]:
+            told(f"restoring {link.id}")
+            with link.source.stream(CHANGES) as changes, link.source.stream(PAGES) as pages:
+                for number, content in _changed(changes, pages, page_size):
+                    _write(file.fileno(), content, (number - 1) * page_size)
+        os.ftruncate(file.fileno(), int(chain[-1].details["pages"]) * page_size)
+        os.fsync(file.fileno())
+
+
+def integrity(path: Path) -> list[str]:
+    """Return what `PRAGMA integrity_check` finds, nothing when all is well; 100 findings at most."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as conn:
+            found = [str(line) for (line,) in conn.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as error:
+        return [str(error)]
+    return [] if found == ["ok"] else found
+
+
+def _changed(changes: Reader, pages: Reader, page_size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and content of changed pages, neighbours together."""
+    while change := changes.read(4 + DIGEST):
+        content = pages.read(page_size)
+        if len(content) < page_size:
+            raise BackupError("there are fewer pages than changes")
+        yield int.from_bytes(change[:4], "big"), content
+
+
+def _write(handle: int, data: bytes, offset: int | None) -> None:
+    view = memoryview(data)
+    while view:
+        count = os.write(handle, view) if offset is None else os.pwrite(handle, view, offset)
+        view = view[count:]
+        offset = None if offset is None else offset + count
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[Path]:
+    """Give a file in the same folder; it is gone afterwards, unless it was switched in."""
+    new = place.with_name(f".{place.name}.restoring-{secrets.token_hex(4)}")
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield new
+    finally:
+        for suffix in ("", *_BESIDE):
+            with suppress(OSError):
+                Path(f"{new}{suffix}").unlink()
+
+
+def _only_tables(path: Path, tables: Sequence[str]) -> None:
+    """Drop every table but those chosen, and what depends on them."""
+    from dbops.engines.sqlite.tokens import quote
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode = DELETE")
+        conn.execute("PRAGMA foreign_keys = OFF")
+        found = [str(name) for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        names = {name.lower(): name for name in found if not name.startswith("sqlite_")}
+        wanted = {table.rpartition(".")[2].lower() for table in tables}
+        if missing := sorted(wanted - set(names)):
+            raise BackupError(f"the backup has no table {missing[0]!r}", expected=f"one of {', '.join(sorted(names.values()))}")
+        conn.execute("BEGIN")
+        for (view,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'view'").fetchall():
+            conn.execute(f"DROP VIEW {quote(str(view))}")
+        for lower, name in names.items():
+            still = conn.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,)).fetchone()
+            if lower not in wanted and still:  # the shadow tables of a virtual table go with it
+                conn.execute(f"DROP TABLE {quote(name)}")
+        conn.execute("COMMIT")
+        conn.execute("VACUUM")
+
+
+def _switch(new: Path, place: Path, *, replaces: bool) -> None:
+    """Give the new file its name, at one moment, while nobody else has the old one open for writing.
+
+    A log or journal of the old file would be taken for one of the new file, so the old one is first brought to where it has none.
+    """
+    if replaces and place.exists() and place.stat().st_size:
+        with _alone(place):
+            new.chmod(place.stat().st_mode & 0o777)
+            new.replace(place)
+    else:
+        for suffix in _BESIDE:
+            if os.path.lexists(f"{place}{suffix}"):
+                raise BackupError(f"{place}{suffix} is left from another file", fix="look at it, and remove it")
+        if replaces:
+            new.replace(place)
+        else:
+            try:
+                os.link(new, place)  # refused where somebody has made one meanwhile
+            except FileExistsError:
+                if place.stat().st_size:
+                    raise BackupError(f"{place} was made meanwhile; it was left as it is") from None
+                new.replace(place)
+    handle = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Hold the old file so that nobody reads or writes it, without a log beside it.
+
+    Raises:
+        BackupError: somebody has it open.
+    """
+    try:
+        with closing(sqlite3.connect(place, isolation_level=None, timeout=1.0)) as conn:
+            # leaving WAL mode takes the file for oneself, brings the log home, and removes it
+            if str(conn.execute("PRAGMA journal_mode = DELETE").fetchone()[0]).lower() == "wal":
+                raise BackupError(f"{place} is in use; it was left as it is", fix="end the programs that have it open")
+            conn.execute("BEGIN EXCLUSIVE")
+            yield
+            conn.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        raise BackupError(
+            f"{place} is in use: {error}; it was left as it is", fix="end the programs that have it open"
+        ) from error
+    except sqlite3.DatabaseError:  # what stands there is no database; it may go
+        yield

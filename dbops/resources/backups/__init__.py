@@ -1,0 +1,12 @@
+"""The kind BackupPolicy: what is promised of the backups of a database, and what is done to keep it.
+
+* `spec`      what the YAML may say
+* `model`     one policy on one connection, what stands in its repository, what differs
+* `opening`   storage and keys fetched, the repository opened
+* `choosing`  which mechanism makes which kind, or why none does
+* `making`    a backup made, committed, or given up
+* `proving`   stored bytes checked, a chain restored into a throwaway database and compared
+* `due`       what is overdue, failing, unverified, over budget, at a moment
+* `pruning`   what retention lets go, and its deletion
+* `resource`  these joined to the resource protocol
+"""

@@ -1,0 +1,62 @@
+"""Which mechanism makes which kind of backup, or why none does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dbops.archive.manifest import Kind
+from dbops.engines.base.backup import Mechanism
+from dbops.errors import BackupError, Mark
+from dbops.resources.backups.spec import ScheduleSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A kind that cannot be made, why, and what would help."""
+
+    kind: str
+    reason: str
+    fix: str
+    at: Mark | None = None
+
+    def error(self) -> BackupError:
+        return BackupError(f"a {self.kind} backup cannot be made: {self.reason}", at=self.at, fix=self.fix or None)
+
+
+def choose(
+    schedule: Sequence[ScheduleSpec], offered: Sequence[Mechanism], marks: Mapping[Kind, Mark]
+) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal]]:
+    """Return the mechanism of each scheduled kind, and the kinds that have none.
+
+    All kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind is taken.
+    Where there is none, the family that makes the most, so that what can be made is made.
+    """
+    families = dict.fromkeys(mechanism.family for mechanism in offered)
+    best: tuple[dict[Kind, Mechanism], list[Refusal]] | None = None
+    for family in families or ("",):
+        chosen: dict[Kind, Mechanism] = {}
+        refused: list[Refusal] = []
+        for entry in schedule:
+            found = _fitting(entry, [one for one in offered if one.family == family])
+            if isinstance(found, Mechanism):
+                chosen[entry.type] = found
+            else:
+                refused.append(Refusal(entry.type, *found, marks.get(entry.type)))
+        if best is None or len(refused) < len(best[1]):
+            best = chosen, refused
+    assert best is not None
+    return best
+
+
+def _fitting(entry: ScheduleSpec, offered: Sequence[Mechanism]) -> Mechanism | tuple[str, str]:
+    wanted = [
+        one for one in offered if one.kind == entry.type and entry.method in (None, one.method) and entry.tool in (None, one.tool)
+    ]
+    if works := next((one for one in wanted if one.works), None):
+        return works
+    if wanted:
+        return wanted[0].refusal, wanted[0].fix
+    asked = entry.tool or (f"the {entry.method} method" if entry.method else "this engine")
+    known = sorted({one.tool for one in offered if one.kind == entry.type})
+    return f"{asked} makes none", f"choose one of {', '.join(known)}" if known else ""

@@ -1,0 +1,157 @@
+"""A backup made: the parent found, the engine let write, the manifest committed; or given up, with a note of what went wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from dbops.archive.chains import chain_of, parent_for
+from dbops.archive.codec import Codec
+from dbops.archive.manifest import Kind, Manifest
+from dbops.archive.naming import new_id
+from dbops.archive.repository import Contents, Draft, Repository
+from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Produced, Told
+from dbops.engines.base.connect import Connection, Target
+from dbops.errors import BackupError, DbopsError
+
+INVENTORY = "inventory.json"
+"""The stream with the counts of rows: what tells of contents is encrypted with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What backups of one database are made with. `fence` is the number of the lease held, and `check` raises once it is lost."""
+
+    backups: Backups
+    engine: str
+    conn: Connection
+    target: Target
+    repository: Repository
+    codec: Codec
+    clock: Callable[[], datetime]
+    told: Told
+    version: str
+    fence: int = 0
+    check: Callable[[], None] = lambda: None
+
+
+def make(
+    maker: Maker, mechanism: Mechanism, options: dict[str, Any] | None = None, labels: dict[str, str] | None = None
+) -> Manifest:
+    """Make one backup and return it committed.
+
+    Raises:
+        BackupError: there is no parent, or it failed; nothing of it stays but a note.
+    """
+    identity = maker.backups.identity(maker.conn)
+    contents = maker.repository.contents()
+    parent = _parent(mechanism, identity, contents)
+    chain = chain_of(parent, contents.backups) if parent is not None else ()
+    begun_at = maker.clock()
+    backup_id = new_id(mechanism.kind, begun_at)
+    order = Order(mechanism, backup_id, tuple(link(maker.repository, one) for one in chain), options or {})
+    draft = maker.repository.begin(backup_id, identity.timeline, maker.codec)
+    try:
+        produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
+        _must_have_ended_well(produced)
+        with draft.sink.stream(INVENTORY) as writer:
+            writer.write(json.dumps({"rows": dict(produced.inventory.rows)}, ensure_ascii=False).encode())
+        draft.sink.close()
+        maker.check()
+        manifest = _manifest(maker, mechanism, identity, draft, parent, begun_at, produced)
+        return draft.commit(replace(manifest, labels=labels or {}))
+    except BaseException as error:
+        draft.discard(_failure(mechanism.kind, maker.clock(), error))
+        raise
+
+
+def link(repository: Repository, manifest: Manifest) -> Link:
+    """Return a backup as the engine sees it."""
+    return Link(
+        manifest.id,
+        manifest.kind,
+        "logical" if manifest.method == "logical" else "physical",
+        manifest.tool,
+        manifest.family,
+        manifest.start,
+        manifest.end,
+        manifest.ended_at,
+        manifest.details,
+        repository.source(manifest),
+    )
+
+
+def _parent(mechanism: Mechanism, identity: Identity, contents: Contents) -> Manifest | None:
+    if mechanism.kind == "full":
+        return None
+    parent = parent_for(mechanism, identity.timeline, contents.backups)
+    if parent is None:
+        others = [one for one in contents.backups if one.family == mechanism.family]
+        why = "the database is another one than before" if others else "there is no full backup yet"
+        raise BackupError(
+            f"{'an' if mechanism.kind == 'incremental' else 'a'} {mechanism.kind} backup has nothing to follow: {why}",
+            fix="make one first: dbops backup run --type full",
+            error_code="NO_PARENT",
+        )
+    return parent
+
+
+def _must_have_ended_well(produced: Produced) -> None:
+    for one in produced.exits:
+        if one.code != 0 and not produced.warnings:
+            raise BackupError(f"{one.tool} ended with exit code {one.code}")
+
+
+def _manifest(
+    maker: Maker,
+    mechanism: Mechanism,
+    identity: Identity,
+    draft: Draft,
+    parent: Manifest | None,
+    begun_at: datetime,
+    produced: Produced,
+) -> Manifest:
+    kind: Kind = mechanism.kind
+    return Manifest(
+        id=draft.id,
+        target=maker.repository.target,
+        timeline=identity.timeline,
+        engine=maker.engine,
+        server_version=maker.conn.server.version_text,
+        kind=kind,
+        method=mechanism.method,
+        tool=mechanism.tool,
+        family=mechanism.family,
+        points=tuple(sorted(mechanism.points)),
+        begun_at=begun_at,
+        ended_at=produced.ended_at,
+        finished_at=maker.clock(),
+        start=produced.start,
+        end=produced.end,
+        parent_id=parent.id if parent else None,
+        parent_digest=parent.digest if parent else None,
+        full_id=parent.full_id if parent else draft.id,
+        identity=identity.facts,
+        tools=produced.tools,
+        exits=tuple({"tool": one.tool, "code": one.code, "seconds": one.seconds} for one in produced.exits),
+        details=produced.details,
+        encryption=draft.encryption.facts,
+        schema_digest=produced.inventory.schema_digest,
+        database_size=produced.inventory.size_bytes,
+        warnings=tuple(produced.warnings),
+        fence=maker.fence,
+        dbops_version=maker.version,
+    )
+
+
+def _failure(kind: str, now: datetime, error: BaseException) -> dict[str, Any]:
+    if isinstance(error, DbopsError):
+        return {"kind": kind, "at": now.isoformat(), "error": error.message, "exits": error.context.get("exits", [])}
+    return {
+        "kind": kind,
+        "at": now.isoformat(),
+        "error": type(error).__name__ if str(error) == "" else f"{type(error).__name__}: {error}",
+    }

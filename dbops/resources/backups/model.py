@@ -1,0 +1,106 @@
+"""One policy on one connection, what stands in its repository, and what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dbops.archive.manifest import Kind, Manifest
+from dbops.archive.repository import Broken
+from dbops.engines.base.backup import Mechanism
+from dbops.errors import Mark
+from dbops.reconcile.change import Change, Observation
+from dbops.resources.backups.spec import BackupPolicySpec
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredBackups:
+    """A policy bound to a connection. `name` is `policy`, or `policy@connection` where a selector chose; `root` is the manifest's
+    folder, `environment` the one being planned. `marks` are the places of the schedule's entries.
+    """
+
+    name: str
+    policy: str
+    connection: str
+    at: Mark
+    root: Path
+    environment: Path
+    spec: BackupPolicySpec = field(repr=False)
+    marks: Mapping[Kind, Mark] = field(default_factory=dict, repr=False)
+
+    @property
+    def address(self) -> str:
+        return f"backuppolicy/{self.name}"
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        return (self.connection,)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a verification found. `level`: 0 sizes, 1 hashes, 2 the engine's tools, 3 restored and started, 4 to a moment
+    between.
+    """
+
+    backup_id: str
+    at: datetime
+    level: int
+    ok: bool
+    problems: tuple[str, ...] = ()
+    seconds: float | None = None
+    """How long the restore took; None where none was made."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that made no backup."""
+
+    backup_id: str
+    kind: str
+    at: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in a repository. `timeline` is that of the database now, None while it does not exist."""
+
+    backups: tuple[Manifest, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
+    timeline: str | None = None
+
+    def verified(self, level: int = 3) -> frozenset[str]:
+        """Return the ids whose latest evidence of at least `level` is good."""
+        latest: dict[str, Evidence] = {}
+        for one in self.evidence:
+            if one.level >= level or not one.ok:
+                latest[one.backup_id] = max(latest.get(one.backup_id, one), one, key=lambda item: item.at)
+        return frozenset(backup_id for backup_id, one in latest.items() if one.ok)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedBackups:
+    """What was found, at `now`. `mechanisms` are those chosen for the schedule, by kind."""
+
+    standing: Standing
+    now: datetime
+    mechanisms: Mapping[Kind, Mechanism]
+    exists: bool
+    fingerprints: Mapping[str, str]
+    observations: tuple[Observation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupChange(Change):
+    """A promise that does not hold, and the call that mends it: `backup`, `verify` or `prune`."""
+
+    call: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)

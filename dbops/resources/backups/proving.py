@@ -1,0 +1,174 @@
+"""What proves a backup: stored bytes, the engine's tools, and a restore into a throwaway database that is looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+from dbops.archive.chains import chain_of
+from dbops.archive.manifest import Manifest
+from dbops.archive.repository import Contents, Repository
+from dbops.archive.verify import check_hashes, check_sizes
+from dbops.engines.base.backup import LATEST, Backups, Point, Told
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.errors import BackupError, DbopsError
+from dbops.resources.backups.making import INVENTORY, link
+from dbops.resources.backups.model import Evidence
+
+LEVELS = {
+    0: "sizes",
+    1: "hashes of all stored bytes",
+    2: "the engine's own tools",
+    3: "a restore into a throwaway database",
+    4: "a restore to a moment between two backups",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """What backups are proven with. `near` is the database that they are of; `checks` are the policy's queries."""
+
+    backups: Backups
+    engine: Engine
+    near: Target
+    repository: Repository
+    clock: Callable[[], datetime]
+    told: Told
+    checks: tuple[str, ...] = ()
+
+
+def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int, point: Point = LATEST) -> Evidence:
+    """Verify a backup and all that a restore of it needs, up to a level; keep the evidence beside it, and return it."""
+    seconds: float | None = None
+    details: dict[str, Any] = {}
+    try:
+        chain = chain_of(manifest, contents.backups)
+        problems = stored_problems(prover.repository, chain, level, prover.told)
+        if not problems and level >= 2:
+            links = [link(prover.repository, one) for one in chain]
+            if level == 2:
+                problems = list(prover.backups.examine(links, prover.told))
+            else:
+                started = monotonic()
+                with prover.backups.trial(links, prover.near, point, prover.told) as conn:
+                    seconds = round(monotonic() - started, 3)
+                    problems, details = _looked_at(prover, manifest, conn, whole=point == LATEST)
+    except DbopsError as error:
+        problems = [error.message]
+    evidence = Evidence(manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details)
+    keep(prover.repository, evidence)
+    return evidence
+
+
+def stored_problems(repository: Repository, chain: Iterable[Manifest], level: int, told: Told) -> list[str]:
+    """Return what is wrong with the stored bytes of a chain, sizes alone at level 0."""
+    problems = []
+    for one in chain:
+        told(f"checking what is stored of {one.id}")
+        problems += check_hashes(repository, one) if level else check_sizes(repository, one)
+    return problems
+
+
+def keep(repository: Repository, evidence: Evidence) -> None:
+    """Write evidence into the repository."""
+    facts = {
+        "format": "dbops.evidence/1",
+        "backup_id": evidence.backup_id,
+        "at": evidence.at.isoformat(),
+        "level": evidence.level,
+        "ok": evidence.ok,
+        "problems": list(evidence.problems),
+        "seconds": evidence.seconds,
+        "details": dict(evidence.details),
+    }
+    repository.note(f"verify/{evidence.backup_id}/{evidence.at:%Y%m%dT%H%M%S.%fZ}.json", facts)
+
+
+def evidence_from(facts: Mapping[str, Any]) -> Evidence:
+    """Read what `keep` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is of another shape.
+    """
+    return Evidence(
+        facts["backup_id"],
+        datetime.fromisoformat(facts["at"]),
+        facts["level"],
+        facts["ok"],
+        tuple(facts["problems"]),
+        facts["seconds"],
+        facts["details"],
+    )
+
+
+def rows_in(repository: Repository, manifest: Manifest) -> Mapping[str, int]:
+    """Return the counts of rows that were taken with a backup, empty where none were.
+
+    Raises:
+        BackupError: they cannot be read.
+    """
+    source = repository.source(manifest)
+    if INVENTORY not in source.names:
+        return {}
+    with source.stream(INVENTORY) as reader:
+        rows: Mapping[str, int] = json.loads(reader.read())["rows"]
+    return rows
+
+
+def _looked_at(prover: Prover, manifest: Manifest, conn: Connection, *, whole: bool) -> tuple[list[str], dict[str, Any]]:
+    """Compare a restored database with what was known when the backup was made, and ask the policy's own questions."""
+    from dbops.engines.base.backup import schema_digest
+
+    problems: list[str] = []
+    details: dict[str, Any] = {}
+    if whole and manifest.schema_digest is not None:
+        prover.told("comparing the catalog")
+        details["schema"] = schema_digest(prover.engine, conn) == manifest.schema_digest
+        if not details["schema"]:
+            problems.append("the restored schema is not the one that was backed up")
+    expected = rows_in(prover.repository, manifest) if whole else {}
+    if expected:
+        prover.told("counting rows")
+        found = prover.backups.rows(conn)
+        details["tables_counted"] = len(expected)
+        problems += [
+            f"{table} has {found.get(table, 'no')} rows instead of {rows}"
+            for table, rows in expected.items()
+            if found.get(table) != rows
+        ]
+    for check in prover.checks:
+        prover.told(f"asking: {check}")
+        problems += _asked(conn, check)
+    details["checks"] = len(prover.checks)
+    return problems, details
+
+
+def _asked(conn: Connection, check: str) -> list[str]:
+    try:
+        answer = conn.query(check)
+    except DbopsError as error:
+        return [f"the check `{check}` failed: {error.message}"]
+    if len(answer) != 1 or len(answer[0]) != 1:
+        return [f"the check `{check}` gave {len(answer)} rows instead of one value"]
+    return [] if answer[0][0] else [f"the check `{check}` gave {answer[0][0]!r}"]
+
+
+def must_be_sound(repository: Repository, chain: Sequence[Manifest], told: Told) -> None:
+    """Let a chain pass if every stored byte of it is what was written.
+
+    Raises:
+        BackupError: it is not; nothing was touched.
+    """
+    if problems := stored_problems(repository, chain, 1, told):
+        lines = "\n".join(f"  {problem}" for problem in problems[:10])
+        raise BackupError(
+            f"the backup cannot be restored; nothing was touched:\n{lines}",
+            {"problems": problems},
+            fix="choose an earlier one: dbops backup list",
+            error_code="BACKUP_DAMAGED",
+        )

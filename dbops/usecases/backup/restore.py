@@ -1,0 +1,135 @@
+"""restore: bring a chain back, after every stored byte of it was checked and what stood there was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+
+from dbops.archive.chains import chain_of, is_whole
+from dbops.archive.manifest import Manifest
+from dbops.archive.repository import Contents
+from dbops.engines.base.backup import LATEST, Backups, Point, Restored, RestoreOrder
+from dbops.engines.base.connect import Target
+from dbops.errors import BackupError, MissingDatabaseError
+from dbops.resources.backups.due import SAFETY
+from dbops.resources.backups.making import link, make
+from dbops.resources.backups.proving import must_be_sound
+from dbops.usecases.backup.policies import Policy, find_backup, one_policy
+from dbops.usecases.runtime import Workspace, connected, engine_for, target_for_url
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreWish:
+    """What is to be restored where. `word` is an id or `latest`; None takes what `point` needs."""
+
+    to: str
+    word: str | None = None
+    point: Point = LATEST
+    schemas: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """What was restored. `safety` is the backup of what stood there before, None where nothing did."""
+
+    chain: tuple[Manifest, ...]
+    restored: Restored
+    seconds: float
+    safety: Manifest | None = None
+
+
+def point_of(at: datetime | None = None, lsn: str | None = None, name: str | None = None) -> Point:
+    """Return the point that is meant; the latest when nothing is given."""
+    if at is not None:
+        return Point("time", at, f"{at:%Y-%m-%d %H:%M:%S}Z")
+    if lsn is not None:
+        return Point("lsn", None, lsn)
+    return LATEST if name is None else Point("name", None, name)
+
+
+def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | None = None) -> RestoreResult:
+    """Restore a chain.
+
+    Raises:
+        BackupError: it is damaged, cannot lead to the point, or the target is occupied; nothing was touched. Or it failed.
+    """
+    policy = one_policy(workspace, name)
+    target = target_for_url(wish.to)
+    engine = engine_for(target.url)
+    contents = policy.repository.contents()
+    backups = engine.backups
+    chain = chain_to(policy, contents, wish, backups)
+    if chain[0].engine != engine.name:
+        raise BackupError(
+            f"the backup is of {chain[0].engine}, and {target.url.redacted()} is {engine.name}",
+            expected=f"a {chain[0].engine} URL",
+        )
+    found = backups.occupied(target)
+    if found is not None and not wish.replaces:
+        raise BackupError(f"{found}; it was left as it is", fix="restore to another place, or give --replace")
+    must_be_sound(policy.repository, chain, told)
+    safety = _saved(policy, target, told) if found is not None else None
+    order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces)
+    started = monotonic()
+    restored = backups.restore([link(policy.repository, one) for one in chain], order, told)
+    return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
+
+
+def chain_to(policy: Policy, contents: Contents, wish: RestoreWish, backups: Backups) -> tuple[Manifest, ...]:
+    """Return the chain that leads to what is wished.
+
+    To a point: the last backup that ends before it or at it, and the logs behind, up to the first that reaches it.
+
+    Raises:
+        BackupError: nothing does; says what there is.
+    """
+    if wish.word is not None and wish.word != "latest":
+        return chain_of(find_backup(contents, wish.word), contents.backups)
+    whole = [one for one in contents.backups if SAFETY not in one.labels and is_whole(one, contents.backups)]
+    if not whole:
+        find_backup(contents, "latest")
+        raise BackupError("no backup has all that a restore of it needs", fix="dbops backup verify says what is missing")
+    if wish.point == LATEST:
+        return chain_of(whole[-1], contents.backups)
+    return _chain_to_point(policy, contents, whole, wish.point, backups)
+
+
+def _chain_to_point(
+    policy: Policy, contents: Contents, whole: Sequence[Manifest], point: Point, backups: Backups
+) -> tuple[Manifest, ...]:
+    told_by_log: Manifest | None = None
+    for one in reversed(whole):
+        reached = backups.reached(point, link(policy.repository, one))
+        exact = point.what == "time" and point.time is not None and one.ended_at == point.time
+        replays = point.what in one.points
+        if reached is None and point.what == "name":
+            return chain_of(one, contents.backups)  # the last chain is the one that may hold the name
+        if reached and replays:
+            told_by_log = one
+        if exact or reached is False:
+            return chain_of(told_by_log or one, contents.backups)
+    oldest = whole[0]
+    raise BackupError(
+        f"no backup leads to {point.text or point.time}",
+        expected=f"a moment behind {oldest.ended_at:%Y-%m-%d %H:%M:%S}Z, at which {oldest.id} ended",
+    )
+
+
+def _saved(policy: Policy, target: Target, told: Told) -> Manifest | None:
+    """Make a full backup of what stands at the target, in the same repository."""
+    told("making a backup of what stands there")
+    try:
+        with connected(target) as (engine, conn):
+            offered = engine.backups.mechanisms(conn, target)
+            mechanism = next((one for one in offered if one.kind == "full" and one.works), None)
+            if mechanism is None:
+                raise BackupError(f"what stands there cannot be saved first: {offered[0].refusal}", fix=offered[0].fix)
+            return make(policy.maker(told, conn, target), mechanism, labels={SAFETY: "a restore in its place"})
+    except MissingDatabaseError:
+        return None

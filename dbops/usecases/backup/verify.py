@@ -1,0 +1,24 @@
+"""verify: prove backups, and keep the evidence beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dbops.resources.backups.model import Evidence as Evidence  # what faces show
+from dbops.resources.backups.proving import prove
+from dbops.usecases.backup.policies import find_backup, policies_of
+from dbops.usecases.runtime import Workspace
+
+
+def verify(
+    workspace: Workspace, word: str | None, level: int, told: Callable[[str], None], name: str | None = None
+) -> list[Evidence]:
+    """Verify one backup, or for None every one, up to a level; what is broken comes out as evidence too, not as an error."""
+    found = []
+    for policy in policies_of(workspace, name):
+        contents = policy.repository.contents()
+        chosen = contents.backups if word is None else (find_backup(contents, word),)
+        prover = policy.prover(told)
+        found += [prove(prover, one, contents, level) for one in chosen]
+        found += [Evidence(broken.key, prover.clock(), 0, False, (broken.reason,)) for broken in contents.broken]
+    return found
