@@ -76,7 +76,7 @@ class BackupResource:
         )
 
     def diff(self, desired: DesiredBackups, observed: ObservedBackups) -> Sequence[Change]:
-        kinds: Collection[Kind] = observed.mechanisms if observed.exists else ("full",)
+        kinds: tuple[Kind, ...] = tuple(observed.mechanisms) if observed.exists else ("full",)
         due = overdue(desired.spec, kinds, observed.standing, observed.now)
         return [
             BackupChange(
