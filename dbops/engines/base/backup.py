@@ -18,6 +18,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbops.engines.base.connect import Connection, Target
 
 #: `full` needs nothing else. `incremental` holds what changed since the backup before, whatever its kind; `differential` since
@@ -149,13 +151,17 @@ class Order:
     """What is to be made. `chain` is what this one follows, the full first: up to the backup before, for a differential the full
     alone; empty for a full.
 
-    `name` is the id that the backup will have, for labels and slots. `options` are the policy's own for this tool.
+    `name` is the id that the backup will have, for labels. `options` are the policy's own for this tool. `owner` is a word for
+    the policy and its repository, the same in each run: it names what must stay on the server between two runs, such as a slot
+    for its log. `kinds` are those that the policy schedules.
     """
 
     mechanism: Mechanism
     name: str
     chain: tuple[Link, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    owner: str = ""
+    kinds: frozenset[BackupKind] = frozenset()
 
     @property
     def parent(self) -> Link | None:
@@ -219,8 +225,9 @@ LATEST = Point()
 class RestoreOrder:
     """Where a chain is restored to. `schemas` and `tables` (`schema.table`, or a name alone) choose; empty means everything.
 
-    `replaces`: what stands there may go; a backup of it was taken before. `target` may be a database that does not exist, a
-    server without a database, or, for physical methods, a folder: `options["folder"]`.
+    `replaces`: what stands there may go; a backup of a database was taken before, a folder is moved aside. `target` may be a
+    database that does not exist, or a server without a database. `folder`, for physical methods: the files go there, and `target`
+    only says which engine and account. `options` are for the tools, in the engine's words.
     """
 
     target: Target
@@ -228,6 +235,7 @@ class RestoreOrder:
     schemas: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     replaces: bool = False
+    folder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -260,8 +268,12 @@ class Backups(Protocol):
         """
         ...
 
-    def occupied(self, target: Target) -> str | None:
-        """Say what stands where a restore would go, None when nothing does. Changes nothing."""
+    def occupied(self, target: Target, folder: Path | None = None) -> str | None:
+        """Say what stands where a restore would go, None when nothing does. Changes nothing.
+
+        Raises:
+            BackupError: this engine restores to no folder.
+        """
         ...
 
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:

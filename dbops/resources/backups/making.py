@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from dbops.archive.chains import chain_of, parent_for
@@ -34,6 +35,7 @@ class Maker:
     clock: Callable[[], datetime]
     told: Told
     version: str
+    kinds: frozenset[Kind] = frozenset()
     fence: int = 0
     check: Callable[[], None] = lambda: None
 
@@ -52,7 +54,8 @@ def make(
     chain = chain_of(parent, contents.backups) if parent is not None else ()
     begun_at = maker.clock()
     backup_id = new_id(mechanism.kind, begun_at)
-    order = Order(mechanism, backup_id, tuple(link(maker.repository, one) for one in chain), options or {})
+    links = tuple(link(maker.repository, one) for one in chain)
+    order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds)
     draft = maker.repository.begin(backup_id, identity.timeline, maker.codec)
     try:
         produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
@@ -66,6 +69,11 @@ def make(
     except BaseException as error:
         draft.discard(_failure(mechanism.kind, maker.clock(), error))
         raise
+
+
+def owner_of(repository: Repository) -> str:
+    """Return the word by which an engine knows a policy and its repository again."""
+    return f"{repository.target}-{sha256(repository.storage.title.encode()).hexdigest()[:8]}"
 
 
 def link(repository: Repository, manifest: Manifest) -> Link:

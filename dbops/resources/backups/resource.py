@@ -141,6 +141,7 @@ class BackupResource:
             self.clock,
             lambda text: report.told(f"running: {text}"),
             self.version,
+            frozenset(entry.type for entry in desired.spec.schedule),
         )
         entry = next(entry for entry in desired.spec.schedule if entry.type == kind)
         make(maker, mechanism, dict(entry.options))

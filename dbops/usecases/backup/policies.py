@@ -69,6 +69,7 @@ class Policy:
             moment,
             told,
             __version__,
+            frozenset(entry.type for entry in self.desired.spec.schedule),
         )
 
     def prover(self, told: Told) -> Prover:

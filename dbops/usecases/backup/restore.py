@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from time import monotonic
+from urllib.parse import unquote, urlsplit
 
 from dbops.archive.chains import chain_of, is_whole
 from dbops.archive.manifest import Manifest
@@ -24,7 +26,11 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class RestoreWish:
-    """What is to be restored where. `word` is an id or `latest`; None takes what `point` needs."""
+    """What is to be restored where.
+
+    `to` is the URL of a database or, for the files of a server, `file://` and a folder. `word` is an id or
+    `latest`; None takes what `point` needs. `options` are the engine's own.
+    """
 
     to: str
     word: str | None = None
@@ -32,6 +38,21 @@ class RestoreWish:
     schemas: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     replaces: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that is meant, None where a database is.
+
+        Raises:
+            BackupError: a folder of another machine.
+        """
+        if not self.to.startswith("file://"):
+            return None
+        address = urlsplit(self.to)
+        if address.netloc not in ("", ".", "localhost"):
+            raise BackupError("the folder is on another machine", expected="file:///path, or file://./path from here")
+        return Path(unquote(address.path.lstrip("/") if address.netloc == "." else address.path)).absolute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +81,8 @@ def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | Non
         BackupError: it is damaged, cannot lead to the point, or the target is occupied; nothing was touched. Or it failed.
     """
     policy = one_policy(workspace, name)
-    target = target_for_url(wish.to)
+    folder = wish.folder
+    target = target_for_url(wish.to) if folder is None else policy.target
     engine = engine_for(target.url)
     contents = policy.repository.contents()
     backups = engine.backups
@@ -70,12 +92,12 @@ def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | Non
             f"the backup is of {chain[0].engine}, and {target.url.redacted()} is {engine.name}",
             expected=f"a {chain[0].engine} URL",
         )
-    found = backups.occupied(target)
+    found = backups.occupied(target, folder)
     if found is not None and not wish.replaces:
         raise BackupError(f"{found}; it was left as it is", fix="restore to another place, or give --replace")
     must_be_sound(policy.repository, chain, told)
-    safety = _saved(policy, target, told) if found is not None else None
-    order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces)
+    safety = _saved(policy, target, told) if found is not None and folder is None else None
+    order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces, folder, wish.options)
     started = monotonic()
     restored = backups.restore([link(policy.repository, one) for one in chain], order, told)
     return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
 from dbops.engines.base.url import MEMORY
+from dbops.errors import BackupError
 
 if TYPE_CHECKING:
     from dbops.engines.base.connect import Connection, Target
@@ -47,7 +48,9 @@ class SqliteBackups:
 
         return produce(order, cast("SqliteConnection", conn), sink, told)
 
-    def occupied(self, target: Target) -> str | None:
+    def occupied(self, target: Target, folder: Path | None = None) -> str | None:
+        if folder is not None:
+            raise BackupError("a SQLite database is restored to a file", expected="--to sqlite:///restored.db")
         from dbops.engines.sqlite.backup.restoring import occupied
 
         return occupied(target.url.database or MEMORY)
