@@ -46,16 +46,24 @@ def is_whole(manifest: Manifest, backups: Iterable[Manifest]) -> bool:
     return True
 
 
-def needed_by(kept: Iterable[str], backups: Sequence[Manifest]) -> frozenset[str]:
-    """Return the ids of backups that `kept` ones depend on, and these themselves."""
+def whole(backups: Iterable[Manifest], without: Collection[str] = ()) -> frozenset[str]:
+    """Return the ids of backups that can be restored without those of `without`; in time that grows with their number."""
     known = {one.id: one for one in backups}
-    result: set[str] = set()
-    for backup_id in kept:
-        current: str | None = backup_id
-        while current is not None and current not in result:
-            result.add(current)
-            current = known[current].parent_id if current in known else None
-    return frozenset(result)
+    sound: dict[str, bool] = {}
+    for one in known.values():
+        path: list[Manifest] = []
+        current: Manifest | None = one
+        while current is not None and current.id not in sound:
+            sound[current.id] = False  # also what ends a circle
+            path.append(current)
+            current = known.get(current.parent_id) if current.parent_id is not None else None
+        for child in reversed(path):
+            parent = known.get(child.parent_id) if child.parent_id is not None else None
+            fits = (
+                child.kind == "full" if child.parent_id is None else parent is not None and parent.digest == child.parent_digest
+            )
+            sound[child.id] = fits and child.id not in without and (parent is None or sound[parent.id])
+    return frozenset(backup_id for backup_id, is_sound in sound.items() if is_sound)
 
 
 def dependents(backup_id: str, backups: Sequence[Manifest]) -> tuple[Manifest, ...]:

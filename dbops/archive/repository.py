@@ -62,9 +62,11 @@ class Repository:
         """Begin a backup; nothing of it counts before `commit`."""
         return Draft(self, backup_id, timeline, codec, self.keys.encryption(), part_size)
 
-    def note(self, key: str, facts: dict[str, Any]) -> None:
-        """Keep a small JSON document below the target, unless there is one of that key."""
-        self.storage.put_if_absent(f"{self.target}/{key}", (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())
+    def note(self, key: str, facts: dict[str, Any]) -> bool:
+        """Keep a small JSON document below the target, unless there is one of that key; tell whether it was written."""
+        return self.storage.put_if_absent(
+            f"{self.target}/{key}", (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
+        )
 
     # --- reading
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dbops.archive.manifest import Manifest
-from dbops.usecases.backup import run as running
 from dbops.usecases.backup.policies import one_policy
 from dbops.usecases.backup.restore import RestoreResult, RestoreWish, restore
 from dbops.usecases.runtime import Workspace, open_workspace
@@ -39,7 +38,7 @@ class Shop:
 
     def run(self, kind: str = "full") -> Manifest:
         with self.workspace() as workspace:
-            return running.run_kind(one_policy(workspace), kind, self.told.append)
+            return one_policy(workspace, told=self.told.append).back_up(kind)
 
     def restore(self, to: str, **wish: object) -> RestoreResult:
         with self.workspace() as workspace:

@@ -9,10 +9,15 @@ import click
 from dbops.cli.verb import global_flags
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("run", "Make a backup."),
-    "list": ("look", "List the backups."),
+    "run": ("run", "Make a backup, or do what is due."),
+    "list": ("look", "List the backups, and when the promise would break."),
+    "show": ("look", "Show one backup."),
     "verify": ("verify", "Prove that backups restore."),
     "restore": ("restore", "Bring a database back."),
+    "prune": ("prune", "Delete what retention lets go."),
+    "delete": ("prune", "Delete one backup."),
+    "hold": ("prune", "Keep a backup from being deleted."),
+    "release": ("prune", "Take a hold back."),
 }
 
 

@@ -1,4 +1,4 @@
-"""`dbops backup list`."""
+"""`dbops backup list`, `show`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dbops.cli.backup.options import policy_option
+from dbops.cli.backup.options import backup_argument, policy_option
 from dbops.cli.verb import environment_argument, output_option, verb, write_json
 from dbops.usecases.runtime import open_workspace
 
@@ -17,7 +17,9 @@ from dbops.usecases.runtime import open_workspace
 @policy_option
 @output_option("text", "json")
 def list_(env: Path, name: str | None, output: str) -> int:
-    """List the backups with their sizes and whether a restore of them was tested.
+    """List the backups: sizes, growth, whether a restore was tested and how long it took, and when the promise would break.
+
+    No database is asked, and no key is needed.
 
     \b
     Examples:
@@ -33,4 +35,29 @@ def list_(env: Path, name: str | None, output: str) -> int:
         write_json([listing_json(one) for one in found])
     else:
         click.echo("\n\n".join(listing_text(one) for one in found))
+    return 0
+
+
+@verb()
+@backup_argument
+@environment_argument
+@policy_option
+@output_option("text", "json")
+def show(word: str, env: Path, name: str | None, output: str) -> int:
+    """Show one backup: its chain, what depends on it, positions, tools, streams, evidence.
+
+    \b
+    Examples:
+      dbops backup show latest
+      dbops backup show 20260131T030000Z-full environments/shop
+    """
+    from dbops.cli.views.backups import shown_json, shown_text
+    from dbops.usecases.backup.look import show as look
+
+    with open_workspace(env, os.environ) as workspace:
+        found = look(workspace, word, name)
+    if output == "json":
+        write_json(shown_json(found))
+    else:
+        click.echo(shown_text(found))
     return 0

@@ -16,6 +16,11 @@ def policy_option(function: F) -> F:
     )(function)
 
 
+def backup_argument(function: F) -> F:
+    """Add BACKUP: an id, its beginning, or latest; passed as `word`."""
+    return click.argument("word", metavar="BACKUP")(function)
+
+
 def teller() -> Callable[[str], None]:
     """Return what tells on stderr what is being done."""
     from dbops.cli.views.wording import on_one_line

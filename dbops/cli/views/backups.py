@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from click import style
@@ -12,24 +12,44 @@ from dbops.cli.views.journal import table
 
 if TYPE_CHECKING:
     from dbops.archive.manifest import Manifest
-    from dbops.usecases.backup.look import Listed, Listing
+    from dbops.usecases.backup.look import Listed, Listing, Shown
+    from dbops.usecases.backup.prune import Pruned
     from dbops.usecases.backup.restore import RestoreResult
+    from dbops.usecases.backup.run import Done
     from dbops.usecases.backup.verify import Evidence
 
 _COLORS = {"verified": "green", "unverified": "yellow", "failed": "red", "broken": "red"}
 
 
-def made_text(made: Sequence[Manifest]) -> str:
-    """Return one line for each backup made."""
-    return "\n".join(
-        f"{style(one.id, bold=True)}: {wording.size(one.plain_size)} as {wording.size(one.stored_size)}"
-        f" in {wording.duration(one.duration_s)}" + "".join(f"\n  note: {wording.printable(text)}" for text in one.warnings)
-        for one in made
-    )
+def done_text(done: Done) -> str:
+    """Return what a run did for one policy, one line for each thing."""
+    lines = [_made(one) for one in done.made] + [evidence_text(one) for one in done.verified]
+    lines += [f"{style(backup_id, bold=True)} was deleted: retention let it go" for backup_id in done.deleted]
+    if done.busy is not None:
+        lines.append(f"{done.policy}: nothing was done: {wording.printable(done.busy)}")
+    if done.error is not None:
+        lines.append(f"{done.policy}: {style('failed', fg='red', bold=True)}: {wording.printable(done.error.explain())}")
+    return "\n".join(lines) or f"{done.policy}: nothing is due"
 
 
-def made_json(made: Sequence[Manifest]) -> list[dict[str, Any]]:
-    return [manifest_json(one) for one in made]
+def _made(one: Manifest) -> str:
+    notes = "".join(f"\n  note: {wording.printable(text)}" for text in one.warnings)
+    return f"{style(one.id, bold=True)}: {_sizes(one)}{notes}"
+
+
+def _sizes(one: Manifest) -> str:
+    return f"{wording.size(one.plain_size)} as {wording.size(one.stored_size)} in {wording.duration(one.duration_s)}"
+
+
+def done_json(done: Done) -> dict[str, Any]:
+    return {
+        "policy": done.policy,
+        "made": [manifest_json(one) for one in done.made],
+        "verified": [evidence_json(one) for one in done.verified],
+        "deleted": list(done.deleted),
+        "busy": done.busy,
+        "error": done.error.to_dict() if done.error is not None else None,
+    }
 
 
 def manifest_json(one: Manifest) -> dict[str, Any]:
@@ -59,20 +79,29 @@ def manifest_json(one: Manifest) -> dict[str, Any]:
 
 
 def listing_text(found: Listing) -> str:
-    """Return the backups of a policy as a table, and what is broken below."""
+    """Return the backups of a policy as a table, what is broken below, and until when the promise holds."""
     title = f"{style(found.policy, bold=True)} on {wording.on_one_line(found.connection)}, {wording.on_one_line(found.storage)}"
     if not found.backups and not found.broken:
         return f"{title}: no backups."
-    rows = [("BACKUP", "KIND", "STATE", "CONTENT", "STORED", "TOOK", "RESTORE")]
+    rows = [("BACKUP", "KIND", "STATE", "CONTENT", "STORED", "GROWTH", "TOOK", "RESTORE", "KEPT FOR")]
     rows += [_row(one) for one in found.backups]
     broken = [
         f"{style('broken', fg='red')}: {wording.printable(one.key)}: {wording.printable(one.reason)}" for one in found.broken
     ]
-    total = f"{wording.count(len(found.backups), 'backup')}, {wording.size(found.stored_size)} stored."
-    return "\n\n".join([title, table(rows), *broken, total])
+    return "\n\n".join([title, table(rows), *broken, _promise(found)])
 
 
-def _row(one: Listed) -> tuple[str, str, str, str, str, str, str]:
+def _promise(found: Listing) -> str:
+    parts = [f"{wording.count(len(found.backups), 'backup')}, {wording.size(found.stored_size)} stored"]
+    parts += [f"next {kind} due {moment:%Y-%m-%d %H:%M}Z" for kind, moment in found.due.items()]
+    if found.restore_s is not None:
+        parts.append(f"the last restore took {wording.duration(found.restore_s)}")
+    if found.breaks_at is not None:
+        parts.append(f"without a further backup the promise breaks {found.breaks_at:%Y-%m-%d %H:%M}Z")
+    return "; ".join(parts) + "."
+
+
+def _row(one: Listed) -> tuple[str, str, str, str, str, str, str, str, str]:
     manifest = one.manifest
     state = style(one.state, fg=_COLORS[one.state]) + (", held" if one.held is not None else "")
     return (
@@ -81,9 +110,22 @@ def _row(one: Listed) -> tuple[str, str, str, str, str, str, str]:
         state,
         wording.size(manifest.plain_size),
         wording.size(manifest.stored_size),
+        f"{one.growth:+.0%}" if one.growth is not None else "",
         wording.duration(manifest.duration_s),
         wording.duration(one.restore_s) if one.restore_s is not None else "",
+        ", ".join(one.kept) if one.kept else style("goes next", fg="yellow"),
     )
+
+
+def listed_json(one: Listed) -> dict[str, Any]:
+    return {
+        **manifest_json(one.manifest),
+        "state": one.state,
+        "held": one.held,
+        "restore_s": one.restore_s,
+        "growth": round(one.growth, 4) if one.growth is not None else None,
+        "kept_for": list(one.kept),
+    }
 
 
 def listing_json(found: Listing) -> dict[str, Any]:
@@ -92,11 +134,76 @@ def listing_json(found: Listing) -> dict[str, Any]:
         "connection": found.connection,
         "storage": found.storage,
         "stored_size": found.stored_size,
-        "backups": [
-            {**manifest_json(one.manifest), "state": one.state, "held": one.held, "restore_s": one.restore_s}
-            for one in found.backups
-        ],
+        "promise_breaks_at": found.breaks_at.isoformat() if found.breaks_at else None,
+        "restore_s": found.restore_s,
+        "due": {kind: moment.isoformat() for kind, moment in found.due.items()},
+        "backups": [listed_json(one) for one in found.backups],
         "broken": [{"key": one.key, "reason": one.reason} for one in found.broken],
+    }
+
+
+def shown_text(found: Shown) -> str:
+    """Return all that is known of one backup."""
+    manifest, listed = found.listed.manifest, found.listed
+    lines = [
+        f"{style(manifest.id, bold=True)}: {style(listed.state, fg=_COLORS[listed.state])}",
+        f"  {manifest.kind}, {manifest.method}, by {manifest.tool} of {manifest.engine} {manifest.server_version}",
+        f"  leads to {manifest.ended_at:%Y-%m-%d %H:%M:%S}Z, {_position(manifest.end)}",
+        f"  {_sizes(manifest)}",
+        f"  encryption: {manifest.encryption['method']}; tools: {', '.join(f'{k} {v}' for k, v in manifest.tools.items())}",
+        f"  kept for: {', '.join(listed.kept) or 'nothing: it goes next'}" + (f"; held: {listed.held}" if listed.held else ""),
+    ]
+    if len(found.chain) > 1:
+        lines.append(f"  needs {', '.join(one.id for one in found.chain[:-1])}")
+    if found.dependents:
+        lines.append(f"  needed by {', '.join(one.id for one in found.dependents)}")
+    rows = [("STREAM", "CONTENT", "STORED", "PARTS")]
+    rows += [
+        (one.name, wording.size(one.plain_size), wording.size(one.stored_size), str(len(one.parts))) for one in manifest.streams
+    ]
+    proofs = [f"{one.at:%Y-%m-%d %H:%M:%S}Z {evidence_text(one)}" for one in found.evidence]
+    counts = [f"{wording.count(len(found.rows), 'table')}, {sum(found.rows.values())} rows"] if found.rows else []
+    return "\n\n".join(["\n".join(lines), table(rows), *counts, *proofs])
+
+
+def _position(position: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in position.items())
+
+
+def shown_json(found: Shown) -> dict[str, Any]:
+    return {
+        **listed_json(found.listed),
+        "chain": [one.id for one in found.chain],
+        "needed_by": [one.id for one in found.dependents],
+        "streams": [
+            {"name": one.name, "plain_size": one.plain_size, "stored_size": one.stored_size, "parts": len(one.parts)}
+            for one in found.listed.manifest.streams
+        ],
+        "tools": dict(found.listed.manifest.tools),
+        "details": dict(found.listed.manifest.details),
+        "rows": dict(found.rows) if found.rows is not None else None,
+        "evidence": [evidence_json(one) for one in found.evidence],
+    }
+
+
+def pruned_text(pruned: Pruned, *, is_dry: bool) -> str:
+    """Return what was deleted, or would be."""
+    verb = "would go" if is_dry else "deleted"
+    if not pruned.deleted and not pruned.orphans:
+        return "nothing goes" if is_dry else "nothing was deleted"
+    lines = [f"{wording.count(len(pruned.deleted), 'backup')} {verb}, {wording.size(pruned.freed)}"]
+    lines += [f"  {one.id}" for one in pruned.deleted]
+    if pruned.orphans:
+        lines.append(f"  {wording.count(len(pruned.orphans), 'part')} of runs that died {verb}")
+    return "\n".join(lines)
+
+
+def pruned_json(pruned: Pruned, *, is_dry: bool) -> dict[str, Any]:
+    return {
+        "dry_run": is_dry,
+        "deleted": [one.id for one in pruned.deleted],
+        "orphans": list(pruned.orphans),
+        "freed": pruned.freed,
     }
 
 

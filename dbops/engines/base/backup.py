@@ -296,6 +296,10 @@ class Backups(Protocol):
 
         `near` is the target the policy is about: a scratch may be made on the same server for logical methods, never for
         physical ones. Everything is gone afterwards.
+
+        Raises:
+            BackupError: with `error_code="NO_TRIAL"` where this machine or account has no place for it, which says nothing of the
+            backup; else the backup does not restore.
         """
         ...
 

@@ -4,9 +4,12 @@
 * `model`     one policy on one connection, what stands in its repository, what differs
 * `opening`   storage and keys fetched, the repository opened
 * `choosing`  which mechanism makes which kind, or why none does
+* `standing`  what stands in a repository, read
 * `making`    a backup made, committed, or given up
 * `proving`   stored bytes checked, a chain restored into a throwaway database and compared
 * `due`       what is overdue, failing, unverified, over budget, at a moment
 * `pruning`   what retention lets go, and its deletion
+* `keeping`   these done under the lease of the repository
+* `remarks`   what no step changes and people should know
 * `resource`  these joined to the resource protocol
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dbops.archive.chains import is_whole
+from dbops.archive.chains import whole
 from dbops.archive.manifest import Kind, Manifest
+from dbops.archive.retention import Guards, Rules, Verdict, judge
 from dbops.resources.backups.model import Failure, Standing
 from dbops.resources.backups.spec import BackupPolicySpec, ScheduleSpec
 
@@ -20,6 +22,36 @@ _STANDS_FOR: dict[str, frozenset[str]] = {
 
 SAFETY = "made_for"
 """The label of backups that no schedule made: what stood where a restore went."""
+SAFETY_KEPT = timedelta(days=14)
+"""How long these are kept."""
+
+_EVERY = {"daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done: `back up` with a kind, `verify`, or `prune` with the ids that go; and why."""
+
+    act: str
+    reason: str
+    kind: Kind | None = None
+    ids: tuple[str, ...] = ()
+
+
+def what_is_due(spec: BackupPolicySpec, kinds: Collection[Kind], standing: Standing, now: datetime) -> list[Due]:
+    """Return what has to be done for every promise to hold, in order: backups, then the proof of the newest, then pruning.
+
+    `kinds` are those that can be made. What is planned here counts as done for what comes behind it.
+    """
+    backups = [Due("backup", reason, entry.type) for entry, reason in overdue(spec, kinds, standing, now)]
+    result = list(backups)
+    if reason := unproven(spec, standing, now, is_growing=bool(backups)):
+        result.append(Due("verify", reason))
+    verdict = prunable(spec, standing, now, tuple(due.kind for due in backups if due.kind), is_proving=len(result) > len(backups))
+    if verdict.deleted:
+        ids = tuple(one.id for one in verdict.deleted)
+        result.append(Due("prune", f"retention keeps {len(verdict.kept)} and lets go of {len(ids)}", ids=ids))
+    return result
 
 
 def last_due(entry: ScheduleSpec, now: datetime) -> datetime:
@@ -39,53 +71,163 @@ def next_due(entry: ScheduleSpec, now: datetime) -> datetime:
 
 
 def counted(standing: Standing) -> list[Manifest]:
-    """Return the backups that count for the database as it is now: of its timeline, whole, and made for the schedule."""
+    """Return the backups that count for the database as it is now, oldest first.
+
+    Those of its timeline that are whole, that the schedule made, and whose chain no verification found wanting.
+    """
+    sound = whole(standing.backups, without=standing.refuted())
     return [
         one
         for one in standing.backups
-        if (standing.timeline is None or one.timeline == standing.timeline)
-        and SAFETY not in one.labels
-        and is_whole(one, standing.backups)
+        if one.id in sound and standing.timeline in (None, one.timeline) and SAFETY not in one.labels
     ]
 
 
 def overdue(spec: BackupPolicySpec, kinds: Iterable[Kind], standing: Standing, now: datetime) -> list[tuple[ScheduleSpec, str]]:
     """Return the entries of a schedule that are due, full first, and why.
 
-    A full that is due stands for everything that is due with it.
+    One that is due stands for all lesser ones that are due with it. Where the last state that can be restored is older than the
+    promise although nothing is due, the least of the schedule is.
     """
     possible = set(kinds)
     entries = sorted((entry for entry in spec.schedule if entry.type in possible), key=_weight)
     backups = counted(standing)
     result: list[tuple[ScheduleSpec, str]] = []
     for entry in entries:
-        if any(entry.type in _STANDS_FOR and due.type in _STANDS_FOR[entry.type] for due, _ in result):
+        if any(due.type in _STANDS_FOR[entry.type] for due, _ in result):
             continue
         if reason := _reason(entry, backups, standing, now):
             result.append((entry, reason))
+    rpo_s = spec.objectives.rpo
+    if not result and entries and backups and rpo_s is not None and now - newest(backups) > timedelta(seconds=rpo_s):
+        age = _words(now - newest(backups))
+        result.append(
+            (
+                entries[-1],
+                f"the newest state that can be restored is {age} old, and {_words(timedelta(seconds=rpo_s))} is promised",
+            )
+        )
     return result
+
+
+def newest(backups: Sequence[Manifest]) -> datetime:
+    """Return the newest moment that any of the backups leads to."""
+    return max(one.ended_at for one in backups)
+
+
+def breaks_at(spec: BackupPolicySpec, standing: Standing) -> datetime | None:
+    """Return the moment at which the promise of `objectives.rpo` would be broken, None where nothing is promised or there."""
+    backups = counted(standing)
+    return newest(backups) + timedelta(seconds=spec.objectives.rpo) if spec.objectives.rpo is not None and backups else None
+
+
+def unproven(spec: BackupPolicySpec, standing: Standing, now: datetime, *, is_growing: bool) -> str:
+    """Return why the newest backup has to be verified by a restore, empty when it has not."""
+    if spec.verify.restore == "never":
+        return ""
+    backups = counted(standing)
+    if not backups:
+        return "no backup was ever restored" if is_growing else ""
+    if spec.verify.restore == "always":
+        is_proven = not is_growing and backups[-1].id in standing.verified()
+        return "" if is_proven else "each backup is restored"
+    proofs = [one.at for one in standing.evidence if one.ok and one.level >= 3]
+    if not proofs:
+        return "no backup was ever restored"
+    if now - max(proofs) >= _EVERY[spec.verify.restore]:
+        return f"the last restore was tried {max(proofs):%Y-%m-%d %H:%M}Z, and one {spec.verify.restore} is promised"
+    return ""
+
+
+def rules_of(spec: BackupPolicySpec) -> Rules:
+    """Return the rules of retention."""
+    kept = spec.retention
+    return Rules(
+        kept.last,
+        kept.hourly,
+        kept.daily,
+        kept.weekly,
+        kept.monthly,
+        kept.yearly,
+        kept.within,
+        kept.minimum_age,
+        kept.verified,
+    )
+
+
+def guards_of(standing: Standing) -> Guards:
+    """Return what no rule deletes."""
+    aside = {one.id: SAFETY_KEPT for one in standing.backups if SAFETY in one.labels}
+    return Guards(frozenset(standing.held), standing.verified(), aside)
+
+
+def prunable(
+    spec: BackupPolicySpec, standing: Standing, now: datetime, planned: Sequence[Kind] = (), *, is_proving: bool = False
+) -> Verdict:
+    """Return what retention keeps and lets go, once backups of the `planned` kinds are made, and the last of them proven."""
+    backups = list(standing.backups)
+    guards = guards_of(standing)
+    new = [_expected(kind, standing, now) for kind in planned if standing.backups]
+    backups += new
+    if is_proving and backups:
+        guards = replace(guards, verified=frozenset(guards.verified) | {backups[-1].id})
+    verdict = judge(backups, rules_of(spec), now, guards)
+    return Verdict({key: why for key, why in verdict.kept.items() if key not in {one.id for one in new}}, verdict.deleted)
+
+
+def _expected(kind: Kind, standing: Standing, now: datetime) -> Manifest:
+    """Return a backup like the one that is about to be made."""
+    last = (counted(standing) or list(standing.backups))[-1]
+    parent = None if kind == "full" else last
+    return replace(
+        last,
+        id=f"planned-{kind}",
+        kind=kind,
+        begun_at=now,
+        ended_at=now,
+        finished_at=now,
+        parent_id=parent.id if parent else None,
+        parent_digest=parent.digest if parent else None,
+        labels={},
+    )
+
+
+def failing(standing: Standing) -> Failure | None:
+    """Return the last failure behind the last success, None when the last run made a backup."""
+    backups = counted(standing)
+    last = max((one.begun_at for one in backups), default=None)
+    return max((one for one in standing.failures if last is None or one.at > last), key=lambda one: one.at, default=None)
 
 
 def _reason(entry: ScheduleSpec, backups: Sequence[Manifest], standing: Standing, now: datetime) -> str:
     due = last_due(entry, now)
     fitting = [one for one in backups if one.kind in _STANDS_FOR[entry.type]]
     if not fitting:
+        if entry.type == "full" and standing.refuted():
+            return "a verification failed, and no full backup is left that could be relied on"
         if entry.type == "full" and standing.backups:
             return "there is no full backup of the database as it is now"
         return f"there is no {entry.type} backup yet"
     last = max(one.begun_at for one in fitting)
     if last >= due:
         return ""
-    failed = failed_since(entry.type, last, standing.failures)
+    failed = _failed_since(entry.type, last, standing.failures)
     why = f"; the last try failed: {failed.error}" if failed else ""
     return f"due since {due:%Y-%m-%d %H:%M}Z, the last was made {last:%Y-%m-%d %H:%M}Z{why}"
 
 
-def failed_since(kind: str, moment: datetime, failures: Iterable[Failure]) -> Failure | None:
-    """Return the last failure of a kind behind a moment."""
+def _failed_since(kind: str, moment: datetime, failures: Iterable[Failure]) -> Failure | None:
     found = [one for one in failures if one.kind == kind and one.at > moment]
     return max(found, key=lambda one: one.at) if found else None
 
 
 def _weight(entry: ScheduleSpec) -> int:
     return ("full", "differential", "incremental", "log").index(entry.type)
+
+
+def _words(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"

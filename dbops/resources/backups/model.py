@@ -79,11 +79,20 @@ class Standing:
 
     def verified(self, level: int = 3) -> frozenset[str]:
         """Return the ids whose latest evidence of at least `level` is good."""
+        return frozenset(backup_id for backup_id, one in self._latest(level).items() if one.ok)
+
+    def refuted(self) -> frozenset[str]:
+        """Return the ids whose latest evidence of any level that could tell is bad."""
+        return frozenset(backup_id for backup_id, one in self._latest(0).items() if not one.ok)
+
+    def _latest(self, level: int) -> dict[str, Evidence]:
+        """Return the latest evidence by id: what is bad stands until evidence of its level or above is good."""
         latest: dict[str, Evidence] = {}
-        for one in self.evidence:
-            if one.level >= level or not one.ok:
-                latest[one.backup_id] = max(latest.get(one.backup_id, one), one, key=lambda item: item.at)
-        return frozenset(backup_id for backup_id, one in latest.items() if one.ok)
+        for one in sorted(self.evidence, key=lambda item: item.at):
+            before = latest.get(one.backup_id)
+            if not one.ok or (one.level >= level and (before is None or before.ok or one.level >= before.level)):
+                latest[one.backup_id] = one
+        return latest
 
 
 @dataclass(frozen=True, slots=True)

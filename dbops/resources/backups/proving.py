@@ -10,8 +10,10 @@ from time import monotonic
 from typing import Any
 
 from dbops.archive.chains import chain_of
+from dbops.archive.cipher import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents, Repository
+from dbops.archive.storage.base import StorageError
 from dbops.archive.verify import check_hashes, check_sizes
 from dbops.engines.base.backup import LATEST, Backups, Point, Told
 from dbops.engines.base.connect import Connection, Target
@@ -27,6 +29,10 @@ LEVELS = {
     3: "a restore into a throwaway database",
     4: "a restore to a moment between two backups",
 }
+
+
+_OUR_FAULTS = frozenset(("MISSING_TOOL", "NO_TRIAL"))
+"""Codes of errors that say nothing of the backup: this machine cannot try it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,11 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int, po
                 with prover.backups.trial(links, prover.near, point, prover.told) as conn:
                     seconds = round(monotonic() - started, 3)
                     problems, details = _looked_at(prover, manifest, conn, whole=point == LATEST)
+    except (WrongKeyError, StorageError):
+        raise  # nothing can be said of the backup
     except DbopsError as error:
+        if error.error_code in _OUR_FAULTS:
+            raise
         problems = [error.message]
     evidence = Evidence(manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details)
     keep(prover.repository, evidence)
@@ -87,23 +97,6 @@ def keep(repository: Repository, evidence: Evidence) -> None:
         "details": dict(evidence.details),
     }
     repository.note(f"verify/{evidence.backup_id}/{evidence.at:%Y%m%dT%H%M%S.%fZ}.json", facts)
-
-
-def evidence_from(facts: Mapping[str, Any]) -> Evidence:
-    """Read what `keep` wrote.
-
-    Raises:
-        KeyError, TypeError, ValueError: it is of another shape.
-    """
-    return Evidence(
-        facts["backup_id"],
-        datetime.fromisoformat(facts["at"]),
-        facts["level"],
-        facts["ok"],
-        tuple(facts["problems"]),
-        facts["seconds"],
-        facts["details"],
-    )
 
 
 def rows_in(repository: Repository, manifest: Manifest) -> Mapping[str, int]:

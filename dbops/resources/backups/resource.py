@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from dbops.archive.manifest import Kind
-from dbops.archive.repository import Repository
 from dbops.engines.base.backup import Mechanism
-from dbops.engines.base.connect import Connection
 from dbops.errors import ApplyError, BackupError
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.reconcile.change import Change, Observation
+from dbops.reconcile.change import Change
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
-from dbops.resources.backups.choosing import Refusal, choose
-from dbops.resources.backups.due import overdue
-from dbops.resources.backups.making import Maker, make
-from dbops.resources.backups.model import BackupChange, DesiredBackups, Failure, ObservedBackups, Standing
-from dbops.resources.backups.opening import codec_of, open_repository
-from dbops.resources.backups.proving import evidence_from
+from dbops.resources.backups.choosing import Refusal
+from dbops.resources.backups.due import Due, what_is_due
+from dbops.resources.backups.keeping import Keeper, keeper_of
+from dbops.resources.backups.model import BackupChange, DesiredBackups, ObservedBackups, Standing
+from dbops.resources.backups.opening import open_repository
+from dbops.resources.backups.remarks import remarks
 from dbops.resources.backups.spec import BackupPolicySpec
+from dbops.resources.backups.standing import standing_of
+from dbops.sql.hazard import Hazard
 
-BACKUP = "backup"
+_DELETES = "DELETES_DATA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,40 +63,36 @@ class BackupResource:
         return Check()
 
     def observe(self, desired: DesiredBackups, targets: Targets) -> ObservedBackups:
-        reader = targets.reader(desired.connection)
-        chosen, refused, timeline = _possible(desired, targets, reader)
+        chosen, refused, timeline = self._possible(desired, targets)
         standing = standing_of(open_repository(desired, self.process_env), timeline)
+        now = self.clock()
         return ObservedBackups(
             standing=standing,
-            now=self.clock(),
+            now=now,
             mechanisms=chosen,
-            exists=reader is not None,
+            exists=targets.reader(desired.connection) is not None,
             fingerprints={desired.connection: _fingerprint(standing, chosen)},
-            observations=tuple(_refused(desired, one) for one in refused) + tuple(_broken(desired, standing)),
+            observations=tuple(remarks(desired, standing, refused, now)),
         )
 
     def diff(self, desired: DesiredBackups, observed: ObservedBackups) -> Sequence[Change]:
         kinds: tuple[Kind, ...] = tuple(observed.mechanisms) if observed.exists else ("full",)
-        due = overdue(desired.spec, kinds, observed.standing, observed.now)
-        return [
-            BackupChange(
-                address=f"{desired.address}/{entry.type}",
-                action="run",
-                reason=reason,
-                at=desired.marks.get(entry.type),
-                call=BACKUP,
-                arguments={"type": entry.type},
-            )
-            for entry, reason in due
-        ]
+        due = what_is_due(desired.spec, kinds, observed.standing, observed.now)
+        return [_change(desired, one) for one in due]
 
     def steps(
         self, changes: Sequence[Change], desired: DesiredBackups, observed: ObservedBackups, targets: Targets
     ) -> Sequence[Entry]:
         entries = []
         for place, change in enumerate(cast("Sequence[BackupChange]", changes)):
-            title = _title(change, observed.mechanisms)
-            step = Step(on=desired.connection, title=title, do=Call(change.call, change.arguments), order=place)
+            hazards = tuple(Hazard(_DELETES, f"the backup {one} is deleted") for one in change.arguments.get("ids", ()))
+            step = Step(
+                on=desired.connection,
+                title=_title(change, observed.mechanisms),
+                do=Call(change.call, change.arguments, hazards),
+                order=place,
+                allowed=(_DELETES,) if hazards else (),  # `retention` is what allows it
+            )
             entries.append(Entry(change, (step,)))
         return entries
 
@@ -106,13 +102,17 @@ class BackupResource:
         return None
 
     def call(self, call: Call, desired: DesiredBackups, connection: str, targets: Targets, report: Report) -> int:
+        keeper = self.keeper(desired, targets, lambda text: report.told(f"running: {text}"))
         match call.name:
             case "backup":
-                kind = str(call.arguments["type"])
-                self._back_up(desired, kind, targets, report)
-                return 1
+                keeper.back_up(str(call.arguments["type"]))
+            case "verify":
+                keeper.verify_newest()
+            case "prune":
+                keeper.prune(call.arguments["ids"])
             case _:
                 raise ApplyError(f"a backup policy plans no call {call.name!r}")
+        return 1
 
     def taking_back(
         self, desired: DesiredBackups, targets: Targets, undo_id: str, addresses: Collection[str]
@@ -122,90 +122,48 @@ class BackupResource:
     def settle(self, desired: DesiredBackups, targets: Targets, apply_id: str) -> Sequence[Change]:
         return self.diff(desired, self.observe(desired, targets))
 
-    def _back_up(self, desired: DesiredBackups, kind: str, targets: Targets, report: Report) -> None:
-        conn = targets.reader(desired.connection)
-        if conn is None:
-            raise BackupError(f"the database of {desired.connection} does not exist")
-        chosen, refused, _ = _possible(desired, targets, conn)
-        mechanism = next((one for scheduled, one in chosen.items() if scheduled == kind), None)
-        if mechanism is None:
-            raise next((one.error() for one in refused if one.kind == kind), BackupError(f"no {kind} backup is scheduled"))
-        engine = targets.engine(desired.connection)
-        maker = Maker(
-            engine.backups,
-            engine.name,
-            conn,
-            targets.target(desired.connection),
-            open_repository(desired, self.process_env),
-            codec_of(desired),
-            self.clock,
-            lambda text: report.told(f"running: {text}"),
-            self.version,
-            frozenset(entry.type for entry in desired.spec.schedule),
-        )
-        entry = next(entry for entry in desired.spec.schedule if entry.type == kind)
-        make(maker, mechanism, dict(entry.options))
+    def keeper(self, desired: DesiredBackups, targets: Targets, told: Callable[[str], None]) -> Keeper:
+        """Return what keeps a policy."""
+        return keeper_of(desired, targets, self.process_env, self.clock, self.version, told)
+
+    def _possible(
+        self, desired: DesiredBackups, targets: Targets
+    ) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal], str | None]:
+        """Return what makes each scheduled kind, what none does, and the timeline; nothing where the database is missing."""
+        reader = targets.reader(desired.connection)
+        if reader is None:
+            return {}, (), None
+        keeper = self.keeper(desired, targets, lambda text: None)
+        try:
+            timeline = keeper.engine.backups.identity(reader).timeline
+            chosen, refused = keeper.mechanisms()
+        except BackupError as error:
+            marks = desired.marks
+            return {}, [Refusal(e.type, error.message, error.fix or "", marks.get(e.type)) for e in desired.spec.schedule], None
+        return chosen, refused, timeline
 
 
-def standing_of(repository: Repository, timeline: str | None) -> Standing:
-    """Read what stands in a repository."""
-    contents = repository.contents()
-    evidence, failures, held = [], [], {}
-    for _, facts in repository.notes("verify"):
-        with suppress(KeyError, TypeError, ValueError):
-            evidence.append(evidence_from(facts))
-    for key, facts in repository.notes("failures"):
-        with suppress(KeyError, TypeError, ValueError):
-            failures.append(_failure(key, facts))
-    for key, facts in repository.notes("holds"):
-        held[key.rpartition("/")[2].removesuffix(".json")] = str(facts.get("reason", ""))
-    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), held, timeline)
-
-
-def _failure(key: str, facts: Mapping[str, Any]) -> Failure:
-    return Failure(
-        key.rpartition("/")[2].removesuffix(".json"), facts["kind"], datetime.fromisoformat(facts["at"]), facts["error"]
-    )
-
-
-def _possible(
-    desired: DesiredBackups, targets: Targets, reader: Connection | None
-) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal], str | None]:
-    """Return what makes each scheduled kind, what none does, and the timeline of the database; nothing where it is missing."""
-    if reader is None:
-        return {}, (), None
-    engine = targets.engine(desired.connection)
-    try:
-        backups = engine.backups
-        offered = backups.mechanisms(reader, targets.target(desired.connection))
-        timeline = backups.identity(reader).timeline
-    except BackupError as error:
-        return (
-            {},
-            [Refusal(e.type, error.message, error.fix or "", desired.marks.get(e.type)) for e in desired.spec.schedule],
-            None,
-        )
-    chosen, refused = choose(desired.spec.schedule, offered, desired.marks)
-    return chosen, refused, timeline
+def _change(desired: DesiredBackups, due: Due) -> BackupChange:
+    address = f"{desired.address}/{due.kind if due.act == 'backup' else due.act}"
+    arguments: dict[str, Any] = {"type": due.kind} if due.act == "backup" else {"ids": list(due.ids)} if due.ids else {}
+    at = desired.marks.get(due.kind, desired.at) if due.kind else desired.at
+    return BackupChange(address=address, action="run", reason=due.reason, at=at, call=due.act, arguments=arguments)
 
 
 def _title(change: BackupChange, mechanisms: Mapping[Kind, Mechanism]) -> str:
-    kind = str(change.arguments.get("type", ""))
-    tool = next((mechanism.tool for scheduled, mechanism in mechanisms.items() if scheduled == kind), "")
-    return f"{kind} backup" + (f" by {tool}" if tool else "")
+    match change.call:
+        case "backup":
+            kind = str(change.arguments["type"])
+            tool = next((mechanism.tool for scheduled, mechanism in mechanisms.items() if scheduled == kind), "")
+            return f"{kind} backup" + (f" by {tool}" if tool else "")
+        case "verify":
+            return "restore the newest backup into a throwaway database and look at it"
+        case _:
+            number = len(change.arguments["ids"])
+            return f"delete {number} backup{'s' if number != 1 else ''} that retention lets go"
 
 
 def _fingerprint(standing: Standing, mechanisms: Mapping[Kind, Mechanism]) -> str:
     marks = [one.id for one in standing.backups] + [f"{one.backup_id} {one.at} {one.ok}" for one in standing.evidence]
     marks += [f"{kind} {one.tool}" for kind, one in mechanisms.items()] + sorted(standing.held)
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()
-
-
-def _refused(desired: DesiredBackups, refusal: Refusal) -> Observation:
-    fix = f"; {refusal.fix}" if refusal.fix else ""
-    text = f"a {refusal.kind} backup cannot be made: {refusal.reason}{fix}"
-    return Observation(f"{desired.address}/{refusal.kind}", "BACKUP_REFUSED", text, "error")
-
-
-def _broken(desired: DesiredBackups, standing: Standing) -> list[Observation]:
-    return [Observation(desired.address, "BACKUP_BROKEN", f"{one.key}: {one.reason}", "error") for one in standing.broken]

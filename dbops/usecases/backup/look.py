@@ -1,66 +1,134 @@
-"""list and show: what a repository holds."""
+"""list and show: what a repository holds, and until when the promise holds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
-from dbops.archive.chains import is_whole
+from dbops.archive.chains import BrokenChainError, chain_of, dependents, whole
+from dbops.archive.cipher import WrongKeyError
 from dbops.archive.manifest import Manifest
-from dbops.archive.repository import Broken, Contents
-from dbops.resources.backups.model import Standing
-from dbops.resources.backups.resource import standing_of
-from dbops.usecases.backup.policies import policies_of
-from dbops.usecases.runtime import Workspace
+from dbops.archive.repository import Broken
+from dbops.resources.backups.due import breaks_at, next_due, prunable
+from dbops.resources.backups.keeping import Keeper
+from dbops.resources.backups.model import Evidence, Standing
+from dbops.resources.backups.proving import rows_in
+from dbops.resources.backups.remarks import restore_s
+from dbops.resources.backups.standing import standing_of
+from dbops.usecases.backup.policies import holder_of, policies_of
+from dbops.usecases.runtime import Workspace, moment
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One backup as a list shows it. `state` is `verified`, `unverified`, `failed` (its verification did) or `broken` (its chain
-    is).
+    """One backup as a list shows it.
+
+    `state` is `verified`, `unverified`, `failed` (its verification did) or `broken` (its chain is). `kept` are the reasons for
+    which retention keeps it, none when it goes next. `growth` is the stored size beside the backup of its kind before.
     """
 
     manifest: Manifest
     state: str
     held: str | None
     restore_s: float | None
+    kept: tuple[str, ...] = ()
+    growth: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The backups of one policy, oldest first."""
+    """The backups of one policy, oldest first. `breaks_at` is when the promised RPO would be broken; `due` when each kind is."""
 
     policy: str
     connection: str
     storage: str
     backups: tuple[Listed, ...]
     broken: tuple[Broken, ...]
-    standing: Standing
+    breaks_at: datetime | None
+    restore_s: float | None
+    due: Mapping[str, datetime]
 
     @property
     def stored_size(self) -> int:
         return sum(one.manifest.stored_size for one in self.backups)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One backup with all that is known of it; `rows` is None where they cannot be read without the key."""
+
+    listed: Listed
+    chain: tuple[Manifest, ...]
+    dependents: tuple[Manifest, ...]
+    evidence: tuple[Evidence, ...]
+    rows: Mapping[str, int] | None
+
+
 def listing(workspace: Workspace, name: str | None = None) -> list[Listing]:
-    """Return what the repositories of an environment hold; read-only, without keys."""
-    found = []
-    for policy in policies_of(workspace, name):
-        standing = standing_of(policy.repository, None)
-        contents = Contents(standing.backups, standing.broken)
-        listed = tuple(_listed(one, contents, standing) for one in standing.backups)
-        found.append(
-            Listing(policy.name, policy.desired.connection, policy.repository.storage.title, listed, standing.broken, standing)
-        )
-    return found
+    """Return what the repositories of an environment hold; no database is asked, no key is needed."""
+    return [_listing(policy) for policy in policies_of(workspace, name)]
 
 
-def _listed(manifest: Manifest, contents: Contents, standing: Standing) -> Listed:
-    evidence = [one for one in standing.evidence if one.backup_id == manifest.id]
-    times = [one.seconds for one in evidence if one.seconds is not None]
-    if not is_whole(manifest, contents.backups):
+def show(workspace: Workspace, word: str, name: str | None = None) -> Shown:
+    """Return all that is known of one backup.
+
+    Raises:
+        BackupError: there is no such backup.
+    """
+    policy, manifest = holder_of(workspace, word, name)
+    standing = standing_of(policy.repository, None)
+    listed = next(one for one in _listing(policy).backups if one.manifest.id == manifest.id)
+    try:
+        chain = chain_of(manifest, standing.backups)
+    except BrokenChainError:
+        chain = (manifest,)
+    try:
+        rows: Mapping[str, int] | None = rows_in(policy.repository, manifest)
+    except WrongKeyError:
+        rows = None
+    evidence = tuple(one for one in standing.evidence if one.backup_id == manifest.id)
+    return Shown(listed, chain, dependents(manifest.id, standing.backups), evidence, rows)
+
+
+def _listing(policy: Keeper) -> Listing:
+    desired, now = policy.desired, moment()
+    standing = standing_of(policy.repository, None)
+    facts = _Facts(standing, whole(standing.backups), standing.refuted(), standing.verified())
+    kept = prunable(desired.spec, standing, now).kept
+    before: dict[str, Manifest] = {}
+    listed = []
+    for one in standing.backups:
+        listed.append(_listed(one, facts, kept.get(one.id, ()), before.get(one.kind)))
+        before[one.kind] = one
+    return Listing(
+        desired.name,
+        desired.connection,
+        policy.repository.storage.title,
+        tuple(listed),
+        standing.broken,
+        breaks_at(desired.spec, standing),
+        restore_s(standing),
+        {entry.type: next_due(entry, now) for entry in desired.spec.schedule},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    standing: Standing
+    whole: frozenset[str]
+    refuted: frozenset[str]
+    verified: frozenset[str]
+
+
+def _listed(manifest: Manifest, facts: _Facts, kept: tuple[str, ...], before: Manifest | None) -> Listed:
+    standing = facts.standing
+    times = [one.seconds for one in standing.evidence if one.backup_id == manifest.id and one.seconds is not None]
+    if manifest.id not in facts.whole:
         state = "broken"
-    elif evidence and not max(evidence, key=lambda one: one.at).ok:
+    elif manifest.id in facts.refuted:
         state = "failed"
     else:
-        state = "verified" if manifest.id in standing.verified() else "unverified"
-    return Listed(manifest, state, standing.held.get(manifest.id), times[-1] if times else None)
+        state = "verified" if manifest.id in facts.verified else "unverified"
+    growth = manifest.stored_size / before.stored_size - 1 if before is not None and before.stored_size else None
+    return Listed(manifest, state, standing.held.get(manifest.id), times[-1] if times else None, kept, growth)

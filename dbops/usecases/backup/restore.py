@@ -9,16 +9,17 @@ from pathlib import Path
 from time import monotonic
 from urllib.parse import unquote, urlsplit
 
-from dbops.archive.chains import chain_of, is_whole
+from dbops.archive.chains import chain_of, whole
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
 from dbops.engines.base.backup import LATEST, Backups, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
 from dbops.errors import BackupError, MissingDatabaseError
 from dbops.resources.backups.due import SAFETY
-from dbops.resources.backups.making import link, make
+from dbops.resources.backups.keeping import Keeper
+from dbops.resources.backups.making import link
 from dbops.resources.backups.proving import must_be_sound
-from dbops.usecases.backup.policies import Policy, find_backup, one_policy
+from dbops.usecases.backup.policies import find_backup, one_policy
 from dbops.usecases.runtime import Workspace, connected, engine_for, target_for_url
 
 Told = Callable[[str], None]
@@ -80,7 +81,7 @@ def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | Non
     Raises:
         BackupError: it is damaged, cannot lead to the point, or the target is occupied; nothing was touched. Or it failed.
     """
-    policy = one_policy(workspace, name)
+    policy = one_policy(workspace, name, told)
     folder = wish.folder
     target = target_for_url(wish.to) if folder is None else policy.target
     engine = engine_for(target.url)
@@ -103,7 +104,7 @@ def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | Non
     return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
 
 
-def chain_to(policy: Policy, contents: Contents, wish: RestoreWish, backups: Backups) -> tuple[Manifest, ...]:
+def chain_to(policy: Keeper, contents: Contents, wish: RestoreWish, backups: Backups) -> tuple[Manifest, ...]:
     """Return the chain that leads to what is wished.
 
     To a point: the last backup that ends before it or at it, and the logs behind, up to the first that reaches it.
@@ -113,20 +114,21 @@ def chain_to(policy: Policy, contents: Contents, wish: RestoreWish, backups: Bac
     """
     if wish.word is not None and wish.word != "latest":
         return chain_of(find_backup(contents, wish.word), contents.backups)
-    whole = [one for one in contents.backups if SAFETY not in one.labels and is_whole(one, contents.backups)]
-    if not whole:
+    sound = whole(contents.backups)
+    made = [one for one in contents.backups if SAFETY not in one.labels and one.id in sound]
+    if not made:
         find_backup(contents, "latest")
         raise BackupError("no backup has all that a restore of it needs", fix="dbops backup verify says what is missing")
     if wish.point == LATEST:
-        return chain_of(whole[-1], contents.backups)
-    return _chain_to_point(policy, contents, whole, wish.point, backups)
+        return chain_of(made[-1], contents.backups)
+    return _chain_to_point(policy, contents, made, wish.point, backups)
 
 
 def _chain_to_point(
-    policy: Policy, contents: Contents, whole: Sequence[Manifest], point: Point, backups: Backups
+    policy: Keeper, contents: Contents, made: Sequence[Manifest], point: Point, backups: Backups
 ) -> tuple[Manifest, ...]:
     told_by_log: Manifest | None = None
-    for one in reversed(whole):
+    for one in reversed(made):
         reached = backups.reached(point, link(policy.repository, one))
         exact = point.what == "time" and point.time is not None and one.ended_at == point.time
         replays = point.what in one.points
@@ -136,22 +138,18 @@ def _chain_to_point(
             told_by_log = one
         if exact or reached is False:
             return chain_of(told_by_log or one, contents.backups)
-    oldest = whole[0]
+    oldest = made[0]
     raise BackupError(
         f"no backup leads to {point.text or point.time}",
         expected=f"a moment behind {oldest.ended_at:%Y-%m-%d %H:%M:%S}Z, at which {oldest.id} ended",
     )
 
 
-def _saved(policy: Policy, target: Target, told: Told) -> Manifest | None:
+def _saved(policy: Keeper, target: Target, told: Told) -> Manifest | None:
     """Make a full backup of what stands at the target, in the same repository."""
     told("making a backup of what stands there")
     try:
-        with connected(target) as (engine, conn):
-            offered = engine.backups.mechanisms(conn, target)
-            mechanism = next((one for one in offered if one.kind == "full" and one.works), None)
-            if mechanism is None:
-                raise BackupError(f"what stands there cannot be saved first: {offered[0].refusal}", fix=offered[0].fix)
-            return make(policy.maker(told, conn, target), mechanism, labels={SAFETY: "a restore in its place"})
+        with connected(target) as (_, conn):
+            return policy.save(conn, target, "a restore in its place")
     except MissingDatabaseError:
         return None

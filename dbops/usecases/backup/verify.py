@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dbops.resources.backups.model import Evidence as Evidence  # what faces show
-from dbops.resources.backups.proving import prove
 from dbops.usecases.backup.policies import find_backup, policies_of
 from dbops.usecases.runtime import Workspace
 
@@ -13,12 +12,16 @@ from dbops.usecases.runtime import Workspace
 def verify(
     workspace: Workspace, word: str | None, level: int, told: Callable[[str], None], name: str | None = None
 ) -> list[Evidence]:
-    """Verify one backup, or for None every one, up to a level; what is broken comes out as evidence too, not as an error."""
+    """Verify one backup, or for None every one, up to a level; what is broken comes out as evidence too, not as an error.
+
+    Raises:
+        WrongKeyError, StorageError: nothing can be said, because there is no key or no answer.
+    """
     found = []
-    for policy in policies_of(workspace, name):
+    for policy in policies_of(workspace, name, told):
         contents = policy.repository.contents()
         chosen = contents.backups if word is None else (find_backup(contents, word),)
-        prover = policy.prover(told)
-        found += [prove(prover, one, contents, level) for one in chosen]
-        found += [Evidence(broken.key, prover.clock(), 0, False, (broken.reason,)) for broken in contents.broken]
+        found += [policy.verify(one, level) for one in chosen]
+        if word is None:
+            found += [Evidence(broken.key, policy.clock(), 0, False, (broken.reason,)) for broken in contents.broken]
     return found

@@ -1,0 +1,144 @@
+"""One writer of a target at a time: leases that expire, with numbers that only grow.
+
+A lease is `<target>/locks/<n>.json`, made create-only with the next number, so that of several who want it one wins, on any
+storage. Its holder writes a later `until` into it now and then. Who finds the last one released, run out, or held by a process of
+this machine that is dead, takes the next number; and whoever comes back late finds a higher number than its own, and gives up
+before it commits. Clocks of writers may differ by less than the length of a lease.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
+from dbops.errors import BackupError
+
+LENGTH = timedelta(minutes=10)
+_RENEWALS = 4
+"""So many times in its length a lease is renewed."""
+
+
+class LeaseHeldError(BackupError):
+    """Another writer is at work."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease that is held; `number` is the fence of what is written under it."""
+
+    storage: Storage
+    target: str
+    number: int
+    clock: Callable[[], datetime]
+    length: timedelta
+    holder: dict[str, Any]
+    _is_over: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Let a commit pass if the lease is still ours.
+
+        Raises:
+            BackupError: another writer took over, because this one was silent for too long.
+        """
+        last = max(_numbers(self.storage, self.target), default=0)
+        if last != self.number:
+            raise BackupError(
+                f"another writer took over (lease {last}) while this one was silent; nothing was committed",
+                fix="run it again; if the clocks of the machines differ by minutes, set them",
+                error_code="LEASE_LOST",
+            )
+
+    def _renew_now_and_then(self) -> None:
+        while not self._is_over.wait(self.length.total_seconds() / _RENEWALS):
+            with suppress(StorageError):  # `check` tells whether that mattered
+                _write(self.storage, self.target, self.number, self._facts(is_released=False))
+
+    def _facts(self, *, is_released: bool) -> dict[str, Any]:
+        return {**self.holder, "until": (self.clock() + self.length).isoformat(), "released": is_released}
+
+    def _release(self) -> None:
+        self._is_over.set()
+        with suppress(StorageError):  # it runs out by itself
+            _write(self.storage, self.target, self.number, self._facts(is_released=True))
+            for number in _numbers(self.storage, self.target):
+                if number < self.number:
+                    self.storage.delete(_key(self.target, number))
+
+
+@contextmanager
+def leased(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta = LENGTH) -> Iterator[Lease]:
+    """Hold the lease of a target for the block, renewed in a thread.
+
+    Raises:
+        LeaseHeldError: another writer holds it; says who, and until when.
+    """
+    lease = _taken(storage, target, clock, length)
+    thread = threading.Thread(target=lease._renew_now_and_then, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        lease._release()
+        thread.join(1.0)
+
+
+def _taken(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta) -> Lease:
+    holder = {"host": socket.gethostname(), "pid": os.getpid()}
+    while True:
+        last = max(_numbers(storage, target), default=0)
+        if last:
+            _must_be_free(storage, target, last, clock())
+        lease = Lease(storage, target, last + 1, clock, length, holder)
+        facts = json.dumps(lease._facts(is_released=False)).encode()
+        if storage.put_if_absent(_key(target, last + 1), facts):
+            return lease
+
+
+def _must_be_free(storage: Storage, target: str, number: int, now: datetime) -> None:
+    try:
+        facts = json.loads(storage.get(_key(target, number)))
+        until = datetime.fromisoformat(facts["until"])
+    except (MissingObjectError, ValueError, KeyError, TypeError):  # removed meanwhile, or nobody's
+        return
+    if facts.get("released") or until <= now or _is_dead(facts):
+        return
+    who = f"process {facts.get('pid')} on {facts.get('host')}"
+    raise LeaseHeldError(
+        f"another writer is at work on the backups of {target}: {who}, until {until:%H:%M:%S}Z at least",
+        {"holder": who},
+        fix="wait for it; one that died is passed over then",
+    )
+
+
+def _is_dead(facts: dict[str, Any]) -> bool:
+    if facts.get("host") != socket.gethostname() or not isinstance(facts.get("pid"), int):
+        return False
+    try:
+        os.kill(facts["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _numbers(storage: Storage, target: str) -> list[int]:
+    names = (head.key.rpartition("/")[2].removesuffix(".json") for head in storage.list(f"{target}/locks/"))
+    return [int(name) for name in names if name.isdigit()]
+
+
+def _key(target: str, number: int) -> str:
+    return f"{target}/locks/{number:08}.json"
+
+
+def _write(storage: Storage, target: str, number: int, facts: dict[str, Any]) -> None:
+    with storage.put(_key(target, number)) as file:
+        file.write(json.dumps(facts).encode())

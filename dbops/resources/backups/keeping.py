@@ -1,0 +1,163 @@
+"""What is done to keep a policy: back up, verify, prune; under the lease of its repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from dbops.archive.lease import leased
+from dbops.archive.manifest import Kind, Manifest
+from dbops.archive.repository import Repository
+from dbops.engines.base.backup import LATEST, Mechanism, Point, Told
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
+from dbops.errors import BackupError
+from dbops.resources.backups.choosing import Refusal, choose
+from dbops.resources.backups.due import SAFETY, Due, counted, prunable, what_is_due
+from dbops.resources.backups.making import Maker, make
+from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
+from dbops.resources.backups.opening import codec_of, open_repository
+from dbops.resources.backups.proving import Prover, prove
+from dbops.resources.backups.pruning import Pruned, prune
+from dbops.resources.backups.standing import standing_of
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """One policy on one connection, and what it works with. `conn` gives a session that reads, None where there is no
+    database.
+    """
+
+    desired: DesiredBackups
+    engine: Engine
+    target: Target
+    conn: Callable[[], Connection | None]
+    repository: Repository
+    clock: Callable[[], datetime]
+    version: str
+    told: Told
+
+    def session(self) -> Connection:
+        """Return a session on the database.
+
+        Raises:
+            BackupError: it does not exist.
+        """
+        conn = self.conn()
+        if conn is None:
+            raise BackupError(f"the database of {self.desired.connection} does not exist", fix="dbops apply makes it")
+        return conn
+
+    def mechanisms(self) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal]]:
+        """Return what makes each scheduled kind, and what none does."""
+        offered = self.engine.backups.mechanisms(self.session(), self.target)
+        return choose(self.desired.spec.schedule, offered, self.desired.marks)
+
+    def standing(self) -> Standing:
+        """Read what stands in the repository, for the database as it is now."""
+        conn = self.conn()
+        timeline = self.engine.backups.identity(conn).timeline if conn is not None else None
+        return standing_of(self.repository, timeline)
+
+    def due(self) -> list[Due]:
+        """Return what is due now."""
+        return what_is_due(self.desired.spec, tuple(self.mechanisms()[0]), self.standing(), self.clock())
+
+    def back_up(self, kind: str) -> Manifest:
+        """Make one backup of a scheduled kind.
+
+        Raises:
+            BackupError: it cannot be made here, is not scheduled, or failed; LeaseHeldError: another run is at it.
+        """
+        chosen, refused = self.mechanisms()
+        mechanism = next((one for scheduled, one in chosen.items() if scheduled == kind), None)
+        if mechanism is None:
+            for refusal in refused:
+                if refusal.kind == kind:
+                    raise refusal.error()
+            kinds = ", ".join(entry.type for entry in self.desired.spec.schedule)
+            message = f"the policy {self.desired.name} has no {kind} backups"
+            raise BackupError(message, at=self.desired.at, expected=f"one of its schedule: {kinds}")
+        entry = next(entry for entry in self.desired.spec.schedule if entry.type == kind)
+        kinds = frozenset(entry.type for entry in self.desired.spec.schedule)
+        with self._making(self.session(), self.target) as maker:
+            return make(replace(maker, kinds=kinds), mechanism, dict(entry.options))
+
+    def save(self, conn: Connection, target: Target, why: str) -> Manifest:
+        """Make a full backup of another database, set aside from the schedule's.
+
+        Raises:
+            BackupError: it cannot be made, or failed.
+        """
+        offered = [one for one in self.engine.backups.mechanisms(conn, target) if one.kind == "full"]
+        mechanism = next((one for one in offered if one.works), None)
+        if mechanism is None:
+            raise BackupError(f"what stands there cannot be saved first: {offered[0].refusal}", fix=offered[0].fix)
+        with self._making(conn, target) as maker:
+            return make(maker, mechanism, labels={SAFETY: why})
+
+    def verify(self, manifest: Manifest, level: int, point: Point = LATEST) -> Evidence:
+        """Prove one backup, and keep the evidence."""
+        checks = self.desired.spec.verify.checks
+        prover = Prover(self.engine.backups, self.engine, self.target, self.repository, self.clock, self.told, checks)
+        return prove(prover, manifest, self.repository.contents(), level, point)
+
+    def verify_newest(self) -> Evidence | None:
+        """Prove the newest backup by a restore; None when there is none.
+
+        Raises:
+            BackupError: it does not restore.
+        """
+        backups = counted(self.standing())
+        if not backups:
+            return None
+        evidence = self.verify(backups[-1], 3)
+        if not evidence.ok:
+            raise BackupError(
+                f"{backups[-1].id} does not restore: {evidence.problems[0]}",
+                {"problems": list(evidence.problems)},
+                fix="dbops backup run --type full makes a new one; the next apply does so too",
+                error_code="BACKUP_UNRESTORABLE",
+            )
+        return evidence
+
+    def prune(self, only: Sequence[str] | None = None, *, is_dry: bool = False) -> Pruned:
+        """Delete what retention lets go, of `only` these, and old parts that belong to no backup."""
+        if is_dry:
+            return self._prune(only, is_dry=True)
+        with leased(self.repository.storage, self.repository.target, self.clock) as lease:
+            lease.check()
+            return self._prune(only, is_dry=False)
+
+    def _prune(self, only: Sequence[str] | None, *, is_dry: bool) -> Pruned:
+        verdict = prunable(self.desired.spec, self.standing(), self.clock())
+        going = [one for one in verdict.deleted if only is None or one.id in only]
+        return prune(self.repository, going, self.clock(), self.told, is_dry=is_dry)
+
+    @contextmanager
+    def _making(self, conn: Connection, target: Target) -> Iterator[Maker]:
+        with leased(self.repository.storage, self.repository.target, self.clock) as lease:
+            maker = Maker(
+                self.engine.backups,
+                self.engine.name,
+                conn,
+                target,
+                self.repository,
+                codec_of(self.desired),
+                self.clock,
+                self.told,
+                self.version,
+            )
+            yield replace(maker, fence=lease.number, check=lease.check)
+
+
+def keeper_of(
+    desired: DesiredBackups, place: Any, process_env: Mapping[str, str], clock: Callable[[], datetime], version: str, told: Told
+) -> Keeper:
+    """Return the keeper of a policy; `place` is `reconcile.resource.Targets`."""
+    name = desired.connection
+    repository = open_repository(desired, process_env)
+    return Keeper(desired, place.engine(name), place.target(name), lambda: place.reader(name), repository, clock, version, told)

@@ -1,0 +1,77 @@
+"""What retention lets go is deleted: what depends on others first, then parts that belong to no backup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dbops.archive.chains import dependents
+from dbops.archive.manifest import Manifest
+from dbops.archive.repository import Contents, Repository
+from dbops.errors import BackupError
+
+GRACE = timedelta(days=1)
+"""Parts without a manifest may belong to a run that is going on; after this time they do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was deleted, or would be. `freed` are stored bytes."""
+
+    deleted: tuple[Manifest, ...]
+    orphans: tuple[str, ...]
+
+    @property
+    def freed(self) -> int:
+        return sum(one.stored_size for one in self.deleted)
+
+
+def prune(
+    repository: Repository, deleted: Sequence[Manifest], now: datetime, told: Callable[[str], None], *, is_dry: bool = False
+) -> Pruned:
+    """Delete backups and orphans; `deleted` come with those that depend on others first. `is_dry` deletes nothing.
+
+    Raises:
+        StorageError: the storage holds one back; those before it are deleted.
+    """
+    orphans = tuple(repository.orphans(now - GRACE))
+    if not is_dry:
+        for one in deleted:
+            told(f"deleting {one.id}")
+            repository.delete(one)
+        for key in orphans:
+            repository.storage.delete(key)
+    return Pruned(tuple(deleted), orphans)
+
+
+def deletable(
+    chosen: Manifest, contents: Contents, held: Iterable[str], verified: Iterable[str], *, cascades: bool
+) -> list[Manifest]:
+    """Return a backup that somebody wants deleted, behind those that depend on it.
+
+    Raises:
+        BackupError: others depend on it, one of them is held, or no verified backup would be left.
+    """
+    others = dependents(chosen.id, contents.backups)
+    if others and not cascades:
+        names = ", ".join(one.id for one in others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        raise BackupError(
+            f"{chosen.id} is needed by {names}; nothing was deleted",
+            fix="delete these too: --cascade",
+            error_code="BACKUP_NEEDED",
+        )
+    going = [*reversed(others), chosen]
+    ids = {one.id for one in going}
+    if stopped := sorted(ids & set(held)):
+        raise BackupError(
+            f"{stopped[0]} is held; nothing was deleted", fix=f"dbops backup release {stopped[0]}", error_code="BACKUP_HELD"
+        )
+    proven = set(verified) & {one.id for one in contents.backups}
+    if proven and proven <= ids:
+        raise BackupError(
+            f"{sorted(proven)[-1]} is the last backup whose restore was tested; nothing was deleted",
+            fix="verify another one first: dbops backup verify",
+            error_code="BACKUP_LAST_VERIFIED",
+        )
+    return going

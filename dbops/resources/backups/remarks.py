@@ -1,0 +1,52 @@
+"""What is worth saying of a policy and no step changes: refused, broken, failing, slower or larger than promised. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from dbops.reconcile.change import Observation
+from dbops.resources.backups.choosing import Refusal
+from dbops.resources.backups.due import breaks_at, counted, failing
+from dbops.resources.backups.model import DesiredBackups, Standing
+
+
+def remarks(desired: DesiredBackups, standing: Standing, refused: Sequence[Refusal], now: datetime) -> Iterator[Observation]:
+    """Yield what people should know, the worst first."""
+    address = desired.address
+    for one in refused:
+        fix = f"; {one.fix}" if one.fix else ""
+        text = f"a {one.kind} backup cannot be made: {one.reason}{fix}"
+        yield Observation(f"{address}/{one.kind}", "BACKUP_REFUSED", text, "error")
+    for broken in standing.broken:
+        yield Observation(address, "BACKUP_BROKEN", f"{broken.key}: {broken.reason}", "error")
+    refuted = standing.refuted()
+    for manifest in standing.backups:
+        if manifest.id in refuted:
+            last = max((e for e in standing.evidence if e.backup_id == manifest.id and not e.ok), key=lambda e: e.at)
+            yield Observation(address, "BACKUP_UNRESTORABLE", f"{manifest.id}: {'; '.join(last.problems[:3])}", "error")
+    if (failure := failing(standing)) is not None:
+        text = f"the last {failure.kind} backup failed at {failure.at:%Y-%m-%d %H:%M}Z: {failure.error}"
+        yield Observation(address, "BACKUP_FAILING", text, "warning")
+    yield from _promises(desired, standing, now)
+
+
+def _promises(desired: DesiredBackups, standing: Standing, now: datetime) -> Iterator[Observation]:
+    objectives, address = desired.spec.objectives, desired.address
+    breaks = breaks_at(desired.spec, standing)
+    if breaks is not None and breaks <= now:
+        yield Observation(address, "RPO_BROKEN", f"since {breaks:%Y-%m-%d %H:%M}Z more would be lost than is promised", "warning")
+    if objectives.rto is not None and (seconds := restore_s(standing)) is not None and seconds > objectives.rto:
+        text = f"the last restore took {seconds:.1f} s, and {objectives.rto:g} s are promised; full backups more often shorten it"
+        yield Observation(address, "RTO_BROKEN", text, "warning")
+    stored = sum(one.stored_size for one in standing.backups)
+    if objectives.budget is not None and stored > objectives.budget:
+        text = f"{stored} bytes are stored, and {objectives.budget} are the budget; keep less, or raise it"
+        yield Observation(address, "OVER_BUDGET", text, "warning")
+
+
+def restore_s(standing: Standing) -> float | None:
+    """Return the seconds of the last restore that was tried and went well, None when there was none."""
+    ids = {one.id for one in counted(standing)}
+    tried = [one for one in standing.evidence if one.ok and one.seconds is not None and one.backup_id in ids]
+    return max(tried, key=lambda one: one.at).seconds if tried else None

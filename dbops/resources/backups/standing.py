@@ -1,0 +1,52 @@
+"""What stands in a repository, read: backups, evidence, failures, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from dbops.archive.repository import Repository
+from dbops.resources.backups.model import Evidence, Failure, Standing
+
+
+def standing_of(repository: Repository, timeline: str | None) -> Standing:
+    """Read what stands in a repository: a few listings, and one request for each document not seen before."""
+    contents = repository.contents()
+    evidence, failures, held = [], [], {}
+    for _, facts in repository.notes("verify"):
+        with suppress(KeyError, TypeError, ValueError):
+            evidence.append(evidence_from(facts))
+    for timeline_folder in sorted({one.timeline for one in contents.backups} | ({timeline} if timeline else set())):
+        for key, facts in repository.notes(f"{timeline_folder}/failures"):
+            with suppress(KeyError, TypeError, ValueError):
+                failures.append(_failure(key, facts))
+    for key, facts in repository.notes("holds"):
+        held[_stem(key)] = str(facts.get("reason", ""))
+    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), held, timeline)
+
+
+def evidence_from(facts: Mapping[str, Any]) -> Evidence:
+    """Read evidence as `proving.keep` wrote it.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is of another shape.
+    """
+    return Evidence(
+        facts["backup_id"],
+        datetime.fromisoformat(facts["at"]),
+        facts["level"],
+        facts["ok"],
+        tuple(facts["problems"]),
+        facts["seconds"],
+        facts["details"],
+    )
+
+
+def _failure(key: str, facts: Mapping[str, Any]) -> Failure:
+    return Failure(_stem(key), facts["kind"], datetime.fromisoformat(facts["at"]), facts["error"])
+
+
+def _stem(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")

@@ -1,0 +1,74 @@
+"""prune, delete, hold, release: what goes, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dbops.archive.lease import leased
+from dbops.errors import BackupError
+from dbops.resources.backups.pruning import Pruned as Pruned  # what faces show
+from dbops.resources.backups.pruning import deletable, prune
+from dbops.usecases.backup.policies import holder_of, policies_of
+from dbops.usecases.runtime import Workspace, who
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedPolicy:
+    """What went, or would go, of one policy."""
+
+    policy: str
+    pruned: Pruned
+
+
+def prune_all(workspace: Workspace, name: str | None, told: Told, *, is_dry: bool) -> list[PrunedPolicy]:
+    """Delete what the retention of each policy lets go, and old parts of runs that died; `is_dry` only says what.
+
+    Raises:
+        LeaseHeldError: a backup is being made.
+        StorageError: the storage holds one back.
+    """
+    return [PrunedPolicy(policy.desired.name, policy.prune(is_dry=is_dry)) for policy in policies_of(workspace, name, told)]
+
+
+def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cascades: bool) -> Pruned:
+    """Delete one backup, with `cascades` those that depend on it too.
+
+    Raises:
+        BackupError: others depend on it, it is held, or it is the last that is known to restore; nothing was deleted.
+    """
+    policy, manifest = holder_of(workspace, word, name, told)
+    with leased(policy.repository.storage, policy.repository.target, policy.clock) as lease:
+        standing = policy.standing()
+        going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
+        lease.check()
+        return prune(policy.repository, going, policy.clock(), told)
+
+
+def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:
+    """Keep a backup from being deleted, whatever the retention says; return its id.
+
+    Raises:
+        BackupError: there is no such backup, or it is held already.
+    """
+    policy, manifest = holder_of(workspace, word, name)
+    facts = {"reason": reason, "who": who(), "at": policy.clock().isoformat()}
+    if not policy.repository.note(f"holds/{manifest.id}.json", facts):
+        raise BackupError(f"{manifest.id} is held already: {policy.standing().held.get(manifest.id, '')}")
+    return manifest.id
+
+
+def release(workspace: Workspace, word: str, name: str | None) -> str:
+    """Take a hold back; return the id.
+
+    Raises:
+        BackupError: there is no such backup, or it is not held.
+    """
+    policy, manifest = holder_of(workspace, word, name)
+    key = f"{policy.repository.target}/holds/{manifest.id}.json"
+    if policy.repository.storage.head(key) is None:
+        raise BackupError(f"{manifest.id} is not held")
+    policy.repository.storage.delete(key)
+    return manifest.id
