@@ -82,9 +82,9 @@ class Keeper:
             message = f"the policy {self.desired.name} has no {kind} backups"
             raise BackupError(message, at=self.desired.at, expected=f"one of its schedule: {kinds}")
         entry = next(entry for entry in self.desired.spec.schedule if entry.type == kind)
-        kinds = frozenset(entry.type for entry in self.desired.spec.schedule)
+        scheduled = frozenset(entry.type for entry in self.desired.spec.schedule)
         with self._making(self.session(), self.target) as maker:
-            return make(replace(maker, kinds=kinds), mechanism, dict(entry.options))
+            return make(replace(maker, kinds=scheduled), mechanism, dict(entry.options))
 
     def save(self, conn: Connection, target: Target, why: str) -> Manifest:
         """Make a full backup of another database, set aside from the schedule's.
