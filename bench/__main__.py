@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from compileall import compile_dir
+from pathlib import Path
 
+import dbops
 from bench import migrations, online, schemas, scripts, startup
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
@@ -24,6 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] not in BENCHES:
         print(f"no such measurement: {arguments[0]}; there are {', '.join(BENCHES)}", file=sys.stderr)
         return 2
+    compile_dir(Path(dbops.__file__).parent, quiet=1)  # as an installed program is
     for name in arguments[:1] or BENCHES:
         BENCHES[name](arguments[1:])
     return 0

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+_SLOWING = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -70,14 +72,19 @@ def measure(
             if turn < command.runs:
                 if command.before:
                     command.before(turn)
-                found[name].append(_run(command, {**os.environ, **(env or {})}, server))
-    return {name: _medians(costs) for name, costs in found.items()}
+                found[name].append(_run(command, {**_usual_environment(), **(env or {})}, server))
+    return {name: medians(costs) for name, costs in found.items()}
 
 
 def server_cpu_s(process: int) -> float:
     """Return the CPU time that a server has used: its process, the children it has, and those that ended."""
     ticks = sum(sum(_ticks(child)[:2]) for child in _children(process)) + sum(_ticks(process))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _usual_environment() -> dict[str, str]:
+    """Return this process's environment without what makes any Python program slower than it is where it is installed."""
+    return {name: value for name, value in os.environ.items() if name not in _SLOWING}
 
 
 def _ticks(process: int) -> tuple[int, int, int, int]:
@@ -116,7 +123,8 @@ def _run(command: Command, env: Mapping[str, str], server: Callable[[], float]) 
     return Cost(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss * 1024, server() - served, is_cut_off)
 
 
-def _medians(costs: Sequence[Cost]) -> Cost:
+def medians(costs: Sequence[Cost]) -> Cost:
+    """Return the median of each cost over the runs of one command."""
     return Cost(
         median(cost.cpu_s for cost in costs),
         median(cost.wall_s for cost in costs),

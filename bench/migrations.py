@@ -1,29 +1,34 @@
 """What it costs to run migrations, beside the engine's own client running the same files, and beside other runners.
 
-usage: python -m bench migrations [--engines ENGINE ...] [--count NUMBER] [--statements NUMBER] [--npm]
+usage: python -m bench migrations [--engines ENGINE ...] [--count NUMBER] [--runs NUMBER] [--statements NUMBER] [--npm]
 
-    The client reads all files as one script, a transaction and a ledger row for each; nobody waits for the disk. CPU time, the
-    server's with it. A no-op is the same command once more. --npm fetches dbmate, which is a package of npm alone.
+    The client includes the files one by one, a transaction and a ledger row for each; nobody waits for the disk. CPU time is the
+    command's and the server's together. Everybody runs in turn, on databases of their own, and medians are shown. A no-op is the
+    same command once more. --npm fetches dbmate from npm, and Alembic, yoyo and Django from PyPI.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
-from bench.measure import Command, Cost, measure, server_cpu_s
+from bench.measure import Command, Cost, measure, medians, server_cpu_s
 from bench.scripts import write_many
 from bench.startup import DBOPS
+from tests.resources.migrations import runners
 from tests.servers import Lease
+from tests.servers.releases import NotToBeHad
 
 GOALS = {"postgresql": 1.1, "sqlite": 3.0}
-"""Times the client's CPU, for applying."""
+"""Times the client, for applying."""
 BIG_GOAL, BIG_MEMORY_MB = 5.0, 300
 
 _MANIFESTS = """\
@@ -39,6 +44,7 @@ spec: {{connection: shop, directory: migrations}}
 """
 _TABLE = "CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, name varchar(50));\nINSERT INTO t{n} VALUES (1, 'one');\n"
 _LEDGER = "CREATE TABLE ledger (version varchar(50) PRIMARY KEY, checksum varchar(64), applied varchar(40));\n"
+_STEP = "BEGIN;\n{include} {file}\nINSERT INTO ledger VALUES ('{version}', 'checksum', 'now');\nCOMMIT;\n"
 _ALEMBIC_ENV = """\
 from alembic import context
 from sqlalchemy import create_engine
@@ -55,6 +61,12 @@ def upgrade():
     op.execute("CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, name varchar(50))")
     op.execute("INSERT INTO t{n} VALUES (1, 'one')")
 """
+_DJANGO_STEP = """\
+from django.db import migrations
+class Migration(migrations.Migration):
+    dependencies = [{before}]
+    operations = [migrations.RunSQL({sql!r})]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,8 @@ class Place:
     client: list[str]
     server: Callable[[], float]
     settings: str = ""
+    include: str = ".read"
+    """The client's own command that runs a file."""
 
 
 def report(options: Sequence[str] = ()) -> None:
@@ -73,31 +87,54 @@ def report(options: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench migrations")
     parser.add_argument("--engines", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
     parser.add_argument("--count", type=int, default=1_000)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--statements", type=int, default=200_000)
     parser.add_argument("--npm", action="store_true")
     chosen = parser.parse_args(options)
-    with tempfile.TemporaryDirectory(prefix="dbops-bench-") as folder, Lease.take() as lease:
-        dbmate = _dbmate(Path(folder)) if chosen.npm else shutil.which("dbmate")
+    with tempfile.TemporaryDirectory(prefix="dbops-bench-", dir=_in_memory()) as folder, Lease.take() as lease:
         for engine in chosen.engines:
-            _many(engine, chosen.count, Path(folder), lease, dbmate)
-            _large(engine, chosen.statements, Path(folder), lease)
+            _many(engine, chosen.count, chosen.runs, Path(folder), lease, chosen.npm)
+            if chosen.statements:
+                _large(engine, chosen.statements, Path(folder), lease)
 
 
-def _many(engine: str, count: int, folder: Path, lease: Lease, dbmate: str | None) -> None:
-    print(f"\n{engine}: {count:,} migrations of two statements")
-    floor = 0.0
-    for name, prepare in _runners(dbmate).items():
-        place = _place(engine, folder / f"{engine}-{name}", lease)
-        command = prepare(place, folder / f"{engine}-{name}", count)
-        if command is None:
-            print(f"  {name:<10} is not installed")
-            continue
-        apply = measure({"apply": Command(command, runs=1)}, server=place.server)["apply"]
-        floor = floor or apply.total_s
-        again = measure({"no-op": Command(command, runs=3)}, server=place.server)["no-op"] if name != "client" else None
-        goal = f"   goal {GOALS[engine]:.1f}x" if name == "dbops" else ""
-        idle = f"   no-op {again.total_s:6.2f} s" if again else ""
-        print(f"  {name:<10}{apply.total_s:8.2f} s{apply.total_s / floor:7.2f}x{_memory(apply)}{idle}{goal}", flush=True)
+def _many(engine: str, count: int, runs: int, folder: Path, lease: Lease, fetch: bool) -> None:
+    print(f"\n{engine}: {count:,} migrations of two statements; one is the client with the same files, goal {GOALS[engine]:.1f}x")
+    costs: dict[str, list[tuple[Cost, Cost | None]]] = {}
+    for turn in range(runs):
+        for name, prepare in _runners(fetch).items():
+            home = folder / f"{engine}-{name}-{turn}"
+            place = _place(engine, home, lease)
+            if (command := prepare(place, home, count)) is not None:
+                costs.setdefault(name, []).append(_applied(name, command, place))
+            shutil.rmtree(home)
+    print(f"  {'':<10}{'CPU':>9}{'':>9}{'wall':>10}{'':>9}{'memory':>10}{'no-op, CPU':>14}{'wall':>10}")
+    applied = {name: medians([apply for apply, _ in found]) for name, found in costs.items()}
+    floor = applied["client"]
+    for name, cost in applied.items():
+        again = [no_op for _, no_op in costs[name] if no_op is not None]
+        idle = f"{medians(again).total_s:12.2f} s{medians(again).wall_s:8.2f} s" if again else ""
+        print(f"  {name:<10}{_ratios(cost, floor)}{_memory(cost)}{idle}", flush=True)
+    for name in _runners(fetch):
+        if name not in costs:
+            print(f"  {name:<10} is not installed; --npm fetches it")
+
+
+def _in_memory() -> str | None:
+    """Return a folder that is no disk: what waits for the disk, and what has no setting that spares it, counts for nobody."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def _applied(name: str, command: list[str], place: Place) -> tuple[Cost, Cost | None]:
+    apply = measure({"apply": Command(command, runs=1)}, server=place.server)["apply"]
+    if name == "client":
+        return apply, None
+    return apply, measure({"no-op": Command(command, runs=3)}, server=place.server)["no-op"]
+
+
+def _ratios(cost: Cost, floor: Cost) -> str:
+    cpu = f"{cost.total_s:7.2f} s{cost.total_s / floor.total_s:8.2f}x"
+    return f"{cpu}{cost.wall_s:8.2f} s{cost.wall_s / floor.wall_s:8.2f}x"
 
 
 def _large(engine: str, statements: int, folder: Path, lease: Lease) -> None:
@@ -114,9 +151,9 @@ def _large(engine: str, statements: int, folder: Path, lease: Lease) -> None:
     print(f"\n{engine}: one file of {statements:,} statements, {file.stat().st_size / 1e6:.0f} MB")
     client = measure({"client": Command([*place.client, str(script)], runs=1)}, server=place.server)["client"]
     dbops = measure({"dbops": Command(command, runs=1)}, server=own.server)["dbops"]
-    print(f"  client    {client.total_s:8.2f} s   1.00x{_memory(client)}")
+    print(f"  {'client':<10}{_ratios(client, client)}{_memory(client)}")
     goal = f"   goal {BIG_GOAL:.0f}x, {BIG_MEMORY_MB} MB"
-    print(f"  dbops     {dbops.total_s:8.2f} s{dbops.total_s / client.total_s:7.2f}x{_memory(dbops)}{goal}", flush=True)
+    print(f"  {'dbops':<10}{_ratios(dbops, client)}{_memory(dbops)}{goal}", flush=True)
 
 
 def _memory(cost: Cost) -> str:
@@ -133,23 +170,36 @@ def _place(engine: str, home: Path, lease: Lease) -> Place:
     name = server.new_database("bench")
     process = int((server.home / "data" / "postmaster.pid").read_text().split()[0])
     peer = f"postgresql+psycopg://{server.user}@/{name}?host={server.home}&port={server.port}"
-    return Place(server.url(name), peer, [*server.client_command("psql"), "-Xq", "-d", name, "-f"], lambda: server_cpu_s(process))
+    client = [*server.client_command("psql"), "-Xq", "-d", name, "-f"]
+    return Place(server.url(name), peer, client, lambda: server_cpu_s(process), include="\\i")
 
 
 # --- the runners: each writes the migrations in its own form and returns its command, None when it is not installed
 
 
-def _runners(dbmate: str | None) -> Mapping[str, Callable[[Place, Path, int], list[str] | None]]:
-    def with_dbmate(place: Place, home: Path, count: int) -> list[str] | None:
-        return _with_dbmate(dbmate, place, home, count)
+def _runners(fetch: bool) -> Mapping[str, Callable[[Place, Path, int], list[str] | None]]:
+    programs = _programs(fetch)
+    others = {"alembic": _alembic, "yoyo": _yoyo, "django": _django, "dbmate": _dbmate}
+    return {"client": _client, "dbops": _dbops} | {name: partial(prepare, programs.get(name)) for name, prepare in others.items()}
 
-    return {"client": _client, "dbops": _dbops, "alembic": _alembic, "yoyo": _yoyo, "dbmate": with_dbmate}
+
+@cache
+def _programs(fetch: bool) -> Mapping[str, str]:
+    """Return the programs of other runners: those on the path, and those that `tests` fetches into its folder."""
+    found = {name: shutil.which(name) for name in ("alembic", "yoyo", "dbmate")}
+    if fetch:
+        with suppress(NotToBeHad):
+            folder = runners.python_runners()
+            found |= {"alembic": f"{folder}/alembic", "yoyo": f"{folder}/yoyo", "django": f"{folder}/django-admin"}
+        with suppress(NotToBeHad):
+            found["dbmate"] = runners.dbmate()
+    return {name: program for name, program in found.items() if program is not None}
 
 
 def _client(place: Place, home: Path, count: int) -> list[str]:
-    rows = "INSERT INTO ledger VALUES ('{n:04}', 'checksum', 'now');\n"
-    steps = [f"BEGIN;\n{_TABLE.format(n=n)}{rows.format(n=n)}COMMIT;\n" for n in range(1, count + 1)]
+    files = _write(home / "migrations", count, "{n:04}_t.sql", _TABLE)
     script = home / "all.sql"
+    steps = [_STEP.format(include=place.include, file=file, version=file.name) for file in files]
     script.write_text(_LEDGER + "".join(steps))
     return [*place.client, str(script)]
 
@@ -157,12 +207,11 @@ def _client(place: Place, home: Path, count: int) -> list[str]:
 def _dbops(place: Place, home: Path, count: int) -> list[str]:
     _write(home / "migrations", count, "{n:04}_t.sql", _TABLE)
     (home / "env.yaml").write_text(_MANIFESTS.format(url=place.url, settings=place.settings))
-    return [DBOPS, "migrate", "up", str(home), "--auto-approve", "-o", "json"]
+    return [DBOPS, "migrate", "up", str(home), "--auto-approve"]
 
 
-def _alembic(place: Place, home: Path, count: int) -> list[str] | None:
-    program = Path(sys.executable).parent / "alembic"
-    if not program.exists():
+def _alembic(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+    if program is None:
         return None
     (home / "versions").mkdir()
     (home / "env.py").write_text(_ALEMBIC_ENV.format(url=place.peer_url))
@@ -170,18 +219,36 @@ def _alembic(place: Place, home: Path, count: int) -> list[str] | None:
     for n in range(1, count + 1):
         before = f"'{n - 1:04}'" if n > 1 else "None"
         (home / "versions" / f"{n:04}_t.py").write_text(_ALEMBIC_STEP.format(n=n, before=before))
-    return [str(program), "-c", str(home / "alembic.ini"), "upgrade", "head"]
+    return [program, "-c", str(home / "alembic.ini"), "upgrade", "head"]
 
 
-def _yoyo(place: Place, home: Path, count: int) -> list[str] | None:
-    program = Path(sys.executable).parent / "yoyo"
-    if not program.exists():
+def _yoyo(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+    if program is None:
         return None
     _write(home / "migrations", count, "{n:04}_t.sql", _TABLE)
-    return [str(program), "apply", "--batch", "--no-config-file", "-d", place.peer_url, str(home / "migrations")]
+    return [program, "apply", "--batch", "--no-config-file", "-d", place.peer_url, str(home / "migrations")]
 
 
-def _with_dbmate(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+def _django(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+    if program is None:
+        return None
+    url = urlsplit(place.url)
+    server = {name: values[0] for name, values in parse_qs(url.query).items()}
+    known = {"USER": url.username, "HOST": server["host"], "PORT": server["port"]} if server else {}
+    engine = "postgresql" if server else "sqlite3"
+    name = url.path.removeprefix("/") if server else place.url.removeprefix("sqlite:///")
+    (home / "shop" / "migrations").mkdir(parents=True)
+    database = {"ENGINE": f"django.db.backends.{engine}", "NAME": name, **known}
+    (home / "settings.py").write_text(f"INSTALLED_APPS = ['shop']\nDATABASES = {{'default': {database!r}}}\n")
+    (home / "shop" / "__init__.py").write_text("")
+    (home / "shop" / "migrations" / "__init__.py").write_text("")
+    for n in range(1, count + 1):
+        before = f"('shop', '{n - 1:04}_t')" if n > 1 else ""
+        (home / "shop" / "migrations" / f"{n:04}_t.py").write_text(_DJANGO_STEP.format(sql=_TABLE.format(n=n), before=before))
+    return [program, "migrate", "--pythonpath", str(home), "--settings", "settings", "-v", "0"]
+
+
+def _dbmate(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
     if program is None:
         return None
     _write(home / "migrations", count, "{n:04}_t.sql", "-- migrate:up\n" + _TABLE + "\n-- migrate:down\n")
@@ -190,16 +257,9 @@ def _with_dbmate(program: str | None, place: Place, home: Path, count: int) -> l
     return [program, "--url", url, "--no-dump-schema", "-d", str(home / "migrations"), "up"]
 
 
-def _write(folder: Path, count: int, name: str, text: str) -> None:
+def _write(folder: Path, count: int, name: str, text: str) -> list[Path]:
     folder.mkdir(exist_ok=True)
-    for n in range(1, count + 1):
-        (folder / name.format(n=n)).write_text(text.format(n=n))
-
-
-def _dbmate(folder: Path) -> str | None:
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    done = subprocess.run([npm, "install", "--silent", "--prefix", str(folder), "dbmate"], check=False)
-    program = folder / "node_modules" / ".bin" / "dbmate"
-    return str(program) if done.returncode == 0 and program.exists() else None
+    files = [folder / name.format(n=n) for n in range(1, count + 1)]
+    for n, file in enumerate(files, start=1):
+        file.write_text(text.format(n=n))
+    return files

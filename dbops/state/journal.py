@@ -106,7 +106,7 @@ class DatabaseJournal:
         if statement is not None:
             sql, values = sql + " AND statement = ?", (*values, statement)
         if in_transaction:
-            self._conn.execute(sql, values)
+            self._conn.execute_later(sql, values)
         else:
             self._write(sql, values)
 

@@ -101,13 +101,13 @@ class DatabaseLedger:
             self._set,
             record.version,
         )
-        self._writer().execute(self._update if record.version in self._places else self._insert, values)
+        self._writer().execute_later(self._update if record.version in self._places else self._insert, values)
         self._places[record.version] = place
         self._last = max(self._last, place)
         return place
 
     def reach(self, version: str, reached: int, trace: str | None) -> None:
-        self._writer().execute(
+        self._writer().execute_later(
             f"UPDATE {self._table} SET reached = ?, trace = ? WHERE set_name = ? AND version = ?",
             (reached, trace, self._set, version),
         )

@@ -112,6 +112,9 @@ class MysqlConnection:
                 pass
             return int(count)
 
+    def execute_later(self, sql: str, parameters: Sequence[Parameter] = ()) -> None:
+        self.execute(sql, parameters)
+
     def query_each(self, statements: Sequence[str]) -> list[list[Row]]:
         """Run many statements and return the rows of each, 200 statements to a round trip."""
         results: list[list[Row]] = []

@@ -6,13 +6,15 @@ import random
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE, MADE_MEANWHILE, connect_error, is_worth_retrying, query_error
-from dbops.errors import ConnectError, MissingDatabaseError, QueryError
+from dbops.engines.postgresql.statements import literal
+from dbops.errors import ConnectError, DbopsError, MissingDatabaseError, QueryError
 from dbops.sql.statement import Parameter
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ _MARKS = re.compile(
         | --[^\n]* | /\*.*?\*/ | (\$(?:[A-Za-z_]\w*)?\$).*?\1 | (\?)""",
     re.VERBOSE | re.DOTALL,
 )
+_JOINT = ";\n"
+_LATER_CHARACTERS = 500_000
+_IDLE = 0
+"""PQTRANS_IDLE of libpq (manual, 34.2 Connection Status Functions)."""
 _MAINTENANCE = ("postgres", "template1")
 
 
@@ -35,6 +41,10 @@ class PostgresConnection:
         self._target = target
         self._readonly = readonly
         self.server = server
+        self._is_due = False
+        """Whether a transaction was asked for of which the server does not know yet."""
+        self._is_in_block = False
+        self._later: list[str] = []
         self._beside: PostgresConnection | None = None
         self.backend_pid = conn.info.backend_pid
         """The server's process; behind a pooler, which makes one up, another than libpq says."""
@@ -54,10 +64,47 @@ class PostgresConnection:
         with self._translated():
             return self._run(sql, parameters).rowcount
 
+    def execute_later(self, sql: str, parameters: Sequence[Parameter] = ()) -> None:
+        if not self._is_in_block or not all(value is None or type(value) in (str, int) for value in parameters):
+            self.execute(sql, parameters)
+            return
+        self._later.append(_with_values(sql, parameters))
+        if sum(map(len, self._later)) > _LATER_CHARACTERS:
+            self._catch_up()
+
     @contextmanager
     def transaction(self, *, schema_change: bool = False) -> Iterator[None]:
-        with self._translated(), self._conn.transaction():
-            yield
+        """Run a block as the port says: BEGIN goes out with its first statement, COMMIT with those that had time until then."""
+        if not self._is_idle:
+            self._catch_up()
+            with self._translated(), self._conn.transaction():
+                yield
+            return
+        self._is_due = self._is_in_block = True
+        try:
+            with self._translated():
+                yield
+            if self._later or not self._is_due:
+                self._catch_up("COMMIT")
+        except BaseException:
+            self._later.clear()
+            self._roll_back()
+            raise
+        finally:
+            self._is_due = self._is_in_block = False
+
+    def _catch_up(self, *then: str) -> None:
+        """Send what waits to be sent; what comes next may count on it."""
+        if self._is_due or self._later or then:
+            _, error = self.run_together(then)
+            if error is not None:
+                raise error
+
+    def _roll_back(self) -> None:
+        """What is gone, or never began, has no transaction."""
+        if not (self._is_due or self._conn.closed or self._is_idle):
+            with suppress(DbopsError), self._translated():
+                self._conn.execute("ROLLBACK")
 
     @contextmanager
     def giving_up_locks_after(self, lock_s: float) -> Iterator[None]:
@@ -87,9 +134,7 @@ class PostgresConnection:
 
     @property
     def _is_idle(self) -> bool:
-        import psycopg
-
-        return self._conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        return not self._is_due and self._conn.pgconn.transaction_status == _IDLE
 
     def _set_lock_timeout(self, lock_s: float) -> None:
         is_local = not self._is_idle
@@ -111,22 +156,37 @@ class PostgresConnection:
         """Run statements in one round trip and one implicit transaction: all of them hold, or none.
 
         Returns how many ran before one failed, and its error. None of them may end with a terminator or return rows in bulk.
+
+        Raises:
+            QueryError: of a statement that waited to be sent before them.
         """
+        before = [*(("BEGIN",) if self._is_due else ()), *self._later]
+        self._is_due = False
+        self._later.clear()
+        done, error = self._sent([*before, *statements])
+        if error is not None and done < len(before):
+            error.context.pop("position", None)  # counts in a text that nobody else has seen
+            raise error
+        if error is not None and (position := error.context.get("position")) is not None:
+            error.context["position"] = position - sum(len(text) + len(_JOINT) for text in before)
+        return done - len(before), error
+
+    def _sent(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
         import psycopg
         from psycopg import generators
 
         with self._translated():
-            self._conn.pgconn.send_query(";\n".join(statements).encode())  # of a single one, join makes no copy
+            self._conn.pgconn.send_query(_JOINT.join(statements).encode())  # of a single one, join makes no copy
             results = self._conn.wait(generators.execute(self._conn.pgconn))
-        done = 0
-        for result in results:
-            if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
-                return done, query_error(psycopg.errors.error_from_result(result, encoding="utf-8"), self._target.secrets)
-            done += 1
-        return done, None
+        last = results[-1]
+        if last.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+            error = psycopg.errors.error_from_result(last, encoding="utf-8")
+            return len(results) - 1, query_error(error, self._target.secrets)
+        return len(results), None
 
     def copy_in(self, sql: str, rows: str) -> None:
         """Run COPY ... FROM STDIN with its rows."""
+        self._catch_up()
         with self._translated(), self._conn.cursor() as cursor, cursor.copy(cast(Any, sql)) as copy:
             copy.write(rows)
 
@@ -137,6 +197,7 @@ class PostgresConnection:
 
     def _run(self, sql: str, parameters: Sequence[Parameter]) -> psycopg.Cursor[Row]:
         """Without parameters the simple query protocol carries the text byte for byte, several statements too."""
+        self._catch_up()
         statement = cast(Any, sql)  # psycopg types accept only literals; this text was built or read by us
         if not parameters:
             return self._conn.execute(statement)
@@ -152,6 +213,20 @@ class PostgresConnection:
             raise query_error(error, self._target.secrets) from error
 
 
+def _with_values(sql: str, parameters: Sequence[Parameter]) -> str:
+    """Write texts and whole numbers in the place of `?` marks."""
+    values = iter(parameters)
+
+    def written(match: re.Match[str]) -> str:
+        if not match[2]:
+            return match[0]
+        value = next(values)
+        return "NULL" if value is None else literal(value) if isinstance(value, str) else str(value)
+
+    return _MARKS.sub(written, sql)
+
+
+@lru_cache(maxsize=64)
 def with_placeholders(sql: str) -> str:
     """Turn `?` marks into the driver's `%s`, and `%` into `%%`, leaving strings, names and comments alone."""
     return _MARKS.sub(lambda match: "\0" if match[2] else match[0], sql).replace("%", "%%").replace("\0", "%s")

@@ -147,3 +147,9 @@ def is_of_server(text: str) -> bool:
     if _SERVER.match(text) or _MEMBERSHIP.match(text):
         return True
     return _BLOCK.match(text) is not None and _SERVER_IN_BLOCK.search(text) is not None
+
+
+def literal(text: str) -> str:
+    """Return a string constant that reads the same whatever standard_conforming_strings says."""
+    quoted = text.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"

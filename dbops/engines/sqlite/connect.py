@@ -77,6 +77,9 @@ class SqliteConnection:
         with stopping(self._stop), self._translated():
             return self.raw.execute(sql, parameters).rowcount
 
+    def execute_later(self, sql: str, parameters: Sequence[Parameter] = ()) -> None:
+        self.execute(sql, parameters)
+
     def run_each(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
         """Run statements in order; return how many ran, and the error of the one that did not."""
         import sqlite3

@@ -6,6 +6,7 @@ import re
 
 from dbops.catalog.model import CatalogObject, Routine
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.statements import literal as literal
 
 #: Words that pg_get_keywords() calls reserved, or allowed only as column, type or function names (PostgreSQL 13 to 18).
 _KEYWORDS = frozenset(
@@ -59,12 +60,6 @@ def quote(name: str) -> str:
 def unquote(identifier: str) -> str:
     """Return the name that an identifier, quoted or not, stands for."""
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
-
-
-def literal(text: str) -> str:
-    """Return a string constant that reads the same whatever standard_conforming_strings says."""
-    quoted = text.replace("'", "''")
-    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
 
 
 def qualified(schema: str, name: str) -> str:
