@@ -28,6 +28,7 @@ class Screen:
     def __init__(self, *, auto_approve: bool, show: Callable[[Plan], None]) -> None:
         self._auto_approve, self._show = auto_approve, show
         self._total = 0
+        self._is_terminal = sys.stderr.isatty()
         self._bar: tuple[Progress, TaskID] | None = None
 
     def __enter__(self) -> Self:
@@ -58,13 +59,14 @@ class Screen:
 
     def progress(self, step: Step, state: str) -> None:
         """Show that a step runs or is done, or what it waits for."""
-        title = wording.on_one_line(step.title)
         is_running = state.startswith("running")
         is_waiting = not is_running and state != "done"
-        if not sys.stderr.isatty():
-            if not is_running:
-                told = f"{title}: {wording.on_one_line(state)}" if is_waiting else title
-                click.echo(f"{step.on}: {told}", err=True)
+        if is_running and not self._is_terminal:
+            return
+        title = wording.on_one_line(step.title)
+        if not self._is_terminal:
+            told = f"{title}: {wording.on_one_line(state)}" if is_waiting else title
+            click.echo(f"{step.on}: {told}", err=True)
             return
         progress, task = self._started()
         if is_waiting:

@@ -189,8 +189,13 @@ def _next(text: str, at: int, *, label: bool = False) -> int:
     return found.end() if found else at
 
 
+_NO_BODY = re.compile(r"CREATE[ \t\r\n]+(?:UNIQUE[ \t\r\n]+)?(?:TABLE|INDEX|VIEW|SCHEMA|SEQUENCE|TYPE)\b", re.IGNORECASE)
+
+
 def standard_body(text: str, start: int, dialect: Dialect) -> Body | None:
     """Return the body that the PostgreSQL or SQLite statement at `start` may have, None where it can hold no semicolon."""
+    if _NO_BODY.match(text, start):
+        return None
     words = [token.text.upper() for token in islice(_significant(text, start, dialect), 7)]
     if dialect.program == "trigger" and words[:1] == ["EXPLAIN"]:
         words = words[3:] if words[1:3] == ["QUERY", "PLAN"] else words[1:]

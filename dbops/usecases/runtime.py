@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbops.engines.base.connect import Target
@@ -181,7 +182,12 @@ def who() -> str:
 
 def timestamp() -> str:
     """Return the time in UTC as the journal and the ledger write it."""
-    return f"{now():%Y-%m-%dT%H:%M:%SZ}"
+    return _written(int(time()))
+
+
+@lru_cache(maxsize=1)
+def _written(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(slots=True)

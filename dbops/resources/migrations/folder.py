@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
+from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from dbops.errors import DbopsError, Mark, MigrationError, Problems
 from dbops.resources.migrations import json_files, python_files, sql_files
 from dbops.resources.migrations.graph import ordered
-from dbops.resources.migrations.model import Format, Migration
+from dbops.resources.migrations.model import Format, Migration, checksum_of
 from dbops.resources.migrations.sql_files import NamedFile
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {"sql": (".sql", ".py"), "json": (".json",), "alembic": (".py",)}
@@ -27,13 +28,13 @@ class Contents:
 
     @property
     def checksum(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return checksum_of(self.text)
 
 
 def shown(file: Path) -> str:
     """Return a path as messages name it: relative to the working directory where it lies below it."""
-    folder = Path.cwd()
-    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
+    folder, text = str(Path.cwd()), str(file)
+    return text.removeprefix(folder.rstrip(os.sep) + os.sep) if text != folder else "."
 
 
 def read_contents(folder: Path, format: Format) -> list[Contents]:
@@ -51,15 +52,23 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
     problems: list[DbopsError] = []
     found = []
     folder = folder / "versions" if format == "alembic" else folder
-    for path in sorted(folder.iterdir() if folder.is_dir() else ()):
-        if path.suffix in SUFFIXES[format] and not path.name.startswith((".", "_")) and path.is_file():
+    for entry in _entries(folder):
+        if entry.name.endswith(SUFFIXES[format]) and not entry.name.startswith((".", "_")) and entry.is_file():
             try:
-                found.append(Contents(path, path.name, read_text(path)))
+                path = Path(entry.path)
+                found.append(Contents(path, entry.name, read_text(path)))
             except MigrationError as error:
                 problems.append(error)
     if problems:
         raise Problems(problems)
     return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def read_text(path: Path) -> str:
@@ -68,15 +77,18 @@ def read_text(path: Path) -> str:
     Raises:
         MigrationError: it cannot be read, is no UTF-8, or holds a NUL character, which no engine takes.
     """
-    at = Mark(shown(path))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().removeprefix(BOM_UTF8).decode()
     except OSError as error:
-        raise MigrationError(f"the file cannot be read: {error.strerror}", at=at) from error
+        raise MigrationError(f"the file cannot be read: {error.strerror}", at=Mark(shown(path))) from error
     except UnicodeDecodeError as error:
-        raise MigrationError(f"the file is not UTF-8: byte {error.start} is wrong", at=at, fix="save it as UTF-8") from error
+        raise MigrationError(
+            f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(shown(path)), fix="save it as UTF-8"
+        ) from error
     if (place := text.find("\0")) >= 0:
-        raise MigrationError(f"the file holds a NUL character, the {place + 1}th", at=at, fix="take it out: no engine reads it")
+        raise MigrationError(
+            f"the file holds a NUL character, the {place + 1}th", at=Mark(shown(path)), fix="take it out: no engine reads it"
+        )
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
@@ -93,12 +105,7 @@ def migrations_of(contents: Iterable[Contents], format: Format) -> list[Migratio
         found = list(_json(contents, problems) if format == "json" else _sql(contents, problems))
     if problems:
         raise Problems(problems)
-    return ordered([replace(migration, checksum=checksum_of(migration)) for migration in found])
-
-
-def checksum_of(migration: Migration) -> str:
-    """Return SHA-256 over what runs: the text up alone, so that a way back can be added later."""
-    return hashlib.sha256(migration.up.text.encode()).hexdigest()
+    return ordered([one if one.checksum else replace(one, checksum=checksum_of(one.up.text)) for one in found])
 
 
 def _alembic(contents: Sequence[Contents]) -> list[Migration]:

@@ -21,6 +21,9 @@ def ordered(migrations: Sequence[Migration]) -> list[Migration]:
     by_name = _by_name(migrations)
     resolved = []
     for migration in migrations:
+        if not migration.depends:
+            resolved.append(migration)
+            continue
         depends = []
         for word in migration.depends:
             found = by_name.get(word) or by_name.get(str(version_key(word)))

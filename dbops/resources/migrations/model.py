@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +72,12 @@ class Migration:
         return (self.is_repeatable, version_key(self.version))
 
 
+def checksum_of(text: str) -> str:
+    """Return the SHA-256 of what runs: the text up alone, so that a way back can be added later."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1 << 16)
 def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
     """Return a key that sorts 2 before 10 and 1.2 before 1.10, words behind numbers; 007 and 7 have the same."""
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", version) if part.strip("._-"))

@@ -59,6 +59,8 @@ class _Session:
     runner: Runner
     ledger: Ledger
     records: dict[str, Record]
+    versions: Mapping[str, str]
+    """The ledger's version of each migration, where it writes that otherwise."""
 
 
 class MigrationResource:
@@ -226,8 +228,10 @@ class MigrationResource:
                     session.ledger.put(baseline_record(migration, session.runner.author))
                     return 0
                 direction: Direction = "down" if call.arguments["direction"] == "down" else "up"
-                version = aliases([migration], session.records).get(migration.version, migration.version)
-                return session.runner.run(replace(migration, version=version), direction, session.records.get(version))
+                version = session.versions.get(migration.version, migration.version)
+                if version != migration.version:
+                    migration = replace(migration, version=version)
+                return session.runner.run(migration, direction, session.records.get(version))
             case _:
                 raise ApplyError(f"a set of migrations plans no call {call.name!r}")
 
@@ -238,8 +242,9 @@ class MigrationResource:
 
     def settle(self, desired: DesiredMigrations, targets: Targets, apply_id: str) -> Sequence[Change]:
         """Look again; what the database holds after an apply is what changes by hand are measured by."""
-        if apply_id != NOTHING_APPLIED:
-            self._remember(desired, targets, apply_id)
+        if apply_id == NOTHING_APPLIED:
+            return ()  # all that differs was seen a moment ago, and left out
+        self._remember(desired, targets, apply_id)
         return self.diff(desired, self._look(desired, targets))
 
     @contextmanager
@@ -278,7 +283,8 @@ class MigrationResource:
                 patience=Patience(target.lock_attempts),
                 each=read_hooks(desired.hooks.each),
             )
-            session = _Session(conn, runner, ledger, {record.version: record for record in ledger.records()})
+            records = {record.version: record for record in ledger.records()}
+            session = _Session(conn, runner, ledger, records, aliases(self.migrations(desired), records))
             self._sessions[desired.address] = session
         return session
 
@@ -390,10 +396,10 @@ def _reason(standing: Standing) -> str:
 
 def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
     result = []
-    stuck = in_the_way(found)
+    stuck = {id(standing) for standing in in_the_way(found)}
     for standing in found:
         address = f"{desired.address}/{standing.id}"
-        if standing in stuck:
+        if id(standing) in stuck:
             text = f"{_place(standing)}{standing.id}: {standing.detail}"
             result.append(Observation(address, MIGRATION_REFUSED, text, "error"))
         elif standing.state == "unknown":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.scripts import Conduct
@@ -23,7 +24,7 @@ class Planned:
 
 
 def checked(script: Script, engine: Engine) -> Iterator[Planned]:
-    """Yield the statements of a script that are to be run.
+    """Yield the statements of a script that are to be run; a short one is read to its end first, and kept for the next time.
 
     A BEGIN at the head and a COMMIT at the end, which make the file one transaction for other programs, are left out; settings
     may stand before and behind them.
@@ -31,6 +32,21 @@ def checked(script: Script, engine: Engine) -> Iterator[Planned]:
     Raises:
         MigrationError: a statement that ends the transaction, or is no SQL, with its place.
     """
+    if len(script.text) > _SHORT:
+        return _read(script, engine)
+    return iter(_kept(script, engine))  # type: ignore[arg-type]  # a port says nothing of hashing; engines are told by identity
+
+
+_SHORT, _MANY = 4_000, 4_096
+"""How long a script may be to be kept, in characters, and how many are."""
+
+
+@lru_cache(maxsize=_MANY)
+def _kept(script: Script, engine: Engine) -> tuple[Planned, ...]:
+    return tuple(_read(script, engine))
+
+
+def _read(script: Script, engine: Engine) -> Iterator[Planned]:
     scripts, committed, is_first, is_wrapped = engine.scripts, None, True, False
     try:
         for statement in iterate(script.text, engine.dialect, script.at.file):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from dbops.errors import Mark, MigrationError
-from dbops.resources.migrations.model import Migration, Script
+from dbops.resources.migrations.model import Migration, Script, checksum_of
 
 Part = Literal["both", "up", "down"]
 
@@ -88,6 +88,7 @@ def migration_of(file: NamedFile, down: NamedFile | None) -> Migration:
         irreversible=options.irreversible,
         checkpoint=checkpoint,
         description=options.description,
+        checksum=checksum_of(up_text),
     )
 
 
@@ -138,6 +139,8 @@ def _marker_option(file: NamedFile, mark: re.Match[str]) -> bool:
 
 def _directives(file: NamedFile, text: str, offset: int = 0) -> _Options:
     """Read the comments before the first statement."""
+    if "dbops:" not in text:
+        return _Options()
     head = _HEAD.match(text)
     options = _Options()
     for found in _DIRECTIVE.finditer(text, 0, head.end() if head else 0):

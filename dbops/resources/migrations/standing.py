@@ -35,6 +35,7 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
     known = aliases(migrations, by_version)
     filed = set(known.values())
     unfiled = [record for record in records if record.version not in filed and record.state != "rolled back"]
+    gone = {record.checksum: record for record in reversed(unfiled) if _stands(record)}
     newest = max((version_key(r.version) for r in records if _stands(r) and not _is_repeatable(r)), default=())
     skipped = behind_checkpoint(migrations, records)
     found = []
@@ -42,10 +43,11 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
         if migration.version in skipped:
             continue
         record = by_version.get(known.get(migration.version, migration.version))
-        found.append(_standing(migration, record, records, migrations, newest, unfiled, rules))
+        found.append(_standing(migration, record, records, newest, gone, rules))
     found += _halfway(migrations, records)
-    files = [version_key(one.version) for one in migrations if rules.has_order and not one.is_repeatable]
-    return [*found, *(_without_file(record, migrations, files) for record in unfiled if not _squashed(record, migrations))]
+    last = max((version_key(one.version) for one in migrations if rules.has_order and not one.is_repeatable), default=())
+    same = {migration.checksum: migration for migration in reversed(migrations)}
+    return [*found, *(_without_file(record, same, last) for record in unfiled if not _squashed(record, migrations))]
 
 
 def to_run(found: Sequence[Standing]) -> list[Standing]:
@@ -67,13 +69,13 @@ def _standing(
     migration: Migration,
     record: Record | None,
     records: Sequence[Record],
-    migrations: Sequence[Migration],
     newest: tuple[object, ...],
-    unfiled: Sequence[Record],
+    gone: Mapping[str, Record],
     rules: Rules,
 ) -> Standing:
+    """Return how a migration stands; `gone` are records without a file that stand, by their checksum."""
     if record is None or record.state == "rolled back":
-        return _pending(migration, record, records, newest, unfiled, rules)
+        return _pending(migration, record, records, newest, gone, rules)
     if record.state in ("failed", "running") and not _is_unharmed(record):
         if record.direction == "down":
             why = f"leading back failed: {record.error or 'it was interrupted'}; {record.reached} of those statements stand"
@@ -110,10 +112,10 @@ def _pending(
     record: Record | None,
     records: Sequence[Record],
     newest: tuple[object, ...],
-    unfiled: Sequence[Record],
+    gone: Mapping[str, Record],
     rules: Rules,
 ) -> Standing:
-    twin = next((one for one in unfiled if one.checksum == migration.checksum and _stands(one)), None)
+    twin = gone.get(migration.checksum)
     if twin is not None and not migration.is_repeatable:
         return Standing(
             "changed", migration, record, f"it holds what was applied as {twin.version}_{twin.name}, whose file is gone"
@@ -151,12 +153,12 @@ def _came_to(record: Record) -> str:
     return f"{how}{f': {record.error}' if record.error else ''}{stands}"
 
 
-def _without_file(record: Record, migrations: Sequence[Migration], files: Sequence[tuple[object, ...]]) -> Standing:
+def _without_file(record: Record, same: Mapping[str, Migration], last: tuple[object, ...]) -> Standing:
     if _is_repeatable(record):
         return Standing("unknown", None, record, "it was applied, and its file is gone; it ran for the last time")
-    if files and version_key(record.version) > max(files):
+    if last and version_key(record.version) > last:
         return Standing("unknown", None, record, "it was applied from elsewhere: every file here is older")
-    renamed = next((one for one in migrations if one.checksum == record.checksum), None)
+    renamed = same.get(record.checksum)
     if renamed is not None:
         return Standing("missing", None, record, f"it was applied, and its file is gone; {renamed.id} holds the same")
     return Standing("missing", None, record, "it was applied, and its file is gone")
