@@ -20,11 +20,15 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {"sql": (".sql", ".py"), "json": (".js
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A file of the folder: its name there, and its text with `\\n` at the ends of lines and no byte order mark."""
+    """A file of the folder: its name there, and its text with `\\n` at the ends of lines and no byte order mark.
+
+    `shown` is its path as messages name it.
+    """
 
     path: Path
     name: str
     text: str
+    shown: str
 
     @property
     def checksum(self) -> str:
@@ -52,11 +56,12 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
     problems: list[DbopsError] = []
     found = []
     folder = folder / "versions" if format == "alembic" else folder
+    place = shown(folder / "_").removesuffix("_")
     for entry in _entries(folder):
         if entry.name.endswith(SUFFIXES[format]) and not entry.name.startswith((".", "_")) and entry.is_file():
             try:
                 path = Path(entry.path)
-                found.append(Contents(path, entry.name, read_text(path)))
+                found.append(Contents(path, entry.name, read_text(path), place + entry.name))
             except MigrationError as error:
                 problems.append(error)
     if problems:
@@ -120,7 +125,7 @@ def _alembic(contents: Sequence[Contents]) -> list[Migration]:
 def _json(contents: Iterable[Contents], problems: list[DbopsError]) -> Iterable[Migration]:
     for file in contents:
         try:
-            yield json_files.migration_of(file.text, shown(file.path))
+            yield json_files.migration_of(file.text, file.shown)
         except MigrationError as error:
             problems.append(error)
 
@@ -129,17 +134,17 @@ def _sql(contents: Iterable[Contents], problems: list[DbopsError]) -> Iterable[M
     ups: list[NamedFile] = []
     downs: defaultdict[str, list[NamedFile]] = defaultdict(list)
     for file in contents:
-        if file.path.suffix == ".py":
+        if file.name.endswith(".py"):
             try:
-                yield python_files.migration_of(file.text, file.path, shown(file.path))
+                yield python_files.migration_of(file.text, file.path, file.shown)
             except MigrationError as error:
                 problems.append(error)
             continue
-        told = sql_files.named(file.path)
+        told = sql_files.named(file.name)
         if told is None:
             problems.append(_unnamed(file))
             continue
-        named = NamedFile(file.path, shown(file.path), file.text, *told)
+        named = NamedFile(file.path, file.shown, file.text, *told)
         if named.part == "down":
             downs[named.version].append(named)
         else:
@@ -172,7 +177,7 @@ def _names(files: Sequence[NamedFile]) -> str:
 def _unnamed(file: Contents) -> MigrationError:
     return MigrationError(
         f"the name of {file.name} says no version",
-        at=Mark(shown(file.path)),
+        at=Mark(file.shown),
         expected="0007_add_orders.sql, 0007_add_orders.up.sql, V7__add_orders.sql or R__views.sql",
         fix="a file that is no migration begins with _ or stands in another folder",
     )

@@ -75,6 +75,8 @@ def _unknown(migration: Migration, word: str, known: Mapping[str, Migration]) ->
 
 def _sorted(migrations: Sequence[Migration]) -> list[Migration]:
     """Take, again and again, the lowest version of which everything it depends on is taken."""
+    if not any(migration.depends for migration in migrations):
+        return sorted(migrations, key=lambda migration: migration.sort_key)
     by_version = {migration.version: migration for migration in migrations}
     waiting = {migration.version: len(migration.depends) for migration in migrations}
     dependents: defaultdict[str, list[str]] = defaultdict(list)

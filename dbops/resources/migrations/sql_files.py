@@ -50,12 +50,12 @@ class NamedFile:
     is_repeatable: bool = False
 
 
-def named(path: Path) -> tuple[Part, str, str, bool] | None:
+def named(file_name: str) -> tuple[Part, str, str, bool] | None:
     """Return the part, version and name that a file's name says, and whether it is repeatable; None for other files."""
-    if found := _REPEATABLE.fullmatch(path.name):
+    if found := _REPEATABLE.fullmatch(file_name):
         return "both", f"R__{found['name']}", found["name"], True
     for part, pattern in _NAMES:
-        if found := pattern.fullmatch(path.name):
+        if found := pattern.fullmatch(file_name):
             return part, found["version"].replace("_", "."), found["name"] or "", False
     return None
 
