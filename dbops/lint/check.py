@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 from dbops.errors import Mark, SchemaError
 from dbops.lint.allow import Allow, allows, stray_allows, why_unused
+from dbops.lint.facts import Fact
 from dbops.lint.rule import Hit, Rule, ScriptRule, Severity, StatementRule, TableRule, rules
 from dbops.lint.settings import LintSettings
 from dbops.lint.statements import Read, SqlFile, statements
@@ -39,6 +40,7 @@ class Finding:
 class LintSet:
     """Files that belong together. A schema is one unit, in any order; of migrations each file is one, in the order given.
 
+    `at_once` are names of files, one behind the other, that are applied together: what one of them makes is new to the next.
     `changed`, when not None, leaves only what changed: it holds the files that did, each with the statements, in normal form,
     that it had before.
     """
@@ -49,6 +51,18 @@ class LintSet:
     holds: Holds = "migrations"
     grammar: Grammar | None = None
     changed: Mapping[str, frozenset[str]] | None = None
+    at_once: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A hazard of a statement; `allowed` is the reason of the remark that lets it pass, None where there is none."""
+
+    code: str
+    message: str
+    at: Mark
+    fact: Fact
+    allowed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,14 @@ def lint(files: LintSet) -> list[Finding]:
     return _Run(files).findings()
 
 
+def weigh(files: LintSet) -> list[Weighed]:
+    """Return the hazards of the files that are applied at once, also those that a remark lets pass, by file and place.
+
+    Where a file cannot be read further, it ends.
+    """
+    return _Run(files).hazards()
+
+
 class _Run:
     def __init__(self, files: LintSet) -> None:
         self._set = files
@@ -76,15 +98,31 @@ class _Run:
         self._world = World(files.dialect, LintSettings(), files.holds == "schema")
 
     def findings(self) -> list[Finding]:
+        self._collect()
+        kept = [raw for raw in self._raw if not self._covering(raw)]
+        kept += self._remarks()
+        return self._finished(kept)
+
+    def hazards(self) -> list[Weighed]:
+        self._collect()
+        found = []
+        for raw in self._in_order(self._raw):
+            if raw.read is not None and raw.read.file in self._set.at_once and self._rules[raw.code].is_hazard:
+                covering = self._covering(raw)
+                allowed = covering[0].reason if covering else None
+                found.append(Weighed(raw.code, raw.message, raw.at, raw.read.fact, allowed))
+        return found
+
+    def _collect(self) -> None:
         scripts = [(file, tuple(self._read(file))) for file in self._set.files]
         if self._world.is_schema:
             self._world.foresee([script for _, script in scripts])
+        before = ""
         for file, script in scripts:
-            self._script(file, script)
+            goes_on = {before, file.name} <= self._set.at_once
+            self._script(file, script, starts_unit=not self._world.is_schema and not goes_on)
+            before = file.name
         self._tables()
-        kept = [raw for raw in self._raw if not self._is_allowed(raw)]
-        kept += self._remarks()
-        return self._finished(kept)
 
     # --- collecting
 
@@ -128,10 +166,10 @@ class _Run:
     def _is_on(self, rule: Rule, file: str) -> bool:
         return self._settings(file).severity_of(rule) != "off"
 
-    def _script(self, file: SqlFile, script: tuple[Read, ...]) -> None:
+    def _script(self, file: SqlFile, script: tuple[Read, ...], *, starts_unit: bool) -> None:
         world = self._world
         world.settings = self._settings(file.name)
-        world.enter(script, starts_unit=not world.is_schema)
+        world.enter(script, starts_unit=starts_unit)
         active = [rule for rule in self._rules.values() if self._is_on(rule, file.name)]
         for read in script:
             self._syntax(read, active)
@@ -171,11 +209,11 @@ class _Run:
 
     # --- remarks
 
-    def _is_allowed(self, raw: _Raw) -> bool:
+    def _covering(self, raw: _Raw) -> list[Allow]:
+        """Return the remarks that let a finding pass."""
         if raw.read is None:
-            return False
-        covering = [allow for allow in self._allows if allow.covers(raw.code, raw.read, raw.at.line)]
-        return bool(covering)
+            return []
+        return [allow for allow in self._allows if allow.covers(raw.code, raw.read, raw.at.line)]
 
     def _remarks(self) -> Iterator[_Raw]:
         known = list(self._rules)
@@ -190,10 +228,9 @@ class _Run:
     # --- results
 
     def _finished(self, kept: Sequence[_Raw]) -> list[Finding]:
-        order = {file.name: place for place, file in enumerate(self._set.files)}
         counts: Counter[str] = Counter()
         found = []
-        for raw in sorted(dict.fromkeys(kept), key=lambda raw: (order.get(raw.at.file, 0), raw.at.line, raw.at.column, raw.code)):
+        for raw in self._in_order(kept):
             if not self._counts(raw):
                 continue
             severity = self._settings(raw.at.file).severity_of(self._rules[raw.code])
@@ -203,6 +240,10 @@ class _Run:
             counts[print_] += 1
             found.append(Finding(raw.code, severity, raw.message, raw.at, self._end(raw), f"{print_}:{counts[print_]}"))
         return found
+
+    def _in_order(self, found: Sequence[_Raw]) -> list[_Raw]:
+        order = {file.name: place for place, file in enumerate(self._set.files)}
+        return sorted(dict.fromkeys(found), key=lambda raw: (order.get(raw.at.file, 0), raw.at.line, raw.at.column, raw.code))
 
     def _counts(self, raw: _Raw) -> bool:
         """Return whether the finding is about a file or statement that changed, when only those count."""

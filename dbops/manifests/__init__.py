@@ -7,6 +7,7 @@
 * `overlay`      environments that extend others: variables and patches
 * `variables`    `${NAME}` in values
 * `spec`         what the spec of every kind is built of: base model, references, selectors, durations, sizes
+* `hazard_code`  codes of hazards as values
 * `secrets`      passwords and keys, named in manifests and resolved when used
 * `validation`   what pydantic found, in words and with places
 * `references`   manifests that name other manifests

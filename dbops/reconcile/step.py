@@ -61,7 +61,7 @@ def to_dict(step: Step) -> dict[str, Any]:
         "order": step.order,
         **_act_to_dict(step.do),
         "undo": None if step.undo is None else _act_to_dict(step.undo),
-        "hazards": [{"code": hazard.code, "message": hazard.message} for hazard in step.hazards],
+        "hazards": _hazards(step.hazards),
         "allowed": list(step.allowed),
         "transactional": step.is_transactional,
         "estimate": dict(step.estimate) if step.estimate else None,
@@ -113,7 +113,10 @@ def _detail(statement: Statement) -> dict[str, Any]:
 
 
 def _hazards(hazards: Sequence[Hazard]) -> list[dict[str, str]]:
-    return [{"code": hazard.code, "message": hazard.message} for hazard in hazards]
+    return [
+        {"code": hazard.code, "message": hazard.message, **({} if hazard.allowed is None else {"allowed": hazard.allowed})}
+        for hazard in hazards
+    ]
 
 
 def _act_from_dict(data: Mapping[str, Any]) -> tuple[Statement, ...] | Call:
@@ -135,7 +138,7 @@ def _statement(sql: str, detail: Mapping[str, Any]) -> Statement:
 
 
 def _hazards_from(data: Sequence[Mapping[str, str]]) -> tuple[Hazard, ...]:
-    return tuple(Hazard(item["code"], item["message"]) for item in data)
+    return tuple(Hazard(item["code"], item["message"], item.get("allowed")) for item in data)
 
 
 def _parameter_to_json(value: Parameter) -> Any:

@@ -136,11 +136,15 @@ ADVICE: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """One hazard of one statement; `message` names the object and the lock or loss, and an estimate where known."""
+    """One hazard of one statement; `message` names the object and the lock or loss, and an estimate where known.
+
+    `allowed` says why whoever wrote the statement lets it pass, None where nobody does.
+    """
 
     code: str
     message: str
+    allowed: str | None = None
 
     @property
     def is_blocking(self) -> bool:
-        return self.code in BLOCKING
+        return self.code in BLOCKING and self.allowed is None

@@ -144,8 +144,10 @@ def warnings(step: Step, allow: Collection[str] = ()) -> list[Warned]:
     """Return the hazards of a step, those that stop first; `allow` are codes that the command line lets pass."""
     found = []
     for hazard in step.hazards:
-        allowed = hazard.is_blocking and bool({hazard.code, "all"} & {*step.allowed, *allow})
-        found.append(Warned(on_one_line(hazard.code), on_one_line(hazard.message), hazard.is_blocking and not allowed, allowed))
+        by_flag = hazard.is_blocking and bool({hazard.code, "all"} & {*step.allowed, *allow})
+        message = hazard.message if not hazard.allowed else f"{hazard.message} (its file allows it: {hazard.allowed})"
+        is_allowed = by_flag or hazard.allowed is not None
+        found.append(Warned(on_one_line(hazard.code), on_one_line(message), hazard.is_blocking and not by_flag, is_allowed))
     return sorted(found, key=lambda warned: not warned.stops)
 
 

@@ -11,6 +11,7 @@
 * `edits`       what changed in a file that was applied: nothing that counts, or which statement
 * `run`         one migration run on a session, journaled statement by statement where it cannot be one transaction
 * `script`      a script as the statements that run; what cannot stand in a migration
+* `hazards`     what the statements of pending migrations do to tables that are there
 * `touched`     the objects that a script speaks of
 * `by_hand`     what changed in a database though no migration did it
 * `replay`      a whole set run on a scratch database

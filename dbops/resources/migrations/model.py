@@ -13,6 +13,7 @@ from typing import Literal
 from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.ledger import Record
+from dbops.sql.hazard import Hazard
 
 Format = Literal["sql", "json", "alembic"]
 OutOfOrder = bool | Literal["if-independent"]
@@ -107,6 +108,8 @@ class DesiredMigrations:
     baseline: str | None
     hooks: HookFiles = HookFiles()
     drift: Literal["warn", "refuse", "adopt"] = "warn"
+    allow: tuple[str, ...] = ()
+    """Hazards that pass without being asked."""
 
     @property
     def address(self) -> str:
@@ -153,6 +156,8 @@ class ObservedMigrations:
     """The first statements of each pending migration, by its version."""
     exists: bool = True
     """Whether the database does."""
+    hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict)
+    """What the statements of each pending migration may lose or hold up, by its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from dbops.resources.migrations.model import (
 from dbops.resources.migrations.run import Author, Runner, read_hooks
 from dbops.resources.migrations.script import check, statements_of
 from dbops.resources.migrations.standing import Rules, aliases, in_the_way, standings, to_run
+from dbops.sql.hazard import Hazard
 from dbops.sql.redact import redact
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class MigrationResource:
                 baseline=spec.baseline,
                 hooks=_hook_files(spec.hooks, manifest.root),
                 drift=spec.drift,
+                allow=spec.policy.allow,
             )
             for connection in bindings(environment, manifest)
         ]
@@ -123,11 +125,25 @@ class MigrationResource:
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
         observed = self._look(desired, targets)
         reader = targets.reader(desired.connection)
+        if reader is not None:
+            observed = replace(observed, hazards=self._hazards(desired, observed, targets.engine(desired.connection), reader))
         if reader is None or desired.drift == "adopt" or not any(one.record for one in observed.standings):
             return observed
         engine, memory = targets.engine(desired.connection), targets.memory(desired.connection)
         moved = changed_by_hand(engine, reader, memory)
         return replace(observed, observations=(*observed.observations, *_by_hand(desired, moved))) if moved else observed
+
+    def _hazards(
+        self, desired: DesiredMigrations, observed: ObservedMigrations, engine: Engine, reader: Connection
+    ) -> Mapping[str, tuple[Hazard, ...]]:
+        pending = [one.migration for one in to_run(observed.standings) if one.migration is not None]
+        if not pending:
+            return {}
+        from dbops.resources.migrations.hazards import hazards_of
+
+        coming = {migration.version for migration in pending}
+        earlier = [migration for migration in self.migrations(desired) if migration.version not in coming]
+        return hazards_of(pending, earlier, engine, reader)
 
     def _look(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
         """Read the files and the ledger, and nothing else of the database."""
@@ -186,7 +202,9 @@ class MigrationResource:
             if change.migration.version in baselined:
                 steps.append(_step(desired, change.migration, BASELINE, f"{change.migration.id} counts as applied", ()))
             else:
-                steps.append(run_step(desired, change.migration, "up", observed.shown.get(change.migration.version, ())))
+                version = change.migration.version
+                found = observed.hazards.get(version, ())
+                steps.append(run_step(desired, change.migration, "up", observed.shown.get(version, ()), found))
             if place == len(planned) - 1:
                 steps += _hook_steps(desired, "after")
             entries.append(Entry(change, tuple(_numbered(steps, order))))
@@ -289,10 +307,16 @@ class MigrationResource:
         return session
 
 
-def run_step(desired: DesiredMigrations, migration: Migration, direction: Direction, shown: Sequence[str]) -> Step:
+def run_step(
+    desired: DesiredMigrations,
+    migration: Migration,
+    direction: Direction,
+    shown: Sequence[str],
+    hazards: Sequence[Hazard] = (),
+) -> Step:
     """Return the step that runs a migration."""
     title = f"migrate {migration.id}" if direction == "up" else f"migrate {migration.id} down"
-    return _step(desired, migration, RUN, title, shown, direction)
+    return _step(desired, migration, RUN, title, shown, direction, hazards)
 
 
 def baseline_record(migration: Migration, author: Author) -> Record:
@@ -319,11 +343,13 @@ def _step(
     title: str,
     shown: Sequence[str],
     direction: Direction = "up",
+    hazards: Sequence[Hazard] = (),
 ) -> Step:
     arguments = {"version": migration.version, "direction": direction, "checksum": migration.checksum}
     leads_back = name == RUN and direction == "up" and migration.down is not None and not migration.is_repeatable
     undo = Call(RUN, {**arguments, "direction": "down"}) if leads_back else None
-    return Step(on=desired.connection, title=title, do=Call(name, arguments, shows=tuple(shown)), undo=undo)
+    do = Call(name, arguments, tuple(hazards), tuple(shown))
+    return Step(on=desired.connection, title=title, do=do, undo=undo, allowed=desired.allow)
 
 
 def _baseline(desired: DesiredMigrations, migrations: Sequence[Migration]) -> frozenset[str]:

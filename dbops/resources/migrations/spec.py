@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dbops.manifests.hazard_code import HazardCode
 from dbops.manifests.spec import Bound, Form, Names, Spec, Text
 
 TableName = Annotated[str, Form(r"dbops_[a-z0-9_]{1,40}", "a name that begins with dbops_, in small letters")]
@@ -20,6 +21,13 @@ class Hooks(Spec):
     """Run once behind the last."""
     each: Names | None = None
     """Run behind every migration, in its transaction where it has one."""
+
+
+class MigrationPolicySpec(Spec):
+    """How far migrations may go."""
+
+    allow: tuple[HazardCode, ...] = ()
+    """Hazards that pass without being asked; a remark in the file, `-- dbops:allow CODE reason`, lets one statement pass."""
 
 
 class MigrationSetSpec(Bound):
@@ -37,4 +45,5 @@ class MigrationSetSpec(Bound):
     """On a database that has objects and no ledger, migrations up to this version count as applied."""
     drift: Literal["warn", "refuse", "adopt"] = "warn"
     """What changed in the database since the last apply and no migration did: named, refused, or taken as it is."""
+    policy: MigrationPolicySpec = MigrationPolicySpec.model_construct()
     hooks: Hooks | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from dbops.manifests.hazard_code import HazardCode
 from dbops.manifests.lint_spec import LintSpec
 from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Form, Later, Names, Spec, Text, complain, nearest, one_of
-from dbops.sql.hazard import HAZARDS
 
 if TYPE_CHECKING:
     from dbops.resources.schema.table_spec import TableSpec
@@ -117,16 +117,6 @@ class ToleratedSpec(Spec):
     """Why, for the reader who comes next."""
     until: Day | None = None
     """The last day on which this holds."""
-
-
-def _check_hazard(code: str) -> str:
-    known = ("all", *HAZARDS)
-    if code not in known:
-        raise complain(f"unknown hazard '{WRITTEN}'", expected=one_of(known), fix=nearest(code, known))
-    return code
-
-
-HazardCode = Annotated[str, AfterValidator(_check_hazard), WithJsonSchema({"enum": ["all", *HAZARDS]})]
 
 
 Unmanaged = Literal["ignore", "report", "drop"]

@@ -1,0 +1,128 @@
+"""The hazards of pending migrations: the rules of lint, for the server that is there, and the sizes of its tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dbops.sql.hazard import Hazard
+
+if TYPE_CHECKING:
+    from dbops.catalog.ref import Ref
+    from dbops.engines.base.connect import Connection, TableSize
+    from dbops.engines.base.engine import Engine
+    from dbops.lint.check import Weighed
+    from dbops.lint.facts import Fact, Name
+    from dbops.resources.migrations.model import Migration
+
+_MAY_BE_HAZARDOUS = re.compile(
+    r"\b(?:ALTER|DROP|TRUNCATE|DELETE|UPDATE|RENAME|REPLACE|MERGE|INDEX|GRANT|REVOKE|CLUSTER|VACUUM|REINDEX|OPTIMIZE|LOCK"
+    r"|REFRESH|EXTENSION|FUNCTION|PROCEDURE|SEQUENCE|RULE|DO|CALL)\b",
+    re.IGNORECASE,
+)
+"""What is neither of these makes tables and fills them, which harms nobody."""
+
+_OF_WORK = frozenset(
+    {
+        *("REWRITES_TABLE", "BLOCKS_READS", "BLOCKS_WRITES", "LOCK_QUEUE", "SCANS_TABLE", "MAY_FAIL_ON_DATA", "INDEX_BUILD"),
+        *("INDEX_DROPPED", "CONSTRAINT_SWAP", "DEFAULT_CHANGES_ROWS", "IMPLICIT_ZERO_VALUE", "DISK_SPACE", "BACKFILL_INLINE"),
+    }
+)
+"""Hazards that come of rows: a table that is new or empty has none of them."""
+
+
+def hazards_of(
+    pending: Sequence[Migration], earlier: Sequence[Migration], engine: Engine, conn: Connection
+) -> Mapping[str, tuple[Hazard, ...]]:
+    """Return the hazards of the ways up of SQL migrations, by version, each statement's in order.
+
+    What one pending migration makes is new to the next. `earlier` are those applied, which tell what is there by the statements
+    that made it; only such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text
+    may be hazardous, and none where not.
+    """
+    if not any(migration.kind == "sql" and _MAY_BE_HAZARDOUS.search(migration.up.text) for migration in pending):
+        return {}
+    from dbops.lint.check import LintSet, weigh
+    from dbops.lint.rule import ENGINES, rules
+    from dbops.lint.settings import LintSettings
+    from dbops.lint.statements import SqlFile
+    from dbops.resources.migrations.touched import touched
+
+    coming = [migration for migration in pending if migration.kind == "sql"]
+    names = [touched(migration.up.text, engine.dialect) for migration in coming]
+    wanted = None if None in names else frozenset().union(*(found for found in names if found))
+    before = [one for one in earlier if one.kind == "sql" and _speaks_of(one.up.text, wanted)]
+    flavour = next((name for name in ENGINES if name == conn.server.flavour), engine.dialect.name)
+    chosen = frozenset(rule.code for rule in rules().values() if rule.is_hazard)
+    settings = LintSettings(engine=flavour, version=conn.server.version, select=chosen)  # type: ignore[arg-type]  # one of ENGINES
+    files = [*before, *coming]
+    found = weigh(
+        LintSet(
+            files=tuple(SqlFile(migration.version, _text(migration)) for migration in files),
+            dialect=engine.dialect,
+            settings={migration.version: settings for migration in files},
+            at_once=frozenset(migration.version for migration in coming),
+        )
+    )
+    size = _sizes(engine.sizes(conn) if found else {}, engine)
+    by_version: dict[str, list[Hazard]] = {}
+    for one in found:
+        if (hazard := _hazard(one, size)) is not None:
+            by_version.setdefault(one.at.file, []).append(hazard)
+    return {version: tuple(dict.fromkeys(hazards)) for version, hazards in by_version.items()}
+
+
+def _speaks_of(text: str, names: frozenset[str] | None) -> bool:
+    if names is None:
+        return True
+    lower = text.lower()
+    return any(name in lower for name in names)
+
+
+def _text(migration: Migration) -> str:
+    """Return the whole file, whose head may say what is allowed; the text up alone where SQL stands in another form."""
+    from dbops.resources.migrations.folder import read_text
+
+    path = Path(migration.at.file)
+    return read_text(path) if path.suffix == ".sql" else migration.up.text
+
+
+def _sizes(sizes: Mapping[Ref, TableSize], engine: Engine) -> Callable[[Name], TableSize | None]:
+    """Return what looks a table up; a name without schema finds the largest of that name."""
+    is_folded = engine.dialect.name != "postgresql"
+    found: dict[tuple[str, str], TableSize] = {}
+    for ref, size in sorted(sizes.items(), key=lambda item: item[1].rows):
+        name = ref.name.lower() if is_folded else ref.name
+        found[ref.schema, name] = found["", name] = size
+
+    def look(name: Name) -> TableSize | None:
+        own = name.name.lower() if is_folded else name.name
+        schema = "" if engine.dialect.name != "postgresql" else name.schema
+        return found.get((schema, own))
+
+    return look
+
+
+def _hazard(one: Weighed, size: Callable[[Name], TableSize | None]) -> Hazard | None:
+    """Return a finding with the size of its table; None where its table has no rows that it could concern."""
+    from dbops.engines.base.render import about
+
+    named = list(_tables(one.fact))
+    known = [(name, found) for name in named if (found := size(name)) is not None and found.rows]
+    if named and not known and one.code in _OF_WORK:
+        return None
+    sized = ", ".join(f"{name}: {about(found.rows)}" for name, found in known[:3])
+    return Hazard(one.code, f"{one.message}; {sized}" if sized else one.message, one.allowed)
+
+
+def _tables(fact: Fact) -> Iterator[Name]:
+    """Yield the tables that a statement is about, as far as it names them."""
+    from dbops.lint.facts import Drop, Name
+
+    for field in fields(fact):
+        value = getattr(fact, field.name)
+        if field.name in ("table", "tables") or (isinstance(fact, Drop) and fact.kind == "table" and field.name == "names"):
+            yield from (name for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, Name))
