@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
 from tests.servers import RELEASES, Lease, MysqlServer, NotToBeHad, PostgresServer
 from tests.servers.mysql_makes import MYSQL_FOLDER
+from tests.servers.s3 import s3_server
 
 _LEASE = pytest.StashKey[Lease]()
 _FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
@@ -110,6 +111,13 @@ def postgres_server(request: pytest.FixtureRequest, pytestconfig: pytest.Config)
 def mysql_server(pytestconfig: pytest.Config) -> MysqlServer:
     """The private MariaDB server, or MySQL; accounts a test makes on it are the test's to drop."""
     return pytestconfig.stash[_LEASE].mysql()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of a server of S3's protocol, one for each worker of a run."""
+    with s3_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The local index: manifests by storage and key, and streams that this machine keeps. It can be deleted at any time."""
+"""The local index: manifests and notes by storage and key, and streams that this machine keeps. It can be deleted at any time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS manifests (storage TEXT NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL, "
+    "CREATE TABLE IF NOT EXISTS documents (storage TEXT NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL, "
     "text BLOB NOT NULL, PRIMARY KEY (storage, key)) WITHOUT ROWID"
 )
 
@@ -31,20 +31,20 @@ class Index:
         self._folder = folder
 
     def get(self, storage: str, key: str, size: int) -> bytes | None:
-        """Return a manifest as it was stored, None when it is not known or its size is another."""
-        for (text,) in self._run("SELECT text FROM manifests WHERE storage = ? AND key = ? AND size = ?", storage, key, size):
+        """Return a document as it was stored, None when it is not known or its size is another."""
+        for (text,) in self._run("SELECT text FROM documents WHERE storage = ? AND key = ? AND size = ?", storage, key, size):
             return bytes(text)
         return None
 
     def put(self, storage: str, key: str, text: bytes) -> None:
-        self._run("INSERT OR REPLACE INTO manifests VALUES (?, ?, ?, ?)", storage, key, len(text), text)
+        self._run("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", storage, key, len(text), text)
 
     def forget_all_but(self, storage: str, target: str, keys: Collection[str]) -> None:
-        """Forget the manifests of a target that are no longer there."""
-        known = self._run("SELECT key FROM manifests WHERE storage = ? AND key LIKE ? ESCAPE '!'", storage, f"{_like(target)}/%")
+        """Forget the documents of a target that are no longer there, and what was kept of their backups."""
+        known = self._run("SELECT key FROM documents WHERE storage = ? AND key LIKE ? ESCAPE '!'", storage, f"{_like(target)}/%")
         for (key,) in known:
             if key not in keys:
-                self._run("DELETE FROM manifests WHERE storage = ? AND key = ?", storage, key)
+                self._run("DELETE FROM documents WHERE storage = ? AND key = ?", storage, key)
                 if self._folder is not None:
                     for path in self._folder.glob(f"kept/{_token(str(key).removesuffix('/manifest.json'))}-*"):
                         path.unlink(missing_ok=True)

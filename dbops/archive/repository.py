@@ -74,9 +74,11 @@ class Repository:
         """Return all backups of the target; one listing, and one request for each manifest not seen before."""
         found: list[Manifest] = []
         broken: list[Broken] = []
-        keys = {head.key: head for head in self.storage.list(f"{self.target}/") if head.key.endswith("/manifest.json")}
-        self.index.forget_all_but(self.storage.title, self.target, keys)
-        for key, head in keys.items():
+        heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
+        self.index.forget_all_but(self.storage.title, self.target, heads)
+        for key, head in heads.items():
+            if not key.endswith("/manifest.json"):
+                continue
             try:
                 found.append(self._manifest(key, head.size))
             except BackupError as error:
@@ -85,11 +87,15 @@ class Repository:
 
     def notes(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
         """Return the documents that `note` kept below a folder, by key; damaged ones are passed over."""
-        prefix = f"{self.target}/{folder}/"
+        prefix, title = f"{self.target}/{folder}/", self.storage.title
         result = []
-        for key in sorted(head.key for head in self.storage.list(prefix)):
+        for head in sorted(self.storage.list(prefix), key=lambda head: head.key):
             with suppress(ValueError, MissingObjectError):
-                result.append((key.removeprefix(f"{self.target}/"), json.loads(self.storage.get(key))))
+                text = self.index.get(title, head.key, head.size)
+                if text is None:
+                    text = self.storage.get(head.key)
+                    self.index.put(title, head.key, text)
+                result.append((head.key.removeprefix(f"{self.target}/"), json.loads(text)))
         return result
 
     def fresh(self, manifest: Manifest) -> Manifest:
@@ -150,6 +156,8 @@ class Repository:
         for stream in manifest.streams:
             for part in stream.parts:
                 self.storage.delete(f"{folder}/{part.key}")
+        for head in list(self.storage.list(f"{self.target}/verify/{manifest.id}/")):
+            self.storage.delete(head.key)
 
     def orphans(self, before: datetime) -> Iterator[str]:
         """Yield the keys of parts that belong to no backup and were written before a moment."""

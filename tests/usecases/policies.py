@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dbops.archive.manifest import Manifest
+from dbops.resources.backups.keeping import Keeper
 from dbops.usecases.backup.policies import one_policy
 from dbops.usecases.backup.restore import RestoreResult, RestoreWish, restore
+from dbops.usecases.backup.run import Done, run_due
 from dbops.usecases.runtime import Workspace, open_workspace
 
 SCHEDULE = (
@@ -54,3 +56,12 @@ class Shop:
 
     def manifest(self, manifest: Manifest) -> Path:
         return self.folder / "backups" / manifest.target / manifest.timeline / "backups" / manifest.id / "manifest.json"
+
+    def due(self) -> list[Done]:
+        with self.workspace() as workspace:
+            return run_due(workspace, None, self.told.append)
+
+    @contextmanager
+    def keeper(self) -> Iterator[Keeper]:
+        with self.workspace() as workspace:
+            yield one_policy(workspace, told=self.told.append)

@@ -13,7 +13,7 @@ from dbops.archive.manifest import Kind
 from dbops.engines.base.backup import Mechanism
 from dbops.errors import ApplyError, BackupError
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.reconcile.change import Change
+from dbops.reconcile.change import Cause, Change
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
@@ -78,7 +78,8 @@ class BackupResource:
     def diff(self, desired: DesiredBackups, observed: ObservedBackups) -> Sequence[Change]:
         kinds: tuple[Kind, ...] = tuple(observed.mechanisms) if observed.exists else ("full",)
         due = what_is_due(desired.spec, kinds, observed.standing, observed.now)
-        return [_change(desired, one) for one in due]
+        cause: Cause = "drift" if observed.standing.backups else "desired"  # a promise once kept is one that time has broken
+        return [_change(desired, one, cause) for one in due]
 
     def steps(
         self, changes: Sequence[Change], desired: DesiredBackups, observed: ObservedBackups, targets: Targets
@@ -143,11 +144,11 @@ class BackupResource:
         return chosen, refused, timeline
 
 
-def _change(desired: DesiredBackups, due: Due) -> BackupChange:
+def _change(desired: DesiredBackups, due: Due, cause: Cause) -> BackupChange:
     address = f"{desired.address}/{due.kind if due.act == 'backup' else due.act}"
     arguments: dict[str, Any] = {"type": due.kind} if due.act == "backup" else {"ids": list(due.ids)} if due.ids else {}
     at = desired.marks.get(due.kind, desired.at) if due.kind else desired.at
-    return BackupChange(address=address, action="run", reason=due.reason, at=at, call=due.act, arguments=arguments)
+    return BackupChange(address=address, action="run", cause=cause, reason=due.reason, at=at, call=due.act, arguments=arguments)
 
 
 def _title(change: BackupChange, mechanisms: Mapping[Kind, Mechanism]) -> str:

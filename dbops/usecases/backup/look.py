@@ -17,7 +17,7 @@ from dbops.resources.backups.proving import rows_in
 from dbops.resources.backups.remarks import restore_s
 from dbops.resources.backups.standing import standing_of
 from dbops.usecases.backup.policies import holder_of, policies_of
-from dbops.usecases.runtime import Workspace, moment
+from dbops.usecases.runtime import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def show(workspace: Workspace, word: str, name: str | None = None) -> Shown:
 
 
 def _listing(policy: Keeper) -> Listing:
-    desired, now = policy.desired, moment()
+    desired, now = policy.desired, policy.clock()
     standing = standing_of(policy.repository, None)
     facts = _Facts(standing, whole(standing.backups), standing.refuted(), standing.verified())
     kept = prunable(desired.spec, standing, now).kept

@@ -1,0 +1,128 @@
+"""One suite that every storage passes: a folder, a server of S3's protocol, and a file system that fsspec knows."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+
+import pytest
+
+from dbops.archive.storage.base import MissingObjectError, Storage
+from dbops.archive.storage.opening import StorageAddress, local_folder, open_storage
+from dbops.errors import BackupError
+from tests.servers.s3 import S3, new_bucket
+
+
+@pytest.fixture(params=["file", "s3", "fsspec"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    match request.param:
+        case "file":
+            return open_storage(StorageAddress("file://./objects"), tmp_path)
+        case "s3":
+            endpoint = request.getfixturevalue("s3_endpoint")
+            return open_storage(
+                StorageAddress(f"s3://{new_bucket(endpoint)}/some/prefix", {**S3, "endpoint": endpoint}), tmp_path
+            )
+        case _:
+            return open_storage(StorageAddress(f"memory://{secrets.token_hex(8)}"), tmp_path)
+
+
+def put(storage: Storage, key: str, content: bytes) -> None:
+    with storage.put(key) as file:
+        for start in range(0, len(content), 1 << 20):
+            file.write(memoryview(content)[start : start + (1 << 20)])
+
+
+def test_what_is_put_is_got_whole_and_in_ranges(storage: Storage) -> None:
+    content = secrets.token_bytes(20_000_000)  # more than one request of an upload
+    put(storage, "a/b.pack", content)
+    assert storage.get("a/b.pack") == content
+    assert storage.get("a/b.pack", 5, 10) == content[5:15]
+    assert storage.get("a/b.pack", len(content) - 3, 10) == content[-3:]
+    assert storage.get("a/b.pack", 19_999_990) == content[-10:]
+    head = storage.head("a/b.pack")
+    assert head is not None
+    assert head.size == len(content)
+    assert head.modified > 1.7e9
+
+
+def test_empty_objects_are_objects(storage: Storage) -> None:
+    put(storage, "empty", b"")
+    assert storage.get("empty") == b""
+    assert [head.size for head in storage.list()] == [0]
+
+
+def test_what_is_not_there_is_told(storage: Storage) -> None:
+    assert storage.head("none") is None
+    with pytest.raises(MissingObjectError):
+        storage.get("none")
+    storage.delete("none")
+    assert list(storage.list("none/")) == []
+
+
+def test_an_upload_that_fails_leaves_no_object(storage: Storage) -> None:
+    with pytest.raises(ZeroDivisionError), storage.put("a/b") as file:
+        file.write(bytes(12_000_000))
+        raise ZeroDivisionError
+    assert list(storage.list()) == []
+
+
+def test_create_only_is_kept_by_the_storage(storage: Storage) -> None:
+    assert storage.put_if_absent("a/manifest.json", b"one")
+    assert not storage.put_if_absent("a/manifest.json", b"two")
+    assert storage.get("a/manifest.json") == b"one"
+
+
+def test_of_many_writers_one_creates(storage: Storage) -> None:
+    if storage.title.startswith("memory"):
+        pytest.skip("a file system in memory has no exclusive open")
+    won, barrier = [], threading.Barrier(8)
+
+    def work(number: int) -> None:
+        barrier.wait()
+        if storage.put_if_absent("lock", str(number).encode()):
+            won.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert storage.get("lock") == str(won[0]).encode()
+
+
+def test_listing_is_by_the_beginning_of_keys(storage: Storage) -> None:
+    for key in ("shop/a/1", "shop/a/2", "shop/b/1", "shopping/1"):
+        put(storage, key, key.encode())
+    assert sorted(head.key for head in storage.list("shop/")) == ["shop/a/1", "shop/a/2", "shop/b/1"]
+    assert sorted(head.key for head in storage.list("shop/a/")) == ["shop/a/1", "shop/a/2"]
+    assert len(list(storage.list())) == 4
+    storage.delete("shop/a/1")
+    assert sorted(head.key for head in storage.list("shop/a")) == ["shop/a/2"]
+
+
+def test_a_wrong_secret_is_not_shown(s3_endpoint: str, tmp_path: Path) -> None:
+    storage = open_storage(StorageAddress("s3://no-such-bucket", {**S3, "endpoint": s3_endpoint}), tmp_path)
+    with pytest.raises(BackupError) as caught:
+        storage.put_if_absent("a", b"b")
+    assert "hunter2" not in caught.value.explain()
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file://./backups", "/env/backups"),
+        ("file:///var/b", "/var/b"),
+        ("file://b/c", "/env/b/c"),
+        ("file://../b%20c", "/env/../b c"),
+    ],
+)
+def test_folders_are_relative_to_the_environment(url: str, path: str) -> None:
+    assert local_folder(url, Path("/env")) == Path(path)
+
+
+def test_an_unknown_scheme_is_told() -> None:
+    with pytest.raises(BackupError, match="no storage speaks ftp"):
+        open_storage(StorageAddress("ftp://a/b"), Path())

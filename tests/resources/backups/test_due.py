@@ -1,0 +1,132 @@
+"""What is due at a moment, decided from manifests and evidence alone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dbops.archive.manifest import Manifest
+from dbops.resources.backups.due import breaks_at, failing, last_due, next_due, what_is_due
+from dbops.resources.backups.model import Evidence, Failure, Standing
+from dbops.resources.backups.spec import BackupPolicySpec
+from tests.archive.made import START, backup
+
+KINDS = ("full", "incremental", "differential")
+
+
+def policy(**more: Any) -> BackupPolicySpec:
+    """Return a policy with a full each day at 3, differentials each 6 hours, incrementals each hour."""
+    schedule = [
+        {"type": "full", "cron": "0 3 * * *"},
+        {"type": "differential", "cron": "0 */6 * * *"},
+        {"type": "incremental", "cron": "0 * * * *"},
+    ]
+    facts = {"connection": "shop", "storage": {"url": "file://./b"}, "schedule": schedule, "verify": {"restore": "never"}}
+    return BackupPolicySpec.model_validate({**facts, **more})
+
+
+def at(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def due(spec: BackupPolicySpec, hours: float, *backups: Manifest, **standing: Any) -> list[str]:
+    """Return what is due `hours` behind the first full, as short words."""
+    found = what_is_due(spec, KINDS, Standing(tuple(backups), **standing), at(hours))
+    return [one.kind or f"{one.act} {' '.join(one.ids)}".strip() for one in found]
+
+
+FULL = backup("full")
+LATER = backup("later", 1, FULL)
+
+
+def test_moments_of_a_schedule() -> None:
+    entry = policy().schedule[0]
+    assert last_due(entry, at(0)) == at(0)
+    assert last_due(entry, at(-0.01)) == at(-24)
+    assert next_due(entry, at(0)) == at(24)
+
+
+@pytest.mark.parametrize(
+    ("hours", "backups", "expected"),
+    [
+        (0, [], ["full"]),
+        (0.5, [FULL], []),
+        (1, [FULL], ["incremental"]),
+        (1.5, [FULL, LATER], []),
+        (3.5, [FULL, LATER], ["differential"]),
+        (24, [FULL, LATER], ["full"]),
+        (24.5, [FULL, backup("new", 24)], []),
+    ],
+)
+def test_the_greatest_that_is_due_stands_for_the_lesser(hours: float, backups: list[Manifest], expected: list[str]) -> None:
+    assert due(policy(), hours, *backups) == expected
+
+
+def test_another_timeline_needs_a_full() -> None:
+    assert due(policy(), 0.5, FULL, timeline="t2") == ["full"]
+    assert due(policy(), 0.5, FULL, timeline="t1") == []
+
+
+def test_what_a_verification_refuted_does_not_count_nor_what_follows_it() -> None:
+    bad = Evidence("full", at(1.2), 1, False, ("a part is missing",))
+    assert due(policy(), 1.5, FULL, LATER, evidence=(bad,)) == ["full"]
+    good = Evidence("full", at(1.3), 3, True)
+    assert due(policy(), 1.5, FULL, LATER, evidence=(bad, good)) == []
+    worse = Evidence("full", at(1.2), 3, False, ("the schema differs",))
+    lesser = Evidence("full", at(1.3), 1, True)
+    assert due(policy(), 1.5, FULL, LATER, evidence=(worse, lesser)) == ["full"]
+
+
+def test_a_broken_promise_wants_a_backup_before_its_time() -> None:
+    spec = policy(schedule=[{"type": "full", "cron": "0 3 * * 0"}], objectives={"rpo": "12h"})
+    assert due(spec, 11, FULL) == []
+    assert due(spec, 13, FULL) == ["full"]
+    assert breaks_at(spec, Standing((FULL,))) == at(12)
+
+
+@pytest.mark.parametrize(
+    ("restore", "proofs", "hours", "expected"),
+    [
+        ("never", [], 0.5, []),
+        ("weekly", [], 0.5, ["verify"]),
+        ("weekly", [0], 0.5, []),
+        ("weekly", [-24 * 8], 0.5, ["verify"]),
+        ("daily", [-23], 0.5, []),
+        ("daily", [-25], 0.5, ["verify"]),
+        ("always", [0.1], 0.5, []),
+        ("always", [], 0.5, ["verify"]),
+        ("always", [0.1], 1, ["incremental", "verify"]),
+    ],
+)
+def test_when_the_newest_is_proven(restore: str, proofs: list[float], hours: float, expected: list[str]) -> None:
+    evidence = tuple(Evidence("full", at(moment), 3, True, (), 1.0) for moment in proofs)
+    assert due(policy(verify={"restore": restore}), hours, FULL, evidence=evidence) == expected
+
+
+def test_a_first_backup_is_proven_at_once() -> None:
+    assert due(policy(verify={"restore": "weekly"}), 0) == ["full", "verify"]
+
+
+def test_pruning_counts_with_what_is_planned() -> None:
+    old, newer = backup("old", -48), backup("newer", -24)
+    spec = policy(retention={"last": 2})
+    assert due(spec, -1, old, newer) == ["differential", "prune old"]
+    assert due(spec, 0.5, old, newer) == ["full", "prune old"]
+
+
+def test_a_proof_that_is_planned_lets_the_last_proven_one_go() -> None:
+    old, newer = backup("old", -30), backup("newer", -0.5)
+    spec = policy(retention={"last": 1}, verify={"restore": "daily"})
+    evidence = (Evidence("old", at(-29), 3, True),)
+    assert due(spec, -0.4, old, newer, evidence=evidence) == ["verify", "prune old"]
+
+
+def test_the_last_try_is_told() -> None:
+    failures = (Failure("x", "incremental", at(1), "the disk is full"),)
+    standing = Standing((FULL,), failures=failures)
+    (found,) = what_is_due(policy(), KINDS, standing, at(1.1))
+    assert "the disk is full" in found.reason
+    assert failing(standing) == failures[0]
+    assert failing(Standing((FULL, backup("ok", 2, FULL)), failures=failures)) is None

@@ -1,0 +1,236 @@
+"""A policy in plan and apply, what is due, what goes, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dbops.archive.lease import leased
+from dbops.errors import BackupError
+from dbops.reconcile.plan import Plan
+from dbops.resources.backups import resource as resources
+from dbops.usecases.apply import ApplyResult, Consent, apply
+from dbops.usecases.backup.look import listing, show
+from dbops.usecases.backup.prune import delete, hold, prune_all, release
+from dbops.usecases.plan import plan
+from dbops.usecases.status import status
+from tests.databases import SqliteDatabase
+from tests.usecases.policies import Shop
+
+START = datetime(2026, 3, 1, 3, 0, 30, tzinfo=UTC)  # a Sunday
+
+
+class Clock:
+    """The time of a test, which every look at it moves on a little."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(milliseconds=10)
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """A clock for policies; the databases keep the real one."""
+    from dbops.engines.sqlite.backup import making
+    from dbops.usecases import runtime
+
+    clock = Clock()
+
+    class Datetime(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+            return clock()
+
+    monkeypatch.setattr(runtime, "moment", clock)
+    monkeypatch.setattr(making, "datetime", Datetime)
+    return clock
+
+
+@pytest.fixture
+def shop(tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Shop:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a');")
+    return Shop(
+        tmp_path / "env", sqlite_database.url, "  retention: {last: 3}\n  objectives: {rpo: 2h, rto: 10s, budget: 1KiB}\n"
+    )
+
+
+def planned(shop: Shop) -> Plan:
+    with shop.workspace() as workspace:
+        return plan(workspace)
+
+
+def applied(shop: Shop) -> ApplyResult:
+    with shop.workspace() as workspace:
+        return apply(workspace, Consent(lambda _: True))
+
+
+def addresses(made: Plan) -> list[str]:
+    return [entry.change.address for entry in made.entries]
+
+
+def test_what_is_overdue_is_a_change_that_apply_mends(shop: Shop, clock: Clock) -> None:
+    assert addresses(planned(shop)) == ["backuppolicy/shop/full", "backuppolicy/shop/verify"]
+    assert applied(shop).state == "done"
+    assert planned(shop).is_empty
+    clock.now += timedelta(hours=1)
+    (entry,) = planned(shop).entries
+    assert entry.change.address == "backuppolicy/shop/incremental"
+    assert entry.change.reason.startswith("due since 2026-03-01 04:00Z")
+    assert entry.change.at is not None
+    assert entry.change.at.line > 1
+    applied(shop)
+    assert [one.kind for one in shop.backups()] == ["full", "incremental"]
+
+
+def test_the_journal_has_the_calls(shop: Shop) -> None:
+    from dbops.usecases.history import history
+
+    applied(shop)
+    with shop.workspace() as workspace:
+        (record,) = history(workspace)
+    assert record.record.state == "done"
+
+
+def test_due_runs_do_the_same_without_a_plan(shop: Shop, clock: Clock) -> None:
+    (done,) = shop.due()
+    assert [one.kind for one in done.made] == ["full"]
+    assert [one.ok for one in done.verified] == [True]
+    assert shop.due()[0].made == ()
+    for _ in range(4):
+        clock.now += timedelta(hours=1)
+        (done,) = shop.due()
+        assert [one.kind for one in done.made] == ["incremental"]
+        assert done.error is None
+
+
+def test_one_runner_at_a_time(shop: Shop) -> None:
+    with shop.keeper() as keeper, leased(keeper.repository.storage, keeper.repository.target, keeper.clock):
+        (done,) = shop.due()
+    assert done.busy is not None
+    assert shop.backups() == ()
+
+
+def test_retention_deletes_and_is_planned(shop: Shop, clock: Clock) -> None:
+    for _ in range(3):
+        applied(shop)
+        clock.now += timedelta(weeks=1)
+    made = planned(shop)
+    assert addresses(made) == ["backuppolicy/shop/full", "backuppolicy/shop/verify", "backuppolicy/shop/prune"]
+    oldest = shop.backups()[0].id
+    assert [hazard.message for hazard in made.steps[-1].hazards] == [f"the backup {oldest} is deleted"]
+    applied(shop)
+    assert oldest not in [one.id for one in shop.backups()]
+    assert planned(shop).is_empty
+
+
+def test_a_backup_that_does_not_restore_is_told_and_made_anew(shop: Shop) -> None:
+    applied(shop)
+    (made,) = shop.backups()
+    shop.parts(made)[0].unlink()
+    with shop.keeper() as keeper, pytest.raises(BackupError, match="does not restore"):
+        keeper.verify_newest()
+    seen = planned(shop)
+    assert "BACKUP_UNRESTORABLE" in [one.code for one in seen.observations]
+    assert addresses(seen)[0] == "backuppolicy/shop/full"
+    applied(shop)
+    assert len(shop.backups()) == 2
+
+
+def test_promises_that_no_backup_mends_are_told(shop: Shop, clock: Clock) -> None:
+    applied(shop)
+    assert [one.code for one in planned(shop).observations] == ["OVER_BUDGET"]
+    clock.now += timedelta(hours=3)
+    assert [one.code for one in planned(shop).observations] == ["RPO_BROKEN", "OVER_BUDGET"]
+
+
+def test_a_kind_that_cannot_be_made_is_told_with_its_place(tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
+    sqlite_database.load("CREATE TABLE a (id integer);")
+    schedule = "[{type: full, cron: '0 3 * * 0'}, {type: log, cron: '*/5 * * * *'}]"
+    shop = Shop(tmp_path / "env", sqlite_database.url, schedule=schedule)
+    (observation,) = planned(shop).observations
+    assert observation.code == "BACKUP_REFUSED"
+    assert "SQLite keeps no log" in observation.message
+
+
+def test_a_list_tells_when_the_promise_breaks(shop: Shop) -> None:
+    applied(shop)
+    with shop.workspace() as workspace:
+        (found,) = listing(workspace)
+    (one,) = found.backups
+    assert found.breaks_at == one.manifest.ended_at + timedelta(hours=2)
+    assert found.due["incremental"] == START.replace(hour=4, second=0)
+    assert one.state == "verified"
+    assert one.kept == ("last", "newest", "verified")
+
+
+def test_what_others_need_is_not_deleted_alone(shop: Shop, clock: Clock) -> None:
+    applied(shop)
+    clock.now += timedelta(hours=1)
+    applied(shop)
+    full, incremental = (one.id for one in shop.backups())
+    with shop.workspace() as workspace:
+        with pytest.raises(BackupError, match=f"needed by {incremental}"):
+            delete(workspace, full, None, shop.told.append, cascades=False)
+        with pytest.raises(BackupError, match="last backup whose restore was tested"):
+            delete(workspace, full, None, shop.told.append, cascades=True)
+        delete(workspace, incremental, None, shop.told.append, cascades=False)
+    assert [one.id for one in shop.backups()] == [full]
+
+
+def test_what_is_held_stays(shop: Shop, clock: Clock) -> None:
+    applied(shop)
+    (first,) = shop.backups()
+    with shop.workspace() as workspace:
+        hold(workspace, "latest", "case 4711", None)
+        with pytest.raises(BackupError, match="held already: case 4711"):
+            hold(workspace, first.id, "again", None)
+    for _ in range(4):
+        clock.now += timedelta(weeks=1)
+        applied(shop)
+    assert shop.backups()[0].id == first.id
+    with shop.workspace() as workspace:
+        with pytest.raises(BackupError, match="is held"):
+            delete(workspace, first.id, None, shop.told.append, cascades=True)
+        release(workspace, first.id, None)
+        assert [one.id for one in prune_all(workspace, None, shop.told.append, is_dry=True)[0].pruned.deleted] == [first.id]
+        assert shop.backups()[0].id == first.id
+        prune_all(workspace, None, shop.told.append, is_dry=False)
+    assert shop.backups()[0].id != first.id
+
+
+def test_parts_of_a_run_that_died_go_after_a_day(shop: Shop, clock: Clock) -> None:
+    applied(shop)
+    (made,) = shop.backups()
+    shop.manifest(made).unlink()
+    applied(shop)
+    clock.now = datetime.now(UTC) + timedelta(hours=23)
+    with shop.keeper() as keeper:
+        assert keeper.prune().orphans == ()
+        clock.now = datetime.now(UTC) + timedelta(hours=25)
+        assert len(keeper.prune().orphans) == 3
+    assert not any(part.exists() for part in shop.parts(made))
+    assert all(part.exists() for part in shop.parts(shop.backups()[0]))
+
+
+def test_a_backup_is_shown_with_its_chain_and_rows(shop: Shop, clock: Clock) -> None:
+    applied(shop)
+    clock.now += timedelta(hours=1)
+    applied(shop)
+    with shop.workspace() as workspace:
+        found = show(workspace, "latest")
+    assert [one.kind for one in found.chain] == ["full", "incremental"]
+    assert found.rows is not None
+    assert found.rows["orders"] == 1
+
+
+def test_status_knows_the_kind(shop: Shop) -> None:
+    with shop.workspace() as workspace:
+        assert status(workspace)
+    assert resources.BackupResource.kind == "backuppolicy"
