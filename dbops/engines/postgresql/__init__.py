@@ -9,8 +9,8 @@ How an object looks in a catalog read from PostgreSQL (inspection writes it so, 
   (`n_distinct`, ...), `fdw:NAME` on foreign tables, `("inherited", "true")` for columns that come from a parent,
   `not_null_name`, `not_null_no_inherit`, `not_null_not_valid` (PostgreSQL 18).
 * Constraints, indexes, triggers, policies and rules have `parent` set; those a parent table hands down are left out. What
-  belongs to a constraint's index (reloptions, `tablespace`, `clustered`) is in `Constraint.options`, as are `enforced` and
-  `period` (PostgreSQL 18). `Table.replica_identity` names an index as `index NAME`.
+  belongs to a constraint's index (reloptions, `tablespace`, `clustered`, `index_comment`) is in `Constraint.options`, as are
+  `enforced` and `period` (PostgreSQL 18). `Table.replica_identity` names an index as `index NAME`.
 * An index or key of a partition that is attached to one of the parent is left out when the parent makes it just so: under a
   name the server chooses, with the parent's storage. Otherwise an index has `partition_of`, a key the option `partition_of`
   with the name of the parent's key.

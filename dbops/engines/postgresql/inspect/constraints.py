@@ -112,7 +112,8 @@ def _is_handed_down(reading: Reading, row: _Row, index: IndexRow | None, indexes
         return False
     if index is None:
         return True
-    return reading.comment(CONSTRAINT, row.oid) is None and is_as_the_parent_makes_it(index, indexes.get(index.parent or 0))
+    is_remarked = reading.comment(CONSTRAINT, row.oid) is not None or reading.comment(CLASS, row.index_oid) is not None
+    return not is_remarked and is_as_the_parent_makes_it(index, indexes.get(index.parent or 0))
 
 
 def _build(reading: Reading, row: _Row, table: Ref, index: IndexRow | None, options: Options) -> Constraint:
@@ -166,6 +167,8 @@ def _options(reading: Reading, row: _Row, index: IndexRow | None, indexes: dict[
     if index is not None:
         found += storage(reading, index.options, index.tablespace)
         found += [("clustered", "true")] if index.is_clustered else []
+        if (comment := reading.comment(CLASS, row.index_oid)) is not None:
+            found.append(("index_comment", comment))
         if (parent := indexes.get(index.parent or 0)) is not None:
             found.append(("partition_of", parent.name))
     if row.is_enforced is False:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Index, PrimaryKey, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
-from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
+from dbops.engines.postgresql.render.names import columns, literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 #: Options of a constraint's index that are no storage parameter.
-_INDEX_MARKS = ("tablespace", "clustered", "partition_of", "enforced", "period")
+_INDEX_MARKS = ("tablespace", "clustered", "partition_of", "enforced", "period", "index_comment")
 
 
 def definition(item: Constraint) -> str:
@@ -202,11 +202,14 @@ def _validate(item: Constraint, head: str, scene: Scene, *, transactional: bool 
 
 
 def marks(item: Constraint, *, without: Constraint | None) -> Iterator[Statement]:
-    """Yield what makes the constraint's index the clustering one."""
+    """Yield what makes the constraint's index the clustering one, and the index's own comment."""
     old, new = (dict(without.options) if without else {}), dict(item.options)
     head = f"ALTER TABLE {parent_of(item.ref)}"
     if new.get("clustered") != old.get("clustered"):
         yield Statement(f"{head} CLUSTER ON {quote(item.name)}" if "clustered" in new else f"{head} SET WITHOUT CLUSTER")
+    if (text := new.get("index_comment")) != old.get("index_comment"):
+        index = named(Ref("index", item.schema, item.name))
+        yield Statement(f"COMMENT ON INDEX {index} IS {literal(text) if text is not None else 'NULL'}")
 
 
 def drop(item: Constraint, scene: Scene) -> Iterator[Statement]:
