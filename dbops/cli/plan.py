@@ -40,7 +40,8 @@ def plan(
 ) -> int:
     """Show what apply would do; change nothing.
 
-    ENV is an environment folder or file, by default DBOPS_ENV or the working directory.
+    ENV is an environment folder or file, by default DBOPS_ENV or the working directory. Rows or migrations that apply is bound to
+    stop at make it end with exit code 1.
 
     \b
     Examples:
@@ -60,8 +61,8 @@ def plan(
         write(as_text(made, output, workspace))
     if out is not None:
         write_file(out, plans.to_json(made) + "\n")
-        click.echo(f"saved; apply exactly this with: dbops apply {out}", err=True)
-    if made.is_unplannable:
+        click.echo("saved" if made.is_refused else f"saved; apply exactly this with: dbops apply {out}", err=True)
+    if made.is_refused:
         return EXIT_ERROR
     return EXIT_CHANGES if detailed_exitcode and not made.is_empty else EXIT_DONE
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dbops.errors import Mark, PlanError
 from dbops.reconcile import step as steps
-from dbops.reconcile.change import ACTIONS, MIGRATION_REFUSED, Change, Observation
+from dbops.reconcile.change import ACTIONS, REFUSALS, Change, Observation
 from dbops.reconcile.step import Step
 
 FORMAT = "dbops.plan/1"
@@ -57,12 +57,7 @@ class Plan:
     @property
     def is_refused(self) -> bool:
         """Whether something stands in the way that nobody can allow, so that an apply would stop before its first statement."""
-        return any(observation.severity == "error" for observation in self.observations)
-
-    @property
-    def is_unplannable(self) -> bool:
-        """Whether what is to be done cannot be known before it is settled what stands in the way: migrations that refuse."""
-        return any(observation.code == MIGRATION_REFUSED for observation in self.observations)
+        return any(observation.code in REFUSALS for observation in self.observations)
 
     @property
     def steps(self) -> list[Step]:
@@ -93,6 +88,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "only": list(plan.only),
         "fingerprints": dict(plan.fingerprints),
         "summary": plan.summary,
+        "refused": plan.is_refused,
         "changes": [_entry_to_dict(entry) for entry in plan.entries],
         "observations": [
             {"address": o.address, "code": o.code, "message": o.message, "severity": o.severity} for o in plan.observations

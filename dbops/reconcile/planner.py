@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,11 @@ class Finding:
     observed: Observed
     entries: tuple[Entry, ...]
     left_out: frozenset[str] = frozenset()
+
+    @property
+    def observations(self) -> Iterator[Observation]:
+        """What was observed of that which the plan is about."""
+        return (said for said in self.observed.observations if said.address not in self.left_out)
 
 
 def observe(work: Sequence[Work], targets: Targets, only: Sequence[str] = ()) -> list[Finding]:
@@ -153,4 +158,4 @@ def _together(rehearsals: Sequence[Rehearsal]) -> Rehearsal | None:
 
 
 def _observations(findings: Sequence[Finding]) -> list[Observation]:
-    return list(dict.fromkeys(observation for finding in findings for observation in finding.observed.observations))
+    return list(dict.fromkeys(observation for finding in findings for observation in finding.observations))

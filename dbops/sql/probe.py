@@ -63,9 +63,12 @@ def duplicated(
 
     names = [compared(name) for name in columns]
     filled = " AND ".join(f"{name} IS NOT NULL" for name in names) + (f" AND ({predicate})" if predicate else "")
-    listed = ", ".join(names)
-    row = f"(t.{names[0]})" if len(names) == 1 else "(" + ", ".join(f"t.{name}" for name in names) + ")"
-    return f"{row} IN (SELECT {listed} FROM {table} WHERE {filled} GROUP BY {listed} HAVING count(*) > 1)"
+    row = ", ".join(f"t.{name}" for name in names)
+    # named, for MySQL's ONLY_FULL_GROUP_BY knows an expression again by its name alone
+    keys = ", ".join(f"k{number}" for number in range(len(names)))
+    valued = ", ".join(f"{name} AS k{number}" for number, name in enumerate(names))
+    values = f"SELECT {valued} FROM {table} WHERE {filled}"
+    return f"({row}) IN (SELECT {keys} FROM ({values}) AS held GROUP BY {keys} HAVING count(*) > 1)"
 
 
 def orphaned(columns: Sequence[str], parent: str | None, parent_columns: Sequence[str], dialect: Dialect) -> str:

@@ -103,7 +103,7 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
 
 def carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent, locks: Locks) -> ApplyResult:
     """Carry out a plan that was made from `findings` under `locks`; raises as `apply` does."""
-    refuse(said for finding in findings for said in finding.observed.observations if said.address not in finding.left_out)
+    refuse(said for finding in findings for said in finding.observations)
     if plan.is_empty:
         _settle(findings, workspace, NOTHING_APPLIED)
         return ApplyResult(plan, None, 0, "nothing")

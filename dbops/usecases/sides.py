@@ -203,7 +203,8 @@ def _saved(title: str, data: dict[str, Any], path: Path) -> Side:
 
     saved = from_dict(data, str(path))
     engine, target, scratch = _offline(saved.engine)
-    return Side(title, engine, saved.server, saved.catalog, target, partial(scratch, options=saved.catalog.options))
+    made = partial(scratch, options=saved.catalog.options, flavour=saved.server.flavour)
+    return Side(title, engine, saved.server, saved.catalog, target, made)
 
 
 def _planned(title: str, plan: Any, path: Path) -> Side:

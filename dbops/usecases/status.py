@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dbops.errors import DbopsError
-from dbops.reconcile.change import MIGRATION_REFUSED
+from dbops.reconcile.change import REFUSALS
 from dbops.reconcile.planner import observe
 from dbops.state.journal import ApplyRecord, applies
 from dbops.usecases.runtime import Workspace
@@ -15,7 +15,7 @@ from dbops.usecases.runtime import Workspace
 class ConnectionStatus:
     """`state` is in sync, pending, drifted, refused, missing, unreachable or broken; `error` explains the last two.
 
-    Refused: migrations stand in the way of every change; the plan says which and why.
+    Refused: rows or migrations stand in the way of every change; the plan says which and why.
 
     `pending` counts changes that the manifests ask for, `drifted` those that the database made by itself.
     """
@@ -52,7 +52,7 @@ def _one(workspace: Workspace, name: str) -> ConnectionStatus:
         return ConnectionStatus(name, url, engine_name, version, "broken", last_apply=last, error=error.explain())
     causes = [entry.change.cause for finding in findings for entry in finding.entries]
     pending, drifted = causes.count("desired"), causes.count("drift")
-    is_refused = any(one.code == MIGRATION_REFUSED for finding in findings for one in finding.observed.observations)
+    is_refused = any(one.code in REFUSALS for finding in findings for one in finding.observed.observations)
     if conn is not None and is_refused:
         return ConnectionStatus(name, url, engine_name, version, "refused", pending, drifted, last)
     state = "missing" if conn is None else "drifted" if drifted else "pending" if pending else "in sync"

@@ -26,5 +26,6 @@ FEATURES = {
     "srid": "CREATE TABLE t (a point NOT NULL SRID 4326)",
     "unenforced checks": "CREATE TABLE t (a int, CHECK (a > 1) NOT ENFORCED)",
     "foreign keys to any index": "CREATE TABLE p (a int, KEY (a)); CREATE TABLE c (a int, FOREIGN KEY (a) REFERENCES p (a))",
+    "nocopy": "CREATE TABLE t (a int); ALTER TABLE t ADD KEY (a), ALGORITHM=NOCOPY",
     "instant longer text": "CREATE TABLE t (a varchar(1)) CHARSET=latin1; ALTER TABLE t MODIFY a varchar(2), ALGORITHM=INSTANT",
 }

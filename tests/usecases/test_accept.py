@@ -111,7 +111,7 @@ def test_a_source_in_sql_says_what_is_live(case: dict[str, Any], database: Datab
     if "after" in case:
         assert text.replace("`", "").replace('"', "").replace("public.orders", "orders") == case["after"].replace("`", "")
     for part in case.get("has", ()):
-        assert part in text, text
+        assert part in text.replace("((`id` > 0))", "(`id` > 0)"), text  # MySQL's own words have brackets of their own
     for part in case.get("lacks", ()):
         assert part not in text, text
     assert differing(folder) == [f"schema/shop/{address.format(s=schema)}" for address in case.get("left", ())]

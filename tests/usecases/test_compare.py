@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from dbops.usecases.inspect import inspect
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from dbops.usecases.saved import to_json, to_yaml
-from tests.databases import Database
+from tests.databases import Database, MysqlDatabase
 
 SQL = (
     "CREATE TABLE users (id integer NOT NULL PRIMARY KEY, boss integer,"
@@ -28,6 +29,13 @@ MORE = "CREATE TABLE wishes (id integer NOT NULL PRIMARY KEY);\n"
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def programs_of_the_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the programs of the server that the tests run on found first."""
+    if "database" in request.fixturenames and isinstance(found := request.getfixturevalue("database"), MysqlDatabase):
+        monkeypatch.setenv("PATH", f"{Path(found.server.make.server).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 def test_all_kinds_of_sides_are_the_same_schema(database: Database, tmp_path: Path) -> None:

@@ -98,10 +98,11 @@ class Engine(Protocol):
         """
         ...
 
-    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[Connection]:
+    def offline(self, target: Target, options: Options = (), flavour: str = "") -> AbstractContextManager[Connection]:
         """Open an empty temporary database without speaking to the target's server: in memory, or on server programs found here.
 
-        `options` are attributes of a database (`Catalog.options`) that this one shall share.
+        `options` are attributes of a database (`Catalog.options`) that this one shall share, `flavour` is the
+        make of server (`Server.flavour`) that it has to be; empty where any will do.
 
         Raises:
             NoScratchError: this machine has no such programs.

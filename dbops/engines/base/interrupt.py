@@ -39,8 +39,10 @@ class _Taken:
             if handler is not None:
                 handler(number, frame)
             return
-        self.is_stopped = True
-        stop()
+        try:
+            stop()  # it may run statements of its own, which nobody stopped
+        finally:
+            self.is_stopped = True
 
 
 _held: _Taken | None = None

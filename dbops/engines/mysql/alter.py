@@ -81,13 +81,14 @@ class TableChange:
     def _inverse(self, change: CatalogChange) -> CatalogChange:
         back = inverse(change)
         if isinstance(back, AddColumn):
-            return replace(back, after_column=_left(self.before, back.column.name))
+            return replace(back, after_column=left_of(self.before, back.column.name))
         if isinstance(back, AlterColumn) and back.moved:
-            return replace(back, after_column=_left(self.before, back.after.name))
+            return replace(back, after_column=left_of(self.before, back.after.name))
         return back
 
 
-def _left(table: Table, name: str) -> str | None:
+def left_of(table: Table, name: str) -> str | None:
+    """Return the column that stands before another, None for the first."""
     names = [column.name for column in table.columns]
     place = names.index(name)
     return names[place - 1] if place else None
@@ -155,7 +156,7 @@ class _Builder:
             remade |= more
 
     def _drop_columns(self, columns: dict[str, AddColumn | DropColumn | AlterColumn], remade: set[str]) -> None:
-        indexed = {name for item in self.change.before_children for name in _columns_of(item)}
+        indexed = {name for item in self.change.before_children for name in columns_of(item)}
         for name, change in columns.items():
             if isinstance(change, DropColumn):
                 self._add(f"DROP COLUMN {quoted(name)}", cost.dropped_column(change.column, name in indexed, self.flavour))
@@ -175,7 +176,7 @@ class _Builder:
             change = columns.get(column.name)
             text = column_clause(column, self.flavour, collation=said if is_textual(column.type) else None)
             if column.name in remade:
-                self._add(f"ADD COLUMN {text} {_place(_left(table, column.name))}", cost.Speed.COPY)
+                self._add(f"ADD COLUMN {text} {_place(left_of(table, column.name))}", cost.Speed.COPY)
             elif isinstance(change, AddColumn):
                 speed, facts = cost.added_column(column, self.change, self.flavour)
                 self._add(f"ADD COLUMN {text}{self._place_of_new(change)}", speed, *facts)
@@ -218,8 +219,7 @@ class _Builder:
                     speed = cost.dropped_index(item, is_alone=len(self.change.changes) == 1)
                     self._add(f"DROP INDEX {quoted(item.name)}", speed, *fact)
                 case Check():
-                    speed = cost.Speed.INSTANT if self.flavour.is_mariadb else cost.Speed.UNKNOWN
-                    self._add(f"DROP CONSTRAINT {quoted(item.name)}", speed)
+                    self._add(f"DROP CONSTRAINT {quoted(item.name)}", cost.Speed.INSTANT)
                 case _:
                     pass
 
@@ -255,7 +255,7 @@ class _Builder:
         return [
             item
             for item in children
-            if any(name in remade for name in _columns_of(item))
+            if any(name in remade for name in columns_of(item))
             or (isinstance(item, Check) and any(quoted(name) in item.expression for name in remade))
             or (isinstance(item, PrimaryKey | Index) and self._leaves_block_size())
         ]
@@ -282,7 +282,7 @@ class _Builder:
             if old.get(name) != new.get(name) and (name in new or name.lower() not in spelled):
                 self._option(name, old.get(name), new.get(name))
         if before.comment != after.comment:
-            self._add(f"COMMENT={literal(after.comment or '')}", cost.Speed.INSTANT)
+            self._add(f"COMMENT={literal(after.comment or '')}", cost.commented_table(self.flavour))
 
     def _option(self, name: str, old: str | None, new: str | None) -> None:
         if name.startswith("period:"):
@@ -317,7 +317,8 @@ def _place(left: str | None) -> str:
     return f"AFTER {quoted(left)}" if left else "FIRST"
 
 
-def _columns_of(item: CatalogObject) -> set[str]:
+def columns_of(item: CatalogObject) -> set[str]:
+    """Return the columns that a key or an index stands on."""
     match item:
         case PrimaryKey() | ForeignKey():
             return set(item.columns)

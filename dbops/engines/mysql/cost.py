@@ -61,8 +61,9 @@ def dropped_column(column: Column, is_indexed: bool, flavour: Flavour) -> Speed:
     """Return how a column goes, from an index that goes along too; the loss itself is the caller's to tell."""
     if not flavour.has_instant_columns:
         return Speed.INPLACE_REBUILD
-    is_stored = column.generated is not None and column.generated.is_stored
-    return Speed.UNKNOWN if is_stored or (is_indexed and not flavour.is_mariadb) else Speed.INSTANT
+    if column.generated is not None and column.generated.is_stored:
+        return Speed.UNKNOWN
+    return Speed.INPLACE_REBUILD if is_indexed and not flavour.is_mariadb else Speed.INSTANT
 
 
 def added_column(column: Column, change: TableChange, flavour: Flavour) -> Cost:
@@ -79,11 +80,12 @@ def added_column(column: Column, change: TableChange, flavour: Flavour) -> Cost:
         return Speed.SHARED, tuple(facts)
     has_special_index = any(isinstance(item, Index) and item.method in ("fulltext", "spatial") for item in change.before_children)
     is_plain = not column.options and not has_special_index
-    calls = _calls(column.default)
-    speed = Speed.INSTANT if flavour.has_instant_columns and is_plain and calls <= _STEADY else Speed.UNKNOWN
-    if calls & _PER_ROW:
+    called = calls(column.default)
+    speed = Speed.INSTANT if flavour.has_instant_columns and is_plain and called <= _STEADY else Speed.UNKNOWN
+    is_worked_out = column.default is not None and column.default.startswith("(")  # as MySQL writes it
+    if called & _PER_ROW or (not flavour.is_mariadb and (is_worked_out or has_special_index)):
         speed = Speed.COPY
-    if calls - _STEADY:
+    if called - _STEADY:
         facts.append(Fact("DEFAULT_CHANGES_ROWS", f"every row of {table} is written with its own {column.name}"))
     return speed, tuple(facts)
 
@@ -98,8 +100,8 @@ _STEADY = frozenset({"concat", "lower", "upper", "json_array", "json_object", "c
 _PER_ROW = frozenset({"uuid", "uuid_short", "uuid_v4", "uuid_v7", "sys_guid", "rand", "nextval", "random_bytes"})
 
 
-def _calls(default: str | None) -> frozenset[str]:
-    """The functions that a default calls."""
+def calls(default: str | None) -> frozenset[str]:
+    """Return the functions that a default calls."""
     return frozenset(name.lower() for name in _CALL.findall(re.sub(r"'(?:[^'\\]|\\.|'')*'", "", default or "")))
 
 
@@ -125,7 +127,7 @@ def altered_column(change: AlterColumn, whole: TableChange, flavour: Flavour) ->
         speeds.append(Speed.UNKNOWN)
     elif {*before.options} ^ {*after.options}:
         is_only_hidden = {*before.options} ^ {*after.options} == {("invisible", "")}
-        speeds.append(_at_once(flavour) if is_only_hidden and flavour.is_mariadb else Speed.UNKNOWN)
+        speeds.append(_at_once(flavour) if is_only_hidden else Speed.UNKNOWN)
     if change.moved:
         speeds.append(_at_once(flavour) if flavour.is_mariadb else Speed.INPLACE_REBUILD)
     return max(speeds), tuple(facts)
@@ -136,11 +138,13 @@ def _collation(column: Column, table: Table) -> str | None:
 
 
 def _collation_speed(before: Column, after: Column, whole: TableChange, flavour: Flavour) -> Speed:
-    """MariaDB keeps the rows where only the order of text changes, and the column is in no index."""
+    """The rows stay where only the order of text changes; MySQL copies the table for a column in an index all the same."""
     old, new = (charset_of(_collation(column, table) or "") for column, table in ((before, whole.before), (after, whole.after)))
     indexed = {name for item in (*whole.before_children, *whole.after_children) for name in _key_columns(item)}
-    if not flavour.is_mariadb or old != new:
+    if old != new:
         return Speed.COPY
+    if not flavour.is_mariadb:
+        return Speed.COPY if after.name in indexed else Speed.INPLACE
     return Speed.INPLACE if after.name in indexed else _at_once(flavour)
 
 
@@ -231,15 +235,23 @@ def _is_hashed(index: Index) -> bool:
 _MOVES = re.compile(r"(?:ADD|DROP) COLUMN |.* (?:FIRST|AFTER `(?:[^`]|``)+`)$", re.DOTALL)
 
 
+def commented_table(flavour: Flavour) -> Speed:
+    """Return how the comment of a table changes, which MySQL counts among what is done in place (9.7, error 1845)."""
+    return Speed.INSTANT if flavour.is_mariadb else Speed.INPLACE
+
+
 _BUILDS = re.compile(r"ADD (?:UNIQUE )?(?:KEY|INDEX) ")
 
 
 def _rebuilt_together(clauses: list[Clause], *, is_compressed: bool) -> list[Clause]:
-    """Columns that come or go at once do so alone: with an index that is built the table is rebuilt (both manuals, as above).
+    """Columns that come or go at once do so alone: with an index that is built the table is rebuilt (both manuals, as above), and
+    with a comment that comes in place.
 
     So is one in ROW_FORMAT=COMPRESSED, whatever comes or goes.
     """
-    is_building = is_compressed or any(_BUILDS.match(clause.text) for clause in clauses)
+    is_building = is_compressed or any(
+        _BUILDS.match(clause.text) or (clause.text.startswith("COMMENT=") and clause.speed == Speed.INPLACE) for clause in clauses
+    )
     return [
         replace(clause, speed=Speed.INPLACE_REBUILD)
         if is_building and clause.speed == Speed.INSTANT and _MOVES.match(clause.text)

@@ -91,10 +91,10 @@ class MysqlEngine:
 
         return scratch(target)
 
-    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[Connection]:
+    def offline(self, target: Target, options: Options = (), flavour: str = "") -> AbstractContextManager[Connection]:
         from dbops.engines.mysql.scratch import offline
 
-        return offline(target, options)
+        return offline(target, options, flavour)
 
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:
         from dbops.engines.mysql.load import load

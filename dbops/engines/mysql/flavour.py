@@ -84,6 +84,11 @@ class Flavour:
         return self.version >= ((10, 4) if self.is_mariadb else (8, 0, 29))
 
     @property
+    def refuses_unsafe_defaults(self) -> bool:
+        """A column with another value for each row cannot be added, but under binlog_format=STATEMENT (MySQL 9.7, error 1674)."""
+        return not self.is_mariadb
+
+    @property
     def folds_checks(self) -> bool:
         """Constants in checks are worked out when a column of theirs has changed its type (see `folding`)."""
         return not self.is_mariadb

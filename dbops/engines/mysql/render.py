@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -27,7 +27,7 @@ from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, Act, RenderContext, about
-from dbops.engines.mysql import alter, cost, online_keys
+from dbops.engines.mysql import alter, cost, filling, online_keys
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
 from dbops.engines.mysql.code import code_acts, create_code, drop_code
@@ -42,6 +42,7 @@ from dbops.engines.mysql.ddl import (
     sequence_words,
     without_defaults,
 )
+from dbops.engines.mysql.filling import Filling
 from dbops.engines.mysql.flavour import Flavour, flavour_of
 from dbops.engines.mysql.folding import folded
 from dbops.engines.mysql.grant_acts import grant_acts, without_grants
@@ -292,11 +293,7 @@ class _Renderer:
 
         Those that the plan drops are not back by then, those that it replaces are as they were.
         """
-        found = [
-            item
-            for item in self.old_children.get(table.name, ())
-            if isinstance(item, Trigger) and dict(item.options)["event"] == event and item.ref in self.changes.after
-        ]
+        found = self._triggers(table, event)
         back = [
             sql
             for item in sorted(found, key=lambda trigger: trigger.order)
@@ -304,8 +301,30 @@ class _Renderer:
         ]
         return [ddl(drop_code(item)) for item in found], back
 
+    def _triggers(self, table: Table, event: str) -> list[Trigger]:
+        return [
+            item
+            for item in self.old_children.get(table.name, ())
+            if isinstance(item, Trigger) and dict(item.options)["event"] == event and item.ref in self.changes.after
+        ]
+
     def _statements(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
-        return [sql for stage in alter.stages(change) for sql in self._stage(stage, rows, partition_facts)]
+        result: list[Statement] = []
+        is_divided = self.flavour.refuses_unsafe_defaults or self.context.server.has_replicas
+        for stage in alter.stages(change):
+            filled = filling.divided(stage) if is_divided else None
+            result += self._filled(filled, rows, partition_facts) if filled else self._stage(stage, rows, partition_facts)
+        return result
+
+    def _filled(self, filled: Filling, rows: int, partition_facts: Sequence[Hazard]) -> list[Statement]:
+        """The statements of one table in whose columns an UPDATE puts values; its triggers are not to hear of that."""
+        table = filled.making[-1].after
+        away, back = self._triggers_aside(table, "UPDATE")
+        triggers = [item.name for item in self._triggers(table, "UPDATE")]
+        facts = filled.facts(rows, triggers, has_replicas=self.context.server.has_replicas)
+        result = [sql for part in filled.making for sql in self._stage(part, rows, partition_facts)]
+        result += [*away, *(replace(sql, hazards=hazards(facts, rows)) for sql in filled.updates()), *back]
+        return result + [sql for part in filled.finishing for sql in self._stage(part, rows, partition_facts)]
 
     def _stage(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard]) -> list[Statement]:
         """The statements of one table: what stands alone, the one ALTER TABLE, then its partitions."""

@@ -113,17 +113,20 @@ def _settings_of(target: Target, *, is_home: bool) -> _Settings:
 
 
 @contextmanager
-def offline(target: Target, options: Options = ()) -> Iterator[MysqlConnection]:
-    """Open an empty database on server programs of this machine, MariaDB's or else MySQL's; `options` as inspection names them.
+def offline(target: Target, options: Options = (), flavour: str = "") -> Iterator[MysqlConnection]:
+    """Open an empty database on server programs of this machine, those of `flavour` or else MariaDB's before MySQL's.
+
+    `options` are as inspection names them.
 
     Raises:
         NoScratchError: there are none, or they do not start.
     """
     from dbops.engines.mysql.private_server import find_programs, private_server
 
-    programs = find_programs("mariadb") or find_programs("mysql")
+    programs = find_programs(flavour) if flavour else find_programs("mariadb") or find_programs("mysql")
     if programs is None:
-        raise NoScratchError("this machine has no MariaDB or MySQL server programs", fix="install them, or set scratch.url")
+        make = {"mariadb": "MariaDB", "mysql": "MySQL"}.get(flavour, "MariaDB or MySQL")
+        raise NoScratchError(f"this machine has no {make} server programs", fix="install them, or set scratch.url")
     with private_server(programs, None) as url:
         like = Target(f"scratch of {target.name or target.url.database}", url)
         if options:

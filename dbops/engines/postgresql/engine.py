@@ -87,7 +87,7 @@ class PostgresEngine:
 
         return scratch(target)
 
-    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[Connection]:
+    def offline(self, target: Target, options: Options = (), flavour: str = "") -> AbstractContextManager[Connection]:
         from dbops.engines.postgresql.scratch import offline
 
         return offline(target)

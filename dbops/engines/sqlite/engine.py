@@ -90,7 +90,7 @@ class SqliteEngine:
 
         return scratch(target)
 
-    def offline(self, target: Target, options: Options = ()) -> AbstractContextManager[SqliteConnection]:
+    def offline(self, target: Target, options: Options = (), flavour: str = "") -> AbstractContextManager[SqliteConnection]:
         return self.scratch(target)
 
     def load(self, conn: Connection, statements: Sequence[SourceStatement]) -> None:

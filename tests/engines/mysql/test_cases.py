@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,14 @@ class Case:
 
     `rows` are statements run before the change; `kept` and `restored` map queries to their rows after it and after undo;
     `needs` are features of the server (see `tests.servers.mysql_features`) without which the row says nothing about it,
-    `sql` are pieces of the statements, `hazards` all their codes, `changes` all addresses.
+    `sql` are pieces of the statements, `hazards` all their codes, `changes` all addresses. What is planned for a `logged` server
+    is right for one without a log, too.
     """
 
     name: str
     to: str
     before: str = ""
+    logged: bool = False
     needs: Sequence[str] = ()
     rows: Sequence[str] = ()
     changes: Sequence[str] | None = None
@@ -67,7 +69,8 @@ def test_case(case: Case, my_database: MysqlDatabase) -> None:
     changes = _diff(live, wanted)
     if case.changes is not None:
         assert sorted(str(change.ref) for change in changes) == sorted(case.changes)
-    acts = ENGINE.render(ChangeSet(live, wanted, changes), RenderContext(conn.server, ENGINE.sizes(conn), archive="t"))
+    server = replace(conn.server, has_replicas=conn.server.has_replicas or case.logged)
+    acts = ENGINE.render(ChangeSet(live, wanted, changes), RenderContext(server, ENGINE.sizes(conn), archive="t"))
     _assert_acts(case, acts, changes)
 
     _run(conn, [statement for act in acts for statement in act.do])
