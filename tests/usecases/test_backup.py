@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
 from dbops.archive.manifest import Manifest
 from dbops.errors import BackupError
+from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
+from dbops.usecases.backup.restore import RestoreWish, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
+from tests.servers.s3 import S3, new_bucket
 from tests.usecases.policies import Shop
 
 
@@ -209,3 +216,112 @@ def test_the_index_can_be_lost(shop: Shop, tmp_path: Path) -> None:
 def test_a_manifest_reads_as_it_was_written(shop: Shop) -> None:
     made: Manifest = shop.run("full")
     assert shop.backups() == (made,)
+
+
+def test_a_file_that_another_program_has_open_is_not_replaced(shop: Shop, sqlite_database: SqliteDatabase) -> None:
+    shop.run()
+    add_rows(sqlite_database)
+    before = content(sqlite_database.path)
+    code = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+        "c.execute('SELECT 1 FROM orders').fetchall(); print(1, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(sqlite_database.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(BackupError, match="in use by"):
+            shop.restore(sqlite_database.url, replaces=True)
+        other.kill()
+    assert content(sqlite_database.path) == before
+    shop.restore(sqlite_database.url, replaces=True)
+    assert content(sqlite_database.path) != before
+
+
+def test_a_wal_beside_the_old_file_is_not_taken_for_the_new_ones(shop: Shop, sqlite_database: SqliteDatabase) -> None:
+    shop.run()
+    expected = content(sqlite_database.path)
+    with closing(sqlite3.connect(sqlite_database.path)) as conn:
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("DELETE FROM orders")
+        conn.commit()
+        files = {suffix: Path(f"{sqlite_database.path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    for suffix, data in files.items():  # as a program that died would leave them
+        Path(f"{sqlite_database.path}{suffix}").write_bytes(data)
+    shop.restore(sqlite_database.url, replaces=True)
+    assert content(sqlite_database.path) == expected
+
+
+def test_one_table_is_restored_alone(shop: Shop, sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    sqlite_database.load("CREATE TABLE big (a text); INSERT INTO big VALUES ('x'); CREATE VIEW v AS SELECT * FROM big;")
+    shop.run()
+    shop.restore(f"sqlite:///{tmp_path / 'one.db'}", tables=("orders",))
+    restored = content(tmp_path / "one.db")
+    assert any("CREATE TABLE orders" in line for line in restored)
+    assert not any("big" in line for line in restored)
+    with pytest.raises(BackupError, match="no table 'nowhere'"):
+        shop.restore(f"sqlite:///{tmp_path / 'two.db'}", tables=("nowhere",))
+    assert not (tmp_path / "two.db").exists()
+
+
+@pytest.mark.parametrize("encryption", ["key: {env: SHOP_KEY}", "key: {file: identity.txt}", ""])
+def test_storage_and_key_are_enough_on_another_machine(
+    tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, s3_endpoint: str, encryption: str
+) -> None:
+    identity = str(x25519.Identity.generate())
+    secret = identity if "file" in encryption else "correct horse battery"
+    monkeypatch.setenv("SHOP_KEY", secret)
+    monkeypatch.setenv("SECRET", S3["secret_access_key"])
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'ünïcode');")
+    url = f"s3://{new_bucket(s3_endpoint)}/some/where"
+    options: dict[str, object] = {**S3, "endpoint": s3_endpoint, "secret_access_key": {"env": "SECRET"}}
+    more = f"  storage: {json.dumps({'url': url, 'options': options})}\n"
+    shop = Shop(tmp_path / "env", sqlite_database.url, more + (f"  encryption: {{{encryption}}}\n" if encryption else ""))
+    (shop.folder / "identity.txt").write_text(identity)
+    shop.run()
+    sqlite_database.rows("INSERT INTO orders VALUES (2, 'b')")
+    made = shop.run("incremental")
+
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache of another machine"))
+    elsewhere = Elsewhere(url, {**S3, "endpoint": s3_endpoint}, secret.encode() if encryption else None)
+    assert [one.manifest.id for one in listing(elsewhere)[0].backups][-1] == made.id
+    assert [one.ok for one in verify(elsewhere, None, 3, shop.told.append)] == [True, True]
+    restore(elsewhere, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}"), shop.told.append)
+    assert content(tmp_path / "there.db") == content(sqlite_database.path)
+    if encryption:
+        wrong = Elsewhere(url, elsewhere.options, b"wrong")
+        with pytest.raises(BackupError, match="key"):
+            restore(wrong, RestoreWish(f"sqlite:///{tmp_path / 'never.db'}"), shop.told.append)
+        assert not (tmp_path / "never.db").exists()
+
+
+def test_recipients_alone_make_chains(
+    shop: Shop, tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = x25519.Identity.generate()
+    other = Shop(tmp_path / "other", sqlite_database.url, f"  encryption: {{recipients: [{identity.to_public()}]}}\n")
+    other.run()
+    add_rows(sqlite_database)
+    other.run("incremental")
+    with pytest.raises(BackupError, match="no identity was given"):
+        other.restore(f"sqlite:///{tmp_path / 'never.db'}")
+    elsewhere = Elsewhere((other.folder / "backups").as_uri(), {}, str(identity).encode())
+    restore(elsewhere, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}"), shop.told.append)
+    assert content(tmp_path / "there.db") == content(sqlite_database.path)
+
+
+def test_a_damaged_database_is_kept_beside_what_replaces_it(shop: Shop, sqlite_database: SqliteDatabase) -> None:
+    shop.run()
+    expected = content(sqlite_database.path)
+    data = bytearray(sqlite_database.path.read_bytes())
+    data[200:4000] = bytes(3800)
+    data[5000:9000] = b"\xff" * 4000
+    sqlite_database.path.write_bytes(data)
+    result = shop.restore(sqlite_database.url, replaces=True)
+    assert result.safety is None
+    assert content(sqlite_database.path) == expected
+    (aside,) = sqlite_database.path.parent.glob("*.damaged-*")
+    assert aside.read_bytes() == data
+    assert result.restored.warnings == (f"what stood there is {aside}",)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from dbops.cli.backup.options import backup_argument, policy_option
+from dbops.cli.backup.options import Where, backup_argument, place_options, policy_option
 from dbops.cli.verb import environment_argument, output_option, verb, write_json
-from dbops.usecases.runtime import open_workspace
 
 
 @verb("list")
 @environment_argument
 @policy_option
+@place_options
 @output_option("text", "json")
-def list_(env: Path, name: str | None, output: str) -> int:
+def list_(env: Path, name: str | None, where: Where, output: str) -> int:
     """List the backups: sizes, growth, whether a restore was tested and how long it took, and when the promise would break.
 
     No database is asked, and no key is needed.
@@ -29,8 +28,8 @@ def list_(env: Path, name: str | None, output: str) -> int:
     from dbops.cli.views.backups import listing_json, listing_text
     from dbops.usecases.backup.look import listing
 
-    with open_workspace(env, os.environ) as workspace:
-        found = listing(workspace, name)
+    with where.opened(env) as place:
+        found = listing(place, name)
     if output == "json":
         write_json([listing_json(one) for one in found])
     else:
@@ -42,8 +41,9 @@ def list_(env: Path, name: str | None, output: str) -> int:
 @backup_argument
 @environment_argument
 @policy_option
+@place_options
 @output_option("text", "json")
-def show(word: str, env: Path, name: str | None, output: str) -> int:
+def show(word: str, env: Path, name: str | None, where: Where, output: str) -> int:
     """Show one backup: its chain, what depends on it, positions, tools, streams, evidence.
 
     \b
@@ -54,8 +54,8 @@ def show(word: str, env: Path, name: str | None, output: str) -> int:
     from dbops.cli.views.backups import shown_json, shown_text
     from dbops.usecases.backup.look import show as look
 
-    with open_workspace(env, os.environ) as workspace:
-        found = look(workspace, word, name)
+    with where.opened(env) as place:
+        found = look(place, word, name)
     if output == "json":
         write_json(shown_json(found))
     else:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from dbops.cli.verb import F
+
+if TYPE_CHECKING:
+    from dbops.usecases.backup.elsewhere import Elsewhere
+    from dbops.usecases.runtime import Workspace
 
 
 def policy_option(function: F) -> F:
@@ -19,6 +29,84 @@ def policy_option(function: F) -> F:
 def backup_argument(function: F) -> F:
     """Add BACKUP: an id, its beginning, or latest; passed as `word`."""
     return click.argument("word", metavar="BACKUP")(function)
+
+
+def place_options(function: F) -> F:
+    """Add `--storage`, `--storage-option`, `--key-env`, `--key-file`, passed together as `where`."""
+
+    @wraps(function)
+    def with_place(
+        *args: Any, storage: str | None, storage_options: dict[str, str], key_env: str | None, key_file: Path | None, **more: Any
+    ) -> Any:
+        return function(*args, where=Where(storage, storage_options, key_env, key_file), **more)
+
+    for option in (
+        click.option("--key-file", type=click.Path(path_type=Path), help="The file with the key for --storage."),
+        click.option("--key-env", metavar="NAME", help="The variable with the key for --storage."),
+        click.option(
+            "--storage-option",
+            "storage_options",
+            multiple=True,
+            callback=pairs,
+            metavar="NAME=VALUE",
+            help="For the library of --storage: endpoint, region, ...; NAME=env:VARIABLE reads a variable. May be repeated.",
+        ),
+        click.option("--storage", metavar="URL", help="Look there, without an environment: the URL and the key are enough."),
+    ):
+        with_place = option(with_place)
+    return cast("F", with_place)
+
+
+def pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return `NAME=VALUE` words as a mapping."""
+    if wrong := next((value for value in values if "=" not in value), None):
+        raise click.BadParameter(f"{wrong!r} has no value; expected NAME=VALUE")
+    return {name: text for name, _, text in (value.partition("=") for value in values)}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where backups are looked for, as far as the command line says."""
+
+    storage: str | None
+    options: dict[str, str] = field(repr=False)
+    key_env: str | None
+    key_file: Path | None
+
+    @contextmanager
+    def opened(self, env: Path) -> Iterator[Workspace | Elsewhere]:
+        """Open the environment, or the storage in its place."""
+        from dbops.usecases.backup.elsewhere import Elsewhere
+        from dbops.usecases.runtime import open_workspace
+
+        if self.storage is not None:
+            yield Elsewhere(self.storage, {name: _option(text) for name, text in self.options.items()}, self._secret())
+            return
+        if self.options or self.key_env or self.key_file:
+            raise click.UsageError("--storage-option, --key-env and --key-file are for --storage")
+        with open_workspace(env, os.environ) as workspace:
+            yield workspace
+
+    def _secret(self) -> bytes | None:
+        if self.key_env is not None:
+            return _variable(self.key_env).encode()
+        if self.key_file is None:
+            return None
+        try:
+            return self.key_file.read_bytes().strip()
+        except OSError as error:
+            raise click.ClickException(f"{self.key_file} cannot be read: {error.strerror}") from error
+
+
+def _option(text: str) -> str:
+    return _variable(text.removeprefix("env:")) if text.startswith("env:") else text
+
+
+def _variable(name: str) -> str:
+    text = os.environ.get(name)
+    if not text:
+        raise click.ClickException(f"the variable {name} is not set")
+    return text
 
 
 def teller() -> Callable[[str], None]:

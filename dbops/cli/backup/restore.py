@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from dbops.cli.backup.options import policy_option, teller
+from dbops.cli.backup.options import Where, pairs, place_options, policy_option, teller
 from dbops.cli.verb import output_option, verb, write_json
-from dbops.usecases.runtime import open_workspace
 
 
 def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
@@ -23,16 +21,11 @@ def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    if wrong := next((value for value in values if "=" not in value), None):
-        raise click.BadParameter(f"{wrong!r} has no value; expected NAME=VALUE")
-    return {name: text for name, _, text in (value.partition("=") for value in values)}
-
-
 @verb()
 @click.argument("word", metavar="[ID]", default="latest")
 @click.argument("env", default=".", envvar="DBOPS_ENV", type=click.Path(path_type=Path), metavar="[ENV]")
 @policy_option
+@place_options
 @click.option("--to", required=True, metavar="URL", help="Where to: the URL of a new database, or file:///folder.")
 @click.option("--at", callback=_moment, metavar="TIME", help="To a moment; UTC unless it has a zone.")
 @click.option("--lsn", metavar="LSN", help="To a place in the log: an LSN, or a GTID.")
@@ -40,7 +33,7 @@ def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
 @click.option("--schema", "schemas", multiple=True, metavar="SCHEMA", help="Only this schema. May be repeated.")
 @click.option("--table", "tables", multiple=True, metavar="TABLE", help="Only this table. May be repeated.")
 @click.option("--replace", "replaces", is_flag=True, help="What stands there may go; a backup of it is made first.")
-@click.option("--option", "options", callback=_pairs, multiple=True, metavar="NAME=VALUE", help="For the engine; specs/kinds.md.")
+@click.option("--option", "options", callback=pairs, multiple=True, metavar="NAME=VALUE", help="For the engine; specs/kinds.md.")
 @output_option("text", "json")
 def restore(
     word: str,
@@ -54,6 +47,7 @@ def restore(
     tables: tuple[str, ...],
     replaces: bool,
     options: dict[str, str],
+    where: Where,
     output: str,
 ) -> int:
     """Bring a database back from a backup: `latest`, an id, or a moment.
@@ -75,8 +69,8 @@ def restore(
     if word != "latest" and Path(word).exists():
         word, env = "latest", Path(word)
     point = point_of(at, lsn, restore_point)
-    with open_workspace(env, os.environ) as workspace:
-        result = bring_back(workspace, RestoreWish(to, word, point, schemas, tables, replaces, options), teller(), name)
+    with where.opened(env) as place:
+        result = bring_back(place, RestoreWish(to, word, point, schemas, tables, replaces, options), teller(), name)
     if output == "json":
         write_json(restored_json(result))
     else:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from dbops.cli.backup.options import policy_option, teller
+from dbops.cli.backup.options import Where, place_options, policy_option, teller
 from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, environment_argument, output_option, verb, write_json
-from dbops.usecases.runtime import open_workspace
 
 
 @verb()
 @environment_argument
 @policy_option
+@place_options
 @click.option("--id", "word", metavar="ID", help="The backup that is meant: an id, its beginning, or latest; all unless given.")
 @click.option(
     "--level",
@@ -24,7 +23,7 @@ from dbops.usecases.runtime import open_workspace
     help="0 sizes, 1 hashes of all bytes, 2 the engine's tools, 3 a restore into a throwaway database, 4 to a moment between.",
 )
 @output_option("text", "json")
-def verify(env: Path, name: str | None, word: str | None, level: int, output: str) -> int:
+def verify(env: Path, name: str | None, word: str | None, level: int, where: Where, output: str) -> int:
     """Prove backups and keep the evidence beside them; exits with 2 when one fails.
 
     \b
@@ -35,8 +34,8 @@ def verify(env: Path, name: str | None, word: str | None, level: int, output: st
     from dbops.cli.views.backups import evidence_json, evidence_text
     from dbops.usecases.backup.verify import verify as prove
 
-    with open_workspace(env, os.environ) as workspace:
-        found = prove(workspace, word, level, teller(), name)
+    with where.opened(env) as place:
+        found = prove(place, word, level, teller(), name)
     if output == "json":
         write_json([evidence_json(one) for one in found])
     else:

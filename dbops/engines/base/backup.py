@@ -187,6 +187,8 @@ class Inventory:
     schema_digest: str | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
     size_bytes: int | None = None
+    unread: str = ""
+    """Why it could not be looked at, for a database that may be damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,10 @@ class RestoreOrder:
     schemas: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     replaces: bool = False
+    keeps_old: bool = False
+    """What stands there could not be saved, because it is damaged: it is kept under another name. Of engines without servers
+    only.
+    """
     folder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -16,8 +16,7 @@ from dbops.resources.backups.model import Evidence, Standing
 from dbops.resources.backups.proving import rows_in
 from dbops.resources.backups.remarks import restore_s
 from dbops.resources.backups.standing import standing_of
-from dbops.usecases.backup.policies import holder_of, policies_of
-from dbops.usecases.runtime import Workspace
+from dbops.usecases.backup.policies import Place, holder_of, policies_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,18 @@ class Shown:
     rows: Mapping[str, int] | None
 
 
-def listing(workspace: Workspace, name: str | None = None) -> list[Listing]:
+def listing(place: Place, name: str | None = None) -> list[Listing]:
     """Return what the repositories of an environment hold; no database is asked, no key is needed."""
-    return [_listing(policy) for policy in policies_of(workspace, name)]
+    return [_listing(policy) for policy in policies_of(place, name)]
 
 
-def show(workspace: Workspace, word: str, name: str | None = None) -> Shown:
+def show(place: Place, word: str, name: str | None = None) -> Shown:
     """Return all that is known of one backup.
 
     Raises:
         BackupError: there is no such backup.
     """
-    policy, manifest = holder_of(workspace, word, name)
+    policy, manifest = holder_of(place, word, name)
     standing = standing_of(policy.repository, None)
     listed = next(one for one in _listing(policy).backups if one.manifest.id == manifest.id)
     try:

@@ -12,21 +12,25 @@ from dbops.resources.backups.due import SAFETY
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import DesiredBackups
 from dbops.resources.backups.resource import BackupResource
+from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.runtime import Workspace
 
 Told = Callable[[str], None]
 
 
-def policies_of(workspace: Workspace, name: str | None = None, told: Told = lambda text: None) -> list[Keeper]:
-    """Return the policies of an environment, or the one named, on each connection it is bound to.
+Place = Workspace | Elsewhere
+
+
+def policies_of(place: Place, name: str | None = None, told: Told = lambda text: None) -> list[Keeper]:
+    """Return the policies of an environment, or the one named, on each connection it is bound to; or what a storage holds.
 
     Raises:
         BackupError: there is none; names those there are.
     """
+    if isinstance(place, Elsewhere):
+        return _of_storage(place, name, told)
     found = [
-        (work.resource, cast("DesiredBackups", work.desired))
-        for work in workspace.work
-        if isinstance(work.resource, BackupResource)
+        (work.resource, cast("DesiredBackups", work.desired)) for work in place.work if isinstance(work.resource, BackupResource)
     ]
     chosen = [(resource, one) for resource, one in found if name is None or name in (one.name, one.policy)]
     if not chosen:
@@ -35,33 +39,41 @@ def policies_of(workspace: Workspace, name: str | None = None, told: Told = lamb
         raise BackupError(
             f"there is {what} in this environment", expected=f"one of {names}" if names else "one: specs/kinds.md shows it"
         )
-    return [resource.keeper(one, workspace.targets, told) for resource, one in chosen]
+    return [resource.keeper(one, place.targets, told) for resource, one in chosen]
 
 
-def one_policy(workspace: Workspace, name: str | None = None, told: Told = lambda text: None) -> Keeper:
+def _of_storage(place: Elsewhere, name: str | None, told: Told) -> list[Keeper]:
+    found = place.keepers(told)
+    chosen = [one for one in found if name in (None, one.desired.name)]
+    if not chosen:
+        raise BackupError(f"there is no {name} in {place.url}", expected=f"one of {', '.join(one.desired.name for one in found)}")
+    return chosen
+
+
+def one_policy(place: Place, name: str | None = None, told: Told = lambda text: None) -> Keeper:
     """Return the only policy, or the one named.
 
     Raises:
         BackupError: there is none, or there are several and none is named.
     """
-    found = policies_of(workspace, name, told)
+    found = policies_of(place, name, told)
     if len(found) > 1:
         raise BackupError(
-            f"this environment has several policies: {', '.join(one.desired.name for one in found)}",
+            f"there are several policies: {', '.join(one.desired.name for one in found)}",
             fix=f"name one: --policy {found[0].desired.name}",
         )
     return found[0]
 
 
-def holder_of(workspace: Workspace, word: str, name: str | None, told: Told = lambda text: None) -> tuple[Keeper, Manifest]:
+def holder_of(place: Place, word: str, name: str | None, told: Told = lambda text: None) -> tuple[Keeper, Manifest]:
     """Return the policy that has the backup which is meant, and that backup.
 
     Raises:
         BackupError: none has it, or several are meant.
     """
-    policies = policies_of(workspace, name, told)
+    policies = policies_of(place, name, told)
     if len(policies) == 1 or word == "latest":
-        policy = one_policy(workspace, name, told)
+        policy = one_policy(place, name, told)
         return policy, find_backup(policy.repository.contents(), word)
     found = []
     for policy in policies:

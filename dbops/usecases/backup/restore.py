@@ -14,13 +14,13 @@ from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
 from dbops.engines.base.backup import LATEST, Backups, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
-from dbops.errors import BackupError, MissingDatabaseError
+from dbops.errors import BackupError, MissingDatabaseError, QueryError
 from dbops.resources.backups.due import SAFETY
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.making import link
 from dbops.resources.backups.proving import must_be_sound
-from dbops.usecases.backup.policies import find_backup, one_policy
-from dbops.usecases.runtime import Workspace, connected, engine_for, target_for_url
+from dbops.usecases.backup.policies import Place, find_backup, one_policy
+from dbops.usecases.runtime import connected, engine_for, target_for_url
 
 Told = Callable[[str], None]
 
@@ -75,13 +75,13 @@ def point_of(at: datetime | None = None, lsn: str | None = None, name: str | Non
     return LATEST if name is None else Point("name", None, name)
 
 
-def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | None = None) -> RestoreResult:
+def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None) -> RestoreResult:
     """Restore a chain.
 
     Raises:
         BackupError: it is damaged, cannot lead to the point, or the target is occupied; nothing was touched. Or it failed.
     """
-    policy = one_policy(workspace, name, told)
+    policy = one_policy(place, name, told)
     folder = wish.folder
     target = target_for_url(wish.to) if folder is None else policy.target
     engine = engine_for(target.url)
@@ -97,8 +97,18 @@ def restore(workspace: Workspace, wish: RestoreWish, told: Told, name: str | Non
     if found is not None and not wish.replaces:
         raise BackupError(f"{found}; it was left as it is", fix="restore to another place, or give --replace")
     must_be_sound(policy.repository, chain, told)
-    safety = _saved(policy, target, told) if found is not None and folder is None else None
-    order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces, folder, wish.options)
+    safety, keeps_old = None, False
+    if found is not None and folder is None:
+        try:
+            safety = _saved(policy, target, told)
+        except QueryError as error:
+            if engine.features.has_servers:
+                raise
+            told(f"what stands there is damaged, and is kept beside: {error.message}")
+            keeps_old = True
+    order = RestoreOrder(
+        target, wish.point, wish.schemas, wish.tables, wish.replaces, keeps_old, folder=folder, options=wish.options
+    )
     started = monotonic()
     restored = backups.restore([link(policy.repository, one) for one in chain], order, told)
     return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)

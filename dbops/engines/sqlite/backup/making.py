@@ -9,7 +9,7 @@ from dbops.engines.base.backup import Inventory, Link, Order, Produced, Sink, To
 from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, HASHES, PAGES, changed_pieces, hash_pieces, table_of
 from dbops.engines.sqlite.backup.snapshot import Snapshot, snapshot
 from dbops.engines.sqlite.connect import SqliteConnection
-from dbops.errors import BackupError
+from dbops.errors import BackupError, QueryError
 
 _COUNTED_BYTES = 64 << 20
 """Rows are counted in files up to this size: larger ones would be read twice."""
@@ -45,7 +45,7 @@ def produce(order: Order, conn: SqliteConnection, sink: Sink, told: Told) -> Pro
         tools={"sqlite": conn.server.version_text},
         inventory=inventory,
         details={"page_size": state.page_size, "pages": state.pages, "changed": changed},
-        warnings=_warnings(parent, changed, state.pages),
+        warnings=_warnings(inventory, parent, changed, state.pages),
     )
 
 
@@ -58,7 +58,9 @@ def _must_fit(state: Snapshot, parent: Link) -> None:
         )
 
 
-def _warnings(parent: Link | None, changed: int, pages: int) -> tuple[str, ...]:
+def _warnings(inventory: Inventory, parent: Link | None, changed: int, pages: int) -> tuple[str, ...]:
+    if inventory.unread:
+        return (f"the database cannot be read as it should be, and may be damaged: {inventory.unread}",)
     if parent is not None and changed * 2 > pages:
         return (f"{changed} of {pages} pages changed, as after VACUUM; a full backup would be about as large",)
     return ()
@@ -70,8 +72,11 @@ def _inventory(conn: SqliteConnection, state: Snapshot) -> Inventory:
     from dbops.catalog.scope import Scope
     from dbops.engines.sqlite.inspect import inspect
 
-    rows = count_rows(conn) if state.size <= _COUNTED_BYTES else {}
-    return Inventory(digest(inspect(conn, Scope())), rows, state.size)
+    try:
+        rows = count_rows(conn) if state.size <= _COUNTED_BYTES else {}
+        return Inventory(digest(inspect(conn, Scope())), rows, state.size)
+    except QueryError as error:  # damaged, perhaps; what stands there is saved before a restore all the same
+        return Inventory(None, {}, state.size, error.message)
 
 
 def count_rows(conn: SqliteConnection) -> dict[str, int]:

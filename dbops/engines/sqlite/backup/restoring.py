@@ -7,11 +7,13 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told
 from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, DIGEST, PAGES
+from dbops.engines.sqlite.blockers import openers
 from dbops.errors import BackupError
 
 _PIECE = 4 << 20
@@ -47,8 +49,8 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
             raise BackupError(f"the restored file is damaged: {problems[0]}", {"problems": problems})
         if order.tables:
             _only_tables(new, order.tables)
-        _switch(new, place, replaces=order.replaces)
-    return Restored(path, chain[-1].end)
+        aside = _switch(new, place, replaces=order.replaces, keeps_old=order.keeps_old)
+    return Restored(path, chain[-1].end, warnings=(f"what stood there is {aside}",) if aside else ())
 
 
 def assemble(chain: Sequence[Link], path: Path, told: Told) -> None:
@@ -131,12 +133,19 @@ def _only_tables(path: Path, tables: Sequence[str]) -> None:
         conn.execute("VACUUM")
 
 
-def _switch(new: Path, place: Path, *, replaces: bool) -> None:
-    """Give the new file its name, at one moment, while nobody else has the old one open for writing.
+def _switch(new: Path, place: Path, *, replaces: bool, keeps_old: bool) -> Path | None:
+    """Give the new file its name, at one moment, while nobody else has the old one open.
 
+    With `keeps_old` return the further name that the old one, and what belongs to it, got before.
     A log or journal of the old file would be taken for one of the new file, so the old one is first brought to where it has none.
     """
-    if replaces and place.exists() and place.stat().st_size:
+    aside: Path | None = None
+    if keeps_old and place.exists():
+        _must_be_unused(place)
+        aside = _put_aside(place)
+        new.chmod(place.stat().st_mode & 0o777)
+        new.replace(place)
+    elif replaces and place.exists() and place.stat().st_size:
         with _alone(place):
             new.chmod(place.stat().st_mode & 0o777)
             new.replace(place)
@@ -158,6 +167,25 @@ def _switch(new: Path, place: Path, *, replaces: bool) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+    return aside
+
+
+def _put_aside(place: Path) -> Path:
+    """Give a damaged file a further name, and move its logs to that."""
+    aside = place.with_name(f"{place.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    os.link(place, aside)
+    for suffix in _BESIDE:
+        if os.path.lexists(f"{place}{suffix}"):
+            Path(f"{place}{suffix}").rename(f"{aside}{suffix}")
+    return aside
+
+
+def _must_be_unused(place: Path) -> None:
+    if programs := openers(str(place)):
+        raise BackupError(
+            f"{place} is in use by {' and '.join(programs)}, which would go on with the old file; it was left as it is",
+            fix="end what has it open",
+        )
 
 
 @contextmanager
@@ -167,6 +195,7 @@ def _alone(place: Path) -> Iterator[None]:
     Raises:
         BackupError: somebody has it open.
     """
+    _must_be_unused(place)
     try:
         with closing(sqlite3.connect(place, isolation_level=None, timeout=1.0)) as conn:
             # leaving WAL mode takes the file for oneself, brings the log home, and removes it
@@ -176,8 +205,6 @@ def _alone(place: Path) -> Iterator[None]:
             yield
             conn.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
-        raise BackupError(
-            f"{place} is in use: {error}; it was left as it is", fix="end the programs that have it open"
-        ) from error
-    except sqlite3.DatabaseError:  # what stands there is no database; it may go
-        yield
+        raise BackupError(f"{place} is in use: {error}; it was left as it is", fix="end what has it open") from error
+    except sqlite3.DatabaseError as error:
+        raise BackupError(f"{place}: {error}; it was left as it is", fix="move it aside, and restore again") from error

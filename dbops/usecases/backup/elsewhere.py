@@ -1,0 +1,66 @@
+"""Backups without an environment: a storage's URL and the key are all that is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dbops.archive.cipher import Keys
+from dbops.archive.index import Index
+from dbops.archive.repository import Repository, index_folder, targets_in
+from dbops.archive.storage.opening import StorageAddress, open_storage
+from dbops.engines.base.backup import Told
+from dbops.engines.base.connect import Target
+from dbops.engines.base.url import DatabaseUrl
+from dbops.errors import BackupError, Mark
+from dbops.resources.backups.keeping import Keeper
+from dbops.resources.backups.model import DesiredBackups
+from dbops.resources.backups.spec import BackupPolicySpec
+from dbops.usecases import runtime
+from dbops.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A storage by itself. A relative `file://` URL lies in the working directory; `secret` is a key or age identities."""
+
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: bytes | None = field(default=None, repr=False)
+
+    def keepers(self, told: Told) -> list[Keeper]:
+        """Return one keeper for each target that has backups; it has no database.
+
+        Raises:
+            BackupError: there are no backups; StorageError: the storage does not answer.
+        """
+        storage = open_storage(StorageAddress(self.url, self.options), Path.cwd())
+        index = Index(index_folder(dict(os.environ)))
+        found = []
+        for target in targets_in(storage):
+            repository = Repository(storage, target, Keys(secret=self.secret), index)
+            contents = repository.contents()
+            if not contents.backups:
+                raise BackupError(f"none of the backups of {target} can be read: {contents.broken[0].reason}")
+            engine = runtime.engine_named(contents.backups[0].engine)
+            near = Target("", DatabaseUrl(contents.backups[0].engine))  # type: ignore[arg-type]  # one of the engines' names
+            desired = _desired(target, self.url)
+            found.append(Keeper(desired, engine, near, lambda: None, repository, runtime.moment, __version__, told))
+        if not found:
+            raise BackupError(f"there are no backups in {storage.title}")
+        return found
+
+
+def _desired(target: str, url: str) -> DesiredBackups:
+    """Return a policy that promises nothing."""
+    spec = BackupPolicySpec.model_validate(
+        {
+            "connection": target,
+            "storage": {"url": url},
+            "schedule": [{"type": "full", "cron": "0 0 1 1 *"}],
+            "verify": {"restore": "never"},
+        }
+    )
+    return DesiredBackups(target, target, target, Mark(url), Path.cwd(), Path.cwd(), spec)
