@@ -13,7 +13,11 @@ from dbops.usecases.migrate.adopt import Adoption
 from dbops.usecases.migrate.status import SetStatus
 from dbops.usecases.migrate.verify import Verified
 
-_COLORS = {"applied": "green", "cosmetic": "green", "baselined": "green", "pending": "yellow", "unknown": "yellow"}
+_COLORS = {
+    **dict.fromkeys(("applied", "cosmetic", "baselined"), "green"),
+    **dict.fromkeys(("pending", "unknown"), "yellow"),
+    "running": "cyan",
+}
 _WORDS = {"cosmetic": "applied, cosmetic edit"}
 
 
@@ -47,8 +51,12 @@ def status_text(found: SetStatus) -> str:
 def _summary(found: SetStatus) -> str:
     parts = [f"{found.count('applied', 'cosmetic', 'baselined')} applied", f"{found.count('pending')} pending"]
     parts += [
-        f"{found.count(state)} {state}" for state in ("failed", "changed", "missing", "late", "unknown") if found.count(state)
+        f"{found.count(state)} {state}"
+        for state in ("running", "failed", "changed", "missing", "late", "unknown")
+        if found.count(state)
     ]
+    if found.runner is not None:
+        parts.append(f"{wording.on_one_line(found.runner)} is at work")
     return ", ".join(parts) + (f"; the last was {found.current}." if found.current else ".")
 
 
@@ -61,7 +69,9 @@ def status_data(found: SetStatus) -> dict[str, Any]:
         "heads": list(found.heads),
         "applied": found.count("applied", "cosmetic", "baselined"),
         "pending": found.count("pending"),
+        "running": found.count("running"),
         "failed": found.count("failed"),
+        "runner": found.runner,
         "is_clean": found.is_clean,
         "migrations": [
             {

@@ -26,7 +26,8 @@ ALEMBIC_TABLE = "alembic_version"
 #: pending: not applied. failed: begun, and some of it may stand. applied: as the file says. cosmetic: applied, and edited since
 #: in nothing that counts. changed: applied, and edited since. missing: applied, no file. unknown: applied by nobody known here,
 #: later than every file. late: pending, and one behind it was applied. baselined: counts as applied without having run.
-State = Literal["pending", "failed", "applied", "cosmetic", "changed", "missing", "unknown", "late", "baselined"]
+#: running: somebody is at it, as the apply lock tells.
+State = Literal["pending", "failed", "applied", "cosmetic", "changed", "missing", "unknown", "late", "baselined", "running"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,10 @@ def test_a_runner_killed_while_it_holds_the_lock_leaves_none_behind(database: Da
     holder = shop.start("up", "--auto-approve")
     wait_until(lambda: is_running(database, holder.pid))
     waiting = shop.start("up", "--auto-approve", "--lock-timeout", "60s")
+    found = shop.status()
+    assert found.runner is not None, "status says who is at work"
+    if database.engine == "mysql":  # elsewhere what is not committed shows nowhere
+        assert found.standings[0].state == "running" and "since 20" in found.standings[0].detail
     time.sleep(0.3)
     holder.kill()
     holder.communicate()
