@@ -292,6 +292,7 @@ def open_workspace(path: Path, process_env: Mapping[str, str] = os.environ) -> I
     from dbops.manifests.environment import load_environment
     from dbops.reconcile.planner import Work
     from dbops.resources.connections.target import target_of
+    from dbops.usecases.beside import beside_alembic
 
     environment = load_environment(path, specs(), process_env)
     known = {m.name: target_of(m, environment, process_env) for m in environment.of_kind("Connection")}
@@ -303,7 +304,7 @@ def open_workspace(path: Path, process_env: Mapping[str, str] = os.environ) -> I
         for desired in kinds[manifest.kind].desired(manifest, environment)
     )
     with ExitStack() as stack:
-        yield Workspace(str(path), environment, kinds, work, OpenTargets(known, stack))
+        yield Workspace(str(path), environment, kinds, beside_alembic(work), OpenTargets(known, stack))
 
 
 def target_for_url(text: str) -> Target:

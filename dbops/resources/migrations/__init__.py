@@ -4,6 +4,7 @@
 * `model`       a migration, the set it belongs to, how each stands; typed changes
 * `folder`      a folder of files turned into a set; `sql_files`, `json_files`, `python_files` read the formats
 * `python_steps`, `alembic_scripts`   migrations in Python, and Alembic's own, run
+* `alembic_env`  an env.py of Alembic, run or read
 * `graph`       the order of a set: versions, dependencies; duplicates, cycles and gaps refused
 * `lock_file`   `migrations.lock`: what was in the folder when it was last written down
 * `adoption`    the history of another runner as a ledger: which file each row speaks of

@@ -1,18 +1,20 @@
 """Migrations of an Alembic script directory, read and run by Alembic itself.
 
 Alembic runs each revision on a session of its own and keeps its table `alembic_version`, in one transaction with the revision
-where the engine allows that; so Alembic and dbops may be used side by side. `env.py` is not run: where the database is, the
-manifest says.
+where the engine allows that; so Alembic and dbops may be used side by side. `env.py` is run where the manifest says so, on the
+session that the manifest leads to; elsewhere only the name that it gives to Alembic's table counts (`alembic_env`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Connection
 from dbops.errors import DbopsError, Mark, MigrationError, QueryError
+from dbops.resources.migrations.alembic_env import history_options, run_env
 from dbops.resources.migrations.model import Direction, Migration, Script
 
 if TYPE_CHECKING:
@@ -59,8 +61,12 @@ def _listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def run(migration: Migration, direction: Direction, directory: Path, engine: Engine, conn: Connection) -> None:
+def run(
+    migration: Migration, direction: Direction, directory: Path, engine: Engine, conn: Connection, *, on_scratch: bool = False
+) -> None:
     """Let Alembic run one revision on a session of its own; one that it has had already is left alone.
+
+    On a scratch Alembic's table is `alembic_version` beside the others, whatever it is elsewhere.
 
     Raises:
         MigrationError: the revision raised an error that is none of a database.
@@ -70,13 +76,15 @@ def run(migration: Migration, direction: Direction, directory: Path, engine: Eng
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.exc import DBAPIError
 
-    scripts = _directory(directory)
     with engine.scripts.sqlalchemy(conn) as session:
-        context = MigrationContext.configure(session, opts={"transaction_per_migration": True, "script": scripts})
-        if _is_there(migration, context, scripts) == (direction == "up"):
-            return
-        context._migrations_fn = _only(migration, direction, scripts)
         try:
+            if migration.alembic.runs_env:
+                run_env(session, directory, partial(_steps, migration, direction), on_scratch=on_scratch)
+                return
+            scripts = _directory(directory)
+            table = {} if on_scratch else history_options(directory, migration.alembic)
+            opts = {"transaction_per_migration": True, "script": scripts, "fn": partial(_steps, migration, direction, scripts)}
+            context = MigrationContext.configure(session, opts={**opts, **table})
             with Operations.context(context), context.begin_transaction():
                 context.run_migrations()
         except DBAPIError as error:
@@ -87,22 +95,23 @@ def run(migration: Migration, direction: Direction, directory: Path, engine: Eng
             raise MigrationError(f"{migration.id}: {type(error).__name__}: {error}", at=migration.at) from error
 
 
-def _only(migration: Migration, direction: Direction, scripts: ScriptDirectory) -> Any:
-    """Return what tells Alembic the steps: one revision, up or down."""
+def _steps(
+    migration: Migration, direction: Direction, scripts: ScriptDirectory, heads: Sequence[str], context: MigrationContext
+) -> Any:
+    """Tell Alembic the steps: one revision, up or down; none where its own table says that it is there, or gone."""
     from alembic.runtime.migration import MigrationStep
 
+    if _is_there(migration, heads, scripts) == (direction == "up"):
+        return []
     revision = scripts.get_revision(migration.version)
     assert revision is not None
     if direction == "up":
-        steps = [MigrationStep.upgrade_from_script(scripts.revision_map, cast(Any, revision))]
-    else:
-        steps = [MigrationStep.downgrade_from_script(scripts.revision_map, cast(Any, revision))]
-    return lambda heads, context: steps
+        return [MigrationStep.upgrade_from_script(scripts.revision_map, cast(Any, revision))]
+    return [MigrationStep.downgrade_from_script(scripts.revision_map, cast(Any, revision))]
 
 
-def _is_there(migration: Migration, context: MigrationContext, scripts: ScriptDirectory) -> bool:
+def _is_there(migration: Migration, heads: Sequence[str], scripts: ScriptDirectory) -> bool:
     """Tell whether Alembic's own table says that a revision is applied."""
-    heads = context.get_current_heads()
     if not heads:
         return False
     return any(found.revision == migration.version for found in scripts.iterate_revisions(heads, "base", inclusive=True))

@@ -12,7 +12,7 @@ from pathlib import Path
 from dbops.errors import DbopsError, Mark, MigrationError, Problems
 from dbops.resources.migrations import json_files, python_files, sql_files
 from dbops.resources.migrations.graph import ordered
-from dbops.resources.migrations.model import Format, Migration, checksum_of
+from dbops.resources.migrations.model import AS_ALEMBIC_DOES, AlembicOptions, Format, Migration, checksum_of
 from dbops.resources.migrations.sql_files import NamedFile
 
 SUFFIXES: dict[Format, tuple[str, ...]] = {"sql": (".sql", ".py"), "json": (".json",), "alembic": (".py",)}
@@ -97,7 +97,7 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def migrations_of(contents: Iterable[Contents], format: Format) -> list[Migration]:
+def migrations_of(contents: Iterable[Contents], format: Format, alembic: AlembicOptions = AS_ALEMBIC_DOES) -> list[Migration]:
     """Return the migrations that files say, in the order in which they run, repeatable ones last.
 
     Raises:
@@ -105,7 +105,7 @@ def migrations_of(contents: Iterable[Contents], format: Format) -> list[Migratio
     """
     problems: list[DbopsError] = []
     if format == "alembic":
-        found = _alembic(list(contents))
+        found = [replace(migration, alembic=alembic) for migration in _alembic(list(contents))]
     else:
         found = list(_json(contents, problems) if format == "json" else _sql(contents, problems))
     if problems:

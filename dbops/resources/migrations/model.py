@@ -31,6 +31,18 @@ State = Literal["pending", "failed", "applied", "cosmetic", "changed", "missing"
 
 
 @dataclass(frozen=True, slots=True)
+class AlembicOptions:
+    """How revisions are run: by their env.py, or with Alembic's table under the name and in the schema given here."""
+
+    runs_env: bool = False
+    version_table: str | None = None
+    version_table_schema: str | None = None
+
+
+AS_ALEMBIC_DOES = AlembicOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """The text of one direction, without markers; `at` is where it begins in its file."""
 
@@ -61,6 +73,7 @@ class Migration:
     checkpoint: str | None = None
     description: str = ""
     checksum: str = ""
+    alembic: AlembicOptions = AS_ALEMBIC_DOES
 
     @property
     def id(self) -> str:
@@ -111,6 +124,7 @@ class DesiredMigrations:
     drift: Literal["warn", "refuse", "adopt"] = "warn"
     allow: tuple[str, ...] = ()
     """Hazards that pass without being asked."""
+    alembic: AlembicOptions = AS_ALEMBIC_DOES
 
     @property
     def address(self) -> str:

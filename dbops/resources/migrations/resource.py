@@ -26,6 +26,7 @@ from dbops.resources.migrations.folder import migrations_of, read_contents
 from dbops.resources.migrations.graph import through
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
 from dbops.resources.migrations.model import (
+    AlembicOptions,
     DesiredMigrations,
     Direction,
     HookFiles,
@@ -93,6 +94,7 @@ class MigrationResource:
                 hooks=_hook_files(spec.hooks, manifest.root),
                 drift=spec.drift,
                 allow=spec.policy.allow,
+                alembic=AlembicOptions(spec.alembic.env == "run", spec.alembic.version_table, spec.alembic.version_table_schema),
             )
             for connection in bindings(environment, manifest)
         ]
@@ -117,7 +119,7 @@ class MigrationResource:
         """
         if desired.address not in self._sets:
             contents = read_contents(desired.directory, desired.format)
-            found = migrations_of(contents, desired.format)
+            found = migrations_of(contents, desired.format, desired.alembic)
             check_lock(desired.directory, contents)
             self._sets[desired.address] = found
         return self._sets[desired.address]

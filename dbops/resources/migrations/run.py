@@ -340,7 +340,8 @@ class _Run:
 
         self._record("running")
         directory = Path(self.migration.at.file).absolute().parent.parent
-        alembic_scripts.run(self.migration, self.direction, directory, self.engine, self.conn)
+        on_scratch = self.ledger is None
+        alembic_scripts.run(self.migration, self.direction, directory, self.engine, self.conn, on_scratch=on_scratch)
         self.ran = 1
         with self.conn.transaction():
             self._finish()

@@ -30,6 +30,17 @@ class MigrationPolicySpec(Spec):
     """Hazards that pass without being asked; a remark in the file, `-- dbops:allow CODE reason`, lets one statement pass."""
 
 
+class AlembicSpec(Spec):
+    """How an Alembic script directory is run."""
+
+    env: Literal["run", "skip"] = "skip"
+    """Whether its env.py is run, with the session as `config.attributes["connection"]`, which it must use."""
+    version_table: Text | None = None
+    """The table in which Alembic keeps its versions, where env.py does not say it in plain text."""
+    version_table_schema: Text | None = None
+    """The schema of that table."""
+
+
 class MigrationSetSpec(Bound):
     """Versioned migrations: files that run once each, in order, and are remembered in a ledger inside the database."""
 
@@ -45,5 +56,6 @@ class MigrationSetSpec(Bound):
     """On a database that has objects and no ledger, migrations up to this version count as applied."""
     drift: Literal["warn", "refuse", "adopt"] = "warn"
     """What changed in the database since the last apply and no migration did: named, refused, or taken as it is."""
+    alembic: AlembicSpec = AlembicSpec.model_construct()
     policy: MigrationPolicySpec = MigrationPolicySpec.model_construct()
     hooks: Hooks | None = None

@@ -79,7 +79,7 @@ def read_set(desired: DesiredMigrations) -> list[Migration]:
         return []
     contents = read_contents(desired.directory, desired.format)
     check_lock(desired.directory, contents)
-    return migrations_of(contents, desired.format)
+    return migrations_of(contents, desired.format, desired.alembic)
 
 
 def write(desired: DesiredMigrations, migrations: Sequence[Migration], name: str, texts: dict[str, str]) -> list[Path]:
@@ -144,7 +144,7 @@ def write_alembic(
 def lock(desired: DesiredMigrations) -> Path:
     """Write the lock file of the folder, once its migrations are found to be in order; return it."""
     contents = read_contents(desired.directory, desired.format)
-    migrations_of(contents, desired.format)
+    migrations_of(contents, desired.format, desired.alembic)
     return write_lock(desired.directory, contents)
 
 

@@ -105,3 +105,62 @@ def test_a_folder_that_alembic_does_not_understand_is_named(shop: Migrations) ->
     (shop.folder / "migrations" / "versions" / "bad_x.py").write_text("revision = 'bad'\ndown_revision = 'nobody'\n")
     with pytest.raises(MigrationError, match="Alembic cannot read"):
         shop.up()
+
+
+def env_py(shop: Migrations, configure: str, connection: str = 'config.attributes["connection"]') -> None:
+    text = (
+        "import sqlalchemy\nfrom alembic import context\n\nTABLE = 'versions'\nconfig = context.config\n"
+        f"connection = {connection}\ncontext.configure(connection=connection, {configure})\n"
+        "with context.begin_transaction():\n    context.run_migrations()\n"
+    )
+    (shop.folder / "migrations" / "env.py").write_text(text)
+
+
+def options(shop: Migrations, text: str) -> None:
+    file = shop.folder / "env.yaml"
+    file.write_text(file.read_text().replace("format: alembic", f"format: alembic, alembic: {text}"))
+
+
+@pytest.mark.parametrize("env", ["skip", "run"])
+def test_env_py_names_the_table_of_versions(shop: Migrations, env: str) -> None:
+    options(shop, f"{{env: {env}}}")
+    env_py(shop, "version_table=TABLE")
+    shop.up(to="f00")
+    shop.up()
+    assert shop.database.rows("SELECT version_num FROM versions") == [("a33",)]
+    assert shop.up().state == "nothing"
+    shop.down()
+    with open_workspace(shop.folder) as workspace:
+        assert [one.problem for one in verify(workspace)] == [""] * 4
+
+
+def test_a_name_that_only_running_tells_is_asked_for(shop: Migrations) -> None:
+    env_py(shop, "version_table='ver' + 'sions'")
+    with pytest.raises(ApplyError, match="only running it tells: 'ver' \\+ 'sions'"):
+        shop.up()
+    options(shop, "{versionTable: versions}")
+    assert shop.up().state == "done"
+    assert shop.database.rows("SELECT version_num FROM versions") == [("a33",)]
+
+
+def test_an_env_py_that_connects_by_itself_is_not_let_through(shop: Migrations, tmp_path: Path) -> None:
+    options(shop, "{env: run}")
+    env_py(shop, "version_table=TABLE", f"sqlalchemy.create_engine('sqlite:///{tmp_path}/other.db').connect()")
+    with pytest.raises(ApplyError, match="connects by itself"):
+        shop.up()
+    assert not (tmp_path / "other.db").exists() or not (tmp_path / "other.db").stat().st_size
+
+
+def test_a_schema_leaves_the_table_of_versions_alone(shop: Migrations) -> None:
+    env_py(shop, "version_table=TABLE")
+    kind = (
+        "---\napiVersion: dbops/v1\nkind: Schema\nmetadata: {name: shop}\nspec: {connection: shop, source: {sql: [schema.sql]}}\n"
+    )
+    with (shop.folder / "env.yaml").open("a") as file:
+        file.write(kind)
+    revision(shop, "d44", "a33", "op.drop_table('a'); op.drop_table('b'); op.drop_table('c')")
+    revision(shop, "e55", "d44", 'op.execute("CREATE TABLE d (id integer NOT NULL PRIMARY KEY)")')
+    (shop.folder / "schema.sql").write_text("CREATE TABLE d (id integer NOT NULL PRIMARY KEY);\n")
+    shop.up()
+    assert shop.database.rows("SELECT version_num FROM versions") == [("e55",)]
+    assert shop.plan().is_empty
