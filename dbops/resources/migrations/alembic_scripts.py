@@ -114,7 +114,7 @@ def _is_there(migration: Migration, heads: Sequence[str], scripts: ScriptDirecto
     """Tell whether Alembic's own table says that a revision is applied."""
     if not heads:
         return False
-    return any(found.revision == migration.version for found in scripts.iterate_revisions(heads, "base", inclusive=True))
+    return any(found.revision == migration.version for found in scripts.iterate_revisions(tuple(heads), "base", inclusive=True))
 
 
 def _directory(directory: Path) -> ScriptDirectory:
