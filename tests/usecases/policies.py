@@ -11,6 +11,7 @@ from dbops.resources.backups.keeping import Keeper
 from dbops.usecases.backup.policies import one_policy
 from dbops.usecases.backup.restore import RestoreResult, RestoreWish, restore
 from dbops.usecases.backup.run import Done, run_due
+from dbops.usecases.backup.verify import Evidence, verify
 from dbops.usecases.runtime import Workspace, open_workspace
 
 SCHEDULE = (
@@ -45,6 +46,10 @@ class Shop:
     def restore(self, to: str, **wish: object) -> RestoreResult:
         with self.workspace() as workspace:
             return restore(workspace, RestoreWish(to, **wish), self.told.append)  # type: ignore[arg-type]
+
+    def verify(self, level: int, word: str = "latest") -> Evidence:
+        with self.workspace() as workspace:
+            return verify(workspace, word, level, self.told.append)[0]
 
     def backups(self) -> tuple[Manifest, ...]:
         with self.workspace() as workspace:

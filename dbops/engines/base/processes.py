@@ -197,6 +197,12 @@ class Pipeline:
         Raises:
             BackupError: it ended before it had read them; says how.
         """
+        if not self.offer(data):
+            self.finish()
+            raise BackupError(f"{self._stages[0].tool} ended before it had read everything")
+
+    def offer(self, data: bytes | memoryview) -> bool:
+        """Give bytes to the first program; False where it has read enough and closed its input."""
         stdin = self._processes[0].stdin
         assert stdin is not None
         view = memoryview(data)
@@ -204,8 +210,8 @@ class Pipeline:
             while view:
                 view = view[stdin.write(view) or 0 :]
         except BrokenPipeError:
-            self.finish()
-            raise BackupError(f"{self._stages[0].tool} ended before it had read everything") from None
+            return False
+        return True
 
     def close_input(self) -> None:
         """Tell the first program that nothing more comes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -308,6 +309,45 @@ def _parameters(target: Target) -> dict[str, Any]:
         given |= {"sslmode": tls.mode, "sslrootcert": tls.root_cert, "sslcert": tls.cert, "sslkey": tls.key}
     given |= dict(url.query)
     return {name: value for name, value in given.items() if value is not None}
+
+
+_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
+
+
+def for_tools(target: Target, program: str) -> tuple[str, dict[str, str]]:
+    """Return a connection string without secrets, and the environment that has them, for PostgreSQL's own programs.
+
+    They obey the same variables as the driver does (PGHOST, PGSSLMODE, ...), so ours are passed on.
+
+    Raises:
+        ConnectError: the URL holds a secret that has no variable.
+    """
+    from psycopg.conninfo import make_conninfo
+
+    given = {name: str(value) for name, value in _parameters(target).items() if name != "client_encoding"}
+    given["application_name"] = f"dbops {program}"
+    env = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+    if (password := given.pop("password", None)) is not None:
+        env["PGPASSWORD"] = password
+    for name in given:
+        if _SECRET.search(name) and name != "passfile":
+            raise ConnectError(
+                f"PostgreSQL's programs cannot be told {name} without showing it to everybody on this machine",
+                fix="put it into a connection service file, readable by you alone, and name that: ?service=...",
+            )
+    return make_conninfo(**given), env
+
+
+def refuses_replication(target: Target) -> str | None:
+    """Say why the server lets us open no replication session, None when it does."""
+    import psycopg
+
+    try:
+        with psycopg.connect(**{**_parameters(target), "replication": "true"}, autocommit=True, prepare_threshold=None) as conn:
+            conn.execute("IDENTIFY_SYSTEM")
+    except psycopg.Error as error:
+        return connect_error(error, describe(target), database_of(target), target.secrets).message
+    return None
 
 
 _WHO = """

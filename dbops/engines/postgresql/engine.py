@@ -104,9 +104,9 @@ class PostgresEngine:
 
     @property
     def backups(self) -> Backups:
-        from dbops.errors import BackupError
+        from dbops.engines.postgresql.backup.port import PostgresBackups
 
-        raise BackupError("there are no backups of PostgreSQL yet")
+        return PostgresBackups()
 
     @property
     def scripts(self) -> Scripts:

@@ -64,7 +64,7 @@ class Locale:
     roles: tuple[str, ...] = ()
 
 
-_LOCALE = """
+LOCALE_OF = """
 SELECT pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_catalog.to_jsonb(d) ->> 'datlocprovider',
        coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale'),
        pg_catalog.to_jsonb(d) ->> 'daticurules'
@@ -75,26 +75,26 @@ _ROLES = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' 
 def _locale_of(target: Target) -> Locale:
     """What the real database has; of a missing one only the server is known."""
     with _session(target) as conn:
-        rows = conn.query(_LOCALE, (database_of(target),))
+        rows = conn.query(LOCALE_OF, (database_of(target),))
         roles = tuple(str(name) for (name,) in conn.query(_ROLES))
         major, user = conn.server.version[0], conn.server.user
-    return Locale(_clauses(rows[0], major) if rows else (), major, user, roles)
+    return Locale(locale_clauses(rows[0], major) if rows else (), major, user, roles)
 
 
-def _clauses(row: Row, major: int) -> tuple[str, ...]:
+def locale_clauses(row: Row, major: int) -> tuple[str, ...]:
     encoding, collate, ctype, provider, locale, rules = row
-    found = [f"ENCODING {_literal(encoding)}", f"LC_COLLATE {_literal(collate)}", f"LC_CTYPE {_literal(ctype)}"]
+    found = [f"ENCODING {literal(encoding)}", f"LC_COLLATE {literal(collate)}", f"LC_CTYPE {literal(ctype)}"]
     if provider == "i":
-        found += ["LOCALE_PROVIDER icu", f"ICU_LOCALE {_literal(locale)}"]
-        found += [f"ICU_RULES {_literal(rules)}"] if rules else []
+        found += ["LOCALE_PROVIDER icu", f"ICU_LOCALE {literal(locale)}"]
+        found += [f"ICU_RULES {literal(rules)}"] if rules else []
     elif provider == "b":
-        found += ["LOCALE_PROVIDER builtin", f"BUILTIN_LOCALE {_literal(locale)}"]
+        found += ["LOCALE_PROVIDER builtin", f"BUILTIN_LOCALE {literal(locale)}"]
     elif major >= 15:
         found.append("LOCALE_PROVIDER libc")
     return tuple(found)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -110,16 +110,16 @@ def _session(target: Target) -> Iterator[PostgresConnection]:
 @contextmanager
 def _database(maintenance: PostgresConnection, like: Locale) -> Iterator[str]:
     """Create a database and drop it at the end, whoever still has a session on it."""
-    _remove_leftovers(maintenance)
+    remove_leftovers(maintenance)
     name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
-    _create(maintenance, name, like.clauses)
+    create_from(maintenance, name, like.clauses)
     try:
         yield name
     finally:
-        _drop(maintenance, name)
+        drop(maintenance, name)
 
 
-def _create(conn: PostgresConnection, name: str, clauses: tuple[str, ...]) -> None:
+def create_from(conn: PostgresConnection, name: str, clauses: tuple[str, ...]) -> None:
     statement = f"CREATE DATABASE {quoted(name)} TEMPLATE template0"
     try:
         conn.execute(" ".join((statement, *clauses)))
@@ -130,7 +130,7 @@ def _create(conn: PostgresConnection, name: str, clauses: tuple[str, ...]) -> No
         conn.execute(f"{statement} {clauses[0]} LC_COLLATE 'C' LC_CTYPE 'C'")
 
 
-def _drop(conn: PostgresConnection, name: str) -> None:
+def drop(conn: PostgresConnection, name: str) -> None:
     statement = f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)"
     try:
         conn.execute(statement)
@@ -146,7 +146,7 @@ WHERE pg_catalog.starts_with(d.datname::text, ?) AND pg_catalog.pg_has_role(d.da
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity AS a WHERE a.datid = d.oid)"""
 
 
-def _remove_leftovers(conn: PostgresConnection) -> None:
+def remove_leftovers(conn: PostgresConnection) -> None:
     for (name,) in conn.query(_LEFTOVERS, (PREFIX,)):
         match = _NAME.fullmatch(name)
         if match and time.time() - int(match[1]) > _LEFTOVER_AGE_S:

@@ -1,0 +1,179 @@
+"""A logical full: one snapshot, of which pg_dump writes everything while this session reads what a dump does not say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, schema_digest
+from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.processes import Pipeline, Stage, run, running
+from dbops.engines.postgresql.backup.facts import read_facts
+from dbops.engines.postgresql.backup.programs import find, stage, told_versions
+from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, quoted
+from dbops.errors import BackupError
+
+DUMP, GLOBALS, RELATIONS = "database.dump", "globals.sql", "relations.json"
+_PIECE = 1 << 20
+_COUNTED_BYTES = 64 << 20
+"""Rows are counted where all tables together are no larger: they are read once more for it."""
+_LOCK_WAIT = "10min"
+_END_OF_GLOBALS = b"-- PostgreSQL database cluster dump complete"
+_MAGIC = b"PGDMP"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A state of the database: `snapshot` is None on a standby, which exports none."""
+
+    snapshot: str | None
+    at: datetime
+    lsn: str
+    timeline: int
+
+    @property
+    def position(self) -> dict[str, Any]:
+        return {"lsn": self.lsn, "timeline": self.timeline}
+
+
+def produce(order: Order, target: Target, sink: Sink, told: Told) -> Produced:
+    """Make a logical full; see the port."""
+    with closing(connect(replace(target, timeouts=Timeouts(target.timeouts.connect_s, 0, 0)), readonly=True)) as conn:
+        program = find("pg_dump", conn.server.version[0])
+        with held_moment(conn) as moment:
+            facts = read_facts(conn)
+            told(f"dumping {facts['database']}")
+            exits = [_dump(stage(program, _arguments(order, moment), target), sink)]
+            with sink.stream(RELATIONS) as writer:
+                writer.write(json.dumps(read_relations(conn), ensure_ascii=False).encode())
+            inventory = read_inventory(conn, facts["size_bytes"], is_exact=moment.snapshot is not None)
+        saved, warnings = _globals(conn, target, sink)
+    return Produced(
+        start=moment.position,
+        end=moment.position,
+        ended_at=moment.at,
+        tools=told_versions(program),
+        exits=[*exits, *saved],
+        inventory=inventory,
+        details={**facts, "dump_major": int(told_versions(program)["pg_dump"])},
+        warnings=warnings,
+    )
+
+
+def _arguments(order: Order, moment: Moment) -> tuple[str, ...]:
+    wait = str(order.options.get("lock_wait", _LOCK_WAIT))
+    given = ["--format=custom", "--compress=0", f"--lock-wait-timeout={wait}"]
+    return (*given, f"--snapshot={moment.snapshot}") if moment.snapshot else tuple(given)
+
+
+def _dump(one: Stage, sink: Sink) -> Exit:
+    with sink.stream(DUMP) as writer, running([one]) as pipeline:
+        if pour(pipeline, writer)[:5] != _MAGIC:
+            pipeline.finish()
+            raise BackupError("pg_dump ended well and wrote no archive")
+    return pipeline.exits[0]
+
+
+def pour(pipeline: Pipeline, writer: Writer) -> bytes:
+    """Write all that the last program says, and return the beginning of it."""
+    buffer = memoryview(bytearray(_PIECE))
+    beginning = b""
+    while size := pipeline.read_into(buffer):
+        if len(beginning) < 16:
+            beginning += bytes(buffer[:16])
+        writer.write(buffer[:size])
+    return beginning
+
+
+_EXPORT = "SELECT pg_catalog.pg_export_snapshot()"
+_MOMENT = """
+SELECT pg_catalog.clock_timestamp() AT TIME ZONE 'UTC',
+       CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+            ELSE pg_catalog.pg_current_wal_flush_lsn() END::text"""
+_TIMELINE = """
+SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())
+            ELSE ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int END"""
+
+
+def timeline_of(conn: PostgresConnection) -> int:
+    """Return the timeline that the server is on."""
+    return int(conn.query(_TIMELINE)[0][0])
+
+
+@contextmanager
+def held_moment(conn: PostgresConnection) -> Iterator[Moment]:
+    """Hold a snapshot for a block, exported for other sessions.
+
+    Its time is read before it is taken: what was committed by then is in it.
+    """
+    [(is_standby,)] = conn.query("SELECT pg_catalog.pg_is_in_recovery()")
+    at, lsn = conn.query(_MOMENT)[0]
+    timeline = timeline_of(conn)
+    conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        snapshot = None if is_standby else str(conn.query(_EXPORT)[0][0])
+        from datetime import UTC
+
+        yield Moment(snapshot, at.replace(tzinfo=UTC), lsn, timeline)
+    finally:
+        conn.execute("ROLLBACK")
+
+
+_RELATIONS = """
+SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY 2, 3"""
+
+
+def read_relations(conn: PostgresConnection) -> list[list[Any]]:
+    """Return oid, schema, name and kind of every relation: a dump's list names them in a way that cannot be taken apart."""
+    return [list(row) for row in conn.query(_RELATIONS)]
+
+
+_SIZES = """
+SELECT n.nspname::text, c.relname::text, pg_catalog.pg_relation_size(c.oid)
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dbops')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2"""
+
+
+def read_inventory(conn: PostgresConnection, size: int, *, is_exact: bool) -> Inventory:
+    """Return what the snapshot of `conn` holds; nothing but the size where it is not the dump's."""
+    from dbops.engines.postgresql.engine import PostgresEngine
+
+    if not is_exact:
+        return Inventory(size_bytes=size)
+    tables = conn.query(_SIZES)
+    rows = count_rows(conn) if sum(table[2] for table in tables) <= _COUNTED_BYTES else {}
+    return Inventory(schema_digest(PostgresEngine(), conn), rows, size)
+
+
+def count_rows(conn: PostgresConnection) -> dict[str, int]:
+    """Return the rows of every plain table; those of partitions are counted there."""
+    tables = [(schema, name) for schema, name, _ in conn.query(_SIZES)]
+    return {
+        f"{schema}.{name}": int(conn.query(f"SELECT count(*) FROM ONLY {quoted(schema)}.{quoted(name)}")[0][0])
+        for schema, name in tables
+    }
+
+
+def _globals(conn: PostgresConnection, target: Target, sink: Sink) -> tuple[list[Exit], list[str]]:
+    """Save roles without their passwords, as far as the account may read them; say why where it may not."""
+    try:
+        program = find("pg_dumpall", conn.server.version[0])
+        options = ("--globals-only", "--no-role-passwords", f"--database={database_of(target)}")
+        text, exit = run(stage(program, options, target))
+        if _END_OF_GLOBALS not in text:
+            raise BackupError("pg_dumpall did not write its end mark")
+    except BackupError as error:
+        return [], [f"roles were not saved: {error.message}"]
+    with sink.stream(GLOBALS) as writer:
+        writer.write(text)
+    return [exit], []

@@ -1,0 +1,241 @@
+"""A dump brought back: into a new database under a passing name, which takes its place when it is complete.
+
+So a database of the wished name is there whole or not at all, and one that it replaces stays as it was until then. The passing
+name is that of a scratch: what a killed run leaves, the next one removes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
+from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.processes import Stage, running, secret_file
+from dbops.engines.postgresql.backup.choosing import Relation, choose, read_list
+from dbops.engines.postgresql.backup.dumping import DUMP, GLOBALS, RELATIONS
+from dbops.engines.postgresql.backup.facts import clauses, give
+from dbops.engines.postgresql.backup.programs import find, stage
+from dbops.engines.postgresql.backup.roles import make_roles, missing_roles
+from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, on_database, quoted
+from dbops.engines.postgresql.scratch import PREFIX, create_from, drop, remove_leftovers
+from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
+
+_MAINTENANCE = ("postgres", "template1")
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What fills a new database: `run` is given its target, and returns the exits and warnings."""
+
+    facts: Mapping[str, Any]
+    run: Callable[[Target, tuple[str, ...]], tuple[Sequence[Exit], Sequence[str]]]
+    globals: Callable[[], str | None]
+
+
+def occupied(target: Target) -> str | None:
+    """Say what a database holds, None where there is none or nothing in it."""
+    name = database_of(target)
+    try:
+        with closing(connect(replace(target, attempts=1), readonly=True)) as conn:
+            [(count,)] = conn.query(_CONTENT)
+    except MissingDatabaseError:
+        return None
+    return f"the database {name} holds {count} relations and functions" if count else None
+
+
+_CONTENT = """
+SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::regnamespace)
+     + (SELECT count(*) FROM pg_catalog.pg_proc WHERE oid >= 16384)"""
+
+
+def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+    """Restore a logical full; see the port."""
+    link = chain[-1]
+    if order.folder is not None:
+        raise BackupError("a dump is restored to a database, not to a folder", expected="--to postgresql://host/new_database")
+    program = find("pg_restore", int(link.details["dump_major"]))
+
+    def fill(target: Target, options: tuple[str, ...]) -> tuple[Sequence[Exit], Sequence[str]]:
+        told("loading the dump")
+        with _chosen(link, program, order) as (chosen, warnings):
+            return (load(link, stage(program, ("--exit-on-error", *options, *chosen), target)),), warnings
+
+    return into_place(order, Filling(link.details, fill, lambda: _globals(link)), link, told)
+
+
+def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) -> Restored:
+    """Fill a new database, and let it take its place.
+
+    Raises:
+        BackupError: refused, or failed; in both cases what stood there is as it was.
+    """
+    name = database_of(order.target)
+    with closing(_elsewhere(order.target, name)) as home:
+        exists = bool(home.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = ?", (name,)))
+        _may(home, order, filling.facts, name, exists)
+        options, roles, warnings = _roles(home, order, filling)
+        warnings += _tablespaces(home, filling.facts)
+        options += ("--no-tablespaces",) if warnings and "tablespace" in warnings[-1] else ()
+        remove_leftovers(home)
+        passing = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+        create_from(home, passing, clauses(filling.facts, home.server.version[0]))
+        try:
+            target = replace(on_database(order.target, passing), timeouts=Timeouts(order.target.timeouts.connect_s, 0, 0))
+            exits, more = filling.run(target, options)
+            with closing(connect(target)) as conn:
+                give(conn, filling.facts, passing, roles)
+            _switch(home, passing, name, exists)
+        except BaseException:
+            with suppress(DbopsError):
+                drop(home, passing)
+            raise
+    told(f"{name} is there")
+    place = order.target.url.redacted()
+    return Restored(place, link.end, tuple(exits), (*warnings, *more))
+
+
+def load(link: Link, one: Stage) -> Exit:
+    """Give a stored dump to pg_restore, which ends early where what was chosen lies at the beginning."""
+    with link.source.stream(DUMP) as reader, running([one], stdin=True, stdout=False) as pipeline:
+        while (piece := reader.read(_PIECE)) and pipeline.offer(piece):
+            pass
+    return pipeline.exits[0]
+
+
+def listed(link: Link, program: Path) -> str:
+    """Return the list of a dump, of which only the beginning is read."""
+    with secret_file("", name="list") as path:  # a file, since it reads no more once it writes
+        one = stage(program, ("--list", "--verbose", f"--file={path}"))
+        with link.source.stream(DUMP) as reader, running([one], stdin=True, stdout=False) as pipeline:
+            while (piece := reader.read(_PIECE)) and pipeline.offer(piece):
+                pass
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
+@contextmanager
+def _chosen(link: Link, program: Path, order: RestoreOrder) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Give the options for what was chosen, and what is left out."""
+    if not order.schemas and not order.tables:
+        yield (), ()
+        return
+    with link.source.stream(RELATIONS) as reader:
+        relations = [Relation(oid, schema, name) for oid, schema, name, _ in json.loads(reader.read())]
+    choice = choose(read_list(listed(link, program)), relations, order.schemas, order.tables)
+    with secret_file("\n".join(choice.lines) + "\n", name="list") as path:
+        yield (f"--use-list={path}",), choice.warnings
+
+
+def _globals(link: Link) -> str | None:
+    if GLOBALS not in link.source.names:
+        return None
+    with link.source.stream(GLOBALS) as reader:
+        return reader.read().decode("utf-8", "replace")
+
+
+# --- what may be done -----------------------------------------------------------------------------------------------------
+
+
+def _elsewhere(target: Target, name: str) -> PostgresConnection:
+    """Open a session on another database of the server, since one with sessions is neither renamed nor dropped."""
+    last: ConnectError | None = None
+    for database in _MAINTENANCE:
+        if database != name:
+            try:
+                return connect(on_database(target, database))
+            except ConnectError as error:
+                last = error
+    assert last is not None
+    raise last
+
+
+def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any], name: str, exists: bool) -> None:
+    """Refuse what cannot end well, before anything is touched."""
+    if exists and not order.replaces and (found := occupied(order.target)):
+        raise BackupError(f"{found}; it was left as it is", fix="restore to another name, or give --replace")
+    if exists and (order.schemas or order.tables) and occupied(order.target):
+        raise BackupError(
+            f"some tables alone would replace all of the database {name}; it was left as it is",
+            fix="restore them to a new database, and copy them from there",
+        )
+    if name in _MAINTENANCE and exists:
+        raise BackupError(f"the database {name} belongs to the server", fix="restore to another name")
+    [(may_create,)] = home.query("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
+    if not may_create:
+        raise BackupError(
+            f"'{home.server.user}' may not create databases on that server",
+            fix=f"ALTER ROLE {quoted(home.server.user)} CREATEDB",
+        )
+    known = {extension for (extension,) in home.query("SELECT name::text FROM pg_catalog.pg_available_extensions")}
+    if missing := [extension for extension in facts["extensions"] if extension not in known]:
+        raise BackupError(
+            f"that server lacks extensions which the backup needs: {', '.join(missing)}",
+            fix="install their packages there; nothing was touched",
+        )
+
+
+def _roles(home: PostgresConnection, order: RestoreOrder, filling: Filling) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """Return options for pg_restore, the roles that count, and what is to be said of them."""
+    how = str(order.options.get("roles", "need"))
+    if how not in ("need", "create", "skip"):
+        raise BackupError(f"roles={how} is not known", expected="one of need, create, skip")
+    wanted = list(filling.facts["roles"])
+    if how == "skip":
+        return ("--no-owner", "--no-privileges"), (), ["owners and privileges were left out"]
+    missing = missing_roles(home, wanted)
+    if missing and how == "create":
+        made = make_roles(home, filling.globals(), missing)
+        return (), tuple(wanted), [f"made the role {role}, without a password" for role in made]
+    if missing:
+        raise BackupError(
+            f"roles that the backup names are missing on that server: {', '.join(missing)}; nothing was touched",
+            fix="--option roles=create makes them without passwords, --option roles=skip leaves out owners and privileges",
+            error_code="MISSING_ROLES",
+        )
+    return (), tuple(wanted), []
+
+
+def _tablespaces(home: PostgresConnection, facts: Mapping[str, Any]) -> list[str]:
+    known = {name for (name,) in home.query("SELECT spcname::text FROM pg_catalog.pg_tablespace")}
+    if missing := [name for name in facts["tablespaces"] if name not in known]:
+        return [f"that server lacks the tablespaces {', '.join(missing)}: everything is in the default tablespace"]
+    return []
+
+
+# --- taking the place -----------------------------------------------------------------------------------------------------
+
+
+def _switch(home: PostgresConnection, passing: str, name: str, exists: bool) -> None:
+    """Rename the new database to its name, and an old one away, in one transaction; then drop the old one."""
+    if not exists:
+        home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
+        return
+    old = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+    home.execute(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
+    try:
+        _end_sessions(home, name)
+        with home.transaction():
+            home.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(old)}")
+            home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
+    except BaseException:
+        with suppress(DbopsError):
+            home.execute(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS true")
+        raise
+    with suppress(QueryError):
+        drop(home, old)  # by its name a leftover, if this fails
+
+
+def _end_sessions(home: PostgresConnection, name: str) -> None:
+    for _ in range(100):
+        home.query("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = ?", (name,))
+        if not home.query("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE datname = ?", (name,)):
+            return
+        time.sleep(0.05)
+    raise BackupError(f"sessions on the database {name} do not end", fix="end them, and restore again")

@@ -1,0 +1,74 @@
+"""PostgreSQL behind the backup port."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dbops.engines.base.connect import Connection, Target
+    from dbops.engines.postgresql.connect import PostgresConnection
+
+
+class PostgresBackups:
+    """See the port."""
+
+    def identity(self, conn: Connection) -> Identity:
+        from dbops.engines.postgresql.backup.dumping import timeline_of
+
+        system, database, _ = conn.server.identity.rsplit("/", 2)
+        timeline = timeline_of(cast("PostgresConnection", conn))
+        mark = system if system.isdigit() else hashlib.sha256(system.encode()).hexdigest()[:16]
+        return Identity(f"{mark}-{timeline}", {"system": system, "timeline": str(timeline), "database": database})
+
+    def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
+        from dbops.engines.postgresql.backup.abilities import mechanisms
+
+        return mechanisms(conn)
+
+    def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
+        from dbops.engines.postgresql.backup import dumping
+
+        return dumping.produce(order, target, sink, told)
+
+    def occupied(self, target: Target, folder: Path | None = None) -> str | None:
+        from dbops.engines.postgresql.backup.loading import occupied
+
+        return occupied(target)
+
+    def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+        from dbops.engines.postgresql.backup import loading
+
+        return loading.restore(chain, order, told)
+
+    def examine(self, chain: Sequence[Link], told: Told) -> Sequence[str]:
+        from dbops.engines.postgresql.backup import trying
+
+        return trying.examine_dump(chain[-1], told)
+
+    @contextmanager
+    def trial(self, chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[Connection]:
+        from dbops.engines.postgresql.backup import trying
+
+        with trying.dump_trial(chain, near, told) as conn:
+            yield conn
+
+    def rows(self, conn: Connection) -> Mapping[str, int]:
+        from dbops.engines.postgresql.backup.dumping import count_rows
+
+        return count_rows(cast("PostgresConnection", conn))
+
+    def reached(self, point: Point, link: Link) -> bool | None:
+        from dbops.engines.postgresql.backup.segments import lsn_number
+
+        if point.what == "time" and point.time is not None:
+            return link.ended_at >= point.time
+        if point.what == "lsn":
+            return lsn_number(str(link.end["lsn"])) >= lsn_number(point.text)
+        return None

@@ -1,0 +1,294 @@
+"""Logical backups: dumped while others write, restored whole and in parts, never half."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbops.archive.manifest import Manifest
+from dbops.errors import BackupError
+from tests.databases import PostgresDatabase, fresh_postgres
+from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
+from tests.servers import PostgresServer
+from tests.usecases.policies import Shop
+
+FULL = '[{type: full, cron: "0 3 * * 0"}]'
+
+
+@pytest.fixture(scope="module")
+def role(postgres_server: PostgresServer) -> Iterator[str]:
+    postgres_server.psql("postgres", f"DROP ROLE IF EXISTS {OWNER}; CREATE ROLE {OWNER}")
+    yield OWNER
+    postgres_server.psql("postgres", f"DROP ROLE {OWNER}")
+
+
+@pytest.fixture(scope="module")
+def nasty(postgres_server: PostgresServer, role: str) -> Iterator[PostgresDatabase]:
+    with fresh_postgres(postgres_server) as database:
+        database.load(NASTY)
+        database.load(
+            f'ALTER DATABASE "{database.name}" SET search_path = "Shop & Co", public;'
+            f"ALTER DATABASE \"{database.name}\" SET work_mem = '5MB';"
+            f'GRANT CONNECT ON DATABASE "{database.name}" TO {role};'
+            f"COMMENT ON DATABASE \"{database.name}\" IS 'it''s nasty';"
+        )
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shop(nasty: PostgresDatabase, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return Shop(tmp_path_factory.mktemp("shop"), nasty.url, schedule=FULL)
+
+
+@pytest.fixture(scope="module")
+def made(shop: Shop) -> Manifest:
+    return shop.run()
+
+
+@pytest.fixture
+def new(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of a database that does not exist."""
+    name = f"restored_{os.urandom(4).hex()}"
+    yield name
+    postgres_server.drop_database(name)
+
+
+def databases(server: PostgresServer) -> set[str]:
+    return {
+        name for (name,) in server.rows("postgres", "SELECT datname FROM pg_database WHERE datname !~ '^(test|dbops_scratch)_'")
+    }
+
+
+def leftovers(server: PostgresServer) -> list[str]:
+    return [name for (name,) in server.rows("postgres", "SELECT datname FROM pg_database WHERE datname ~ '^dbops_scratch_'")]
+
+
+def test_whole_database_comes_back_equal(
+    shop: Shop, made: Manifest, nasty: PostgresDatabase, new: str, postgres_server: PostgresServer
+) -> None:
+    result = shop.restore(postgres_server.url(new))
+    assert postgres_server.dump(new) == nasty.dump()
+    assert content(postgres_server, new) == content(postgres_server, nasty.name)
+    grants = "(SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) AS a)"
+    told = f"SELECT shobj_description(oid, 'pg_database'), {grants} FROM pg_database WHERE datname = '{{}}'"
+    assert postgres_server.rows(new, told.format(new)) == nasty.rows(told.format(nasty.name))
+    assert postgres_server.rows(new, "SELECT current_setting('search_path'), current_setting('work_mem')") == [
+        ('"Shop & Co", public', "5MB")
+    ]
+    assert result.restored.reached == made.end
+    assert made.tools["pg_dump"] and [one["code"] for one in made.exits] == [0, 0]
+
+
+def test_trial_compares_catalog_and_rows(shop: Shop, made: Manifest, postgres_server: PostgresServer) -> None:
+    evidence = shop.verify(3)
+    assert evidence.ok, evidence.problems
+    assert evidence.details["schema"] is True and evidence.details["tables_counted"] >= 5
+    assert shop.verify(2).ok
+    assert leftovers(postgres_server) == []
+
+
+def test_one_table_comes_with_all_that_belongs_to_it(
+    shop: Shop, made: Manifest, nasty: PostgresDatabase, new: str, postgres_server: PostgresServer
+) -> None:
+    result = shop.restore(postgres_server.url(new), tables=("Shop & Co.Orders ; --",))
+    assert "Shop & Co.kinds" not in " ".join(result.restored.warnings)
+    rows = postgres_server.rows(new, 'SELECT count(*) FROM "Shop & Co"."Orders ; --"')
+    assert rows == [(27,)]
+    whole = postgres_server.dump(new)
+    for part in (
+        "CREATE POLICY own",
+        "CREATE RULE no_delete",
+        "UNIQUE (tag)",
+        "PRIMARY KEY (no)",
+        "ROW LEVEL SECURITY",
+        "no <> 13",
+    ):
+        assert part in whole
+    assert "kinds" not in whole and any("foreign keys" in text for text in result.restored.warnings)
+
+
+def test_table_brings_types_functions_and_indexes(
+    shop: Shop, made: Manifest, nasty: PostgresDatabase, new: str, postgres_server: PostgresServer
+) -> None:
+    shop.restore(postgres_server.url(new), tables=("kinds",))
+    ours, theirs = content(postgres_server, new), content(postgres_server, nasty.name)
+    names = ["kinds", "kinds_id_seq"]
+    assert sorted(ours) == [*names, "large objects"]  # whose names the database's own search_path shortens
+    assert [ours[name] for name in names] == [theirs[name] for name in names]
+    whole = postgres_server.dump(new)
+    for part in (
+        "CREATE TYPE",
+        "CREATE DOMAIN",
+        "next_number",
+        "CREATE TRIGGER stamped",
+        "by_text",
+        "CREATE STATISTICS",
+        "any text",
+    ):
+        assert part in whole
+    assert f'GRANT SELECT(id) ON TABLE "Shop & Co".kinds TO {OWNER}' in whole
+
+
+def test_partitioned_table_brings_its_partitions_and_one_partition_comes_alone(
+    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer
+) -> None:
+    shop.restore(postgres_server.url(new), tables=("days",))
+    assert postgres_server.rows(new, 'SELECT count(*) FROM "Shop & Co".days') == [(61,)]
+    postgres_server.drop_database(new)
+    shop.restore(postgres_server.url(new), tables=("days_rest",))
+    assert postgres_server.rows(new, 'SELECT count(*) FROM "Shop & Co".days_rest') == [(30,)]
+    assert postgres_server.rows(new, "SELECT to_regclass('\"Shop & Co\".days')") == [(None,)]
+
+
+def test_one_schema_comes_back(
+    shop: Shop, made: Manifest, nasty: PostgresDatabase, new: str, postgres_server: PostgresServer
+) -> None:
+    shop.restore(postgres_server.url(new), schemas=("public",))
+    ours, theirs = content(postgres_server, new), content(postgres_server, nasty.name)
+    assert ours["plain"] == theirs["plain"] and ours["plain_id_seq"] == theirs["plain_id_seq"]
+    assert len(ours) == 3
+    postgres_server.drop_database(new)
+    shop.restore(postgres_server.url(new), schemas=("Shop & Co",))
+    ours = content(postgres_server, new)
+    assert {name: ours[name] for name in ours if name != "large objects"} == {
+        name: theirs[name] for name in theirs if name not in ("plain", "plain_id_seq", "large objects")
+    }
+
+
+def test_unknown_table_is_refused_before_anything_is_made(
+    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer
+) -> None:
+    with pytest.raises(BackupError, match="there is no table oders in the backup"):
+        shop.restore(postgres_server.url(new), tables=("oders",))
+    assert new not in databases(postgres_server) and leftovers(postgres_server) == []
+
+
+def test_occupied_database_is_left_alone_and_replaced_only_when_told(
+    shop: Shop, made: Manifest, nasty: PostgresDatabase, postgres_server: PostgresServer
+) -> None:
+    with fresh_postgres(postgres_server) as other:
+        other.load("CREATE TABLE precious (id int); INSERT INTO precious VALUES (1)")
+        with pytest.raises(BackupError, match="holds 1 relations and functions; it was left as it is"):
+            shop.restore(other.url)
+        assert other.rows("SELECT * FROM precious") == [(1,)]
+        session = postgres_server.connect(other.name)
+        result = shop.restore(other.url, replaces=True, word=made.id)
+        session.close()
+        assert content(postgres_server, other.name) == content(postgres_server, nasty.name)
+        assert result.safety is not None
+        shop.restore(other.url, replaces=True, word=result.safety.id)
+        assert other.rows("SELECT * FROM precious") == [(1,)]
+    assert leftovers(postgres_server) == []
+
+
+def test_failed_restore_changes_nothing(shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer) -> None:
+    stop = threading.Event()
+
+    def end_them() -> None:
+        while not stop.is_set():
+            postgres_server.rows(
+                "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dbops pg_restore'"
+            )
+
+    with fresh_postgres(postgres_server) as other:
+        other.load("CREATE TABLE precious (id int); INSERT INTO precious VALUES (1)")
+        thread = threading.Thread(target=end_them)
+        thread.start()
+        try:
+            for url in (postgres_server.url(new), other.url):
+                with pytest.raises(BackupError, match="pg_restore"):
+                    shop.restore(url, replaces=True, word=made.id)
+        finally:
+            stop.set()
+            thread.join()
+        assert other.rows("SELECT * FROM precious") == [(1,)]
+    assert new not in databases(postgres_server) and leftovers(postgres_server) == []
+
+
+def test_missing_roles_are_named_and_made_when_told(
+    nasty: PostgresDatabase, postgres_server: PostgresServer, tmp_path: Path, new: str
+) -> None:
+    gone = f"gone_{os.urandom(4).hex()}"
+    with fresh_postgres(postgres_server) as other:
+        other.load(f"CREATE ROLE {gone} LOGIN NOINHERIT; CREATE TABLE t (id int); ALTER TABLE t OWNER TO {gone}")
+        shop = Shop(tmp_path / "shop", other.url, schedule=FULL)
+        shop.run()
+        other.load(f"DROP OWNED BY {gone}; DROP ROLE {gone}")
+    with pytest.raises(BackupError, match=f"missing on that server: {gone}; nothing was touched"):
+        shop.restore(postgres_server.url(new))
+    shop.restore(postgres_server.url(new), options={"roles": "skip"})
+    assert postgres_server.rows(new, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [("postgres",)]
+    postgres_server.drop_database(new)
+    try:
+        shop.restore(postgres_server.url(new), options={"roles": "create"})
+        assert postgres_server.rows(new, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [(gone,)]
+        told = f"SELECT rolcanlogin, rolinherit, rolpassword FROM pg_authid WHERE rolname = '{gone}'"
+        assert postgres_server.rows(new, told) == [(True, False, None)]
+    finally:
+        postgres_server.drop_database(new)
+        postgres_server.psql("postgres", f"DROP ROLE IF EXISTS {gone}")
+
+
+def test_killed_dump_is_a_failed_backup(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    pg_database.load("CREATE TABLE t AS SELECT i, repeat('x', 1000) AS t FROM generate_series(1, 20000) AS i")
+    shop = Shop(tmp_path / "shop", pg_database.url, schedule=FULL)
+    with pg_database.server.connect(pg_database.name) as blocker:
+        blocker.execute("BEGIN")
+        blocker.execute("LOCK TABLE t")
+        thread = threading.Thread(target=_kill_pg_dump, args=(pg_database.name,))
+        thread.start()
+        with pytest.raises(BackupError, match="pg_dump was ended by SIGKILL"):
+            shop.run()
+        thread.join()
+    assert shop.backups() == ()
+    assert not list((shop.folder / "backups").rglob("*.pack"))
+
+
+def _kill_pg_dump(database: str) -> None:
+    for _ in range(500):
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                line = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"pg_dump\0" in line and database.encode() in line:
+                os.kill(int(folder.name), signal.SIGKILL)
+                return
+        time.sleep(0.02)
+
+
+def test_password_is_in_no_command_line_and_writers_go_on(
+    postgres_server: PostgresServer, pg_database: PostgresDatabase, tmp_path: Path, new: str
+) -> None:
+    pg_database.load("CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int)")
+    seen: list[bytes] = []
+    stop = threading.Event()
+
+    def write() -> None:
+        with postgres_server.connect(pg_database.name) as conn:
+            while not stop.is_set():
+                conn.execute("WITH new AS (INSERT INTO a DEFAULT VALUES RETURNING id) INSERT INTO b SELECT id FROM new")
+                for folder in Path("/proc").glob("[0-9]*"):
+                    try:
+                        seen.append((folder / "cmdline").read_bytes())
+                    except OSError:
+                        continue
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        shop = Shop(tmp_path / "shop", postgres_server.tcp_url(pg_database.name), schedule=FULL)
+        shop.run()
+    finally:
+        stop.set()
+        writer.join()
+    assert not any(postgres_server.password.encode() in line for line in seen)
+    shop.restore(postgres_server.tcp_url(new))
+    assert postgres_server.rows(new, "SELECT count(*) FROM a FULL JOIN b USING (id) WHERE a.id IS NULL OR b.id IS NULL") == [(0,)]
+    assert postgres_server.rows(new, "SELECT count(*) > 0 FROM a") == [(True,)]
