@@ -9,7 +9,7 @@ import click
 
 from dbops.cli.migrate.options import set_option
 from dbops.cli.verb import environment_argument, verb
-from dbops.cli.views.wording import on_one_line
+from dbops.cli.views.wording import count, on_one_line
 from dbops.usecases.runtime import open_workspace
 
 
@@ -88,7 +88,7 @@ def squash(version: str, env: Path, name: str | None, remove: bool) -> None:
     """Write one checkpoint that stands for the migrations up to VERSION.
 
     Databases that had none of them run the checkpoint, all others are content. Before it is written, it is proved on the scratch
-    to give the same catalog. It is made of structure: rows that the migrations wrote are named, and yours to put in.
+    to give the same catalog and the same rows: those that the migrations write into an empty database are written by it.
 
     \b
     Examples:
@@ -101,6 +101,6 @@ def squash(version: str, env: Path, name: str | None, remove: bool) -> None:
         made = make(workspace, version, name, remove=remove)
     for path in made.files:
         click.echo(f"wrote {on_one_line(str(path))}")
-    click.echo(f"It stands for {len(made.replaced)} migrations, and gives the same catalog.")
-    for one in made.with_rows:
-        click.echo(f"{on_one_line(one)} writes rows; put into the checkpoint those that a new database needs", err=True)
+    click.echo(f"It stands for {len(made.replaced)} migrations, and gives the same catalog and rows.")
+    for table, number in made.rows.items():
+        click.echo(f"it writes {count(number, 'row')} into {on_one_line(table)}")

@@ -14,6 +14,8 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
+    from dbops.catalog.model import Table
+
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
@@ -71,6 +73,16 @@ class Scripts(Protocol):
 
     def rebuilds(self, text: str) -> bool:
         """Tell whether a script drops tables for others that take their place, so that its transaction is a schema change."""
+        ...
+
+    def literals(self, table: Table) -> str:
+        """Return the query for the rows of a table itself, without those of tables that inherit from it: of each column but
+        computed ones, in order, the literal that gives its value back; the word NULL for none.
+        """
+        ...
+
+    def counters(self, conn: Connection) -> list[str]:
+        """Return the statements that set sequences, whose numbers no rows tell, to where they stand now."""
         ...
 
     def trace(self, conn: Connection, statement: SourceStatement) -> str | None:

@@ -19,6 +19,8 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
+    from dbops.catalog.model import Column, Table
+
 _OPENING = r"(?:/\*M?!\d*\s*)?"
 #: What can be rolled back; everything else commits what ran before it (MySQL 8.4 manual, 15.3.3).
 _IN_TRANSACTION = re.compile(
@@ -30,6 +32,8 @@ _BEGIN = re.compile(rf"{_OPENING}(?:BEGIN\s*(?:WORK)?\s*(?:\*/)?\Z|START\s+TRANS
 _COMMIT = re.compile(rf"{_OPENING}COMMIT\b", re.IGNORECASE)
 _ROLLBACK = re.compile(rf"{_OPENING}(?:ROLLBACK\b(?!\s+(?:WORK\s+)?TO\b)|XA\b)", re.IGNORECASE)
 _TABLE_LOCKS = re.compile(rf"{_OPENING}(?:UN)?LOCK\s+(?:TABLES?|INSTANCE)\b", re.IGNORECASE)
+#: Types whose values are bytes, not text.
+_BYTES = re.compile(r"(?:var)?binary|(?:tiny|medium|long)?blob|bit|(?:multi)?(?:point|linestring|polygon)|geom", re.IGNORECASE)
 _AUTOCOMMIT = re.compile(rf"{_OPENING}SET\s+(?:@@|SESSION\s+|@@session\s*\.\s*)?autocommit\b", re.IGNORECASE)
 _SESSION = re.compile(rf"{_OPENING}(?:SET|USE|PREPARE|CALL|CREATE\s+TEMPORARY)\b", re.IGNORECASE)
 #: What runs statements that stand elsewhere, any of which may commit.
@@ -118,6 +122,27 @@ class MysqlScripts:
 
     def rebuilds(self, text: str) -> bool:
         return False
+
+    def literals(self, table: Table) -> str:
+        """Bytes come as hexadecimal literals, which take no character set (reference manual, 9.1.4)."""
+
+        def literal(column: Column) -> str:
+            name = quoted(column.name)
+            if _BYTES.match(column.type):
+                return f"IF({name} IS NULL, 'NULL', CONCAT('X''', HEX({name}), ''''))"
+            return f"QUOTE(CAST({name} AS CHAR))"
+
+        listed = ", ".join(literal(column) for column in table.columns if column.generated is None)
+        return f"SELECT {listed} FROM {quoted(table.name)}"
+
+    def counters(self, conn: Connection) -> list[str]:
+        """AUTO_INCREMENT follows the rows; MariaDB's sequences do not."""
+        found = conn.query(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE' ORDER BY 1"
+        )
+        stands = "SELECT next_not_cached_value FROM"
+        return [f"SELECT SETVAL({quoted(name)}, {conn.query(f'{stands} {quoted(name)}')[0][0]}, 0)" for (name,) in found]
 
     def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
         """Return a hash of what the server shows of every object whose name stands before the statement's first parenthesis.

@@ -18,6 +18,8 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
+    from dbops.catalog.model import Table
+
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _DOTTED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
 _BUILDS_INDEX = re.compile(
@@ -108,6 +110,22 @@ class PostgresScripts:
 
     def rebuilds(self, text: str) -> bool:
         return False
+
+    def literals(self, table: Table) -> str:
+        """What `text` gives, the type's input takes back exactly (manual, 8.1.3 for floating-point numbers)."""
+        names = [column.name for column in table.columns if column.generated is None]
+        listed = ", ".join(f"pg_catalog.quote_nullable({quoted(name)}::text)" for name in names)
+        return f"SELECT {listed} FROM ONLY {quoted(table.schema)}.{quoted(table.name)}"
+
+    def counters(self, conn: Connection) -> list[str]:
+        """A sequence that gave no number yet has no last value (manual, pg_sequences)."""
+        return [
+            f"SELECT pg_catalog.setval({literal}, {last})"
+            for literal, last in conn.query(
+                "SELECT pg_catalog.quote_literal(pg_catalog.format('%I.%I', schemaname, sequencename)), last_value"
+                " FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL AND schemaname <> 'dbops' ORDER BY 1"
+            )
+        ]
 
     def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
         text = statement.text

@@ -17,6 +17,8 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
+    from dbops.catalog.model import Table
+
 #: Refused inside a transaction, or without effect there (https://www.sqlite.org/pragma.html, lang_vacuum.html).
 _ALONE = re.compile(
     r"VACUUM\b|PRAGMA\s+(?:\w+\s*\.\s*)?(?:journal_mode|synchronous|wal_checkpoint|auto_vacuum|page_size|encoding|locking_mode)\b",
@@ -87,6 +89,13 @@ class SqliteScripts:
 
     def rebuilds(self, text: str) -> bool:
         return any(_REBUILDS.search(piece) for piece in _pieces(text) if "drop" in (lower := piece.lower()) or "pragma" in lower)
+
+    def literals(self, table: Table) -> str:
+        listed = ", ".join(f"quote({quote(column.name)})" for column in table.columns if column.generated is None)
+        return f"SELECT {listed} FROM {quote(table.name)}"
+
+    def counters(self, conn: Connection) -> list[str]:
+        return []  # sqlite_sequence follows the rows
 
     def trace(self, conn: Connection, statement: SourceStatement) -> str | None:
         return None  # VACUUM and pragmas: once more does no harm

@@ -7,6 +7,7 @@
 * `generate`  the migration that is missing between the migrations and the Schema
 * `parts`     steps of a plan written as migrations, hazards as comments
 * `squash`    a checkpoint in place of the first migrations
+* `rows`      rows that migrations wrote, as statements
 * `verify`    what the migrations do on a scratch database
 * `lint`      the rules over the files of a set
 * `adopt`     the history of another runner as a ledger

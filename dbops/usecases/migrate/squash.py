@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,20 +15,21 @@ from dbops.errors import DbopsError, Mark, MigrationError
 from dbops.resources.migrations.model import Migration, Script, version_key
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.usecases.migrate.files import lock, read_set
+from dbops.usecases.migrate.rows import Written, statements, written
 from dbops.usecases.migrate.sets import MigrationWork, find, one_set
 from dbops.usecases.runtime import Workspace
 
-#: Statements that a checkpoint cannot stand for: what it is made of is structure.
-_ROWS = ("INSERT", "UPDATE", "DELETE", "COPY", "REPLACE", "MERGE")
+#: What sees rows come: made behind them.
+_WATCH_ROWS = frozenset({"trigger", "event_trigger", "rule", "materialized_view"})
 
 
 @dataclass(frozen=True, slots=True)
 class Squashed:
-    """The checkpoint that was written, the ids it stands for, and those among them that write rows, which it does not."""
+    """The checkpoint that was written, the ids it stands for, and how many rows of which tables it writes, as they did."""
 
     files: tuple[Path, ...]
     replaced: tuple[str, ...]
-    with_rows: tuple[str, ...]
+    rows: Mapping[str, int]
 
 
 def squash(workspace: Workspace, version: str, name: str | None = None, *, remove: bool = False) -> Squashed:
@@ -37,7 +38,7 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     `remove` takes their files away; databases that had them are content with the checkpoint.
 
     Raises:
-        MigrationError: the checkpoint does not give the same catalog; nothing was written.
+        MigrationError: the checkpoint does not give the same catalog and rows; nothing was written.
     """
     one = one_set(workspace, name)
     if one.desired.format != "sql":
@@ -46,7 +47,7 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     last = find(migrations, version)
     chosen = [m for m in from_nothing(migrations) if not m.is_repeatable and version_key(m.version) <= version_key(last.version)]
     target = workspace.targets.target(one.desired.connection)
-    text = _checkpoint(one, chosen, last, target)
+    text, rows = _checkpoint(one, chosen, last, target)
     path = one.desired.directory / f"{last.version}.1_checkpoint.sql"
     if path.exists():
         raise MigrationError(f"there is a checkpoint of {last.version} already", at=Mark(str(path)))
@@ -54,17 +55,19 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     if remove:
         for file in _files(chosen, one):
             file.unlink(missing_ok=True)
-    rows = tuple(migration.id for migration in chosen if _writes_rows(migration))
-    return Squashed((path, lock(one.desired)), tuple(migration.id for migration in chosen), rows)
+    counted = {ref.qualified: len(found) for ref, found in rows.items()}
+    return Squashed((path, lock(one.desired)), tuple(migration.id for migration in chosen), counted)
 
 
-def _checkpoint(one: MigrationWork, chosen: Sequence[Migration], last: Migration, target: Target) -> str:
+def _checkpoint(one: MigrationWork, chosen: Sequence[Migration], last: Migration, target: Target) -> tuple[str, Written]:
     """Return the text of the checkpoint, proved: run alone it gives what the migrations give."""
     engine = one.engine
     with engine.scratch(target) as conn:
         replay(chosen, engine, conn)
         wanted = engine.inspect(conn)
-        body = "\n".join(f"{engine.dialect.terminated(sql)}" for sql in _statements(wanted, engine, conn))
+        rows, counters = written(wanted, engine, conn), engine.scripts.counters(conn)
+        data = [*statements(rows, wanted, engine), *counters]
+        body = "\n".join(f"{engine.dialect.terminated(sql)}" for sql in _statements(wanted, data, engine, conn))
     head = (
         f"-- Stands for all migrations up to {last.id}, on databases that had none of them.\n-- dbops:checkpoint {last.version}\n"
     )
@@ -80,21 +83,27 @@ def _checkpoint(one: MigrationWork, chosen: Sequence[Migration], last: Migration
         if left := diff(engine.inspect(conn), wanted):
             names = ", ".join(str(change.ref) for change in left[:5])
             raise MigrationError(f"the checkpoint does not give what the migrations give: {names}", fix="please report this")
-    return text
+        again = written(wanted, engine, conn)
+        differing = [ref.qualified for ref in dict.fromkeys((*rows, *again)) if rows.get(ref) != again.get(ref)]
+        if differing or engine.scripts.counters(conn) != counters:
+            names = ", ".join(differing[:5]) or "sequences"
+            raise MigrationError(
+                f"the checkpoint does not give the rows that the migrations give: {names}", fix="end the checkpoint before them"
+            )
+    return text, rows
 
 
-def _statements(catalog: Catalog, engine: Engine, conn: Connection) -> Iterator[str]:
+def _statements(catalog: Catalog, data: Sequence[str], engine: Engine, conn: Connection) -> Iterator[str]:
+    """Yield the statements that make a catalog, and those of its rows before the first that would see them come."""
     context = RenderContext(conn.server, online=False, as_shown=True)
-    for act in engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context):
-        for statement in act.do:
-            yield statement.sql
+    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context)
+    place = next((place for place, act in enumerate(acts) if act.ref.kind in _WATCH_ROWS), len(acts))
+    yield from (statement.sql for act in acts[:place] for statement in act.do)
+    yield from data
+    yield from (statement.sql for act in acts[place:] for statement in act.do)
 
 
 def _files(chosen: Sequence[Migration], one: MigrationWork) -> Iterator[Path]:
     names = {Path(migration.at.file).name for migration in chosen}
     names |= {Path(migration.down.at.file).name for migration in chosen if migration.down is not None}
     return (one.desired.directory / name for name in names)
-
-
-def _writes_rows(migration: Migration) -> bool:
-    return migration.kind == "python" or any(line.lstrip().upper().startswith(_ROWS) for line in migration.up.text.splitlines())

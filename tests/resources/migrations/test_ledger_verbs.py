@@ -158,3 +158,31 @@ def test_what_changed_by_hand_is_named_refused_or_taken(database: Database, tmp_
             assert [item.detail for item in drift(workspace).items if item.mover == "database"]
     assert shop.up().state == "done"
     assert not [one for one in shop.plan().observations if "by_hand" in one.message]
+
+
+def test_a_checkpoint_writes_the_rows_that_migrations_wrote(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    number = {"postgresql": "serial", "mysql": "integer AUTO_INCREMENT", "sqlite": "integer"}[database.engine]
+    blob = {"postgresql": "bytea", "mysql": "varbinary(9)", "sqlite": "blob"}[database.engine]
+    value = "'\\x00ff27'" if database.engine == "postgresql" else "x'00ff27'"
+    shop.write("0001_kinds.sql", f"CREATE TABLE kinds (id {number} PRIMARY KEY, name varchar(50), b {blob}, parent integer,"
+               " FOREIGN KEY (parent) REFERENCES kinds (id));\nCREATE TABLE log (t varchar(50));\n")  # fmt: skip
+    shop.write("0002_rows.sql", f"INSERT INTO kinds (name, b) VALUES ('it''s; -- a\nkind', {value}), (NULL, NULL);\n"
+               "INSERT INTO kinds (name, parent) VALUES ('below', 1);\nUPDATE kinds SET parent = 3 WHERE id = 2;\n"
+               "INSERT INTO log VALUES ('twice'), ('twice');\n")  # fmt: skip
+    trigger = {
+        "postgresql": "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES ('new');"
+        " RETURN new; END $$;\nCREATE TRIGGER k AFTER INSERT ON kinds FOR EACH ROW EXECUTE FUNCTION noted();\n",
+        "mysql": "CREATE TRIGGER k AFTER INSERT ON kinds FOR EACH ROW INSERT INTO log VALUES ('new');\n",
+        "sqlite": "CREATE TRIGGER k AFTER INSERT ON kinds BEGIN INSERT INTO log VALUES ('new'); END;\n",
+    }[database.engine]
+    shop.write("0003_trigger.sql", trigger)
+    made = squashed(shop, "3", remove=True)
+    assert sum(made.rows.values()) == 5
+    assert shop.up().state == "done"
+    rows = database.rows("SELECT id, name, b, parent FROM kinds ORDER BY id")
+    found = [(row[0], row[1], None if row[2] is None else bytes(row[2]), row[3]) for row in rows]
+    assert found == [(1, "it's; -- a\nkind", b"\x00\xff'", None), (2, None, None, 3), (3, "below", None, 1)]
+    assert database.rows("SELECT t FROM log") == [("twice",), ("twice",)]
+    database.load("INSERT INTO kinds (name) VALUES ('next');")
+    assert database.rows("SELECT id FROM kinds WHERE name = 'next'") == [(4,)]
