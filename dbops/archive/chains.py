@@ -25,7 +25,7 @@ def chain_of(manifest: Manifest, backups: Iterable[Manifest]) -> tuple[Manifest,
         parent = known.get(child.parent_id)
         if parent is None:
             raise BrokenChainError(f"{child.id} needs {child.parent_id}, which is not there", error_code="CHAIN_BROKEN")
-        if parent.digest != child.parent_digest:
+        if parent.seal != child.parent_digest:
             raise BrokenChainError(
                 f"{child.id} was made on top of another {parent.id} than the one that is there", error_code="CHAIN_BROKEN"
             )
@@ -59,9 +59,7 @@ def whole(backups: Iterable[Manifest], without: Collection[str] = ()) -> frozens
             current = known.get(current.parent_id) if current.parent_id is not None else None
         for child in reversed(path):
             parent = known.get(child.parent_id) if child.parent_id is not None else None
-            fits = (
-                child.kind == "full" if child.parent_id is None else parent is not None and parent.digest == child.parent_digest
-            )
+            fits = child.kind == "full" if child.parent_id is None else parent is not None and parent.seal == child.parent_digest
             sound[child.id] = fits and child.id not in without and (parent is None or sound[parent.id])
     return frozenset(backup_id for backup_id, is_sound in sound.items() if is_sound)
 

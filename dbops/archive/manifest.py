@@ -1,15 +1,16 @@
 """What one backup is, as JSON: written last and create-only, so that its presence is the commit.
 
-The seal is over the whole document without the seal itself, in canonical form: a keyed BLAKE3 where the key is symmetric, so that
-nobody without it can write or change one; else a plain BLAKE3, which finds damage. A manifest is in the clear, so that listing,
-retention and checks of stored bytes need no key; what tells of contents (the counts of rows) is a stream, encrypted as the rest.
+The seal is a BLAKE3 over the whole document without seal and mac, in canonical form, and finds damage. Where the key is symmetric
+the mac is the same with the key, so that nobody without it can write or change a manifest. A manifest is in the clear, so that
+listing, retention and checks of stored bytes need no key; what tells of contents (the counts of rows) is a stream, encrypted as
+the rest.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -63,7 +64,9 @@ class Manifest:
     fence: int = 0
     dbops_version: str = ""
     seal: str = ""
-    """`blake3:` or `blake3-keyed:` and the digest in hexadecimal; empty before `sealed`."""
+    """BLAKE3 in hexadecimal, empty before `sealed`; what a child remembers of its parent."""
+    mac: str = ""
+    """The same with the backup's key, empty where there is no symmetric one."""
 
     @property
     def plain_size(self) -> int:
@@ -77,14 +80,9 @@ class Manifest:
     def duration_s(self) -> float:
         return (self.finished_at - self.begun_at).total_seconds()
 
-    @property
-    def digest(self) -> str:
-        """What a child remembers of this one: the seal without its name."""
-        return self.seal.partition(":")[2]
-
 
 def to_dict(manifest: Manifest) -> dict[str, Any]:
-    """Return the document, `seal` included."""
+    """Return the document, seal and mac included."""
     return {
         "format": FORMAT,
         "id": manifest.id,
@@ -118,6 +116,7 @@ def to_dict(manifest: Manifest) -> dict[str, Any]:
         "fence": manifest.fence,
         "dbops_version": manifest.dbops_version,
         "seal": manifest.seal,
+        "mac": manifest.mac,
     }
 
 
@@ -159,19 +158,21 @@ def from_dict(data: Mapping[str, Any]) -> Manifest:
         fence=data["fence"],
         dbops_version=data["dbops_version"],
         seal=data["seal"],
+        mac=data["mac"],
     )
 
 
-def seal(manifest: Manifest, mac_key: bytes | None) -> str:
-    """Return the seal that a manifest should have."""
+def sealed(manifest: Manifest, mac_key: bytes | None) -> Manifest:
+    """Return a manifest with its seal and, where there is a key, its mac."""
+    return replace(manifest, seal=_digest(manifest, None), mac=_digest(manifest, mac_key) if mac_key is not None else "")
+
+
+def _digest(manifest: Manifest, key: bytes | None) -> str:
     from blake3 import blake3
 
-    document = to_dict(manifest)
-    del document["seal"]
+    document = {name: value for name, value in to_dict(manifest).items() if name not in ("seal", "mac")}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    if mac_key is None:
-        return f"blake3:{blake3(text).hexdigest()}"
-    return f"blake3-keyed:{blake3(text, key=mac_key).hexdigest()}"
+    return (blake3(text) if key is None else blake3(text, key=key)).hexdigest()
 
 
 def to_json(manifest: Manifest) -> bytes:
@@ -180,7 +181,7 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def from_json(text: bytes, key: str) -> Manifest:
-    """Read a stored manifest; `key` is where it was found. A keyed seal is left to `check_seal`.
+    """Read a stored manifest; `key` is where it was found. Whether the mac holds tells `check_mac`.
 
     Raises:
         BackupError: it is damaged, of a later format, or not the one of its folder.
@@ -190,27 +191,27 @@ def from_json(text: bytes, key: str) -> Manifest:
         if data["format"] != FORMAT:
             raise BackupError(f"{key} is of the format {data['format']}", expected=FORMAT, fix="use a newer dbops")
         manifest = from_dict(data)
+        is_whole = to_json(manifest) == text and manifest.seal == _digest(manifest, None)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackupError(f"{key} is no manifest of a backup: {error}", error_code="MANIFEST_DAMAGED") from error
-    if to_json(manifest) != text:
-        raise BackupError(f"{key} is not as it was written", error_code="MANIFEST_DAMAGED")
-    if manifest.seal.startswith("blake3:"):
-        check_seal(manifest, None, key)
+    if not is_whole:
+        raise BackupError(f"{key} is not as it was written: its seal does not hold", error_code="MANIFEST_DAMAGED")
     if key != f"{manifest.target}/{manifest.timeline}/backups/{manifest.id}/manifest.json":
         raise BackupError(f"{key} is the manifest of another backup, {manifest.id}", error_code="MANIFEST_MOVED")
     return manifest
 
 
-def check_seal(manifest: Manifest, mac_key: bytes | None, key: str) -> None:
-    """Compare a manifest with its seal.
+def check_mac(manifest: Manifest, mac_key: bytes | None, key: str) -> None:
+    """Compare the mac of a manifest with what the key says; None where the backup has no symmetric key.
 
     Raises:
-        BackupError: it was changed, or its seal is of the kind that anybody can make.
+        BackupError: somebody without the key wrote it.
     """
     import hmac
 
-    if not hmac.compare_digest(manifest.seal, seal(manifest, mac_key)):
-        raise BackupError(f"{key} was changed since it was written: its seal does not hold", error_code="MANIFEST_DAMAGED")
+    expected = _digest(manifest, mac_key) if mac_key is not None else ""
+    if not hmac.compare_digest(manifest.mac, expected):
+        raise BackupError(f"{key} was written by somebody without the key", error_code="MANIFEST_DAMAGED")
 
 
 def _stream_to_dict(stream: StreamRecord) -> dict[str, Any]:

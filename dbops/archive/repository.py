@@ -99,20 +99,18 @@ class Repository:
         return result
 
     def fresh(self, manifest: Manifest) -> Manifest:
-        """Read a manifest from the storage itself, and compare it with its seal, keyed or not.
+        """Read a manifest from the storage itself, and compare it with its seal and, where a key is given, with its mac.
 
         Raises:
-            BackupError: it is gone, damaged, or another one than the index knows; there is no key to tell.
+            BackupError: it is gone, damaged, forged, or another one than the index knows; the key is a wrong one.
         """
         key = manifest_key(manifest)
         try:
             found = manifests.from_json(self.storage.get(key), key)
         except MissingObjectError as error:
             raise BackupError(f"the manifest of {manifest.id} is gone", error_code="MANIFEST_MISSING") from error
-        manifests.check_seal(found, self.encryption(found).mac_key() if found.seal.startswith("blake3-keyed:") else None, key)
-        must_be_keyed = found.encryption["method"] == "aes-256-gcm"
-        if must_be_keyed and not found.seal.startswith("blake3-keyed:"):
-            raise BackupError(f"{key} has a seal that anybody can make", error_code="MANIFEST_DAMAGED")
+        if self.keys.secret is not None or not found.mac:
+            manifests.check_mac(found, self.encryption(found).mac_key(), key)
         if found.seal != manifest.seal:
             raise BackupError(f"{key} is another one than was listed", error_code="MANIFEST_DAMAGED")
         return found
@@ -192,8 +190,7 @@ class Draft:
         Raises:
             BackupError: there is one of this id already.
         """
-        sealed = replace(manifest, streams=tuple(self.sink.records))
-        sealed = replace(sealed, seal=manifests.seal(sealed, self.encryption.mac_key()))
+        sealed = manifests.sealed(replace(manifest, streams=tuple(self.sink.records)), self.encryption.mac_key())
         key, text = manifest_key(sealed), manifests.to_json(sealed)
         storage = self._repository.storage
         # the first try may have been written, and its answer lost

@@ -29,8 +29,8 @@ def backup(name: str, hours: float = 0, parent: Manifest | None = None, kind: st
         "start": {},
         "end": {},
         "parent_id": parent.id if parent else None,
-        "parent_digest": parent.digest if parent else None,
+        "parent_digest": parent.seal if parent else None,
         "full_id": parent.full_id if parent else name,
-        "seal": f"blake3:{name}",
+        "seal": name,
     }
     return Manifest(**{**facts, **more})

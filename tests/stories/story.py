@@ -25,7 +25,12 @@ _SETUP = re.compile(r"<!-- setup: (\S+) -->")
 _EXIT = re.compile(r"\[(\d+)\]")
 _CHANGING = [
     (re.compile(r"\b\d{8}T\d{6}-[0-9a-f]{6}\b"), "<id>"),
+    (re.compile(r"\b\d{8}T\d{6}Z-([a-z]+)-[0-9A-Z]{26}\b"), r"<utc>-\1-<ulid>"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "<time>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\dZ"), "<minute>"),
+    (re.compile(r"\bfile-[0-9a-f]{12}\b"), "<timeline>"),
+    (re.compile(r"\b[\d.]+ [KM]i?B\b"), "<size>"),
+    (re.compile(r"\btook \d+(\.\d+)? m?s\b"), "took <n> ms"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "<sha256>"),
     (re.compile(r"\bin \d+(\.\d+)? m?s\b"), "in <n> ms"),
     (re.compile(r'"duration_s": [\d.]+'), '"duration_s": <n>'),

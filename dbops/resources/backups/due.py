@@ -187,7 +187,7 @@ def _expected(kind: Kind, standing: Standing, now: datetime) -> Manifest:
         ended_at=now,
         finished_at=now,
         parent_id=parent.id if parent else None,
-        parent_digest=parent.digest if parent else None,
+        parent_digest=parent.seal if parent else None,
         labels={},
     )
 

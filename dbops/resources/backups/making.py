@@ -140,7 +140,7 @@ def _manifest(
         start=produced.start,
         end=produced.end,
         parent_id=parent.id if parent else None,
-        parent_digest=parent.digest if parent else None,
+        parent_digest=parent.seal if parent else None,
         full_id=parent.full_id if parent else draft.id,
         identity=identity.facts,
         tools=produced.tools,

@@ -142,7 +142,7 @@ class BackupPolicySpec(Bound):
     """What is promised of the backups of a database."""
 
     storage: StorageSpec
-    schedule: Annotated[tuple[ScheduleSpec, ...], Field(min_length=1)]
+    schedule: Annotated[tuple[ScheduleSpec, ...], Field(json_schema_extra={"minItems": 1})]
     """Which kinds of backups are made, and when."""
     objectives: ObjectivesSpec = ObjectivesSpec.model_construct()
     compression: CompressionSpec = CompressionSpec.model_construct()
@@ -156,6 +156,8 @@ class BackupPolicySpec(Bound):
         for place, kind in enumerate(kinds):
             if kind in kinds[:place]:
                 raise complain(f"{kind} is scheduled twice", expected="each type once", path=("schedule", place, "type"))
+        if not kinds:
+            raise complain("the schedule is empty", expected="at least one entry: {type: full, cron: ...}", path=("schedule",))
         if "full" not in kinds:
             raise complain(f"{kinds[0]} backups need a full one", expected="an entry with type: full", path=("schedule",))
         return self

@@ -15,6 +15,9 @@ _COUNTED_BYTES = 64 << 20
 """Rows are counted in files up to this size: larger ones would be read twice."""
 
 
+_FEW_PAGES = 1000
+
+
 def produce(order: Order, conn: SqliteConnection, sink: Sink, told: Told) -> Produced:
     """Make a full, incremental or differential backup; see the port."""
     parent = order.parent
@@ -61,7 +64,7 @@ def _must_fit(state: Snapshot, parent: Link) -> None:
 def _warnings(inventory: Inventory, parent: Link | None, changed: int, pages: int) -> tuple[str, ...]:
     if inventory.unread:
         return (f"the database cannot be read as it should be, and may be damaged: {inventory.unread}",)
-    if parent is not None and changed * 2 > pages:
+    if parent is not None and changed * 2 > pages > _FEW_PAGES:
         return (f"{changed} of {pages} pages changed, as after VACUUM; a full backup would be about as large",)
     return ()
 
