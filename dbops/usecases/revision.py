@@ -1,8 +1,10 @@
-"""What changed in files since a git revision; git is asked as a program, and only read from."""
+"""What git knows of files: what changed since a revision, folders at tags; git is asked as a program, and only read from."""
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +31,36 @@ def changed_since(revision: str, files: Sequence[Path]) -> Mapping[Path, str]:
     return changed
 
 
+def tags_of(folder: Path, pattern: str) -> list[tuple[str, str]]:
+    """Return the tags that match a pattern, oldest first, each with the id of the tree that it has at this folder.
+
+    Tags that do not have the folder are left out. Patterns are git's: `v*`.
+
+    Raises:
+        PlanError: no git, no repository around the folder, or no such tag.
+    """
+    root = _root(folder.resolve())
+    place = "" if folder.resolve() == root else folder.resolve().relative_to(root).as_posix()
+    names = (_git(root, "tag", "--list", "--sort=creatordate", "--end-of-options", pattern) or "").split("\n")
+    tags = [name for name in names if name]
+    if not tags:
+        raise PlanError(
+            f"git knows no tag {pattern!r} here",
+            expected="a pattern of tags, such as v*",
+            fix="fetch them first; a clone of a CI job may lack them (fetch-tags: true)",
+        )
+    trees = ((tag, _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{tag}:{place}")) for tag in tags)
+    return [(tag, tree.strip()) for tag, tree in trees if tree is not None]
+
+
+def unpack(folder: Path, tree: str, into: Path) -> None:
+    """Write the files of a tree, of the repository around `folder`, into another folder."""
+    archive = _answer(_root(folder.resolve()), "archive", "--format=tar", tree)
+    assert archive is not None, "the tree was found before"
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(into, filter="data")
+
+
 def _text(file: Path) -> str:
     return file.read_bytes().decode("utf-8", "replace")
 
@@ -36,7 +68,7 @@ def _text(file: Path) -> str:
 def _root(folder: Path) -> Path:
     done = _git(folder, "rev-parse", "--show-toplevel")
     if done is None:
-        raise PlanError(f"{folder} is in no git repository", expected="files under git, for --since")
+        raise PlanError(f"{folder} is in no git repository", expected="files under git")
     return Path(done.rstrip("\n"))
 
 
@@ -63,8 +95,13 @@ def _text_at(root: Path, commit: str, path: Path) -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git answers, None when it refuses."""
+    answer = _answer(folder, *arguments)
+    return None if answer is None else answer.decode("utf-8", "replace")
+
+
+def _answer(folder: Path, *arguments: str) -> bytes | None:
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
     except FileNotFoundError as error:
-        raise PlanError("there is no program git on this machine", expected="git, for --since") from error
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+        raise PlanError("there is no program git on this machine", expected="git, which knows revisions and tags") from error
+    return done.stdout if done.returncode == 0 else None

@@ -43,23 +43,33 @@ def status(env: Path, name: str | None, detailed_exitcode: bool, output: str) ->
 @click.option(
     "--accept", is_flag=True, help="Let edited files of applied migrations count as what was applied, once all is proved."
 )
+@click.option(
+    "--from-tags", metavar="PATTERN", help="Prove also that a database of each tag of git, such as 'v*', comes to the same."
+)
 @output_option("text", "json")
-def verify(env: Path, name: str | None, accept: bool, output: str) -> int:
+def verify(env: Path, name: str | None, accept: bool, from_tags: str | None, output: str) -> int:
     """Prove the migrations on a scratch database.
 
     Runs all of them from nothing, and each there, back and there again: the catalog must be the same as before, and then the same
     as behind it. Where the database has a Schema, they must lead to it.
 
+    With --from-tags, the folder as each tag has it is run from nothing, then what is pending since; files that a tag has and
+    that are gone or edited now are named.
+
     \b
     Examples:
       dbops migrate verify environments/shop
+      dbops migrate verify --from-tags 'v*'
       dbops migrate verify --accept
     """
     from dbops.cli.views import migrations as views
+    from dbops.usecases.migrate.tags import verify_from_tags
     from dbops.usecases.migrate.verify import verify as prove
 
     with open_workspace(env, os.environ) as workspace:
         found = prove(workspace, name)
+        if from_tags is not None:
+            found += verify_from_tags(workspace, from_tags, name)
     if output == "json":
         write_json([views.verified_data(one) for one in found])
     else:

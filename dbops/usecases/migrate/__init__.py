@@ -9,6 +9,7 @@
 * `squash`    a checkpoint in place of the first migrations
 * `rows`      rows that migrations wrote, as statements
 * `verify`    what the migrations do on a scratch database
+* `tags`      what databases of earlier releases come to
 * `lint`      the rules over the files of a set
 * `adopt`     the history of another runner as a ledger
 * `records`   baseline, resolve, verify --accept: what is written into the ledger alone

@@ -81,7 +81,7 @@ def _schemas(workspace: Workspace, connections: Collection[str]) -> Iterator[Ver
         sets = [one for one in sets_of(workspace) if one.desired.connection == schema.connection]
         migrations = [migration for one in sets for migration in one.resource.migrations(one.desired)]
         with replayed(migrations, resource, schema, workspace.targets) as apart:
-            differing = _in_words([change.address for change in apart.changes])
+            differing = in_words([change.address for change in apart.changes])
         outcome = "is what the migrations lead to"
         yield Verified(
             schema.address, "" if differing else outcome, f"the migrations do not lead to it: {differing}" if differing else ""
@@ -128,9 +128,10 @@ def _proved(one: MigrationWork, migration: Migration, conn: Connection) -> Verif
 
 
 def _differences(found: Catalog, wanted: Catalog) -> str:
-    return _in_words([str(change.ref) for change in diff(found, wanted) if change.ref.table.name != ALEMBIC_TABLE])
+    return in_words([str(change.ref) for change in diff(found, wanted) if change.ref.table.name != ALEMBIC_TABLE])
 
 
-def _in_words(refs: Sequence[str]) -> str:
+def in_words(refs: Sequence[str]) -> str:
+    """Return the first of what differs, and how many more do."""
     shown = ", ".join(dict.fromkeys(refs[:5]))
     return f"{shown} and {len(refs) - 5} more" if len(refs) > 5 else shown
