@@ -66,8 +66,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _runs_on_mysql(item: pytest.Item) -> bool:
     """Tests ask for a server by a fixture, or by a parameter that says which."""
     parameters = getattr(item, "callspec", None)
-    return "mysql_server" in getattr(item, "fixturenames", ()) or (
-        parameters is not None and "mysql" in parameters.params.values()
+    fixtures = getattr(item, "fixturenames", ())
+    return (
+        "mysql_server" in fixtures
+        or "logging_mysql_server" in fixtures
+        or (parameters is not None and "mysql" in parameters.params.values())
     )
 
 
@@ -118,6 +121,12 @@ def s3_endpoint() -> Iterator[str]:
     """The URL of a server of S3's protocol, one for each worker of a run."""
     with s3_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def logging_mysql_server(pytestconfig: pytest.Config) -> MysqlServer:
+    """Another private server of MySQL's protocol, with a binary log: for tests of backups alone."""
+    return pytestconfig.stash[_LEASE].mysql(logs=True)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Run the parts of private servers that are processes or that scripts ask: `keep ENGINE FOLDER` and `missing`."""
+"""Run the parts of private servers that are processes or that scripts ask: `keep ENGINE FOLDER`, `missing`, `optional`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from tests.servers.keeper import keep
-from tests.servers.programs import ServerError, missing_packages
+from tests.servers.programs import ServerError, missing_packages, optional_packages
 
 
 def main(arguments: list[str]) -> int:
-    """Obey `keep ENGINE FOLDER` (be a server's keeper) or `missing` (print the packages to install)."""
+    """Obey `keep ENGINE FOLDER` (be a server's keeper), `missing` or `optional` (print the packages to install)."""
     match arguments:
         case ["keep", engine, home]:
             try:
@@ -20,8 +20,10 @@ def main(arguments: list[str]) -> int:
                 return 1
         case ["missing"]:
             print(" ".join(missing_packages()))
+        case ["optional"]:
+            print(" ".join(optional_packages()))
         case _:
-            print("usage: python -m tests.servers keep ENGINE FOLDER | missing", file=sys.stderr)
+            print("usage: python -m tests.servers keep ENGINE FOLDER | missing | optional", file=sys.stderr)
             return 2
     return 0
 

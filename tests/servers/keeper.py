@@ -25,6 +25,7 @@ from tests.servers.programs import ServerError, clean_environment, free_port, se
 HELD = "held"
 PORT = "port"
 READY = b"ready\n"
+LOGS = "log"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 
@@ -35,7 +36,7 @@ Server = PostgresServer | MysqlServer
 def keep(engine: str, home: Path) -> None:
     """Start a server in the new folder `home`, say so on standard output, and stop it when the lease has ended.
 
-    `engine` may name a major version (`named_engine`).
+    `engine` may name a major version (`named_engine`), or say that the server keeps a binary log (`mysql-log`).
     Raises: ServerError when the server does not start.
     """
     lease = home.parent
@@ -58,7 +59,7 @@ def named_engine(engine: str, major: int | None) -> str:
 def _server(name: str, home: Path, port: int) -> Server:
     engine, _, major = name.partition("-")
     if engine == MysqlServer.engine:
-        return MysqlServer(home, port)
+        return MysqlServer(home, port, logs=major == LOGS)
     return PostgresServer(home, port, int(major) if major else None)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from tests.servers.keeper import HELD, PORT, READY, STOP_TIMEOUT_S, homes, named_engine
+from tests.servers.keeper import HELD, LOGS, PORT, READY, STOP_TIMEOUT_S, homes, named_engine
 from tests.servers.mysql import MysqlServer
 from tests.servers.postgresql import PostgresServer
 from tests.servers.programs import ServerError, is_reachable
@@ -64,9 +64,10 @@ class Lease:
         programs(major)
         return PostgresServer(*self._server(named_engine(PostgresServer.engine, major)), major)
 
-    def mysql(self) -> MysqlServer:
-        """Return the MariaDB server, started now unless it runs already."""
-        return MysqlServer(*self._server(MysqlServer.engine))
+    def mysql(self, *, logs: bool = False) -> MysqlServer:
+        """Return the MariaDB server, started now unless it runs already; with `logs` another one that keeps a binary log."""
+        name = f"{MysqlServer.engine}-{LOGS}" if logs else MysqlServer.engine
+        return MysqlServer(*self._server(name), logs=logs)
 
     def release(self) -> None:
         """Let go, and wait until the servers are stopped and their files are gone; joined leases are left to their holder."""

@@ -34,12 +34,17 @@ UNION ALL SELECT 'EVENT', event_name FROM information_schema.events WHERE event_
 
 @dataclass(frozen=True, slots=True)
 class MysqlServer:
-    """A running server: root needs no password on the Unix socket in `home`; TCP on 127.0.0.1 knows only `tcp_user`."""
+    """A running server: root needs no password on the Unix socket in `home`; TCP on 127.0.0.1 knows only `tcp_user`.
+
+    `logs` where it keeps a binary log, which tests of backups alone need.
+    """
 
     home: Path
     port: int
+    logs: bool = False
 
     engine: ClassVar[str] = "mysql"
+    log_settings: ClassVar[dict[str, str]] = {"log-bin": "binlog", "server-id": "7", "binlog-format": "ROW"}
     account: ClassVar[str] = "mysql"
     stop_signal: ClassVar[str] = "TERM"
     user: ClassVar[str] = "root"
@@ -132,6 +137,8 @@ class MysqlServer:
         settings = (
             self.make.settings | {name: str(self.home / place) for name, place in places.items()} | {"port": str(self.port)}
         )
+        if self.logs:
+            settings = {name: value for name, value in settings.items() if name != "disable-log-bin"} | self.log_settings
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [*ended_with_parent(self.stop_signal), self.make.server, "--no-defaults", *options]
 

@@ -64,6 +64,15 @@ def missing_packages() -> list[str]:
     return missing
 
 
+def optional_packages() -> list[str]:
+    """Return the Debian packages that this machine lacks and without which some tests are skipped."""
+    try:
+        mariadb_program("mariadb-backup")
+    except ServerError:
+        return ["mariadb-backup"]
+    return []
+
+
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what servers and clients would obey (PGPORT, MYSQL_HOST, LC_ALL, ...)."""
     kept = {name: value for name, value in os.environ.items() if not _CLIENT_SETTINGS.fullmatch(name)}

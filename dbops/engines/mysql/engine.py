@@ -106,9 +106,9 @@ class MysqlEngine:
 
     @property
     def backups(self) -> Backups:
-        from dbops.errors import BackupError
+        from dbops.engines.mysql.backup.port import MysqlBackups
 
-        raise BackupError("there are no backups of MySQL and MariaDB yet")
+        return MysqlBackups()
 
     @property
     def scripts(self) -> Scripts:

@@ -7,17 +7,19 @@ a pipe tells it so.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.secret import SecretValue
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.connect import connect
 from dbops.errors import ConnectError, SchemaError
@@ -46,18 +48,61 @@ def find_programs(flavour: str) -> Programs | None:
 
 
 @contextmanager
-def private_server(programs: Programs, sql_mode: str | None) -> Iterator[DatabaseUrl]:
-    """Run a server and yield its URL, without a database."""
+def private_server(programs: Programs, sql_mode: str | None, options: Mapping[str, object] = {}) -> Iterator[DatabaseUrl]:
+    """Run a server on a data folder of its own and yield its URL, without a database; `options` are its settings."""
+    with private_folder() as folder:
+        account = _account()
+        _install(programs, folder, account, options)
+        with _running(programs, folder, _with_mode(options, sql_mode), account):
+            yield _url(folder, "root")
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder for a server's `data`, which the server's account owns; it is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="dbops-my-"))
-    account = _account()
     try:
-        if account:
+        if account := _account():
             shutil.chown(folder, user=account["user"])
-        _install(programs, folder, account)
-        with _running(programs, folder, sql_mode, account):
-            yield DatabaseUrl("mysql", username="root", host="localhost", query=(("unix_socket", str(folder / "s")),))
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server_on(programs: Programs, folder: Path, options: Mapping[str, object] = {}) -> Iterator[DatabaseUrl]:
+    """Run a server on the folder `data` that is in `folder` already, and yield its URL with an account made for this run.
+
+    The account is gone from the data when the server has ended well.
+    """
+    account, user, password = _account(), f"dbops_{secrets.token_hex(4)}", secrets.token_urlsafe(24)
+    made = folder / "init.sql"
+    made.touch(mode=0o600)
+    made.write_text(
+        f"CREATE USER {user}@localhost IDENTIFIED BY '{password}';\n"
+        f"GRANT ALL PRIVILEGES ON *.* TO {user}@localhost WITH GRANT OPTION;\n",
+        encoding="utf-8",
+    )
+    if account:
+        for place in (made, folder / "data", *(folder / "data").rglob("*")):
+            shutil.chown(place, user=account["user"])
+    url = _url(folder, user).with_password(SecretValue(password))
+    with _running(programs, folder, {**options, "init-file": made}, account, url):
+        made.unlink()
+        yield url
+        conn = connect(Target("", url))
+        try:
+            conn.execute(f"DROP USER {user}@localhost")
+        finally:
+            conn.close()
+
+
+def _url(folder: Path, user: str) -> DatabaseUrl:
+    return DatabaseUrl("mysql", username=user, host="localhost", query=(("unix_socket", str(folder / "s")),))
+
+
+def _with_mode(options: Mapping[str, object], sql_mode: str | None) -> dict[str, object]:
+    return {**options} if sql_mode is None else {**options, "sql-mode": sql_mode}
 
 
 def _account() -> dict[str, Any]:
@@ -65,23 +110,32 @@ def _account() -> dict[str, Any]:
     return {"user": "mysql"} if hasattr(os, "geteuid") and os.geteuid() == 0 else {}
 
 
-def _install(programs: Programs, folder: Path, account: dict[str, Any]) -> None:
+#: Settings that a data folder is made with, and that cannot change later.
+_AT_BIRTH = ("innodb-page-size", "lower-case-table-names")
+
+
+def _install(programs: Programs, folder: Path, account: dict[str, Any], settings: Mapping[str, object]) -> None:
     data = f"--datadir={folder / 'data'}"
     if programs.installer:
         command = [programs.installer, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db"]
         command.append(f"--tmpdir={folder}")  # two at once in one folder take each other's temporary tables
     else:
         command = [programs.server, "--no-defaults", data, "--initialize-insecure", "--secure-file-priv=NULL"]
+    command += [f"--{name}={value}" for name, value in settings.items() if name in _AT_BIRTH]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **account)
     if done.returncode:
-        raise SchemaError(
-            f"a private server for the scratch database cannot be made: {(done.stderr or done.stdout).strip()[-400:]}"
-        )
+        raise SchemaError(f"a private server cannot be made: {(done.stderr or done.stdout).strip()[-400:]}")
 
 
 @contextmanager
-def _running(programs: Programs, folder: Path, sql_mode: str | None, account: dict[str, Any]) -> Iterator[None]:
-    options = {
+def _running(
+    programs: Programs,
+    folder: Path,
+    settings: Mapping[str, object],
+    account: dict[str, Any],
+    url: DatabaseUrl | None = None,
+) -> Iterator[None]:
+    options: dict[str, object] = {
         "datadir": folder / "data",
         "socket": folder / "s",
         "pid-file": folder / "pid",
@@ -89,8 +143,7 @@ def _running(programs: Programs, folder: Path, sql_mode: str | None, account: di
         "innodb-flush-log-at-trx-commit": 0,
         "innodb-buffer-pool-size": "64M",
     }
-    if sql_mode is not None:
-        options["sql-mode"] = sql_mode
+    options |= settings
     if programs.installer is None:  # MySQL's own: a second port and socket, and a folder that only its package makes
         options |= {"mysqlx": "OFF", "secure-file-priv": "NULL", "disable-log-bin": 1}
     command = [programs.server, "--no-defaults", "--skip-networking", *(f"--{name}={value}" for name, value in options.items())]
@@ -105,7 +158,7 @@ def _running(programs: Programs, folder: Path, sql_mode: str | None, account: di
             **account,
         )
     try:
-        _wait(process, folder)
+        _wait(process, folder, url or _url(folder, "root"))
         yield
     finally:
         if process.stdin:
@@ -120,8 +173,7 @@ def _watched(command: list[str], folder: Path) -> list[str]:
     return ["/bin/sh", "-c", script, "sh", str(folder), *command]
 
 
-def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
-    url = DatabaseUrl("mysql", username="root", host="localhost", query=(("unix_socket", str(folder / "s")),))
+def _wait(process: subprocess.Popen[bytes], folder: Path, url: DatabaseUrl) -> None:
     target = Target("scratch", url, timeouts=Timeouts(connect_s=5.0), attempts=1)
     give_up = time.monotonic() + _START_S
     while time.monotonic() < give_up:
@@ -132,4 +184,4 @@ def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:
             if process.poll() is not None:
                 break
             time.sleep(0.05)
-    raise SchemaError(f"a private server for the scratch database does not start: {(folder / 'log').read_text()[-400:]}")
+    raise SchemaError(f"a private server does not start: {(folder / 'log').read_text()[-400:]}")

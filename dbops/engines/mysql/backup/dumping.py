@@ -1,0 +1,248 @@
+"""A dump of one database in named streams.
+
+`tables.sql` has tables, sequences and their rows, as of one moment; `views.sql`, `routines.sql`, `triggers.sql` and
+`events.sql` what is made when these are there, each with the settings it was made under. `sections.json` says where each
+table begins. Only the rows are read under a snapshot: what the server knows of tables, routines and views belongs to no
+transaction. So the schema is looked at before and after, and a dump during which it changed is no backup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told
+from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.sections import VIEWS, Cutter
+from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
+from dbops.engines.mysql.connect import MysqlConnection
+from dbops.engines.mysql.fingerprint import fingerprint
+from dbops.errors import BackupError
+
+TABLES, VIEWS_SQL, SECTIONS = "tables.sql", "views.sql", "sections.json"
+CODE = ("routines", "triggers", "events")
+DUMP_FAMILY = "dump"
+_PIECE = 1 << 20
+
+_UNSAFE = """
+SELECT table_name, engine FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND table_type <> 'SEQUENCE' AND engine IS NOT NULL
+AND engine NOT IN (SELECT engine FROM information_schema.engines WHERE transactions = 'YES')"""
+_VERSIONED = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'SYSTEM VERSIONED'"
+_SIZE = "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"
+_DEFAULTS = "SELECT @@character_set_database, @@collation_database"
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """What a dump turned out to hold."""
+
+    cutter: Cutter
+    exits: tuple[Exit, ...]
+
+
+def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, told: Told) -> Produced:
+    """Dump the database of `conn`, with its place in the binary log where there is one.
+
+    Raises:
+        BackupError: as the port says; also when the policy wants logs and the dump could not say where they go on.
+    """
+    tool = tool_for("dump", conn.server)
+    position, note = _position(order, conn)
+    before = fingerprint(conn)
+    facts, inventory = server_facts(conn), Inventory(schema_digest(conn), {}, int(conn.query(_SIZE)[0][0]))
+    warnings = [note] if note else []
+    warnings += _warnings(conn, tool)
+    began: list[datetime] = []
+    dumped = dump(
+        tool,
+        target,
+        conn.database,
+        sink,
+        told,
+        position=position,
+        history=has_history(conn),
+        on_snapshot=lambda: began.append(database_clock(conn)),
+    )
+    if fingerprint(conn) != before:
+        raise BackupError(
+            "the schema was changed while it was being dumped, so that tables and rows may not belong together",
+            fix="run it again when nobody changes the schema",
+            error_code="SCHEMA_MOVED",
+        )
+    found = dumped.cutter.position
+    if position and not found:
+        raise BackupError(f"{tool.name} wrote no place in the binary log")
+    return Produced(
+        start=found,
+        end=found,
+        ended_at=began[0],
+        tools={tool.name: tool.version_text},
+        exits=dumped.exits,
+        inventory=replace(inventory, rows=dumped.cutter.rows()),
+        details=facts | {"longest_statement": dumped.cutter.longest},
+        warnings=tuple(warnings),
+    )
+
+
+def dump(
+    tool: Tool,
+    target: Target,
+    database: str,
+    sink: Sink,
+    told: Told,
+    *,
+    position: bool = False,
+    history: bool = False,
+    rows: bool = True,
+    on_snapshot: Callable[[], None] = lambda: None,
+) -> Dumped:
+    """Write the streams of a dump. `on_snapshot` is called once the moment that the rows are of is over.
+
+    Raises:
+        BackupError: a program failed, or its end mark is missing.
+    """
+    told(f"dumping {database}")
+    options = dump_options(tool, position=position, history=history)
+    arguments = (*options, *(() if rows else ("--no-data",)), "--", database)
+    cutter, views = Cutter(), bytearray()
+    with sink.stream(TABLES) as writer, tool_running(tool, target, arguments) as pipeline:
+        buffer, is_taken = memoryview(bytearray(_PIECE)), False
+        while count := pipeline.read_into(buffer):
+            for section, piece in cutter.feed(buffer[:count]):
+                _write(section.kind, piece, writer, views)
+            if not is_taken and cutter.has_begun:
+                is_taken = True
+                on_snapshot()
+        for section, piece in cutter.finish():
+            _write(section.kind, piece, writer, views)
+        pipeline.finish()
+        if not cutter.is_complete:
+            raise BackupError(f"{tool.name} did not write its end mark; the dump is not whole")
+    if not is_taken:
+        on_snapshot()
+    exits = [*pipeline.exits]
+    with sink.stream(VIEWS_SQL) as writer:
+        writer.write(views)
+    for what in CODE:
+        told(f"dumping {what}")
+        exits += _dump_code(tool, target, database, sink, what)
+    with sink.stream(SECTIONS) as writer:
+        writer.write(json.dumps([_section(one) for one in cutter.sections], ensure_ascii=True).encode())
+    return Dumped(cutter, tuple(exits))
+
+
+def _position(order: Order, conn: MysqlConnection) -> tuple[bool, str]:
+    """Tell whether the place in the binary log is asked for, and what to say where it should be and cannot."""
+    from dbops.engines.mysql.backup.mechanisms import log_state, position_reason
+    from dbops.engines.mysql.backup.privileges import privileges_of
+
+    log = log_state(conn)
+    reason = position_reason(conn, privileges_of(conn), log)
+    if not reason.text:
+        return True, ""
+    if "log" in order.kinds:
+        raise BackupError(f"no log could follow this dump: {reason.text}", fix=reason.fix)
+    return False, f"no log can follow this dump: {reason.text}" if log.is_on else ""
+
+
+def _write(kind: str, piece: bytes, tables: Any, views: bytearray) -> None:
+    if kind in VIEWS:
+        views += piece
+        return
+    tables.write(piece)
+    if kind == "header":
+        views += piece
+
+
+def _section(section: Any) -> list[Any]:
+    return [section.kind, section.name, section.start, section.end, section.uses]
+
+
+def _dump_code(tool: Tool, target: Target, database: str, sink: Sink, what: str) -> tuple[Exit, ...]:
+    tail = b""
+    arguments = (*code_options(tool, what), "--", database)
+    with sink.stream(f"{what}.sql") as writer, tool_running(tool, target, arguments) as pipeline:
+        while data := pipeline.read(_PIECE):
+            writer.write(data)
+            tail = (tail + data)[-4096:]
+        exits = pipeline.finish()
+        if b"-- Dump completed" not in tail:
+            raise BackupError(f"{tool.name} did not write its end mark; the dump of {what} is not whole")
+    return exits
+
+
+def has_history(conn: MysqlConnection) -> bool:
+    """Tell whether there are versioned tables (MariaDB)."""
+    return bool(conn.query(_VERSIONED)[0][0])
+
+
+def _warnings(conn: MysqlConnection, tool: Tool) -> Iterator[str]:
+    unsafe = [f"{name} ({engine})" for name, engine in conn.query(_UNSAFE)]
+    if unsafe:
+        yield f"not of one moment with the rest, for their engine knows no transactions: {', '.join(unsafe)}"
+    if has_history(conn) and not dumps_history(tool):
+        yield f"old rows of versioned tables are left out: {tool.name} {tool.version_text} cannot dump them, that of 10.11 can"
+
+
+def server_facts(conn: MysqlConnection) -> dict[str, Any]:
+    """Return what a restore needs to know of the database and its server."""
+    [(charset, collation)] = conn.query(_DEFAULTS)
+    [(folding, page_size, server_charset, server_collation, timestamps)] = conn.query(
+        "SELECT @@lower_case_table_names, @@innodb_page_size, @@GLOBAL.character_set_server, @@GLOBAL.collation_server,"
+        " @@GLOBAL.explicit_defaults_for_timestamp"
+    )
+    return {
+        "database": conn.database,
+        "character_set": charset,
+        "collation": collation,
+        "account": conn.account,
+        "flavour": conn.server.flavour,
+        "version": list(conn.server.version),
+        "sql_mode": conn.server_sql_mode,
+        "settings": {
+            "lower_case_table_names": int(folding),
+            "innodb_page_size": int(page_size),
+            "character_set_server": server_charset,
+            "collation_server": server_collation,
+            "explicit_defaults_for_timestamp": int(timestamps),
+        },
+    }
+
+
+def database_clock(conn: MysqlConnection) -> datetime:
+    """Return the server's time."""
+    [(text,)] = conn.query("SELECT CAST(UTC_TIMESTAMP(6) AS CHAR)")
+    return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
+
+
+def schema_digest(conn: MysqlConnection) -> str:
+    """Return the digest of the catalog without grants: they belong to accounts, and accounts to the server."""
+    from dbops.catalog.codec import digest
+
+    with without_grants(conn):
+        from dbops.engines.mysql.inspect import inspect
+
+        return digest(inspect(conn))
+
+
+@contextmanager
+def without_grants(conn: MysqlConnection) -> Iterator[None]:
+    """Let inspection see no grants, as on a scratch."""
+    from dbops.engines.mysql.flavour import flavour_of
+    from dbops.engines.mysql.grants import Ledger
+
+    kept, conn.ledger = conn.ledger, Ledger(flavour_of(conn.server), conn.account, {conn.database})
+    try:
+        yield
+    finally:
+        conn.ledger = kept
+
+
+def database_of(details: Mapping[str, Any]) -> str:
+    """Return the name of the database that a backup is of."""
+    return str(details["database"])

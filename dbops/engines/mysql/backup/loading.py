@@ -1,0 +1,310 @@
+"""A dump brought into a database: a new one, or one beside an existing one whose tables are then switched in.
+
+The order is tables and rows, then routines, views, triggers and events. Nothing in the streams names a database to go to:
+they are dumped without one, and the client is told where to go. What names the database it came from by itself, in defaults
+that draw from a sequence, is made to name the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Link, Reader, Source, Told
+from dbops.engines.base.connect import Target
+from dbops.engines.base.processes import Pipeline
+from dbops.engines.mysql.backup.dumping import SECTIONS, TABLES, VIEWS_SQL, database_of
+from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
+from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
+from dbops.engines.mysql.errors import number_of
+from dbops.engines.mysql.tokens import Token, words
+from dbops.errors import BackupError, QueryError
+
+_PIECE = 1 << 20
+_SANDBOX = re.compile(rb"\A/\*M?!999999\\?-[^\n]*\n")
+_MARGIN = 1 << 16
+
+_DEFINERS = """
+SELECT DISTINCT definer FROM (
+  SELECT definer FROM information_schema.views WHERE table_schema = DATABASE()
+  UNION SELECT definer FROM information_schema.triggers WHERE trigger_schema = DATABASE()
+  UNION SELECT definer FROM information_schema.routines WHERE routine_schema = DATABASE()
+  UNION SELECT definer FROM information_schema.events WHERE event_schema = DATABASE()) AS d
+WHERE definer NOT IN (SELECT CONCAT(user, '@', host) FROM mysql.user) AND definer <> ''"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A dump as it is stored: its streams, and the `details` of its backup."""
+
+    source: Source
+    details: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, link: Link) -> Dump:
+        return cls(link.source, link.details)
+
+    @property
+    def database(self) -> str:
+        return database_of(self.details)
+
+    def sections(self) -> list[tuple[str, str, int, int, list[list[str]]]]:
+        with self.source.stream(SECTIONS) as reader:
+            return [tuple(one) for one in json.loads(reader.read())]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which tables, with the sequences they draw from; all when `names` is None."""
+
+    names: frozenset[str] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.names is None
+
+    def has(self, name: str) -> bool:
+        return self.names is None or name in self.names
+
+
+def choose(dump: Dump, tables: Collection[str]) -> Choice:
+    """Return what is chosen by names, with or without the database before them.
+
+    Raises:
+        BackupError: the dump has no such table.
+    """
+    if not tables:
+        return Choice()
+    sections = dump.sections()
+    known = {name for kind, name, *_ in sections if kind in ("table", "sequence")}
+    prefix = f"{dump.database}."
+    wanted = {table if table in known else table.removeprefix(prefix) for table in tables}
+    if missing := sorted(wanted - known):
+        raise BackupError(f"the backup has no table {missing[0]!r}", expected=f"one of {', '.join(sorted(known))}")
+    for kind, name, _, _, uses in sections:
+        if kind == "table" and name in wanted:
+            wanted |= {sequence for database, sequence in uses if database == dump.database and sequence in known}
+    return Choice(frozenset(wanted))
+
+
+def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> tuple[Exit, ...]:
+    """Bring a dump into the empty database of `target`, events too."""
+    exits = load_tables(dump, target, told, choice)
+    return exits + load_code(dump, target, told, choice)
+
+
+def load_tables(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> tuple[Exit, ...]:
+    """Bring tables and their rows in."""
+    told(f"restoring the tables of {dump.database} into {target.url.database}")
+    with dump.source.stream(TABLES) as reader:
+        return _feed(target, _chosen_pieces(dump, reader, target, choice))
+
+
+def load_code(
+    dump: Dump,
+    target: Target,
+    told: Told,
+    choice: Choice = Choice(),
+    *,
+    park: Callable[[str], str] | None = None,
+    only: Sequence[str] = ("routines", "views", "triggers", "events"),
+) -> tuple[Exit, ...]:
+    """Bring in what is made when the tables are there: of chosen tables only their triggers. `park` rewrites events."""
+    exits: tuple[Exit, ...] = ()
+    for what in only:
+        if not choice.is_whole and what != "triggers":
+            continue
+        told(f"restoring {what}")
+        with dump.source.stream(VIEWS_SQL if what == "views" else f"{what}.sql") as reader:
+            pieces = _without_sandbox(reader)
+            if what == "triggers" and not choice.is_whole:
+                pieces = _statements_of(pieces, lambda sql: sql if choice.has(trigger_table(sql) or "") else "")
+            elif what == "events" and park is not None:
+                pieces = _statements_of(pieces, park)
+            exits += _feed(target, pieces)
+    return exits
+
+
+def must_take(dump: Dump, conn: MysqlConnection) -> None:
+    """Let a server pass that can take the longest statement of a dump.
+
+    Raises:
+        BackupError: its max_allowed_packet is too small.
+    """
+    needed = int(dump.details.get("longest_statement", 0)) + _MARGIN
+    [(allowed,)] = conn.query("SELECT @@GLOBAL.max_allowed_packet")
+    if needed > int(allowed):
+        raise BackupError(
+            f"the longest row of the backup takes {needed} bytes, and the server takes {allowed}; nothing was touched",
+            fix=f"SET GLOBAL max_allowed_packet = {min(1 << 30, 1 << needed.bit_length())}",
+        )
+
+
+def missing_definers(conn: MysqlConnection) -> list[str]:
+    """Return the accounts that views, triggers, routines and events are defined by and that the server does not have."""
+    try:
+        return sorted(str(name) for (name,) in conn.query(_DEFINERS))
+    except QueryError as error:
+        if number_of(error) in (1044, 1142, 1143, 1227):
+            return []
+        raise
+
+
+def warnings_of(target: Target) -> list[str]:
+    """Say what of a restored database will not do as it did."""
+    conn = connect(target)
+    try:
+        warnings = []
+        if missing := missing_definers(conn):
+            warnings.append(
+                f"defined by accounts that this server does not have, and failing until it does: {', '.join(missing)}"
+            )
+        enabled = [
+            str(name)
+            for (name,) in conn.query(
+                "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE() AND status = 'ENABLED'"
+            )
+        ]
+        if enabled and str(conn.query("SELECT @@GLOBAL.event_scheduler")[0][0]).upper() == "ON":
+            warnings.append(f"events that run from now on: {', '.join(enabled)}")
+        return warnings
+    finally:
+        conn.close()
+
+
+def create(server: Target, name: str, details: Mapping[str, Any]) -> None:
+    """Create a database as the one of a backup."""
+    conn = connect(on_database(server, None))
+    try:
+        conn.execute(f"CREATE DATABASE {quoted(name)} {defaults_clause(details)}")
+    finally:
+        conn.close()
+
+
+def defaults_clause(details: Mapping[str, Any]) -> str:
+    """Return the clause that gives a database the character set and collation of a backup's."""
+    return f"CHARACTER SET {quoted(str(details['character_set']))} COLLATE {quoted(str(details['collation']))}"
+
+
+def drop(server: Target, name: str) -> None:
+    """Drop a database that we made."""
+    conn = connect(on_database(server, None))
+    try:
+        conn.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
+    finally:
+        conn.close()
+
+
+def trigger_table(sql: str) -> str | None:
+    """Return the table that CREATE TRIGGER is about, None for any other statement."""
+    found = words(sql)
+    place = next((i for i, token in enumerate(found[:16]) if token.upper == "TRIGGER"), None)
+    if place is None:
+        return None
+    on = next((i for i, token in enumerate(found[place:], place) if token.upper == "ON"), None)
+    if on is None or on + 3 >= len(found):
+        return None
+    return found[on + 3].identifier if found[on + 2].text == "." else found[on + 1].identifier
+
+
+def _feed(target: Target, pieces: Iterator[bytes]) -> tuple[Exit, ...]:
+    """Let the client run a script in a database; the first error ends it."""
+    conn = connect(target)
+    try:
+        tool = tool_for("client", conn.server)
+    finally:
+        conn.close()
+    arguments = (*client_options(tool), "--", str(target.url.database))
+    with tool_running(tool, target, arguments, stdin=True, stdout=False) as pipeline:
+        _write_all(pipeline, pieces)
+        return pipeline.finish()
+
+
+def _write_all(pipeline: Pipeline, pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        if piece:
+            pipeline.write(piece)
+
+
+def _pieces(reader: Reader) -> Iterator[bytes]:
+    while data := reader.read(_PIECE):
+        yield data
+
+
+def _without_sandbox(reader: Reader) -> Iterator[bytes]:
+    """Leave out the first line that newer tools write, and that other clients take for a command.
+
+    It keeps a client from running commands of its own out of a dump; ours is told that with --binary-mode.
+    """
+    first = True
+    for data in _pieces(reader):
+        yield _SANDBOX.sub(b"", data) if first else data
+        first = False
+
+
+def _chosen_pieces(dump: Dump, reader: Reader, target: Target, choice: Choice) -> Iterator[bytes]:
+    """Yield what is chosen of the stream of tables, with defaults that name the new database where they named the old."""
+    new, old = str(target.url.database), dump.database
+    for kind, name, start, end, uses in dump.sections():
+        if kind in ("placeholder", "view"):
+            continue
+        keeps = kind == "header" or choice.has(name)
+        renames = kind == "table" and new != old and any(database == old for database, _ in uses)
+        left, whole = end - start, bytearray()
+        while left:
+            data = reader.read(min(left, _PIECE))
+            if not data:
+                raise BackupError(f"{TABLES} is shorter than its sections say")
+            left -= len(data)
+            if kind == "header":
+                data = _SANDBOX.sub(b"", data)
+            if keeps and renames:
+                whole += data
+            elif keeps:
+                yield data
+        if whole:
+            yield requalified(whole.decode("utf-8", "surrogateescape"), old, new).encode("utf-8", "surrogateescape")
+
+
+def requalified(sql: str, old: str, new: str) -> str:
+    """Return a CREATE TABLE with sequences of another database; strings, such as comments, stay as they are."""
+    found = words(sql)
+    places = [found[i + 2] for i in range(len(found) - 3) if _names_sequence(found, i) and found[i + 2].identifier == old]
+    for token in reversed(places):
+        sql = sql[: token.start] + quoted(new) + sql[token.start + len(token.text) :]
+    return sql
+
+
+def _names_sequence(found: list[Token], place: int) -> bool:
+    return (
+        found[place].upper in ("NEXTVAL", "LASTVAL", "SETVAL") and found[place + 1].text == "(" and found[place + 3].text == "."
+    )
+
+
+def _statements_of(pieces: Iterator[bytes], rewrite: Callable[[str], str]) -> Iterator[bytes]:
+    """Rewrite what stands between lines `DELIMITER ;;` and `DELIMITER ;`, statement by statement."""
+    text = b"".join(pieces).decode("utf-8", "surrogateescape")
+    inside, held = False, []
+    for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):  # other characters end a line for str.splitlines
+        bare = line.rstrip("\n")
+        if bare == "DELIMITER ;":
+            inside = False
+        if not inside:
+            yield line.encode("utf-8", "surrogateescape")
+        else:
+            held.append(line)
+            if bare.endswith(";;"):
+                statement = "".join(held).rstrip().removesuffix(";;")
+                held.clear()
+                if changed := rewrite(statement):
+                    yield f"{changed};;\n".encode("utf-8", "surrogateescape")
+        if bare == "DELIMITER ;;":
+            inside = True
+
+
+def on(target: Target, name: str) -> Target:
+    """Return the target of another database of the same server, named after nothing."""
+    return replace(on_database(target, name), name="")

@@ -1,0 +1,168 @@
+"""What this server, account and machine can do, and why not: a few queries, and a look at the programs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dbops.engines.base.backup import BackupKind, Mechanism, Method
+from dbops.engines.base.connect import Target
+from dbops.engines.base.processes import missing_tool
+from dbops.engines.mysql.backup.dumping import DUMP_FAMILY
+from dbops.engines.mysql.backup.privileges import Privileges, fix_for, privileges_of
+from dbops.engines.mysql.backup.tools import Tool, find, tool_for
+from dbops.engines.mysql.connect import MysqlConnection
+from dbops.errors import BackupError
+
+FILES_FAMILY = "files"
+_LOG_POINTS: frozenset[Literal["time", "lsn", "name"]] = frozenset({"time", "lsn"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something does not work; empty when it does."""
+
+    text: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """What the server says of its binary log."""
+
+    is_on: bool
+    format: str
+    is_encrypted: bool
+
+
+def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
+    """Return every way to make every kind; see the port."""
+    may, log = privileges_of(conn), log_state(conn)
+    dump, dump_tool = _dump_reason(conn, may)
+    files, files_tool = _files_reason(conn, may)
+    logs, log_tool = _log_reason(conn, may, log)
+    is_mariadb = conn.server.flavour == "mariadb"
+    files_name = "mariadb-backup" if is_mariadb else "xtrabackup"
+    none = "a dump holds everything, so none holds only what changed; the binary log does"
+    instead = f"schedule type log behind it, or choose {files_name}"
+    made = [_dumped("full", dump_tool, dump)]
+    made += [_dumped(kind, dump_tool, Reason(none, instead)) for kind in ("incremental", "differential")]
+    position = position_reason(conn, may, log)
+    made.append(_logged(DUMP_FAMILY, log_tool, _first(logs, position)))
+    for kind in ("full", "incremental", "differential"):
+        made.append(Mechanism(kind, "physical", files_tool or files_name, FILES_FAMILY, files.text, files.fix))
+    made.append(_logged(FILES_FAMILY, log_tool, logs))
+    return made
+
+
+def log_state(conn: MysqlConnection) -> LogState:
+    """Ask for the settings of the binary log."""
+    [(is_on, form)] = conn.query("SELECT @@GLOBAL.log_bin, @@GLOBAL.binlog_format")
+    encrypted = conn.query(
+        "SHOW GLOBAL VARIABLES WHERE variable_name IN ('encrypt_binlog', 'binlog_encryption') AND value = 'ON'"
+    )
+    return LogState(bool(is_on), str(form).upper(), bool(encrypted))
+
+
+def position_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> Reason:
+    """Why a dump cannot say where in the binary log it is. MariaDB tells it within the snapshot; MySQL's mysqldump holds all
+    tables for a moment (RELOAD) and asks (REPLICATION CLIENT).
+    """
+    if not log.is_on:
+        return _no_log(conn)
+    wanted = ("REPLICATION CLIENT",) if conn.server.flavour == "mariadb" else ("RELOAD", "REPLICATION CLIENT")
+    return _lacking(conn, may.lacks(*wanted), "to say where in the binary log a dump is")
+
+
+def _dumped(kind: BackupKind, tool: str, reason: Reason) -> Mechanism:
+    return Mechanism(kind, "logical", tool, DUMP_FAMILY, reason.text, reason.fix, picks=frozenset({"table"}))
+
+
+def _logged(family: str, tool: str, reason: Reason) -> Mechanism:
+    method: Method = "logical" if family == DUMP_FAMILY else "physical"
+    return Mechanism("log", method, tool, family, reason.text, reason.fix, points=_LOG_POINTS)
+
+
+def _dump_reason(conn: MysqlConnection, may: Privileges) -> tuple[Reason, str]:
+    usual = "mariadb-dump" if conn.server.flavour == "mariadb" else "mysqldump"
+    tool, reason = _tool(lambda: tool_for("dump", conn.server))
+    lacking = _lacking(conn, may.lacks("SELECT", "SHOW VIEW", "TRIGGER", "EVENT"), "to read all that a dump holds")
+    return _first(reason, lacking), tool.name if tool else usual
+
+
+def _log_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> tuple[Reason, str]:
+    usual = "mariadb-binlog" if conn.server.flavour == "mariadb" else "mysqlbinlog"
+    tool, reason = _tool(lambda: tool_for("binlog", conn.server))
+    settings = Reason()
+    if not log.is_on:
+        settings = _no_log(conn)
+    elif log.format == "STATEMENT":
+        settings = Reason(
+            "binlog_format is STATEMENT: what is replayed need not do the same again (UUID(), LIMIT without ORDER BY)",
+            "SET GLOBAL binlog_format = ROW, also in the server's configuration",
+        )
+    elif log.is_encrypted:
+        settings = Reason(
+            "the binary log is encrypted on disk, so that places in a copy are others than the server's",
+            "turn encrypt_binlog or binlog_encryption off and encrypt the backups",
+        )
+    lacking = _lacking(conn, may.lacks("REPLICATION SLAVE", "REPLICATION CLIENT"), "to read the binary log")
+    return _first(settings, reason, lacking), tool.name if tool else usual
+
+
+def _files_reason(conn: MysqlConnection, may: Privileges) -> tuple[Reason, str]:
+    """MySQL's XtraBackup comes from Percona's own archive and is not driven."""
+    if conn.server.flavour != "mariadb":
+        return Reason("Percona XtraBackup is not driven by dbops", "choose mysqldump, or run XtraBackup beside"), "xtrabackup"
+    tool, reason = _tool(lambda: find("mariadb-backup", "mariabackup"))
+    if tool is not None and tool.version[:2] != conn.server.version[:2]:
+        versions = f"{tool.name} {tool.version_text}", ".".join(map(str, conn.server.version))
+        reason = Reason(
+            f"{versions[0]} copies files of its own version only, and the server is {versions[1]}",
+            "install the package mariadb-backup of the server's version",
+        )
+    lacking = _lacking(conn, may.lacks("RELOAD", "PROCESS", "REPLICATION CLIENT"), "to copy the server's files")
+    return _first(_locality(conn), reason, lacking), tool.name if tool else "mariadb-backup"
+
+
+def _locality(conn: MysqlConnection) -> Reason:
+    """Why the files of the server cannot be read from here."""
+    [(folder, host)] = conn.query("SELECT @@datadir, @@hostname")
+    place = Path(str(folder))
+    here = "run dbops on the server's machine, as an account that may read its files"
+    if str(host) != socket.gethostname():
+        return Reason(f"the server is on another machine, {host}, and its files are copied by who can read them", here)
+    try:
+        readable = os.access(place, os.R_OK | os.X_OK) and os.access(place / "ibdata1", os.R_OK)
+    except OSError:
+        readable = False
+    return Reason() if readable else Reason(f"this account may not read {place}, where the server keeps its files", here)
+
+
+def _no_log(conn: MysqlConnection) -> Reason:
+    del conn
+    return Reason(
+        "the server keeps no binary log: log_bin is OFF",
+        "set log_bin, server_id and binlog_format = ROW in the server's configuration, and restart it",
+    )
+
+
+def _lacking(conn: MysqlConnection, missing: list[str], purpose: str) -> Reason:
+    if not missing:
+        return Reason()
+    return Reason(f"{conn.server.user} lacks {', '.join(missing)} {purpose}", fix_for(conn, missing))
+
+
+def _tool(look: Callable[[], Tool]) -> tuple[Tool | None, Reason]:
+    try:
+        return look(), Reason()
+    except BackupError as error:
+        return None, Reason(error.message, error.fix or missing_tool("mariadb-dump"))
+
+
+def _first(*reasons: Reason) -> Reason:
+    return next((one for one in reasons if one.text), Reason())

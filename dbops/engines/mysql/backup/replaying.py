@@ -1,0 +1,165 @@
+"""Copied logs written into a server, up to a point.
+
+Whole groups are replayed, a transaction or a statement that is none, never a part of one. The events go through the engine's
+own tool, which writes them as statements, into its client. What concerns another database is left out where only one is
+restored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Link, Position, Told
+from dbops.engines.base.connect import Target
+from dbops.engines.base.processes import Stage, running
+from dbops.engines.mysql.backup import binlog
+from dbops.engines.mysql.backup.binlog import MAGIC, Event, Stop, events, is_next
+from dbops.engines.mysql.backup.filtering import Filter
+from dbops.engines.mysql.backup.logs import PREFIX
+from dbops.engines.mysql.backup.tools import Tool, client_options, option_file, secrets_of, tool_for
+from dbops.engines.mysql.connect import connect, on_database, quoted
+from dbops.errors import BackupError
+
+#: What says how files follow each other; what is replayed is one file, cut out of several.
+_DROPPED = frozenset({binlog.ROTATE, binlog.STOP, binlog.GTID_LIST, binlog.CHECKPOINT})
+
+
+@dataclass(slots=True)
+class Replay:
+    """What became of a replay. `reached` is the place behind the last group, `second` when that was written."""
+
+    file: str
+    offset: int
+    gtids: dict[str, str] = field(default_factory=dict)
+    second: int | None = None
+    groups: int = 0
+    is_stopped: bool = False
+    exits: tuple[Exit, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def reached(self) -> Position:
+        place: dict[str, Any] = {"file": self.file, "offset": self.offset}
+        return place | ({"gtid": ",".join(self.gtids[one] for one in sorted(self.gtids))} if self.gtids else {})
+
+
+def replay(links: Sequence[Link], start: Position, stop: Stop, server: Target, only: str | None, told: Told) -> Replay:
+    """Replay logs from a place to a point on a private server; `only` is the database that alone is there.
+
+    Raises:
+        BackupError: the logs do not follow each other, or a statement failed.
+    """
+    result = Replay(str(start["file"]), int(start["offset"]))
+    for known in binlog.gtids_of(str(start.get("gtid", ""))):
+        result.gtids[known[0]] = next(one for one in str(start["gtid"]).split(",") if one.strip().startswith(known[0]))
+    sieve = Filter(only) if only is not None else None
+    conn = connect(on_database(server, None))
+    try:
+        binlog_tool, client = tool_for("binlog", conn.server), tool_for("client", conn.server)
+        made = {str(name) for (name,) in conn.query("SELECT schema_name FROM information_schema.schemata")}
+
+        def make_missing() -> None:
+            for name in sorted((sieve.databases if sieve else set()) - made - {""}):
+                conn.execute(f"CREATE DATABASE {quoted(name)}")  # a statement was given in it; there is nothing in it
+                made.add(name)
+
+        _run(_bytes(links, result, stop, sieve, told), make_missing, binlog_tool, client, server, result)
+    finally:
+        conn.close()
+    if sieve is not None and sieve.left_out:
+        result.warnings.append(
+            f"{sieve.left_out} statements given in other databases were left out; what they may have changed in {only} through "
+            "triggers or routines is missing; with binlog_format = ROW nothing would be"
+        )
+    _must_have_reached(links, stop, result)
+    return result
+
+
+def _run(pieces: Iterator[bytes], prepare: Any, binlog_tool: Tool, client: Tool, server: Target, result: Replay) -> None:
+    with option_file(server, client) as file:
+        stages = [
+            Stage(binlog_tool.program, ("--no-defaults", "--loose-skip-gtid-strict-mode", "-")),
+            Stage(
+                client.program,
+                (f"--defaults-file={file}", *client_options(client), "--local-infile=1"),
+                secrets=secrets_of(server),
+            ),
+        ]
+        with running(stages, stdin=True, stdout=False) as pipeline:
+            for piece in pieces:
+                prepare()
+                pipeline.write(piece)
+            result.exits = pipeline.finish()
+
+
+def _bytes(links: Sequence[Link], result: Replay, stop: Stop, sieve: Filter | None, told: Told) -> Iterator[bytes]:
+    """Yield a log of what is to be replayed."""
+    yield MAGIC
+    for link in links:
+        for name in link.source.names:
+            if not name.startswith(PREFIX):
+                continue
+            file = name.removeprefix(PREFIX)
+            if file != result.file and not is_next(file, result.file):
+                raise BackupError(f"the logs have a gap: {file} does not follow {result.file}")
+            told(f"replaying {file}")
+            with link.source.stream(name) as reader:
+                yield from _of_file(events(reader, file), file, result, stop, sieve)
+            if result.is_stopped:
+                return
+
+
+def _of_file(found: Iterator[Event], file: str, result: Replay, stop: Stop, sieve: Filter | None) -> Iterator[bytes]:
+    """Yield one file's events from where the replay is; a group may be left open at the end of a file, never of a replay."""
+    begin = result.offset if file == result.file else 0
+    is_at_begin = begin == 0
+    for event in found:
+        if event.start == begin:
+            is_at_begin = True
+        if event.start < begin:
+            if event.kind == binlog.FORMAT:
+                yield from _sifted(event, sieve)
+            continue
+        if not is_at_begin:
+            raise BackupError(f"{file} has no event at {begin}, where the replay goes on")
+        if event.begins_group and stop.is_before(event, file):
+            result.is_stopped = True
+            return
+        if event.kind not in _DROPPED:
+            yield from _sifted(event, sieve)
+        _note(event, file, result)
+
+
+def _sifted(event: Event, sieve: Filter | None) -> Iterator[bytes]:
+    if sieve is None:
+        yield event.data
+    else:
+        yield from sieve.pass_on(event)
+
+
+def _note(event: Event, file: str, result: Replay) -> None:
+    result.file, result.offset = file, event.end
+    if event.begins_group:
+        result.groups += 1
+        result.second = event.timestamp
+        if event.gtid:
+            result.gtids[event.gtid[0]] = event.gtid[2]
+
+
+def _must_have_reached(links: Sequence[Link], stop: Stop, result: Replay) -> None:
+    """Let a replay pass that came to its point; to a time it may end before, where nothing more was written.
+
+    Raises:
+        BackupError: the logs do not hold it.
+    """
+    if stop.gtid is not None and not stop.is_behind(result.reached):
+        raise BackupError(f"the logs end before {stop.gtid[0]}, number {stop.gtid[1]}: at {result.reached}")
+    if stop.file and not result.is_stopped and not stop.is_behind(result.reached):
+        raise BackupError(f"the logs end before {stop.file}:{stop.offset}: at {result.file}:{result.offset}")
+    if stop.moment is not None and not result.is_stopped and links[-1].ended_at < stop.moment:
+        result.warnings.append(
+            f"the logs end at {links[-1].ended_at:%Y-%m-%d %H:%M:%S}Z, before the moment that was asked for; what was written "
+            "in between is not in any backup"
+        )

@@ -1,0 +1,145 @@
+"""A chain brought back: into a new database, into an existing one, or as files into a folder.
+
+A dump alone goes straight to where it shall be. Where logs are replayed, or the base is files, the state is made on a private
+server first and dumped from there, so that nothing that a log says about another database ever reaches the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
+from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.dumping import database_of, dump, has_history, server_facts
+from dbops.engines.mysql.backup.loading import (
+    Choice,
+    Dump,
+    choose,
+    create,
+    defaults_clause,
+    drop,
+    load,
+    must_take,
+    on,
+    warnings_of,
+)
+from dbops.engines.mysql.backup.spool import SpoolSink
+from dbops.engines.mysql.backup.staging import Stage, staged
+from dbops.engines.mysql.backup.switching import replace_content
+from dbops.engines.mysql.backup.tools import tool_for
+from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
+from dbops.errors import BackupError
+
+_OBJECTS = """
+SELECT (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?)
+  + (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = ?)
+  + (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = ?)"""
+_SCHEMA = "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = ?"
+
+
+def occupied(target: Target, folder: Path | None) -> str | None:
+    """Say what stands in a folder or database, None when nothing does that could be lost."""
+    if folder is not None:
+        return f"{folder} is not empty" if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) else None
+    name = target.url.database
+    if name is None:
+        return None
+    conn = connect(on_database(target, None))
+    try:
+        count = _objects_in(conn, name)
+    finally:
+        conn.close()
+    return f"the database {name} has {count} tables, views, routines and events" if count else None
+
+
+def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+    """Restore a chain; see the port."""
+    if order.schemas:
+        raise BackupError("databases of MySQL and MariaDB have no schemas", expected="--table, or nothing for all of it")
+    if order.folder is not None:
+        from dbops.engines.mysql.backup.preparing import restore_folder
+
+        return restore_folder(chain, order, order.folder, told)
+    first = chain[0]
+    if first.method == "logical" and len(chain) == 1:
+        return _bring(Dump.of(first), _named(order, first), told, Restored("", first.end))
+    with staged(chain, order.point, told) as stage, _spooled(stage, told) as made:
+        return _bring(made, _named(order, first), told, Restored("", stage.reached, warnings=stage.warnings))
+
+
+def _named(order: RestoreOrder, link: Link) -> RestoreOrder:
+    """Let a restore to a server go to the name that the database had."""
+    if order.target.url.database is not None:
+        return order
+    return replace(order, target=on_database(order.target, database_of(link.details)))
+
+
+def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Restored:
+    target, name = order.target, str(order.target.url.database)
+    choice = choose(made, order.tables)
+    conn = connect(on_database(target, None))
+    try:
+        must_take(made, conn)
+        defaults = conn.query(_SCHEMA, (name,))
+        count = _objects_in(conn, name)
+    finally:
+        conn.close()
+    if count and not order.replaces:
+        raise BackupError(
+            f"the database {name} has {count} tables, views, routines and events; it was left as it is",
+            fix="restore to another database, or give --replace",
+        )
+    home = on(target, name)
+    if count:
+        exits = replace_content(made, home, told, choice)
+    else:
+        exits = _fill(made, home, told, choice, defaults[0] if defaults else None)
+    warnings = (*so_far.warnings, *warnings_of(home))
+    return Restored(target.url.redacted(), so_far.reached, exits, warnings)
+
+
+def _fill(made: Dump, target: Target, told: Told, choice: Choice, defaults: tuple[str, ...] | None) -> tuple[Exit, ...]:
+    """Bring a dump into a database that does not exist or is empty; when it fails, it is so again."""
+    name = str(target.url.database)
+    if defaults is None:
+        create(target, name, made.details)
+    elif choice.is_whole:
+        _alter(target, name, made.details)
+    try:
+        return load(made, target, told, choice)
+    except BaseException:
+        drop(target, name)
+        if defaults is not None:
+            create(target, name, {"character_set": defaults[0], "collation": defaults[1]})
+        raise
+
+
+def _alter(target: Target, name: str, details: object) -> None:
+    assert isinstance(details, dict)
+    conn = connect(target)
+    try:
+        conn.execute(f"ALTER DATABASE {quoted(name)} {defaults_clause(details)}")
+    finally:
+        conn.close()
+
+
+@contextmanager
+def _spooled(stage: Stage, told: Told) -> Iterator[Dump]:
+    """Dump what a stage came to into its own folder."""
+    target = on(stage.target, stage.database)
+    folder = stage.folder / "spool"
+    folder.mkdir(mode=0o700)
+    conn = connect(target)
+    try:
+        sink = SpoolSink(folder)
+        dumped = dump(tool_for("dump", conn.server), target, stage.database, sink, told, history=has_history(conn))
+        yield Dump(sink.source(), {**server_facts(conn), "longest_statement": dumped.cutter.longest})
+    finally:
+        conn.close()
+
+
+def _objects_in(conn: MysqlConnection, name: str) -> int:
+    return int(conn.query(_OBJECTS, (name, name, name))[0][0])

@@ -1,0 +1,163 @@
+"""A private server on which the state is made that a chain leads to: a throwaway, on a socket of its own, known to nobody."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Link, Point, Position, Told
+from dbops.engines.base.connect import Target
+from dbops.engines.base.processes import missing_tool
+from dbops.engines.base.url import DatabaseUrl
+from dbops.engines.mysql.backup.binlog import end_of_second, stop_of
+from dbops.engines.mysql.backup.dumping import database_of
+from dbops.engines.mysql.backup.loading import Dump, create, load_code, load_tables, missing_definers, on
+from dbops.engines.mysql.backup.replaying import replay
+from dbops.engines.mysql.backup.tools import tool_at
+from dbops.engines.mysql.connect import connect, quoted
+from dbops.engines.mysql.private_server import Programs, find_programs, private_server
+from dbops.errors import BackupError, SchemaError
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A running private server. `database` is the one that the backup is of, `folder` a place for files while it runs."""
+
+    target: Target
+    database: str
+    folder: Path
+    reached: Position
+    exits: tuple[Exit, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@contextmanager
+def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
+    """Make the state at a point on a private server; it is gone afterwards.
+
+    Raises:
+        BackupError: there are no programs for it here, the point lies before the base, or something failed.
+    """
+    stop = stop_of(point)
+    logs = [link for link in chain if link.kind == "log"]
+    bases = [link for link in chain if link.kind != "log"]
+    must_not_precede(bases[-1], point)
+    database = database_of(chain[0].details)
+    with tempfile.TemporaryDirectory(prefix="dbops-") as folder, _server(bases, told) as (url, made):
+        target = Target("", url)
+        told("the private server runs")
+        if bases[0].method == "logical":
+            _fill(Dump.of(bases[0]), target, told)
+        reached, warnings, exits = bases[-1].end, list[str](), made
+        if logs:
+            only = database if bases[0].method == "logical" else None
+            result = replay(logs, bases[-1].end, stop, target, only, told)
+            reached, exits = result.reached, made + result.exits
+            warnings += result.warnings
+        if bases[0].method == "logical":
+            _know_definers(on(target, database))
+        _must_be_there(target, database)
+        yield Stage(target, database, Path(folder), reached, exits, tuple(warnings))
+
+
+def must_not_precede(base: Link, point: Point) -> None:
+    """Let a base pass that ends before a point.
+
+    Raises:
+        BackupError: it ends behind it.
+    """
+    if point.what == "time" and point.time is not None and base.ended_at >= end_of_second(point.time):
+        raise BackupError(
+            f"{base.id} ends at {base.ended_at:%Y-%m-%d %H:%M:%S}Z, behind the moment that was asked for",
+            fix="choose an earlier one: dbops backup list",
+        )
+
+
+def programs_for(details: Mapping[str, Any], *, exactly: bool) -> Programs:
+    """Return the server programs of this machine that can hold what a backup is of.
+
+    Raises:
+        BackupError: there are none, or they are of another version than files need.
+    """
+    flavour, version = str(details["flavour"]), tuple(details["version"])
+    programs = find_programs(flavour)
+    if programs is None:
+        package = "mariadbd" if flavour == "mariadb" else "mysqld"
+        raise BackupError(
+            f"this needs a private server, and this machine has no {package}",
+            fix=missing_tool(package),
+            error_code="MISSING_TOOL",
+        )
+    own = tool_at(Path(programs.server)).version
+    if own[:2] != version[:2] if exactly else own[:2] < version[:2]:
+        raise BackupError(
+            f"the backup is of version {'.'.join(map(str, version))}, and the server programs here are {'.'.join(map(str, own))}",
+            fix="install those of the backup's version" + ("" if exactly else ", or newer ones"),
+        )
+    return programs
+
+
+def settings_of(details: Mapping[str, Any]) -> dict[str, object]:
+    """Return the settings of a private server, taken from the server that the backup is of."""
+    taken = {name.replace("_", "-"): value for name, value in details.get("settings", {}).items()}
+    return taken | {
+        "max-allowed-packet": "1G",
+        "event-scheduler": "OFF",
+        "local-infile": 1,
+        "character-set-server": taken.get("character-set-server", "utf8mb4"),
+    }
+
+
+@contextmanager
+def _server(bases: Sequence[Link], told: Told) -> Iterator[tuple[DatabaseUrl, tuple[Exit, ...]]]:
+    details = bases[-1].details
+    try:
+        if bases[0].method == "logical":
+            programs = programs_for(details, exactly=False)
+            with private_server(programs, str(details["sql_mode"]), settings_of(details)) as url:
+                yield url, ()
+            return
+        from dbops.engines.mysql.backup.preparing import prepared_server
+
+        with prepared_server(bases, told) as (url, exits):
+            yield url, exits
+    except SchemaError as error:
+        raise BackupError(error.message, fix=error.fix) from error
+
+
+def _fill(made: Dump, target: Target, told: Told) -> None:
+    create(target, made.database, made.details)
+    there = on(target, made.database)
+    load_tables(made, there, told)
+    load_code(made, there, told)
+    _know_definers(there)
+
+
+def _know_definers(target: Target) -> None:
+    """Make the accounts that views, triggers and routines are defined by: without them they cannot be used or dumped."""
+    conn = connect(target)
+    try:
+        for name in missing_definers(conn):
+            user, _, host = name.rpartition("@")
+            account = f"{_text(user)}@{_text(host)}" if host else f"{_text(name)}@'%'"
+            conn.execute(f"CREATE USER IF NOT EXISTS {account}")
+            conn.execute(f"GRANT ALL PRIVILEGES ON *.* TO {account}")
+    finally:
+        conn.close()
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _must_be_there(target: Target, database: str) -> None:
+    conn = connect(on(target, "information_schema"))
+    try:
+        if not conn.query("SELECT 1 FROM information_schema.schemata WHERE schema_name = ?", (database,)):
+            raise BackupError(f"there was no database {quoted(database)} at that point")
+    finally:
+        conn.close()

@@ -1,0 +1,90 @@
+"""A chain restored for trial: a dump into a scratch database of the same server, all else on a private server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from dbops.engines.base.backup import Link, Point, Told
+from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.loading import Dump, defaults_clause, load_code, load_tables, must_take, on
+from dbops.engines.mysql.backup.staging import staged
+from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
+from dbops.engines.mysql.events import park
+from dbops.engines.mysql.flavour import flavour_of
+from dbops.engines.mysql.grants import Ledger
+from dbops.engines.mysql.scratch import scratch
+from dbops.errors import BackupError
+
+_STORED = """
+SELECT table_name, table_type FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
+_AT_ONCE = 100
+
+
+@contextmanager
+def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[MysqlConnection]:
+    """Restore a chain, check every table, and open a session on it; see the port.
+
+    Raises:
+        BackupError: it cannot be restored, or CHECK TABLE found something.
+    """
+    if chain[0].method == "logical" and len(chain) == 1:
+        with scratch(near) as conn:
+            _load_scratch(Dump.of(chain[0]), conn, told)
+            check_tables(conn, told)
+            yield conn
+        return
+    with staged(chain, point, told) as stage:
+        conn = connect(on(stage.target, stage.database))
+        try:
+            conn.account = str(chain[0].details["account"])
+            conn.ledger = Ledger(flavour_of(conn.server), conn.account, {stage.database})
+            check_tables(conn, told)
+            yield conn
+        finally:
+            conn.close()
+
+
+def _load_scratch(made: Dump, conn: MysqlConnection, told: Told) -> None:
+    """Events are made but do not run: what they do might reach beyond the scratch."""
+    must_take(made, conn)
+    conn.execute(f"ALTER DATABASE {quoted(conn.database)} {defaults_clause(made.details)}")
+    there = on(conn.target, conn.database)
+    states: dict[str, str] = {}
+    load_tables(made, there, told)
+    load_code(made, there, told, park=lambda sql: park(sql, states))
+    conn.parked_events = states
+
+
+def check_tables(conn: MysqlConnection, told: Told) -> None:
+    """Let the server check every table of a database.
+
+    Raises:
+        BackupError: it found something; names the tables.
+    """
+    names = [str(name) for name, _ in conn.query(_STORED)]
+    problems = []
+    for start in range(0, len(names), _AT_ONCE):
+        told(f"checking tables: {start} of {len(names)}")
+        tables = ", ".join(map(quoted, names[start : start + _AT_ONCE]))
+        for table, _, kind, text in conn.query(f"CHECK TABLE {tables}"):
+            if str(kind).lower() == "error" or (str(kind).lower() == "status" and not _is_fine(str(text))):
+                problems.append(f"{table}: {text}")
+    if problems:
+        raise BackupError(f"CHECK TABLE found: {problems[0]}", {"problems": problems})
+
+
+def _is_fine(text: str) -> bool:
+    return text == "OK" or "doesn't support check" in text or "Table is already up to date" in text
+
+
+def count_rows(conn: MysqlConnection) -> Mapping[str, int]:
+    """Count the rows of every table, those of the past in versioned ones too."""
+    tables = conn.query(_STORED)
+    queries = [
+        f"SELECT COUNT(*) FROM {quoted(name)}{' FOR SYSTEM_TIME ALL' if kind == 'SYSTEM VERSIONED' else ''}"
+        for name, kind in tables
+    ]
+    answers = conn.query_each(queries)
+    return {str(name): int(rows[0][0]) for (name, _), rows in zip(tables, answers, strict=True)}

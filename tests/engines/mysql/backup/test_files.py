@@ -1,0 +1,64 @@
+"""Copies of a server's files: full, incremental, differential, with logs behind them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dbops.usecases.backup.verify import verify
+from tests.databases import MysqlDatabase, fresh_mysql
+from tests.engines.mysql.backup.shops import OF_FILES, assert_equal, fill
+from tests.servers import MysqlServer
+from tests.usecases.policies import Shop
+
+pytestmark = pytest.mark.skipif(shutil.which("mariadb-backup") is None, reason="the package mariadb-backup is not installed")
+
+
+@pytest.fixture
+def logged(logging_mysql_server: MysqlServer) -> Iterator[MysqlDatabase]:
+    with fresh_mysql(logging_mysql_server, "filed") as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    return Shop(tmp_path / "env", logged.url, schedule=OF_FILES)
+
+
+@pytest.fixture
+def new_name(logging_mysql_server: MysqlServer) -> Iterator[str]:
+    name = logging_mysql_server.new_database("restored")
+    logging_mysql_server.drop_database(name)
+    yield name
+    logging_mysql_server.drop_database(name)
+
+
+def test_a_chain_of_files_and_logs_restores(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str, tmp_path: Path
+) -> None:
+    server = logging_mysql_server
+    fill(server, logged.name)
+    full = shop.run()
+    logged.load("INSERT INTO zero VALUES (10);")
+    shop.run("incremental")
+    logged.load("INSERT INTO zero VALUES (11); CREATE TABLE more (a int); INSERT INTO more VALUES (1);")
+    differential = shop.run("differential")
+    logged.load("INSERT INTO zero VALUES (12);")
+    incremental = shop.run("incremental")
+    logged.load(
+        "INSERT INTO more VALUES (2); CREATE USER IF NOT EXISTS someone@localhost; GRANT SELECT ON *.* TO someone@localhost;"
+    )
+    log = shop.run("log")
+    server.client("mysql", "DROP USER someone@localhost")
+    assert [one.parent_id for one in (differential, incremental, log)] == [full.id, differential.id, incremental.id]
+    assert incremental.plain_size < full.plain_size
+    shop.restore(server.url(new_name))
+    assert_equal(server, logged.name, new_name)
+    shop.restore(f"file://{tmp_path}/data", word=incremental.id)
+    assert (tmp_path / "data" / "ibdata1").exists()
+    with shop.workspace() as workspace:
+        assert [one.problems for one in verify(workspace, incremental.id, 3, shop.told.append)] == [()]
