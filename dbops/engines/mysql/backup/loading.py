@@ -140,6 +140,7 @@ def must_take(dump: Dump, conn: MysqlConnection) -> None:
         raise BackupError(
             f"the longest row of the backup takes {needed} bytes, and the server takes {allowed}; nothing was touched",
             fix=f"SET GLOBAL max_allowed_packet = {min(1 << 30, 1 << needed.bit_length())}",
+            error_code="SMALL_PACKETS",
         )
 
 

@@ -97,6 +97,7 @@ def programs_for(details: Mapping[str, Any], *, exactly: bool) -> Programs:
         raise BackupError(
             f"the backup is of version {'.'.join(map(str, version))}, and the server programs here are {'.'.join(map(str, own))}",
             fix="install those of the backup's version" + ("" if exactly else ", or newer ones"),
+            error_code="OLD_TOOL",
         )
     return programs
 

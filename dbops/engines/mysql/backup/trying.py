@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from dbops.engines.base.backup import Link, Point, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.loading import Dump, defaults_clause, load_code, load_tables, must_take, on
-from dbops.engines.mysql.backup.staging import staged
+from dbops.engines.mysql.backup.staging import Stage, staged
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.events import park
 from dbops.engines.mysql.flavour import flavour_of
 from dbops.engines.mysql.grants import Ledger
 from dbops.engines.mysql.scratch import scratch
-from dbops.errors import BackupError
+from dbops.errors import BackupError, SchemaError
 
 _STORED = """
 SELECT table_name, table_type FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
 _AT_ONCE = 100
+#: Errors that say something of this machine or account, and nothing of the backup.
+_NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS"})
 
 
 @contextmanager
@@ -29,21 +31,31 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
     Raises:
         BackupError: it cannot be restored, or CHECK TABLE found something.
     """
-    if chain[0].method == "logical" and len(chain) == 1:
-        with scratch(near) as conn:
-            _load_scratch(Dump.of(chain[0]), conn, told)
-            check_tables(conn, told)
-            yield conn
-        return
-    with staged(chain, point, told) as stage:
-        conn = connect(on(stage.target, stage.database))
+    with ExitStack() as stack:
         try:
-            conn.account = str(chain[0].details["account"])
-            conn.ledger = Ledger(flavour_of(conn.server), conn.account, {stage.database})
+            if chain[0].method == "logical" and len(chain) == 1:
+                conn = stack.enter_context(scratch(near))
+                _load_scratch(Dump.of(chain[0]), conn, told)
+            else:
+                stage = stack.enter_context(staged(chain, point, told))
+                conn = _session_on(stage, str(chain[0].details["account"]))
+                stack.callback(conn.close)
             check_tables(conn, told)
-            yield conn
-        finally:
-            conn.close()
+        except SchemaError as error:
+            raise BackupError(error.message, fix=error.fix, error_code="NO_TRIAL") from error
+        except BackupError as error:
+            if error.error_code in _NO_PLACE:
+                error.error_code = "NO_TRIAL"
+            raise
+        yield conn
+
+
+def _session_on(stage: Stage, account: str) -> MysqlConnection:
+    """Open a session that reads a catalog as the one that made the backup did, without grants."""
+    conn = connect(on(stage.target, stage.database))
+    conn.account = account
+    conn.ledger = Ledger(flavour_of(conn.server), account, {stage.database})
+    return conn
 
 
 def _load_scratch(made: Dump, conn: MysqlConnection, told: Told) -> None:
