@@ -19,7 +19,8 @@ OF_FILES = (
 NASTY = r"""
 CREATE TABLE everything (
   id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, t tinyint, s smallint, m mediumint, d decimal(30,10),
-  f float, dd double, b bit(13), c char(10), v varchar(300) COMMENT 'a; comment `x`\n--\n-- Table structure for table `y`\n--\n', txt longtext,
+  f float, dd double, b bit(13), c char(10), v varchar(300) COMMENT 'a; comment `x`\n--\n-- Table structure for table `y`\n--\n',
+  txt longtext,
   bin binary(6), vb varbinary(300), bl longblob, e enum('a','b''c'), st set('x','y'), dt date, tm time(3), dtm datetime(6),
   ts timestamp(6) NULL, y year, j json, p point, g geometry,
   gs bigint GENERATED ALWAYS AS (t + 1) STORED, gv varchar(20) GENERATED ALWAYS AS (concat('n', t)) VIRTUAL,
