@@ -23,6 +23,12 @@ from dbops.usecases.runtime import open_workspace
 @click.option("--from", "tool", type=click.Choice(TOOLS), help="Whose history.  [default: the only one there is]")
 @click.option("--table", metavar="NAME", help="Where it is kept, if not in that runner's usual table.")
 @click.option("--app", metavar="NAME", help="The app of Django, or the project of sqitch, that is meant.")
+@click.option(
+    "--registry",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The database in which sqitch keeps its history of an SQLite one.",
+)
 @click.option("--ignore-checksums", is_flag=True, help="Take files as they are, though they were edited since.")
 @click.option("--dry-run", is_flag=True, help="Say what would be taken over, and write nothing.")
 @click.option(
@@ -40,6 +46,7 @@ def adopt(
     tool: str | None,
     table: str | None,
     app: str | None,
+    registry: Path | None,
     ignore_checksums: bool,
     dry_run: bool,
     lock_timeout: float,
@@ -56,6 +63,7 @@ def adopt(
       dbops migrate adopt --dry-run
       dbops migrate adopt environments/production
       dbops migrate adopt --from django --app shop
+      dbops migrate adopt --registry sqitch.db
     """
     from dbops.cli.views import migrations as views
     from dbops.usecases.migrate.adopt import Source
@@ -63,7 +71,7 @@ def adopt(
 
     with Screen(auto_approve=True, show=lambda _: None) as screen, open_workspace(env, os.environ) as workspace:
         consent = Consent(screen.approve, (), lock_timeout, screen.progress, screen.announce)
-        source = Source(cast("Tool | None", tool), table, app, ignore_checksums)
+        source = Source(cast("Tool | None", tool), table, app, ignore_checksums, registry)
         found = take_over(workspace, consent, source, name, dry_run=dry_run)
     if output == "json":
         write_json([views.adoption_data(one) for one in found])

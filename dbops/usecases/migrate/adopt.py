@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from dbops.engines.base.connect import Connection
 from dbops.errors import MigrationError
 from dbops.reconcile.history import History, Tool
 from dbops.resources.migrations.adoption import Adopted, adopted, part_of, record_of
@@ -12,18 +14,22 @@ from dbops.resources.migrations.run import Author
 from dbops.state.histories import find_history
 from dbops.usecases.apply import Consent, locked
 from dbops.usecases.migrate.sets import MigrationWork, sets_of
-from dbops.usecases.runtime import Workspace, timestamp, who
+from dbops.usecases.runtime import Workspace, connected, target_for_url, timestamp, who
 from dbops.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which history is meant: None for the only one there is. `part` is Django's app or sqitch's project."""
+    """Which history is meant: None for the only one there is. `part` is Django's app or sqitch's project.
+
+    `registry` is the file in which sqitch keeps the history of SQLite databases, beside them.
+    """
 
     tool: Tool | None = None
     table: str | None = None
     part: str | None = None
     ignore_checksums: bool = False
+    registry: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,20 @@ def _read(workspace: Workspace, one: MigrationWork, source: Source) -> Adoption:
             expected="an empty ledger: a history is taken over once, before the first run",
         )
     migrations = one.resource.migrations(desired)
-    history = part_of(find_history(reader, one.engine.dialect, source.tool, source.table), migrations, source.part)
+    history = part_of(_history(reader, one, source), migrations, source.part)
     taken = adopted(history, migrations, ignore_checksums=source.ignore_checksums)
     versions = {item.migration.version for item in taken}
     left = tuple(migration.id for migration in migrations if migration.version not in versions)
     return Adoption(desired.name, desired.connection, history, tuple(taken), left)
+
+
+def _history(reader: Connection, one: MigrationWork, source: Source) -> History:
+    if source.registry is None:
+        return find_history(reader, one.engine.dialect, source.tool, source.table)
+    if source.tool not in (None, "sqitch"):
+        raise MigrationError(f"{source.tool} keeps its history in the database", expected="no --registry, which is sqitch's")
+    with connected(target_for_url(f"sqlite:///{source.registry.absolute()}")) as (engine, conn):
+        return find_history(conn, engine.dialect, "sqitch", source.table or "changes")
 
 
 def _write(workspace: Workspace, one: MigrationWork, taken: Sequence[Adopted]) -> None:

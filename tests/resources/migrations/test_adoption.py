@@ -16,7 +16,7 @@ import yaml
 from dbops.errors import DbopsError, MigrationError
 from dbops.usecases.migrate.adopt import Adoption, Source, adopt
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import YES, Migrations
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / "adoption.yaml").read_text())
@@ -128,3 +128,25 @@ def test_the_command_says_what_it_took_over(sqlite_database: Database, tmp_path:
     found = json.loads(run("-o", "json"))[0]
     assert [one["id"] for one in found["adopted"]] == ["1_a", "2_b"]
     assert found["pending"] == ["3_c"]
+
+
+def test_the_history_that_sqitch_keeps_in_a_file_of_its_own(sqlite_database: Database, tmp_path: Path) -> None:
+    registry = SqliteDatabase(tmp_path / "sqitch.db")
+    registry.load(
+        "CREATE TABLE changes (change_id TEXT PRIMARY KEY, script_hash TEXT NULL, change TEXT NOT NULL, project TEXT NOT NULL,"
+        " committed_at DATETIME NOT NULL, committer_name TEXT NOT NULL);"
+        "INSERT INTO changes VALUES"
+        " ('1', '8beb3672fce1500e02c8b440c778a24b4013c94c', 'appschema', 'shop', '2026-01-31 12:00:00', 'Ann')"
+    )
+    sqlite_database.load("CREATE TABLE a (x integer);")
+    migrations = Migrations.make(sqlite_database, tmp_path)
+    migrations.write("0001_appschema.sql", "CREATE TABLE a (x integer);\n")
+    migrations.write("0002_next.sql", "CREATE TABLE b (x integer);\n")
+    with pytest.raises(MigrationError, match="yoyo keeps its history in the database"):
+        adopted(migrations, Source(tool="yoyo", registry=registry.path))
+    with pytest.raises(MigrationError, match="no history of sqitch"):
+        adopted(migrations, Source(registry=registry.path, table="other"))
+    adopted(migrations, Source(registry=registry.path))
+    first = migrations.status().standings[0]
+    assert first.record is not None and (first.record.who, first.record.finished_at) == ("Ann", "2026-01-31T12:00:00Z")
+    assert migrations.states() == {"0001_appschema": "applied", "0002_next": "pending"}
