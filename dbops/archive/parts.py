@@ -210,20 +210,24 @@ class _Part:
 
 
 class BackupSink:
-    """Fills `engines.base.backup.Sink`: numbers the parts of all streams, and keeps their records.
+    """Fills `engines.base.backup.Sink`: numbers the parts of all streams, and keeps their records; `progressed` hears of bytes.
 
     `kept` is called with the name of a stream to be kept on this machine, and gives what takes a copy of it.
     """
 
-    def __init__(self, shelf: Shelf, kept: Callable[[str], AbstractContextManager[ObjectWriter]], workers: int = 2) -> None:
-        self._shelf, self._kept = shelf, kept
+    def __init__(
+        self,
+        shelf: Shelf,
+        kept: Callable[[str], AbstractContextManager[ObjectWriter]],
+        progressed: Callable[[int], None] = lambda size: None,
+        workers: int = 2,
+    ) -> None:
+        self._shelf, self._kept, self.progressed = shelf, kept, progressed
         self._pool = ThreadPoolExecutor(workers, "compress")
         self._guard = threading.Lock()
         self._number = 0
         self._names: set[str] = set()
         self.records: list[StreamRecord] = []
-        self.written = 0
-        """Bytes that producers have written so far."""
 
     @contextmanager
     def stream(self, name: str, *, is_compressed: bool = False, is_kept: bool = False) -> Iterator[Any]:
@@ -262,7 +266,7 @@ class _Counted:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         size = self.writer.write(data)
-        self.sink.written += size
+        self.sink.progressed(size)
         if self.copy is not None:
             self.copy.write(bytes(data))
         return size
@@ -383,8 +387,9 @@ class BackupSource:
         records: Mapping[str, StreamRecord],
         shelf: Callable[[], Shelf],
         kept: Callable[[str], Iterator[bytes] | None] = lambda name: None,
+        progressed: Callable[[int], None] | None = None,
     ) -> None:
-        self._records, self._shelf, self._kept = records, shelf, kept
+        self._records, self._shelf, self._kept, self._progressed = records, shelf, kept, progressed
 
     @property
     def names(self) -> list[str]:
@@ -396,7 +401,8 @@ class BackupSource:
     @contextmanager
     def stream(self, name: str) -> Iterator[StreamReader]:
         record = self._record(name)
-        reader = StreamReader(self._kept(name) or stream_pieces(record, self._shelf()))
+        pieces = self._kept(name) or stream_pieces(record, self._shelf())
+        reader = StreamReader(pieces if self._progressed is None else _told(pieces, self._progressed))
         try:
             yield reader
         finally:
@@ -406,3 +412,9 @@ class BackupSource:
         if name not in self._records:
             raise BackupError(f"the backup has no stream {name!r}", expected=f"one of {', '.join(self._records)}")
         return self._records[name]
+
+
+def _told(pieces: Iterator[bytes], progressed: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in pieces:
+        progressed(len(piece))
+        yield piece

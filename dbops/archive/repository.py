@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -58,9 +58,16 @@ class Repository:
 
     # --- writing
 
-    def begin(self, backup_id: str, timeline: str, codec: Codec, part_size: int = PART) -> Draft:
-        """Begin a backup; nothing of it counts before `commit`."""
-        return Draft(self, backup_id, timeline, codec, self.keys.encryption(), part_size)
+    def begin(
+        self,
+        backup_id: str,
+        timeline: str,
+        codec: Codec,
+        part_size: int = PART,
+        progressed: Callable[[int], None] = lambda size: None,
+    ) -> Draft:
+        """Begin a backup; nothing of it counts before `commit`. `progressed` is told of bytes as they are written."""
+        return Draft(self, backup_id, timeline, codec, part_size, progressed)
 
     def note(self, key: str, facts: dict[str, Any]) -> bool:
         """Keep a small JSON document below the target, unless there is one of that key; tell whether it was written."""
@@ -122,14 +129,10 @@ class Repository:
     def shelf(self, manifest: Manifest) -> Shelf:
         return Shelf(self.storage, folder_of(manifest), manifest.id, PLAIN, self.encryption(manifest))
 
-    def source(self, manifest: Manifest) -> BackupSource:
-        """Return the streams of a backup; nothing is opened yet."""
+    def source(self, manifest: Manifest, progressed: Callable[[int], None] | None = None) -> BackupSource:
+        """Return the streams of a backup; nothing is opened yet. `progressed` is told of bytes as they are read."""
         records = {stream.name: stream for stream in manifest.streams}
-        return BackupSource(records, lambda: self.shelf(manifest), lambda name: self.index.kept(manifest, name))
-
-    def keyed_source(self, manifest: Manifest) -> BackupSource:
-        """Return the streams of a backup as they are in the storage, whatever this machine has kept."""
-        return BackupSource({stream.name: stream for stream in manifest.streams}, lambda: self.shelf(manifest))
+        return BackupSource(records, lambda: self.shelf(manifest), lambda name: self.index.kept(manifest, name), progressed)
 
     def _manifest(self, key: str, size: int) -> Manifest:
         text = self.index.get(self.storage.title, key, size)
@@ -176,13 +179,19 @@ class Draft:
     """A backup that is being made."""
 
     def __init__(
-        self, repository: Repository, backup_id: str, timeline: str, codec: Codec, encryption: Encryption, part_size: int
+        self,
+        repository: Repository,
+        backup_id: str,
+        timeline: str,
+        codec: Codec,
+        part_size: int,
+        progressed: Callable[[int], None],
     ) -> None:
         self._repository, self.id, self.timeline = repository, backup_id, timeline
-        self.encryption = encryption
+        self.encryption = encryption = repository.keys.encryption()
         folder = f"{repository.target}/{timeline}/backups/{backup_id}"
         shelf = Shelf(repository.storage, folder, backup_id, codec, encryption, part_size)
-        self.sink = BackupSink(shelf, self._keeping)
+        self.sink = BackupSink(shelf, self._keeping, progressed)
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest, which makes this a backup; return it sealed.

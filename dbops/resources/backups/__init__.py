@@ -8,6 +8,8 @@
 * `making`    a backup made, committed, or given up
 * `proving`   stored bytes checked, a chain restored into a throwaway database and compared
 * `due`       what is overdue, failing, unverified, over budget, at a moment
+* `leading`   which chain leads to a moment or a point
+* `progress`  how far a backup or restore has come
 * `pruning`   what retention lets go, and its deletion
 * `keeping`   these done under the lease of the repository
 * `remarks`   what no step changes and people should know

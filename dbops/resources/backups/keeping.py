@@ -11,7 +11,7 @@ from typing import Any
 from dbops.archive.lease import leased
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.repository import Repository
-from dbops.engines.base.backup import LATEST, Mechanism, Point, Told
+from dbops.engines.base.backup import Mechanism, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError
@@ -99,11 +99,11 @@ class Keeper:
         with self._making(conn, target) as maker:
             return make(maker, mechanism, labels={SAFETY: why})
 
-    def verify(self, manifest: Manifest, level: int, point: Point = LATEST) -> Evidence:
+    def verify(self, manifest: Manifest, level: int) -> Evidence:
         """Prove one backup, and keep the evidence."""
         checks = self.desired.spec.verify.checks
         prover = Prover(self.engine.backups, self.engine, self.target, self.repository, self.clock, self.told, checks)
-        return prove(prover, manifest, self.repository.contents(), level, point)
+        return prove(prover, manifest, self.repository.contents(), level)
 
     def verify_newest(self) -> Evidence | None:
         """Prove the newest backup by a restore; None when there is none.

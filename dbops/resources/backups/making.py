@@ -17,6 +17,7 @@ from dbops.archive.repository import Contents, Draft, Repository
 from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Produced, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import BackupError, DbopsError
+from dbops.resources.backups.progress import Progress
 
 INVENTORY = "inventory.json"
 """The stream with the counts of rows: what tells of contents is encrypted with them."""
@@ -56,7 +57,8 @@ def make(
     backup_id = new_id(mechanism.kind, begun_at)
     links = tuple(link(maker.repository, one) for one in chain)
     order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds)
-    draft = maker.repository.begin(backup_id, identity.timeline, maker.codec)
+    progress = Progress("writing", _size_before(mechanism, contents), maker.told)
+    draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add)
     try:
         produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
         _must_have_ended_well(produced)
@@ -71,13 +73,19 @@ def make(
         raise
 
 
+def _size_before(mechanism: Mechanism, contents: Contents) -> int | None:
+    """Return how much the last full of its family wrote, which the next one will about write; None for what follows one."""
+    fulls = [one for one in contents.backups if one.kind == mechanism.kind == "full" and one.family == mechanism.family]
+    return fulls[-1].plain_size if fulls else None
+
+
 def owner_of(repository: Repository) -> str:
     """Return the word by which an engine knows a policy and its repository again."""
     return f"{repository.target}-{sha256(repository.storage.title.encode()).hexdigest()[:8]}"
 
 
-def link(repository: Repository, manifest: Manifest) -> Link:
-    """Return a backup as the engine sees it."""
+def link(repository: Repository, manifest: Manifest, progressed: Callable[[int], None] | None = None) -> Link:
+    """Return a backup as the engine sees it; `progressed` is told of bytes as they are read."""
     return Link(
         manifest.id,
         manifest.kind,
@@ -88,7 +96,7 @@ def link(repository: Repository, manifest: Manifest) -> Link:
         manifest.end,
         manifest.ended_at,
         manifest.details,
-        repository.source(manifest),
+        repository.source(manifest, progressed),
     )
 
 

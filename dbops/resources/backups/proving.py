@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from dbops.engines.base.backup import LATEST, Backups, Point, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError, DbopsError
+from dbops.resources.backups.leading import drill_points
 from dbops.resources.backups.making import INVENTORY, link
 from dbops.resources.backups.model import Evidence
 
@@ -48,12 +50,17 @@ class Prover:
     checks: tuple[str, ...] = ()
 
 
-def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int, point: Point = LATEST) -> Evidence:
-    """Verify a backup and all that a restore of it needs, up to a level; keep the evidence beside it, and return it."""
+def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) -> Evidence:
+    """Verify a backup and all that a restore of it needs, up to a level; keep the evidence beside it, and return it.
+
+    Raises:
+        BackupError: level 4 is asked for, and no log goes on from this backup.
+    """
+    point, last = _drilled(manifest, contents) if level == 4 else (LATEST, manifest)
     seconds: float | None = None
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = {"point": point.text} if level == 4 else {}
     try:
-        chain = chain_of(manifest, contents.backups)
+        chain = chain_of(last, contents.backups)
         problems = stored_problems(prover.repository, chain, level, prover.told)
         if not problems and level >= 2:
             links = [link(prover.repository, one) for one in chain]
@@ -63,7 +70,8 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int, po
                 started = monotonic()
                 with prover.backups.trial(links, prover.near, point, prover.told) as conn:
                     seconds = round(monotonic() - started, 3)
-                    problems, details = _looked_at(prover, manifest, conn, whole=point == LATEST)
+                    problems, looked_at = _looked_at(prover, manifest, conn, whole=point == LATEST)
+                    details |= looked_at
     except (WrongKeyError, StorageError):
         raise  # nothing can be said of the backup
     except DbopsError as error:
@@ -73,6 +81,19 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int, po
     evidence = Evidence(manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details)
     keep(prover.repository, evidence)
     return evidence
+
+
+def _drilled(manifest: Manifest, contents: Contents) -> tuple[Point, Manifest]:
+    """Return a moment at random behind a backup, and the log that reaches it."""
+    found = drill_points(manifest, contents)
+    if found is None:
+        raise BackupError(
+            f"no log goes on from {manifest.id}, so that no restore could stop between two backups",
+            fix="schedule log backups where the engine has them; or verify at level 3",
+        )
+    before, behind = found
+    moment = before.ended_at + (behind.ended_at - before.ended_at) * random.random()
+    return Point("time", moment, f"{moment:%Y-%m-%d %H:%M:%S.%f}Z"), behind
 
 
 def stored_problems(repository: Repository, chain: Iterable[Manifest], level: int, told: Told) -> list[str]:

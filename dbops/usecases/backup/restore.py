@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from urllib.parse import unquote, urlsplit
 
-from dbops.archive.chains import chain_of, whole
+from dbops.archive.chains import chain_of
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
-from dbops.engines.base.backup import LATEST, Backups, Point, Restored, RestoreOrder
+from dbops.engines.base.backup import LATEST, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
 from dbops.errors import BackupError, MissingDatabaseError, QueryError
-from dbops.resources.backups.due import SAFETY
 from dbops.resources.backups.keeping import Keeper
+from dbops.resources.backups.leading import chain_to
 from dbops.resources.backups.making import link
+from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound
 from dbops.usecases.backup.policies import Place, find_backup, one_policy
 from dbops.usecases.runtime import connected, engine_for, target_for_url
@@ -87,7 +88,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     engine = engine_for(target.url)
     contents = policy.repository.contents()
     backups = engine.backups
-    chain = chain_to(policy, contents, wish, backups)
+    chain = _chain(policy, contents, wish)
     if chain[0].engine != engine.name:
         raise BackupError(
             f"the backup is of {chain[0].engine}, and {target.url.redacted()} is {engine.name}",
@@ -110,49 +111,15 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
         target, wish.point, wish.schemas, wish.tables, wish.replaces, keeps_old, folder=folder, options=wish.options
     )
     started = monotonic()
-    restored = backups.restore([link(policy.repository, one) for one in chain], order, told)
+    progress = Progress("restoring", sum(one.plain_size for one in chain), told)
+    restored = backups.restore([link(policy.repository, one, progress.add) for one in chain], order, told)
     return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
 
 
-def chain_to(policy: Keeper, contents: Contents, wish: RestoreWish, backups: Backups) -> tuple[Manifest, ...]:
-    """Return the chain that leads to what is wished.
-
-    To a point: the last backup that ends before it or at it, and the logs behind, up to the first that reaches it.
-
-    Raises:
-        BackupError: nothing does; says what there is.
-    """
+def _chain(policy: Keeper, contents: Contents, wish: RestoreWish) -> tuple[Manifest, ...]:
     if wish.word is not None and wish.word != "latest":
         return chain_of(find_backup(contents, wish.word), contents.backups)
-    sound = whole(contents.backups)
-    made = [one for one in contents.backups if SAFETY not in one.labels and one.id in sound]
-    if not made:
-        find_backup(contents, "latest")
-        raise BackupError("no backup has all that a restore of it needs", fix="dbops backup verify says what is missing")
-    if wish.point == LATEST:
-        return chain_of(made[-1], contents.backups)
-    return _chain_to_point(policy, contents, made, wish.point, backups)
-
-
-def _chain_to_point(
-    policy: Keeper, contents: Contents, made: Sequence[Manifest], point: Point, backups: Backups
-) -> tuple[Manifest, ...]:
-    told_by_log: Manifest | None = None
-    for one in reversed(made):
-        reached = backups.reached(point, link(policy.repository, one))
-        exact = point.what == "time" and point.time is not None and one.ended_at == point.time
-        replays = point.what in one.points
-        if reached is None and point.what == "name":
-            return chain_of(one, contents.backups)  # the last chain is the one that may hold the name
-        if reached and replays:
-            told_by_log = one
-        if exact or reached is False:
-            return chain_of(told_by_log or one, contents.backups)
-    oldest = made[0]
-    raise BackupError(
-        f"no backup leads to {point.text or point.time}",
-        expected=f"a moment behind {oldest.ended_at:%Y-%m-%d %H:%M:%S}Z, at which {oldest.id} ended",
-    )
+    return chain_to(contents, wish.point, policy.engine.backups, lambda one: link(policy.repository, one))
 
 
 def _saved(policy: Keeper, target: Target, told: Told) -> Manifest | None:

@@ -1,0 +1,78 @@
+"""Which chain leads to a moment, a place in the log, or a named point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dbops.archive.chains import chain_of, whole
+from dbops.archive.manifest import Manifest
+from dbops.archive.repository import Contents
+from dbops.engines.base.backup import LATEST, Backups, Link, Point
+from dbops.errors import BackupError
+from dbops.resources.backups.due import SAFETY
+
+
+def chain_to(contents: Contents, point: Point, backups: Backups, linked: Callable[[Manifest], Link]) -> tuple[Manifest, ...]:
+    """Return the chain whose restore can stop at a point.
+
+    The last backup that ended before it or at it, with the first log behind that reaches it; for a name the last of all.
+
+    Raises:
+        BackupError: nothing leads there; says from when on something does.
+    """
+    sound = whole(contents.backups)
+    made = [one for one in contents.backups if SAFETY not in one.labels and one.id in sound]
+    if not contents.backups:
+        raise BackupError("there is no backup yet", fix="dbops backup run makes one")
+    if not made:
+        raise BackupError("no backup has all that a restore of it needs", fix="dbops backup verify says what is missing")
+    if point == LATEST:
+        return chain_of(made[-1], contents.backups)
+    return _to_point(contents, made, point, backups, linked)
+
+
+def _to_point(
+    contents: Contents, made: Sequence[Manifest], point: Point, backups: Backups, linked: Callable[[Manifest], Link]
+) -> tuple[Manifest, ...]:
+    behind: Manifest | None = None
+    for one in reversed(made):
+        reached = backups.reached(point, linked(one))
+        if reached is None or (point.what == "time" and one.ended_at == point.time):
+            return chain_of(one, contents.backups)  # where only a replay tells, all that there is has to be there
+        if reached and point.what in one.points:
+            behind = one
+        if not reached:
+            return _checked(chain_of(behind or one, contents.backups), one, point)
+    raise BackupError(
+        f"no backup leads to {point.text}",
+        expected=f"a moment behind {made[0].ended_at:%Y-%m-%d %H:%M:%S}Z, at which {made[0].id} ended",
+    )
+
+
+def _checked(chain: tuple[Manifest, ...], base: Manifest, point: Point) -> tuple[Manifest, ...]:
+    """Let a chain pass that stops at the point, or that ended at the last moment before it with nothing to replay behind."""
+    if base not in chain:
+        raise BackupError(
+            f"nothing leads from {base.id}, the last backup before {point.text}, to that point",
+            fix="schedule log backups; a restore can stop at the moments at which backups ended: dbops backup list",
+        )
+    if base is chain[-1] and point.what in base.points:
+        raise BackupError(
+            f"the log that is stored ends {base.ended_at:%Y-%m-%d %H:%M:%S.%f}Z, before {point.text}",
+            fix="take a log backup first: dbops backup run --type log; or restore latest",
+        )
+    return chain
+
+
+def drill_points(manifest: Manifest, contents: Contents) -> tuple[Manifest, Manifest] | None:
+    """Return two neighbours behind a backup between which a restore can stop at any time; None where there are none."""
+    for one in reversed(contents.backups):
+        if "time" not in one.points:
+            continue
+        try:
+            chain = chain_of(one, contents.backups)
+        except BackupError:
+            continue
+        if manifest in chain[:-1]:
+            return chain[-2], one
+    return None
