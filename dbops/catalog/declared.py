@@ -11,6 +11,7 @@ from typing import Any
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import CatalogObject, Check, Column, Extension, ForeignTable, Grant, Options, Table
+from dbops.catalog.order import owner_of
 from dbops.catalog.ref import Ref
 
 
@@ -46,7 +47,7 @@ def _of_named(grants: tuple[Grant, ...], wanted: tuple[Grant, ...]) -> tuple[Gra
 
 def _is_of_a_parent(check: Check, live: Catalog, desired: Catalog) -> bool:
     """A check that a table had before it became a child stays its own, beside the parent's (PostgreSQL, as for columns)."""
-    table = live.objects.get(check.ref.table)
+    table = live.objects.get(owner_of(live, check.ref))
     for parent in table.inherits if isinstance(table, Table | ForeignTable) else ():
         above = replace(check, schema=parent.schema, parent=parent.name, comment=None)
         if all(

@@ -164,6 +164,10 @@ class ForeignTable(CatalogObject):
     inherits: tuple[Ref, ...] = ()
     partition_of: PartitionOf | None = None
 
+    def column(self, name: str) -> Column | None:
+        """Return the column of that name, None when there is none."""
+        return next((column for column in self.columns if column.name == name), None)
+
 
 # --- constraints: `is_named` is False where the engine keeps no name of the source's choosing (SQLite, unnamed) ----------------
 

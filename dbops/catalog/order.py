@@ -25,7 +25,7 @@ from dbops.catalog.changes import (
     RenameObject,
     column_ref,
 )
-from dbops.catalog.model import CatalogObject, Column, Table
+from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
 from dbops.catalog.ref import Ref
 
 Asks = Callable[[CatalogChange], bool]
@@ -61,7 +61,7 @@ def arrange(
     new_needs = _needs(changes.after)
     new_needs |= {ref: needs for ref, needs in old_needs.items() if not _is_known(changes.after, ref)}
     expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
-    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs, disturbs, hurries)
+    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs, disturbs, hurries, changes.before.objects)
 
 
 def needs_of(catalog: Catalog, ref: Ref) -> frozenset[Ref]:
@@ -176,7 +176,7 @@ class _Expansion:
 
 def _column(catalog: Catalog, ref: Ref) -> Column | None:
     table = catalog.objects.get(owner_of(catalog, ref))
-    return table.column(ref.name) if isinstance(table, Table) else None
+    return table.column(ref.name) if isinstance(table, Table | ForeignTable) else None
 
 
 def _goes_with_its_table(change: CatalogChange, recreated: set[Ref]) -> bool:
@@ -203,9 +203,17 @@ _RANK = {
 
 
 def _sorted(
-    changes: list[CatalogChange], old_needs: Needs, new_needs: Needs, disturbs: Asks, hurries: Asks
+    changes: list[CatalogChange],
+    old_needs: Needs,
+    new_needs: Needs,
+    disturbs: Asks,
+    hurries: Asks,
+    had: Collection[Ref],
 ) -> tuple[CatalogChange, ...]:
-    """Topological order; among those that may run next, drops come first and creations last, in the given order."""
+    """Topological order; among those that may run next, drops come first and creations last, in the given order.
+
+    What arrives although the old catalog `had` it takes from there: what it needed goes after that.
+    """
     leaving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, DropObject | DropColumn)}
     arriving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, CreateObject | AddColumn)}
     altering = {change.ref: i for i, change in enumerate(changes) if isinstance(change, AlterObject | AlterColumn)}
@@ -225,7 +233,7 @@ def _sorted(
             first[arriving[ref]].add(i)
     for ref, i in (*arriving.items(), *altering.items()):
         first[i].update(j for _, j in meets(new_needs, ref, arriving, altering))
-    for ref, i in altering.items():
+    for ref, i in (*altering.items(), *((ref, i) for ref, i in arriving.items() if ref in had and ref not in leaving)):
         stays = new_needs.get(ref, _NOTHING)
         for need, j in meets(old_needs, ref, leaving, altering):
             if need not in stays:

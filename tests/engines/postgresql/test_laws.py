@@ -147,7 +147,7 @@ def _kept(conn: Connection, these: Catalog, others: Catalog) -> dict[str, list[s
             or table.persistence != other.persistence
             or _reaches_abroad(these, table)
             or _reaches_abroad(others, other)
-            or _parts(these, table) != _parts(others, other)
+            or _tree(these, table) != _tree(others, other)
         ):
             continue
         same = [
@@ -168,9 +168,18 @@ def _functions(catalog: Catalog, table: Ref, column: Column) -> list[CatalogObje
     return [catalog.objects[need] for need in sorted(needs) if need.kind == "routine" and need in catalog.objects]
 
 
-def _parts(catalog: Catalog, table: Table) -> set[Ref]:
-    """The partitions of a table, whose rows go with them."""
-    return {part.ref for part in catalog.all(Table) if part.partition_of and part.partition_of.parent == table.ref}
+def _tree(catalog: Catalog, table: Table) -> set[tuple[object, ...]]:
+    """A table, the divided one that it is a part of, and all their parts, with keys and bounds: they say where which row lies."""
+    while table.partition_of and isinstance(above := catalog.objects.get(table.partition_of.parent), Table):
+        table = above
+    parts = [item for item in catalog if isinstance(item, Table | ForeignTable) and item.partition_of]
+    found: set[tuple[object, ...]] = set()
+    waiting: list[Table | ForeignTable] = [table]
+    while waiting:
+        item = waiting.pop()
+        found.add((item.ref, item.partition_by if isinstance(item, Table) else None, item.partition_of))
+        waiting += [part for part in parts if part.partition_of and part.partition_of.parent == item.ref]
+    return found
 
 
 def _reaches_abroad(catalog: Catalog, table: Table) -> bool:

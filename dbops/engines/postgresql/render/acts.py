@@ -43,11 +43,8 @@ def render(changes: ChangeSet, context: RenderContext) -> list[Act]:
     done = [work.done(unit) for unit in work.plan.units]
     told = with_consequences([act for _, _, act in done], work.plan, scene)
     done = _committed_first([(unit, kept, act) for (unit, kept, _), act in zip(done, told, strict=True)], changes)
-    units = [unit for unit, _, _ in done]
-    acts = []
-    for place, (unit, kept, act) in enumerate(done):
-        earlier = units[:place] if isinstance(unit.change, AlterObject) else []
-        acts.append(replace(act, undo=tuple(work.undo.of(unit, kept, earlier))))
+    undo = Undo(replace(work.plan, units=tuple(unit for unit, _, _ in done)), work.scene)
+    acts = [replace(act, undo=tuple(undo.of(unit, kept))) for unit, kept, act in done]
     return acts if context.as_shown else [_rereadable(act) for act in acts]
 
 
@@ -72,7 +69,6 @@ class _Work:
         for change in changes:
             if isinstance(change, DropColumn):
                 self.dropped[change.table].append(change.column.name)
-        self.undo = Undo(plan, self.scene)
         self.numbers = count(1)
 
     def done(self, unit: Unit) -> Done:

@@ -23,7 +23,6 @@ from dbops.catalog.model import (
     Constraint,
     Exclusion,
     ForeignKey,
-    ForeignTable,
     Index,
     PrimaryKey,
     Sequence,
@@ -35,7 +34,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.leftovers import shape
 from dbops.engines.postgresql.render.parts import Membership
-from dbops.engines.postgresql.render.scene import Scene
+from dbops.engines.postgresql.render.scene import Scene, table_in
 
 #: What a parent table hands down with a change of its column, however the child's looked before (manual, ALTER TABLE).
 _HANDED_DOWN = ("type", "collation", "nullable", "default", "generated")
@@ -86,6 +85,7 @@ class _Folding:
         self.covers: defaultdict[int, list[int]] = defaultdict(list)
         self.owned: defaultdict[int, list[Sequence]] = defaultdict(list)
         self.gone: set[int] = set()
+        self.wholes: dict[int, int] = {}
         self.waiting: set[int] = set()
         self.drops = {c.ref: i for i, c in enumerate(changes) if isinstance(c, DropObject)}
         self.creates = {c.ref: i for i, c in enumerate(changes) if isinstance(c, CreateObject)}
@@ -102,10 +102,13 @@ class _Folding:
         )
 
     def _cover(self, whole: int, part: int) -> None:
+        while whole in self.gone:
+            whole = self.wholes[whole]
         if part not in self.gone and part != whole:
             self.covers[whole].append(part)
             self.covers[whole].extend(self.covers.pop(part, ()))
             self.gone.add(part)
+            self.wholes[part] = whole
 
     # --- drops
 
@@ -125,9 +128,13 @@ class _Folding:
                 self._drop_sequence(item, i)
 
     def _rows_taken_along(self, item: Table) -> int | None:
-        """A partition of a table made again goes with the old table, when the rows have moved."""
+        """A partition of a table made again goes with the old table, when the rows have moved; so do its own partitions."""
         parent = item.partition_of.parent if item.partition_of else None
-        return self.creates.get(Ref("rows", parent.schema, "rows", parent.name)) if parent else None
+        if parent is None:
+            return None
+        rows = self.creates.get(Ref("rows", parent.schema, "rows", parent.name))
+        above = self.before.objects.get(parent)
+        return rows if rows is not None or not isinstance(above, Table) else self._rows_taken_along(above)
 
     def _dropped(self, i: int) -> CatalogObject:
         change = self.changes[i]
@@ -321,11 +328,8 @@ class _Folding:
 
 
 def _column(catalog: Catalog, ref: Ref) -> Column | None:
-    for kind in ("table", "foreign_table"):
-        table = catalog.objects.get(Ref(kind, ref.schema, ref.parent))
-        if isinstance(table, Table | ForeignTable):
-            return next((column for column in table.columns if column.name == ref.name), None)
-    return None
+    table = table_in(catalog, ref.table)
+    return table.column(ref.name) if table else None
 
 
 def _handed_down(parents: Column, own: Column) -> Column:

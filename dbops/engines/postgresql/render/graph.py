@@ -60,7 +60,7 @@ class Graph:
 
     def column(self, ref: Ref) -> Column | None:
         table = self.table(ref.table)
-        return next((column for column in table.columns if column.name == ref.name), None) if table else None
+        return table.column(ref.name) if table else None
 
     def add_replica_identities(self) -> None:
         """Add what makes an index the replica identity of its table, apart from the table."""

@@ -14,7 +14,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import named, quote
-from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
+from dbops.engines.postgresql.render.scene import Scene, parents_of, statement, table_in
 from dbops.sql.statement import Statement
 
 
@@ -31,7 +31,7 @@ def shape(item: CatalogObject) -> object:
 
 def taken_away(table: Ref, parent: Ref, *, is_partition: bool, scene: Scene) -> Iterator[Statement]:
     """Yield what drops, of a table that just left its parent, what that had handed down and nobody wants there."""
-    if table not in scene.after.objects:
+    if table_in(scene.after, table) is None:
         return  # it goes itself
     kept = [child for ref in (table, *_ancestors(table, scene.after)) for child in scene.new.children(ref)]
     wanted = {shape(child) for child in kept if isinstance(child, Index | Constraint)}
@@ -45,7 +45,7 @@ def taken_away(table: Ref, parent: Ref, *, is_partition: bool, scene: Scene) -> 
 
 
 def _ancestors(table: Ref, catalog: Catalog) -> Iterator[Ref]:
-    for parent in parents_of(catalog.objects.get(table)):
+    for parent in parents_of(table_in(catalog, table)):
         yield from (parent, *_ancestors(parent, catalog))
 
 

@@ -7,7 +7,7 @@ a sequence gives up its column before the column goes, a child's index is there 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dbops.catalog.changes import (
@@ -57,10 +57,8 @@ from dbops.engines.postgresql.render.scene import parents_of
 from dbops.engines.postgresql.render.tables import is_in_place
 
 
-def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tuple[ChangeSet, frozenset[Ref]]:
+def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
     """Return the changes with memberships apart, on catalogs that hold defaults and all dependencies.
-
-    Parts of tables among `away` are not there meanwhile.
 
     Also return the functions whose bodies cannot be checked when they are made: what they mention needs them.
     """
@@ -75,7 +73,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     _rows_held(before, after)
     changes = replace(changes, changes=_with_renewed(changes.changes, before, after))
     changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
-    found = list(row_types_apart(_split(changes, before, after), before, after, away))
+    found = list(row_types_apart(_split(changes, before, after), before, after))
     found = cyclic_defaults_apart(found, before, after)
     found += defaults_apart(found, before, after)
     found += _rows_of_new_tables(found, before, after)
@@ -88,6 +86,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild, away: Collection[Ref]) -> tupl
     _references(found, after)
     link_bodies_that_go(found, before.needs)
     circular = link_bodies(found, after.needs)
+    _without_their_columns(found, before, after)
     return ChangeSet(before.catalog(), after.catalog(), tuple(_by_kind(_last_column_first(found)))), circular
 
 
@@ -144,7 +143,7 @@ def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogC
     """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
     early = bringing_their_own(changes, after)
     moved = _moved_extensions(changes)
-    for change in _identities_apart(renamed_in_place(changes, before, after)):
+    for change in _identities_apart(renamed_in_place(changes, before, after), after):
         if moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
             continue
         if _is_made_again(change, before, after):
@@ -164,11 +163,31 @@ def _with_renewed(changes: tuple[CatalogChange, ...], before: Graph, after: Grap
         old, new = before.objects.get(ref), after.objects.get(ref)
         if isinstance(old, Table) and isinstance(new, Table) and not is_in_place(old, new):
             whole[ref] = AlterObject(old, new)
-    for ref in _called_in_keys(_made_again(changes, before), before):
-        if ref in after.objects:
+    whole |= {change.ref: change for change in changes if _is_made_again(change, before, after)}
+    again = [*whole, *_called_in_keys(_made_again(changes, before), before)]
+    for ref in [*again, *(part for table in again for part in _divided_anew(table, before, after))]:
+        if ref in after.objects and ref not in whole:
             whole[ref] = AlterObject(before.objects[ref], before.objects[ref])  # nothing changes but that it is made again
     others = (change for change in changes if not (isinstance(change, AlterObject) and change.ref in whole))
     return (*others, *whole.values())
+
+
+def _divided_anew(ref: Ref, before: Graph, after: Graph, *, is_whole: bool = False) -> Iterator[Ref]:
+    """Yield the partitions of a table made again, and theirs, where a row may come to lie in another one than before."""
+    old, new = (side.objects.get(ref) for side in (before, after))
+    if not isinstance(old, Table) or not isinstance(new, Table) or not old.partition_by or not new.partition_by:
+        return
+    was, will_be = (dict(_partitions(ref, side)) for side in (before, after))
+    if is_whole or old.partition_by != new.partition_by or was != will_be:
+        for part in [part for part in was if part in will_be]:
+            yield from (part, *_divided_anew(part, before, after, is_whole=True))
+
+
+def _partitions(ref: Ref, graph: Graph) -> Iterator[tuple[Ref, str]]:
+    """Yield the partitions of a table that keep their rows themselves, each with its bound."""
+    for item in graph.objects.values():
+        if isinstance(item, Table) and item.partition_of and item.partition_of.parent == ref:
+            yield item.ref, item.partition_of.bound
 
 
 def _made_again(changes: tuple[CatalogChange, ...], before: Graph) -> set[Ref]:
@@ -222,10 +241,12 @@ def _moves_along(change: AlterObject | AlterColumn, moved: list[tuple[re.Pattern
     return text == repr(change.after)
 
 
-def _identities_apart(changes: Iterable[CatalogChange]) -> Iterator[CatalogChange]:
+def _identities_apart(changes: Iterable[CatalogChange], graph: Graph) -> Iterator[CatalogChange]:
     """An index becomes the replica identity when it is there, and stops being it before it goes."""
     for change in changes:
         old, new = _tables(change)
+        if old is not None and old == new and isinstance(wanted := graph.objects.get(old.ref), Table):
+            new = wanted
         was, will_be = (ReplicaIdentity.of(table) if table else None for table in (old, new))
         if was is not None and was != will_be and new is not None:
             yield DropObject(was)
@@ -335,12 +356,19 @@ def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph)
             continue
         rows = Rows.of(old, new, tuple(_staying(new.ref, again, before, after)))
         after.add(rows, new.ref, *_descendants(new.ref, after))
+        before.add(rows, *(need for need in _held_by(old, before) if need not in after.objects))
         result.append(CreateObject(rows))
         for ref, item in after.objects.items():
             watches = isinstance(item, Trigger | ForeignKey) and ref.table == new.ref
             if watches or isinstance(item, MaterializedView) or (isinstance(item, ForeignKey) and item.references == new.ref):
                 after.link(ref, rows.ref)
     return result
+
+
+def _held_by(table: Table, graph: Graph) -> Iterator[Ref]:
+    """Yield what a table and its columns need, also while it stands aside."""
+    for ref in (table.ref, *(column_ref(table.ref, column.name) for column in table.columns)):
+        yield from graph.needs.get(ref, ())
 
 
 def _is_made_again(change: CatalogChange, before: Graph, after: Graph) -> bool:
@@ -438,11 +466,21 @@ def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
 def _children_first(found: list[CatalogChange], before: Graph) -> None:
     """A child that goes is kept with the columns that its parent handed down, before these go."""
     dropped = [change for change in found if isinstance(change, DropColumn)]
-    going = [change.item for change in found if isinstance(change, DropObject) and isinstance(change.item, Table)]
+    going = [change.item for change in found if isinstance(change, DropObject) and isinstance(change.item, AnyTable)]
     for child in going:
         for change in dropped:
             if change.table in parents_of(child):
                 before.link(child.ref, change.ref)
+
+
+def _without_their_columns(found: list[CatalogChange], before: Graph, after: Graph) -> None:
+    """A table that is altered as such, and not made again, has nothing to do with what its columns need."""
+    for change in found:
+        if isinstance(change, AlterObject) and isinstance(change.after, AnyTable) and not _is_made_again(change, before, after):
+            for graph in (before, after):
+                table = graph.table(change.ref)
+                for column in table.columns if table else ():
+                    graph.unlink(change.ref, *graph.needs.get(column_ref(change.ref, column.name), ()))
 
 
 def _references(found: list[CatalogChange], after: Graph) -> None:

@@ -57,37 +57,27 @@ class Ordered:
     unchecked: frozenset[Ref] = frozenset()
 
 
-def ordered(changes: ChangeSet, scene: Scene, away: frozenset[Ref] = frozenset()) -> Ordered:
-    """Return everything that has to be done, dependents included, in an order in which each statement can run.
-
-    Objects of `away` are not there meanwhile and need not make way.
-    """
+def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
+    """Return everything that has to be done, dependents included, in an order in which each statement can run."""
     rebuild = find_rebuild(changes)
-    exploded, unchecked = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild, away)
-    judge = _Judge(exploded, rebuild, scene, away)
+    exploded, unchecked = explode(replace(changes, changes=without_conversions(changes.changes, rebuild)), rebuild)
+    judge = _Judge(exploded, rebuild, scene)
     found = arrange(
         exploded,
         replaces=judge.replaces,
         disturbs=judge.disturbs,
         survives=judge.survives,
-        gives_way=lambda ref, column: column.generated is not None and ref not in away,
+        gives_way=lambda ref, column: column.generated is not None,
         hurries=lambda change: change.ref.kind == "routine",
     )
-    asked = {change.ref for change in exploded.changes}
-    found = tuple(change for change in found if change.ref in asked or not _is_away(change, away))
     return Ordered(fold(_completed(found, exploded), exploded, scene), rebuild, unchecked)
-
-
-def _is_away(change: CatalogChange, away: frozenset[Ref]) -> bool:
-    """Tell whether a computed column would make way that is not there."""
-    return isinstance(change, AddColumn | DropColumn) and change.ref in away
 
 
 class _Judge:
     """The answers to what `arrange` asks."""
 
-    def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene, away: frozenset[Ref]) -> None:
-        self.rebuild, self.scene, self.away = rebuild, scene, away
+    def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene) -> None:
+        self.rebuild, self.scene = rebuild, scene
         self.before, self.after = changes.before, changes.after
         self.holders = row_holders(changes.before.objects)
 
@@ -111,8 +101,6 @@ class _Judge:
         return False
 
     def survives(self, dependent: CatalogObject, change: CatalogChange) -> bool:
-        if dependent.ref in self.away:
-            return True
         if isinstance(dependent, Table | ForeignTable):
             return self._table_survives(dependent, change)
         if isinstance(dependent, ColumnDefault):
@@ -195,25 +183,37 @@ def _columns(catalog: Catalog, table: Ref, names: tuple[str, ...]) -> list[Colum
 
 def _completed(found: tuple[CatalogChange, ...], changes: ChangeSet) -> tuple[CatalogChange, ...]:
     """Give what goes or is made again the owner and grants it had, and let a default come back as it is wanted."""
-    return tuple(_as_it_was(change, changes.before) for change in _toast_last(_without_split_defaults(found, changes)))
+    return tuple(_as_it_was(change, changes.before) for change in _toast_apart(_without_split_defaults(found, changes)))
 
 
-def _toast_last(found: list[CatalogChange]) -> list[CatalogChange]:
-    """Parameters of a TOAST table need one, which a column to come may bring: before that they are ignored."""
+def _toast_apart(found: list[CatalogChange]) -> list[CatalogChange]:
+    """Parameters of a TOAST table need one: they go while it is surely there, and come with the column that brings it.
+
+    Where there is none they are ignored, on the way back too.
+    """
+    earlier: list[CatalogChange] = []
     result: list[CatalogChange] = []
     later: list[CatalogChange] = []
     for change in found:
         if isinstance(change, AlterObject) and isinstance(change.before, Table) and isinstance(change.after, Table):
-            others = [pair for pair in change.after.options if not pair[0].startswith("toast.")]
-            toast = [pair for pair in change.before.options if pair[0].startswith("toast.")]
-            between = replace(change.after, options=tuple(sorted(others + toast)))
-            if between != change.after:
-                later.append(AlterObject(between, change.after))
-                change = AlterObject(change.before, between)
-                if change.before == between:
-                    continue
-        result.append(change)
-    return result + later
+            old, new = change.before, change.after
+            stays = _with_toast(old, [pair for pair in _toast(old) if pair[0] in dict(_toast(new))])
+            comes = _with_toast(new, _toast(stays))
+            earlier += [AlterObject(old, stays)] if old != stays else []
+            result += [AlterObject(stays, comes)] if stays != comes else []
+            later += [AlterObject(comes, new)] if comes != new else []
+        else:
+            result.append(change)
+    return earlier + result + later
+
+
+def _toast(table: Table) -> list[tuple[str, str]]:
+    return [pair for pair in table.options if pair[0].startswith("toast.")]
+
+
+def _with_toast(table: Table, pairs: list[tuple[str, str]]) -> Table:
+    others = [pair for pair in table.options if not pair[0].startswith("toast.")]
+    return replace(table, options=tuple(sorted(others + pairs)))
 
 
 def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange:

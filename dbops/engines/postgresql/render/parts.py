@@ -31,7 +31,7 @@ from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.leftovers import taken_away
 from dbops.engines.postgresql.render.names import designation, literal, named, parent_of, quote
-from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement
+from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement, table_in
 from dbops.engines.postgresql.render.sequences import own, release
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -130,7 +130,7 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
     elif isinstance(item, RowType):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} OF {item.name}")
     elif isinstance(item, DomainRules):
-        yield from types.alter(_without_rules(item.domain), item.domain)
+        yield from types.alter(without_rules(item.domain), item.domain)
     elif isinstance(item, Rows):
         yield from move_rows(item.before, item.after, scene)
         yield Statement(f"DROP TABLE {aside(item.before)}")
@@ -171,14 +171,14 @@ def _condition(item: Membership, bound: str, scene: Scene) -> str | None:
     return bounds.condition(column.name, column.type, key.strategy, bound) if key and column else None
 
 
-def _without_rules(domain: Domain) -> Domain:
+def without_rules(domain: Domain) -> Domain:
     return replace(domain, default=None, checks=())
 
 
 def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
     """A table joins only with the checks of its parent, by name (manual, ALTER TABLE)."""
     table = item.ref.table
-    had = (table, *parents_of(scene.before.objects.get(table)))  # what a parent handed down stays when the table leaves it
+    had = (table, *parents_of(table_in(scene.before, table)))  # what a parent handed down stays when the table leaves it
     own = {child.name for owner in had for child in scene.old.children(owner) if isinstance(child, Check)}
     for check in scene.new.children(item.of):
         if isinstance(check, Check) and not check.no_inherit and check.name not in own:
@@ -196,7 +196,7 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
     elif isinstance(item, RowType):
         yield hazards.exclusively(scene, table, f"ALTER TABLE {named(table)} NOT OF")
     elif isinstance(item, DomainRules):
-        yield from types.alter(item.domain, _without_rules(item.domain))
+        yield from types.alter(item.domain, without_rules(item.domain))
     elif isinstance(item, Rows):
         others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
         where = f" WHERE {' AND '.join(others)}" if others else ""
@@ -213,9 +213,9 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
 
 def _own_not_nulls(item: Membership, scene: Scene) -> Iterator[Statement]:
     """What a parent wanted not to be NULL becomes the table's own wish, under a name of its own."""
-    old, new = (side.objects.get(item.ref.table) for side in (scene.before, scene.after))
-    for column in new.columns if isinstance(new, Table) else ():
-        had = old.column(column.name) if isinstance(old, Table) else None
+    old, new = (table_in(side, item.ref.table) for side in (scene.before, scene.after))
+    for column in new.columns if new else ():
+        had = old.column(column.name) if old else None
         if had is not None and not had.nullable and "not_null_name" not in dict(had.options):
             yield from not_null.settle_alone(item.ref.table, column, scene)
 

@@ -15,7 +15,7 @@ from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet
 from dbops.catalog.model import CatalogObject, Column, CompositeType, Defined, Domain, Enum, ForeignTable, RangeType, Table
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import columns, hazards, types
+from dbops.engines.postgresql.render import columns, hazards, parts, types
 from dbops.engines.postgresql.render import others as others_sql
 from dbops.engines.postgresql.render.conversion import element, from_one, using
 from dbops.engines.postgresql.render.names import designation, named, qualified, quote
@@ -166,8 +166,12 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
         yield from others_sql.create(new) if isinstance(new, Defined) else types.create(new)
         yield from new_object(_with_live_grants(old, new), scene)
     for conversion in rebuild.conversions:
-        if not _is_inherited(conversion, rebuild, scene):
+        if conversion.table not in scene.renewed and not _is_inherited(conversion, rebuild, scene):
             yield from _convert(conversion, rebuild, scene)
+    for ref in sorted(scene.renewed):
+        table = scene.before.objects.get(ref)
+        if isinstance(table, Table) and not scene.renewed & set(parents_of(table)):  # else its rows wait with its parent's
+            yield from _convert_aside(table, rebuild, scene)
     for old, _ in reversed(rebuild.types):
         yield Statement(f"DROP {designation(_aside(old))}")
 
@@ -221,6 +225,19 @@ def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator
     is_elsewhere = conversion.table.kind == "foreign_table"  # its values are, and need no conversion
     expression = name if is_elsewhere else _expression(name, was, kind, rebuild, scene)
     yield from columns.alter(conversion.table, conversion.before, conversion.after, scene, through=expression)
+
+
+def _convert_aside(table: Table, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
+    """Rows that wait for their table to be made again wait in values of the types by then."""
+    for column in table.columns:
+        if not {column.type, column.collation} & _spellings(rebuild.refs):
+            continue
+        name, collation = quote(column.name), f" COLLATE {column.collation}" if column.collation else ""
+        value = _expression(name, column.type, column.type, rebuild, scene)
+        yield Statement(
+            f"ALTER TABLE {parts.aside(table)} ALTER COLUMN {name} DROP DEFAULT,"
+            f" ALTER COLUMN {name} TYPE {column.type}{collation} USING {value}"
+        )
 
 
 def _expression(name: str, was: str, kind: str, rebuild: Rebuild, scene: Scene) -> str:

@@ -6,7 +6,7 @@ where the type is made again, or the table moves from one type to another.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropColumn, DropObject
@@ -17,16 +17,10 @@ from dbops.engines.postgresql.render.parts import RowType
 from dbops.engines.postgresql.render.tables import is_in_place
 
 
-def row_types_apart(
-    changes: Iterable[CatalogChange], before: Graph, after: Graph, away: Collection[Ref]
-) -> Iterator[CatalogChange]:
-    """Yield the changes, and for each typed table that they concern that it leaves its type and takes one.
-
-    A table whose tie to its type is among `away` has left already.
-    """
+def row_types_apart(changes: Iterable[CatalogChange], before: Graph, after: Graph) -> Iterator[CatalogChange]:
+    """Yield the changes, and for each typed table that they concern that it leaves its type and takes one."""
     found = list(changes)
-    apart = {ref.table for ref in away if ref.kind == RowType.kind}
-    concerned = {ref: None for change in found for ref in _tables(change, before, after) if ref not in apart}
+    concerned = {ref: None for change in found for ref in _tables(change, before, after)}
     renewed = {ref for ref in concerned if not _stays(ref, before, after)}
     known = {change.ref for change in found if isinstance(change, AlterObject) and not is_in_place_whole(change)}
     yield from (_whole(ref, before, after) for ref in renewed - known)

@@ -106,21 +106,17 @@ class Scene:
 
     def table(self, ref: Ref) -> Table | ForeignTable | None:
         """Return a table as it is to be, or as it was when it goes."""
-        for catalog in (self.after, self.before):
-            for kind in ("table", "foreign_table"):
-                found = catalog.objects.get(Ref(kind, ref.schema, ref.name))
-                if isinstance(found, Table | ForeignTable):
-                    return found
-        return None
+        return table_in(self.after, ref) or table_in(self.before, ref)
 
     def column(self, table: Ref, name: str) -> Column | None:
         found = self.table(table)
-        return next((column for column in found.columns if column.name == name), None) if found else None
+        return found.column(name) if found else None
 
     def has_default_partition(self, table: Ref) -> bool:
         """DETACH CONCURRENTLY is refused beside a default partition (manual, ALTER TABLE)."""
         heirs = (self.before.objects.get(heir) for heir in self.heirs.get(table, ()))
-        return any(isinstance(heir, Table) and heir.partition_of and heir.partition_of.bound == "DEFAULT" for heir in heirs)
+        bounds = (heir.partition_of for heir in heirs if isinstance(heir, Table | ForeignTable))
+        return any(part is not None and part.bound == "DEFAULT" for part in bounds)
 
     def stored_in(self, table: Ref) -> tuple[Ref, ...]:
         """Return the tables that hold a table's rows all along, itself first, where others are on other servers; else none."""
@@ -151,6 +147,15 @@ def _root(name: str, bases: Mapping[str, str]) -> str:
     while (name := bases[name]) in bases and name not in seen:
         seen.add(name)
     return name
+
+
+def table_in(catalog: Catalog, ref: Ref) -> Table | ForeignTable | None:
+    """Return the table of that name, foreign or not."""
+    for kind in ("table", "foreign_table"):
+        found = catalog.objects.get(Ref(kind, ref.schema, ref.name))
+        if isinstance(found, Table | ForeignTable):
+            return found
+    return None
 
 
 def parents_of(item: CatalogObject | None) -> tuple[Ref, ...]:

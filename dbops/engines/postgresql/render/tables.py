@@ -123,12 +123,13 @@ def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
 
 
 def is_in_place(before: Table | ForeignTable, after: Table | ForeignTable) -> bool:
-    """Tell whether ALTER TABLE reaches `after`: all but the partition key with its columns, a type's order, and the server."""
+    """Tell whether ALTER TABLE reaches `after`, and `before` again: the partition key, a type's order and the server stay."""
     if isinstance(before, ForeignTable):
         return isinstance(after, ForeignTable) and before.server == after.server
     if not isinstance(after, Table) or before.partition_by != after.partition_by:
         return False
-    return not _is_out_of_order(before, after) and not any(_key_changes(before, after))
+    in_order = not _is_out_of_order(before, after) and not _is_out_of_order(after, before)
+    return in_order and not any(_key_changes(before, after))
 
 
 def _key_changes(before: Table, after: Table) -> Iterator[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
     AddColumn,
-    AlterColumn,
     AlterObject,
     CatalogChange,
     ChangeSet,
@@ -28,21 +26,19 @@ from dbops.catalog.model import (
     Enum,
     ForeignTable,
     Index,
-    PrimaryKey,
     RangeType,
-    Rule,
     Sequence,
     Table,
-    Trigger,
 )
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import archive, columns, objects, retype, routines, security, sequences
+from dbops.engines.postgresql.render import archive, columns, objects, retype, security, sequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit
-from dbops.engines.postgresql.render.names import named
+from dbops.engines.postgresql.render.meanwhile import Meanwhile
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
-from dbops.engines.postgresql.render.parts import Membership, Part, Rows, aside, aside_ref, move_rows
+from dbops.engines.postgresql.render.parts import Membership, Rows, aside, move_rows
+from dbops.engines.postgresql.render.quiet import Quiet
 from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.sql.statement import Statement
 
@@ -67,9 +63,11 @@ class Undo:
         self._made = frozenset(
             {change.ref for change in changes if isinstance(change, CreateObject | DropObject | AddColumn | DropColumn)}
         )
+        self._quiet = Quiet(plan.units, scene, self._made)
+        self._meanwhile = Meanwhile(plan.units, scene)
 
-    def of(self, unit: Unit, kept: Kept | None, earlier: Several[Unit]) -> Iterator[Statement]:
-        """Yield what takes a unit back, when everything but it and the `earlier` units has been taken back."""
+    def of(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
+        """Yield what takes a unit back, when all that the plan does after it has been taken back."""
         back, change = self._back, unit.change
         if change.ref.kind == "routine" and not isinstance(change, CreateObject):  # what it mentions may not be back yet
             yield Statement("SET LOCAL check_function_bodies = off")
@@ -90,14 +88,14 @@ class Undo:
             case DropColumn(table, column):
                 yield from self._dropped_column(table, column, unit, kept)
             case _:
-                yield from self._altered(unit, earlier)
+                yield from self._altered(unit)
 
-    def _inverse(self, units: Several[Unit]) -> Ordered:
-        """Objects that the plan drops or makes are not there meanwhile, and need not make way."""
-        changes = tuple(inverse(change) for unit in units for change in unit.all)
-        refs = self._concerned(changes)
-        before, after = (restricted(catalog, refs) for catalog in (self._scene.after, self._scene.before))
-        return ordered(ChangeSet(before, after, changes), self._back, self._made)
+    def _inverse(self, unit: Unit, *others: Unit) -> Ordered:
+        """Return the way back of a unit, and of `others` that went with it, from what there is by then."""
+        changes = tuple(inverse(change) for one in (unit, *others) for change in one.all)
+        refs, place = self._concerned(changes), self._meanwhile.place(unit)
+        now, then = self._meanwhile.at(place + 1, refs), self._meanwhile.at(place, refs)
+        return ordered(ChangeSet(now, then, changes), self._back)
 
     def _concerned(self, changes: Several[CatalogChange]) -> set[Ref]:
         """Return what the order of the changes can depend on: themselves, who depends on them, and the tables of all these."""
@@ -141,7 +139,7 @@ class Undo:
 
     def _dropped(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
         """Make again what went together, and fill a table before what would slow down or refuse its rows is there."""
-        plan = self._inverse([unit])
+        plan = self._inverse(unit)
         for other in plan.units:
             yield from do(other, self._back, plan.rebuild)
             item = other.change.item if isinstance(other.change, CreateObject) else None
@@ -153,7 +151,7 @@ class Undo:
         """Make the old table with the partitions that went when its rows had moved, and move them back."""
         moves = [other for other in self._plan.units if other.change.ref == Ref("rows", table.schema, "rows", table.name)]
         partitions = [Unit(change) for other in moves for change in other.covers]
-        plan = self._inverse([unit, *partitions])
+        plan = self._inverse(unit, *partitions)
         for other in plan.units:
             if _makes_table(other):
                 yield from do(other, self._back, plan.rebuild)
@@ -176,76 +174,43 @@ class Undo:
         yield from columns.add(ref, fillable, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
-            yield from self._quietly(table, archive.restore_values(table, column, kept.archive, kept.key, back))
+            yield from self._quiet.around(ref, unit, archive.restore_values(table, column, kept.archive, kept.key, back))
             if column.identity:
                 yield columns.continue_numbers(ref, column)
         yield from columns.alter(ref, fillable, column, back)
         yield from security.column(column_ref(ref, column.name), back)
 
-    def _quietly(self, table: Table, restoring: Iterator[Statement]) -> Iterator[Statement]:
-        """Values come back as they were, without triggers and rules that would see changes in that."""
-        children = self._back.old.children(table.ref)
-        there = (item for item in children if isinstance(item, Trigger | Rule) and item.ref not in self._made)
-        awake = [item for item in there if item.enabled != "disabled"]
-        published = self._may_be_published(table.ref)
-        if published:
-            yield Statement(f"ALTER TABLE {named(table.ref)} REPLICA IDENTITY FULL")
-        for item in awake:
-            yield routines.asleep(item)
-        yield from restoring
-        for item in awake:
-            yield from routines.awake(item)
-        if published:
-            yield Statement(f"ALTER TABLE {named(table.ref)} REPLICA IDENTITY {(table.replica_identity or 'default').upper()}")
-
-    def _may_be_published(self, ref: Ref) -> bool:
-        """Tell whether rows of a table have to be told apart by a publication, and nothing might do that (manual, UPDATE)."""
-        sides = [(catalog, catalog.objects.get(ref)) for catalog in (self._scene.before, self._scene.after)]
-        identities = {table.replica_identity for _, table in sides if isinstance(table, Table)}
-        is_published = any(ref.kind == "publication" for catalog, _ in sides for ref in catalog.objects)
-        surveys = (self._scene.old, self._scene.new)
-        children = (child for survey in surveys for child in survey.children(ref))
-        has_key = any(isinstance(child, PrimaryKey) and child.ref not in self._made for child in children)
-        return is_published and not has_key and len(identities) == 1 and identities <= {None, "nothing"}
-
-    def _altered(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
+    def _altered(self, unit: Unit) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
         change, rebuild = unit.change, self._plan.rebuild
         if rebuild.types and change.ref in rebuild.refs:
-            yield from retype.statements(rebuild.reversed(), self._back)
+            yield from retype.statements(rebuild.reversed(), replace(self._back, renewed=self._scene.renewed))
         elif isinstance(change, AlterObject) and isinstance(change.before, _TYPES):
-            yield from self._altered_type(unit, earlier)
+            yield from self._altered_type(unit)
         elif isinstance(change, AlterObject) and self._is_in_place(change):
             yield from objects.alter(change.after, change.before, self._back)
         else:
-            plan = self._inverse([unit])
-            for other in plan.units:
-                yield from do(other, self._back, plan.rebuild)
+            yield from _done(self._inverse(unit), self._back)
 
-    def _altered_type(self, unit: Unit, earlier: Several[Unit]) -> Iterator[Statement]:
+    def _altered_type(self, unit: Unit) -> Iterator[Statement]:
         """A type that could grow in place may have to be built again on the way back, under the columns there are by then."""
-        then = state_after(earlier, self._scene)
-        now = state_after([unit], replace(self._scene, before=then))
+        place = self._meanwhile.place(unit)
+        now, then = self._meanwhile.at(place + 1), self._meanwhile.at(place)
         back = replace(Scene.of(now, then, self._scene.context), is_way_back=True)
-        parts = [change for done in earlier for change in done.all if isinstance(_item(change), Part)]
-        there = {change.ref for change in parts if isinstance(change, CreateObject)}
-        away = frozenset(change.ref for change in parts if change.ref not in there)
-        plan = ordered(ChangeSet(now, then, tuple(inverse(change) for change in unit.all)), back, away)
-        for other in plan.units:
-            yield from do(other, back, plan.rebuild)
+        yield from _done(ordered(ChangeSet(now, then, tuple(inverse(change) for change in unit.all)), back), back)
 
     def _is_in_place(self, change: AlterObject) -> bool:
         return objects.is_in_place(change.after, change.before, self._scene)
 
 
-def restricted(catalog: Catalog, refs: Collection[Ref]) -> Catalog:
-    """Return the part of a catalog that holds `refs`, and what they and the columns of its tables need."""
-    objects = {ref: catalog.objects[ref] for ref in sorted(refs) if ref in catalog.objects}
-    columns = [
-        column_ref(item.ref, column.name) for item in objects.values() if isinstance(item, Table) for column in item.columns
-    ]
-    needs = {ref: catalog.dependencies[ref] for ref in (*objects, *columns) if ref in catalog.dependencies}
-    return replace(catalog, objects=objects, dependencies=needs)
+def _done(plan: Ordered, scene: Scene) -> Iterator[Statement]:
+    """Yield what carries a plan of the way back out; what has to be made again for it keeps its rows."""
+    changes = [change for unit in plan.units for change in unit.all]
+    coming = {change.ref for change in changes if isinstance(change, CreateObject)}
+    going = {change.ref for change in changes if isinstance(change, DropObject)}
+    scene = replace(scene, renewed=frozenset(coming & going))
+    for unit in plan.units:
+        yield from do(unit, scene, plan.rebuild)
 
 
 def _fillable(column: Column, scene: Scene) -> Column:
@@ -260,60 +225,5 @@ def _makes_table(unit: Unit) -> bool:
     return isinstance(unit.change, CreateObject) and isinstance(unit.change.item, Table)
 
 
-def state_after(units: Several[Unit], scene: Scene) -> Catalog:
-    """Return the catalog when the first units of a plan are done and the others have been taken back."""
-    before, after = scene.before, scene.after
-    objects, needs = dict(before.objects), dict(before.dependencies)
-    for change in (change for unit in units for change in unit.all):
-        match change:
-            case DropObject(Table() as item) if item.ref in scene.renewed:
-                objects.pop(item.ref, None)
-                _put_aside(item.ref, after, objects, needs)
-            case CreateObject(Rows() as item):
-                objects.pop(aside_ref(item.before), None)
-            case DropObject(item) if not isinstance(item, Part):
-                objects.pop(item.ref, None)
-            case CreateObject(item) if not isinstance(item, Part):
-                objects[item.ref] = item
-            case AlterObject(_, item):
-                now = objects.get(item.ref)
-                if isinstance(now, AnyTable) and isinstance(item, AnyTable):
-                    item = replace(item, columns=now.columns)
-                objects[item.ref] = item
-            case AddColumn(ref, column):
-                _change_columns(objects, ref, column.name, column)
-            case AlterColumn(ref, _, column):
-                _change_columns(objects, ref, column.name, column)
-            case DropColumn(ref, column):
-                _change_columns(objects, ref, column.name, None)
-        for ref in (change.ref, *_columns_of(objects.get(change.ref))):
-            if ref in after.dependencies:
-                needs[ref] = after.dependencies[ref]
-    return replace(before, objects=objects, dependencies=needs)
-
-
 def _item(change: CatalogChange) -> CatalogObject | None:
     return change.item if isinstance(change, CreateObject | DropObject) else None
-
-
-def _put_aside(ref: Ref, after: Catalog, objects: dict[Ref, CatalogObject], needs: dict[Ref, frozenset[Ref]]) -> None:
-    """On the way back the rows of a table made again wait in a plain copy of the table that it was."""
-    table = after.objects[ref]
-    assert isinstance(table, Table)
-    columns = tuple(Column(name=column.name, type=column.type, collation=column.collation) for column in table.columns)
-    copy = Table(schema=table.schema, name=aside_ref(table).name, columns=columns)
-    objects[copy.ref] = copy
-    for column in columns:
-        needs[column_ref(copy.ref, column.name)] = after.dependencies.get(column_ref(ref, column.name), frozenset())
-
-
-def _change_columns(objects: dict[Ref, CatalogObject], ref: Ref, name: str, column: Column | None) -> None:
-    table = objects.get(ref)
-    if isinstance(table, AnyTable):
-        kept = [column if other.name == name and column else other for other in table.columns if other.name != name or column]
-        added = [column] if column and all(other.name != name for other in table.columns) else []
-        objects[ref] = replace(table, columns=(*kept, *added))
-
-
-def _columns_of(item: CatalogObject | None) -> list[Ref]:
-    return [column_ref(item.ref, column.name) for column in item.columns] if isinstance(item, AnyTable) else []

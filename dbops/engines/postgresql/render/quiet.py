@@ -1,0 +1,94 @@
+"""Values that come back to rows as they were: no trigger or rule sees a change in that, and no publication forbids it.
+
+What sleeps meanwhile is put back into the state it has when the units before are done and all others have been taken back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from collections.abc import Sequence as Several
+from typing import TypeVar
+
+from dbops.catalog.changes import AlterObject, CreateObject, DropObject
+from dbops.catalog.model import CatalogObject, PrimaryKey, Rule, Table, Trigger
+from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render import routines
+from dbops.engines.postgresql.render.folding import Unit
+from dbops.engines.postgresql.render.names import named
+from dbops.engines.postgresql.render.parts import ReplicaIdentity
+from dbops.engines.postgresql.render.scene import Scene
+from dbops.sql.statement import Statement
+
+T = TypeVar("T")
+
+
+class Quiet:
+    """What units do to triggers, rules and replica identities; `made` are the objects that come, go, or come again."""
+
+    def __init__(self, units: Several[Unit], scene: Scene, made: Collection[Ref]) -> None:
+        self._scene, self._made = scene, made
+        self._places = {id(unit): place for place, unit in enumerate(units)}
+        self._altered: defaultdict[Ref, list[tuple[int, CatalogObject]]] = defaultdict(list)
+        self._identified: defaultdict[Ref, list[tuple[int, str | None]]] = defaultdict(list)
+        for place, unit in enumerate(units):
+            for change in unit.all:
+                match change:
+                    case AlterObject(Table() as before, Table() as after):
+                        if before.replica_identity != after.replica_identity:
+                            self._identified[after.ref].append((place, after.replica_identity))
+                    case AlterObject(Trigger() | Rule(), item):
+                        self._altered[item.ref].append((place, item))
+                    case CreateObject(ReplicaIdentity() as item):
+                        self._identified[item.ref.table].append((place, f"index {item.name}"))
+                    case DropObject(ReplicaIdentity() as item):
+                        self._identified[item.ref.table].append((place, None))
+                    case _:
+                        pass
+        self._publishes = any(ref.kind == "publication" for side in (scene.before, scene.after) for ref in side.objects)
+
+    def around(self, table: Ref, unit: Unit, restoring: Iterator[Statement]) -> Iterator[Statement]:
+        """Yield what changes rows of a table and its heirs while `unit` is taken back, in quiet."""
+        place, family = self._places[id(unit)], list(self._family(table))
+        awake = [item for ref in family for item in self._awake(ref, place)]
+        untold = [(ref, identity) for ref in family for identity in self._untold(ref, place)]
+        for ref, _ in untold:
+            yield Statement(f"ALTER TABLE {named(ref)} REPLICA IDENTITY FULL")
+        for item in awake:
+            yield routines.asleep(item)
+        yield from restoring
+        for item in awake:
+            yield from routines.awake(item)
+        for ref, identity in untold:
+            yield Statement(f"ALTER TABLE {named(ref)} REPLICA IDENTITY {(identity or 'default').upper()}")
+
+    def _family(self, table: Ref) -> Iterator[Ref]:
+        """Yield a table and the heirs that it has all along."""
+        yield table
+        for heir in self._scene.heirs.get(table, ()):
+            stays = heir in self._scene.before.objects and heir in self._scene.after.objects and heir not in self._made
+            if stays and heir.kind == "table":
+                yield from self._family(heir)
+
+    def _awake(self, table: Ref, place: int) -> Iterator[Trigger | Rule]:
+        for child in self._scene.old.children(table):
+            if isinstance(child, Trigger | Rule) and child.ref not in self._made:
+                item = _latest(self._altered[child.ref], place, child)
+                if isinstance(item, Trigger | Rule) and item.enabled != "disabled":
+                    yield item
+
+    def _untold(self, ref: Ref, place: int) -> Iterator[str | None]:
+        """Yield the replica identity of a table whose rows nothing tells apart, though a publication may ask (manual, UPDATE)."""
+        table = self._scene.before.objects.get(ref)
+        if not self._publishes or not isinstance(table, Table):
+            return
+        identity = _latest(self._identified[ref], place, table.replica_identity)
+        keys = (child for child in self._scene.old.children(ref) if isinstance(child, PrimaryKey))
+        has_key = any(key.ref not in self._made for key in keys)
+        if identity == "nothing" or (identity in (None, "default") and not has_key):
+            yield identity
+
+
+def _latest(changes: list[tuple[int, T]], place: int, first: T) -> T:
+    """Return what the last change before a place has made of something."""
+    return next((value for at, value in reversed(changes) if at < place), first)
