@@ -66,7 +66,7 @@ class Screen:
         title = wording.on_one_line(step.title)
         if not self._is_terminal:
             told = f"{title}: {wording.on_one_line(state)}" if is_waiting else title
-            click.echo(f"{step.on}: {told}", err=True)
+            print(f"{step.on}: {told}", file=sys.stderr)  # click.echo asks the stream six things for each line
             return
         progress, task = self._started()
         if is_waiting:

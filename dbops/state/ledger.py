@@ -125,7 +125,18 @@ class DatabaseLedger:
 def _packed(text: str | None) -> str | None:
     if text is None or len(text) > LONGEST_KEPT or shows_password(text):
         return None
-    return base64.b64encode(zlib.compress(text.encode())).decode()
+    data = text.encode()
+    return base64.b64encode(_small(data) if len(data) < _SMALL else zlib.compress(data)).decode()
+
+
+_SMALL = 1 << 9
+"""Bytes that the smallest window of zlib holds."""
+
+
+def _small(data: bytes) -> bytes:
+    """Deflate with the least memory: to get the usual amount takes longer than to deflate a few lines."""
+    deflating = zlib.compressobj(wbits=9, memLevel=1)
+    return deflating.compress(data) + deflating.flush()
 
 
 def _unpacked(text: str | None) -> str | None:

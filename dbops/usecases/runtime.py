@@ -258,8 +258,8 @@ class Workspace:
 
     @property
     def by_address(self) -> Mapping[str, Resource[Any, Any]]:
-        """The resources by the kind that addresses use."""
-        return {resource.kind: resource for resource in self.resources.values()}
+        """The resources by the kind that addresses use, which is the manifests' in lower case; each made when it is asked for."""
+        return Named({kind.lower(): partial(self.resources.__getitem__, kind) for kind in self.resources})
 
     @property
     def desired(self) -> Mapping[str, Desired]:

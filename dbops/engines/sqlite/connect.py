@@ -74,11 +74,24 @@ class SqliteConnection:
             self._bystanders.note(sql)
         elif self.raw.in_transaction and _FOREIGN_KEYS_OFF.match(sql):
             self._refuse_foreign_keys()
-        with stopping(self._stop), self._translated():
-            return self.raw.execute(sql, parameters).rowcount
+        with stopping(self._stop):
+            return self._run(sql, parameters)
 
     def execute_later(self, sql: str, parameters: Sequence[Parameter] = ()) -> None:
-        self.execute(sql, parameters)
+        """There is no round trip to spare; inside a transaction nothing is waited for that a signal would have to stop."""
+        if self._watch is None and self._bystanders is None and self.raw.in_transaction:
+            self._run(sql, parameters)
+        else:
+            self.execute(sql, parameters)
+
+    def _run(self, sql: str, parameters: Sequence[Parameter]) -> int:
+        import sqlite3
+
+        self._deadline = time.monotonic() + self._statement_s if self._statement_s else math.inf
+        try:
+            return self.raw.execute(sql, parameters).rowcount
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise self._translation(error) from error
 
     def run_each(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
         """Run statements in order; return how many ran, and the error of the one that did not."""
@@ -98,9 +111,7 @@ class SqliteConnection:
                     if cursor.description is not None:
                         cursor.fetchall()
                 except (sqlite3.Error, sqlite3.Warning) as error:
-                    if isinstance(error, sqlite3.Error):
-                        return done, query_error(error, self.path, self._lock_s)
-                    return done, QueryError(str(error))
+                    return done, self._translation(error)
                 done += 1
         return done, None
 
@@ -207,10 +218,14 @@ class SqliteConnection:
         self._deadline = time.monotonic() + self._statement_s if self._statement_s else math.inf
         try:
             yield
-        except sqlite3.Error as error:
-            raise query_error(error, self.path, self._lock_s) from error
-        except sqlite3.Warning as error:  # several statements in one text; an Error from Python 3.12 on
-            raise QueryError(str(error)) from error
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise self._translation(error) from error
+
+    def _translation(self, error: sqlite3.Error | sqlite3.Warning) -> QueryError:
+        """Return our error for the driver's; a warning is of several statements in one text, an Error from Python 3.12 on."""
+        import sqlite3
+
+        return query_error(error, self.path, self._lock_s) if isinstance(error, sqlite3.Error) else QueryError(str(error))
 
     def _stop(self) -> None:
         self._deadline = 0.0
