@@ -7,6 +7,7 @@
 * `planner`    builds a plan
 * `policy`     which hazards stop an apply
 * `executor`   runs a plan's steps under a journal
+* `fleet`      many databases of one plan, and how many of them may fail
 
 It knows the protocol, the order of things and approval. It must never know what a table or a backup is.
 """

@@ -14,6 +14,7 @@ from typing import Any
 
 from dbops.engines.base.interrupt import holding
 from dbops.errors import ApplyError, DbopsError, LostConnectionError
+from dbops.reconcile.fleet import Fleet
 from dbops.reconcile.journal import Journal
 from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.reconcile.plan import Entry, Plan
@@ -29,7 +30,8 @@ class Execution:
     """What an execution works with.
 
     `desired` holds by address what calls were planned for. `progress(step, state)` is told as steps are `running` and `done`, of
-    some `running: ` what inside them, and in words what a step waits for.
+    some `running: ` what inside them, and in words what a step waits for. `max_failures` says of an entry that is one of many
+    databases' how many of those may fail while the others go on; None where it stands alone.
     """
 
     targets: Targets
@@ -37,6 +39,7 @@ class Execution:
     desired: Mapping[str, Desired]
     journal: Callable[[str], Journal | None]
     progress: Progress
+    max_failures: Callable[[Entry], int | None] = lambda entry: None
 
     def patience(self, connection: str) -> Patience:
         """Return how patiently the statements of a connection are tried."""
@@ -48,6 +51,7 @@ def execute(plan: Plan, execution: Execution) -> int:
 
     Raises:
         ApplyError: a statement failed; says which, what was rolled back and what stands.
+        FleetError: databases of many failed; the others went on as far as was allowed.
         KeyboardInterrupt: passed on; whoever catches it finishes the journals, which closes what was running.
     """
     with holding():
@@ -56,13 +60,21 @@ def execute(plan: Plan, execution: Execution) -> int:
 
 def _run_groups(plan: Plan, execution: Execution) -> int:
     owners = {step.order: entry for entry in plan.entries for step in entry.steps}
-    ran = 0
+    fleet, ran = Fleet(plan), 0
     for group in _groups(plan.steps, execution.targets):
-        if group[0].is_transactional and _shares_transactions(group[0], execution.targets):
-            ran += _run_together(group, execution)
-        else:
-            for step in group:
-                ran += _run_alone(step, owners[step.order], execution)
+        if group[0].on in fleet.failures:
+            continue
+        try:
+            if group[0].is_transactional and _shares_transactions(group[0], execution.targets):
+                ran += _run_together(group, execution)
+            else:
+                for step in group:
+                    ran += _run_alone(step, owners[step.order], execution)
+        except ApplyError as error:
+            fleet.note(group[0].on, error, execution.max_failures(owners[group[0].order]))
+            continue
+        fleet.passed(group)
+    fleet.close()
     return ran
 
 

@@ -12,10 +12,11 @@ from time import monotonic
 
 from dbops.errors import ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
 from dbops.reconcile import plan as plans
-from dbops.reconcile.executor import Execution, Progress, adding_to, execute, journaled
+from dbops.reconcile.executor import Execution, Progress, adding_to, execute, journaled, owner
+from dbops.reconcile.fleet import FleetError
 from dbops.reconcile.journal import Journal, PatientJournal
 from dbops.reconcile.patience import Patience, patiently
-from dbops.reconcile.plan import Plan
+from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.planner import Finding, fingerprints, make_plan
 from dbops.reconcile.policy import gate, refuse
 from dbops.reconcile.resource import NOTHING_APPLIED
@@ -111,8 +112,13 @@ def carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, con
     if not consent.approve(plan):
         return ApplyResult(plan, None, 0, "declined")
     apply_id = new_id()
-    with run_plan(plan, workspace, consent, apply_id, locks) as statements:
-        _settle(findings, workspace, apply_id)
+    try:
+        with run_plan(plan, workspace, consent, apply_id, locks) as statements:
+            _settle(findings, workspace, apply_id)
+    except FleetError as error:
+        with adding_to(error):
+            _settle([one for one in findings if error.done.issuperset(one.work.desired.connections)], workspace, apply_id)
+        raise
     return ApplyResult(plan, apply_id, statements, "done")
 
 
@@ -132,8 +138,14 @@ def run_plan(
     """
     journals = _Journals(plan, workspace, apply_id, locks, undoes)
     try:
-        ran = execute(plan, Execution(workspace.targets, workspace.by_address, workspace.desired, journals.of, consent.progress))
+        execution = Execution(
+            workspace.targets, workspace.by_address, workspace.desired, journals.of, consent.progress, _max_failures(workspace)
+        )
+        ran = execute(plan, execution)
         yield ran
+    except FleetError as error:
+        journals.part(error)
+        raise
     except ConvergenceError as error:
         journals.fail("not converged", error)
         raise
@@ -145,6 +157,17 @@ def run_plan(
             journals.finish("interrupted")
         raise
     journals.finish("done")
+
+
+def _max_failures(workspace: Workspace) -> Callable[[Entry], int | None]:
+    """Return what says how many databases of many may fail: of a set that is bound by labels, what its rollout says."""
+    from dbops.resources.migrations.model import DesiredMigrations
+
+    def of(entry: Entry) -> int | None:
+        desired = workspace.desired.get(owner(entry.change.address))
+        return desired.max_failures if isinstance(desired, DesiredMigrations) else None
+
+    return of
 
 
 class _Journals:
@@ -184,6 +207,16 @@ class _Journals:
         for journal in self._open.values():
             with adding_to(error):
                 journal.finish(state, error.message)
+
+    def part(self, error: FleetError) -> None:
+        """Close the record of each database by what came of it; what was not finished did not fail by itself."""
+        for name, journal in self._open.items():
+            own = error.failures.get(name)
+            with adding_to(error):
+                if name in error.done:
+                    journal.finish("done", "")
+                else:
+                    journal.finish("failed", own.message if own is not None else "too many other databases failed")
 
     def _record(self) -> ApplyRecord:
         return ApplyRecord(

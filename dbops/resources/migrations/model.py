@@ -125,6 +125,8 @@ class DesiredMigrations:
     allow: tuple[str, ...] = ()
     """Hazards that pass without being asked."""
     alembic: AlembicOptions = AS_ALEMBIC_DOES
+    max_failures: int | None = None
+    """How many databases of a set that is bound by labels may fail; None for one that is bound to one by name."""
 
     @property
     def address(self) -> str:

@@ -94,6 +94,7 @@ class MigrationResource:
                 hooks=_hook_files(spec.hooks, manifest.root),
                 drift=spec.drift,
                 allow=spec.policy.allow,
+                max_failures=spec.rollout.max_failures if several else None,
                 alembic=AlembicOptions(spec.alembic.env == "run", spec.alembic.version_table, spec.alembic.version_table_schema),
             )
             for connection in bindings(environment, manifest)

@@ -30,6 +30,13 @@ class MigrationPolicySpec(Spec):
     """Hazards that pass without being asked; a remark in the file, `-- dbops:allow CODE reason`, lets one statement pass."""
 
 
+class RolloutSpec(Spec):
+    """How a set goes over many databases, one after the other."""
+
+    max_failures: Annotated[int, Field(ge=0)] = 0
+    """How many databases may fail while the others go on; one more, and those not begun are left for the next run."""
+
+
 class AlembicSpec(Spec):
     """How an Alembic script directory is run."""
 
@@ -57,5 +64,6 @@ class MigrationSetSpec(Bound):
     drift: Literal["warn", "refuse", "adopt"] = "warn"
     """What changed in the database since the last apply and no migration did: named, refused, or taken as it is."""
     alembic: AlembicSpec = AlembicSpec.model_construct()
+    rollout: RolloutSpec = RolloutSpec.model_construct()
     policy: MigrationPolicySpec = MigrationPolicySpec.model_construct()
     hooks: Hooks | None = None

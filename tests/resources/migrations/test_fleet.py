@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from dbops.errors import ApplyError
+from dbops.reconcile.fleet import FleetError
+from dbops.state.journal import applies
 from dbops.usecases.migrate.status import status
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_postgres
@@ -21,14 +24,14 @@ _SET = """\
 apiVersion: dbops/v1
 kind: MigrationSet
 metadata: {name: fleet}
-spec: {connectionSelector: {matchLabels: {fleet: shops}}, directory: migrations}
+spec: {connectionSelector: {matchLabels: {fleet: shops}}, directory: migrations, rollout: {maxFailures: MAX}}
 """
 
 
-def write(folder: Path, databases: dict[str, Database]) -> None:
+def write(folder: Path, databases: dict[str, Database], max_failures: int = 0) -> None:
     (folder / "migrations").mkdir(parents=True)
     connections = "".join(_CONNECTION.format(name=name, url=json.dumps(one.url)) for name, one in databases.items())
-    (folder / "env.yaml").write_text(connections + _SET)
+    (folder / "env.yaml").write_text(connections + _SET.replace("MAX", str(max_failures)))
     (folder / "migrations" / "0001_a.sql").write_text("CREATE TABLE a (id integer);\n")
     (folder / "migrations" / "0002_b.sql").write_text("CREATE TABLE b (id integer);\nINSERT INTO a VALUES (1);\n")
 
@@ -74,3 +77,58 @@ def test_a_fleet_of_databases_on_a_server_with_one_gone_wrong(
         databases: dict[str, Database] = {"shop0": pg_database, "shop1": second, "shop2": third}
         write(tmp_path / "env", databases)
         survives(tmp_path / "env", databases, "shop1")
+
+
+def run(folder: Path) -> str:
+    from dbops.usecases.migrate.running import up
+
+    with open_workspace(folder) as workspace:
+        return up(workspace, YES).state
+
+
+def apply_states(folder: Path) -> dict[str, str]:
+    with open_workspace(folder) as workspace:
+        found = {}
+        for name in workspace.connection_names():
+            reader = workspace.targets.reader(name)
+            assert reader is not None
+            told = applies(reader, workspace.targets.engine(name).features)
+            found[name] = told[0].state if told else "none"
+        return found
+
+
+@pytest.mark.parametrize(("files", "servers"), [(5, 2), pytest.param(50, 10, marks=pytest.mark.campaign)])
+def test_so_many_may_fail_while_the_others_go_on(
+    postgres_server: PostgresServer, tmp_path: Path, files: int, servers: int
+) -> None:
+    """Row 25: files and databases of a server, one poisoned, then two more."""
+    with ExitStack() as stack:
+        databases: dict[str, Database] = {f"f{n:02}": SqliteDatabase(tmp_path / f"{n}.db") for n in range(files)}
+        databases |= {f"p{n:02}": stack.enter_context(fresh_postgres(postgres_server)) for n in range(servers)}
+        for one in databases.values():
+            one.load("CREATE TABLE here (id integer);")
+        folder = tmp_path / "env"
+        write(folder, databases, max_failures=1)
+        databases["f01"].load("CREATE TABLE b (id integer);")
+        with pytest.raises(FleetError, match=f"1 of {files + servers} databases failed, the others went on") as caught:
+            run(folder)
+        assert caught.value.failures.keys() == {"f01"}
+        assert caught.value.done == databases.keys() - {"f01"}
+        assert apply_states(folder) == {name: "failed" if name == "f01" else "done" for name in databases}
+
+        (folder / "migrations" / "0003_c.sql").write_text("CREATE TABLE c (id integer);\n")
+        databases["f02"].load("CREATE TABLE c (id integer);")
+        with pytest.raises(FleetError, match=f"2 of {files + servers} databases failed, more than maxFailures, 1") as caught:
+            run(folder)
+        assert caught.value.failures.keys() == {"f01", "f02"}
+        assert caught.value.done == {"f00"} and len(caught.value.context["left"]) == files + servers - 3
+        assert "p00" in caught.value.message or files > 5
+        assert "statements stand" in caught.value.message or "nothing of the migration stands" in caught.value.message
+
+        databases["f01"].load("DROP TABLE b;")
+        databases["f02"].load("DROP TABLE c;")
+        assert run(folder) == "done"
+        for name, database in databases.items():
+            assert database.rows("SELECT id FROM a") == [(1,)], name
+            assert database.rows("SELECT id FROM c") == [], name
+        assert run(folder) == "nothing"
