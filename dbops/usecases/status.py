@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from dbops.errors import DbopsError
 from dbops.reconcile.change import REFUSALS
-from dbops.reconcile.planner import observe
+from dbops.reconcile.planner import Finding, observe
 from dbops.state.journal import ApplyRecord, applies
 from dbops.usecases.runtime import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class BackupStatus:
+    """The backups of one policy: times in ISO 8601; `breaks_at` is when the promised RPO is broken without a further one.
+
+    `growth` is the stored size of the last beside the one of its kind before. `restore_s` is how long the last tried restore
+    took.
+    """
+
+    policy: str
+    count: int
+    stored_size: int
+    newest_at: str | None
+    growth: float | None
+    restore_s: float | None
+    breaks_at: str | None
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +48,7 @@ class ConnectionStatus:
     drifted: int = 0
     last_apply: ApplyRecord | None = None
     error: str | None = None
+    backups: tuple[BackupStatus, ...] = ()
 
 
 def status(workspace: Workspace) -> list[ConnectionStatus]:
@@ -56,4 +76,27 @@ def _one(workspace: Workspace, name: str) -> ConnectionStatus:
     if conn is not None and is_refused:
         return ConnectionStatus(name, url, engine_name, version, "refused", pending, drifted, last)
     state = "missing" if conn is None else "drifted" if drifted else "pending" if pending else "in sync"
-    return ConnectionStatus(name, url, engine_name, version, state, pending, drifted, last)
+    policies = [finding for finding in findings if finding.work.resource.kind == "backuppolicy"]
+    backups = tuple(_backups(finding) for finding in policies)
+    return ConnectionStatus(name, url, engine_name, version, state, pending, drifted, last, backups=backups)
+
+
+def _backups(finding: Finding) -> BackupStatus:
+    from dbops.resources.backups.due import breaks_at, counted, newest
+    from dbops.resources.backups.model import DesiredBackups, ObservedBackups
+    from dbops.resources.backups.remarks import restore_s
+
+    desired, observed = cast("DesiredBackups", finding.work.desired), cast("ObservedBackups", finding.observed)
+    standing = observed.standing
+    backups, breaks = counted(standing), breaks_at(desired.spec, standing)
+    alike = [one.stored_size for one in standing.backups if one.kind == standing.backups[-1].kind]
+    return BackupStatus(
+        desired.name,
+        len(standing.backups),
+        sum(one.stored_size for one in standing.backups),
+        newest(backups).isoformat(timespec="seconds") if backups else None,
+        round(alike[-1] / alike[-2] - 1, 4) if len(alike) > 1 and alike[-2] else None,
+        restore_s(standing),
+        breaks.isoformat(timespec="seconds") if breaks is not None else None,
+        tuple(one.message for one in observed.observations if one.severity != "info"),
+    )

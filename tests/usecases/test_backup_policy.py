@@ -11,7 +11,6 @@ import pytest
 from dbops.archive.lease import leased
 from dbops.errors import BackupError
 from dbops.reconcile.plan import Plan
-from dbops.resources.backups import resource as resources
 from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.look import listing, show
 from dbops.usecases.backup.prune import delete, hold, prune_all, release
@@ -230,7 +229,12 @@ def test_a_backup_is_shown_with_its_chain_and_rows(shop: Shop, clock: Clock) -> 
     assert found.rows["orders"] == 1
 
 
-def test_status_knows_the_kind(shop: Shop) -> None:
+def test_status_tells_of_backups(shop: Shop) -> None:
+    applied(shop)
     with shop.workspace() as workspace:
-        assert status(workspace)
-    assert resources.BackupResource.kind == "backuppolicy"
+        (found,) = status(workspace)
+    (backups,) = found.backups
+    assert (backups.policy, backups.count) == ("shop", 1)
+    assert backups.breaks_at == (shop.backups()[0].ended_at + timedelta(hours=2)).isoformat(timespec="seconds")
+    assert backups.restore_s is not None
+    assert [text for text in backups.problems if "budget" in text]

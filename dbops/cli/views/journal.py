@@ -11,7 +11,7 @@ from click import style, unstyle
 from dbops.cli.views import wording
 from dbops.cli.views.text import indented
 from dbops.usecases.history import AppliedTo
-from dbops.usecases.status import ConnectionStatus
+from dbops.usecases.status import BackupStatus, ConnectionStatus
 
 _STATE_COLORS = {
     "in sync": "green",
@@ -52,7 +52,27 @@ def status_text(found: Sequence[ConnectionStatus]) -> str:
             )
         )
     errors = [f"{style(one.name, bold=True)}: {wording.printable(one.error)}" for one in found if one.error]
-    return "\n\n".join([table(rows), *errors])
+    backups = [_backups(policy) for one in found for policy in one.backups]
+    return "\n\n".join([table(rows), *errors, *backups])
+
+
+def _backups(found: BackupStatus) -> str:
+    """Return what stands of a policy in one sentence, and what is wrong below."""
+    parts = [f"{wording.count(found.count, 'backup')}, {wording.size(found.stored_size)}"]
+    if found.growth is not None:
+        parts.append(f"the last {found.growth:+.0%} beside the one before")
+    if found.newest_at is not None:
+        parts.append(f"the newest leads to {_minute(found.newest_at)}")
+    if found.restore_s is not None:
+        parts.append(f"the last restore took {wording.duration(found.restore_s)}")
+    if found.breaks_at is not None:
+        parts.append(f"without a further one the promise breaks {_minute(found.breaks_at)}")
+    problems = [f"\n  {style('!', fg='yellow')} {wording.printable(text)}" for text in found.problems]
+    return f"backups of {style(wording.on_one_line(found.policy), bold=True)}: {'; '.join(parts)}.{''.join(problems)}"
+
+
+def _minute(moment: str) -> str:
+    return f"{moment[:16].replace('T', ' ')}Z"
 
 
 def _last(one: ConnectionStatus) -> str:
