@@ -214,6 +214,16 @@ class Stop:
             return any(own[0] == self.gtid[0] and own[1] >= self.gtid[1] for own in gtids_of(str(end.get("gtid", ""))))
         return bool(end.get("file")) and (_number(end["file"]), int(end["offset"])) >= (_number(self.file), self.offset)
 
+    def is_passed_by(self, base: Mapping[str, Any], ended_at: datetime) -> bool:
+        """Tell whether a base holds more than the point, so that nothing leads back to it."""
+        if self.moment is not None:
+            return ended_at >= self.moment
+        if self.gtid is not None:
+            return any(own[0] == self.gtid[0] and own[1] > self.gtid[1] for own in gtids_of(str(base.get("gtid", ""))))
+        if not self.file or not base.get("file"):
+            return False
+        return (_number(base["file"]), int(base["offset"])) > (_number(self.file), self.offset)
+
 
 def stop_of(point: Point) -> Stop:
     """Read a point.

@@ -13,10 +13,10 @@ from dbops.engines.base.backup import BackupKind, Mechanism, Method
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import missing_tool
 from dbops.engines.mysql.backup.dumping import DUMP_FAMILY
-from dbops.engines.mysql.backup.privileges import Privileges, fix_for, privileges_of
+from dbops.engines.mysql.backup.privileges import Privileges, account_of, fix_for, privileges_of
 from dbops.engines.mysql.backup.tools import Tool, find, tool_for
 from dbops.engines.mysql.connect import MysqlConnection
-from dbops.errors import BackupError
+from dbops.errors import BackupError, QueryError
 
 FILES_FAMILY = "files"
 _LOG_POINTS: frozenset[Literal["time", "lsn", "name"]] = frozenset({"time", "lsn"})
@@ -44,7 +44,7 @@ def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
     may, log = privileges_of(conn), log_state(conn)
     dump, dump_tool = _dump_reason(conn, may)
     files, files_tool = _files_reason(conn, may)
-    logs, log_tool = _log_reason(conn, may, log)
+    logs, log_tool = log_reason(conn, may, log)
     is_mariadb = conn.server.flavour == "mariadb"
     files_name = "mariadb-backup" if is_mariadb else "xtrabackup"
     none = "a dump holds everything, so none holds only what changed; the binary log does"
@@ -69,12 +69,14 @@ def log_state(conn: MysqlConnection) -> LogState:
 
 
 def position_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> Reason:
-    """Why a dump cannot say where in the binary log it is. MariaDB tells it within the snapshot; MySQL's mysqldump holds all
-    tables for a moment (RELOAD) and asks (REPLICATION CLIENT).
+    """Why a dump cannot say where in the binary log it is.
+
+    MariaDB tells everybody within the snapshot (Binlog_snapshot_file); for MySQL mysqldump holds all tables for a moment (RELOAD)
+    and asks (REPLICATION CLIENT).
     """
     if not log.is_on:
-        return _no_log(conn)
-    wanted = ("REPLICATION CLIENT",) if conn.server.flavour == "mariadb" else ("RELOAD", "REPLICATION CLIENT")
+        return _no_log()
+    wanted = () if conn.server.flavour == "mariadb" else ("RELOAD", "REPLICATION CLIENT")
     return _lacking(conn, may.lacks(*wanted), "to say where in the binary log a dump is")
 
 
@@ -91,15 +93,40 @@ def _dump_reason(conn: MysqlConnection, may: Privileges) -> tuple[Reason, str]:
     usual = "mariadb-dump" if conn.server.flavour == "mariadb" else "mysqldump"
     tool, reason = _tool(lambda: tool_for("dump", conn.server))
     lacking = _lacking(conn, may.lacks("SELECT", "SHOW VIEW", "TRIGGER", "EVENT"), "to read all that a dump holds")
-    return _first(reason, lacking), tool.name if tool else usual
+    return _first(reason, lacking, _routines_hidden(conn, may)), tool.name if tool else usual
 
 
-def _log_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> tuple[Reason, str]:
+def _routines_hidden(conn: MysqlConnection, may: Privileges) -> Reason:
+    """Why a dump would leave out routines, of which it says nothing: the server hides those an account has no right on."""
+    if conn.server.flavour != "mariadb":
+        hidden = not (may.of_server & {"SELECT", "SHOW_ROUTINE", "ALL PRIVILEGES"})
+        right = "SHOW_ROUTINE ON *.*"
+    else:
+        hidden = bool(may.lacks("SHOW CREATE ROUTINE")) and not _may_read(conn, "mysql.proc")
+        right = "SELECT ON mysql.proc"
+    if not hidden:
+        return Reason()
+    return Reason(
+        f"{conn.server.user} does not see the routines of others, which a dump would leave out without a word",
+        f"GRANT {right} TO {account_of(conn)}",
+    )
+
+
+def _may_read(conn: MysqlConnection, table: str) -> bool:
+    try:
+        conn.query(f"SELECT 1 FROM {table} LIMIT 0")
+    except QueryError:
+        return False
+    return True
+
+
+def log_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> tuple[Reason, str]:
+    """Return why the binary log cannot be copied, and the tool that does."""
     usual = "mariadb-binlog" if conn.server.flavour == "mariadb" else "mysqlbinlog"
     tool, reason = _tool(lambda: tool_for("binlog", conn.server))
     settings = Reason()
     if not log.is_on:
-        settings = _no_log(conn)
+        settings = _no_log()
     elif log.format == "STATEMENT":
         settings = Reason(
             "binlog_format is STATEMENT: what is replayed need not do the same again (UUID(), LIMIT without ORDER BY)",
@@ -143,8 +170,7 @@ def _locality(conn: MysqlConnection) -> Reason:
     return Reason() if readable else Reason(f"this account may not read {place}, where the server keeps its files", here)
 
 
-def _no_log(conn: MysqlConnection) -> Reason:
-    del conn
+def _no_log() -> Reason:
     return Reason(
         "the server keeps no binary log: log_bin is OFF",
         "set log_bin, server_id and binlog_format = ROW in the server's configuration, and restart it",

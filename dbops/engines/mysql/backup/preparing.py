@@ -86,7 +86,7 @@ def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, tol
     if not folder.parent.is_dir():
         raise BackupError(f"there is no folder {folder.parent}", fix="create it, or correct the path")
     stop = stop_of(order.point)
-    must_not_precede(bases[-1], order.point)
+    must_not_precede(bases[-1], stop)
     new = folder.with_name(f".{folder.name}.restoring-{secrets.token_hex(4)}")
     warnings = ["the folder holds the whole server: every database, and its accounts"]
     try:

@@ -53,14 +53,19 @@ def privileges_of(conn: MysqlConnection) -> Privileges:
 
 def fix_for(conn: MysqlConnection, missing: list[str]) -> str:
     """Return the statements that would give what is missing."""
-    user, _, host = conn.server.user.rpartition("@")
-    account = f"'{user}'@'{host}'"
+    account = account_of(conn)
     of_server = [one for one in missing if one in _OF_SERVER]
     of_database = [one for one in missing if one not in _OF_SERVER]
     statements = [f"GRANT {', '.join(of_server)} ON *.* TO {account}"] if of_server else []
     if of_database:
         statements.append(f"GRANT {', '.join(of_database)} ON `{conn.database}`.* TO {account}")
     return "; ".join(statements)
+
+
+def account_of(conn: MysqlConnection) -> str:
+    """Return the account of a session as statements name it."""
+    user, _, host = conn.server.user.rpartition("@")
+    return f"'{user}'@'{host}'"
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.binlog import stop_of
 from dbops.engines.mysql.backup.dumping import database_of, dump, has_history, server_facts
 from dbops.engines.mysql.backup.loading import (
     Choice,
@@ -27,7 +28,7 @@ from dbops.engines.mysql.backup.loading import (
     warnings_of,
 )
 from dbops.engines.mysql.backup.spool import SpoolSink
-from dbops.engines.mysql.backup.staging import Stage, staged
+from dbops.engines.mysql.backup.staging import Stage, must_not_precede, staged
 from dbops.engines.mysql.backup.switching import replace_content
 from dbops.engines.mysql.backup.tools import tool_for
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
@@ -65,6 +66,7 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         return restore_folder(chain, order, order.folder, told)
     first = chain[0]
     if first.method == "logical" and len(chain) == 1:
+        must_not_precede(first, stop_of(order.point))
         return _bring(Dump.of(first), _named(order, first), told, Restored("", first.end))
     with staged(chain, order.point, told) as stage, _spooled(stage, told) as made:
         return _bring(made, _named(order, first), told, Restored("", stage.reached, warnings=stage.warnings))

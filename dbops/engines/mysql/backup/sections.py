@@ -39,6 +39,8 @@ class Section:
     start: int
     end: int = 0
     rows: int = 0
+    insert: bytes | None = None
+    """How each statement begins whose first row is on the same line; empty where there is none, None before the first."""
     uses: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -145,14 +147,23 @@ class Cutter:
         return section, buffer[start:end]
 
     def _count(self, section: Section, buffer: bytes, start: int, end: int) -> None:
-        """Rows are lines that begin with `(`, but for the first behind a list of columns."""
+        """Rows are lines that begin with `(`, but for the first behind a list of columns.
+
+        All statements of a table are alike, so the first tells whether they have such a list.
+        """
+        if section.insert is None:
+            name = section.name.replace("`", "``").encode("utf-8", "surrogateescape")
+            insert = b"\nINSERT INTO `" + name + b"` "
+            found = buffer.find(insert, start, end + len(insert) - 1)
+            if found < 0:
+                return
+            rest = buffer[found + len(insert) : found + len(insert) + 8]
+            section.insert = insert + b"(" if rest.startswith(b"(") else b""
+            if rest == b"VALUES (":
+                self.counts_rows = False  # MySQL's writes all rows of a statement on one line
         section.rows += buffer.count(b"\n(", start, end + 1)
-        name = b"`" + section.name.replace("`", "``").encode("utf-8", "surrogateescape") + b"`"
-        with_columns = b"\nINSERT INTO " + name + b" ("
-        section.rows += buffer.count(with_columns, start, end + len(with_columns) - 1)
-        plain = b"\nINSERT INTO " + name + b" VALUES ("
-        if buffer.find(plain, start, end + len(plain) - 1) >= 0:
-            self.counts_rows = False  # MySQL's writes all rows of a statement on one line
+        if section.insert:
+            section.rows += buffer.count(section.insert, start, end + len(section.insert) - 1)
 
 
 def _text(name: bytes) -> str:

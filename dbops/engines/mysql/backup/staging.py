@@ -13,7 +13,7 @@ from dbops.engines.base.backup import Exit, Link, Point, Position, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import missing_tool
 from dbops.engines.base.url import DatabaseUrl
-from dbops.engines.mysql.backup.binlog import end_of_second, stop_of
+from dbops.engines.mysql.backup.binlog import Stop, stop_of
 from dbops.engines.mysql.backup.dumping import database_of
 from dbops.engines.mysql.backup.loading import Dump, create, load_code, load_tables, missing_definers, on
 from dbops.engines.mysql.backup.replaying import replay
@@ -45,7 +45,7 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
     stop = stop_of(point)
     logs = [link for link in chain if link.kind == "log"]
     bases = [link for link in chain if link.kind != "log"]
-    must_not_precede(bases[-1], point)
+    must_not_precede(bases[-1], stop)
     database = database_of(chain[0].details)
     with tempfile.TemporaryDirectory(prefix="dbops-") as folder, _server(bases, told) as (url, made):
         target = Target("", url)
@@ -64,15 +64,15 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
         yield Stage(target, database, Path(folder), reached, exits, tuple(warnings))
 
 
-def must_not_precede(base: Link, point: Point) -> None:
+def must_not_precede(base: Link, stop: Stop) -> None:
     """Let a base pass that ends before a point.
 
     Raises:
         BackupError: it ends behind it.
     """
-    if point.what == "time" and point.time is not None and base.ended_at >= end_of_second(point.time):
+    if stop.is_passed_by(base.end, base.ended_at):
         raise BackupError(
-            f"{base.id} ends at {base.ended_at:%Y-%m-%d %H:%M:%S}Z, behind the moment that was asked for",
+            f"{base.id} ends at {base.ended_at:%Y-%m-%d %H:%M:%S}Z, behind the point that was asked for",
             fix="choose an earlier one: dbops backup list",
         )
 

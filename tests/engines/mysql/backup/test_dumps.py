@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup import loading, switching
+from dbops.engines.mysql.backup.sections import Cutter
 from dbops.errors import BackupError
 from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase
 from tests.engines.mysql.backup.shops import SCHEDULE, assert_equal, contents, fill
+from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import MysqlServer
 from tests.usecases.policies import Shop
 
@@ -64,3 +72,152 @@ def test_a_dump_takes_the_place_of_what_is_there(
 
 def leftovers(server: MysqlServer) -> list[str]:
     return [name for (name,) in server.rows("mysql", "SHOW DATABASES") if name.startswith("dbops_re")]
+
+
+def test_an_account_with_a_password_dumps_over_tcp(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str, tmp_path: Path
+) -> None:
+    my_database.load("CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE PROCEDURE p() SELECT 1;")
+    grants = ("SELECT, SHOW VIEW, TRIGGER, EVENT ON $.*", "SELECT ON *.*")
+    with account(mysql_server, my_database.name, *grants) as url:
+        other = Shop(tmp_path / "other", url.replace("'", "%27"), schedule=SCHEDULE)
+        made = other.run()
+        other.restore(mysql_server.url(new_name))
+    assert_equal(mysql_server, my_database.name, new_name)
+    assert "p#w" not in str(made) + str(other.told)
+
+
+def test_some_tables_come_back_with_their_triggers_and_sequences(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    fill(mysql_server, my_database.name)
+    shop.run()
+    wanted = ("parts", "drawn" if mysql_server.has("sequences") else "zero")
+    shop.restore(mysql_server.url(new_name), tables=wanted)
+    before, after = contents(mysql_server, my_database.name), contents(mysql_server, new_name)
+    assert after == {name: before[name] for name in wanted}
+    triggers = [
+        name
+        for (name,) in mysql_server.rows(
+            new_name, "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+        )
+    ]
+    assert triggers == ["first_one", "another"]
+    if mysql_server.has("sequences"):
+        mysql_server.rows(new_name, "INSERT INTO drawn (a) VALUES ('new')")
+    with pytest.raises(BackupError, match="no table 'nothing'"):
+        shop.restore(mysql_server.url(f"{new_name}x"), tables=("nothing",))
+
+
+def test_one_table_is_replaced_and_the_others_stay(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    fill(mysql_server, my_database.name)
+    shop.run()
+    before = contents(mysql_server, my_database.name)
+    my_database.load(
+        "DELETE FROM parts; INSERT INTO log VALUES ('stays'); DROP TRIGGER another; INSERT INTO empty_one VALUES (1);"
+    )
+    changed = contents(mysql_server, my_database.name)
+    with pytest.raises(BackupError, match="refers to zparent"):
+        shop.restore(my_database.url, tables=("zparent",), replaces=True)
+    assert contents(mysql_server, my_database.name) == changed
+    shop.restore(my_database.url, tables=("parts",), replaces=True, word=shop.backups()[0].id)
+    assert contents(mysql_server, my_database.name) == {**changed, "parts": before["parts"]}
+    assert "TRIGGER another" in my_database.dump()
+
+
+def test_a_restore_that_fails_changes_nothing(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(mysql_server, my_database.name)
+    made = shop.run()
+    my_database.load("DELETE FROM parts; DROP VIEW av; CREATE VIEW other AS SELECT 1 AS a; ALTER TABLE zero ADD c int;")
+    before = my_database.dump(), contents(mysql_server, my_database.name)
+    rehearsed = switching.load_code
+
+    def fail_in_place(made: object, target: Target, *rest: object, **more: object) -> object:
+        if target.url.database == my_database.name and not failed:
+            failed.append(True)
+            raise BackupError("no")
+        return rehearsed(made, target, *rest, **more)  # type: ignore[arg-type]
+
+    failed: list[bool] = []
+    monkeypatch.setattr(switching, "load_code", fail_in_place)
+    with pytest.raises(BackupError, match="no"):
+        shop.restore(my_database.url, word=made.id, replaces=True)
+    assert (my_database.dump(), contents(mysql_server, my_database.name)) == before
+    assert leftovers(mysql_server) == []
+
+
+def test_a_new_database_is_gone_when_its_restore_fails(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    my_database.load("CREATE TABLE t (a longblob); INSERT INTO t VALUES (REPEAT('x', 3000000)); CREATE VIEW v AS SELECT 1 AS a;")
+    made = shop.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(loading, "_MARGIN", 1 << 40)
+        with pytest.raises(BackupError, match="nothing was touched"):
+            shop.restore(mysql_server.url(new_name), word=made.id)
+    part = shop.parts(made)[0]
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(BackupError):
+        shop.restore(mysql_server.url(new_name), word=made.id)
+    assert (new_name,) not in mysql_server.rows("mysql", "SHOW DATABASES")
+
+
+def test_a_killed_dump_is_no_backup(shop: Shop, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    my_database.load("CREATE TABLE t (a longblob); INSERT INTO t VALUES (REPEAT('x', 8000000)), (REPEAT('y', 8000000));")
+    feed = Cutter.feed
+
+    def kill(self: Cutter, data: bytes | memoryview) -> Iterator[tuple[object, bytes]]:
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if b"-dump" in (line := entry.read_bytes()) and my_database.name.encode() in line:
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+        yield from feed(self, data)
+
+    monkeypatch.setattr(Cutter, "feed", kill)
+    with pytest.raises(BackupError, match="SIGKILL"):
+        shop.run()
+    assert shop.backups() == ()
+
+
+def test_writers_do_not_disturb_a_dump(shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str) -> None:
+    my_database.load("CREATE TABLE a (n int); CREATE TABLE z (n int); INSERT INTO a VALUES (0); INSERT INTO z VALUES (0);")
+    stop = threading.Event()
+
+    def write() -> None:
+        with closing(mysql_server.connect(my_database.name)) as conn, conn.cursor() as cursor:
+            while not stop.is_set():
+                conn.begin()
+                cursor.execute("UPDATE a SET n = n + 1")
+                cursor.execute("UPDATE z SET n = n + 1")
+                conn.commit()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        shop.run()
+    finally:
+        stop.set()
+        writer.join()
+    shop.restore(mysql_server.url(new_name))
+    [(first, last)] = mysql_server.rows(new_name, "SELECT a.n, z.n FROM a, z")
+    assert first == last
+
+
+def test_definers_that_are_not_there_are_named(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    my_database.load("CREATE TABLE t (a int); CREATE DEFINER = gone@nowhere PROCEDURE p() SELECT 1;")
+    shop.run()
+    result = shop.restore(mysql_server.url(new_name))
+    assert any("gone@nowhere" in one for one in result.restored.warnings)
+
+
+def test_a_broken_view_is_named_with_what_to_do(shop: Shop, my_database: MysqlDatabase) -> None:
+    my_database.load("CREATE TABLE t (a int); CREATE VIEW broken AS SELECT a FROM t; DROP TABLE t;")
+    with pytest.raises(BackupError, match="broken") as caught:
+        shop.run()
+    assert "mend it or drop it" in (caught.value.fix or "")

@@ -9,10 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from dbops.engines.base.backup import Link, Mechanism, Order, Produced
+from dbops.engines.base.connect import Target
+from dbops.engines.base.url import parse_url
+from dbops.engines.mysql.backup import logs
+from dbops.engines.mysql.backup.spool import SpoolSink, SpoolSource
+from dbops.engines.mysql.connect import connect
+from dbops.errors import BackupError
 from dbops.usecases.backup.restore import point_of
 from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase, fresh_mysql
 from tests.engines.mysql.backup.shops import WITH_LOGS, assert_equal, fill
+from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import MysqlServer
 from tests.usecases.policies import Shop
 
@@ -72,3 +80,80 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
         assert_equal(server, logged.name, new_name)
     with shop.workspace() as workspace:
         assert [one.problems for one in verify(workspace, "latest", 2, shop.told.append)] == [()]
+
+
+def made_from(server: MysqlServer, database: str, end: dict[str, object], sink: SpoolSink) -> Produced:
+    """Copy the log behind a backup that ended somewhere."""
+    target = Target("", parse_url(server.url(database)))
+    conn = connect(target, readonly=True)
+    nothing = SpoolSource(sink.folder, ())
+    parent = Link("parent", "full", "logical", "mariadb-dump", "dump", end, end, datetime.now(UTC), {}, nothing)
+    try:
+        return logs.produce(Order(Mechanism("log", "logical", "t", "dump"), "new", (parent,)), conn, target, sink, str)
+    finally:
+        conn.close()
+
+
+def place_of(server: MysqlServer) -> dict[str, object]:
+    """Return where the binary log is."""
+    name, size, *_ = server.rows("mysql", "SHOW BINARY LOGS")[-1]
+    return {"file": name, "offset": int(size)}
+
+
+def test_a_log_that_does_not_follow_is_refused(logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path) -> None:
+    (tmp_path / "binlog").mkdir()
+    sink = SpoolSink(tmp_path)
+    here = place_of(logging_mysql_server)
+    logged.load("CREATE TABLE t (a int);")
+    for end, reason in [
+        ({"file": "binlog.000000", "offset": 4}, "binary log has a gap: binlog.000000"),
+        ({**here, "offset": 1 << 40}, "begun anew"),
+        ({**here, "offset": 5}, "begun anew"),
+        ({**here, "gtid": "0-7-999999"}, "begun anew"),
+        ({}, "does not say where in the binary log"),
+    ]:
+        with pytest.raises(BackupError, match=reason) as caught:
+            made_from(logging_mysql_server, logged.name, end, sink)
+        assert "full" in (caught.value.fix or "")
+
+
+def test_a_log_is_copied_as_the_server_has_it(logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path) -> None:
+    server = logging_mysql_server
+    (tmp_path / "binlog").mkdir()
+    begin = place_of(server)
+    logged.load(
+        "CREATE TABLE t (a longblob); INSERT INTO t VALUES (REPEAT('x', 3000000)); FLUSH BINARY LOGS; INSERT INTO t VALUES (2);"
+    )
+    made = made_from(server, logged.name, begin, sink := SpoolSink(tmp_path))
+    names = [name for name, *_ in made.details["files"]]
+    assert names[0] == begin["file"]
+    assert len(names) >= 2
+    for name in names:
+        assert (tmp_path / "binlog" / name).read_bytes() == (server.home / "data" / name).read_bytes()
+    assert made.end["offset"] == 4
+    assert sink.names == [f"binlog/{name}" for name in names]
+
+
+def test_a_log_that_may_not_be_flushed_is_copied_up_to_where_it_is(
+    logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path
+) -> None:
+    server = logging_mysql_server
+    (tmp_path / "binlog").mkdir()
+    logged.load("CREATE TABLE t (a int);")
+    begin = place_of(server)
+    logged.load("INSERT INTO t VALUES (1)")
+    with account(server, logged.name, "REPLICATION SLAVE, REPLICATION CLIENT ON *.*", "SELECT ON $.*") as url:
+        target = Target("", parse_url(url))
+        conn = connect(target, readonly=True)
+        parent = Link("p", "full", "logical", "t", "dump", begin, begin, datetime.now(UTC), {}, SpoolSource(tmp_path, ()))
+        try:
+            order = Order(Mechanism("log", "logical", "t", "dump"), "new", (parent,))
+            made = logs.produce(order, conn, target, SpoolSink(tmp_path), str)
+        finally:
+            conn.close()
+    assert (made.end["file"], made.end["offset"]) > (begin["file"], begin["offset"])
+    copied = (tmp_path / "binlog" / str(made.end["file"])).read_bytes()
+    assert len(copied) == made.end["offset"]
+    there = bytearray((server.home / "data" / str(made.end["file"])).read_bytes()[: len(copied)])
+    there[4 + 17] &= ~1  # the server marks a file that it writes to, on disk alone
+    assert copied == there
