@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from dbops.lint.check import Weighed
     from dbops.lint.facts import Fact, Name
     from dbops.resources.migrations.model import Migration
+    from dbops.sql.dialect import Dialect
 
-_MAY_BE_HAZARDOUS = re.compile(
-    r"\b(?:ALTER|DROP|TRUNCATE|DELETE|UPDATE|RENAME|REPLACE|MERGE|INDEX|GRANT|REVOKE|CLUSTER|VACUUM|REINDEX|OPTIMIZE|LOCK"
-    r"|REFRESH|EXTENSION|FUNCTION|PROCEDURE|SEQUENCE|RULE|DO|CALL)\b",
-    re.IGNORECASE,
+_WORDS = (
+    *("alter", "drop", "truncate", "delete", "update", "rename", "replace", "merge", "index", "grant", "revoke", "cluster"),
+    *("vacuum", "optimize", "lock", "refresh", "extension", "function", "procedure", "sequence"),
 )
-"""What is neither of these makes tables and fills them, which harms nobody."""
+"""A text without any of these makes tables and fills them, which harms nobody."""
+
+_LONG = 1 << 20
+"""Of texts with more characters only statements are weighed that carry no rows."""
+
+_CARRIES_ROWS = re.compile(r"\s*(?:INSERT|REPLACE|VALUES|COPY|SELECT|SET)\b", re.IGNORECASE)
 
 _OF_WORK = frozenset(
     {
@@ -41,9 +46,11 @@ def hazards_of(
 
     What one pending migration makes is new to the next. `earlier` are those applied, which tell what is there by the statements
     that made it; only such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text
-    may be hazardous, and none where not.
+    may be hazardous, and none where not; a database without tables has nothing to lose.
     """
-    if not any(migration.kind == "sql" and _MAY_BE_HAZARDOUS.search(migration.up.text) for migration in pending):
+    if not any(migration.kind == "sql" and _may_be_hazardous(migration.up.text) for migration in pending):
+        return {}
+    if not (live := engine.sizes(conn)):
         return {}
     from dbops.lint.check import LintSet, weigh
     from dbops.lint.rule import ENGINES, rules
@@ -52,7 +59,8 @@ def hazards_of(
     from dbops.resources.migrations.touched import touched
 
     coming = [migration for migration in pending if migration.kind == "sql"]
-    names = [touched(migration.up.text, engine.dialect) for migration in coming]
+    texts = {migration.version: _text(migration, engine.dialect) for migration in coming}
+    names = [touched(text, engine.dialect) for text in texts.values()]
     wanted = None if None in names else frozenset().union(*(found for found in names if found))
     before = [one for one in earlier if one.kind == "sql" and _speaks_of(one.up.text, wanted)]
     flavour = next((name for name in ENGINES if name == conn.server.flavour), engine.dialect.name)
@@ -61,13 +69,13 @@ def hazards_of(
     files = [*before, *coming]
     found = weigh(
         LintSet(
-            files=tuple(SqlFile(migration.version, _text(migration)) for migration in files),
+            files=tuple(SqlFile(one.version, texts.get(one.version) or _short(one.up.text, engine.dialect)) for one in files),
             dialect=engine.dialect,
             settings={migration.version: settings for migration in files},
             at_once=frozenset(migration.version for migration in coming),
         )
     )
-    size = _sizes(engine.sizes(conn) if found else {}, engine)
+    size = _sizes(live, engine)
     by_version: dict[str, list[Hazard]] = {}
     for one in found:
         if (hazard := _hazard(one, size)) is not None:
@@ -82,12 +90,37 @@ def _speaks_of(text: str, names: frozenset[str] | None) -> bool:
     return any(name in lower for name in names)
 
 
-def _text(migration: Migration) -> str:
+def _may_be_hazardous(text: str) -> bool:
+    """Look for the words in pieces, which overlap by the longest of them."""
+    pieces = (text[start : start + _LONG + 16].lower() for start in range(0, len(text), _LONG))
+    return any(word in piece for piece in pieces for word in _WORDS)
+
+
+def _text(migration: Migration, dialect: Dialect) -> str:
     """Return the whole file, whose head may say what is allowed; the text up alone where SQL stands in another form."""
     from dbops.resources.migrations.folder import read_text
 
     path = Path(migration.at.file)
-    return read_text(path) if path.suffix == ".sql" else migration.up.text
+    is_read = path.suffix == ".sql" and len(migration.up.text) <= _LONG
+    return read_text(path) if is_read else _short(migration.up.text, dialect)
+
+
+def _short(text: str, dialect: Dialect) -> str:
+    """Return a text, without the statements that carry rows where it is long; remarks stay with their statements."""
+    if len(text) <= _LONG:
+        return text
+    from dbops.errors import SchemaError
+    from dbops.sql.splitter import iterate
+
+    kept: list[str] = []
+    try:
+        for statement in iterate(text, dialect):
+            if not _CARRIES_ROWS.match(statement.text):
+                kept += [comment.text for comment in statement.comments if comment.offset < 0]
+                kept.append(dialect.terminated(statement.text))
+    except SchemaError:
+        pass  # where it cannot be read further, the run will say so
+    return "\n".join(kept)
 
 
 def _sizes(sizes: Mapping[Ref, TableSize], engine: Engine) -> Callable[[Name], TableSize | None]:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from dbops.errors import ApplyError
 from tests.databases import Database
 from tests.failures.trial import in_child, is_on
+from tests.resources.migrations.cutting import Moment, cutting
 from tests.resources.migrations.sets import Migrations
 
 COUNT = 10
@@ -205,3 +207,32 @@ def test_when_half_of_them_are_killed_the_others_finish(database: Database, tmp_
     outcomes(runners[::2])
     assert [database.rows(f"SELECT count(*) FROM t{n}")[0][0] for n in range(1, 51)] == [1] * 50
     assert set(shop.states().values()) == {"applied"}
+
+
+@pytest.fixture(params=["postgresql", "mysql"])
+def served(request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue({"postgresql": "pg_database", "mysql": "my_database"}[request.param])
+    found.load("CREATE TABLE marked (id integer);")
+    return found
+
+
+@pytest.mark.parametrize("moment", ["before", "behind"])
+def test_a_connection_cut_at_a_commit_leaves_the_next_run_to_find_out(served: Any, tmp_path: Path, moment: Moment) -> None:
+    """Nobody can tell from here whether the commit arrived; the ledger, which it holds, tells the next run."""
+    real = served.server.home / f".s.PGSQL.{served.server.port}" if served.engine == "postgresql" else served.server.socket
+    front = tmp_path / real.name
+    named, instead = (real.parent, tmp_path) if served.engine == "postgresql" else (real, front)
+    url = served.url.replace(quote(str(named)), quote(str(instead)))
+    assert url != served.url
+    shop = Migrations.make(served, tmp_path / "env", url=url)
+    shop.write("0001_rows.sql", "INSERT INTO marked VALUES (1);\n")
+    with cutting(real, front, b"INSERT INTO marked", moment) as cutter:
+        with pytest.raises(ApplyError) as caught:
+            shop.up()
+        assert cutter.cuts, "the cut came"
+        told = f"{caught.value.message} {caught.value.fix}"
+        assert "whether the transaction that was being committed stands is not known here" in told
+        assert served.rows("SELECT id FROM marked") == ([] if moment == "before" else [(1,)])
+        assert shop.up().state == ("done" if moment == "before" else "nothing")
+        assert served.rows("SELECT id FROM marked") == [(1,)]
+        assert shop.states() == {"0001_rows": "applied"}

@@ -87,6 +87,14 @@ def test_tables_without_rows_make_nobody_wait(pg_database: PostgresDatabase, tmp
     assert run(shop) == "done", "what makes others wait is told, and does not stop"
 
 
+def test_a_long_file_is_weighed_without_its_rows(shop: Migrations) -> None:
+    run(shop)
+    rows = "".join(f"INSERT INTO a VALUES ({n}, {n}); -- {'x' * 80}\n" for n in range(12_000))
+    shop.write("0002_long.sql", f"{rows}-- dbops:allow DELETES_DATA old\nDROP TABLE b;\nDELETE FROM a;\n")
+    found = [hazard for hazard in hazards(shop.plan()) if hazard.code == "DELETES_DATA"]
+    assert [hazard.allowed for hazard in found] == ["old", None]
+
+
 def test_a_saved_plan_keeps_what_the_file_allows(shop: Migrations, tmp_path: Path) -> None:
     from dbops.reconcile import step
 
