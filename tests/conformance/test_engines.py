@@ -97,6 +97,33 @@ def test_a_failed_block_leaves_no_rows(conn: Connection) -> None:
     assert conn.query("SELECT n FROM v") == [(2,)]
 
 
+def test_what_is_said_for_later_comes_before_what_is_said_after_it(conn: Connection) -> None:
+    conn.execute("CREATE TABLE v (n integer, t varchar(100))")
+    tricky = "100% ? %s 'quoted' \\ \"x\" ünï ✓"
+    with conn.transaction():
+        conn.execute_later("INSERT INTO v (n, t) VALUES (?, ?)", (1, tricky))
+        assert conn.query("SELECT n, t FROM v") == [(1, tricky)]
+        conn.execute_later("INSERT INTO v (n, t) VALUES (?, 'why?')", (None,))
+        conn.execute_later("UPDATE v SET n = 2 WHERE n = ?", (1,))
+    assert conn.query("SELECT n, t FROM v WHERE n IS NOT NULL") == [(2, tricky)]
+    assert conn.query("SELECT n, t FROM v WHERE n IS NULL") == [(None, "why?")]
+    conn.execute_later("DELETE FROM v")  # outside of a transaction: at once
+    assert conn.query("SELECT n FROM v") == []
+
+
+def test_what_fails_later_undoes_the_block(conn: Connection) -> None:
+    conn.execute("CREATE TABLE v (n integer)")
+    with pytest.raises(QueryError), conn.transaction():
+        conn.execute("INSERT INTO v (n) VALUES (1)")
+        conn.execute_later("INSERT INTO no_such_table (n) VALUES (?)", (1,))
+    with pytest.raises(ZeroDivisionError), conn.transaction():
+        conn.execute_later("INSERT INTO v (n) VALUES (2)")
+        raise ZeroDivisionError
+    with conn.transaction():
+        pass
+    assert conn.query("SELECT n FROM v") == []
+
+
 def test_a_reader_cannot_write(conn: Connection, engine: Engine, target: Target) -> None:
     conn.execute("CREATE TABLE v (n integer)")
     with closing(engine.connect(target, readonly=True)) as reader:
