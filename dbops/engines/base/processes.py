@@ -220,6 +220,11 @@ class Pipeline:
             with suppress(BrokenPipeError):
                 stdin.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a program has not ended yet, for callers that look at files it writes."""
+        return any(process.poll() is None for process in self._processes)
+
     def finish(self) -> tuple[Exit, ...]:
         """Wait for every program and look at every exit code.
 

@@ -56,12 +56,12 @@ def private_server(major: int, superuser: str) -> Iterator[DatabaseUrl]:
     Raises:
         SchemaError: no binaries, or they do not start.
     """
-    _remove_leftovers()
+    remove_leftovers(Path(tempfile.gettempdir()))
     programs = find_programs(major)
     with ExitStack() as stack:
-        stack.enter_context(_ending_on_sigterm())
+        stack.enter_context(ending_on_sigterm())
         folder = Path(tempfile.mkdtemp(prefix=f"dbops-pg-{os.getpid()}-"))
-        server = _Server(programs, folder, _account())
+        server = _Server(programs, folder, account())
         atexit.register(server.remove)
         stack.callback(atexit.unregister, server.remove)
         stack.callback(server.remove)
@@ -102,7 +102,7 @@ def _version_of(folder: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def _account() -> str | None:
+def account() -> str | None:
     """The system account that may run a server, None for our own."""
     if os.geteuid() != 0:
         return None
@@ -148,9 +148,9 @@ class _Server:
             raise SchemaError(f"a private PostgreSQL server did not start: {lines[-1] if lines else f'{program} failed'}")
 
 
-def _remove_leftovers() -> None:
-    """Stop servers whose starter is gone."""
-    for folder in Path(tempfile.gettempdir()).glob("dbops-pg-*"):
+def remove_leftovers(place: Path) -> None:
+    """Stop and remove servers in folders of `place` whose starter is gone."""
+    for folder in place.glob("dbops-pg-*"):
         match = _FOLDER.fullmatch(folder.name)
         if match is None or _is_alive(int(match[1])) or not os.access(folder, os.W_OK):
             continue
@@ -182,7 +182,7 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
+def ending_on_sigterm() -> Iterator[None]:
     """Let SIGTERM end the program the way errors do, so that blocks clean up; only where nobody else handles it."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -7,7 +7,14 @@
 * `choosing`    some schemas or tables of a dump, with all that belongs to them
 * `roles`       roles that a backup names and a server lacks
 * `loading`     a dump into a new database, renamed into its place when it is complete
-* `segments`    names and positions of the write-ahead log
+* `tars`        what passes by in a tar
+* `bases`       a physical full, or the blocks that changed since one: pg_basebackup
+* `segments`    positions in the write-ahead log, names and headers of its segments
+* `slots`       the replication slot that keeps the log between two runs
+* `logs`        the log since another backup: pg_receivewal
+* `folders`     the files of a server from a chain
+* `recovery`    a server of our own on such files, which replays the log up to a point
+* `restoring`   a physical chain into a folder, or one database of it into another server
 * `trying`      backups looked at by these programs, and tried out
 * `port`        these as the engine's backup port
 """

@@ -2,27 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbops.engines.base.backup import BackupKind, Mechanism
-from dbops.engines.postgresql.backup.programs import find
+from dbops.engines.postgresql.backup.programs import find, versions
+from dbops.engines.postgresql.connect import quoted, refuses_replication
 from dbops.errors import BackupError
 
 if TYPE_CHECKING:
-    from dbops.engines.base.connect import Connection
+    from dbops.engines.base.connect import Connection, Target
 
-DUMP = "dump"
+#: A dump is alone. Blocks: a base and the blocks that changed since. WAL: a base and the log since, kept for us by a slot.
+DUMP, BLOCKS, WAL, PGBACKREST = "dump", "blocks", "wal", "pgbackrest"
+PICKS: frozenset[str] = frozenset({"schema", "table"})
+POINTS: frozenset[str] = frozenset({"time", "lsn", "name"})
+_INCREMENTS_SINCE = 17
 
 
-def mechanisms(conn: Connection) -> Sequence[Mechanism]:
-    """Return every way to make every kind."""
-    reason, fix = "", ""
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why something cannot be made; both texts are empty where it can."""
+
+    reason: str = ""
+    fix: str = ""
+
+
+_SETTINGS = """
+SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_wal_senders')::int,
+       pg_catalog.current_setting('max_replication_slots')::int, pg_catalog.current_setting('summarize_wal', true),
+       pg_catalog.pg_is_in_recovery(), rolsuper OR rolreplication
+FROM pg_catalog.pg_roles WHERE rolname = current_user"""
+
+
+def mechanisms(conn: Connection, target: Target) -> Sequence[Mechanism]:
+    """Return every way to make every kind, dumps first."""
+    [(level, senders, slots, summarizes, is_standby, may_replicate)] = conn.query(_SETTINGS)
+    major, user = conn.server.version[0], conn.server.user
+    base = _tool("pg_basebackup", major) or _setting(level, senders) or _account(user, may_replicate) or _reached(target, user)
+    wal = base or _tool("pg_receivewal", major) or _archive(slots, is_standby)
+    blocks = base or _blocks(major, summarizes) or (_tool("pg_combinebackup", major))
+    dump = _tool("pg_dump", major)
+    return [*_dumps(dump, wal), *_blocked(base, blocks, wal), *_logged(base, wal, blocks), *_pgbackrest()]
+
+
+def _dumps(dump: Refused | None, wal: Refused | None) -> Iterator[Mechanism]:
+    yield _mechanism("full", "pg_dump", DUMP, dump)
+    without = "a dump has no increments"
+    why = Refused(f"{without}, and {wal.reason}", wal.fix) if wal else Refused(without, "method: physical")
+    for kind in ("incremental", "differential", "log"):
+        yield _mechanism(kind, "pg_dump", DUMP, why)
+
+
+def _blocked(base: Refused | None, blocks: Refused | None, wal: Refused | None) -> Iterator[Mechanism]:
+    yield _mechanism("full", "pg_basebackup", BLOCKS, base)
+    yield _mechanism("incremental", "pg_basebackup", BLOCKS, blocks)
+    yield _mechanism("differential", "pg_basebackup", BLOCKS, blocks)
+    none = "changed blocks are no log"
+    yield _mechanism("log", "pg_basebackup", BLOCKS, wal or Refused(none, "tool: pg_receivewal for all kinds but full"))
+
+
+def _logged(base: Refused | None, wal: Refused | None, blocks: Refused | None) -> Iterator[Mechanism]:
+    yield _mechanism("full", "pg_basebackup", WAL, wal)
+    if blocks is None:
+        yield _mechanism("incremental", "pg_basebackup", WAL, wal)
+        yield _mechanism("differential", "pg_basebackup", WAL, wal)
+    for kind in ("incremental", "differential", "log"):
+        yield _mechanism(kind, "pg_receivewal", WAL, wal, points=POINTS)
+
+
+def _pgbackrest() -> Iterator[Mechanism]:
+    """It keeps a repository of its own, with its own retention, which this one would have to follow."""
+    why = Refused("dbops does not drive pgBackRest yet", "tool: pg_basebackup, with pg_receivewal for the kinds that follow")
+    for kind in ("full", "incremental", "differential", "log"):
+        yield _mechanism(kind, "pgbackrest", PGBACKREST, why)
+
+
+def _mechanism(
+    kind: BackupKind, tool: str, family: str, refused: Refused | None, points: frozenset[str] = frozenset()
+) -> Mechanism:
+    why = refused or Refused()
+    method = "logical" if family == DUMP else "physical"
+    return Mechanism(kind, method, tool, family, why.reason, why.fix, PICKS, points)  # type: ignore[arg-type]
+
+
+def _tool(name: str, major: int) -> Refused | None:
     try:
-        find("pg_dump", conn.server.version[0])
+        find(name, major)
     except BackupError as error:
-        reason, fix = error.message, error.fix or ""
-    none = "a dump has no increments"
-    kinds: tuple[BackupKind, ...] = ("incremental", "differential", "log")
-    full = Mechanism("full", "logical", "pg_dump", DUMP, reason, fix, frozenset({"schema", "table"}))
-    return [full, *(Mechanism(kind, "logical", "pg_dump", DUMP, none, "schedule full backups more often") for kind in kinds)]
+        newest = max(versions(name), default=None)
+        why = f"{name} {newest} is older than the server, which is {major}" if newest else f"{name} is not installed"
+        return Refused(why, error.fix or "")
+    return None
+
+
+def _setting(level: str, senders: int) -> Refused | None:
+    if level == "minimal":
+        fix = "ALTER SYSTEM SET wal_level = replica; then restart the server"
+        return Refused("wal_level is minimal: the log lacks what a copy of the files needs", fix)
+    if senders == 0:
+        return Refused("max_wal_senders is 0", "ALTER SYSTEM SET max_wal_senders = 10; then restart the server")
+    return None
+
+
+def _account(user: str, may_replicate: bool) -> Refused | None:
+    if may_replicate:
+        return None
+    return Refused(f"'{user}' lacks the attribute REPLICATION", f"ALTER ROLE {quoted(user)} REPLICATION")
+
+
+def _reached(target: Target, user: str) -> Refused | None:
+    """Try it: only the server knows what its pg_hba.conf lets in."""
+    why = refuses_replication(target)
+    if why is None:
+        return None
+    line = f"host replication {user} <address> scram-sha-256"
+    return Refused(f"no replication session is let in: {why}", f"a line in pg_hba.conf: {line}; then SELECT pg_reload_conf()")
+
+
+def _archive(slots: int, is_standby: bool) -> Refused | None:
+    if is_standby:
+        return Refused(
+            "the server is a standby, and its log is archived from its primary", "let the policy's connection lead there"
+        )
+    if slots == 0:
+        fix = "ALTER SYSTEM SET max_replication_slots = 10; then restart the server"
+        return Refused("max_replication_slots is 0, so nothing keeps the log between two runs", fix)
+    return None
+
+
+def _blocks(major: int, summarizes: str | None) -> Refused | None:
+    if major < _INCREMENTS_SINCE:
+        return Refused(
+            f"PostgreSQL {major} cannot tell which blocks changed", "tool: pg_receivewal takes the log since the backup before"
+        )
+    if summarizes != "on":
+        return Refused("summarize_wal is off", "ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf()")
+    return None

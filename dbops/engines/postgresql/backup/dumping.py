@@ -12,6 +12,7 @@ from typing import Any
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, schema_digest
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.processes import Pipeline, Stage, run, running
+from dbops.engines.postgresql.backup import slots
 from dbops.engines.postgresql.backup.facts import read_facts
 from dbops.engines.postgresql.backup.programs import find, stage, told_versions
 from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, quoted
@@ -40,8 +41,8 @@ class Moment:
         return {"lsn": self.lsn, "timeline": self.timeline}
 
 
-def produce(order: Order, target: Target, sink: Sink, told: Told) -> Produced:
-    """Make a logical full; see the port."""
+def produce(order: Order, reader: PostgresConnection | None, target: Target, sink: Sink, told: Told) -> Produced:
+    """Make a logical full; see the port. `reader` drops a slot that the schedule needs no more, None where there is none."""
     with closing(connect(replace(target, timeouts=Timeouts(target.timeouts.connect_s, 0, 0)), readonly=True)) as conn:
         program = find("pg_dump", conn.server.version[0])
         with held_moment(conn) as moment:
@@ -52,6 +53,8 @@ def produce(order: Order, target: Target, sink: Sink, told: Told) -> Produced:
                 writer.write(json.dumps(read_relations(conn), ensure_ascii=False).encode())
             inventory = read_inventory(conn, facts["size_bytes"], is_exact=moment.snapshot is not None)
         saved, warnings = _globals(conn, target, sink)
+    if reader is not None:
+        warnings += slots.drop(reader, slots.name_for(order.owner))
     return Produced(
         start=moment.position,
         end=moment.position,

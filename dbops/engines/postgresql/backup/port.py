@@ -30,33 +30,42 @@ class PostgresBackups:
     def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
         from dbops.engines.postgresql.backup.abilities import mechanisms
 
-        return mechanisms(conn)
+        return mechanisms(conn, target)
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
-        from dbops.engines.postgresql.backup import dumping
+        from dbops.engines.postgresql.backup import bases, dumping, logs
 
-        return dumping.produce(order, target, sink, told)
+        own = cast("PostgresConnection", conn)
+        match order.mechanism.tool:
+            case "pg_basebackup":
+                return bases.produce(order, own, target, sink, told)
+            case "pg_receivewal":
+                return logs.produce(order, own, target, sink, told)
+            case _:
+                return dumping.produce(order, own, target, sink, told)
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
-        from dbops.engines.postgresql.backup.loading import occupied
+        from dbops.engines.postgresql.backup import loading, restoring
 
-        return occupied(target)
+        return loading.occupied(target) if folder is None else restoring.occupied(folder)
 
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
-        from dbops.engines.postgresql.backup import loading
+        from dbops.engines.postgresql.backup import loading, restoring
 
-        return loading.restore(chain, order, told)
+        if chain[0].method == "logical":
+            return loading.restore(chain, order, told)
+        return restoring.restore(chain, order, told)
 
     def examine(self, chain: Sequence[Link], told: Told) -> Sequence[str]:
         from dbops.engines.postgresql.backup import trying
 
-        return trying.examine_dump(chain[-1], told)
+        return trying.examine(chain, told)
 
     @contextmanager
     def trial(self, chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[Connection]:
         from dbops.engines.postgresql.backup import trying
 
-        with trying.dump_trial(chain, near, told) as conn:
+        with trying.trial(chain, near, point, told) as conn:
             yield conn
 
     def rows(self, conn: Connection) -> Mapping[str, int]:

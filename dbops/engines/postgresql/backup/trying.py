@@ -2,21 +2,77 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from dbops.engines.base.backup import Link, Told
+from dbops.engines.base.backup import Link, Point, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.base.processes import run
+from dbops.engines.postgresql.backup.folders import lay_out_log, tablespaces_beside, take_apart, unpack
 from dbops.engines.postgresql.backup.loading import load
 from dbops.engines.postgresql.backup.programs import find, stage
-from dbops.engines.postgresql.connect import PostgresConnection
+from dbops.engines.postgresql.backup.recovery import workplace
+from dbops.engines.postgresql.backup.restoring import throwaway
+from dbops.engines.postgresql.connect import PostgresConnection, connect
 from dbops.engines.postgresql.scratch import scratch
 from dbops.errors import BackupError
 
 _PIECE = 1 << 20
 
 
-def examine_dump(link: Link, told: Told) -> Sequence[str]:
+def examine(chain: Sequence[Link], told: Told) -> Sequence[str]:
+    """Return what is wrong with a chain; see the port."""
+    return _examine_dump(chain[-1], told) if chain[0].method == "logical" else _examine_files(chain, told)
+
+
+@contextmanager
+def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[PostgresConnection]:
+    """Open a session on a restored chain; see the port."""
+    if chain[0].method == "logical":
+        with _dump_trial(chain, near, told) as conn:
+            yield conn
+        return
+    with throwaway(chain, point, told) as running_server, closing(connect(running_server.target)) as conn:
+        yield conn
+
+
+def _examine_files(chain: Sequence[Link], told: Told) -> Sequence[str]:
+    """Let pg_verifybackup compare every file of every base, and pg_waldump read the log behind them record by record."""
+    problems: list[str] = []
+    try:
+        parts = take_apart(chain)
+        with workplace() as place:
+            for link in parts.bases:
+                data = place / "data"
+                unpack(link, data, told)
+                told("checking the files with pg_verifybackup")
+                problems += _said(find("pg_verifybackup", int(link.details["major"])), "--quiet", str(data))
+                shutil.rmtree(data)
+                shutil.rmtree(tablespaces_beside(data), ignore_errors=True)
+            if parts.logs:
+                wal = place / "wal"
+                lay_out_log(parts, wal, told)
+                told("reading the log with pg_waldump")
+                first, last = parts.logs[0], parts.logs[-1]
+                program = find("pg_waldump", int(first.details["major"]), exactly=True)
+                bounds = (f"--start={first.start['lsn']}", f"--end={last.end['lsn']}", f"--timeline={last.end['timeline']}")
+                problems += _said(program, "--quiet", f"--path={wal}", *bounds)
+    except BackupError as error:
+        problems.append(error.message)
+    return problems
+
+
+def _said(program: Path, *arguments: str) -> list[str]:
+    try:
+        run(stage(program, arguments))
+    except BackupError as error:
+        return [error.message]
+    return []
+
+
+def _examine_dump(link: Link, told: Told) -> Sequence[str]:
     """Let pg_restore turn a whole dump into statements, which nobody reads."""
     told("reading the dump with pg_restore")
     program = find("pg_restore", int(link.details["dump_major"]))
@@ -29,7 +85,7 @@ def examine_dump(link: Link, told: Told) -> Sequence[str]:
 
 
 @contextmanager
-def dump_trial(chain: Sequence[Link], near: Target, told: Told) -> Iterator[PostgresConnection]:
+def _dump_trial(chain: Sequence[Link], near: Target, told: Told) -> Iterator[PostgresConnection]:
     """Load a dump into a scratch database: on the same server, or on one of our own where the account may make none."""
     link = chain[-1]
     program = find("pg_restore", int(link.details["dump_major"]))

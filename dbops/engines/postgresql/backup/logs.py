@@ -1,0 +1,160 @@
+"""The write-ahead log since another backup: pg_receivewal, from a place in the log that is told to it to one just written.
+
+What pg_receivewal finds in its folder tells it where to begin: behind the last complete segment (manual, pg_receivewal, Notes).
+So an empty file of that size stands for the segment before the first that is wanted; this works on every version and leaves the
+slot where it is. The slot moves at the next run, when this backup has been committed.
+
+The state at the end is that of `ended_at`: a commit is written behind it, at which a restore to any moment before can stop.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer
+from dbops.engines.base.connect import Target
+from dbops.engines.base.processes import Pipeline, running
+from dbops.engines.postgresql.backup import slots
+from dbops.engines.postgresql.backup.bases import read_facts
+from dbops.engines.postgresql.backup.dumping import timeline_of
+from dbops.engines.postgresql.backup.programs import find, stage, told_versions
+from dbops.engines.postgresql.backup.segments import Span, check_header, lsn_number, lsn_text
+from dbops.engines.postgresql.connect import PostgresConnection, connect
+from dbops.errors import BackupError
+
+LOG = "wal"
+_PIECE = 1 << 20
+_WAIT_S = 0.02
+_FULL = "make a full backup: dbops backup run --type full"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where the log is taken to, and the moment before which everything committed is in it."""
+
+    lsn: int
+    at: datetime
+
+
+def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, told: Told) -> Produced:
+    """Take the log since the parent; see the port."""
+    parent, facts = order.chain[-1], read_facts(conn)
+    timeline = timeline_of(conn)
+    if parent.end["timeline"] != timeline:
+        raise BackupError(
+            f"the server is on timeline {timeline} now, and {parent.id} ended on {parent.end['timeline']}",
+            fix=_FULL,
+            error_code="TIMELINE_CHANGED",
+        )
+    program = find("pg_receivewal", conn.server.version[0])
+    slot = slots.name_for(order.owner)
+    warnings = _kept(conn, order, slot)
+    with closing(connect(target)) as writer:
+        end = _end(writer, facts["segment_size"])
+    span = Span(timeline, facts["segment_size"], lsn_number(parent.end["lsn"]), end.lsn)
+    if span.end <= span.start:
+        raise BackupError(f"the log ends at {lsn_text(span.end)}, before the end of {parent.id}", fix=_FULL, error_code="WAL_GAP")
+    told(f"taking {span.last - span.first + 1} segments of the log")
+    with tempfile.TemporaryDirectory(prefix="dbops-") as folder, sink.stream(LOG) as stream:
+        exit = _receive(stage(program, (), target), span, _Taking(Path(folder), stream, span, facts["system"]), parent)
+    return Produced(
+        start=dict(parent.end),
+        end={"lsn": lsn_text(end.lsn), "timeline": timeline},
+        ended_at=end.at,
+        tools=told_versions(program),
+        exits=[exit],
+        inventory=Inventory(size_bytes=facts["size_bytes"]),
+        details={**facts, "slot": slot, "first": span.name(span.first), "segments": span.last - span.first + 1},
+        warnings=warnings,
+    )
+
+
+def _kept(conn: PostgresConnection, order: Order, slot: str) -> list[str]:
+    """Let go of what committed backups have; a differential goes back to the last full, so nothing behind that goes."""
+    needed = order.chain[0] if "differential" in order.kinds else order.chain[-1]
+    known = slots.find(conn, slot)
+    if known is not None and known.status == "lost":
+        raise BackupError(
+            f"the server gave up the slot {slot}: more log came between two backups than max_slot_wal_keep_size allows",
+            fix=f"{_FULL}; then raise max_slot_wal_keep_size, or make backups more often",
+            error_code="WAL_GAP",
+        )
+    if known is None:
+        return [f"the slot {slot} was not there, and was made anew", *slots.ensure(conn, slot)]
+    slots.move(conn, slot, lsn_number(needed.end["lsn"]))
+    return slots.danger(conn, slot)
+
+
+def _end(conn: PostgresConnection, size: int) -> _End:
+    """Write a commit, and end the segment where the account may; else the log is taken up to its middle."""
+    [(at,)] = conn.query("SELECT pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'")
+    with conn.transaction():
+        conn.execute("SET LOCAL synchronous_commit = on")
+        conn.query("SELECT pg_catalog.pg_current_xact_id()")
+    [(may_switch,)] = conn.query("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_switch_wal()', 'EXECUTE')")
+    if may_switch:
+        [(lsn,)] = conn.query("SELECT pg_catalog.pg_switch_wal()::text")
+        return _End(-(-lsn_number(lsn) // size) * size, at.replace(tzinfo=UTC))
+    [(lsn,)] = conn.query("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")
+    return _End(lsn_number(lsn), at.replace(tzinfo=UTC))
+
+
+class _Taking:
+    """Moves complete segments from the folder into the stream, while more of them come."""
+
+    def __init__(self, folder: Path, stream: Writer, span: Span, system: str) -> None:
+        self.folder, self._stream, self._span, self._system = folder, stream, span, system
+        self._next = span.first
+
+    def take(self, suffix: str = "") -> bool:
+        """Take the next segment if it is there; False when it is not, or all were taken."""
+        path = self.folder / f"{self._span.name(self._next)}{suffix}"
+        if self._next > self._span.last or not path.exists():
+            return False
+        with path.open("rb", buffering=0) as file:
+            piece = file.read(_PIECE)
+            check_header(piece, self._span, self._next, self._system)
+            while piece:
+                self._stream.write(piece)
+                piece = file.read(_PIECE)
+        path.unlink()
+        self._next += 1
+        return True
+
+    @property
+    def is_done(self) -> bool:
+        return self._next > self._span.last
+
+
+def _receive(one: Any, span: Span, taking: _Taking, parent: Link) -> Exit:
+    with (taking.folder / span.name(span.first - 1)).open("xb") as file:
+        os.truncate(file.fileno(), span.size)
+    options = (f"--directory={taking.folder}", f"--endpos={lsn_text(span.end - 1)}", "--no-loop", "--no-sync")
+    try:
+        with running([replace(one, arguments=(*options, *one.arguments))], stdout=False) as pipeline:
+            _while_running(pipeline, taking)
+    except BackupError as error:
+        if any("has already been removed" in exit["stderr"] for exit in error.context.get("exits", ())):
+            raise BackupError(
+                f"the server has removed log that came after {parent.id}", error.context, fix=_FULL, error_code="WAL_GAP"
+            ) from error
+        raise
+    while taking.take():
+        pass
+    taking.take(".partial")
+    if not taking.is_done:
+        raise BackupError("pg_receivewal ended well, and did not write all of the log", error_code="WAL_GAP")
+    return pipeline.exits[0]
+
+
+def _while_running(pipeline: Pipeline, taking: _Taking) -> None:
+    while pipeline.is_running:
+        if not taking.take():
+            time.sleep(_WAIT_S)

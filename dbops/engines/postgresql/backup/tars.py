@@ -1,0 +1,55 @@
+"""What passes by in a tar: the names of its members, and the content of some, while all of it goes elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_BLOCK = 512
+
+
+class TarWatch:
+    """Reads the headers of a tar that is fed to it in pieces of any size.
+
+    `seen` is called with the name of each member when its header has come; what it returns takes the content, None lets it pass.
+    """
+
+    def __init__(self, seen: Callable[[str], Callable[[memoryview], object] | None]) -> None:
+        self._seen = seen
+        self._header = bytearray()
+        self._content, self._padding = 0, 0
+        self._taker: Callable[[memoryview], object] | None = None
+
+    def feed(self, data: memoryview) -> None:
+        """Look at the next piece."""
+        while data:
+            if self._content:
+                size = min(len(data), self._content)
+                if self._taker is not None:
+                    self._taker(data[:size])
+                self._content -= size
+            elif self._padding:
+                size = min(len(data), self._padding)
+                self._padding -= size
+            else:
+                size = min(len(data), _BLOCK - len(self._header))
+                self._header += data[:size]
+                if len(self._header) == _BLOCK:
+                    self._read_header(bytes(self._header))
+                    self._header.clear()
+            data = data[size:]
+
+    def _read_header(self, header: bytes) -> None:
+        if not any(header):  # the end is two blocks of zeros
+            return
+        name = header[:100].rstrip(b"\0").decode("utf-8", "surrogateescape")
+        is_file = header[156:157] in (b"0", b"\0")
+        self._content = _number(header[124:136]) if is_file else 0
+        self._padding = -self._content % _BLOCK
+        self._taker = self._seen(name)
+
+
+def _number(field: bytes) -> int:
+    """Read a size: octal digits, or, from 8 GiB on, base 256 behind a byte 0x80."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    return int(field.rstrip(b" \0") or b"0", 8)

@@ -1,0 +1,359 @@
+"""Physical backups: files and log, restored to any moment, and never half."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dbops.archive.chains import chain_of
+from dbops.archive.manifest import Manifest
+from dbops.archive.parts import PartRecord
+from dbops.engines.base.backup import LATEST, Point
+from dbops.engines.postgresql.backup.port import PostgresBackups
+from dbops.engines.postgresql.backup.recovery import Cluster, recovered
+from dbops.engines.postgresql.connect import PostgresConnection, connect
+from dbops.errors import BackupError
+from dbops.resources.backups.making import link
+from dbops.usecases.backup.policies import one_policy
+from dbops.usecases.backup.restore import point_of
+from tests.databases import PostgresDatabase, fresh_postgres
+from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
+from tests.servers import PostgresServer
+from tests.usecases.policies import Shop
+
+LOGGED = """[{type: full, cron: "0 3 * * 0"}, {type: incremental, cron: "0 * * * *"}, {type: log, cron: "* * * * *"}]"""
+
+
+@pytest.fixture
+def shop_database(own_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    with fresh_postgres(own_server) as fresh:
+        yield fresh
+        for (slot,) in own_server.rows("postgres", "SELECT slot_name FROM pg_replication_slots"):
+            own_server.rows("postgres", f"SELECT pg_drop_replication_slot('{slot}')")
+
+
+def now(database: PostgresDatabase) -> datetime:
+    [(moment,)] = database.rows("SELECT clock_timestamp()")
+    time.sleep(0.01)
+    assert isinstance(moment, datetime)
+    return moment.astimezone(UTC)
+
+
+def slots(server: PostgresServer) -> list[tuple[object, ...]]:
+    return server.rows("postgres", "SELECT slot_name, active FROM pg_replication_slots")
+
+
+def rows_of(hashes: dict[str, str]) -> dict[str, str]:
+    """Leave out sequences: the log has their values 32 ahead, so that not each one is written (manual, CREATE SEQUENCE)."""
+    return {name: digest for name, digest in hashes.items() if "_seq" not in name and "tickets" not in name}
+
+
+@contextmanager
+def writing(database: PostgresDatabase) -> Iterator[None]:
+    """Move numbers between two tables, so that each state has all of them once."""
+    stop = threading.Event()
+
+    def write() -> None:
+        with database.server.connect(database.name) as conn:
+            while not stop.is_set():
+                conn.execute("WITH gone AS (DELETE FROM a RETURNING id) INSERT INTO b SELECT id FROM gone")
+                conn.execute("WITH gone AS (DELETE FROM b RETURNING id) INSERT INTO a SELECT id FROM gone")
+
+    database.load("CREATE TABLE a AS SELECT generate_series(1, 100) AS id; CREATE TABLE b (id int)")
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def started(folder: Path, database: str) -> Iterator[PostgresConnection]:
+    """Start the server of a restored folder as anybody would."""
+    server = folder.with_name("sockets")
+    server.mkdir()
+    cluster = Cluster(folder, server / "no log", int((folder / "PG_VERSION").read_text()), "postgres", database)
+    with recovered(cluster, LATEST, server) as running, closing(connect(running.target)) as conn:
+        yield conn
+    shutil.rmtree(server)
+
+
+def test_chain_leads_to_one_second_before_a_table_was_dropped(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    server = shop_database.server
+    server.psql("postgres", f"DROP ROLE IF EXISTS {OWNER}; CREATE ROLE {OWNER}")
+    shop_database.load(NASTY)
+    shop = Shop(tmp_path / "shop", server.tcp_url(shop_database.name), schedule=LOGGED)
+    with writing(shop_database):
+        full = shop.run("full")
+        shop_database.load("INSERT INTO public.plain (t) VALUES ('between full and incremental')")
+        shop.run("incremental")
+        shop_database.load("INSERT INTO public.plain (t) VALUES ('between incremental and log')")
+    before, dump, hashes = now(shop_database), shop_database.dump(), content(server, shop_database.name)
+    shop_database.load("DROP TABLE public.plain; CREATE TABLE later (id int)")
+    log = shop.run("log")
+    assert (full.tool, log.tool) == ("pg_basebackup", "pg_receivewal")
+    assert full.schema_digest is None or full.schema_digest
+
+    whole = shop.restore(server.url(f"{shop_database.name}_back"), point=point_of(at=before))
+    try:
+        assert server.dump(f"{shop_database.name}_back") == dump
+        assert rows_of(content(server, f"{shop_database.name}_back")) == rows_of(hashes)
+        assert [one.kind for one in whole.chain] == ["full", "incremental", "log"]
+    finally:
+        server.drop_database(f"{shop_database.name}_back")
+
+    one = shop.restore(server.url(f"{shop_database.name}_one"), point=point_of(at=before), tables=("plain",))
+    try:
+        assert server.rows(f"{shop_database.name}_one", "SELECT count(*) FROM plain") == [(2002,)]
+        assert any("foreign" not in text for text in one.restored.warnings)
+    finally:
+        server.drop_database(f"{shop_database.name}_one")
+
+    evidence = shop.verify(3, log.id)
+    assert evidence.ok, evidence.problems
+    assert shop.verify(2, log.id).ok
+    server.drop_database(shop_database.name)
+    server.psql("postgres", f"DROP ROLE {OWNER}")
+
+
+def test_folder_holds_a_server_that_was_shut_down(shop_database: PostgresDatabase, tmp_path: Path, quick_folder: Path) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    with writing(shop_database):
+        shop.run("full")
+        shop.run("log")
+    folder = quick_folder / "restored"
+    result = shop.restore(f"file://{folder}")
+    assert result.restored.reached["timeline"] == 2
+    assert (folder.stat().st_mode & 0o777, sorted(path.name for path in quick_folder.glob("dbops-pg-*"))) == (0o700, [])
+    assert not (folder / "recovery.signal").exists() and not (folder / "postmaster.pid").exists()
+    with pytest.raises(BackupError, match=r"holds a PostgreSQL \d+ server; it was left as it is"):
+        shop.restore(f"file://{folder}")
+    again = shop.restore(f"file://{folder}", replaces=True)
+    assert any("is in" in text for text in again.restored.warnings)
+    assert len(list(quick_folder.glob("restored.before-*"))) == 1
+    with started(folder, shop_database.name) as conn:
+        assert conn.query("SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM a UNION ALL SELECT id FROM b) AS x") == [
+            (100, 100)
+        ]
+    for path in quick_folder.glob("restored*"):
+        shutil.rmtree(path)
+
+
+def test_log_leads_to_names_and_places_and_refuses_what_it_does_not_reach(
+    shop_database: PostgresDatabase, tmp_path: Path
+) -> None:
+    server = shop_database.server
+    shop_database.load("CREATE TABLE t (n int)")
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    full = shop.run("full")
+    shop_database.load("INSERT INTO t VALUES (1); SELECT pg_create_restore_point('one'); INSERT INTO t VALUES (2)")
+    [(lsn,)] = shop_database.rows("SELECT pg_current_wal_insert_lsn()::text")
+    shop_database.load("INSERT INTO t VALUES (3)")
+    shop.run("log")
+    beyond = now(shop_database)
+
+    def restored(point: Point) -> list[tuple[object, ...]]:
+        with shop.workspace() as workspace:
+            policy = one_policy(workspace)
+            contents = policy.repository.contents()
+            chain = [link(policy.repository, one) for one in chain_of(contents.backups[-1], contents.backups)]
+            with PostgresBackups().trial(chain, policy.target, point, shop.told.append) as conn:
+                return conn.query("SELECT n FROM t ORDER BY n")
+
+    assert restored(point_of(name="one")) == [(1,)]
+    assert restored(point_of(lsn=str(lsn))) == [(1,), (2,)]
+    with pytest.raises(BackupError, match="the log ends before another is reached"):
+        restored(point_of(name="another"))
+    with pytest.raises(BackupError, match="lies behind the end of the log"):
+        restored(point_of(at=beyond))
+    with pytest.raises(BackupError, match="lies behind the end of the log"):
+        restored(point_of(lsn="FF/0"))
+    with pytest.raises(BackupError, match="no backup leads to"):
+        shop.restore(server.url(f"{shop_database.name}_back"), point=point_of(at=datetime(2020, 1, 1, tzinfo=UTC)))
+    with pytest.raises(BackupError, match="leads to its own end alone"):
+        shop.restore(server.url(f"{shop_database.name}_back"), word=full.id, point=point_of(name="one"))
+
+
+def test_differential_goes_back_to_the_full_whatever_came_between(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    schedule = LOGGED[:-1] + ', {type: differential, cron: "0 3 * * *"}]'
+    shop_database.load("CREATE TABLE t (n int)")
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=schedule)
+    full = shop.run("full")
+    for number in range(3):
+        shop_database.load(f"INSERT INTO t VALUES ({number})")
+        shop.run("incremental")
+    made = shop.run("differential")
+    assert (made.parent_id, made.start) == (full.id, full.end)
+    assert made.details["segments"] >= 3
+    shop.restore(shop_database.server.url(f"{shop_database.name}_back"), word=made.id)
+    try:
+        assert shop_database.server.rows(f"{shop_database.name}_back", "SELECT count(*) FROM t") == [(3,)]
+    finally:
+        shop_database.server.drop_database(f"{shop_database.name}_back")
+
+
+def test_failed_run_loses_no_log_and_is_no_parent(
+    shop_database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop_database.load("CREATE TABLE t (n int)")
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    full = shop.run("full")
+    shop_database.load("INSERT INTO t VALUES (1)")
+    false = tmp_path / "bin"
+    false.mkdir()
+    real = shutil.which("pg_receivewal") or next(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin/pg_receivewal"))
+    script = f'#!/bin/sh\n[ "$1" = --version ] && exec {real} --version\n{real} "$@"\nexit 7\n'
+    (false / "pg_receivewal").write_text(script)
+    (false / "pg_receivewal").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setattr("dbops.engines.postgresql.backup.programs._FOLDERS", ())
+        patch.setenv("PATH", f"{false}{os.pathsep}{Path(real).parent}{os.pathsep}{os.environ['PATH']}")
+        with pytest.raises(BackupError, match="pg_receivewal ended with exit code 7"):
+            shop.run("log")
+    assert [one.id for one in shop.backups()] == [full.id]
+    made = shop.run("log")
+    assert made.parent_id == full.id and made.start == full.end
+
+
+def test_gap_in_the_log_is_refused(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    server = shop_database.server
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    shop.run("full")
+    [(slot, _)] = slots(server)
+    server.rows("postgres", f"SELECT pg_drop_replication_slot('{slot}')")
+    for _ in range(3):
+        shop_database.load("CREATE TABLE x AS SELECT 1; DROP TABLE x; SELECT pg_switch_wal(); CHECKPOINT")
+    with pytest.raises(BackupError, match="the server has removed log that came after") as caught:
+        shop.run("log")
+    assert caught.value.error_code == "WAL_GAP"
+    assert "--type full" in str(caught.value.fix)
+    shop.run("full")
+    shop.run("log")
+
+
+def test_damaged_log_is_refused_before_anything_is_made(
+    shop_database: PostgresDatabase, tmp_path: Path, quick_folder: Path
+) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    shop.run("full")
+    made = shop.run("log")
+    part = shop.parts(made)[0]
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    with pytest.raises(BackupError, match="nothing was touched"):
+        shop.restore(f"file://{quick_folder / 'damaged'}")
+    assert not (quick_folder / "damaged").exists()
+    assert not shop.verify(1, made.id).ok
+
+
+def test_slot_is_dropped_when_the_schedule_needs_it_no_more(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    made = shop.run("full")
+    assert [active for _, active in slots(shop_database.server)] == [False]
+    assert any("max_slot_wal_keep_size" in text for text in made.warnings)
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule='[{type: full, cron: "0 3 * * 0", method: physical}]')
+    made = shop.run("full")
+    assert slots(shop_database.server) == [] and any("dropped the slot" in text for text in made.warnings)
+
+
+def test_tablespaces_come_back_beside_the_folder(shop_database: PostgresDatabase, tmp_path: Path, quick_folder: Path) -> None:
+    server = shop_database.server
+    place = server.home / "space"
+    place.mkdir()
+    shutil.chown(place, (server.home / "data").owner())
+    server.psql("postgres", f"CREATE TABLESPACE space LOCATION '{place}'")
+    try:
+        shop_database.load("CREATE TABLE far TABLESPACE space AS SELECT generate_series(1, 1000) AS id")
+        shop = Shop(tmp_path / "shop", shop_database.url, schedule='[{type: full, cron: "0 3 * * 0", method: physical}]')
+        made = shop.run("full")
+        assert len([stream for stream in made.streams if stream.name.endswith(".tar")]) == 2
+        folder = quick_folder / "spaced"
+        shop.restore(f"file://{folder}")
+        [link] = (folder / "pg_tblspc").iterdir()
+        assert link.resolve().parent == quick_folder / "spaced.tablespaces"
+        with started(folder, shop_database.name) as conn:
+            assert conn.query("SELECT count(*) FROM far") == [(1000,)]
+        for path in quick_folder.glob("spaced*"):
+            shutil.rmtree(path)
+    finally:
+        shop_database.load("DROP TABLE IF EXISTS far")
+        server.psql("postgres", "DROP TABLESPACE space")
+
+
+def test_what_cannot_be_made_is_refused_with_a_reason_and_a_fix(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    server = shop_database.server
+    server.psql("postgres", "CREATE ROLE plain LOGIN PASSWORD 'plain'")
+    try:
+        shop = Shop(tmp_path / "plain", server.tcp_url(shop_database.name, "plain", "plain"), schedule=LOGGED)
+        with pytest.raises(BackupError, match="'plain' lacks the attribute REPLICATION") as caught:
+            shop.run("log")
+        assert caught.value.fix == 'ALTER ROLE "plain" REPLICATION'
+    finally:
+        server.psql("postgres", "DROP ROLE plain")
+    hba = server.home / "data" / "pg_hba.conf"
+    lines = hba.read_text()
+    hba.write_text("\n".join(line for line in lines.splitlines() if "replication" not in line) + "\n")
+    try:
+        server.rows("postgres", "SELECT pg_reload_conf()")
+        shop = Shop(tmp_path / "shop", server.tcp_url(shop_database.name), schedule=LOGGED)
+        for _ in range(50):
+            try:
+                shop.run("log")
+            except BackupError as error:
+                if "no replication session is let in" not in error.message:
+                    continue
+                assert "pg_hba.conf" in str(error.fix)
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("nothing was said of replication sessions")
+    finally:
+        hba.write_text(lines)
+        server.rows("postgres", "SELECT pg_reload_conf()")
+    shop = Shop(tmp_path / "logical", shop_database.url, schedule=LOGGED.replace("}", ", method: logical}"))
+    with pytest.raises(BackupError, match="a dump has no increments"):
+        shop.run("incremental")
+
+
+def test_changed_blocks_are_joined_on_the_newest_version(
+    newest_server: PostgresServer, tmp_path: Path, quick_folder: Path
+) -> None:
+    newest_server.psql("postgres", "ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf()")
+    schedule = """[{type: full, cron: "0 3 * * 0"}, {type: incremental, cron: "0 * * * *"}, {type: log, cron: "* * * * *"}]"""
+    with fresh_postgres(newest_server) as database:
+        database.load("CREATE TABLE t AS SELECT i AS n, md5(i::text) AS t FROM generate_series(1, 50000) AS i; CHECKPOINT")
+        shop = Shop(tmp_path / "shop", newest_server.tcp_url(database.name), schedule=schedule)
+        full = shop.run("full")
+        made = []
+        for number in range(2):
+            database.load(f"UPDATE t SET t = 'changed {number}' WHERE n = 100 + {number}")
+            made.append(shop.run("incremental"))
+        database.load("UPDATE t SET t = 'changed 2' WHERE n = 102")
+        before = now(database)
+        database.load("DROP TABLE t")
+        log = shop.run("log")
+        assert [one.tool for one in (full, *made, log)] == ["pg_basebackup"] * 3 + ["pg_receivewal"]
+        assert sum(part.plain_size for part in _base(made[1])) * 2 < sum(part.plain_size for part in _base(full))
+        shop.restore(newest_server.url(f"{database.name}_back"), point=point_of(at=before))
+        rows = newest_server.rows(f"{database.name}_back", "SELECT n, t FROM t WHERE t LIKE 'changed%' ORDER BY n")
+        assert rows == [(100, "changed 0"), (101, "changed 1"), (102, "changed 2")]
+        newest_server.drop_database(f"{database.name}_back")
+        evidence = shop.verify(2, log.id)
+        assert evidence.ok, evidence.problems
+        slot = newest_server.rows("postgres", "SELECT slot_name FROM pg_replication_slots")[0][0]
+        newest_server.rows("postgres", f"SELECT pg_drop_replication_slot('{slot}')")
+
+
+def _base(manifest: Manifest) -> list[PartRecord]:
+    return [part for stream in manifest.streams if stream.name == "base.tar" for part in stream.parts]
