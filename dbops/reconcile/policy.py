@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dbops.errors import ApplyError, HazardError
 from dbops.reconcile.change import DATA_REFUSES, MIGRATION_REFUSED, Observation
-from dbops.reconcile.step import Step
+from dbops.reconcile.step import Call, Step
 from dbops.sql.hazard import HAZARDS, Hazard
 
 ALL = "all"
@@ -90,6 +90,7 @@ def gate(steps: Iterable[Step], allowed: Collection[str]) -> None:
             "hazards are not allowed:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines)),
             fix="after review, allow them with "
             + " ".join(f"--allow {code}" for code in codes)
-            + ", or in the manifest's policy.allow",
+            + ", or in the manifest's policy.allow"
+            + (", or by -- dbops:allow CODE reason in the file" if any(isinstance(s.step.do, Call) for s in stops) else ""),
             codes=codes,
         )

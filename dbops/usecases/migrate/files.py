@@ -101,6 +101,7 @@ def write_json(
     sql: str,
     rollback_sql: str | None,
     *,
+    description: str = "",
     is_transactional: bool = True,
 ) -> list[Path]:
     """Write one migration in the set's JSON form."""
@@ -108,7 +109,7 @@ def write_json(
     data = {
         "id": version,
         "name": name,
-        "description": "",
+        "description": description,
         "sql": sql,
         "rollback_sql": rollback_sql,
         "dependencies": [migrations[-1].version] if migrations else [],

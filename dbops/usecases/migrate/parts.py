@@ -113,7 +113,8 @@ def write_part(desired: DesiredMigrations, part: Part, title: str, dialect: Dial
     up, down = _script(part.up, dialect), _script(part.down, dialect)
     if desired.format == "json":
         alone = not part.is_transactional or not part.is_back_transactional
-        return write_json(desired, migrations, title, up, down or None, is_transactional=not alone)
+        described = "\n".join(remark for one in part.up for remark in one.remarks)
+        return write_json(desired, migrations, title, up, down or None, description=described, is_transactional=not alone)
     return write(desired, migrations, title, _texts(_style(desired), title, part, up, down))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,7 @@ def test_what_commits_by_itself_is_a_migration_of_its_own(pg_database: PostgresD
     assert len(made.files) == 3
     text = made.files[1].read_text()
     assert ("autocommit_block():\n        # create index" if form == "alembic" else '"transaction": false') in text
+    assert form == "alembic" or "hazard INDEX_BUILD" in json.loads(text)["description"]
     assert applied(shop) == "done" and shop.plan().is_empty
     with open_workspace(shop.folder) as workspace:
         assert [one.problem for one in verify(workspace)] == [""] * 4
