@@ -1,6 +1,7 @@
 """Backups at rest: how they are cut into parts, compressed, encrypted, hashed, named, listed, chained, kept and thrown away.
 
 * `storage/`    six verbs on objects: a folder, S3, Google, Azure, SFTP
+* `hashes`      BLAKE3
 * `codec`       compression of blocks
 * `cipher`      encryption of parts: age recipients, or a symmetric key
 * `parts`       a stream written as parts and read back, hashed on the way

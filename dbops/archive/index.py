@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from dbops.archive.hashes import new_hash
 from dbops.archive.manifest import Manifest
-from dbops.archive.parts import new_hash
 from dbops.archive.storage.base import ObjectWriter
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Index:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
+        self._conn: sqlite3.Connection | None = None
+        self._guard = threading.Lock()
 
     def get(self, storage: str, key: str, size: int) -> bytes | None:
         """Return a document as it was stored, None when it is not known or its size is another."""
@@ -97,22 +100,31 @@ class Index:
 
         if self._folder is None:
             return []
-        try:
-            with closing(self._opened(self._folder)) as conn, conn:
-                return conn.execute(sql, values).fetchall()
-        except (OSError, sqlite3.OperationalError):  # busy, or no room
-            return []
-        except sqlite3.DatabaseError:
-            with suppress(OSError):
-                (self._folder / "index.db").unlink()
-            return []
+        with self._guard:
+            try:
+                self._conn = self._conn or self._opened(self._folder)
+                return self._conn.execute(sql, values).fetchall()
+            except (OSError, sqlite3.OperationalError):  # busy, or no room
+                return []
+            except sqlite3.DatabaseError:
+                if self._conn is not None:
+                    self._conn.close()
+                self._conn = None
+                with suppress(OSError):
+                    (self._folder / "index.db").unlink()
+                return []
 
     def _opened(self, folder: Path) -> sqlite3.Connection:
         import sqlite3
 
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        conn = sqlite3.connect(folder / "index.db", timeout=5)
-        conn.execute(_SCHEMA)
+        conn = sqlite3.connect(folder / "index.db", timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            conn.execute("PRAGMA synchronous = OFF")  # it can be lost
+            conn.execute(_SCHEMA)
+        except BaseException:
+            conn.close()
+            raise
         return conn
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from dbops.archive.hashes import new_hash
 from dbops.archive.parts import PartRecord, StreamRecord
 from dbops.errors import BackupError
 
@@ -168,11 +169,12 @@ def sealed(manifest: Manifest, mac_key: bytes | None) -> Manifest:
 
 
 def _digest(manifest: Manifest, key: bytes | None) -> str:
-    from blake3 import blake3
-
     document = {name: value for name, value in to_dict(manifest).items() if name not in ("seal", "mac")}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    return (blake3(text) if key is None else blake3(text, key=key)).hexdigest()
+    hasher = new_hash(key)
+    hasher.update(text)
+    digest: str = hasher.hexdigest()
+    return digest
 
 
 def to_json(manifest: Manifest) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 
 from dbops.archive.cipher import Encryption, Sealer
 from dbops.archive.codec import PLAIN, Codec, Compressor, decompressor
+from dbops.archive.hashes import new_hash
 from dbops.archive.storage.base import MissingObjectError, ObjectWriter, Storage
 from dbops.errors import BackupError
 
@@ -52,19 +53,6 @@ class StreamRecord:
     @property
     def stored_size(self) -> int:
         return sum(part.stored_size for part in self.parts)
-
-
-def new_hash() -> Any:
-    """Return a BLAKE3 hasher.
-
-    Raises:
-        BackupError: the package is not installed.
-    """
-    try:
-        from blake3 import blake3
-    except ImportError as error:
-        raise BackupError("backups need the package blake3", fix="install it: pip install 'dbops[backup]'") from error
-    return blake3()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from dbops.archive.lease import leased
-from dbops.errors import BackupError
+from dbops.errors import BackupError, Problems
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.look import listing, show
 from dbops.usecases.backup.prune import delete, hold, prune_all, release
 from dbops.usecases.plan import plan
 from dbops.usecases.status import status
+from dbops.usecases.validate import validate
 from tests.databases import SqliteDatabase
 from tests.usecases.policies import Shop
 
@@ -238,3 +239,19 @@ def test_status_tells_of_backups(shop: Shop) -> None:
     assert backups.breaks_at == (shop.backups()[0].ended_at + timedelta(hours=2)).isoformat(timespec="seconds")
     assert backups.restore_s is not None
     assert [text for text in backups.problems if "budget" in text]
+
+
+def test_a_storage_that_does_not_answer_is_told_and_keeps_no_schema_from_its_plan(shop: Shop) -> None:
+    (shop.folder / "backups").write_text("no folder")
+    seen = planned(shop)
+    assert [one.code for one in seen.observations] == ["BACKUP_STORAGE"]
+    assert seen.is_empty
+
+
+def test_a_policy_is_checked_offline(tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
+    more = "  encryption: {recipients: [age1nobody]}\n  verify: {checks: ['SELECT FROM FROM']}\n"
+    shop = Shop(tmp_path / "env", sqlite_database.url, more)
+    with pytest.raises(Problems) as caught:
+        validate(shop.folder)
+    assert "'age1nobody' is no age recipient" in caught.value.explain()
+    assert "the check `SELECT FROM FROM` is no SQL" in caught.value.explain()

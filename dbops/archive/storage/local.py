@@ -88,7 +88,7 @@ class LocalStorage:
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
         folder = self._root / prefix.rpartition("/")[0]
         with _said(folder):
-            for place, _, files in os.walk(folder):
+            for place, _, files in os.walk(folder, onerror=_unless_missing):
                 for name in files:
                     key = (Path(place) / name).relative_to(self._root).as_posix()
                     if not name.startswith(_BESIDE) and key.startswith(prefix) and (found := self.head(key)):
@@ -131,6 +131,12 @@ def _said(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}", fix="check the folder, its permissions and its free space") from error
+
+
+def _unless_missing(error: OSError) -> None:
+    """A folder that is not there is empty; one that cannot be read is not."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _make_folder(folder: Path) -> None:

@@ -105,6 +105,8 @@ class ObservedBackups:
     exists: bool
     fingerprints: Mapping[str, str]
     observations: tuple[Observation, ...] = ()
+    is_known: bool = True
+    """False where the storage did not answer, so that nothing can be said of what is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

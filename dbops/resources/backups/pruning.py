@@ -15,6 +15,9 @@ GRACE = timedelta(days=1)
 """Parts without a manifest may belong to a run that is going on; after this time they do not."""
 
 
+FAILURES_KEPT = timedelta(days=30)
+
+
 @dataclass(frozen=True, slots=True)
 class Pruned:
     """What was deleted, or would be. `freed` are stored bytes."""
@@ -40,9 +43,16 @@ def prune(
         for one in deleted:
             told(f"deleting {one.id}")
             repository.delete(one)
-        for key in orphans:
+        for key in (*orphans, *_old_failures(repository, now)):
             repository.storage.delete(key)
     return Pruned(tuple(deleted), orphans)
+
+
+def _old_failures(repository: Repository, now: datetime) -> list[str]:
+    """Return the keys of notes about failures that nobody asks for any more."""
+    heads = repository.storage.list(f"{repository.target}/")
+    before = (now - FAILURES_KEPT).timestamp()
+    return [head.key for head in heads if "/failures/" in head.key and head.modified < before]
 
 
 def deletable(

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+from dbops.archive.cipher import Keys
 from dbops.archive.manifest import Kind
+from dbops.archive.storage.base import StorageError
 from dbops.engines.base.backup import Mechanism
-from dbops.errors import ApplyError, BackupError
+from dbops.errors import ApplyError, BackupError, DbopsError, ManifestError, Problems
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.reconcile.change import Cause, Change
+from dbops.reconcile.change import Cause, Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
@@ -60,12 +62,32 @@ class BackupResource:
         ]
 
     def check(self, desired: DesiredBackups, targets: Targets) -> Check:
-        return Check()
+        """Check what the types cannot: recipients, and the grammar of the checks."""
+        problems: list[DbopsError] = []
+        encryption = desired.spec.encryption
+        if encryption is not None and encryption.recipients:
+            try:
+                Keys(encryption.recipients).encryption()
+            except BackupError as error:
+                problems.append(ManifestError(error.message, at=desired.at, expected=error.expected, fix=error.fix))
+        engine = targets.engine(desired.connection)
+        for check in desired.spec.verify.checks:
+            if (wrong := engine.syntax_error(check)) is not None:
+                problems.append(ManifestError(f"the check `{check}` is no SQL: {wrong[1]}", at=desired.at))
+        if problems:
+            raise Problems(problems)
+        return Check(len(desired.spec.verify.checks))
 
     def observe(self, desired: DesiredBackups, targets: Targets) -> ObservedBackups:
         chosen, refused, timeline = self._possible(desired, targets)
-        standing = standing_of(open_repository(desired, self.process_env), timeline)
         now = self.clock()
+        try:
+            standing = standing_of(open_repository(desired, self.process_env), timeline)
+        except StorageError as error:
+            text = f"the backups cannot be seen: {error.message}"
+            told = Observation(desired.address, "BACKUP_STORAGE", text, "error")
+            unknown = {desired.connection: "unknown"}
+            return ObservedBackups(Standing(), now, chosen, True, unknown, (told,), is_known=False)
         return ObservedBackups(
             standing=standing,
             now=now,
@@ -76,6 +98,8 @@ class BackupResource:
         )
 
     def diff(self, desired: DesiredBackups, observed: ObservedBackups) -> Sequence[Change]:
+        if not observed.is_known:
+            return []
         kinds: tuple[Kind, ...] = tuple(observed.mechanisms) if observed.exists else ("full",)
         due = what_is_due(desired.spec, kinds, observed.standing, observed.now)
         cause: Cause = "drift" if observed.standing.backups else "desired"  # a promise once kept is one that time has broken
