@@ -84,8 +84,8 @@ def server_on(programs: Programs, folder: Path, options: Mapping[str, object] = 
         encoding="utf-8",
     )
     if account:
-        for place in (made, folder / "data", *(folder / "data").rglob("*")):
-            shutil.chown(place, user=account["user"])
+        shutil.chown(made, user=account["user"])
+    give_to_server(folder / "data")
     url = _url(folder, user).with_password(SecretValue(password))
     with _running(programs, folder, {**options, "init-file": made}, account, url):
         made.unlink()
@@ -95,6 +95,18 @@ def server_on(programs: Programs, folder: Path, options: Mapping[str, object] = 
             conn.execute(f"DROP USER {user}@localhost")
         finally:
             conn.close()
+
+
+def give_to_server(data: Path) -> None:
+    """Let the account that servers run as here own a data folder: ours, unless we are root."""
+    if account := _account():
+        for place in (data, *data.rglob("*")):
+            shutil.chown(place, user=account["user"])
+
+
+def is_reachable(folder: Path) -> bool:
+    """Tell whether the account that servers run as here can enter a folder."""
+    return not _account() or all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
 
 
 def _url(folder: Path, user: str) -> DatabaseUrl:

@@ -18,9 +18,11 @@ from dbops.engines.mysql.tokens import Token, words
 from dbops.errors import BackupError
 
 _PLAIN = frozenset({"BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "XA", "START"})
-_OBJECTS = frozenset(
-    {"TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE", "INDEX", "INTO", "UPDATE"}
-)
+_OBJECTS = frozenset({"TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "PACKAGE", "INDEX"})
+#: What may stand between the verb, or the kind of object, and its name.
+_BETWEEN = frozenset({"IF", "NOT", "EXISTS", "IGNORE", "INTO", "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "BODY"})
+#: Verbs of statements that change the one object they are about, whatever else they name.
+_OF_ONE = frozenset({"CREATE", "ALTER", "INSERT", "REPLACE", "LOAD"})
 _WHOLE = frozenset({"DATABASE", "SCHEMA"})
 _DATA = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH"})
 _ACCOUNTS = frozenset({"USER", "ROLE"})
@@ -141,9 +143,11 @@ def concerns(query: Query, database: str) -> tuple[bool, bool]:
     names_it = _names(found, database)
     if any(token.upper in _WHOLE for token in found[1:4]) and first in ("CREATE", "ALTER", "DROP"):
         return names_it, False
+    target = _target(found) or query.database
+    if first in _OF_ONE:
+        return target == database, changes_rows
     if query.database == database:
-        target = _target(found)
-        return target in (None, database) or names_it, changes_rows
+        return target == database or names_it, changes_rows
     return names_it, changes_rows
 
 
@@ -160,15 +164,18 @@ def _names(found: list[Token], database: str) -> bool:
 
 def _target(found: list[Token]) -> str | None:
     """Return the database that the object of a statement is named with, None when it is named without."""
-    for place, token in enumerate(found[:24]):
-        if token.upper not in _OBJECTS:
-            continue
-        rest = [one for one in found[place + 1 : place + 8] if one.upper not in ("IF", "NOT", "EXISTS", "IGNORE", "ONLY")]
-        if token.upper == "INDEX":
-            continue
-        if len(rest) >= 3 and rest[1].text == "." and rest[0].identifier:
-            return rest[0].identifier
-        return None
+    first = found[0].upper
+    if first in ("INSERT", "REPLACE", "UPDATE"):
+        place = 0
+    elif first == "DELETE":
+        place = next((i for i, token in enumerate(found[:24]) if token.upper == "FROM"), len(found))
+    else:
+        place = next((i for i, token in enumerate(found[:24]) if token.upper in _OBJECTS), len(found))
+        if place < len(found) and found[place].upper == "INDEX":
+            place = next((i for i, token in enumerate(found[:24]) if token.upper == "ON"), len(found))
+    rest = [token for token in found[place + 1 : place + 10] if token.upper not in _BETWEEN]
+    if len(rest) >= 3 and rest[1].text == ".":
+        return rest[0].identifier
     return None
 
 

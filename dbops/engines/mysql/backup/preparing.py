@@ -22,7 +22,7 @@ from dbops.engines.mysql.backup.files import DONE, FILES
 from dbops.engines.mysql.backup.replaying import replay
 from dbops.engines.mysql.backup.staging import must_not_precede, programs_for, settings_of
 from dbops.engines.mysql.backup.tools import find, find_program
-from dbops.engines.mysql.private_server import private_folder, server_on
+from dbops.engines.mysql.private_server import give_to_server, is_reachable, private_folder, server_on
 from dbops.errors import BackupError
 
 _PIECE = 1 << 20
@@ -85,6 +85,11 @@ def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, tol
         raise BackupError(f"{folder} is not empty; it was left as it is", fix="choose another folder, or give --replace")
     if not folder.parent.is_dir():
         raise BackupError(f"there is no folder {folder.parent}", fix="create it, or correct the path")
+    if logs and not is_reachable(folder.parent):
+        raise BackupError(
+            f"the account that servers run as cannot enter {folder.parent}, and logs are replayed by a server",
+            fix="choose a folder that all may enter, such as one beside the server's own",
+        )
     stop = stop_of(order.point)
     must_not_precede(bases[-1], stop)
     new = folder.with_name(f".{folder.name}.restoring-{secrets.token_hex(4)}")
@@ -99,6 +104,7 @@ def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, tol
                     result = replay(logs, bases[-1].end, stop, Target("", url), None, told)
             exits, reached = exits + result.exits, result.reached
             warnings += result.warnings
+        give_to_server(new)
         warnings += _put(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)

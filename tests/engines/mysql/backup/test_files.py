@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dbops.errors import BackupError
 from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase, fresh_mysql
 from tests.engines.mysql.backup.shops import OF_FILES, assert_equal, fill
@@ -38,7 +40,7 @@ def new_name(logging_mysql_server: MysqlServer) -> Iterator[str]:
 
 
 def test_a_chain_of_files_and_logs_restores(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str, tmp_path: Path
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
 ) -> None:
     server = logging_mysql_server
     fill(server, logged.name)
@@ -58,7 +60,23 @@ def test_a_chain_of_files_and_logs_restores(
     assert incremental.plain_size < full.plain_size
     shop.restore(server.url(new_name))
     assert_equal(server, logged.name, new_name)
-    shop.restore(f"file://{tmp_path}/data", word=incremental.id)
-    assert (tmp_path / "data" / "ibdata1").exists()
+    with tempfile.TemporaryDirectory(prefix="dbops-") as place:
+        Path(place).chmod(0o755)
+        result = shop.restore(f"file://{place}/data")
+        assert (Path(place) / "data" / logged.name / "more.ibd").exists()
+        with pytest.raises(BackupError, match="is not empty"):
+            shop.restore(f"file://{place}/data")
+    assert result.restored.reached["offset"] == log.end["offset"] or result.restored.reached["gtid"] == log.end["gtid"]
+
+
+@pytest.mark.campaign
+def test_files_are_tried_out_on_a_server_of_their_own(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer
+) -> None:
+    fill(logging_mysql_server, logged.name)
+    shop.run()
+    logged.load("CREATE TABLE more (a int); INSERT INTO more VALUES (1);")
+    shop.run("incremental")
     with shop.workspace() as workspace:
-        assert [one.problems for one in verify(workspace, incremental.id, 3, shop.told.append)] == [()]
+        assert [one.problems for one in verify(workspace, None, 3, shop.told.append)] == [(), ()]
+        assert [one.problems for one in verify(workspace, None, 2, shop.told.append)] == [(), ()]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dbops.engines.base.backup import Link, Mechanism, Order, Produced
+from dbops.engines.base.backup import Link, Mechanism, Order, Point, Produced
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
 from dbops.engines.mysql.backup import logs
@@ -19,7 +19,7 @@ from dbops.errors import BackupError
 from dbops.usecases.backup.restore import point_of
 from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase, fresh_mysql
-from tests.engines.mysql.backup.shops import WITH_LOGS, assert_equal, fill
+from tests.engines.mysql.backup.shops import WITH_LOGS, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import MysqlServer
 from tests.usecases.policies import Shop
@@ -67,19 +67,43 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
         logged.load(f"UPDATE later, `{other.name}`.t SET later.b = REPEAT(x'0027ff', 1000), t.a = 7 WHERE later.a = 1;")
         logged.load(f"UPDATE `{other.name}`.t, later SET later.a = 8, t.a = 9 WHERE later.a = 2;")
         server.client("mysql", f"INSERT INTO `{logged.name}`.later VALUES (3, NULL);")
-        before = server.rows(logged.name, "SELECT * FROM later ORDER BY a")
+        before = server.dump(logged.name), contents(server, logged.name)
         moment = clock(server)
         time.sleep(1.1)  # a log knows seconds
         logged.load("DROP TABLE later; DELETE FROM everything;")
         shop.run("log")
-        shop.restore(server.url(new_name), word=None, point=point_of(moment))
-        assert server.rows(new_name, "SELECT * FROM later ORDER BY a") == before
-        assert server.rows(new_name, "SELECT count(*) FROM everything") == [(3,)]
-        server.drop_database(new_name)
-        shop.restore(server.url(new_name))
-        assert_equal(server, logged.name, new_name)
+    result = shop.restore(server.url(new_name), word=None, point=point_of(moment))
+    assert (server.dump(new_name).replace(new_name, logged.name), contents(server, new_name)) == before
+    assert result.restored.warnings == ()
     with shop.workspace() as workspace:
         assert [one.problems for one in verify(workspace, "latest", 2, shop.told.append)] == [()]
+
+
+@pytest.mark.campaign
+def test_statements_replay_up_to_a_gtid(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+) -> None:
+    server = logging_mysql_server
+    logged.load("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a varchar(40)); CREATE TABLE gone (a int);")
+    shop.run()
+    with fresh_mysql(server, "other") as other:
+        other.load(
+            f"SET binlog_format = MIXED; CREATE TABLE o (a int); CREATE TRIGGER r AFTER INSERT ON o FOR EACH ROW"
+            f" INSERT INTO `{logged.name}`.gone VALUES (NEW.a); INSERT INTO o VALUES (1);"
+        )
+        logged.load(
+            "SET binlog_format = MIXED; INSERT INTO t (a) VALUES ('x'), (UUID()); SET @v = 'w'; INSERT INTO t (a) VALUES (@v);"
+            " SET SESSION time_zone = '+05:00', timestamp = 1000000000; INSERT INTO t (a) VALUES (NOW());"
+            " CREATE TEMPORARY TABLE k (a int); INSERT INTO k VALUES (1); INSERT INTO t (a) SELECT a FROM k;"
+        )
+        [(gtid,)] = server.rows("mysql", "SELECT @@gtid_binlog_pos")
+        before = contents(server, logged.name)["t"]
+        logged.load("UPDATE t SET a = 'later'; DROP TABLE t;")
+        shop.run("log")
+    result = shop.restore(server.url(new_name), word=None, point=Point("lsn", None, gtid))
+    assert contents(server, new_name)["t"] == before
+    assert any("1 statements given in other databases were left out" in one for one in result.restored.warnings)
+    assert result.restored.reached["gtid"] == gtid
 
 
 def made_from(server: MysqlServer, database: str, end: dict[str, object], sink: SpoolSink) -> Produced:
