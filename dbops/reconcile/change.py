@@ -34,9 +34,9 @@ class Change:
 
 
 #: The codes of observations that stop apply: live rows make a planned step fail; migrations that were applied are not what their
-#: files say.
-DATA_REFUSES, MIGRATION_REFUSED = "DATA_REFUSES", "MIGRATION_REFUSED"
-REFUSALS = frozenset({DATA_REFUSES, MIGRATION_REFUSED})
+#: files say; a backup that a policy promises cannot be made.
+DATA_REFUSES, MIGRATION_REFUSED, BACKUP_REFUSED = "DATA_REFUSES", "MIGRATION_REFUSED", "BACKUP_REFUSED"
+REFUSALS = frozenset({DATA_REFUSES, MIGRATION_REFUSED, BACKUP_REFUSED})
 
 
 #: The code of an observation that names what changed in a database though no migration did it.

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dbops.errors import ApplyError, HazardError
-from dbops.reconcile.change import DATA_REFUSES, MIGRATION_REFUSED, Observation
+from dbops.reconcile.change import BACKUP_REFUSED, DATA_REFUSES, MIGRATION_REFUSED, Observation
 from dbops.reconcile.step import Call, Step
 from dbops.sql.hazard import HAZARDS, Hazard
 
@@ -57,7 +57,8 @@ def blocked(steps: Iterable[Step], allowed: Collection[str]) -> list[Blocked]:
 
 
 def refuse(observations: Iterable[Observation]) -> None:
-    """Let the plan pass unless live rows are known to make a step fail, or migrations refuse; nobody can allow that.
+    """Let the plan pass unless live rows are known to make a step fail, migrations refuse, or a promised backup cannot be made;
+    nobody can allow that.
 
     Raises:
         ApplyError: says what stands in the way.
@@ -69,6 +70,13 @@ def refuse(observations: Iterable[Observation]) -> None:
             f"migrations stand in the way; nothing was done:\n{lines}",
             fix="put the files back and write a new migration, or dbops migrate verify --accept; dbops migrate status shows all",
             error_code=MIGRATION_REFUSED,
+        )
+    if impossible := [item for item in seen if item.code == BACKUP_REFUSED]:
+        lines = "\n".join(f"  {item.address}: {item.message}" for item in impossible)
+        raise ApplyError(
+            f"backups that are promised cannot be made; nothing was done:\n{lines}",
+            fix="mend that, or take them out of the schedule; --target leaves a policy out",
+            error_code=BACKUP_REFUSED,
         )
     reasons = [item for item in seen if item.code == DATA_REFUSES]
     if reasons:

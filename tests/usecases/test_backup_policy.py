@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbops.archive.lease import leased
-from dbops.errors import BackupError, Problems
+from dbops.errors import ApplyError, BackupError, Problems
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.look import listing, show
@@ -154,7 +154,11 @@ def test_a_kind_that_cannot_be_made_is_told_with_its_place(tmp_path: Path, sqlit
     sqlite_database.load("CREATE TABLE a (id integer);")
     schedule = "[{type: full, cron: '0 3 * * 0'}, {type: log, cron: '*/5 * * * *'}]"
     shop = Shop(tmp_path / "env", sqlite_database.url, schedule=schedule)
-    (observation,) = planned(shop).observations
+    seen = planned(shop)
+    (observation,) = seen.observations
+    assert seen.is_refused
+    with pytest.raises(ApplyError, match="cannot be made; nothing was done"):
+        applied(shop)
     assert observation.code == "BACKUP_REFUSED"
     assert "SQLite keeps no log" in observation.message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from dbops.reconcile.change import Observation
+from dbops.reconcile.change import BACKUP_REFUSED, Observation
 from dbops.resources.backups.choosing import Refusal
 from dbops.resources.backups.due import breaks_at, counted, failing
 from dbops.resources.backups.model import DesiredBackups, Standing
@@ -17,7 +17,7 @@ def remarks(desired: DesiredBackups, standing: Standing, refused: Sequence[Refus
     for one in refused:
         fix = f"; {one.fix}" if one.fix else ""
         text = f"a {one.kind} backup cannot be made: {one.reason}{fix}"
-        yield Observation(f"{address}/{one.kind}", "BACKUP_REFUSED", text, "error")
+        yield Observation(f"{address}/{one.kind}", BACKUP_REFUSED, text, "error")
     for broken in standing.broken:
         yield Observation(address, "BACKUP_BROKEN", f"{broken.key}: {broken.reason}", "error")
     refuted = standing.refuted()
