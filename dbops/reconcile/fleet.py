@@ -39,12 +39,15 @@ class Fleet:
         """Take note of a failure.
 
         Raises:
-            ApplyError: as it is, where the plan is about one database, or the step is no fleet's.
-            FleetError: there are more failures than allowed.
+            ApplyError: as it is, where the plan is about one database, or the step is no fleet's and the first that failed.
+            FleetError: there are more failures than allowed, or what failed is no fleet's.
         """
-        if allowed is None or len({step.on for step in self.plan.steps}) == 1:
+        is_single = allowed is None or len({step.on for step in self.plan.steps}) == 1
+        if is_single and not self.failures:
             raise error
         self.failures[connection] = error
+        if allowed is None:
+            raise self._error(f"and what failed on {connection} stops the others") from error
         if len(self.failures) > allowed:
             raise self._error(f"more than maxFailures, {allowed}") from error
 
