@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from dbops.errors import ApplyError
-from dbops.reconcile.fleet import FleetError
+from dbops.reconcile.change import Change
+from dbops.reconcile.fleet import Fleet, FleetError
+from dbops.reconcile.plan import Entry, Plan
+from dbops.reconcile.step import Step
 from dbops.state.journal import applies
 from dbops.usecases.migrate.status import status
 from dbops.usecases.runtime import open_workspace
@@ -132,3 +135,15 @@ def test_so_many_may_fail_while_the_others_go_on(
             assert database.rows("SELECT id FROM a") == [(1,)], name
             assert database.rows("SELECT id FROM c") == [], name
         assert run(folder) == "nothing"
+
+
+def test_a_failure_beside_the_fleet_stops_all_and_hides_none() -> None:
+    steps = tuple(Step(on=name, title="t", do=(), order=place) for place, name in enumerate(("a", "b", "c")))
+    entry = Entry(Change(address="schema/x", action="update"), steps)
+    fleet = Fleet(Plan(dbops_version="", environment="", created_at="", fingerprints={}, entries=(entry,)))
+    fleet.note("a", ApplyError("first"), 3)
+    with pytest.raises(FleetError, match="2 of 3 databases failed, and what failed on b stops the others") as caught:
+        fleet.note("b", ApplyError("second"), None)
+    assert caught.value.failures.keys() == {"a", "b"} and caught.value.context["left"] == ["c"]
+    with pytest.raises(ApplyError, match="alone"):
+        Fleet(fleet.plan).note("a", ApplyError("alone"), None)
