@@ -113,7 +113,7 @@ class _Work:
     def _key(self, table: Table, column: Column) -> tuple[str, ...]:
         """What tells the rows apart without a column: those that went before it are of no use."""
         names = self.dropped[table.ref]
-        return archive.key_of(table, column, names[: names.index(column.name)], self.scene.old)
+        return archive.key_of(table, column, names[: names.index(column.name)], self.scene)
 
     def _keep(self, change: CatalogChange, kept: Kept | None) -> Iterator[Statement]:
         match change:

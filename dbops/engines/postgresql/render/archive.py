@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.catalog.changes import column_ref
+from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
@@ -77,13 +78,27 @@ def _rows_of(table: Ref, names: tuple[str, ...], scene: Scene) -> str:
     return f"({' UNION ALL '.join(parts)}) AS stored" if parts else named(table)
 
 
-def key_of(table: Table, column: Column, gone: Collection[str], before: Survey) -> tuple[str, ...]:
-    """Return what tells rows apart when a column goes: the primary key, or else all columns that are not `gone` by then."""
+def key_of(table: Table, column: Column, gone: Collection[str], scene: Scene) -> tuple[str, ...]:
+    """Return what tells rows apart when a column goes: the primary key, or else all columns that are not `gone` by then.
+
+    Values that change their type do not come back as the text they were.
+    """
     names = tuple(other.name for other in table.columns if other.name not in gone and other.name != column.name)
-    found = _primary_key(table, before)
+    found = _primary_key(table, scene.old)
     if found and set(found) <= set(names):
         return found
-    return tuple(other.name for other in table.columns if other.name in names and not other.generated)
+    others = (other for other in table.columns if other.name in names and not other.generated)
+    return tuple(other.name for other in others if not _changes_type(table.ref, other, scene))
+
+
+def _changes_type(table: Ref, column: Column, scene: Scene) -> bool:
+    """Tell whether a column gets another type, or its composite type other attributes."""
+    now = scene.after.objects.get(table)
+    new = now.column(column.name) if isinstance(now, Table) else None
+    needs = scene.before.dependencies.get(column_ref(table, column.name), ())
+    types = [need for need in needs if isinstance(scene.before.objects.get(need), CompositeType)]
+    is_rebuilt = any(scene.before.objects[ref] != scene.after.objects.get(ref) for ref in types)
+    return is_rebuilt or (new is not None and (new.type, new.collation) != (column.type, column.collation))
 
 
 def _primary_key(table: Table, survey: Survey) -> tuple[str, ...]:

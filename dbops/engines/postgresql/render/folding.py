@@ -222,10 +222,11 @@ class _Folding:
     def _hand_down(self, kind: type[CatalogChange], i: int, child: Ref) -> None:
         j = self.columns.get((kind, child))
         change = self.changes[i]
-        if j is not None and kind is DropColumn:
-            self._cover(i, j)
-        elif j is not None and isinstance(change, AddColumn) and isinstance(own := self.changes[j], AddColumn):
-            self._alter_or_cover(i, j, _handed_down(change.column, own.column), own.column, child)
+        if j is not None and isinstance(own := self.changes[j], DropColumn):
+            if "inherited" in dict(own.column.options):  # one of its own stays, and goes by itself
+                self._cover(i, j)
+        elif j is not None and isinstance(change, AddColumn) and isinstance(added := self.changes[j], AddColumn):
+            self._alter_or_cover(i, j, _handed_down(change.column, added.column), added.column, child)
         elif isinstance(change, AlterColumn):
             self._hand_down_alteration(i, j, change, child)
         for heir in self._heirs(child.table):

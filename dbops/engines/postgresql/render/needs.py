@@ -144,10 +144,10 @@ def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogC
     early = bringing_their_own(changes, after)
     moved = _moved_extensions(changes)
     for change in _identities_apart(renamed_in_place(changes, before, after), after):
-        if moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
-            continue
         if _is_made_again(change, before, after):
             yield change
+        elif moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
+            continue
         elif isinstance(change, AlterObject) and isinstance(change.after, Table | ForeignTable):
             yield from _split_alteration(change, before, after)
         elif isinstance(change, CreateObject) and change.ref in early and isinstance(change.item, Table):
@@ -464,8 +464,17 @@ def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
 
 
 def _children_first(found: list[CatalogChange], before: Graph) -> None:
-    """A child that goes is kept with the columns that its parent handed down, before these go."""
+    """A child that goes is kept with the columns that its parent handed down, before these go.
+
+    A column that it has besides goes after its parent's, for as long as it is inherited it stays.
+    """
     dropped = [change for change in found if isinstance(change, DropColumn)]
+    going_by_name = {change.ref for change in dropped}
+    for change in dropped:
+        for parent in parents_of(before.table(change.table)):
+            above = column_ref(parent, change.column.name)
+            if above in going_by_name and "inherited" not in dict(change.column.options):
+                before.link(above, change.ref)
     going = [change.item for change in found if isinstance(change, DropObject) and isinstance(change.item, AnyTable)]
     for child in going:
         for change in dropped:

@@ -57,7 +57,7 @@ def alter_trigger(before: Trigger, after: Trigger, scene: Scene) -> Iterator[Sta
     if before.definition != after.definition:
         replacing = after.definition.replace("CREATE TRIGGER", "CREATE OR REPLACE TRIGGER", 1)
         yield statement(replacing, *hazards.blocks_writes(scene, after.ref.table, "SHARE ROW EXCLUSIVE"))
-        yield from _enabled("TRIGGER", after, before.enabled)  # replacing keeps the state
+        yield from _enabled("TRIGGER", after, "origin")  # replacing a trigger forgets its state, unlike that of a rule
     else:
         yield from _enabled("TRIGGER", after, before.enabled)
 
