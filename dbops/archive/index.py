@@ -44,13 +44,21 @@ class Index:
 
     def forget_all_but(self, storage: str, target: str, keys: Collection[str]) -> None:
         """Forget the documents of a target that are no longer there, and what was kept of their backups."""
-        known = self._run("SELECT key FROM documents WHERE storage = ? AND key LIKE ? ESCAPE '!'", storage, f"{_like(target)}/%")
-        for (key,) in known:
+        for key in self.keys(storage, target):
             if key not in keys:
-                self._run("DELETE FROM documents WHERE storage = ? AND key = ?", storage, key)
-                if self._folder is not None:
-                    for path in self._folder.glob(f"kept/{_token(str(key).removesuffix('/manifest.json'))}-*"):
-                        path.unlink(missing_ok=True)
+                self.forget(storage, key)
+
+    def keys(self, storage: str, target: str) -> list[str]:
+        """Return the keys of the documents of a target that are known."""
+        sql = "SELECT key FROM documents WHERE storage = ? AND key LIKE ? ESCAPE '!'"
+        return [str(key) for (key,) in self._run(sql, storage, f"{_like(target)}/%")]
+
+    def forget(self, storage: str, key: str) -> None:
+        """Forget one document, and what was kept of its backup."""
+        self._run("DELETE FROM documents WHERE storage = ? AND key = ?", storage, key)
+        if self._folder is not None:
+            for path in self._folder.glob(f"kept/{_token(key.removesuffix('/manifest.json'))}-*"):
+                path.unlink(missing_ok=True)
 
     # --- kept streams
 

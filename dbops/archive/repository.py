@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -82,7 +82,8 @@ class Repository:
         found: list[Manifest] = []
         broken: list[Broken] = []
         heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
-        self.index.forget_all_but(self.storage.title, self.target, heads)
+        broken += self._lost(heads)
+        self.index.forget_all_but(self.storage.title, self.target, {*heads, *(one.key for one in broken)})
         for key, head in heads.items():
             if not key.endswith("/manifest.json"):
                 continue
@@ -91,6 +92,15 @@ class Repository:
             except BackupError as error:
                 broken.append(Broken(key, error.message))
         return Contents(tuple(sorted(found, key=lambda one: (one.begun_at, one.id))), tuple(broken))
+
+    def _lost(self, heads: Collection[str]) -> list[Broken]:
+        """Return the manifests that this machine has seen, whose parts are there and who are not."""
+        gone = [
+            key for key in self.index.keys(self.storage.title, self.target) if key.endswith("/manifest.json") and key not in heads
+        ]
+        folders = {key.partition("/parts/")[0] for key in heads if "/parts/" in key} if gone else set()
+        reason = "the manifest is gone and its parts are there: it was lost, or a deletion was cut off"
+        return [Broken(key, reason) for key in gone if key.removesuffix("/manifest.json") in folders]
 
     def notes(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
         """Return the documents that `note` kept below a folder, by key; damaged ones are passed over."""
@@ -153,6 +163,7 @@ class Repository:
             StorageError: the storage holds it back (object lock); it is still a backup.
         """
         self.storage.delete(manifest_key(manifest))
+        self.index.forget(self.storage.title, manifest_key(manifest))
         folder = folder_of(manifest)
         for stream in manifest.streams:
             for part in stream.parts:
