@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -130,6 +131,13 @@ class _Tail:
         return text
 
 
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe hold 1 MiB instead of 64 KiB, where the system lets us, so that both sides wake up less often (pipe(7))."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
+
+
 class Pipeline:
     """Programs joined by pipes: write into the first (`stdin`), read from the last."""
 
@@ -171,6 +179,8 @@ class Pipeline:
                 if previous is not None:
                     previous.close()  # so that the stage before hears of it when this one ends early
             self._processes.append(process)
+            for pipe in (process.stdin, process.stdout):
+                _widen(pipe)
             assert process.stderr is not None
             self._tails.append(_Tail(process.stderr, stage.secrets))
             previous = process.stdout

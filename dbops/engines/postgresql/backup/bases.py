@@ -13,15 +13,17 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer, schema_digest
 from dbops.engines.base.connect import Target
-from dbops.engines.base.processes import running
+from dbops.engines.base.processes import Stage, running
 from dbops.engines.postgresql.backup import slots
 from dbops.engines.postgresql.backup.abilities import WAL
+from dbops.engines.postgresql.backup.dumping import be_patient
 from dbops.engines.postgresql.backup.programs import find, stage, told_versions
 from dbops.engines.postgresql.backup.tars import TarWatch
 from dbops.engines.postgresql.connect import PostgresConnection
@@ -62,6 +64,7 @@ def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, 
     program = find("pg_basebackup", conn.server.version[0])
     facts = read_facts(conn)
     slot = slots.name_for(order.owner)
+    be_patient(conn)
     with ExitStack() as stack:
         if order.mechanism.family == WAL:
             warnings = slots.ensure(conn, slot)
@@ -163,10 +166,8 @@ def _position(lsn: bytes, timeline: bytes) -> dict[str, Any]:
     return {"lsn": lsn.decode(), "timeline": int(timeline)}
 
 
-def _through_pipe(one: Any, sink: Sink, seen: _Seen) -> Exit:
+def _through_pipe(one: Stage, sink: Sink, seen: _Seen) -> Exit:
     buffer = memoryview(bytearray(_PIECE))
-    from dataclasses import replace
-
     piped = replace(one, arguments=("--pgdata=-", *one.arguments))
     with sink.stream(MANIFEST, is_kept=True) as manifest, sink.stream(BASE) as writer, running([piped]) as pipeline:
         watch = TarWatch(lambda name: seen.member(name, manifest))
@@ -176,9 +177,7 @@ def _through_pipe(one: Any, sink: Sink, seen: _Seen) -> Exit:
     return pipeline.exits[0]
 
 
-def _through_folder(one: Any, sink: Sink, seen: _Seen) -> Exit:
-    from dataclasses import replace
-
+def _through_folder(one: Stage, sink: Sink, seen: _Seen) -> Exit:
     with tempfile.TemporaryDirectory(prefix="dbops-") as place:
         folder = Path(place) / "base"
         filed = replace(one, arguments=(f"--pgdata={folder}", *one.arguments))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, schema_digest
@@ -107,20 +107,29 @@ def timeline_of(conn: PostgresConnection) -> int:
     return int(conn.query(_TIMELINE)[0][0])
 
 
+_PATIENCE = """
+SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')"""
+
+
+def be_patient(conn: PostgresConnection) -> None:
+    """Let a session sit there for as long as a program runs, whatever the server usually allows."""
+    conn.query(_PATIENCE)
+
+
 @contextmanager
 def held_moment(conn: PostgresConnection) -> Iterator[Moment]:
     """Hold a snapshot for a block, exported for other sessions.
 
     Its time is read before it is taken: what was committed by then is in it.
     """
+    be_patient(conn)
     [(is_standby,)] = conn.query("SELECT pg_catalog.pg_is_in_recovery()")
     at, lsn = conn.query(_MOMENT)[0]
     timeline = timeline_of(conn)
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         snapshot = None if is_standby else str(conn.query(_EXPORT)[0][0])
-        from datetime import UTC
-
         yield Moment(snapshot, at.replace(tzinfo=UTC), lsn, timeline)
     finally:
         conn.execute("ROLLBACK")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbops.engines.postgresql.connect import quoted
 from dbops.engines.postgresql.scratch import LOCALE_OF, literal, locale_clauses
+from dbops.errors import QueryError
 
 if TYPE_CHECKING:
     from dbops.engines.base.connect import Connection
@@ -69,34 +70,47 @@ def clauses(facts: Mapping[str, Any], major: int) -> tuple[str, ...]:
     return locale_clauses(tuple(facts["locale"]), major)
 
 
-def give(conn: Connection, facts: Mapping[str, Any], database: str, roles: Sequence[str]) -> None:
-    """Give a restored database what its original had; what concerns roles other than `roles` is left out.
+def give(conn: Connection, facts: Mapping[str, Any], database: str, roles: Sequence[str]) -> list[str]:
+    """Give a restored database what its original had; say what the account may not give.
 
-    `conn` is a session on that database.
+    What concerns roles other than `roles` is left out. `conn` is a session on that database.
     """
-    name = quoted(database)
-    conn.execute(f"ALTER DATABASE {name} CONNECTION LIMIT {int(facts['connection_limit'])}")
-    if facts["comment"] is not None:
-        conn.execute(f"COMMENT ON DATABASE {name} IS {literal(facts['comment'])}")
-    for role, values in facts["settings"]:
-        if role and role not in roles:
-            continue
-        for text in values:
-            setting, _, value = text.partition("=")
-            whose = f"ROLE {quoted(role)} IN DATABASE {name}" if role else f"DATABASE {name}"
+    name, refused = quoted(database), list(_other_locale(conn, facts))
+    for statement, setting in _gifts(facts, name, roles, conn.server.user):
+        try:
             with conn.transaction():
-                # FROM CURRENT keeps lists of names (search_path) lists, which SET TO 'text' would not
-                conn.query("SELECT pg_catalog.set_config(?, ?, true)", (setting, value))
-                conn.execute(f"ALTER {whose} SET {_setting(setting)} FROM CURRENT")
+                if setting is not None:
+                    # FROM CURRENT keeps lists of names (search_path) lists, which SET TO 'text' would not
+                    conn.query("SELECT pg_catalog.set_config(?, ?, true)", setting)
+                conn.execute(statement)
+        except QueryError as error:
+            refused.append(f"not given to the database: {statement.replace(name, facts['database'])}: {error.message}")
+    return refused
+
+
+def _gifts(facts: Mapping[str, Any], name: str, roles: Sequence[str], user: str) -> Iterator[tuple[str, tuple[str, str] | None]]:
+    """Yield statements, and the setting that must hold while one of them runs; the owner last, who may then be somebody else."""
+    yield f"ALTER DATABASE {name} CONNECTION LIMIT {int(facts['connection_limit'])}", None
+    if facts["comment"] is not None:
+        yield f"COMMENT ON DATABASE {name} IS {literal(facts['comment'])}", None
+    for role, values in facts["settings"]:
+        whose = f"ROLE {quoted(role)} IN DATABASE {name}" if role else f"DATABASE {name}"
+        for setting, _, value in (text.partition("=") for text in values if not role or role in roles):
+            yield f"ALTER {whose} SET {_setting(setting)} FROM CURRENT", (setting, value)
     if facts["grants"]:
-        conn.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        yield f"REVOKE ALL ON DATABASE {name} FROM PUBLIC", None
     for grantee, privilege, is_grantable in facts["grants"]:
-        if grantee and grantee not in roles:
-            continue
-        option = " WITH GRANT OPTION" if is_grantable else ""
-        conn.execute(f"GRANT {privilege} ON DATABASE {name} TO {quoted(grantee) if grantee else 'PUBLIC'}{option}")
-    if facts["owner"] in roles and facts["owner"] != conn.server.user:
-        conn.execute(f"ALTER DATABASE {name} OWNER TO {quoted(facts['owner'])}")
+        if not grantee or grantee in roles:
+            option = " WITH GRANT OPTION" if is_grantable else ""
+            yield f"GRANT {privilege} ON DATABASE {name} TO {quoted(grantee) if grantee else 'PUBLIC'}{option}", None
+    if facts["owner"] in roles and facts["owner"] != user:
+        yield f"ALTER DATABASE {name} OWNER TO {quoted(facts['owner'])}", None
+
+
+def _other_locale(conn: Connection, facts: Mapping[str, Any]) -> Iterator[str]:
+    [(collate,)] = conn.query("SELECT datcollate::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()")
+    if collate != facts["locale"][1]:
+        yield f"that server lacks the locale {facts['locale'][1]}: the database sorts by {collate}"
 
 
 def _setting(name: str) -> str:

@@ -82,8 +82,8 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
         exists = bool(home.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = ?", (name,)))
         _may(home, order, filling.facts, name, exists)
         options, roles, warnings = _roles(home, order, filling)
-        warnings += _tablespaces(home, filling.facts)
-        options += ("--no-tablespaces",) if warnings and "tablespace" in warnings[-1] else ()
+        if unplaced := _tablespaces(home, filling.facts):
+            options, warnings = (*options, "--no-tablespaces"), [*warnings, *unplaced]
         remove_leftovers(home)
         passing = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
         create_from(home, passing, clauses(filling.facts, home.server.version[0]))
@@ -91,7 +91,7 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
             target = replace(on_database(order.target, passing), timeouts=Timeouts(order.target.timeouts.connect_s, 0, 0))
             exits, more = filling.run(target, options)
             with closing(connect(target)) as conn:
-                give(conn, filling.facts, passing, roles)
+                warnings += give(conn, filling.facts, passing, roles)
             _switch(home, passing, name, exists)
         except BaseException:
             with suppress(DbopsError):
@@ -167,6 +167,8 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
         )
     if name in _MAINTENANCE and exists:
         raise BackupError(f"the database {name} belongs to the server", fix="restore to another name")
+    if exists and not _owns(home, name):
+        raise BackupError(f"the database {name} belongs to somebody else, and cannot be replaced", fix="restore to another name")
     [(may_create,)] = home.query("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
     if not may_create:
         raise BackupError(
@@ -179,6 +181,11 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
             f"that server lacks extensions which the backup needs: {', '.join(missing)}",
             fix="install their packages there; nothing was touched",
         )
+
+
+def _owns(home: PostgresConnection, name: str) -> bool:
+    rows = home.query("SELECT pg_catalog.pg_has_role(datdba, 'USAGE') FROM pg_catalog.pg_database WHERE datname = ?", (name,))
+    return rows == [(True,)]
 
 
 def _roles(home: PostgresConnection, order: RestoreOrder, filling: Filling) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:

@@ -16,14 +16,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
-from dbops.engines.base.processes import Pipeline, running
+from dbops.engines.base.processes import Pipeline, Stage, running
 from dbops.engines.postgresql.backup import slots
 from dbops.engines.postgresql.backup.bases import read_facts
-from dbops.engines.postgresql.backup.dumping import timeline_of
+from dbops.engines.postgresql.backup.dumping import be_patient, timeline_of
 from dbops.engines.postgresql.backup.programs import find, stage, told_versions
 from dbops.engines.postgresql.backup.segments import Span, check_header, lsn_number, lsn_text
 from dbops.engines.postgresql.connect import PostgresConnection, connect
@@ -47,6 +46,7 @@ def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, 
     """Take the log since the parent; see the port."""
     parent, facts = order.chain[-1], read_facts(conn)
     timeline = timeline_of(conn)
+    be_patient(conn)
     if parent.end["timeline"] != timeline:
         raise BackupError(
             f"the server is on timeline {timeline} now, and {parent.id} ended on {parent.end['timeline']}",
@@ -133,7 +133,7 @@ class _Taking:
         return self._next > self._span.last
 
 
-def _receive(one: Any, span: Span, taking: _Taking, parent: Link) -> Exit:
+def _receive(one: Stage, span: Span, taking: _Taking, parent: Link) -> Exit:
     with (taking.folder / span.name(span.first - 1)).open("xb") as file:
         os.truncate(file.fileno(), span.size)
     options = (f"--directory={taking.folder}", f"--endpos={lsn_text(span.end - 1)}", "--no-loop", "--no-sync")

@@ -250,8 +250,12 @@ def _failed(words: str, point: Point) -> BackupError:
 
 
 def _last_words(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if "FATAL:" in line or "PANIC:" in line]
-    return lines[-1].partition(":  ")[2].strip() if lines else "it said nothing"
+    # what our own sessions were told while it was not ready says nothing
+    lines = [
+        line for line in log.read_text(errors="replace").splitlines() if line and "FATAL:  the database system is" not in line
+    ]
+    last = [line.partition(":  ")[2].strip() for line in lines if "FATAL:" in line or "PANIC:" in line] or lines
+    return last[-1] if last else "it said nothing"
 
 
 def _reached(data: Path) -> tuple[str, int, str]:

@@ -326,6 +326,17 @@ def test_what_cannot_be_made_is_refused_with_a_reason_and_a_fix(shop_database: P
         shop.run("incremental")
 
 
+def test_programs_older_than_the_server_are_refused_with_their_package(
+    newest_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if ".servers" not in part)
+    monkeypatch.setenv("PATH", usual)
+    shop = Shop(tmp_path / "shop", newest_server.url("postgres"), schedule='[{type: full, cron: "0 3 * * 0"}]')
+    with pytest.raises(BackupError, match=r"pg_dump \d+ is older than the server, which is 18") as caught:
+        shop.run()
+    assert caught.value.fix == "install it: apt install postgresql-client-18"
+
+
 def test_changed_blocks_are_joined_on_the_newest_version(
     newest_server: PostgresServer, tmp_path: Path, quick_folder: Path
 ) -> None:
