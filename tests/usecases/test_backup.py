@@ -325,3 +325,16 @@ def test_a_damaged_database_is_kept_beside_what_replaces_it(shop: Shop, sqlite_d
     (aside,) = sqlite_database.path.parent.glob("*.damaged-*")
     assert aside.read_bytes() == data
     assert result.restored.warnings == (f"what stood there is {aside}",)
+
+
+def test_a_link_stays_and_the_file_behind_it_is_replaced(shop: Shop, sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop.run()
+    expected = content(sqlite_database.path)
+    add_rows(sqlite_database)
+    sqlite_database.path.chmod(0o640)
+    link = tmp_path / "link.db"
+    link.symlink_to(sqlite_database.path)
+    shop.restore(f"sqlite:///{link}", replaces=True)
+    assert link.is_symlink()
+    assert content(sqlite_database.path) == expected
+    assert sqlite_database.path.stat().st_mode & 0o777 == 0o640

@@ -39,7 +39,7 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         raise BackupError("a SQLite file has no schemas", expected="--table, or nothing for all of it")
     if not order.replaces and (found := occupied(path)):
         raise BackupError(f"{found}; it was left as it is", fix="restore to another path, or give --replace")
-    place = Path(path)
+    place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
         raise BackupError(f"there is no folder {place.parent} for the file", fix="create it, or correct the path")
     with _beside(place) as new:
@@ -101,7 +101,7 @@ def _write(handle: int, data: bytes, offset: int | None) -> None:
 def _beside(place: Path) -> Iterator[Path]:
     """Give a file in the same folder; it is gone afterwards, unless it was switched in."""
     new = place.with_name(f".{place.name}.restoring-{secrets.token_hex(4)}")
-    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # less the umask, as SQLite itself
     try:
         yield new
     finally:
@@ -143,11 +143,11 @@ def _switch(new: Path, place: Path, *, replaces: bool, keeps_old: bool) -> Path 
     if keeps_old and place.exists():
         _must_be_unused(place)
         aside = _put_aside(place)
-        new.chmod(place.stat().st_mode & 0o777)
+        _as_before(new, place)
         new.replace(place)
     elif replaces and place.exists() and place.stat().st_size:
         with _alone(place):
-            new.chmod(place.stat().st_mode & 0o777)
+            _as_before(new, place)
             new.replace(place)
     else:
         for suffix in _BESIDE:
@@ -168,6 +168,14 @@ def _switch(new: Path, place: Path, *, replaces: bool, keeps_old: bool) -> Path 
     finally:
         os.close(handle)
     return aside
+
+
+def _as_before(new: Path, place: Path) -> None:
+    """Give the new file the mode and, where we may, the owner of the old one."""
+    status = place.stat()
+    new.chmod(status.st_mode & 0o777)
+    with suppress(PermissionError):
+        os.chown(new, status.st_uid, status.st_gid)
 
 
 def _put_aside(place: Path) -> Path:

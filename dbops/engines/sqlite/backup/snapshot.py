@@ -87,6 +87,8 @@ def snapshot(conn: SqliteConnection) -> Iterator[Snapshot]:
     """
     if sys.platform == "win32":
         raise BackupError("files are not read raw on this system")
+    if conn.raw.in_transaction:
+        raise BackupError("the session is in a transaction, which sees an older state")
     mode = str(conn.query("PRAGMA journal_mode")[0][0]).lower()
     if mode == "wal":
         with _wal_snapshot(conn) as found:
@@ -102,14 +104,16 @@ def snapshot(conn: SqliteConnection) -> Iterator[Snapshot]:
 @contextmanager
 def _wal_snapshot(conn: SqliteConnection) -> Iterator[Snapshot]:
     conn.query("SELECT count(*) FROM sqlite_schema")  # makes the wal-index where there is none
-    index = _descriptor(f"{conn.path}-shm")
+    index = _descriptor(f"{os.path.realpath(conn.path)}-shm")
     for _ in range(_TRIES):
-        before = os.pread(index, _INDEX_HEADER, 0)
+        before = os.pread(index, 2 * _INDEX_HEADER, 0)
         with conn.snapshot():
             conn.query("SELECT count(*) FROM sqlite_schema")
-            if len(before) < _INDEX_HEADER or os.pread(index, _INDEX_HEADER, 0) != before:
+            header = before[:_INDEX_HEADER]
+            # there are two copies, which differ while a writer is at it
+            if before != header * 2 or not header or os.pread(index, 2 * _INDEX_HEADER, 0) != before:
                 continue
-            yield _from_index(conn, index, before)
+            yield _from_index(conn, index, header)
             return
     raise BackupError("writers commit faster than a state of the file can be taken hold of")
 
@@ -129,7 +133,7 @@ def _from_index(conn: SqliteConnection, index: int, header: bytes) -> Snapshot:
     if frames == 0 or in_file >= frames:
         count = conn.query("PRAGMA page_count")[0][0]
         return Snapshot(conn.query("PRAGMA page_size")[0][0], count, counter, database, None, {})
-    wal = _descriptor(f"{conn.path}-wal")
+    wal = _descriptor(f"{os.path.realpath(conn.path)}-wal")
     return Snapshot(page_size, pages, counter, database, wal, _overlay(wal, frames, pages, page_size, header[32:40]))
 
 
@@ -164,7 +168,12 @@ def _read_into(handle: int, view: memoryview, offset: int) -> int:
 def _descriptor(path: str) -> int:
     """Return a descriptor of a file, the same one each time; it is closed only when the file has gone."""
     with _guard:
-        status = os.stat(path)  # noqa: PTH116  # beside the descriptors of os
+        try:
+            status = os.stat(path)  # noqa: PTH116  # beside the descriptors of os
+        except OSError as error:
+            raise BackupError(
+                f"{path} cannot be read: {error.strerror}", fix="leave immutable, nolock and vfs out of the URL"
+            ) from error
         key = (status.st_dev, status.st_ino)
         if key not in _descriptors:
             for old in [known for known, handle in _descriptors.items() if not os.fstat(handle).st_nlink]:

@@ -15,6 +15,7 @@ from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
 from dbops.engines.sqlite.backup.snapshot import snapshot
 from dbops.engines.sqlite.connect import connect
+from dbops.errors import BackupError
 
 # Money goes from account to account; each transaction keeps the sum, and touches pages all over the file.
 _WRITER = """
@@ -94,3 +95,25 @@ def test_reading_lets_go_of_no_lock(tmp_path: Path, mode: str) -> None:
                 pass
         done = subprocess.run([sys.executable, "-c", probe, str(path)], capture_output=True, text=True, check=False)
     assert "locked" in done.stderr
+
+
+def test_a_link_leads_to_the_log_of_the_file(tmp_path: Path) -> None:
+    path, link = tmp_path / "a.db", tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    written(path, "wal", 4096)
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("UPDATE account SET amount = 1")
+        conn.commit()
+        copied(link, tmp_path / "copy.db")
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as conn:
+        assert conn.execute("SELECT sum(amount) FROM account").fetchone() == (2000,)
+
+
+def test_an_older_state_is_not_taken_for_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    written(path, "wal", 4096)
+    with closing(connect(Target("", parse_url(f"sqlite:///{path}")))) as conn, conn.snapshot():
+        conn.query("SELECT count(*) FROM account")
+        with pytest.raises(BackupError, match="older state"), snapshot(conn):
+            pass
