@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from dbops.engines.base.backup import LATEST, Point, Reader
 from dbops.errors import BackupError
@@ -23,11 +24,11 @@ _HEADER = struct.Struct("<IBIIIH")
 
 QUERY, STOP, ROTATE, INTVAR, RAND, USER_VAR, FORMAT, XID = 2, 3, 4, 5, 13, 14, 15, 16
 BEGIN_LOAD, EXECUTE_LOAD, TABLE_MAP = 17, 18, 19
-GTID_MYSQL, ANONYMOUS, XA_PREPARE, PAYLOAD = 33, 34, 38, 40
+GTID_MYSQL, ANONYMOUS, PREVIOUS_GTIDS, PAYLOAD, GTID_TAGGED = 33, 34, 35, 40, 42
 CHECKPOINT, GTID_MARIADB, GTID_LIST, QUERY_COMPRESSED = 161, 162, 163, 165
 #: Rows in every version and, with MariaDB, compressed.
 ROWS = frozenset({23, 24, 25, 30, 31, 32, 39, *range(166, 172)})
-_KEPT_BODIES = frozenset({FORMAT, GTID_MARIADB, GTID_LIST, GTID_MYSQL})
+_KEPT_BODIES = frozenset({FORMAT, GTID_MARIADB, GTID_LIST, GTID_MYSQL, PREVIOUS_GTIDS})
 _STANDALONE = 1
 _NO_CHECKSUM, _CRC32 = 0, 1
 
@@ -49,7 +50,7 @@ class Event(NamedTuple):
     @property
     def begins_group(self) -> bool:
         """Tell whether a transaction, or a statement that is none, begins here."""
-        return self.kind in (GTID_MARIADB, GTID_MYSQL, ANONYMOUS)
+        return self.kind in (GTID_MARIADB, GTID_MYSQL, ANONYMOUS, GTID_TAGGED)
 
     @property
     def gtid(self) -> tuple[str, int, str] | None:
@@ -58,11 +59,14 @@ class Event(NamedTuple):
             number, domain = struct.unpack_from("<QI", self.data, HEADER)
             return str(domain), number, f"{domain}-{self.server_id}-{number}"
         if self.kind == GTID_MYSQL:
-            source = self.data[HEADER + 1 : HEADER + 17].hex()
-            text = "-".join((source[:8], source[8:12], source[12:16], source[16:20], source[20:]))
+            text = _uuid(self.data, HEADER + 1)
             (number,) = struct.unpack_from("<Q", self.data, HEADER + 17)
             return text, number, f"{text}:{number}"
         return None
+
+
+def _uuid(data: bytes, place: int) -> str:
+    return str(UUID(bytes=bytes(data[place : place + 16])))
 
 
 class Format:
@@ -114,7 +118,8 @@ def _exactly(reader: Reader, size: int) -> bytes:
 class Walk:
     """Looks at a file while it is copied: whether its events follow each other without a gap, and how far it goes.
 
-    `boundary` is a place where an event must begin, and `gtids_at_boundary` what was written before it, by domain (MariaDB).
+    `boundary` is a place where an event must begin, and `gtids_at_boundary` the last that was written before it, by domain or
+    source; the beginning of a file tells it of the files before.
     """
 
     name: str
@@ -178,6 +183,10 @@ class Walk:
         if self.boundary and place == self.boundary and self.gtids_at_boundary is None:
             self.gtids_at_boundary = dict(self.gtids)
 
+    def _begin(self) -> None:
+        if self.boundary == len(MAGIC):
+            self.gtids_at_boundary = dict(self.gtids)
+
     def _look(self, event: Event) -> None:
         if event.kind == FORMAT:
             self.created = event.timestamp
@@ -186,8 +195,27 @@ class Walk:
             for place in range(count & 0x0FFFFFFF):
                 domain, server_id, number = struct.unpack_from("<IIQ", event.data, HEADER + 4 + 16 * place)
                 self.gtids[str(domain)] = f"{domain}-{server_id}-{number}"
-        elif event.kind == GTID_MARIADB and event.gtid:
+            self._begin()
+        elif event.kind == PREVIOUS_GTIDS:
+            self._look_back(event.data)
+            self._begin()
+        elif event.gtid:
             self.gtids[event.gtid[0]] = event.gtid[2]
+
+    def _look_back(self, data: bytes) -> None:
+        """Read the sets of MySQL: of each source 16 bytes, 8 with the number of intervals, 8 and 8 with begin and end of each.
+
+        Since 8.3 a source may have tags, which the first bytes tell; such sets are not read.
+        """
+        (sources,) = struct.unpack_from("<Q", data, HEADER)
+        if sources >> 32:
+            return
+        place = HEADER + 8
+        for _ in range(sources):
+            source, (count,) = _uuid(data, place), struct.unpack_from("<Q", data, place + 16)
+            place += 24 + 16 * count
+            if count:
+                self.gtids[source] = f"{source}:{struct.unpack_from('<Q', data, place - 8)[0] - 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +290,12 @@ def gtids_of(text: str) -> list[tuple[str, int]]:
             return []
         found.append((numbers[0], int(numbers[2])))
     return found
+
+
+def gtid_texts(text: str) -> list[tuple[str, str]]:
+    """Return the domain or source of each GTID, and the GTID."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return [(found[0][0], part) for part in parts if (found := gtids_of(part))]
 
 
 def is_next(file: str, before: str) -> bool:

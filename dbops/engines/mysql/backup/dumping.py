@@ -53,7 +53,8 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     """
     tool = tool_for("dump", conn.server)
     position, note = _position(order, conn)
-    before = fingerprint(conn)
+    refuse_options(order, tool.name)
+    before = _state(conn)
     facts, inventory = server_facts(conn), Inventory(schema_digest(conn), {}, int(conn.query(_SIZE)[0][0]))
     warnings = [note] if note else []
     warnings += _warnings(conn, tool)
@@ -68,7 +69,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         history=has_history(conn),
         on_snapshot=lambda: began.append(database_clock(conn)),
     )
-    if fingerprint(conn) != before:
+    if _state(conn) != before:
         raise BackupError(
             "the schema was changed while it was being dumped, so that tables and rows may not belong together",
             fix="run it again when nobody changes the schema",
@@ -134,6 +135,25 @@ def dump(
     with sink.stream(SECTIONS) as writer:
         writer.write(json.dumps([_section(one) for one in cutter.sections], ensure_ascii=True).encode())
     return Dumped(cutter, tuple(exits))
+
+
+def _state(conn: MysqlConnection) -> str:
+    """Return a token of the schema; that somebody is granted something meanwhile is no matter."""
+    with without_grants(conn):
+        return fingerprint(conn)
+
+
+def refuse_options(order: Order, tool: str, *known: str) -> None:
+    """Let an order pass whose options are known.
+
+    Raises:
+        BackupError: one is not.
+    """
+    if unknown := sorted(set(order.options) - set(known)):
+        raise BackupError(
+            f"options.{unknown[0]} of the schedule means nothing to {tool}",
+            expected=f"one of {', '.join(known)}" if known else "no options",
+        )
 
 
 def _position(order: Order, conn: MysqlConnection) -> tuple[bool, str]:

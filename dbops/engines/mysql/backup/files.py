@@ -14,7 +14,7 @@ from typing import Any
 from dbops.engines.base.backup import Inventory, Order, Produced, Sink, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Stage, running
-from dbops.engines.mysql.backup.dumping import database_clock, schema_digest, server_facts
+from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, schema_digest, server_facts
 from dbops.engines.mysql.backup.tools import find, option_file, secrets_of
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
@@ -23,12 +23,15 @@ FILES = "files.mbstream"
 #: The last words of every run that ended well.
 DONE = "completed OK!"
 _PIECE = 1 << 20
+#: What a policy may tell the tool: how many files it reads at a time, and how many pairs of reads and writes a second at most.
+_OPTIONS = ("parallel", "throttle")
 _POSITION = re.compile(r"binlog_pos = filename '([^']+)', position '(\d+)'(?:, GTID of the last change '([^']*)')?")
 
 
 def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, told: Told) -> Produced:
     """Copy the files of the server."""
     tool = find("mariadb-backup", "mariabackup")
+    refuse_options(order, tool.name, *_OPTIONS)
     since = _since(order, conn)
     digest = schema_digest(conn)
     [(folder,)] = conn.query("SELECT @@datadir")
@@ -37,6 +40,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         arguments = [f"--defaults-file={options}", "--backup", "--stream=mbstream", f"--extra-lsndir={place}/lsn"]
         arguments += [f"--datadir={folder}", f"--tmpdir={place}", f"--target-dir={place}/target"]
         arguments += [f"--incremental-lsn={since}"] if since else []
+        arguments += [f"--{name}={int(value)}" for name, value in order.options.items()]
         stage = Stage(tool.program, tuple(arguments), secrets=secrets_of(target), folder=Path(place))
         with sink.stream(FILES) as writer, running([stage]) as pipeline:
             while data := pipeline.read(_PIECE):

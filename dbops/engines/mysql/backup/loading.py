@@ -218,7 +218,7 @@ def _feed(target: Target, pieces: Iterator[bytes]) -> tuple[Exit, ...]:
         tool = tool_for("client", conn.server)
     finally:
         conn.close()
-    arguments = (*client_options(tool), "--", str(target.url.database))
+    arguments = (*client_options(), "--", str(target.url.database))
     with tool_running(tool, target, arguments, stdin=True, stdout=False) as pipeline:
         _write_all(pipeline, pieces)
         return pipeline.finish()

@@ -19,8 +19,8 @@ from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Order, Position, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
-from dbops.engines.mysql.backup.binlog import Walk
-from dbops.engines.mysql.backup.dumping import database_clock, server_facts
+from dbops.engines.mysql.backup.binlog import Walk, gtids_of
+from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, server_facts
 from dbops.engines.mysql.backup.privileges import privileges_of
 from dbops.engines.mysql.backup.tools import Tool, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection
@@ -42,6 +42,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
             fix="make a full backup with log_bin on: dbops backup run --type full",
         )
     tool = tool_for("binlog", conn.server)
+    refuse_options(order, tool.name)
     first, offset = str(start["file"]), int(start["offset"])
     _must_have(_files(conn), first, offset)
     ended_at = database_clock(conn)
@@ -65,7 +66,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     last = walks[-1]
     end: dict[str, Any] = {"file": end_file, "offset": FIRST} if flushed else {"file": last.name, "offset": last.place}
     if last.gtids:
-        end["gtid"] = ",".join(last.gtids[domain] for domain in sorted(last.gtids, key=int))
+        end["gtid"] = ",".join(last.gtids[domain] for domain in sorted(last.gtids))
     files = [[walk.name, walk.place, walk.created] for walk in walks]
     return Produced(
         start=dict(start),
@@ -111,11 +112,14 @@ def _must_continue(walk: Walk, start: Position, details: Mapping[str, Any]) -> N
     Raises:
         BackupError: it is another of the same name.
     """
-    is_boundary = walk.gtids_at_boundary is not None
-    gtids = ",".join(sorted((walk.gtids_at_boundary or {}).values()))
-    known = ",".join(sorted(filter(None, str(start.get("gtid", "")).split(","))))
-    if not is_boundary or (known and gtids and known != gtids):
+    before = walk.gtids_at_boundary
+    if before is None:
         raise _begun_anew(walk.name)
+    numbers = dict(gtids_of(",".join(before.values())))
+    for source, known in gtids_of(str(start.get("gtid", ""))):
+        found = numbers.get(source, known)
+        if found < known or (found > known and source.isdigit()):  # in a domain of MariaDB they are written in their order
+            raise _begun_anew(walk.name)
     if any(name == walk.name and created != walk.created for name, _, created in details.get("files", ())):
         raise _begun_anew(walk.name)
 

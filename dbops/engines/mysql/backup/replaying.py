@@ -18,7 +18,7 @@ from dbops.engines.mysql.backup import binlog
 from dbops.engines.mysql.backup.binlog import MAGIC, Event, Stop, events, is_next
 from dbops.engines.mysql.backup.filtering import Filter
 from dbops.engines.mysql.backup.logs import PREFIX
-from dbops.engines.mysql.backup.tools import Tool, client_options, option_file, secrets_of, tool_for
+from dbops.engines.mysql.backup.tools import Tool, binlog_options, client_options, option_file, secrets_of, tool_for
 from dbops.engines.mysql.connect import connect, on_database, quoted
 from dbops.errors import BackupError
 
@@ -52,8 +52,7 @@ def replay(links: Sequence[Link], start: Position, stop: Stop, server: Target, o
         BackupError: the logs do not follow each other, or a statement failed.
     """
     result = Replay(str(start["file"]), int(start["offset"]))
-    for known in binlog.gtids_of(str(start.get("gtid", ""))):
-        result.gtids[known[0]] = next(one for one in str(start["gtid"]).split(",") if one.strip().startswith(known[0]))
+    result.gtids.update(binlog.gtid_texts(str(start.get("gtid", ""))))
     sieve = Filter(only) if only is not None else None
     conn = connect(on_database(server, None))
     try:
@@ -80,10 +79,10 @@ def replay(links: Sequence[Link], start: Position, stop: Stop, server: Target, o
 def _run(pieces: Iterator[bytes], prepare: Any, binlog_tool: Tool, client: Tool, server: Target, result: Replay) -> None:
     with option_file(server, client) as file:
         stages = [
-            Stage(binlog_tool.program, ("--no-defaults", "--loose-skip-gtid-strict-mode", "-")),
+            Stage(binlog_tool.program, ("--no-defaults", *binlog_options(binlog_tool), "-")),
             Stage(
                 client.program,
-                (f"--defaults-file={file}", *client_options(client), "--local-infile=1"),
+                (f"--defaults-file={file}", *client_options(), "--local-infile=1"),
                 secrets=secrets_of(server),
             ),
         ]

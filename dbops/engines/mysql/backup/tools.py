@@ -6,7 +6,9 @@ read from an option file that only we can read, and that is the only one they re
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from dbops.engines.base.processes import Pipeline, Stage, find_tool, run, runnin
 from dbops.engines.mysql.connect import DEFAULT_PORT
 from dbops.errors import BackupError
 
-_FOLDERS = tuple(map(Path, ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/mysql/bin", "/opt/homebrew/bin")))
+_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/mysql/bin", "/opt/homebrew/bin")
 _VERSIONS = (re.compile(r"(\d+)\.(\d+)\.(\d+)-MariaDB"), re.compile(r"\bVer (\d+)\.(\d+)\.(\d+)"), re.compile(r"(\d+)\.(\d+)"))
 _CLIENTS: dict[bool, dict[str, tuple[str, ...]]] = {
     True: {"dump": ("mariadb-dump", "mysqldump"), "client": ("mariadb", "mysql"), "binlog": ("mariadb-binlog", "mysqlbinlog")},
@@ -84,7 +86,9 @@ def find_program(*names: str) -> Path:
     Raises:
         BackupError: there is none; `fix` names the Debian package.
     """
-    return find_tool(*names, folders=_FOLDERS)
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_FOLDERS))
+    found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+    return Path(found) if found else find_tool(*names)
 
 
 def tool_at(program: Path) -> Tool:
@@ -151,9 +155,13 @@ def _every_dump(tool: Tool) -> tuple[str, ...]:
     return tuple(options)
 
 
-def client_options(tool: Tool) -> tuple[str, ...]:
+def binlog_options(tool: Tool) -> tuple[str, ...]:
+    """What the reader of a log is told whose events were chosen before: numbers of what is left out are missing."""
+    return ("--loose-skip-gtid-strict-mode",) if tool.is_mariadb else ("--skip-gtids",)
+
+
+def client_options() -> tuple[str, ...]:
     """What the client is told that runs a dump: nothing in it is a command of the client's but DELIMITER, comments stay."""
-    del tool
     return ("--batch", "--binary-mode", "--comments", "--default-character-set=utf8mb4", f"--max-allowed-packet={_PACKET}")
 
 

@@ -7,13 +7,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from dbops.engines.base.connect import Target
-from dbops.engines.mysql.backup import loading, switching
+from dbops.engines.mysql.backup import dumping, loading, switching
 from dbops.engines.mysql.backup.sections import Cutter
+from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
 from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase
@@ -173,7 +175,7 @@ def test_a_killed_dump_is_no_backup(shop: Shop, my_database: MysqlDatabase, monk
     def kill(self: Cutter, data: bytes | memoryview) -> Iterator[tuple[object, bytes]]:
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):
-                if b"-dump" in (line := entry.read_bytes()) and my_database.name.encode() in line:
+                if b"dump" in (line := entry.read_bytes()) and my_database.name.encode() in line:
                     os.kill(int(entry.parent.name), signal.SIGKILL)
         yield from feed(self, data)
 
@@ -221,3 +223,26 @@ def test_a_broken_view_is_named_with_what_to_do(shop: Shop, my_database: MysqlDa
     with pytest.raises(BackupError, match="broken") as caught:
         shop.run()
     assert "mend it or drop it" in (caught.value.fix or "")
+
+
+def test_a_schema_that_moves_during_its_dump_is_no_backup(
+    shop: Shop, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    my_database.load("CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
+    clock = dumping.database_clock
+
+    def move(conn: MysqlConnection) -> datetime:
+        my_database.load("CREATE TABLE another (a int)")
+        return clock(conn)
+
+    monkeypatch.setattr(dumping, "database_clock", move)
+    with pytest.raises(BackupError, match="schema was changed"):
+        shop.run()
+    assert shop.backups() == ()
+
+
+def test_options_that_mean_nothing_are_refused(my_database: MysqlDatabase, tmp_path: Path) -> None:
+    my_database.load("CREATE TABLE t (a int)")
+    shop = Shop(tmp_path / "env", my_database.url, schedule='[{type: full, cron: "0 3 * * 0", options: {parallel: 2}}]')
+    with pytest.raises(BackupError, match=r"options\.parallel"):
+        shop.run()

@@ -63,7 +63,10 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
             "INSERT INTO parts VALUES (5, 5); CREATE PROCEDURE late() SELECT 1; ALTER TABLE zero ADD c text;"
         )
         shop.run("log")
-        other.load(f"INSERT INTO t VALUES (2); ALTER TABLE `{logged.name}`.later ADD b blob DEFAULT x'00ff';")
+        other.load(
+            f"INSERT INTO t VALUES (2); ALTER TABLE `{logged.name}`.later ADD b blob;"
+            f"UPDATE `{logged.name}`.later SET b = x'00ff';"
+        )
         logged.load(f"UPDATE later, `{other.name}`.t SET later.b = REPEAT(x'0027ff', 1000), t.a = 7 WHERE later.a = 1;")
         logged.load(f"UPDATE `{other.name}`.t, later SET later.a = 8, t.a = 9 WHERE later.a = 2;")
         server.client("mysql", f"INSERT INTO `{logged.name}`.later VALUES (3, NULL);")
@@ -74,7 +77,7 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
         shop.run("log")
     result = shop.restore(server.url(new_name), word=None, point=point_of(moment))
     assert (server.dump(new_name).replace(new_name, logged.name), contents(server, new_name)) == before
-    assert result.restored.warnings == ()
+    assert not any("left out" in one for one in result.restored.warnings)
     with shop.workspace() as workspace:
         assert [one.problems for one in verify(workspace, "latest", 2, shop.told.append)] == [()]
 
@@ -129,13 +132,15 @@ def test_a_log_that_does_not_follow_is_refused(logged: MysqlDatabase, logging_my
     sink = SpoolSink(tmp_path)
     here = place_of(logging_mysql_server)
     logged.load("CREATE TABLE t (a int);")
-    for end, reason in [
+    cases: list[tuple[dict[str, object], str]] = [
         ({"file": "binlog.000000", "offset": 4}, "binary log has a gap: binlog.000000"),
         ({**here, "offset": 1 << 40}, "begun anew"),
         ({**here, "offset": 5}, "begun anew"),
-        ({**here, "gtid": "0-7-999999"}, "begun anew"),
         ({}, "does not say where in the binary log"),
-    ]:
+    ]
+    if logging_mysql_server.make.name == "mariadb":  # where every event has a GTID
+        cases += [({**here, "gtid": "0-7-999999"}, "begun anew"), ({**here, "offset": 4, "gtid": "0-7-99999"}, "begun anew")]
+    for end, reason in cases:
         with pytest.raises(BackupError, match=reason) as caught:
             made_from(logging_mysql_server, logged.name, end, sink)
         assert "full" in (caught.value.fix or "")
