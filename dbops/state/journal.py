@@ -168,13 +168,20 @@ def applies(conn: Connection, features: Features, limit: int = 50) -> list[Apply
     return [ApplyRecord(*row) for row in rows]
 
 
+_NOTHING_TO_UNDO = json.dumps({"sql": []})
+
+
 def standing_after(conn: Connection, features: Features, apply_id: str) -> list[str]:
-    """Return the ids of later applies of which anything stands, oldest first; applies that were taken back do not count."""
+    """Return the ids of later applies of which anything stands, oldest first; applies that were taken back do not count.
+
+    Nor do steps that left nothing to be taken back, such as a backup.
+    """
     p = features.state_prefix
     rows = conn.query(
         f"SELECT DISTINCT a.id FROM {p}applies a JOIN {p}steps s ON s.apply_id = a.id"
-        " WHERE a.id > ? AND a.undoes IS NULL AND a.state <> ? AND s.state = 'done' ORDER BY a.id",
-        (apply_id, UNDONE),
+        " WHERE a.id > ? AND a.undoes IS NULL AND a.state <> ? AND s.state = 'done'"
+        " AND (s.undo_act IS NULL OR s.undo_act <> ?) ORDER BY a.id",
+        (apply_id, UNDONE, _NOTHING_TO_UNDO),
     )
     return [str(row[0]) for row in rows]
 

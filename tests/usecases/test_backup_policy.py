@@ -14,6 +14,7 @@ from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.look import listing, show
 from dbops.usecases.backup.prune import delete, hold, prune_all, release
+from dbops.usecases.history import undo
 from dbops.usecases.plan import plan
 from dbops.usecases.status import status
 from dbops.usecases.validate import validate
@@ -259,3 +260,18 @@ def test_a_policy_is_checked_offline(tmp_path: Path, sqlite_database: SqliteData
         validate(shop.folder)
     assert "'age1nobody' is no age recipient" in caught.value.explain()
     assert "the check `SELECT FROM FROM` is no SQL" in caught.value.explain()
+
+
+def test_backups_do_not_keep_an_apply_from_being_taken_back(shop: Shop, sqlite_database: SqliteDatabase, clock: Clock) -> None:
+    (shop.folder / "schema.sql").write_text("CREATE TABLE orders (id integer PRIMARY KEY, note text, more text);")
+    with (shop.folder / "env.yaml").open("a") as file:
+        file.write("---\napiVersion: dbops/v1\nkind: Schema\nmetadata: {name: shop}\n")
+        file.write("spec: {connection: shop, source: {sql: [schema.sql]}}\n")
+    made = applied(shop)
+    clock.now += timedelta(hours=1)
+    later = applied(shop)
+    assert [entry.change.kind for entry in later.plan.entries] == ["backuppolicy"]
+    with shop.workspace() as workspace:
+        undo(workspace, str(made.apply_id), Consent(lambda _: True, allow={"all"}))
+    assert "more" not in sqlite_database.dump()
+    assert len(shop.backups()) == 2

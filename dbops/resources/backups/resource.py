@@ -115,6 +115,7 @@ class BackupResource:
                 on=desired.connection,
                 title=_title(change, observed.mechanisms),
                 do=Call(change.call, change.arguments, hazards),
+                undo=(),  # of the database nothing has to be taken back, and a backup stays
                 order=place,
                 allowed=(_DELETES,) if hazards else (),  # `retention` is what allows it
             )
