@@ -40,8 +40,9 @@ def newest_server(own_lease: Lease) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(autouse=True, scope="package")
-def quick_folder() -> Iterator[Path]:
+def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A temporary folder in memory where there is one: a server is a thousand files."""
+    tmp_path_factory.getbasetemp()  # which must not lie in it: it is the whole run's
     memory = Path("/dev/shm")
     usual = tempfile.tempdir
     folder = Path(tempfile.mkdtemp(prefix="dbops-tmp-", dir=memory if os.access(memory, os.W_OK) else None))
