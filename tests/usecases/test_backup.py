@@ -65,6 +65,8 @@ def test_a_chain_restores_to_each_of_its_moments(shop: Shop, sqlite_database: Sq
         path = tmp_path / f"{number}.db"
         shop.restore(f"sqlite:///{path}", word=backup_id)
         assert content(path) == expected
+    with shop.workspace() as workspace:
+        assert [one.problems for one in verify(workspace, None, 2, shop.told.append)] == [()] * 5
     chains = [one.parent_id for one in shop.backups()]
     ids = list(states)
     assert chains == [None, ids[0], ids[1], ids[0], ids[3]]

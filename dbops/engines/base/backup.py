@@ -31,7 +31,7 @@ KINDS: tuple[BackupKind, ...] = ("full", "incremental", "differential", "log")
 Method = Literal["logical", "physical"]
 
 #: Where in the life of a database a backup begins or ends, in the engine's own words: values that JSON can write. PostgreSQL:
-#: `lsn`, `timeline`; MySQL: `gtid`, `file`, `offset`; SQLite: `change_counter`. Never a secret.
+#: `lsn`, `timeline`; MySQL: `gtid`, `file`, `offset`; SQLite: `state`. Never a secret.
 Position = Mapping[str, Any]
 
 #: Hears in words what is being done; called a few times a second at most.

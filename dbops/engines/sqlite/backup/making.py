@@ -27,20 +27,24 @@ def produce(order: Order, conn: SqliteConnection, sink: Sink, told: Told) -> Pro
         if parent is None:
             told(f"{state.pages} pages")
             with sink.stream(DATABASE) as database, sink.stream(HASHES, is_compressed=True, is_kept=True) as hashes:
-                hash_pieces(state.pieces(), state.page_size, secrets.randbits(64), database, hashes)
+                table = hash_pieces(state.pieces(), state.page_size, secrets.randbits(64), database, hashes)
             changed = state.pages
         else:
             assert table is not None
             _must_fit(state, parent)
             changed = 0
             with sink.stream(PAGES) as pages, sink.stream(CHANGES, is_compressed=True, is_kept=True) as changes:
+                after = bytearray()
                 for change, content in changed_pieces(state.pieces(), state.page_size, table):
                     changes.write(change)
+                    after += change
                     pages.write(content)
                     changed += len(content) // state.page_size
+            table.change(bytes(after), state.pages)
             told(f"{changed} of {state.pages} pages changed")
         inventory = _inventory(conn, state)
-    position = {"change_counter": state.change_counter}
+    assert table is not None
+    position = {"change_counter": state.change_counter, "state": table.state}
     return Produced(
         start=dict(parent.end) if parent is not None else position,
         end=position,

@@ -43,6 +43,12 @@ class HashTable:
     def __len__(self) -> int:
         return len(self.digests) // DIGEST
 
+    @property
+    def state(self) -> str:
+        """What names the whole state: a hash of all hashes, in hexadecimal."""
+        digest: bytes = hasher(self.seed)(bytes(self.digests))
+        return digest.hex()
+
     def change(self, changes: bytes, pages: int) -> None:
         """Bring the table from one state to the next, which has `pages` pages."""
         self.digests[:] = self.digests[: pages * DIGEST].ljust(pages * DIGEST, b"\0")
@@ -55,7 +61,7 @@ def table_of(chain: Sequence[Link]) -> HashTable:
     """Return the table of the state at the end of a chain: that of the full, with all changes since.
 
     Raises:
-        BackupError: a stream cannot be read.
+        BackupError: a stream cannot be read, or the table is not that of the state.
     """
     with chain[0].source.stream(HASHES) as reader:
         seed = int.from_bytes(reader.read(SEED), "big")
@@ -63,16 +69,21 @@ def table_of(chain: Sequence[Link]) -> HashTable:
     for link in chain[1:]:
         with link.source.stream(CHANGES) as reader:
             table.change(reader.read(), int(link.details["pages"]))
+    if table.state != chain[-1].end["state"]:
+        raise BackupError(f"the hashes of the pages of {chain[-1].id} are not those of its state", error_code="PART_DAMAGED")
     return table
 
 
-def hash_pieces(pieces: Iterable[memoryview], page_size: int, seed: int, database: Writer, table: Writer) -> None:
-    """Write all pages, and the table of their hashes."""
-    digest = hasher(seed)
+def hash_pieces(pieces: Iterable[memoryview], page_size: int, seed: int, database: Writer, table: Writer) -> HashTable:
+    """Write all pages, and the table of their hashes; return that."""
+    digest, digests = hasher(seed), bytearray()
     table.write(seed.to_bytes(SEED, "big"))
     for piece in pieces:
         database.write(piece)
-        table.write(b"".join([digest(piece[start : start + page_size]) for start in range(0, len(piece), page_size)]))
+        found = b"".join([digest(piece[start : start + page_size]) for start in range(0, len(piece), page_size)])
+        table.write(found)
+        digests += found
+    return HashTable(seed, digests)
 
 
 def changed_pieces(pieces: Iterable[memoryview], page_size: int, table: HashTable) -> Iterator[tuple[bytes, bytes]]:

@@ -61,12 +61,13 @@ class SqliteBackups:
         return restore(chain, order, told)
 
     def examine(self, chain: Sequence[Link], told: Told) -> Sequence[str]:
-        from dbops.engines.sqlite.backup.restoring import assemble, integrity
+        from dbops.engines.sqlite.backup.restoring import assemble, differs, integrity
 
         with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
             path = Path(folder) / "examined.db"
             assemble(chain, path, told)
-            return integrity(path)
+            wrong = differs(chain, path)
+            return [*([wrong] if wrong else []), *integrity(path)]
 
     @contextmanager
     def trial(self, chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[Connection]:

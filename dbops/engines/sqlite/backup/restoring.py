@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told
 from dbops.engines.base.url import MEMORY
-from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, DIGEST, PAGES
+from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, DIGEST, HASHES, PAGES, SEED, HashTable, hasher
 from dbops.engines.sqlite.blockers import openers
 from dbops.errors import BackupError
 
@@ -78,6 +78,19 @@ def integrity(path: Path) -> list[str]:
     except sqlite3.Error as error:
         return [str(error)]
     return [] if found == ["ok"] else found
+
+
+def differs(chain: Sequence[Link], path: Path) -> str | None:
+    """Say that an assembled file is not the state that was backed up, page by page; None when it is."""
+    page_size = int(chain[-1].details["page_size"])
+    with chain[0].source.stream(HASHES) as reader:
+        seed = int.from_bytes(reader.read(SEED), "big")
+    digest, digests = hasher(seed), bytearray()
+    with path.open("rb") as file:
+        while page := file.read(page_size):
+            digests += digest(page)
+    found = HashTable(seed, digests).state
+    return None if found == chain[-1].end["state"] else f"the pages of {chain[-1].id} are not those of its state"
 
 
 def _changed(changes: Reader, pages: Reader, page_size: int) -> Iterator[tuple[int, bytes]]:

@@ -129,7 +129,7 @@ def _from_index(conn: SqliteConnection, index: int, header: bytes) -> Snapshot:
     page_size = (size_word & 0xFE00) + ((size_word & 1) << 16)
     in_file = struct.unpack("=I", os.pread(index, 4, 2 * _INDEX_HEADER))[0]
     database = _descriptor(conn.path)
-    counter = struct.unpack_from("=I", header, 8)[0]
+    counter = _change_counter(database)
     if frames == 0 or in_file >= frames:
         count = conn.query("PRAGMA page_count")[0][0]
         return Snapshot(conn.query("PRAGMA page_size")[0][0], count, counter, database, None, {})
