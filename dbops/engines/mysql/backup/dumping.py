@@ -9,7 +9,7 @@ transaction. So the schema is looked at before and after, and a dump during whic
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,11 +19,12 @@ from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, To
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.sections import VIEWS, Cutter
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
+from dbops.engines.mysql.backup.views import broken_views, definitions
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.fingerprint import fingerprint
 from dbops.errors import BackupError
 
-TABLES, VIEWS_SQL, SECTIONS = "tables.sql", "views.sql", "sections.json"
+TABLES, VIEWS_SQL, SECTIONS, BROKEN = "tables.sql", "views.sql", "sections.json", "broken-views.sql"
 CODE = ("routines", "triggers", "events")
 DUMP_FAMILY = "dump"
 _PIECE = 1 << 20
@@ -55,8 +56,10 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     position, note = _position(order, conn)
     refuse_options(order, tool.name)
     before = _state(conn)
-    facts, inventory = server_facts(conn), Inventory(schema_digest(conn), {}, int(conn.query(_SIZE)[0][0]))
+    broken = broken_views(conn)
+    facts, inventory = server_facts(conn), Inventory(schema_digest(conn, broken), {}, int(conn.query(_SIZE)[0][0]))
     warnings = [note] if note else []
+    warnings += [f"the view {name} is left out, for it is broken: {reason}" for name, reason in broken.items()]
     warnings += _warnings(conn, tool)
     began: list[datetime] = []
     dumped = dump(
@@ -67,8 +70,12 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         told,
         position=position,
         history=has_history(conn),
+        without=tuple(broken),
         on_snapshot=lambda: began.append(database_clock(conn)),
     )
+    if broken:
+        with sink.stream(BROKEN) as writer:
+            writer.write(definitions(conn, broken).encode())
     if _state(conn) != before:
         raise BackupError(
             "the schema was changed while it was being dumped, so that tables and rows may not belong together",
@@ -100,15 +107,17 @@ def dump(
     position: bool = False,
     history: bool = False,
     rows: bool = True,
+    without: Sequence[str] = (),
     on_snapshot: Callable[[], None] = lambda: None,
 ) -> Dumped:
-    """Write the streams of a dump. `on_snapshot` is called once the moment that the rows are of is over.
+    """Write the streams of a dump, `without` some views. `on_snapshot` is called once the moment that the rows are of is over.
 
     Raises:
         BackupError: a program failed, or its end mark is missing.
     """
     told(f"dumping {database}")
     options = dump_options(tool, position=position, history=history)
+    options += tuple(f"--ignore-table={database}.{name}" for name in without)
     arguments = (*options, *(() if rows else ("--no-data",)), "--", database)
     cutter, views = Cutter(), bytearray()
     with sink.stream(TABLES) as writer, tool_running(tool, target, arguments) as pipeline:
@@ -240,14 +249,18 @@ def database_clock(conn: MysqlConnection) -> datetime:
     return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
 
 
-def schema_digest(conn: MysqlConnection) -> str:
-    """Return the digest of the catalog without grants: they belong to accounts, and accounts to the server."""
+def schema_digest(conn: MysqlConnection, without: Collection[str] = ()) -> str:
+    """Return the digest of the catalog without some views, and without grants: they belong to accounts, and accounts to the
+    server.
+    """
     from dbops.catalog.codec import digest
+    from dbops.engines.mysql.inspect import inspect
 
     with without_grants(conn):
-        from dbops.engines.mysql.inspect import inspect
-
-        return digest(inspect(conn))
+        catalog = inspect(conn)
+    if without:
+        catalog = catalog.only(ref for ref in catalog.objects if ref.kind != "view" or ref.name not in without)
+    return digest(catalog)
 
 
 @contextmanager

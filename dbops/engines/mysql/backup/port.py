@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from dbops.engines.mysql.connect import MysqlConnection
 
 
+_FOREVER_S = 31536000  # the largest wait_timeout
+
+
 class MysqlBackups:
     """See the port."""
 
@@ -46,6 +49,7 @@ class MysqlBackups:
         from dbops.engines.mysql.backup import dumping, files, logs
 
         own = cast("MysqlConnection", conn)
+        own.execute(f"SET SESSION wait_timeout = {_FOREVER_S}")  # it is asked again when the tools are done
         if order.mechanism.kind == "log":
             return logs.produce(order, own, target, sink, told)
         if order.mechanism.method == "physical":

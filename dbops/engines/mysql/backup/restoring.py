@@ -31,6 +31,7 @@ from dbops.engines.mysql.backup.spool import SpoolSink
 from dbops.engines.mysql.backup.staging import Stage, must_not_precede, staged
 from dbops.engines.mysql.backup.switching import replace_content
 from dbops.engines.mysql.backup.tools import tool_for
+from dbops.engines.mysql.backup.views import broken_views
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
 from dbops.errors import BackupError
 
@@ -137,7 +138,8 @@ def _spooled(stage: Stage, told: Told) -> Iterator[Dump]:
     conn = connect(target)
     try:
         sink = SpoolSink(folder)
-        dumped = dump(tool_for("dump", conn.server), target, stage.database, sink, told, history=has_history(conn))
+        tool, broken = tool_for("dump", conn.server), tuple(broken_views(conn))
+        dumped = dump(tool, target, stage.database, sink, told, history=has_history(conn), without=broken)
         yield Dump(sink.source(), {**server_facts(conn), "longest_statement": dumped.cutter.longest})
     finally:
         conn.close()

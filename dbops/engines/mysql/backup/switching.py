@@ -31,6 +31,7 @@ from dbops.engines.mysql.backup.loading import (
 )
 from dbops.engines.mysql.backup.spool import SpoolSink
 from dbops.engines.mysql.backup.tools import tool_for
+from dbops.engines.mysql.backup.views import broken_views
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.events import park
 from dbops.errors import BackupError, DbopsError
@@ -171,7 +172,15 @@ def _old_code(home: Target, conn: MysqlConnection, told: Told) -> Iterator[Dump]
     folder = Path(tempfile.mkdtemp(prefix="dbops-"))
     try:
         spool = SpoolSink(folder)
-        dump(tool_for("dump", conn.server), home, str(home.url.database), spool, told, rows=False)
+        dump(
+            tool_for("dump", conn.server),
+            home,
+            str(home.url.database),
+            spool,
+            told,
+            rows=False,
+            without=tuple(broken_views(conn)),
+        )
         yield Dump(spool.source(), server_facts(conn))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -237,7 +237,6 @@ def tool_running(
 
 #: What a tool's error means, by the server's number at its end: what to do.
 _FIXES = {
-    1356: "a view names what is not there any more; mend it or drop it, for no tool dumps a database with such a view",
     1449: "the account that defines it is gone; make it, or give the view another definer",
     1142: "grant the account what it lacks",
     1153: "raise max_allowed_packet on the server",
