@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic, sleep
 from typing import Any
 
 from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
 from dbops.errors import BackupError
 
 LENGTH = timedelta(minutes=10)
+_PAUSE_S = 0.5
 _RENEWALS = 4
 """So many times in its length a lease is renewed."""
 
@@ -74,13 +77,21 @@ class Lease:
 
 
 @contextmanager
-def leased(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta = LENGTH) -> Iterator[Lease]:
-    """Hold the lease of a target for the block, renewed in a thread.
+def leased(
+    storage: Storage,
+    target: str,
+    clock: Callable[[], datetime],
+    length: timedelta = LENGTH,
+    *,
+    wait_s: float = 0.0,
+    told: Callable[[str], None] = lambda text: None,
+) -> Iterator[Lease]:
+    """Hold the lease of a target for the block, renewed in a thread; wait for another writer `wait_s` seconds at most.
 
     Raises:
         LeaseHeldError: another writer holds it; says who, and until when.
     """
-    lease = _taken(storage, target, clock, length)
+    lease = _waited_for(storage, target, clock, length, wait_s, told)
     thread = threading.Thread(target=lease._renew_now_and_then, name="lease", daemon=True)
     thread.start()
     try:
@@ -90,16 +101,46 @@ def leased(storage: Storage, target: str, clock: Callable[[], datetime], length:
         thread.join(1.0)
 
 
+def _waited_for(
+    storage: Storage,
+    target: str,
+    clock: Callable[[], datetime],
+    length: timedelta,
+    wait_s: float,
+    told: Callable[[str], None],
+) -> Lease:
+    deadline, is_told = monotonic() + wait_s, False
+    while True:
+        try:
+            return _taken(storage, target, clock, length)
+        except LeaseHeldError as error:
+            if monotonic() >= deadline:
+                raise
+            if not is_told:
+                told(f"waiting up to {wait_s:.0f} s: {error.message}")
+                is_told = True
+            sleep(_PAUSE_S)
+
+
 def _taken(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta) -> Lease:
-    holder = {"host": socket.gethostname(), "pid": os.getpid()}
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
     while True:
         last = max(_numbers(storage, target), default=0)
         if last:
             _must_be_free(storage, target, last, clock())
         lease = Lease(storage, target, last + 1, clock, length, holder)
         facts = json.dumps(lease._facts(is_released=False)).encode()
-        if storage.put_if_absent(_key(target, last + 1), facts):
+        # the first try may have been written, and its answer lost
+        if storage.put_if_absent(_key(target, last + 1), facts) or _is_ours(storage, target, lease):
             return lease
+
+
+def _is_ours(storage: Storage, target: str, lease: Lease) -> bool:
+    try:
+        found = json.loads(storage.get(_key(target, lease.number)))
+    except (MissingObjectError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("token") == lease.holder["token"]
 
 
 def _must_be_free(storage: Storage, target: str, number: int, now: datetime) -> None:

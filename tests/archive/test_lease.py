@@ -87,3 +87,22 @@ def test_of_many_one_wins(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(won) == 1
+
+
+def test_another_writer_is_waited_for(tmp_path: Path) -> None:
+    storage, entered = LocalStorage(tmp_path), threading.Event()
+    told: list[str] = []
+
+    def work() -> None:
+        with leased(storage, "shop", Clock()):
+            entered.set()
+            while not told:
+                entered.wait(0.01)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    entered.wait()
+    with leased(storage, "shop", Clock(), wait_s=60, told=told.append) as lease:
+        assert lease.number == 2
+    thread.join()
+    assert "another writer is at work" in told[0]

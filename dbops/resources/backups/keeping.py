@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from dbops.archive.lease import leased
+from dbops.archive.lease import Lease, leased
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.repository import Repository
 from dbops.engines.base.backup import Mechanism, Told
@@ -23,6 +23,8 @@ from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, prove
 from dbops.resources.backups.pruning import Pruned, prune
 from dbops.resources.backups.standing import standing_of
+
+WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Keeper:
     clock: Callable[[], datetime]
     version: str
     told: Told
+    wait_s: float = WAIT_S
+    """How long another writer is waited for."""
 
     def session(self) -> Connection:
         """Return a session on the database.
@@ -128,9 +132,13 @@ class Keeper:
         """Delete what retention lets go, of `only` these, and old parts that belong to no backup."""
         if is_dry:
             return self._prune(only, is_dry=True)
-        with leased(self.repository.storage, self.repository.target, self.clock) as lease:
+        with self.leased() as lease:
             lease.check()
             return self._prune(only, is_dry=False)
+
+    def leased(self) -> AbstractContextManager[Lease]:
+        """Hold the lease of the repository; raises LeaseHeldError when another writer does not end in time."""
+        return leased(self.repository.storage, self.repository.target, self.clock, wait_s=self.wait_s, told=self.told)
 
     def _prune(self, only: Sequence[str] | None, *, is_dry: bool) -> Pruned:
         verdict = prunable(self.desired.spec, self.standing(), self.clock())
@@ -139,7 +147,7 @@ class Keeper:
 
     @contextmanager
     def _making(self, conn: Connection, target: Target) -> Iterator[Maker]:
-        with leased(self.repository.storage, self.repository.target, self.clock) as lease:
+        with self.leased() as lease:
             maker = Maker(
                 self.engine.backups,
                 self.engine.name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dbops.archive.lease import leased
 from dbops.errors import BackupError
 from dbops.resources.backups.pruning import Pruned as Pruned  # what faces show
 from dbops.resources.backups.pruning import deletable, prune
@@ -40,7 +39,7 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
         BackupError: others depend on it, it is held, or it is the last that is known to restore; nothing was deleted.
     """
     policy, manifest = holder_of(workspace, word, name, told)
-    with leased(policy.repository.storage, policy.repository.target, policy.clock) as lease:
+    with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
         lease.check()

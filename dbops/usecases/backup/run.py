@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dbops.archive.lease import LeaseHeldError
 from dbops.archive.manifest import Manifest
@@ -45,7 +45,7 @@ def run_due(workspace: Workspace, name: str | None, told: Told) -> list[Done]:
 
     One policy's failure does not keep the others from theirs. Where another run is at work, nothing is done.
     """
-    return [_do(policy) for policy in policies_of(workspace, name, told)]
+    return [_do(replace(policy, wait_s=0)) for policy in policies_of(workspace, name, told)]
 
 
 def _do(policy: Keeper) -> Done:
