@@ -119,7 +119,7 @@ class Connection(Protocol):
     def giving_up_locks_after(self, lock_s: float) -> AbstractContextManager[None]:
         """Let the statements of a block wait for a lock `lock_s` seconds at most, 0: as long as it takes.
 
-        Engines that count in whole seconds round up.
+        An engine that counts in whole seconds may round up.
         """
         ...
 

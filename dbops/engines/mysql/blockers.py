@@ -54,12 +54,17 @@ WHERE p.id = ?"""
 
 def blockers(conn: Connection, thread: int) -> list[str]:
     """Describe the sessions that connection `thread` waits for."""
-    states = conn.query(_WAITS, (thread,))
-    state = str(states[0][0] or "") if states else ""
-    if "metadata lock" in state or "backup lock" in state or "table flush" in state:
+    if is_waiting_for_table(conn, thread):
         return [_described(conn, number) for number in _holders_of_metadata(conn, thread)]
     rows = _asked(conn, _ROWS_MARIADB if conn.server.flavour == "mariadb" else _ROWS_MYSQL, thread)
     return [_described(conn, number) for (number,) in rows or ()]
+
+
+def is_waiting_for_table(conn: Connection, thread: int) -> bool:
+    """Tell whether connection `thread` waits for what all users of a table hold."""
+    states = conn.query(_WAITS, (thread,))
+    state = str(states[0][0] or "") if states else ""
+    return "metadata lock" in state or "backup lock" in state or "table flush" in state
 
 
 def _holders_of_metadata(conn: Connection, thread: int) -> list[int]:

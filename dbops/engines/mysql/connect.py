@@ -5,28 +5,26 @@ from __future__ import annotations
 import math
 import random
 import re
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.base.interrupt import stopping
 from dbops.engines.mysql.errors import (
-    INTERRUPTED,
     LARGE,
     connect_error,
     is_worth_retrying,
     number_of,
     query_error,
     refuse_larger_than_packet,
-    statement_timeout,
 )
 from dbops.engines.mysql.flavour import Flavour, flavour_of, parse_version
+from dbops.engines.mysql.limits import ending_after, giving_way_after
 from dbops.engines.mysql.tokens import unquoted, with_placeholders
-from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError, TransientError
+from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError
 from dbops.sql.splitter import may_be_several
 from dbops.sql.statement import Parameter
 
@@ -75,6 +73,7 @@ class MysqlConnection:
         self.home: Target | None = None
         self.account = server.user
         self._beside: MysqlConnection | None = None
+        self._lock_s = target.timeouts.lock_s
 
     @property
     def target(self) -> Target:
@@ -105,7 +104,7 @@ class MysqlConnection:
             from dbops.engines.mysql.events import park
 
             sql = park(sql, self.parked_events)
-        with stopping(self._stop), self._limited(), self._translated(), self._conn.cursor() as cursor:
+        with stopping(self._stop), self._limited(sql), self._translated(), self._conn.cursor() as cursor:
             self._send(cursor, sql, parameters)
             count = cursor.rowcount
             while cursor.nextset():
@@ -140,7 +139,7 @@ class MysqlConnection:
             return len(statements), None
         done = 0
         try:
-            with stopping(self._stop), self._limited(), self._translated(), self._conn.cursor() as cursor:
+            with stopping(self._stop), self._limited(""), self._translated(), self._conn.cursor() as cursor:
                 self._send(cursor, ";".join(statements), ())
                 done = 1
                 while cursor.nextset():
@@ -176,7 +175,15 @@ class MysqlConnection:
 
     @contextmanager
     def giving_up_locks_after(self, lock_s: float) -> Iterator[None]:
-        usual_s = self._target.timeouts.lock_s
+        usual_s, self._lock_s = self._target.timeouts.lock_s, lock_s
+        try:
+            with self._giving_up_after_whole(lock_s, usual_s):
+                yield
+        finally:
+            self._lock_s = usual_s
+
+    @contextmanager
+    def _giving_up_after_whole(self, lock_s: float, usual_s: float) -> Iterator[None]:
         if _whole_seconds(lock_s) == _whole_seconds(usual_s):
             yield
             return
@@ -211,34 +218,23 @@ class MysqlConnection:
             self._conn.close()
 
     @contextmanager
-    def _limited(self) -> Iterator[None]:
-        """End a statement after its time from a session beside, where the server itself would let it go on.
+    def _limited(self, sql: str) -> Iterator[None]:
+        """End a statement, or its waiting, in time, where the server itself would let it go on.
 
         Raises:
             QueryError: the time was over.
         """
-        limit_s = self._target.timeouts.statement_s
-        if not limit_s or not flavour_of(self.server).limits_reads_alone:
+        limit_s = self._target.timeouts.statement_s if flavour_of(self.server).limits_reads_alone else 0
+        with ending_after(limit_s, self._stop), giving_way_after(sql, self._lock_s, self._is_waiting, self._stop):
             yield
-            return
-        ended = threading.Event()
 
-        def end() -> None:
-            ended.set()
-            self._stop()
+    def _is_waiting(self) -> bool:
+        """Ask from a session beside whether the running statement waits for a table."""
+        from dbops.engines.mysql.blockers import is_waiting_for_table
 
-        timer = threading.Timer(limit_s, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except TransientError as error:
-            if ended.is_set() and number_of(error) == INTERRUPTED:
-                raise statement_timeout(error) from error
-            raise
-        finally:
-            timer.cancel()
-            timer.join()  # it must not end the next statement
+        with suppress(DbopsError), closing(connect(replace(self._target, attempts=1), readonly=True)) as beside:
+            return is_waiting_for_table(beside, cast(Any, self._conn).thread_id())
+        return False
 
     def _stop(self) -> None:
         """End the running statement from a session beside: PyMySQL gives up its own session when it is torn out of waiting."""

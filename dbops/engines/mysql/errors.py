@@ -84,6 +84,11 @@ def statement_timeout(error: QueryError) -> QueryError:
     return QueryError(f"{error.message}, maximum statement execution time exceeded", {"errno": 3024}, fix=_fix(3024))
 
 
+def lock_timeout(lock_s: float) -> LockTimeoutError:
+    """Return what a statement says that was ended from beside while it waited for its table."""
+    return LockTimeoutError(f"the table was in use for all of {lock_s:g} s", {"errno": 1205}, fix=_fix(1205))
+
+
 def is_lost(error: BaseException) -> bool:
     """Tell whether the session is gone; PyMySQL says so by an InterfaceError without words when it is used again."""
     import pymysql

@@ -123,6 +123,17 @@ def test_a_missing_database_is_created_and_only_once(my_database: MysqlDatabase)
         my_database.server.drop_database(name)
 
 
+def test_a_change_of_a_table_gives_way_after_a_fraction_of_a_second(target: Target, conn: Connection) -> None:
+    conn.execute("CREATE TABLE t (a int)")
+    impatient = ENGINE.connect(replace(target, timeouts=Timeouts(lock_s=0.2)))
+    with conn.transaction():
+        conn.query("SELECT * FROM t")
+        with pytest.raises(LockTimeoutError, match=r"for all of 0\.2 s"):
+            impatient.execute("ALTER TABLE t ADD b int")
+    impatient.execute("ALTER TABLE t ADD b int")
+    assert conn.query("SELECT b FROM t") == []
+
+
 def test_the_advisory_lock_keeps_others_out_and_names_its_holder(target: Target, conn: Connection) -> None:
     other = ENGINE.connect(target)
     with ENGINE.lock(conn, "apply", 1), pytest.raises(LockTimeoutError, match="connection"), ENGINE.lock(other, "apply", 0):
