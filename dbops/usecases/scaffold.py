@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dbops.errors import PlanError
 
+_API = re.compile(rb"^apiVersion:\s*[\"']?dbops/", re.MULTILINE)
 _FILES = {
     "connection.yaml": """\
 # Where the database is. `${NAME:-default}` reads a variable; passwords belong there, never in this file.
@@ -45,9 +47,9 @@ def scaffold(directory: Path) -> list[Path]:
     """Write a new environment and return its files.
 
     Raises:
-        PlanError: one of the files is there already; nothing is written.
+        PlanError: one of the files is there already, or a manifest, which would be of the same environment; nothing is written.
     """
-    there = [name for name in _FILES if (directory / name).exists()]
+    there = [name for name in _FILES if (directory / name).exists()] or _manifests(directory)
     if there:
         raise PlanError(f"{directory} already holds {', '.join(there)}", fix="choose another folder")
     written = []
@@ -57,3 +59,9 @@ def scaffold(directory: Path) -> list[Path]:
         path.write_text(text, encoding="utf-8")
         written.append(path)
     return written
+
+
+def _manifests(directory: Path) -> list[str]:
+    """The files below a folder that are manifests to whoever opens it as an environment."""
+    files = (path for suffix in ("yaml", "yml") for path in directory.rglob(f"*.{suffix}") if path.is_file())
+    return sorted(str(path.relative_to(directory)) for path in files if _API.search(path.read_bytes()))

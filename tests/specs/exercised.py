@@ -101,7 +101,7 @@ def _planned(name: str, row: dict[str, Any], database: Database) -> frozenset[tu
     """A row about the way from one schema to another, its hazards as far as it names them."""
     engine = ENGINES[name]
     before = row.get("rows", "")
-    analyze = "ANALYZE;" if name == "postgresql" else ""
+    analyze = "ANALYZE;" if name == "postgresql" and row.get("analyze", True) else ""
     database.load(f"{row.get('from', '')};\n{before if isinstance(before, str) else ';'.join(before)};\n{analyze}")
     target = _target(database)
     with closing(engine.connect(target)) as conn:

@@ -66,11 +66,12 @@ def _acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Itera
 def _object(change: RenameObject, changes: ChangeSet, context: RenderContext, flavour: Flavour, tables: dict[str, str]) -> Act:
     old, new = change.before, change.after
     found = Hazard("RENAMES", f"programs that use {old.kind.replace('_', ' ')} {old.qualified} must know it as {new.name}")
-    do = _renamed(old, new, changes, context, flavour, tables)
+    table = tables.get(old.parent, old.parent)  # as it is called then, on the way there and back
+    do = _renamed(old, new, table, changes, context, flavour, tables)
     if old in views_over(_renames(changes), changes.before):  # made again under its old name
         undo: tuple[Statement, ...] = (ddl(f"DROP VIEW IF EXISTS {quoted(new.name)}"),)
     else:
-        undo = _renamed(new, old, changes, context, flavour, tables)
+        undo = _renamed(new, old, table, changes, context, flavour, tables)
     first = replace(do[0], hazards=(found, *do[0].hazards))
     return Act(new, f"rename {old.kind.replace('_', ' ')} {old.name} to {new.name}", (first, *do[1:]), undo)
 
@@ -98,11 +99,11 @@ def _with_column_grants(
 
 
 def _renamed(
-    old: Ref, new: Ref, changes: ChangeSet, context: RenderContext, flavour: Flavour, tables: dict[str, str]
+    old: Ref, new: Ref, parent: str, changes: ChangeSet, context: RenderContext, flavour: Flavour, tables: dict[str, str]
 ) -> tuple[Statement, ...]:
     if old.kind in ("table", "view", "sequence"):
         return (ddl(f"RENAME TABLE {quoted(old.name)} TO {quoted(new.name)}"),)
-    table = quoted(tables.get(old.parent, old.parent))
+    table = quoted(parent)
     if old.kind == "index":
         return (ddl(f"ALTER TABLE {table} RENAME INDEX {quoted(old.name)} TO {quoted(new.name)}"),)
     item = _item(changes, (old, new), tables)
