@@ -153,7 +153,8 @@ class Order:
 
     `name` is the id that the backup will have, for labels. `options` are the policy's own for this tool. `owner` is a word for
     the policy and its repository, the same in each run: it names what must stay on the server between two runs, such as a slot
-    for its log. `kinds` are those that the policy schedules.
+    for its log. `kinds` are those that the policy schedules. `log_end` is where the last log ended that was taken behind another
+    base: a log that begins there, and so before its parent's end, leaves no moment out.
     """
 
     mechanism: Mechanism
@@ -162,6 +163,7 @@ class Order:
     options: Mapping[str, Any] = field(default_factory=dict)
     owner: str = ""
     kinds: frozenset[BackupKind] = frozenset()
+    log_end: Position | None = None
 
     @property
     def parent(self) -> Link | None:

@@ -41,12 +41,20 @@ def _to_point(
             return chain_of(one, contents.backups)  # where only a replay tells, all that there is has to be there
         if reached and point.what in one.points:
             behind = one
+        if not reached and behind is not None and _joins(one, behind):
+            return (*chain_of(one, contents.backups), behind)
         if not reached:
             return _checked(chain_of(behind or one, contents.backups), one, point)
     raise BackupError(
         f"no backup leads to {point.text}",
         expected=f"a moment behind {made[0].ended_at:%Y-%m-%d %H:%M:%S}Z, at which {made[0].id} ended",
     )
+
+
+def _joins(before: Manifest, log: Manifest) -> bool:
+    """Tell whether a log goes on where a backup ended that is not its parent: both reach over the base between them."""
+    are_one = (log.family, log.timeline) == (before.family, before.timeline)
+    return are_one and log.parent_id != before.id and bool(log.start) and dict(log.start) == dict(before.end)
 
 
 def _checked(chain: tuple[Manifest, ...], base: Manifest, point: Point) -> tuple[Manifest, ...]:

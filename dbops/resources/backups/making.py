@@ -14,7 +14,7 @@ from dbops.archive.codec import Codec
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.naming import new_id
 from dbops.archive.repository import Contents, Draft, Repository
-from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Produced, Told
+from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Position, Produced, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import BackupError, DbopsError
 from dbops.resources.backups.progress import Progress
@@ -56,7 +56,8 @@ def make(
     begun_at = maker.clock()
     backup_id = new_id(mechanism.kind, begun_at)
     links = tuple(link(maker.repository, one) for one in chain)
-    order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds)
+    log_end = _log_end(mechanism, parent, contents)
+    order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds, log_end)
     progress = Progress("writing", _size_before(mechanism, contents), maker.told)
     draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add)
     try:
@@ -113,6 +114,14 @@ def _parent(mechanism: Mechanism, identity: Identity, contents: Contents) -> Man
             error_code="NO_PARENT",
         )
     return parent
+
+
+def _log_end(mechanism: Mechanism, parent: Manifest | None, contents: Contents) -> Position | None:
+    """Return where the last log ended, for the first log behind another base."""
+    if parent is None or not mechanism.points or parent.points:
+        return None
+    logs = [one for one in contents.backups if (one.family, one.timeline) == (parent.family, parent.timeline) and one.points]
+    return logs[-1].end if logs else None
 
 
 def _must_have_ended_well(produced: Produced) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -63,6 +64,13 @@ def test_the_shortest_way_to_a_moment(hours: float, expected: list[str]) -> None
 def test_a_gap_in_the_log_is_told(hours: float) -> None:
     with pytest.raises(BackupError, match="nothing leads from"):
         ids(ALL, at(hours))
+
+
+def test_a_log_that_begins_before_its_base_leads_to_the_moments_before_that() -> None:
+    ends = replace(L3, end={"lsn": "0/3"}), replace(L4, start={"lsn": "0/3"})
+    contents = Contents((F1, L1, I1, L2, ends[0], F2, ends[1]))
+    assert ids(contents, at(5)) == ["f1", "i1", "l2", "l3", "l4"]
+    assert ids(contents, at(6.5)) == ["f2", "l4"]
 
 
 def test_a_moment_behind_the_end_of_the_log_is_told() -> None:

@@ -44,7 +44,8 @@ def take_apart(chain: Sequence[Link]) -> Parts:
     logs = tuple(link for link in chain[last + 1 :])
     before = bases[-1]
     for link in logs:
-        if dict(link.start) != dict(before.end):
+        is_late = lsn_number(link.start["lsn"]) > lsn_number(before.end["lsn"])  # one behind a new base begins before its end
+        if is_late or link.start["timeline"] != before.end["timeline"]:
             raise BackupError(
                 f"the log of {link.id} begins at {link.start['lsn']} on timeline {link.start['timeline']}, and that of"
                 f" {before.id} ends at {before.end['lsn']} on {before.end['timeline']}: what is between is not there",

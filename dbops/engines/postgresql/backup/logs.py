@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer
+from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline, Stage, running
 from dbops.engines.postgresql.backup import slots
@@ -55,17 +55,17 @@ def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, 
         )
     program = find("pg_receivewal", conn.server.version[0])
     slot = slots.name_for(order.owner)
-    warnings = _kept(conn, order, slot)
+    start, warnings = _start(conn, order, slot)
     with closing(connect(target)) as writer:
         end = _end(writer, facts["segment_size"])
-    span = Span(timeline, facts["segment_size"], lsn_number(parent.end["lsn"]), end.lsn)
+    span = Span(timeline, facts["segment_size"], lsn_number(start["lsn"]), end.lsn)
     if span.end <= span.start:
         raise BackupError(f"the log ends at {lsn_text(span.end)}, before the end of {parent.id}", fix=_FULL, error_code="WAL_GAP")
     told(f"taking {span.last - span.first + 1} segments of the log")
     with tempfile.TemporaryDirectory(prefix="dbops-") as folder, sink.stream(LOG) as stream:
         exit = _receive(stage(program, (), target), span, _Taking(Path(folder), stream, span, facts["system"]), parent)
     return Produced(
-        start=dict(parent.end),
+        start=dict(start),
         end={"lsn": lsn_text(end.lsn), "timeline": timeline},
         ended_at=end.at,
         tools=told_versions(program),
@@ -76,9 +76,13 @@ def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, 
     )
 
 
-def _kept(conn: PostgresConnection, order: Order, slot: str) -> list[str]:
-    """Let go of what committed backups have; a differential goes back to the last full, so nothing behind that goes."""
-    needed = order.chain[0] if "differential" in order.kinds else order.chain[-1]
+def _start(conn: PostgresConnection, order: Order, slot: str) -> tuple[Position, list[str]]:
+    """Let go of what committed backups have, and return where this one begins.
+
+    A differential goes back to the last full, so nothing behind that goes. The first log behind another base begins where the log
+    before it ended, if that is still there: so each moment during the base has a log that leads to it.
+    """
+    parent = order.chain[-1]
     known = slots.find(conn, slot)
     if known is not None and known.status == "lost":
         raise BackupError(
@@ -87,9 +91,23 @@ def _kept(conn: PostgresConnection, order: Order, slot: str) -> list[str]:
             error_code="WAL_GAP",
         )
     if known is None:
-        return [f"the slot {slot} was not there, and was made anew", *slots.ensure(conn, slot)]
-    slots.move(conn, slot, lsn_number(needed.end["lsn"]))
-    return slots.danger(conn, slot)
+        return parent.end, [f"the slot {slot} was not there, and was made anew", *slots.ensure(conn, slot)]
+    start = parent.end
+    if order.log_end is not None and _is_kept(order.log_end, parent.end, known):
+        start = order.log_end
+    needed = order.chain[0].end if "differential" in order.kinds else parent.end
+    slots.move(conn, slot, min(lsn_number(needed["lsn"]), lsn_number(start["lsn"])))
+    return start, slots.danger(conn, slot)
+
+
+def _is_kept(log_end: Position, base_end: Position, slot: slots.Slot) -> bool:
+    lsn = lsn_number(log_end["lsn"])
+    return (
+        log_end["timeline"] == base_end["timeline"]
+        and lsn < lsn_number(base_end["lsn"])
+        and slot.restart is not None
+        and slot.restart <= lsn
+    )
 
 
 def _end(conn: PostgresConnection, size: int) -> _End:

@@ -184,6 +184,29 @@ def test_log_leads_to_names_and_places_and_refuses_what_it_does_not_reach(
         shop.restore(server.url(f"{shop_database.name}_back"), word=full.id, point=point_of(name="one"))
 
 
+def test_moments_during_and_before_a_new_base_are_led_to_by_the_log_behind_it(
+    shop_database: PostgresDatabase, tmp_path: Path
+) -> None:
+    shop_database.load("CREATE TABLE t (n int)")
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    first = shop.run("full")
+    before = shop.run("log")
+    shop_database.load("INSERT INTO t VALUES (1)")
+    moment = now(shop_database)
+    shop_database.load("INSERT INTO t VALUES (2)")
+    second = shop.run("full")
+    behind = shop.run("log")
+    assert (behind.parent_id, dict(behind.start)) == (second.id, dict(before.end))
+    result = shop.restore(shop_database.server.url(f"{shop_database.name}_back"), point=point_of(at=moment))
+    try:
+        assert [one.id for one in result.chain] == [first.id, before.id, behind.id]
+        assert shop_database.server.rows(f"{shop_database.name}_back", "SELECT n FROM t") == [(1,)]
+    finally:
+        shop_database.server.drop_database(f"{shop_database.name}_back")
+    assert shop.verify(2, behind.id).ok
+    assert shop.run("log").start == behind.end
+
+
 def test_differential_goes_back_to_the_full_whatever_came_between(shop_database: PostgresDatabase, tmp_path: Path) -> None:
     schedule = LOGGED[:-1] + ', {type: differential, cron: "0 3 * * *"}]'
     shop_database.load("CREATE TABLE t (n int)")
