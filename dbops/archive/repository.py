@@ -27,7 +27,7 @@ from dbops.archive.index import Index
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import is_id
 from dbops.archive.parts import PART, BackupSink, BackupSource, Shelf
-from dbops.archive.storage.base import MissingObjectError, ObjectWriter, Storage, StorageError
+from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectWriter, Storage, StorageError
 from dbops.errors import BackupError
 
 
@@ -107,6 +107,8 @@ class Repository:
         prefix, title = f"{self.target}/{folder}/", self.storage.title
         result = []
         for head in sorted(self.storage.list(prefix), key=lambda head: head.key):
+            if _is_unfinished(head.key):
+                continue
             with suppress(ValueError, MissingObjectError):
                 text = self.index.get(title, head.key, head.size)
                 if text is None:
@@ -172,17 +174,13 @@ class Repository:
             self.storage.delete(head.key)
 
     def orphans(self, before: datetime) -> Iterator[str]:
-        """Yield the keys of parts that belong to no backup and were written before a moment."""
+        """Yield the keys of parts that belong to no backup, and of what was never written to its end, from before a moment."""
         heads = list(self.storage.list(f"{self.target}/"))
         committed = {head.key.removesuffix("manifest.json") for head in heads if head.key.endswith("/manifest.json")}
         for head in heads:
             folder, middle, _ = head.key.partition("/parts/")
-            if (
-                middle
-                and is_id(folder.rpartition("/")[2])
-                and f"{folder}/" not in committed
-                and head.modified < before.timestamp()
-            ):
+            is_orphan = middle and is_id(folder.rpartition("/")[2]) and f"{folder}/" not in committed
+            if (is_orphan or _is_unfinished(head.key)) and head.modified < before.timestamp():
                 yield head.key
 
 
@@ -231,6 +229,10 @@ class Draft:
 
     def _keeping(self, name: str) -> AbstractContextManager[ObjectWriter]:
         return self._repository.index.keeping(f"{self._repository.target}/{self.timeline}/backups/{self.id}", name)
+
+
+def _is_unfinished(key: str) -> bool:
+    return key.rpartition("/")[2].startswith(WRITING)
 
 
 def folder_of(manifest: Manifest) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -340,3 +341,17 @@ def test_a_link_stays_and_the_file_behind_it_is_replaced(shop: Shop, sqlite_data
     assert link.is_symlink()
     assert content(sqlite_database.path) == expected
     assert sqlite_database.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_what_killed_programs_left_is_cleared_away(shop: Shop, sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    made = shop.run()
+    left = [shop.parts(made)[0].with_name(".writing-1"), shop.folder / "backups/shop/locks/.writing-2"]
+    restoring = tmp_path / ".restored.db.restoring-1"
+    for path in (*left, restoring):
+        path.write_bytes(b"half")
+        os.utime(path, (1e9, 1e9))
+    with shop.keeper() as keeper:
+        assert len(keeper.prune().orphans) == 2
+    shop.restore(f"sqlite:///{tmp_path / 'restored.db'}")
+    assert not any(path.exists() for path in (*left, restoring))
+    assert shop.backups() == (made,)

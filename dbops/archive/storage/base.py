@@ -18,6 +18,10 @@ class MissingObjectError(StorageError):
     """There is no such object."""
 
 
+WRITING = ".writing-"
+"""What the last part of a key begins with while its object is being written, on storages that show such."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
     """An object's key, relative to the storage's root, its size in bytes, and when it was written, in seconds since 1970."""
@@ -65,7 +69,7 @@ class Storage(Protocol):
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
-        """Yield the objects whose keys begin with `prefix`, in any order."""
+        """Yield the objects whose keys begin with `prefix`, in any order; perhaps also what is being written, or was left so."""
         ...
 
     def delete(self, key: str) -> None:

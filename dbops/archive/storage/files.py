@@ -10,9 +10,7 @@ from typing import IO, Any
 
 import fsspec  # type: ignore[import-untyped]
 
-from dbops.archive.storage.base import MissingObjectError, ObjectHead, StorageError
-
-_BESIDE = ".writing-"
+from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectHead, StorageError
 
 
 class FilesystemStorage:
@@ -33,7 +31,7 @@ class FilesystemStorage:
     def put(self, key: str) -> Iterator[_File]:
         path = self._path(key)
         folder, _, _ = path.rpartition("/")
-        beside = f"{folder}/{_BESIDE}{secrets.token_hex(6)}"
+        beside = f"{folder}/{WRITING}{secrets.token_hex(6)}"
         try:
             with self._said(key):
                 self._files.makedirs(folder, exist_ok=True)
@@ -82,7 +80,7 @@ class FilesystemStorage:
                 return
             for found in self._files.find(folder, detail=True).values():
                 head = self._head(found)
-                if head.key.startswith(prefix) and not head.key.rpartition("/")[2].startswith(_BESIDE):
+                if head.key.startswith(prefix):
                     yield head
 
     def delete(self, key: str) -> None:

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dbops.archive.storage.base import MissingObjectError, ObjectHead, StorageError
-
-_BESIDE = ".writing-"
+from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectHead, StorageError
 
 
 class LocalStorage:
-    """Fills `Storage`. Files being written have names that begin with `.writing-`; `list` passes over them."""
+    """Fills `Storage`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -26,7 +24,7 @@ class LocalStorage:
     @contextmanager
     def put(self, key: str) -> Iterator[_File]:
         path = self._path(key)
-        beside = path.with_name(f"{_BESIDE}{secrets.token_hex(6)}")
+        beside = path.with_name(f"{WRITING}{secrets.token_hex(6)}")
         with _said(path):
             _make_folder(path.parent)
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -47,7 +45,7 @@ class LocalStorage:
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         path = self._path(key)
-        beside = path.with_name(f"{_BESIDE}{secrets.token_hex(6)}")
+        beside = path.with_name(f"{WRITING}{secrets.token_hex(6)}")
         with _said(path):
             _make_folder(path.parent)
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -91,7 +89,7 @@ class LocalStorage:
             for place, _, files in os.walk(folder, onerror=_unless_missing):
                 for name in files:
                     key = (Path(place) / name).relative_to(self._root).as_posix()
-                    if not name.startswith(_BESIDE) and key.startswith(prefix) and (found := self.head(key)):
+                    if key.startswith(prefix) and (found := self.head(key)):
                         yield found
 
     def delete(self, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import sqlite3
@@ -112,7 +113,10 @@ def _write(handle: int, data: bytes, offset: int | None) -> None:
 
 @contextmanager
 def _beside(place: Path) -> Iterator[Path]:
-    """Give a file in the same folder; it is gone afterwards, unless it was switched in."""
+    """Give a file in the same folder; it is gone afterwards, unless it was switched in. What killed restores left goes too."""
+    for old in place.parent.glob(f".{glob.escape(place.name)}.restoring-*"):
+        if not openers(str(old)):
+            old.unlink(missing_ok=True)
     new = place.with_name(f".{place.name}.restoring-{secrets.token_hex(4)}")
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # less the umask, as SQLite itself
     try:
