@@ -6,6 +6,7 @@
 * `dumping`    a dump of one database in named streams
 * `loading`    these brought into a new database, or beside an existing one and switched in
 * `switching`  tables of one database put in the place of those of another
+* `broken_off` a mark of a restore that goes on, or was killed
 * `binlog`     the events of a binary log, read raw
 * `logs`       the binary log copied since the backup before
 * `filtering`  which events concern one database

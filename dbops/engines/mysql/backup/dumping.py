@@ -17,6 +17,7 @@ from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.broken_off import MARK
 from dbops.engines.mysql.backup.sections import VIEWS, Cutter
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
 from dbops.engines.mysql.backup.views import broken_views, definitions
@@ -117,8 +118,8 @@ def dump(
     """
     told(f"dumping {database}")
     options = dump_options(tool, position=position, history=history)
-    options += tuple(f"--ignore-table={database}.{name}" for name in without)
-    arguments = (*options, *(() if rows else ("--no-data",)), "--", database)
+    ignored = tuple(f"--ignore-table={database}.{name}" for name in (*without, MARK))
+    arguments = (*options, *ignored, *(() if rows else ("--no-data",)), "--", database)
     cutter, views = Cutter(), bytearray()
     with sink.stream(TABLES) as writer, tool_running(tool, target, arguments) as pipeline:
         buffer, is_taken = memoryview(bytearray(_PIECE)), False
@@ -140,7 +141,7 @@ def dump(
         writer.write(views)
     for what in CODE:
         told(f"dumping {what}")
-        exits += _dump_code(tool, target, database, sink, what)
+        exits += _dump_code(tool, target, database, sink, what, ignored)
     with sink.stream(SECTIONS) as writer:
         writer.write(json.dumps([_section(one) for one in cutter.sections], ensure_ascii=True).encode())
     return Dumped(cutter, tuple(exits))
@@ -192,9 +193,9 @@ def _section(section: Any) -> list[Any]:
     return [section.kind, section.name, section.start, section.end, section.uses]
 
 
-def _dump_code(tool: Tool, target: Target, database: str, sink: Sink, what: str) -> tuple[Exit, ...]:
+def _dump_code(tool: Tool, target: Target, database: str, sink: Sink, what: str, ignored: Sequence[str]) -> tuple[Exit, ...]:
     tail = b""
-    arguments = (*code_options(tool, what), "--", database)
+    arguments = (*code_options(tool, what), *ignored, "--", database)
     with sink.stream(f"{what}.sql") as writer, tool_running(tool, target, arguments) as pipeline:
         while data := pipeline.read(_PIECE):
             writer.write(data)

@@ -14,6 +14,7 @@ from pathlib import Path
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.binlog import stop_of
+from dbops.engines.mysql.backup.broken_off import begin, broken_off, end
 from dbops.engines.mysql.backup.dumping import database_of, dump, has_history, server_facts
 from dbops.engines.mysql.backup.loading import (
     Choice,
@@ -52,8 +53,11 @@ def occupied(target: Target, folder: Path | None) -> str | None:
     conn = connect(on_database(target, None))
     try:
         count = _objects_in(conn, name)
+        unfinished = broken_off(conn, name)
     finally:
         conn.close()
+    if unfinished:
+        return f"in the database {name} {unfinished}"
     return f"the database {name} has {count} tables, views, routines and events" if count else None
 
 
@@ -112,12 +116,29 @@ def _fill(made: Dump, target: Target, told: Told, choice: Choice, defaults: tupl
     elif choice.is_whole:
         _alter(target, name, made.details)
     try:
-        return load(made, target, told, choice)
+        with _marked(target, f"restoring {made.database}"):
+            return load(made, target, told, choice)
     except BaseException:
         drop(target, name)
         if defaults is not None:
             create(target, name, {"character_set": defaults[0], "collation": defaults[1]})
         raise
+
+
+@contextmanager
+def _marked(target: Target, what: str) -> Iterator[None]:
+    """Keep a database marked until everything is there."""
+    conn = connect(target)
+    try:
+        begin(conn, str(target.url.database), what)
+    finally:
+        conn.close()
+    yield
+    conn = connect(target)
+    try:
+        end(conn, str(target.url.database))
+    finally:
+        conn.close()
 
 
 def _alter(target: Target, name: str, details: object) -> None:

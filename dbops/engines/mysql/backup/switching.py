@@ -18,6 +18,7 @@ from pathlib import Path
 
 from dbops.engines.base.backup import Exit, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.broken_off import begin, end
 from dbops.engines.mysql.backup.dumping import dump, server_facts
 from dbops.engines.mysql.backup.loading import (
     Choice,
@@ -111,10 +112,12 @@ def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice) -> tuple[E
 def _switch(made: Dump, target: Target, conn: MysqlConnection, places: _Places, told: Told, choice: Choice) -> tuple[Exit, ...]:
     home = on(target, places.home)
     with _old_code(home, conn, told) as old:
+        end(conn, places.home)  # of one that was killed
         old_tables = _wanted(_tables_of(conn, places.home), choice)
         new_tables = _tables_of(conn, places.beside)
         create(target, places.aside, old.details)
         told(f"switching {len(new_tables)} tables in, {len(old_tables)} aside to {places.aside}")
+        begin(conn, places.home, f"switching tables; the old ones go to {places.aside}, new ones are made in {places.beside}")
         is_moved = False
         try:
             _drop_code(conn, places.home, choice, old_tables)
@@ -127,6 +130,7 @@ def _switch(made: Dump, target: Target, conn: MysqlConnection, places: _Places, 
         except BaseException as error:
             _go_back(old, target, conn, places, (old_tables, new_tables), choice, is_moved=is_moved, error=error)
             raise
+        end(conn, places.home)
         drop(target, places.aside)
         return exits
 
@@ -157,6 +161,7 @@ def _go_back(
         else:
             _drop_code(conn, places.home, choice, old_tables)
         load_code(old, on(target, places.home), lambda _: None, choice)
+        end(conn, places.home)
         drop(target, places.aside)
     except DbopsError as second:
         raise BackupError(

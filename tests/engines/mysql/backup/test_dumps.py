@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dbops.engines.base.connect import Target
-from dbops.engines.mysql.backup import dumping, loading, switching
+from dbops.engines.mysql.backup import dumping, loading, restoring, switching
 from dbops.engines.mysql.backup.sections import Cutter
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
@@ -166,6 +166,21 @@ def test_a_new_database_is_gone_when_its_restore_fails(
     with pytest.raises(BackupError):
         shop.restore(mysql_server.url(new_name), word=made.id)
     assert (new_name,) not in mysql_server.rows("mysql", "SHOW DATABASES")
+
+
+def test_a_restore_that_was_killed_is_known_and_taken_up_again(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    my_database.load("CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
+    made = shop.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(restoring, "end", lambda *_: None)  # all that is left of one that was killed in the last moment
+        shop.restore(mysql_server.url(new_name), word=made.id)
+    with pytest.raises(BackupError, match="did not end: restoring"):
+        shop.restore(mysql_server.url(new_name), word=made.id)
+    shop.restore(mysql_server.url(new_name), word=made.id, replaces=True)
+    assert_equal(mysql_server, my_database.name, new_name)
+    assert mysql_server.rows(new_name, "SHOW TABLES") == [("t",)]
 
 
 def test_a_killed_dump_is_no_backup(shop: Shop, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
