@@ -32,6 +32,7 @@ from dbops.errors import BackupError
 
 _STDERR_LINES = 40
 _LINE_BYTES = 2_000
+_PIPE_BYTES = 1 << 16
 _GRACE_S = 5.0
 
 #: Environment variables that programs get from ours; nothing else of it reaches them.
@@ -118,10 +119,16 @@ class _Tail:
         self._thread.start()
 
     def _read(self) -> None:
+        rest = b""
         with suppress(ValueError, OSError):
-            while line := self._stream.readline(_LINE_BYTES):
-                if stripped := line.rstrip():
-                    self._lines.append(stripped)
+            while piece := self._stream.read(_PIPE_BYTES):  # unbuffered: what is there
+                *lines, rest = (rest + piece).split(b"\n")
+                self._keep(lines)
+                rest = rest[:_LINE_BYTES]
+        self._keep([rest])
+
+    def _keep(self, lines: Sequence[bytes]) -> None:
+        self._lines.extend(stripped[:_LINE_BYTES] for line in lines if (stripped := line.rstrip()))
 
     def text(self) -> str:
         self._thread.join(_GRACE_S)
