@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -292,3 +294,38 @@ def test_password_is_in_no_command_line_and_writers_go_on(
     shop.restore(postgres_server.tcp_url(new))
     assert postgres_server.rows(new, "SELECT count(*) FROM a FULL JOIN b USING (id) WHERE a.id IS NULL OR b.id IS NULL") == [(0,)]
     assert postgres_server.rows(new, "SELECT count(*) > 0 FROM a") == [(True,)]
+
+
+def test_an_ordinary_account_makes_proves_and_restores_its_own(postgres_server: PostgresServer, tmp_path: Path, new: str) -> None:
+    account = f"app_{os.urandom(4).hex()}"
+    postgres_server.psql(
+        "postgres", f"CREATE ROLE {account} LOGIN CREATEDB PASSWORD 'p@ss'; CREATE DATABASE {account} OWNER {account}"
+    )
+    try:
+        url = postgres_server.tcp_url(account, account, "p@ss")
+        postgres_server.psql(
+            account, f"SET ROLE {account}; CREATE SCHEMA app; CREATE TABLE app.t AS SELECT generate_series(1, 10) AS n"
+        )
+        shop = Shop(tmp_path / "shop", url, schedule=FULL)
+        made = shop.run()
+        assert (made.warnings, len(made.exits)) == ((), 2)
+        evidence = shop.verify(3)
+        assert evidence.ok, evidence.problems
+        assert shop.restore(postgres_server.tcp_url(new, account, "p@ss")).restored.warnings == ()
+        assert postgres_server.dump(new) == postgres_server.dump(account)
+        assert postgres_server.rows(new, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [(account,)]
+    finally:
+        for name in (new, account):
+            postgres_server.drop_database(name)
+        postgres_server.psql("postgres", f"DROP ROLE {account}")
+
+
+def test_the_command_line_restores_with_options_for_the_engine(
+    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer
+) -> None:
+    command = [sys.executable, "-m", "dbops", "backup", "restore", "latest", str(shop.folder), "--to", postgres_server.url(new)]
+    done = subprocess.run([*command, "--table", "plain", "--option", "roles=skip"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "owners and privileges were left out" in done.stdout
+    done = subprocess.run([*command, "--option", "roles"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "expected NAME=VALUE" in done.stderr
