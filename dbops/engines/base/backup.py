@@ -48,6 +48,7 @@ class Mechanism:
     A kind that an engine never has is there too, refused. `picks` are what a restore can take out of the whole. `points` are what
     a restore can stop at while it replays this very backup: empty for bases and pages, set for what is made of a log. What has
     points goes on behind any backup of its family; what has none follows the last that is no log.
+    `caution` is what it may do to the server, and how that is bounded; empty where it is.
     """
 
     kind: BackupKind
@@ -58,6 +59,7 @@ class Mechanism:
     fix: str = ""
     picks: frozenset[Literal["schema", "table"]] = frozenset()
     points: frozenset[Literal["time", "lsn", "name"]] = frozenset()
+    caution: str = ""
 
     @property
     def works(self) -> bool:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from dbops.engines.base.backup import Mechanism
 from dbops.reconcile.change import BACKUP_REFUSED, Observation
 from dbops.resources.backups.choosing import Refusal
 from dbops.resources.backups.due import breaks_at, counted, failing
 from dbops.resources.backups.model import DesiredBackups, Standing
 
 
-def remarks(desired: DesiredBackups, standing: Standing, refused: Sequence[Refusal], now: datetime) -> Iterator[Observation]:
+def remarks(
+    desired: DesiredBackups, standing: Standing, refused: Sequence[Refusal], chosen: Iterable[Mechanism], now: datetime
+) -> Iterator[Observation]:
     """Yield what people should know, the worst first."""
     address = desired.address
     for one in refused:
         fix = f"; {one.fix}" if one.fix else ""
         text = f"a {one.kind} backup cannot be made: {one.reason}{fix}"
         yield Observation(f"{address}/{one.kind}", BACKUP_REFUSED, text, "error")
+    for text in dict.fromkeys(one.caution for one in chosen if one.caution):
+        yield Observation(address, "BACKUP_CAUTION", text, "warning")
     for broken in standing.broken:
         yield Observation(address, "BACKUP_BROKEN", f"{broken.key}: {broken.reason}", "error")
     refuted = standing.refuted()

@@ -94,7 +94,7 @@ class BackupResource:
             mechanisms=chosen,
             exists=targets.reader(desired.connection) is not None,
             fingerprints={desired.connection: _fingerprint(standing, chosen)},
-            observations=tuple(remarks(desired, standing, refused, now)),
+            observations=tuple(remarks(desired, standing, refused, chosen.values(), now)),
         )
 
     def diff(self, desired: DesiredBackups, observed: ObservedBackups) -> Sequence[Change]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dbops.engines.base.backup import BackupKind, Mechanism
@@ -19,6 +19,10 @@ DUMP, BLOCKS, WAL, PGBACKREST = "dump", "blocks", "wal", "pgbackrest"
 PICKS: frozenset[str] = frozenset({"schema", "table"})
 POINTS: frozenset[str] = frozenset({"time", "lsn", "name"})
 _INCREMENTS_SINCE = 17
+_CAUTION = (
+    "a replication slot keeps the log on the server from one backup to the next, without limit when none is made: set"
+    " max_slot_wal_keep_size"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,20 @@ class Refused:
 _SETTINGS = """
 SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_wal_senders')::int,
        pg_catalog.current_setting('max_replication_slots')::int, pg_catalog.current_setting('summarize_wal', true),
-       pg_catalog.pg_is_in_recovery(), rolsuper OR rolreplication
+       pg_catalog.pg_is_in_recovery(), rolsuper OR rolreplication,
+       pg_catalog.current_setting('max_slot_wal_keep_size') = '-1'
 FROM pg_catalog.pg_roles WHERE rolname = current_user"""
 
 
 def mechanisms(conn: Connection, target: Target) -> Sequence[Mechanism]:
     """Return every way to make every kind, dumps first."""
-    [(level, senders, slots, summarizes, is_standby, may_replicate)] = conn.query(_SETTINGS)
+    [(level, senders, slots, summarizes, is_standby, may_replicate, is_boundless)] = conn.query(_SETTINGS)
     major, user = conn.server.version[0], conn.server.user
     base = _tool("pg_basebackup", major) or _setting(level, senders) or _account(user, may_replicate) or _reached(target, user)
     wal = base or _tool("pg_receivewal", major) or _archive(slots, is_standby)
     blocks = base or _blocks(major, summarizes) or (_tool("pg_combinebackup", major))
     dump = _tool("pg_dump", major)
-    return [*_dumps(dump, wal), *_blocked(base, blocks, wal), *_logged(base, wal, blocks), *_pgbackrest()]
+    return [*_dumps(dump, wal), *_blocked(base, blocks, wal), *_logged(wal, blocks, is_boundless), *_pgbackrest()]
 
 
 def _dumps(dump: Refused | None, wal: Refused | None) -> Iterator[Mechanism]:
@@ -63,8 +68,8 @@ def _blocked(base: Refused | None, blocks: Refused | None, wal: Refused | None) 
     yield _mechanism("log", "pg_basebackup", BLOCKS, wal or Refused(none, "tool: pg_receivewal for all kinds but full"))
 
 
-def _logged(base: Refused | None, wal: Refused | None, blocks: Refused | None) -> Iterator[Mechanism]:
-    yield _mechanism("full", "pg_basebackup", WAL, wal)
+def _logged(wal: Refused | None, blocks: Refused | None, is_boundless: bool) -> Iterator[Mechanism]:
+    yield replace(_mechanism("full", "pg_basebackup", WAL, wal), caution=_CAUTION if is_boundless else "")
     if blocks is None:
         yield _mechanism("incremental", "pg_basebackup", WAL, wal)
         yield _mechanism("differential", "pg_basebackup", WAL, wal)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -347,6 +349,23 @@ def test_what_cannot_be_made_is_refused_with_a_reason_and_a_fix(shop_database: P
     shop = Shop(tmp_path / "logical", shop_database.url, schedule=LOGGED.replace("}", ", method: logical}"))
     with pytest.raises(BackupError, match="a dump has no increments"):
         shop.run("incremental")
+
+
+def test_plan_names_what_a_slot_may_do_until_it_is_bounded(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+
+    def plan() -> str:
+        command = [sys.executable, "-m", "dbops", "plan", str(shop.folder), "-o", "json"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert "max_slot_wal_keep_size" in plan()
+    shop_database.load("ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf()")
+    try:
+        while shop_database.rows("SELECT current_setting('max_slot_wal_keep_size')") != [("10GB",)]:
+            time.sleep(0.05)
+        assert "max_slot_wal_keep_size" not in plan()
+    finally:
+        shop_database.load("ALTER SYSTEM RESET max_slot_wal_keep_size; SELECT pg_reload_conf()")
 
 
 def test_programs_older_than_the_server_are_refused_with_their_package(
