@@ -363,12 +363,15 @@ def _set_by_engine(change: TableChange) -> list[str]:
     """Options of the engine that a table leaves, which the statement that moves it cannot take away.
 
     Those in backticks and TRANSACTIONAL are known to the old engine alone (MariaDB error 1911), and some only
-    together; PAGE_CHECKSUM is set by Aria itself until the table has left it.
+    together; PAGE_CHECKSUM is set by Aria itself until the table has left it, or is divided, which Aria does not see.
     """
     old, new = (dict(table.options) for table in (change.before, change.after))
-    if old.get("engine") == new.get("engine") or not _changes_table(change):
+    moves = old.get("engine") != new.get("engine")
+    divides = change.before.partition_by is None and change.after.partition_by is not None
+    if not _changes_table(change) or not (moves or divides):
         return []
-    return [name for name in old if name not in new and (name.startswith("`") or name in ("page_checksum", "transactional"))]
+    left = [name for name in old if name not in new and (name.startswith("`") or name in ("page_checksum", "transactional"))]
+    return left if moves else [name for name in left if name == "page_checksum"]
 
 
 def parting_clauses(change: TableChange) -> tuple[list[str], list[str]]:

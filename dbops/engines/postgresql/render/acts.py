@@ -29,7 +29,7 @@ from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import literal
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, Membership, Part, ReplicaIdentity, Rows, RowType
-from dbops.engines.postgresql.render.scene import Scene
+from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.engines.postgresql.render.undo import Kept, Undo
 from dbops.sql.statement import Statement
 
@@ -104,6 +104,9 @@ class _Work:
         match change:
             case DropObject(Table() as table) if table.ref not in self.coming and table.partition_by is None:
                 return Kept(archive.name(token, next(self.numbers)))
+            case DropObject(Table() as table) if lost := self._lost(table):
+                gone = [column.name for column in lost]
+                return Kept(archive.name(token, next(self.numbers)), archive.key_of(table, lost[0], gone, self.scene), lost)
             case DropColumn(ref, column) if column.generated is None:
                 owner = self.scene.before.objects.get(ref)
                 if isinstance(owner, Table):
@@ -115,14 +118,23 @@ class _Work:
         names = self.dropped[table.ref]
         return archive.key_of(table, column, names[: names.index(column.name)], self.scene)
 
+    def _lost(self, table: Table) -> tuple[Column, ...]:
+        """Return the columns that a table made again leaves behind, whose rows wait by themselves and not with its parent's."""
+        new = self.scene.after.objects.get(table.ref)
+        if table.ref not in self.scene.renewed or not isinstance(new, Table) or self.scene.renewed & set(parents_of(table)):
+            return ()
+        return tuple(column for column in table.columns if column.generated is None and new.column(column.name) is None)
+
     def _keep(self, change: CatalogChange, kept: Kept | None) -> Iterator[Statement]:
         match change:
+            case DropObject(Table() as table) if kept is not None and kept.lost:
+                yield from archive.keep_values(table, kept.lost, kept.archive, kept.key, self.scene)
             case DropObject(Table() as table) if kept is not None:
                 yield from archive.keep_rows(table, kept.archive)
             case DropColumn(ref, column) if kept is not None:
                 owner = self.scene.before.objects[ref]
                 assert isinstance(owner, Table)
-                yield from archive.keep_values(owner, column, kept.archive, kept.key, self.scene)
+                yield from archive.keep_values(owner, (column,), kept.archive, kept.key, self.scene)
 
     def _without_false_alarms(self, found: Iterator[Statement], unit: Unit) -> Iterator[Statement]:
         """What is dropped to come back in the same plan is not lost."""

@@ -63,9 +63,9 @@ def _part_of(archive: str, table: Ref, scene: Scene) -> str:
     return f"{archive} AS a, ({rows} LIMIT 1) AS any_row, pg_catalog.json_populate_record(whole, a.row) AS old"
 
 
-def keep_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
-    """Yield what copies a column's values with the key that tells the rows apart."""
-    kept = tuple(dict.fromkeys((*key, column.name)))
+def keep_values(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
+    """Yield what copies the values of columns with the key that tells the rows apart."""
+    kept = tuple(dict.fromkeys((*key, *(column.name for column in lost))))
     rows = f"SELECT {columns(kept)} FROM {_rows_of(table.ref, kept, scene)} ORDER BY tableoid, ctid"
     query = f"SELECT row_to_json({_ROW}) AS row FROM ({rows}) AS {_ROW}"
     yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
@@ -127,4 +127,19 @@ def _found(table: Table, value: str, archive: str, key: tuple[str, ...], scene: 
         f" FROM {_part_of(archive, table.ref, scene)}) AS old\n"
         f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place\n"
         f"  AND here.dbops_key = old.dbops_key AND here.dbops_nth = old.dbops_nth"
+    )
+
+
+def rows_with_lost(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], aside: str) -> str:
+    """Return the FROM items that give `move_rows` the rows waiting aside with the values that the columns `lost` had."""
+    here = f"row({', '.join(f'{quote(name)}::text' for name in key)})::text"
+    kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
+    known = [column for column in table.columns if column.name in key or column in lost]
+    record = ", ".join(f"{quote(column.name)} {column.type}" for column in known)
+    values = ", ".join(f"old.{quote(column.name)}" for column in lost)
+    return (
+        f"(SELECT *, {here} AS dbops_key, row_number() OVER (PARTITION BY {here} ORDER BY ctid) AS dbops_nth"
+        f" FROM {aside}) AS here\n"
+        f"LEFT JOIN (SELECT {values}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
+        f" FROM {archive} AS a, pg_catalog.json_to_record(a.row) AS old({record})) AS lost USING (dbops_key, dbops_nth)"
     )

@@ -270,10 +270,11 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
     Only its rows stay where more would be in the way: a partition cannot stand beside its successor in the parent they share,
     partitions that are made again too give up their names with it, and an expression that divides it holds on to functions.
     """
+    staying = [owned for owned in scene.old.owned_by(table.ref) if owned.ref in scene.after.objects]
     is_between = table.partition_of is not None and table.partition_of.parent not in scene.renewed
     is_above = any(heir in scene.renewed for heir in scene.heirs.get(table.ref, ()))
     if is_between or is_above or (table.partition_by and "(" in table.partition_by.expression[1:]):
-        yield from (release(owned) for owned in scene.old.owned_by(table.ref))
+        yield from (release(owned) for owned in staying)
         yield Statement(f"CREATE TABLE {aside(table)} AS SELECT * FROM {named(table.ref)}")
         yield statement(f"DROP TABLE {named(table.ref)}", *_losses(table, scene))
         return
@@ -284,7 +285,7 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
             yield Statement(f"DROP INDEX {named(Ref('index', child.schema, child.name))}")
         elif isinstance(child, Trigger | Rule | Policy):
             yield Statement(f"DROP {designation(child)}")
-    yield from (release(owned) for owned in scene.old.owned_by(table.ref))
+    yield from (release(owned) for owned in staying)
     if table.of_type:
         yield Statement(f"ALTER TABLE {named(table.ref)} NOT OF")
     yield statement(f"ALTER TABLE {named(table.ref)} RENAME TO {quote(aside_ref(table).name)}", *_losses(table, scene))
@@ -302,10 +303,16 @@ def _has(catalog: Catalog, table: Ref, column: str) -> bool:
     return isinstance(found, Table) and found.column(column) is not None
 
 
-def move_rows(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
-    """Yield what fills the new table from the old, computed columns left to the server."""
+def move_rows(
+    before: Table, after: Table, scene: Scene, source: str | None = None, found: Iterable[Column] = ()
+) -> Iterator[Statement]:
+    """Yield what fills the new table from the old, computed columns left to the server.
+
+    `source` is where the rows are read from, if it is not the old table, and `found` are columns that it has besides.
+    """
     domains = scene.domains
-    names, values = [], []
+    names = [quote(column.name) for column in found]
+    values = list(names)
     for column in after.columns:
         old = before.column(column.name)
         if old is not None and column.generated is None:
@@ -314,7 +321,7 @@ def move_rows(before: Table, after: Table, scene: Scene) -> Iterator[Statement]:
             values.append(using(name, old.type, column.type, domains) or name)
     if names:
         target = f"INSERT INTO {named(after.ref)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE"
-        yield Statement(f"{target}\nSELECT {', '.join(values)} FROM {aside(before)}")
+        yield Statement(f"{target}\nSELECT {', '.join(values)} FROM {source or aside(before)}")
     yield from (continue_numbers(after.ref, column) for column in after.columns if column.identity)
     for owned in scene.new.owned_by(after.ref):
         if owned.ref in scene.before.objects:

@@ -48,10 +48,11 @@ AnyTable = Table | ForeignTable
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where rows or values went before they were deleted, and the columns that tell rows apart."""
+    """Where rows or values went before they were deleted, the columns that tell rows apart, and those a new table leaves out."""
 
     archive: str
     key: tuple[str, ...] = ()
+    lost: tuple[Column, ...] = ()
 
 
 class Undo:
@@ -82,7 +83,7 @@ class Undo:
             case AddColumn(table, column):
                 yield from columns.drop(table, column, back)
             case DropObject(item) if item.ref in self._scene.renewed and isinstance(item, Table):
-                yield from self._replaced(unit, item)
+                yield from self._replaced(unit, item, kept)
             case DropObject():
                 yield from self._dropped(unit, kept)
             case DropColumn(table, column):
@@ -147,20 +148,22 @@ class Undo:
                 yield from archive.restore_rows(item, kept.archive)
                 yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
 
-    def _replaced(self, unit: Unit, table: Table) -> Iterator[Statement]:
+    def _replaced(self, unit: Unit, table: Table, kept: Kept | None) -> Iterator[Statement]:
         """Make the old table with the partitions that went when its rows had moved, and move them back."""
         moves = [other for other in self._plan.units if other.change.ref == Ref("rows", table.schema, "rows", table.name)]
         partitions = [Unit(change) for other in moves for change in other.covers]
         plan = self._inverse(unit, *partitions)
         for other in plan.units:
-            if _makes_table(other):
+            if _holds_rows(other):
                 yield from do(other, self._back, plan.rebuild)
         now = self._scene.after.objects[table.ref]
         assert isinstance(now, Table)
-        yield from move_rows(now, table, self._back)
+        source = archive.rows_with_lost(table, kept.lost, kept.archive, kept.key, aside(now)) if kept else None
+        yield from move_rows(now, table, self._back, source, kept.lost if kept else ())
         yield Statement(f"DROP TABLE {aside(now)}")
         for other in plan.units:
-            if not _makes_table(other):
+            yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
+            if not _holds_rows(other):
                 yield from do(other, self._back, plan.rebuild)
 
     def _dropped_column(self, ref: Ref, column: Column, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
@@ -221,8 +224,9 @@ def _fillable(column: Column, scene: Scene) -> Column:
     return replace(column, nullable=column.nullable or column.default is None)
 
 
-def _makes_table(unit: Unit) -> bool:
-    return isinstance(unit.change, CreateObject) and isinstance(unit.change.item, Table)
+def _holds_rows(unit: Unit) -> bool:
+    """Tell whether a unit makes what has to be there before rows come: a table, or a sequence that a default asks."""
+    return isinstance(unit.change, CreateObject) and isinstance(unit.change.item, Table | Sequence)
 
 
 def _item(change: CatalogChange) -> CatalogObject | None:
