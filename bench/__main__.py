@@ -11,7 +11,7 @@ from compileall import compile_dir
 from pathlib import Path
 
 import dbops
-from bench import migrations, online, schemas, scripts, startup
+from bench import backup, migrations, online, schemas, scripts, startup
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.report,
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "online": online.report,
     "scripts": scripts.report,
     "migrations": migrations.report,
+    "backup": backup.report,
 }
 
 
