@@ -16,10 +16,10 @@ PYTEST := $(WITH_VENV) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 export PYTHON
 .NOTPARALLEL:
-.PHONY: help demo test test-mysql check format bench campaign acceptance chains servers clean
+.PHONY: help demo test test-mysql check format bench bench-backup campaign acceptance chains servers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(PLAIN) ## plan, apply, change and drift of a first environment, on SQLite
 	@$(WITH_VENV) sh examples/demo/run.sh
@@ -44,6 +44,9 @@ format: $(FULL) ## write the format that check wants
 
 bench: $(PEERS) servers ## time and memory of whole commands, beside a yardstick of the same run
 	$(WITH_VENV) $(BIN)/python -m bench $(ARGS)
+
+bench-backup: $(PEERS) servers ## backups and restores beside the engines' own tools (ARGS="--size 2GiB --engines sqlite")
+	$(WITH_VENV) $(BIN)/python -m bench backup $(ARGS)
 
 campaign: $(FULL) servers ## the Hypothesis properties with many examples, and every failure at every place
 	HYPOTHESIS_PROFILE=campaign $(PYTEST) -o faulthandler_timeout=0 -m "hypothesis or campaign" $(ARGS)

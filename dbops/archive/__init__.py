@@ -4,6 +4,7 @@
 * `hashes`      BLAKE3
 * `codec`       compression of blocks
 * `cipher`      encryption of parts: age recipients, or a symmetric key
+* `notes`       evidence, holds and failures, each sealed
 * `parts`       a stream written as parts and read back, hashed on the way
 * `manifest`    what one backup is; its presence is the commit
 * `repository`  where everything lies, and what is there

@@ -27,6 +27,8 @@ LENGTH = timedelta(minutes=10)
 _PAUSE_S = 0.5
 _RENEWALS = 4
 """So many times in its length a lease is renewed."""
+_FARTHEST = 3
+"""Lengths from now, beyond which no lease reaches however the clocks differ: one that does is damaged."""
 
 
 class LeaseHeldError(BackupError):
@@ -122,12 +124,22 @@ def _waited_for(
             sleep(_PAUSE_S)
 
 
+def is_held(storage: Storage, target: str, now: datetime, length: timedelta = LENGTH) -> bool:
+    """Tell whether a writer is at work."""
+    last = max(_numbers(storage, target), default=0)
+    try:
+        _must_be_free(storage, target, last, now, length)
+    except LeaseHeldError:
+        return True
+    return False
+
+
 def _taken(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta) -> Lease:
     holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
     while True:
         last = max(_numbers(storage, target), default=0)
         if last:
-            _must_be_free(storage, target, last, clock())
+            _must_be_free(storage, target, last, clock(), length)
         lease = Lease(storage, target, last + 1, clock, length, holder)
         facts = json.dumps(lease._facts(is_released=False)).encode()
         # the first try may have been written, and its answer lost
@@ -143,13 +155,14 @@ def _is_ours(storage: Storage, target: str, lease: Lease) -> bool:
     return isinstance(found, dict) and found.get("token") == lease.holder["token"]
 
 
-def _must_be_free(storage: Storage, target: str, number: int, now: datetime) -> None:
+def _must_be_free(storage: Storage, target: str, number: int, now: datetime, length: timedelta) -> None:
     try:
         facts = json.loads(storage.get(_key(target, number)))
         until = datetime.fromisoformat(facts["until"])
     except (MissingObjectError, ValueError, KeyError, TypeError):  # removed meanwhile, or nobody's
         return
-    if facts.get("released") or until <= now or _is_dead(facts):
+    is_damaged = until.tzinfo is None or until > now + _FARTHEST * length
+    if is_damaged or facts.get("released") or until <= now or _is_dead(facts):
         return
     who = f"process {facts.get('pid')} on {facts.get('host')}"
     raise LeaseHeldError(

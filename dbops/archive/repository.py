@@ -12,23 +12,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from dbops.archive import manifest as manifests
+from dbops.archive import notes
 from dbops.archive.cipher import Encryption, Keys, encryption_of
 from dbops.archive.codec import PLAIN, Codec
 from dbops.archive.index import Index
+from dbops.archive.lease import is_held
 from dbops.archive.manifest import Manifest
-from dbops.archive.naming import is_id
+from dbops.archive.naming import begun_at, is_id
+from dbops.archive.notes import DamagedNoteError
 from dbops.archive.parts import PART, BackupSink, BackupSource, Shelf
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectWriter, Storage, StorageError
 from dbops.errors import BackupError
+
+_LONGEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Repository:
 
     def __init__(self, storage: Storage, target: str, keys: Keys, index: Index) -> None:
         self.storage, self.target, self.keys, self.index = storage, target, keys, index
+        self._encryptions: dict[str, Encryption] = {}
 
     # --- writing
 
@@ -71,9 +76,8 @@ class Repository:
 
     def note(self, key: str, facts: dict[str, Any]) -> bool:
         """Keep a small JSON document below the target, unless there is one of that key; tell whether it was written."""
-        return self.storage.put_if_absent(
-            f"{self.target}/{key}", (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
-        )
+        key = f"{self.target}/{key}"
+        return self.storage.put_if_absent(key, notes.written(key, facts))
 
     # --- reading
 
@@ -109,13 +113,48 @@ class Repository:
         for head in sorted(self.storage.list(prefix), key=lambda head: head.key):
             if _is_unfinished(head.key):
                 continue
-            with suppress(ValueError, MissingObjectError):
-                text = self.index.get(title, head.key, head.size)
-                if text is None:
-                    text = self.storage.get(head.key)
-                    self.index.put(title, head.key, text)
-                result.append((head.key.removeprefix(f"{self.target}/"), json.loads(text)))
+            text = self.index.get(title, head.key, head.size)
+            with suppress(BackupError):  # what the index says is not worth an error
+                if text is not None:
+                    result.append((head.key.removeprefix(f"{self.target}/"), notes.read(text, head.key)))
+                    continue
+            with suppress(MissingObjectError, DamagedNoteError):
+                text = self.storage.get(head.key)
+                result.append((head.key.removeprefix(f"{self.target}/"), notes.read(text, head.key)))
+                self.index.put(title, head.key, text)
         return result
+
+    def damaged_notes(self) -> Iterator[Broken]:
+        """Yield the documents of `note` that are not as they were written; one request for each, since the index is not asked."""
+        for head in self.storage.list(f"{self.target}/"):
+            _, *folders = head.key.split("/")
+            is_note = folders[0] in ("verify", "holds") or "failures" in folders[1:2]
+            if is_note and not _is_unfinished(head.key):
+                try:
+                    notes.read(self.storage.get(head.key), head.key)
+                except MissingObjectError:
+                    continue
+                except DamagedNoteError as error:
+                    yield Broken(head.key, error.message)
+
+    def headless(self, now: datetime) -> Iterator[Broken]:
+        """Yield the folders that have parts and no manifest, and are not of a run that is going on."""
+        keys = {head.key for head in self.storage.list(f"{self.target}/")}
+        folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
+        known = {one.key for one in self._lost(keys)}
+        is_busy = is_held(self.storage, self.target, now)
+        for folder in sorted(folders):
+            name, key = folder.rpartition("/")[2], f"{folder}/manifest.json"
+            if key in keys or key in known or not is_id(name) or (is_busy and begun_at(name) > now - _LONGEST_RUN):
+                continue
+            yield Broken(key, f"there are parts and no manifest in {folder}: a run died, or its manifest was lost")
+
+    def held(self) -> dict[str, str]:
+        """Return the ids of backups that are held, with the reasons; a hold that is damaged still holds."""
+        keys = [head.key for head in self.storage.list(f"{self.target}/holds/")]
+        reasons = {f"{self.target}/{key}": str(facts.get("reason", "")) for key, facts in self.notes("holds")}
+        stems = {key: key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json")}
+        return {stem: reasons.get(key, "the hold is damaged, and no reason can be read") for key, stem in stems.items()}
 
     def fresh(self, manifest: Manifest) -> Manifest:
         """Read a manifest from the storage itself, and compare it with its seal and, where a key is given, with its mac.
@@ -136,7 +175,10 @@ class Repository:
 
     def encryption(self, manifest: Manifest) -> Encryption:
         """Return what opens a backup; raises WrongKeyError as `encryption_of` does."""
-        return encryption_of(manifest.encryption, self.keys)
+        facts = repr(sorted(manifest.encryption.items()))
+        if facts not in self._encryptions:  # a passphrase takes a tenth of a second
+            self._encryptions[facts] = encryption_of(manifest.encryption, self.keys)
+        return self._encryptions[facts]
 
     def shelf(self, manifest: Manifest) -> Shelf:
         return Shelf(self.storage, folder_of(manifest), manifest.id, PLAIN, self.encryption(manifest))
@@ -164,8 +206,8 @@ class Repository:
         Raises:
             StorageError: the storage holds it back (object lock); it is still a backup.
         """
+        self.index.forget(self.storage.title, manifest_key(manifest))  # first: what it knows and is gone counts as lost
         self.storage.delete(manifest_key(manifest))
-        self.index.forget(self.storage.title, manifest_key(manifest))
         folder = folder_of(manifest)
         for stream in manifest.streams:
             for part in stream.parts:
@@ -174,12 +216,17 @@ class Repository:
             self.storage.delete(head.key)
 
     def orphans(self, before: datetime) -> Iterator[str]:
-        """Yield the keys of parts that belong to no backup, and of what was never written to its end, from before a moment."""
+        """Yield the keys of parts that belong to no backup, and of what was never written to its end, from before a moment.
+
+        Parts whose manifest was lost are left: it may be found again.
+        """
         heads = list(self.storage.list(f"{self.target}/"))
+        lost = {one.key for one in self._lost({head.key for head in heads})}
         committed = {head.key.removesuffix("manifest.json") for head in heads if head.key.endswith("/manifest.json")}
         for head in heads:
             folder, middle, _ = head.key.partition("/parts/")
             is_orphan = middle and is_id(folder.rpartition("/")[2]) and f"{folder}/" not in committed
+            is_orphan = is_orphan and f"{folder}/manifest.json" not in lost
             if (is_orphan or _is_unfinished(head.key)) and head.modified < before.timestamp():
                 yield head.key
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dbops.archive.lease import leased
+from dbops.archive.repository import manifest_key
 from dbops.errors import ApplyError, BackupError, Problems
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import ApplyResult, Consent, apply
@@ -214,6 +215,8 @@ def test_parts_of_a_run_that_died_go_after_a_day(shop: Shop, clock: Clock) -> No
     applied(shop)
     (made,) = shop.backups()
     shop.manifest(made).unlink()
+    with shop.keeper() as keeper:
+        keeper.repository.index.forget(keeper.repository.storage.title, manifest_key(made))  # known is lost, not dead
     applied(shop)
     clock.now = datetime.now(UTC) + timedelta(hours=23)
     with shop.keeper() as keeper:

@@ -14,7 +14,7 @@ from dbops.resources.backups.model import Evidence, Failure, Standing
 def standing_of(repository: Repository, timeline: str | None) -> Standing:
     """Read what stands in a repository: a few listings, and one request for each document not seen before."""
     contents = repository.contents()
-    evidence, failures, held = [], [], {}
+    evidence, failures = [], []
     for _, facts in repository.notes("verify"):
         with suppress(KeyError, TypeError, ValueError):
             evidence.append(evidence_from(facts))
@@ -22,9 +22,7 @@ def standing_of(repository: Repository, timeline: str | None) -> Standing:
         for key, facts in repository.notes(f"{timeline_folder}/failures"):
             with suppress(KeyError, TypeError, ValueError):
                 failures.append(_failure(key, facts))
-    for key, facts in repository.notes("holds"):
-        held[_stem(key)] = str(facts.get("reason", ""))
-    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), held, timeline)
+    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), repository.held(), timeline)
 
 
 def evidence_from(facts: Mapping[str, Any]) -> Evidence:

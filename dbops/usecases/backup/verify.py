@@ -20,5 +20,7 @@ def verify(place: Place, word: str | None, level: int, told: Callable[[str], Non
         chosen = contents.backups if word is None else (find_backup(contents, word),)
         found += [policy.verify(one, level) for one in chosen]
         if word is None:
-            found += [Evidence(broken.key, policy.clock(), 0, False, (broken.reason,)) for broken in contents.broken]
+            now = policy.clock()
+            broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
+            found += [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]
     return found
