@@ -33,7 +33,7 @@ LEVELS = {
 }
 
 
-_OUR_FAULTS = frozenset(("MISSING_TOOL", "NO_TRIAL"))
+_OUR_FAULTS = frozenset(("MISSING_TOOL", "NO_TRIAL", "NO_ROOM"))
 """Codes of errors that say nothing of the backup: this machine cannot try it out."""
 
 

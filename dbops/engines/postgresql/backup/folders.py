@@ -62,12 +62,26 @@ def lay_out(parts: Parts, data: Path, wal: Path, told: Told) -> list[Exit]:
     Tablespaces lie beside: `<data>.tablespaces/<oid>`.
     """
     exits: list[Exit] = []
+    must_fit(parts, data.parent)
     if len(parts.bases) == 1:
         unpack(parts.bases[0], data, told)
     else:
         exits.append(_combined(parts.bases, data, told))
     lay_out_log(parts, wal, told)
     return exits
+
+
+def must_fit(parts: Parts, place: Path) -> None:
+    """Refuse what there is no room for: all of it, and once more what several bases are joined into."""
+    sizes = [sum(link.source.size(name) for name in link.source.names) for link in (*parts.bases, *parts.logs)]
+    needed = sum(sizes) + (sizes[0] if len(parts.bases) > 1 else 0)
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise BackupError(
+            f"the files need {needed >> 20} MiB, and {place} has {free >> 20} MiB left; nothing was touched",
+            fix="make room, restore to another disk, or set TMPDIR for what is thrown away",
+            error_code="NO_ROOM",
+        )
 
 
 def lay_out_log(parts: Parts, wal: Path, told: Told) -> None:

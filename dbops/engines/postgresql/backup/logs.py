@@ -114,8 +114,9 @@ def _end(conn: PostgresConnection, size: int) -> _End:
     """Write a commit, and end the segment where the account may; else the log is taken up to its middle."""
     [(at,)] = conn.query("SELECT pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'")
     with conn.transaction():
-        conn.execute("SET LOCAL synchronous_commit = on")
-        conn.query("SELECT pg_catalog.pg_current_xact_id()")
+        conn.execute("SET LOCAL synchronous_commit = local")
+        # it has to write something: the commit of a mere number is not waited for (xact.c, RecordTransactionCommit)
+        conn.query("SELECT pg_catalog.pg_logical_emit_message(true, 'dbops', '')")
     [(may_switch,)] = conn.query("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_switch_wal()', 'EXECUTE')")
     if may_switch:
         [(lsn,)] = conn.query("SELECT pg_catalog.pg_switch_wal()::text")

@@ -227,6 +227,47 @@ def test_differential_goes_back_to_the_full_whatever_came_between(shop_database:
         shop_database.server.drop_database(f"{shop_database.name}_back")
 
 
+def test_account_that_may_only_replicate_takes_the_log_up_to_the_middle_of_a_segment(
+    shop_database: PostgresDatabase, tmp_path: Path
+) -> None:
+    server = shop_database.server
+    server.psql("postgres", "CREATE ROLE keeper LOGIN REPLICATION PASSWORD 'keeper'")
+    try:
+        shop_database.load("CREATE TABLE t (n int)")
+        shop = Shop(tmp_path / "shop", server.tcp_url(shop_database.name, "keeper", "keeper"), schedule=LOGGED)
+        shop.run("full")
+        made = []
+        for number in range(3):
+            shop_database.load(f"INSERT INTO t VALUES ({number})")
+            made.append(shop.run("log"))
+        assert [one.details["segments"] for one in made[1:]] == [1, 1]
+        assert all(not str(one.end["lsn"]).endswith("000000") for one in made)
+        for one, rows in zip(made[1:], (2, 3), strict=True):
+            shop.restore(server.url(f"{shop_database.name}_back"), word=one.id)
+            try:
+                assert server.rows(f"{shop_database.name}_back", "SELECT count(*) FROM t") == [(rows,)]
+            finally:
+                server.drop_database(f"{shop_database.name}_back")
+        evidence = shop.verify(2)
+        assert evidence.ok, evidence.problems
+    finally:
+        server.psql("postgres", "DROP ROLE keeper")
+
+
+def test_files_for_which_there_is_no_room_are_refused(
+    shop_database: PostgresDatabase, tmp_path: Path, quick_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    shop.run("full")
+    usage = shutil.disk_usage(quick_folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=1 << 20))
+    with pytest.raises(BackupError, match="has 1 MiB left; nothing was touched"):
+        shop.restore(f"file://{quick_folder / 'large'}")
+    assert not (quick_folder / "large").exists()
+    with pytest.raises(BackupError, match="left"):  # which says nothing of the backup
+        shop.verify(3)
+
+
 def test_failed_run_loses_no_log_and_is_no_parent(
     shop_database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
