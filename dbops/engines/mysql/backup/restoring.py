@@ -78,10 +78,10 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
 
 
 def _named(order: RestoreOrder, link: Link) -> RestoreOrder:
-    """Let a restore to a server go to the name that the database had."""
+    """Let a restore to a server go to the name that the database had; it replaces nothing, for nothing was saved before."""
     if order.target.url.database is not None:
         return order
-    return replace(order, target=on_database(order.target, database_of(link.details)))
+    return replace(order, target=on_database(order.target, database_of(link.details)), replaces=False)
 
 
 def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Restored:
@@ -97,7 +97,7 @@ def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Res
     if count and not order.replaces:
         raise BackupError(
             f"the database {name} has {count} tables, views, routines and events; it was left as it is",
-            fix="restore to another database, or give --replace",
+            fix="restore to another database, or name it in the URL and give --replace",
         )
     home = on(target, name)
     if count:

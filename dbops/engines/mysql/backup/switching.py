@@ -74,6 +74,8 @@ def replace_content(made: Dump, target: Target, told: Told, choice: Choice) -> t
     conn = connect(on(target, places.home))
     try:
         _must_be_alone(conn, places.home, choice)
+        _remove_leftovers(conn)
+        conn.query("SELECT GET_LOCK(?, 0)", (places.beside,))  # a session that is gone holds it no more
         create(target, places.beside, made.details)
         try:
             exits = _rehearse(made, on(target, places.beside), told, choice)
@@ -83,6 +85,13 @@ def replace_content(made: Dump, target: Target, told: Told, choice: Choice) -> t
         return exits
     finally:
         conn.close()
+
+
+def _remove_leftovers(conn: MysqlConnection) -> None:
+    """Drop what restores that were killed made beside: copies of backups, in no use."""
+    for (name,) in conn.query("SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE ?", (f"{BESIDE}%",)):
+        if str(name).startswith(BESIDE) and conn.query("SELECT IS_FREE_LOCK(?)", (name,))[0][0]:
+            conn.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
 
 
 def _must_be_alone(conn: MysqlConnection, database: str, choice: Choice) -> None:

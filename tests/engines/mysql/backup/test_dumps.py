@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def test_a_dump_restores_into_a_new_database(
         assert [one.problems for one in verify(workspace, None, 3, shop.told.append)] == [()]
         assert [one.problems for one in verify(workspace, None, 2, shop.told.append)] == [()]
     assert made.schema_digest is not None
-    assert leftovers(mysql_server) == []
+    assert leftovers(shop, mysql_server) == set()
 
 
 def test_a_dump_takes_the_place_of_what_is_there(
@@ -69,11 +70,13 @@ def test_a_dump_takes_the_place_of_what_is_there(
         shop.restore(my_database.url, word=made.id)
     shop.restore(my_database.url, word=made.id, replaces=True)
     assert_equal(mysql_server, new_name, my_database.name)
-    assert leftovers(mysql_server) == []
+    assert leftovers(shop, mysql_server) == set()
 
 
-def leftovers(server: MysqlServer) -> list[str]:
-    return [name for (name,) in server.rows("mysql", "SHOW DATABASES") if name.startswith("dbops_re")]
+def leftovers(shop: Shop, server: MysqlServer) -> set[str]:
+    """Return what is left of the databases that restores said they made."""
+    made = set(re.findall(r"dbops_re\w+", " ".join(shop.told))) | {"dbops_restoring_killed"}
+    return made & {name for (name,) in server.rows("mysql", "SHOW DATABASES")}
 
 
 def test_an_account_with_a_password_dumps_over_tcp(
@@ -134,6 +137,7 @@ def test_a_restore_that_fails_changes_nothing(
 ) -> None:
     fill(mysql_server, my_database.name)
     made = shop.run()
+    mysql_server.rows("mysql", "CREATE DATABASE dbops_restoring_killed")
     my_database.load("DELETE FROM parts; DROP VIEW av; CREATE VIEW other AS SELECT 1 AS a; ALTER TABLE zero ADD c int;")
     before = my_database.dump(), contents(mysql_server, my_database.name)
     rehearsed = switching.load_code
@@ -149,7 +153,7 @@ def test_a_restore_that_fails_changes_nothing(
     with pytest.raises(BackupError, match="no"):
         shop.restore(my_database.url, word=made.id, replaces=True)
     assert (my_database.dump(), contents(mysql_server, my_database.name)) == before
-    assert leftovers(mysql_server) == []
+    assert leftovers(shop, mysql_server) == set()
 
 
 def test_a_new_database_is_gone_when_its_restore_fails(
@@ -181,6 +185,21 @@ def test_a_restore_that_was_killed_is_known_and_taken_up_again(
     shop.restore(mysql_server.url(new_name), word=made.id, replaces=True)
     assert_equal(mysql_server, my_database.name, new_name)
     assert mysql_server.rows(new_name, "SHOW TABLES") == [("t",)]
+
+
+def test_a_server_without_a_database_gets_it_under_its_name_and_loses_none(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer
+) -> None:
+    my_database.load("CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
+    shop.run()
+    my_database.load("INSERT INTO t VALUES (2);")
+    server = mysql_server.url("x").replace("/x?", "?")
+    with pytest.raises(BackupError, match="it was left as it is"):
+        shop.restore(server, replaces=True)
+    assert my_database.rows("SELECT COUNT(*) FROM t") == [(2,)]
+    mysql_server.drop_database(my_database.name)
+    shop.restore(server)
+    assert my_database.rows("SELECT COUNT(*) FROM t") == [(1,)]
 
 
 def test_a_killed_dump_is_no_backup(shop: Shop, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
