@@ -70,9 +70,14 @@ class Repository:
         codec: Codec,
         part_size: int = PART,
         progressed: Callable[[int], None] = lambda size: None,
+        like: Manifest | None = None,
     ) -> Draft:
-        """Begin a backup; nothing of it counts before `commit`. `progressed` is told of bytes as they are written."""
-        return Draft(self, backup_id, timeline, codec, part_size, progressed)
+        """Begin a backup; nothing of it counts before `commit`. `progressed` is told of bytes as they are written.
+
+        It is encrypted as `like` is, where the key is still the same.
+        """
+        encryption = self.keys.encryption(like.encryption if like is not None else None)
+        return Draft(self, backup_id, timeline, codec, encryption, part_size, progressed)
 
     def note(self, key: str, facts: dict[str, Any]) -> bool:
         """Keep a small JSON document below the target, unless there is one of that key; tell whether it was written."""
@@ -240,11 +245,12 @@ class Draft:
         backup_id: str,
         timeline: str,
         codec: Codec,
+        encryption: Encryption,
         part_size: int,
         progressed: Callable[[int], None],
     ) -> None:
         self._repository, self.id, self.timeline = repository, backup_id, timeline
-        self.encryption = encryption = repository.keys.encryption()
+        self.encryption = encryption
         folder = f"{repository.target}/{timeline}/backups/{backup_id}"
         shelf = Shelf(repository.storage, folder, backup_id, codec, encryption, part_size)
         self.sink = BackupSink(shelf, self._keeping, progressed)

@@ -141,6 +141,14 @@ def test_another_key_is_told_before_anything_is_read() -> None:
         encryption_of(facts, Keys())
 
 
+def test_a_chain_shares_its_salt_as_long_as_the_key_is_the_same() -> None:
+    first = KEYS["passphrase"].encryption().facts
+    assert KEYS["passphrase"].encryption(first).facts == first
+    other = Keys(secret=b"another").encryption(first).facts
+    assert other["salt"] != first["salt"]
+    assert KEYS["passphrase"].encryption().facts["salt"] != first["salt"]
+
+
 def test_recipients_alone_can_write_and_not_read(tmp_path: Path) -> None:
     source = written(shelf(tmp_path, Keys((str(IDENTITY.to_public()),))), {"a": b"secret"})
     with pytest.raises(WrongKeyError, match="no identity"):

@@ -58,8 +58,9 @@ def make(
     links = tuple(link(maker.repository, one) for one in chain)
     log_end = _log_end(mechanism, parent, contents)
     order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds, log_end)
+    last = contents.backups[-1] if contents.backups else None
     progress = Progress("writing", _size_before(mechanism, contents), maker.told)
-    draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add)
+    draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add, like=last)
     try:
         produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
         _must_have_ended_well(produced)
