@@ -22,7 +22,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, PrimaryKey, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.mysql import cost, partitions
+from dbops.engines.mysql import cost, implied, partitions
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.cost import Clause
 from dbops.engines.mysql.ddl import (
@@ -224,7 +224,11 @@ class _Builder:
                     pass
 
     def _add_children(self, remade: set[str]) -> None:
-        for item in self._arriving(remade):
+        arriving = self._arriving(remade)
+        staying = [item for item in self.change.before_children if item in self.change.after_children and item not in arriving]
+        for claim in implied.claims(staying, arriving, self.flavour):
+            self._add(claim, cost.Speed.INSTANT)
+        for item in arriving:
             speed, facts = cost.added_child(item, self.change)
             self._add(f"ADD {child_clause(item, self.flavour)}", speed, *facts)
         for change in self.change.changes:

@@ -29,13 +29,13 @@ def _is_innodb(table: Table) -> bool:
     return options.get("engine", "InnoDB").lower() == "innodb" and "with system versioning" not in options
 
 
-def added(table: Ref, keys: Sequence[ForeignKey], flavour: Flavour) -> str:
+def added(table: Ref, keys: Sequence[ForeignKey], claims: Sequence[str], flavour: Flavour) -> str:
     """Return one block: as one statement it goes on to its end on the server, whatever becomes of the client.
 
-    It begins with dropping the keys, so that it can be tried again.
+    It begins with dropping the keys, so that it can be tried again. `claims` are clauses that keep indexes (`implied`).
     """
     name = quoted(table.name)
-    dropped = ", ".join(f"DROP FOREIGN KEY IF EXISTS {quoted(key.name)}" for key in keys)
+    dropped = ", ".join([*(f"DROP FOREIGN KEY IF EXISTS {quoted(key.name)}" for key in keys), *claims])
     new = ",\n    ".join(f"ADD {foreign_key_clause(key, flavour)}" for key in keys)
     lines = [
         "BEGIN NOT ATOMIC",

@@ -27,7 +27,7 @@ from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, Act, RenderContext, about
-from dbops.engines.mysql import alter, cost, filling, online_keys
+from dbops.engines.mysql import alter, cost, filling, implied, online_keys
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
 from dbops.engines.mysql.code import code_acts, create_code, drop_code
@@ -155,7 +155,11 @@ class _Renderer:
         is_online = bool(self.context.online and rows) and online_keys.is_possible(table, keys, self.changes.after, self.flavour)
         facts += self._lock_facts([Clause("", cost.Speed.INSTANT if is_online else cost.Speed.COPY)], table)
         found = hazards(facts, rows)
-        added = (ddl(online_keys.added(table, keys, self.flavour), found),) if is_online else self._added(table, keys, found)
+        if is_online:
+            claims = self._claims(table, keys)
+            added: tuple[Statement, ...] = (ddl(online_keys.added(table, keys, claims, self.flavour), found),)
+        else:
+            added = self._added(table, keys, found)
         dropped = ", ".join(f"DROP FOREIGN KEY {quoted(key.name)}" for key in keys)
         return Act(
             ref=keys[0].ref,
@@ -166,8 +170,14 @@ class _Renderer:
             creates=True,
         )
 
+    def _claims(self, table: Ref, keys: list[ForeignKey]) -> list[str]:
+        after = self.new_children.get(table.name, ())
+        staying = [item for item in self.old_children.get(table.name, ()) if isinstance(item, Index) and item in after]
+        return implied.claims(staying, keys, self.flavour)
+
     def _added(self, table: Ref, keys: list[ForeignKey], found: Sequence[Hazard] = ()) -> tuple[Statement, ...]:
-        added = ",\n  ".join(f"ADD {foreign_key_clause(key, self.flavour)}" for key in keys)
+        clauses = [*self._claims(table, keys), *(f"ADD {foreign_key_clause(key, self.flavour)}" for key in keys)]
+        added = ",\n  ".join(clauses)
         known = self.changes.after.objects
         dangles = any(not key.references.schema and key.references not in known for key in keys)
         return table_statements(f"ALTER TABLE {quoted(table.name)}\n  {added}", found, without_checks=dangles)
