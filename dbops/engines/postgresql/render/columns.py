@@ -168,7 +168,8 @@ def drop(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
     found = [hazards.deletes_data(f"column {table.qualified}.{column.name} and its values are dropped")]
     if column.generated:
         found = [hazards.deletes_data(f"computed column {table.qualified}.{column.name} is dropped")]
-    sql = f"ALTER TABLE {named(table)} DROP COLUMN {quote(column.name)}"
+    only = "ONLY " if scene.stays_with_heirs(table, column.name) else ""  # then it becomes the heirs' own (manual, ALTER TABLE)
+    sql = f"ALTER TABLE {only}{named(table)} DROP COLUMN {quote(column.name)}"
     yield statement(sql, *found, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
 
 

@@ -223,7 +223,8 @@ class _Folding:
         j = self.columns.get((kind, child))
         change = self.changes[i]
         if j is not None and isinstance(own := self.changes[j], DropColumn):
-            if "inherited" in dict(own.column.options):  # one of its own stays, and goes by itself
+            apart = self.scene.stays_with_heirs(change.ref.table, child.name)
+            if "inherited" in dict(own.column.options) and not apart:  # one of its own stays, and goes by itself
                 self._cover(i, j)
         elif j is not None and isinstance(change, AddColumn) and isinstance(added := self.changes[j], AddColumn):
             self._alter_or_cover(i, j, _handed_down(change.column, added.column), added.column, child)

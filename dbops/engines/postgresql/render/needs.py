@@ -473,7 +473,7 @@ def _children_first(found: list[CatalogChange], before: Graph) -> None:
     for change in dropped:
         for parent in parents_of(before.table(change.table)):
             above = column_ref(parent, change.column.name)
-            if above in going_by_name and "inherited" not in dict(change.column.options):
+            if above in going_by_name:
                 before.link(above, change.ref)
     going = [change.item for change in found if isinstance(change, DropObject) and isinstance(change.item, AnyTable)]
     for child in going:

@@ -112,6 +112,16 @@ class Scene:
         found = self.table(table)
         return found.column(name) if found else None
 
+    def stays_with_heirs(self, table: Ref, name: str) -> bool:
+        """Tell whether an heir keeps as its own a column that it had from its parent alone, which gives it up."""
+        for heir in self.heirs.get(table, ()):
+            old, new = (found.column(name) if (found := table_in(side, heir)) else None for side in (self.before, self.after))
+            if old and new and "inherited" in dict(old.options) and "inherited" not in dict(new.options):
+                return True
+            if old and self.stays_with_heirs(heir, name):
+                return True
+        return False
+
     def has_default_partition(self, table: Ref) -> bool:
         """DETACH CONCURRENTLY is refused beside a default partition (manual, ALTER TABLE)."""
         heirs = (self.before.objects.get(heir) for heir in self.heirs.get(table, ()))
