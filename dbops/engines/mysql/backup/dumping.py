@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told
+from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.broken_off import MARK
-from dbops.engines.mysql.backup.sections import VIEWS, Cutter
+from dbops.engines.mysql.backup.sections import VIEWS, Cutter, Section
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
 from dbops.engines.mysql.backup.views import broken_views, definitions
 from dbops.engines.mysql.connect import MysqlConnection
@@ -180,7 +180,7 @@ def _position(order: Order, conn: MysqlConnection) -> tuple[bool, str]:
     return False, f"no log can follow this dump: {reason.text}" if log.is_on else ""
 
 
-def _write(kind: str, piece: bytes, tables: Any, views: bytearray) -> None:
+def _write(kind: str, piece: bytes, tables: Writer, views: bytearray) -> None:
     if kind in VIEWS:
         views += piece
         return
@@ -189,7 +189,7 @@ def _write(kind: str, piece: bytes, tables: Any, views: bytearray) -> None:
         views += piece
 
 
-def _section(section: Any) -> list[Any]:
+def _section(section: Section) -> list[Any]:
     return [section.kind, section.name, section.start, section.end, section.uses]
 
 

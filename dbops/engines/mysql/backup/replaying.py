@@ -7,7 +7,8 @@ restored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,8 @@ from dbops.errors import BackupError
 
 #: What says how files follow each other; what is replayed is one file, cut out of several.
 _DROPPED = frozenset({binlog.ROTATE, binlog.STOP, binlog.GTID_LIST, binlog.CHECKPOINT})
+
+_AT_ONCE = 1 << 18
 
 
 @dataclass(slots=True)
@@ -76,21 +79,36 @@ def replay(links: Sequence[Link], start: Position, stop: Stop, server: Target, o
     return result
 
 
-def _run(pieces: Iterator[bytes], prepare: Any, binlog_tool: Tool, client: Tool, server: Target, result: Replay) -> None:
-    with option_file(server, client) as file:
-        stages = [
-            Stage(binlog_tool.program, ("--no-defaults", *binlog_options(binlog_tool), "-")),
-            Stage(
-                client.program,
-                (f"--defaults-file={file}", *client_options(), "--local-infile=1"),
-                secrets=secrets_of(server),
-            ),
-        ]
-        with running(stages, stdin=True, stdout=False) as pipeline:
-            for piece in pieces:
-                prepare()
-                pipeline.write(piece)
-            result.exits = pipeline.finish()
+def _run(
+    pieces: Iterator[bytes], prepare: Callable[[], None], binlog_tool: Tool, client: Tool, server: Target, result: Replay
+) -> None:
+    """Feed events to the tool and its statements to the client; what LOAD DATA read stands in files between the two."""
+    with option_file(server, client) as file, tempfile.TemporaryDirectory(prefix="dbops-") as loaded:
+        reading = ("--no-defaults", *binlog_options(binlog_tool), f"--local-load={loaded}", "-")
+        writing = (f"--defaults-file={file}", *client_options(), "--local-infile=1")
+        stages = [Stage(binlog_tool.program, reading), Stage(client.program, writing, secrets=secrets_of(server))]
+        try:
+            with running(stages, stdin=True, stdout=False) as pipeline:
+                for piece in _joined(pieces):
+                    prepare()
+                    pipeline.write(piece)
+                result.exits = pipeline.finish()
+        except BackupError as error:
+            error.fix = (
+                error.fix or "restore to a point before it, or from copies of the server's files, where everything is there"
+            )
+            raise
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield small pieces together."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= _AT_ONCE:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
 
 
 def _bytes(links: Sequence[Link], result: Replay, stop: Stop, sieve: Filter | None, told: Told) -> Iterator[bytes]:

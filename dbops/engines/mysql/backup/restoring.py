@@ -6,10 +6,11 @@ server first and dumped from there, so that nothing that a log says about anothe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target
@@ -141,8 +142,7 @@ def _marked(target: Target, what: str) -> Iterator[None]:
         conn.close()
 
 
-def _alter(target: Target, name: str, details: object) -> None:
-    assert isinstance(details, dict)
+def _alter(target: Target, name: str, details: Mapping[str, Any]) -> None:
     conn = connect(target)
     try:
         conn.execute(f"ALTER DATABASE {quoted(name)} {defaults_clause(details)}")

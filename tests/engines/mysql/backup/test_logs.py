@@ -84,9 +84,10 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
 
 @pytest.mark.campaign
 def test_statements_replay_up_to_a_gtid(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str, tmp_path: Path
 ) -> None:
     server = logging_mysql_server
+    (tmp_path / "rows.txt").write_text("one\ntwo\n")
     logged.load("CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, a varchar(40)); CREATE TABLE gone (a int);")
     shop.run()
     with fresh_mysql(server, "other") as other:
@@ -98,8 +99,10 @@ def test_statements_replay_up_to_a_gtid(
             "SET binlog_format = MIXED; INSERT INTO t (a) VALUES ('x'), (UUID()); SET @v = 'w'; INSERT INTO t (a) VALUES (@v);"
             " SET SESSION time_zone = '+05:00', timestamp = 1000000000; INSERT INTO t (a) VALUES (NOW());"
             " CREATE TEMPORARY TABLE k (a int); INSERT INTO k VALUES (1); INSERT INTO t (a) SELECT a FROM k;"
+            f" DROP TABLE k; SET binlog_format = STATEMENT; LOAD DATA LOCAL INFILE '{tmp_path}/rows.txt' INTO TABLE t (a);"
         )
         [(gtid,)] = server.rows("mysql", "SELECT @@gtid_binlog_pos")
+        assert server.rows(logged.name, "SELECT COUNT(*) FROM t WHERE a IN ('one', 'two')") == [(2,)]
         before = contents(server, logged.name)["t"]
         logged.load("UPDATE t SET a = 'later'; DROP TABLE t;")
         shop.run("log")
