@@ -33,7 +33,9 @@ def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 @click.option("--schema", "schemas", multiple=True, metavar="SCHEMA", help="Only this schema. May be repeated.")
 @click.option("--table", "tables", multiple=True, metavar="TABLE", help="Only this table. May be repeated.")
 @click.option("--replace", "replaces", is_flag=True, help="What stands there may go; a backup of it is made first.")
-@click.option("--option", "options", callback=pairs, multiple=True, metavar="NAME=VALUE", help="For the engine; specs/backups.md.")
+@click.option(
+    "--option", "options", callback=pairs, multiple=True, metavar="NAME=VALUE", help="For the engine; specs/backups.md."
+)
 @output_option("text", "json")
 def restore(
     word: str,
