@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 Objects = dict[Path, bytes]
@@ -24,7 +25,7 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A folder with backups, as it was when all was well. `moments` are how often each artifact was a different one before."""
+    """A folder with backups, as it was when all was well."""
 
     root: Path
     objects: Objects
@@ -64,28 +65,30 @@ class Store:
 
     def _strike(self, chance: random.Random, paths: list[Path], drops: bool) -> Blow:
         blows: list[Callable[[random.Random, Path], Blow | None]] = [_flip, _flip, _truncate, _lengthen, _zero]
-        blows += [self._swap, self._swap, self._replay, self._replay] + ([_drop, self._drop_many] if drops else [])
+        swap = partial(self._swap, paths)
+        replay = partial(self._replay, paths)
+        blows += [swap, swap, replay, replay] + ([_drop, self._drop_many] if drops else [])
         while True:
             path = chance.choice(paths)
             blow = chance.choice(blows)(chance, path)
             if blow is not None:
                 return Blow(tuple(self.key(Path(key)) for key in blow.keys), blow.told)
 
-    def _others(self, path: Path) -> list[Path]:
-        """Return the objects of the same sort that are not the same."""
-        return [other for other in self.objects if other.suffix == path.suffix and self.objects[other] != self.objects[path]]
+    def _others(self, paths: list[Path], path: Path) -> list[Path]:
+        """Return those of the same sort that are not the same."""
+        return [other for other in paths if other.suffix == path.suffix and self.objects[other] != self.objects[path]]
 
-    def _swap(self, chance: random.Random, path: Path) -> Blow | None:
-        if not (others := self._others(path)):
+    def _swap(self, paths: list[Path], chance: random.Random, path: Path) -> Blow | None:
+        if not (others := self._others(paths, path)):
             return None
         other = chance.choice(others)
         path.write_bytes(self.objects[other])
         other.write_bytes(self.objects[path])
         return Blow((str(path), str(other)), f"{path} and {other} swapped")
 
-    def _replay(self, chance: random.Random, path: Path) -> Blow | None:
+    def _replay(self, paths: list[Path], chance: random.Random, path: Path) -> Blow | None:
         """Put what another backup has under the same name in the place of an object; or any other's."""
-        others = self._others(path)
+        others = self._others(paths, path)
         same = [other for other in others if other.name == path.name]
         if not others:
             return None

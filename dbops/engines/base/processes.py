@@ -17,7 +17,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from time import monotonic
 from typing import IO
 
 from dbops.engines.base.backup import Exit
+from dbops.engines.base.passing import passing_folder
 from dbops.errors import BackupError
 
 _STDERR_LINES = 40
@@ -338,12 +338,9 @@ def run(stage: Stage, *, timeout_s: float | None = None) -> tuple[bytes, Exit]:
 @contextmanager
 def secret_file(text: str, name: str = "secret") -> Iterator[Path]:
     """Write a file that only we can read, in a folder of its own, and remove both afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="dbops-"))
-    try:
+    with passing_folder() as folder:
         path = folder / name
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         yield path
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.url import MEMORY
 from dbops.errors import BackupError
 
@@ -63,7 +63,7 @@ class SqliteBackups:
     def examine(self, chain: Sequence[Link], told: Told) -> Sequence[str]:
         from dbops.engines.sqlite.backup.restoring import assemble, differs, integrity
 
-        with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
+        with passing_folder() as folder:
             path = Path(folder) / "examined.db"
             assemble(chain, path, told)
             wrong = differs(chain, path)
@@ -76,7 +76,7 @@ class SqliteBackups:
         from dbops.engines.sqlite.backup.restoring import restore
         from dbops.engines.sqlite.connect import connect
 
-        with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
+        with passing_folder() as folder:
             url = replace(near.url, database=str(Path(folder) / "trial.db"), query=())
             there = replace(near, url=url)
             restore(chain, RestoreOrder(there, point), told)
