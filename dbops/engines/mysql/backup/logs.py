@@ -9,8 +9,6 @@ was.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +17,7 @@ from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Order, Position, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.mysql.backup.binlog import Walk, gtids_of
 from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, server_facts
 from dbops.engines.mysql.backup.privileges import privileges_of
@@ -134,9 +133,8 @@ def _begun_anew(name: str) -> BackupError:
 
 def _copy(tool: Tool, target: Target, name: str, size: int, writer: Writer, walk: Walk) -> tuple[Exit, ...]:
     """Copy the first `size` bytes of a file; more may have been written meanwhile."""
-    folder = Path(tempfile.mkdtemp(prefix="dbops-"))
-    pipe = folder / name
-    try:
+    with passing_folder() as folder:
+        pipe = folder / name
         os.mkfifo(pipe, 0o600)
         taker = _Taker(pipe, size, writer, walk)
         arguments = ("--read-from-remote-server", "--raw", f"--result-file={folder}/", "--", name)
@@ -148,8 +146,6 @@ def _copy(tool: Tool, target: Target, name: str, size: int, writer: Writer, walk
         if walk.place != size or not walk.is_at_boundary:
             raise BackupError(f"{tool.name} brought {walk.place} bytes of {name} instead of {size}")
         return exits
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Taker:

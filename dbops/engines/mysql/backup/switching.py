@@ -9,15 +9,13 @@ there.
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from dbops.engines.base.backup import Exit, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.mysql.backup.broken_off import begin, end
 from dbops.engines.mysql.backup.dumping import dump, server_facts
 from dbops.engines.mysql.backup.loading import (
@@ -183,8 +181,7 @@ def _go_back(
 @contextmanager
 def _old_code(home: Target, conn: MysqlConnection, told: Told) -> Iterator[Dump]:
     """Keep views, routines, triggers and events of a database in files that only we can read."""
-    folder = Path(tempfile.mkdtemp(prefix="dbops-"))
-    try:
+    with passing_folder() as folder:
         spool = SpoolSink(folder)
         dump(
             tool_for("dump", conn.server),
@@ -196,8 +193,6 @@ def _old_code(home: Target, conn: MysqlConnection, told: Told) -> Iterator[Dump]
             without=tuple(broken_views(conn)),
         )
         yield Dump(spool.source(), server_facts(conn))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tables_of(conn: MysqlConnection, database: str) -> list[str]:
