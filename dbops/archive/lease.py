@@ -161,8 +161,8 @@ def _must_be_free(storage: Storage, target: str, number: int, now: datetime, len
         until = datetime.fromisoformat(facts["until"])
     except (MissingObjectError, ValueError, KeyError, TypeError):  # removed meanwhile, or nobody's
         return
-    is_damaged = until.tzinfo is None or until > now + _FARTHEST * length
-    if is_damaged or facts.get("released") or until <= now or _is_dead(facts):
+    is_damaged = not isinstance(facts.get("released"), bool) or until.tzinfo is None or until > now + _FARTHEST * length
+    if is_damaged or facts["released"] or until <= now or _is_dead(facts):
         return
     who = f"process {facts.get('pid')} on {facts.get('host')}"
     raise LeaseHeldError(
