@@ -36,6 +36,11 @@ _INVALID_LOCALE = ("42809", "22023", "XX000")
 _OBJECT_IN_USE = "55006"
 
 
+def passing_name() -> str:
+    """Return a new name for a database that is not meant to stay; what is left of it is removed by its age."""
+    return f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+
+
 @contextmanager
 def scratch(target: Target) -> Iterator[PostgresConnection]:
     """Open an empty temporary database as the engine port says."""
@@ -111,7 +116,7 @@ def _session(target: Target) -> Iterator[PostgresConnection]:
 def _database(maintenance: PostgresConnection, like: Locale) -> Iterator[str]:
     """Create a database and drop it at the end, whoever still has a session on it."""
     remove_leftovers(maintenance)
-    name = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+    name = passing_name()
     create_from(maintenance, name, like.clauses)
     try:
         yield name

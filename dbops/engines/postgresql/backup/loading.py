@@ -7,7 +7,6 @@ name is that of a scratch: what a killed run leaves, the next one removes.
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -24,7 +23,7 @@ from dbops.engines.postgresql.backup.facts import clauses, give
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.roles import make_roles, missing_roles
 from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, on_database, quoted
-from dbops.engines.postgresql.scratch import PREFIX, create_from, drop, remove_leftovers
+from dbops.engines.postgresql.scratch import create_from, drop, passing_name, remove_leftovers
 from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
 
 _MAINTENANCE = ("postgres", "template1")
@@ -85,7 +84,7 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
         if unplaced := _tablespaces(home, filling.facts):
             options, warnings = (*options, "--no-tablespaces"), [*warnings, *unplaced]
         remove_leftovers(home)
-        passing = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+        passing = passing_name()
         create_from(home, passing, clauses(filling.facts, home.server.version[0]))
         try:
             target = replace(on_database(order.target, passing), timeouts=Timeouts(order.target.timeouts.connect_s, 0, 0))
@@ -224,7 +223,7 @@ def _switch(home: PostgresConnection, passing: str, name: str, exists: bool) -> 
     if not exists:
         home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
         return
-    old = f"{PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+    old = passing_name()
     home.execute(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
     try:
         _end_sessions(home, name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Protocol
 
 from tests.servers import PostgresServer
 
-OWNER = "dbops_nasty_owner"
+OWNER = f"dbops_nasty_{os.getpid()}"
+"""A role belongs to the server, and each worker of a test run has one of its own."""
 
 NASTY = r"""
 CREATE EXTENSION pg_trgm;
@@ -59,12 +61,12 @@ CREATE VIEW sad AS SELECT id, t FROM kinds WHERE m = 'sad';
 CREATE MATERIALIZED VIEW counted AS SELECT what, count(*) FROM days GROUP BY what;
 CREATE RULE no_delete AS ON DELETE TO "Orders ; --" WHERE OLD.no = 14 DO INSTEAD NOTHING;
 GRANT SELECT ON kinds TO PUBLIC;
-GRANT SELECT (id, t) ON kinds TO dbops_nasty_owner;
-ALTER TABLE days OWNER TO dbops_nasty_owner;
+GRANT SELECT (id, t) ON kinds TO $owner;
+ALTER TABLE days OWNER TO $owner;
 CREATE TABLE public.plain (id serial, t text);
 INSERT INTO public.plain (t) SELECT md5(i::text) FROM generate_series(1, 2000) AS i;
 SELECT lo_from_bytea(4711, '\x0001ff');
-"""
+""".replace("$owner", OWNER)
 
 
 class Rows(Protocol):

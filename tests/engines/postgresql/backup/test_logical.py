@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,16 @@ def databases(server: PostgresServer) -> set[str]:
     }
 
 
-def leftovers(server: PostgresServer) -> list[str]:
-    return [name for (name,) in server.rows("postgres", "SELECT datname FROM pg_database WHERE datname ~ '^dbops_scratch_'")]
+@pytest.fixture(autouse=True)
+def mark(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the names of passing databases of this test hold: other tests make theirs on the same server."""
+    mark, numbers = os.urandom(4).hex(), count()
+    monkeypatch.setattr("dbops.engines.postgresql.scratch.secrets.token_hex", lambda size: f"{mark}{next(numbers):02x}")
+    return mark
+
+
+def leftovers(server: PostgresServer, mark: str) -> list[str]:
+    return [name for (name,) in server.rows("postgres", f"SELECT datname FROM pg_database WHERE datname ~ '_{mark}'")]
 
 
 def test_whole_database_comes_back_equal(
@@ -87,12 +96,12 @@ def test_whole_database_comes_back_equal(
     assert made.tools["pg_dump"] and [one["code"] for one in made.exits] == [0, 0]
 
 
-def test_trial_compares_catalog_and_rows(shop: Shop, made: Manifest, postgres_server: PostgresServer) -> None:
+def test_trial_compares_catalog_and_rows(shop: Shop, made: Manifest, postgres_server: PostgresServer, mark: str) -> None:
     evidence = shop.verify(3)
     assert evidence.ok, evidence.problems
     assert evidence.details["schema"] is True and evidence.details["tables_counted"] >= 5
     assert shop.verify(2).ok
-    assert leftovers(postgres_server) == []
+    assert leftovers(postgres_server, mark) == []
 
 
 def test_one_table_comes_with_all_that_belongs_to_it(
@@ -164,15 +173,15 @@ def test_one_schema_comes_back(
 
 
 def test_unknown_table_is_refused_before_anything_is_made(
-    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer
+    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer, mark: str
 ) -> None:
     with pytest.raises(BackupError, match="there is no table oders in the backup"):
         shop.restore(postgres_server.url(new), tables=("oders",))
-    assert new not in databases(postgres_server) and leftovers(postgres_server) == []
+    assert new not in databases(postgres_server) and leftovers(postgres_server, mark) == []
 
 
 def test_occupied_database_is_left_alone_and_replaced_only_when_told(
-    shop: Shop, made: Manifest, nasty: PostgresDatabase, postgres_server: PostgresServer
+    shop: Shop, made: Manifest, nasty: PostgresDatabase, postgres_server: PostgresServer, mark: str
 ) -> None:
     with fresh_postgres(postgres_server) as other:
         other.load("CREATE TABLE precious (id int); INSERT INTO precious VALUES (1)")
@@ -186,16 +195,18 @@ def test_occupied_database_is_left_alone_and_replaced_only_when_told(
         assert result.safety is not None
         shop.restore(other.url, replaces=True, word=result.safety.id)
         assert other.rows("SELECT * FROM precious") == [(1,)]
-    assert leftovers(postgres_server) == []
+    assert leftovers(postgres_server, mark) == []
 
 
-def test_failed_restore_changes_nothing(shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer) -> None:
+def test_failed_restore_changes_nothing(shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer, mark: str) -> None:
     stop = threading.Event()
 
     def end_them() -> None:
         while not stop.is_set():
             postgres_server.rows(
-                "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dbops pg_restore'"
+                "postgres",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE application_name = 'dbops pg_restore' AND datname ~ '_{mark}'",
             )
 
     with fresh_postgres(postgres_server) as other:
@@ -210,7 +221,7 @@ def test_failed_restore_changes_nothing(shop: Shop, made: Manifest, new: str, po
             stop.set()
             thread.join()
         assert other.rows("SELECT * FROM precious") == [(1,)]
-    assert new not in databases(postgres_server) and leftovers(postgres_server) == []
+    assert new not in databases(postgres_server) and leftovers(postgres_server, mark) == []
 
 
 def test_missing_roles_are_named_and_made_when_told(
