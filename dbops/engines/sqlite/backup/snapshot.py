@@ -26,6 +26,7 @@ PIECE = 4 << 20
 _INDEX_HEADER = 48
 _FRAME_HEADER = 24
 _WAL_HEADER = 32
+_SALT = 32
 _TRIES = 200
 
 _descriptors: dict[tuple[int, int], int] = {}
@@ -122,19 +123,22 @@ def _from_index(conn: SqliteConnection, index: int, header: bytes) -> Snapshot:
     """Read where the pages of a state stand; the transaction that sees it is open.
 
     A log of which all is in the file may be begun anew by a writer, so nothing is read from it then. As long as some of it is
-    not, a reader has a mark in it, and it stays as it is.
+    not, a reader has a mark in it, and it stays as it is. Who begins it anew writes new salts first, and then how much is in the
+    file, so the salts are read last.
     """
     frames, pages = struct.unpack_from("=II", header, 16)
     size_word = struct.unpack_from("=H", header, 14)[0]
     page_size = (size_word & 0xFE00) + ((size_word & 1) << 16)
+    salt = header[_SALT : _SALT + 8]
     in_file = struct.unpack("=I", os.pread(index, 4, 2 * _INDEX_HEADER))[0]
+    is_begun_anew = os.pread(index, 8, _SALT) != salt
     database = _descriptor(conn.path)
     counter = _change_counter(database)
-    if frames == 0 or in_file >= frames:
+    if frames == 0 or in_file >= frames or is_begun_anew:
         count = conn.query("PRAGMA page_count")[0][0]
         return Snapshot(conn.query("PRAGMA page_size")[0][0], count, counter, database, None, {})
     wal = _descriptor(f"{os.path.realpath(conn.path)}-wal")
-    return Snapshot(page_size, pages, counter, database, wal, _overlay(wal, frames, pages, page_size, header[32:40]))
+    return Snapshot(page_size, pages, counter, database, wal, _overlay(wal, frames, pages, page_size, salt))
 
 
 def _overlay(wal: int, frames: int, pages: int, page_size: int, salt: bytes) -> dict[int, int]:
