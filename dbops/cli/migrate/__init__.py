@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
 
+from dbops.cli.group import LazyGroup
 from dbops.cli.verb import global_flags
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -25,22 +24,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class Commands(click.Group):
-    """Imports a command when it is called for."""
+class Commands(LazyGroup):
+    """What `dbops migrate` can do."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(f"dbops.cli.migrate.{COMMANDS[cmd_name][0]}"), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()], col_max=12)
+    package = __name__
+    commands_by_name = COMMANDS
 
 
 @click.group(cls=Commands)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dbops.errors import BackupError
 from dbops.usecases.backup.verify import verify
-from tests.databases import MysqlDatabase, fresh_mysql
+from tests.databases import MysqlDatabase
 from tests.engines.mysql.backup.shops import OF_FILES, assert_equal, fill
 from tests.servers import MysqlServer
 from tests.usecases.policies import Shop
@@ -20,23 +19,9 @@ pytestmark = pytest.mark.skipif(shutil.which("mariadb-backup") is None, reason="
 
 
 @pytest.fixture
-def logged(logging_mysql_server: MysqlServer) -> Iterator[MysqlDatabase]:
-    with fresh_mysql(logging_mysql_server, "filed") as fresh:
-        yield fresh
-
-
-@pytest.fixture
 def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     return Shop(tmp_path / "env", logged.url, schedule=OF_FILES)
-
-
-@pytest.fixture
-def new_name(logging_mysql_server: MysqlServer) -> Iterator[str]:
-    name = logging_mysql_server.new_database("restored")
-    logging_mysql_server.drop_database(name)
-    yield name
-    logging_mysql_server.drop_database(name)
 
 
 def test_files_and_the_log_behind_them_restore(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,23 +25,9 @@ from tests.usecases.policies import Shop
 
 
 @pytest.fixture
-def logged(logging_mysql_server: MysqlServer) -> Iterator[MysqlDatabase]:
-    with fresh_mysql(logging_mysql_server, "logged") as fresh:
-        yield fresh
-
-
-@pytest.fixture
 def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     return Shop(tmp_path / "env", logged.url, schedule=WITH_LOGS)
-
-
-@pytest.fixture
-def new_name(logging_mysql_server: MysqlServer) -> Iterator[str]:
-    name = logging_mysql_server.new_database("restored")
-    logging_mysql_server.drop_database(name)
-    yield name
-    logging_mysql_server.drop_database(name)
 
 
 def clock(server: MysqlServer) -> datetime:
