@@ -15,10 +15,11 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any, Protocol
 
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 FRAME = 1 << 20

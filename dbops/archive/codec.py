@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 Compression = Literal["zstd", "gzip", "none"]

@@ -8,13 +8,13 @@ import secrets
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dbops.archive.hashes import new_hash
 from dbops.archive.manifest import Manifest
 from dbops.archive.storage.base import ObjectWriter
+from dbops.dataclass import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

@@ -15,12 +15,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
 from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 LENGTH = timedelta(minutes=10)

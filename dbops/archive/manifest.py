@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from dbops.archive.hashes import new_hash
 from dbops.archive.parts import PartRecord, StreamRecord
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 FORMAT = "dbops.backup/1"

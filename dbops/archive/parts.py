@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from dbops.archive.cipher import Encryption, Sealer
 from dbops.archive.codec import PLAIN, Codec, Compressor, decompressor
 from dbops.archive.hashes import new_hash
 from dbops.archive.storage.base import MissingObjectError, ObjectWriter, Storage
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 BLOCK = 4 << 20

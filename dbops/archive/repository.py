@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from dbops.archive.naming import begun_at, is_id
 from dbops.archive.notes import DamagedNoteError
 from dbops.archive.parts import PART, BackupSink, BackupSource, Shelf
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectWriter, Storage, StorageError
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 _LONGEST_RUN = timedelta(days=1)

@@ -8,11 +8,12 @@ own: they stay with the backup that they go on from.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from dbops.archive.chains import whole
 from dbops.archive.manifest import Manifest
+from dbops.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
 from dbops.catalog.model import CatalogObject, Table, Unmanaged
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 T = TypeVar("T", bound=CatalogObject)
 

@@ -6,11 +6,12 @@ Objects are compared whole; columns one by one, so that a plan can speak of `tab
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import CatalogObject, Column, Constraint, ForeignTable, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -16,6 +16,7 @@ from dbops.catalog import model
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import Unmanaged
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 FORMAT = "dbops.catalog/1"
 PACKED = "dbops.catalog/1 packed"

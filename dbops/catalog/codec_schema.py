@@ -63,7 +63,7 @@ def _of_class(name: str, cls: Any) -> Schema:
     properties = {"is": {"const": name}} | {field.name: _of_type(hints[field.name]) for field in fields(cls)}
     required = ["is", *(f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING)]
     described = inspect.getdoc(cls) or ""
-    words = {} if described.startswith(f"{name}(") else {"description": " ".join(described.split())}
+    words = {"description": " ".join(described.split())} if described else {}
     return {**words, "type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import ClassVar
 
-from dbops.catalog.frozen import dataclass
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 Options = tuple[tuple[str, str], ...]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from dbops.dataclass import dataclass
 
 F = TypeVar("F", bound=Callable[..., Any])
 

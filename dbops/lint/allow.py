@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 from dbops.lint.statements import Read
 from dbops.sql.splitter import Comment

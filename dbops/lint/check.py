@@ -6,9 +6,9 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, cast
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark, SchemaError
 from dbops.lint.allow import Allow, allows, stray_allows, why_unused
 from dbops.lint.facts import Fact

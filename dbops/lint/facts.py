@@ -7,8 +7,9 @@ to. A statement that is read as none of these is `Other`, which only the rules a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.sql.tokens import Token
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from dbops.dataclass import dataclass
 from dbops.sql.hazard import BLOCKING, HAZARDS
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 from dbops.lint.facts import Fact
 from dbops.lint.reading import code, read

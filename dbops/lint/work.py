@@ -7,8 +7,9 @@ base, InnoDB Online DDL Operations. SQLite: lang_altertable.html.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dbops.dataclass import dataclass
 from dbops.lint.facts import Action, AlterTable, Column, CreateIndex, Name
 from dbops.lint.types import mysql_keeps_rows, postgres_keeps_rows
 from dbops.lint.world import World

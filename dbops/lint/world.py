@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from dbops.dataclass import dataclass
 from dbops.lint.facts import (
     Action,
     AlterTable,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 
 #: Keys and list positions that lead from the top of a document to a value.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, ManifestError, Mark
 from dbops.manifests.document import Document, KeyPath, Marks
 from dbops.manifests.folder import API_VERSION

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, ManifestError, Mark, Problems
 from dbops.manifests.document import Marks
 from dbops.manifests.envelope import Draft

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, Problems
 from dbops.manifests.spec import WRITTEN, Form, Spec, Text, complain, nearest
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, ManifestError
 from dbops.manifests.document import Document, KeyPath, Marks
 from dbops.manifests.envelope import Draft, read_envelope

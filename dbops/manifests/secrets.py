@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.secret import HIDDEN, SecretValue
 from dbops.errors import ManifestError, Mark
 from dbops.manifests.spec import complain, nearest

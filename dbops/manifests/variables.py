@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, ManifestError, Mark
 from dbops.manifests.document import KeyPath, Marks
 from dbops.manifests.spec import nearest

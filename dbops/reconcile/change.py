@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 
 Action = Literal["create", "update", "replace", "delete", "run"]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.interrupt import holding
 from dbops.errors import ApplyError, DbopsError, LostConnectionError
 from dbops.reconcile.fleet import Fleet

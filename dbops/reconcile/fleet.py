@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.errors import ApplyError
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.step import Step

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from dbops.dataclass import dataclass
 from dbops.reconcile.patience import Patience, patiently
 from dbops.reconcile.step import Step
 

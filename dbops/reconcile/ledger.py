@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from dbops.dataclass import dataclass
 
 LedgerState = Literal["running", "applied", "failed", "rolled back", "baselined"]
 

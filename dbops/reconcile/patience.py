@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, lock_limit
 from dbops.errors import DbopsError, LockTimeoutError, LostConnectionError, TransientError
 from dbops.sql.statement import Statement

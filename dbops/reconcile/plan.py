@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark, PlanError
 from dbops.reconcile import step as steps
 from dbops.reconcile.change import ACTIONS, REFUSALS, Change, Observation

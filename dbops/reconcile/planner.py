@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.errors import PlanError
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.plan import Entry, Plan, Rehearsal

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.errors import ApplyError, HazardError
 from dbops.reconcile.change import BACKUP_REFUSED, DATA_REFUSES, MIGRATION_REFUSED, Observation
 from dbops.reconcile.step import Call, Step

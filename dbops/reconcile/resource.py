@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import Mark

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Parameter, Statement
 

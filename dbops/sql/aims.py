@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from dbops.dataclass import dataclass
 from dbops.sql.splitter import SourceStatement
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.errors import SchemaError
 from dbops.sql.keywords import MYSQL_RESERVED, MYSQL_WORDS, POSTGRESQL_RESERVED, SQLITE_RESERVED, SQLITE_WORDS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dbops.dataclass import dataclass
 
 #: Every hazard code and what it means. `BLOCKING` names those that must be allowed before apply runs.
 HAZARDS: dict[str, str] = {

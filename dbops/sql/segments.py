@@ -6,8 +6,8 @@ Reads leniently, since whoever edits by it proves the outcome: what it does not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.sql.dialect import Dialect
 from dbops.sql.tokens import Token, tokens
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark, SchemaError
 from dbops.sql.dialect import Dialect
 from dbops.sql.lexer import BLANKS, opaque_end

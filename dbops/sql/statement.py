@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from dbops.dataclass import dataclass
 from dbops.sql.hazard import Hazard
 
 Parameter = str | int | float | bytes | None

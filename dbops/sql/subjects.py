@@ -6,9 +6,10 @@ Knows names and places only. Reads leniently, as `segments` does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.sql.dialect import Dialect
 from dbops.sql.reader import Reader, unquoted
 from dbops.sql.segments import Segment, column_clauses, segments, significant, table_body

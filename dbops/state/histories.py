@@ -6,9 +6,9 @@ They are read, never written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row
 from dbops.errors import MigrationError, MissingTableError, QueryError, TransientError
 from dbops.reconcile.history import History, Remembered, Tool

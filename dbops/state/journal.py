@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.features import Features
 from dbops.errors import LostConnectionError

@@ -6,11 +6,11 @@ import contextlib
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.errors import Mark, PlanError, SchemaError
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema, SchemaChange

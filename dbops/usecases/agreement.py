@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import MigrationError, PlanError

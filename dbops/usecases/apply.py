@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 
+from dbops.dataclass import dataclass
 from dbops.errors import ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.executor import Execution, Progress, adding_to, execute, journaled, owner

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from dbops.catalog.changes import CatalogChange, ChangeSet, diff
 from dbops.catalog.declared import as_declared
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
 from dbops.errors import NoScratchError, PlanError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 from dbops.reconcile.change import MIGRATION_DRIFT, Observation
 from dbops.reconcile.plan import Entry

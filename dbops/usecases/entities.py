@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import CatalogObject, Column, ForeignKey, ForeignTable, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 Parts = Mapping[Ref, list[CatalogObject]]
 

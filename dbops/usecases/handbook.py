@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import (
@@ -27,6 +27,7 @@ from dbops.catalog.model import (
     VirtualTable,
 )
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.sql.dialect import Dialect
 from dbops.sql.script import spaced
 from dbops.sql.tokens import tokens

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act
 from dbops.engines.base.url import MEMORY

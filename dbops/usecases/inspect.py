@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, diff
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Server, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext

@@ -6,10 +6,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, PlanError, Problems, SchemaError
 from dbops.lint.check import Finding, Holds, LintSet
 from dbops.lint.check import lint as check

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.lint.rule import Engine
 from dbops.lint.settings import LintSettings
 from dbops.manifests.lint_spec import FILE_NAME, LintSpec, read_lint_file

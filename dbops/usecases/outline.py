@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import (
@@ -25,6 +24,7 @@ from dbops.catalog.model import (
     Unique,
 )
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.errors import MissingDatabaseError, PlanError
 from dbops.version import __version__

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server
 from dbops.errors import Mark, NoScratchError, PlanError
 from dbops.usecases.inspect import Inspection

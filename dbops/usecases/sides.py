@@ -11,12 +11,12 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dbops.catalog.catalog import EMPTY, Catalog
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Server, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.url import parse_url

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError
 from dbops.reconcile.change import REFUSALS
 from dbops.reconcile.planner import Finding, observe

@@ -6,9 +6,9 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, Mark, Problems
 from dbops.lint.check import Finding
 from dbops.resources.schema.sources import shown

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dbops.archive.storage.base import Storage
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 #: Schemes, and the storage library that speaks them; `file` needs none.

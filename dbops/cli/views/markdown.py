@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbops.cli.views import wording
+from dbops.dataclass import dataclass
 from dbops.reconcile.change import Action
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.step import Call, Step

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 from dbops.reconcile.change import Action
 from dbops.reconcile.plan import Entry, Plan

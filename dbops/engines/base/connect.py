@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.url import DatabaseUrl
 from dbops.sql.statement import Parameter
 

@@ -21,11 +21,12 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from time import monotonic
 from typing import IO
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit
 from dbops.engines.base.passing import passing_folder
 from dbops.errors import BackupError

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

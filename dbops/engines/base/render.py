@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dbops.catalog.changes import RenameColumn, RenameObject
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server, TableSize
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement

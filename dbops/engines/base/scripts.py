@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.errors import QueryError
 from dbops.sql.splitter import SourceStatement

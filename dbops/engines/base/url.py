@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NoReturn
 from urllib.parse import parse_qsl, quote, unquote
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.secret import HIDDEN, SecretValue
 from dbops.errors import ConnectError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from dbops.catalog.changes import (
     AddColumn,
@@ -22,6 +22,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, PrimaryKey, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.mysql import cost, implied, partitions
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.cost import Clause

@@ -6,10 +6,11 @@ The copy is a plain table without keys of its own, so that it depends on nothing
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, DropColumn
 from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names

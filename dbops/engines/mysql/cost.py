@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from dbops.catalog.changes import AlterColumn
 from dbops.catalog.model import CatalogObject, Check, Column, Index, PrimaryKey, Table
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, about
 from dbops.engines.mysql.connect import quoted

@@ -7,10 +7,11 @@ the rows that are there are filled by an UPDATE, which the log holds row by row 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject
 from dbops.catalog.model import CatalogObject, Check, Column, PrimaryKey, Table
+from dbops.dataclass import dataclass
 from dbops.engines.base.render import about
 from dbops.engines.mysql.alter import TableChange, columns_of, left_of
 from dbops.engines.mysql.connect import quoted

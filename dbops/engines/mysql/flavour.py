@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server
 
 _NUMBERS = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet, CreateObject, DropObject
 from dbops.catalog.model import CatalogObject, Defined, Grant, Routine, Sequence, Table, View
+from dbops.dataclass import dataclass
 from dbops.engines.base.render import Act
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names, routine_name

@@ -7,9 +7,10 @@ four tables is less (MySQL 8.4 manual, 8.2.3; MariaDB Knowledge Base, The mysql 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dbops.catalog.model import Grant
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.ddl import literal

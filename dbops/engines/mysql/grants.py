@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from dbops.catalog.model import Grant
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.tokens import Token, closing, words

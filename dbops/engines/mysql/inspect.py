@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import (
@@ -30,6 +30,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope, restrict
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
 from dbops.engines.mysql.connect import MysqlConnection, our_sql_mode, quoted
 from dbops.engines.mysql.errors import NO_SUCH_TABLE, number_of

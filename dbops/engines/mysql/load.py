@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import MysqlConnection, quoted
 from dbops.engines.mysql.errors import EMPTY_QUERY, number_of
 from dbops.engines.mysql.tokens import Token, tokens

@@ -14,10 +14,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.secret import SecretValue
 from dbops.engines.base.url import DatabaseUrl

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, ChangeSet, CreateObject, DropObject
 from dbops.catalog.model import CatalogObject, ForeignKey, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.show_create import collation_of
 
 Items = Mapping[Ref, CatalogObject]

@@ -6,11 +6,12 @@ Checks, functional indexes and generated columns are dropped and added in the st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.changes import ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.model import Check, Column, Generated, Index, IndexKey, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import child_clause, column_clause
 from dbops.engines.mysql.flavour import Flavour

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -25,6 +25,7 @@ from dbops.catalog.changes import (
 from dbops.catalog.model import CatalogObject, Check, ForeignKey, Index, PrimaryKey, Table, Trigger
 from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, Act, RenderContext, about
 from dbops.engines.mysql import alter, cost, filling, implied, online_keys

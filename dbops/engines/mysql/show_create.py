@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from dbops.catalog.model import (
@@ -29,6 +29,7 @@ from dbops.catalog.model import (
     Table,
 )
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.partitions import parse_partitions
 from dbops.engines.mysql.tokens import closing, plain, split_list, unquoted, without_qualifier

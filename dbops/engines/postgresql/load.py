@@ -14,9 +14,10 @@ import logging
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.connect import PostgresConnection, quoted
 from dbops.engines.postgresql.statements import Role, created_name, drops, in_line, role_of, takes_away_from

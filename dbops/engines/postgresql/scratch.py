@@ -12,8 +12,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row, Target, Timeouts
 from dbops.engines.postgresql.connect import (
     PostgresConnection,

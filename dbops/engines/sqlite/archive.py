@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from dbops.catalog.model import Column, PrimaryKey
+from dbops.dataclass import dataclass
 from dbops.engines.base.features import Features
 from dbops.engines.sqlite.rebuild import insertable, keeps_rowids
 from dbops.engines.sqlite.state import TableState

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.errors import REBUILD_PREFIX
 from dbops.engines.sqlite.tokens import unquoted

@@ -6,8 +6,9 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.bystanders import NAME
 from dbops.engines.sqlite.errors import REBUILD_PREFIX

@@ -6,12 +6,13 @@ The text has been accepted by SQLite, so this reads what is there and complains 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from dbops.catalog.model import Check, Column, Constraint, ForeignKey, Generated, Identity, Options, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.sqlite.reader import Reader, Unreadable, created_name, split_commas
 from dbops.engines.sqlite.tokens import Names, Token, expression, names_of, quote, tokenize, unquoted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -19,6 +19,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import CatalogObject, Column, Constraint, Index, Table, Trigger
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.sqlite.ddl import is_same, rowid_alias
 from dbops.engines.sqlite.parse import ParsedTable
 from dbops.engines.sqlite.tokens import Names, names_of

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.changes import AddColumn, CatalogChange, CreateObject, DropColumn
 from dbops.catalog.model import Column, ForeignKey
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.render import Act
 from dbops.engines.sqlite import hazards
 from dbops.engines.sqlite.archive import Archive, can_keep, keep_rows, keep_values, kept_value, restore_rows

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from dbops.archive.manifest import Kind
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Mechanism
 from dbops.errors import BackupError, Mark
 from dbops.resources.backups.spec import ScheduleSpec

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dbops.archive.chains import whole
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.retention import Guards, Rules, Verdict, judge
+from dbops.dataclass import dataclass
 from dbops.resources.backups.model import Failure, Standing
 from dbops.resources.backups.spec import BackupPolicySpec, ScheduleSpec
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from dbops.archive.lease import Lease, leased
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.repository import Repository
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Mechanism, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -14,6 +14,7 @@ from dbops.archive.codec import Codec
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.naming import new_id
 from dbops.archive.repository import Contents, Draft, Repository
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Position, Produced, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import BackupError, DbopsError

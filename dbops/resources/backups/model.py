@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.repository import Broken
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Mechanism
 from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -16,6 +15,7 @@ from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents, Repository
 from dbops.archive.storage.base import StorageError
 from dbops.archive.verify import check_hashes, check_sizes
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Backups, Point, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dbops.archive.chains import dependents
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents, Repository
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 GRACE = timedelta(days=1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from dbops.archive.cipher import Keys
 from dbops.archive.manifest import Kind
 from dbops.archive.storage.base import StorageError
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Mechanism
 from dbops.errors import ApplyError, BackupError, DbopsError, ManifestError, Problems
 from dbops.manifests.environment import Environment, Manifest, bindings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.errors import ApplyError, Mark
 from dbops.manifests.environment import Environment, Manifest
 from dbops.reconcile.change import Change, Observation

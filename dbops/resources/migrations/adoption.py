@@ -6,8 +6,9 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, Mark, MigrationError, Problems
 from dbops.reconcile.history import History, Remembered
 from dbops.reconcile.ledger import LedgerState, Record

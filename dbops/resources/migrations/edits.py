@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 
+from dbops.dataclass import dataclass
 from dbops.errors import SchemaError
 from dbops.sql.dialect import Dialect
 from dbops.sql.splitter import SourceStatement, iterate, split

@@ -6,9 +6,10 @@ import os
 from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, Mark, MigrationError, Problems
 from dbops.resources.migrations import json_files, python_files, sql_files
 from dbops.resources.migrations.graph import ordered

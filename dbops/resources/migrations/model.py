@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.ledger import Record

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import module_from_spec, spec_from_loader
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row
 from dbops.errors import DbopsError, MigrationError
 from dbops.reconcile.patience import patiently

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.errors import ApplyError, MigrationError, Problems, RehearsalError, StalePlanError

@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, LostConnectionError, Mark, MigrationError, QueryError

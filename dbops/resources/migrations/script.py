@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.scripts import Conduct
 from dbops.errors import Mark, MigrationError, QueryError, SchemaError

@@ -7,10 +7,11 @@ Understood are `V0007__add_orders.sql` with `U0007__add_orders.sql`, `0007_add_o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.errors import Mark, MigrationError
 from dbops.resources.migrations.model import Migration, Script, checksum_of
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.reconcile.ledger import Record
 from dbops.resources.migrations.edits import edit
 from dbops.resources.migrations.model import Migration, OutOfOrder, Standing, version_key

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server, Target
 from dbops.engines.base.engine import Engine
 from dbops.resources.schema.cache import CatalogCache

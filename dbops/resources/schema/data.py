@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import RenameColumn, RenameObject
 from dbops.catalog.model import Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, Problems, QueryError, SchemaError

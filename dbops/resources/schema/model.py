@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dbops.catalog.scope import Scope
+from dbops.dataclass import dataclass
 from dbops.errors import Mark
 
 if TYPE_CHECKING:

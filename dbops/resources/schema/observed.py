@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import CatalogChange, RenameColumn, RenameObject
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server, TableSize
 from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation

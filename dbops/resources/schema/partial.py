@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 
 from dbops.catalog.catalog import Catalog
@@ -21,6 +21,7 @@ from dbops.catalog.closure import BYSTANDERS, NAMED, Closure
 from dbops.catalog.model import CatalogObject, Column, ForeignKey, Table
 from dbops.catalog.model import Sequence as CatalogSequence
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.features import Features
 from dbops.sql.aims import Aim, Role, aim_of, words_of
 from dbops.sql.splitter import SourceStatement

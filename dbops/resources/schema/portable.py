@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from dbops.catalog.catalog import Catalog
@@ -17,6 +17,7 @@ from dbops.catalog.changes import AlterObject, CatalogChange, diff, inverse
 from dbops.catalog.declared import as_declared
 from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Schema, Table, Unique
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import Mark

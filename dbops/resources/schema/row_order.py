@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from typing import Literal
@@ -17,6 +17,7 @@ from typing import Literal
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.errors import SchemaError
 from dbops.resources.schema.data import ReferenceRows
 from dbops.resources.schema.data_file import Row

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
+from dbops.dataclass import dataclass
 from dbops.manifests.document import KeyPath
 from dbops.manifests.spec import WRITTEN, Choice, Names, Spec, Text, complain, nearest, one_of
 from dbops.resources.schema.spec import DottedColumn

@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from dbops.dataclass import dataclass
 from dbops.reconcile.change import Observation
 from dbops.resources.schema.model import SqlSource, TableSource
 from dbops.resources.schema.sources import sql_files

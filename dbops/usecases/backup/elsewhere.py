@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from dbops.archive.cipher import Keys
 from dbops.archive.index import Index
 from dbops.archive.repository import Repository, index_folder, targets_in
 from dbops.archive.storage.opening import StorageAddress, open_storage
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import DatabaseUrl

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from dbops.archive.chains import BrokenChainError, chain_of, dependents, whole
 from dbops.archive.cipher import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Broken
+from dbops.dataclass import dataclass
 from dbops.resources.backups.due import breaks_at, next_due, prunable
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import Evidence, Standing

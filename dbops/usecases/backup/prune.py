@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 from dbops.resources.backups.pruning import Pruned as Pruned  # what faces show
 from dbops.resources.backups.pruning import deletable, prune

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from dbops.archive.chains import chain_of
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
 from dbops.errors import BackupError, MissingDatabaseError, QueryError

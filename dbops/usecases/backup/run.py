@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.archive.lease import LeaseHeldError
 from dbops.archive.manifest import Manifest
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import Evidence

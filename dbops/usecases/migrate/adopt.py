@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.errors import MigrationError
 from dbops.reconcile.history import History, Tool

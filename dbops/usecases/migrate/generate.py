@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY
 from dbops.errors import MigrationError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.folder import read_contents

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dbops.dataclass import dataclass
 from dbops.errors import MigrationError
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding, make_plan, observe

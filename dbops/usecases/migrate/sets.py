@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.errors import MigrationError
 from dbops.reconcile.planner import Work

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, diff
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, LockTimeoutError
 from dbops.reconcile.ledger import Record
 from dbops.resources.migrations.graph import heads

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from time import monotonic
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import MigrationError
 from dbops.resources.migrations.model import ALEMBIC_TABLE, Migration

@@ -5,11 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from dbops.cli.views.html.layout import Box, Drawing, Point, Wire, arrange
 from dbops.cli.views.html.markup import Markup, joined, tag
 from dbops.cli.views.html.page import anchor
+from dbops.dataclass import dataclass
 from dbops.usecases.entities import Attribute, Entity, Relationship
 
 SHEET = 60

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
+
+from dbops.dataclass import dataclass
 
 GAP_X, GAP_Y, LANE, BLOCK_GAP = 84.0, 26.0, 14.0, 56.0
 _SWEEPS = 12

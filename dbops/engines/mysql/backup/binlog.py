@@ -10,11 +10,12 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Point, Reader
 from dbops.errors import BackupError
 

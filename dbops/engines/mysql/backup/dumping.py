@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.broken_off import MARK

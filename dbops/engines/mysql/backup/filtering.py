@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.backup import binlog
 from dbops.engines.mysql.backup.binlog import Event, Format
 from dbops.engines.mysql.tokens import Token, words

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Reader, Source, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import BackupKind, Mechanism, Method
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import missing_tool

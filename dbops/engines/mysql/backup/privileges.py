@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.tokens import unquoted
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Position, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Stage, running

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from dbops.dataclass import dataclass
 
 _MARK = b"\n--\n-- "
 _HEADINGS = re.compile(

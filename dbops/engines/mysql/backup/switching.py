@@ -11,8 +11,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder

@@ -11,10 +11,10 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server, Target
 from dbops.engines.base.processes import Pipeline, Stage, find_tool, run, running, secret_file
 from dbops.engines.mysql.connect import DEFAULT_PORT

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import BackupKind, Mechanism
 from dbops.engines.postgresql.backup.programs import find, versions
 from dbops.engines.postgresql.connect import quoted, refuses_replication

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 _ENTRY = re.compile(r"(\d+); (\d+) (\d+) (.*)")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, schema_digest
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.processes import Pipeline, Stage, run, running

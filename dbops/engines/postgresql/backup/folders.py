@@ -6,10 +6,10 @@ import os
 import shutil
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Reader, Told
 from dbops.engines.base.processes import running
 from dbops.engines.postgresql.backup.bases import BASE, MANIFEST

@@ -10,10 +10,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.processes import Stage, running, secret_file

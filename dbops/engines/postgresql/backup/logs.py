@@ -13,10 +13,11 @@ import os
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline, Stage, running

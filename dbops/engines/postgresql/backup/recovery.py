@@ -17,10 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Point
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.processes import run

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 

@@ -10,8 +10,8 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.backup.segments import lsn_number, lsn_text
 from dbops.engines.postgresql.connect import PostgresConnection
 from dbops.errors import QueryError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dbops.catalog.model import Grant
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.inspect.reading import (
     CLASS,
     FDW,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from dbops.dataclass import dataclass
 
 _INTEGERS = {"smallint": 2, "integer": 4, "bigint": 8}
 _FLOATS = {"real": 4, "double precision": 8}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -31,6 +31,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.order import needs_of
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.leftovers import shape
 from dbops.engines.postgresql.render.parts import Membership

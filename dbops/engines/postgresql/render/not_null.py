@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from dbops.catalog.model import Column
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import literal, named, quote

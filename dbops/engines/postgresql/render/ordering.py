@@ -7,7 +7,7 @@ table, constraints that CREATE TABLE can hold, columns and indexes that a parent
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -34,6 +34,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.order import arrange
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.folding import Unit, fold
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, row_holders

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.frozen import dataclass
 from dbops.catalog.model import (
     CatalogObject,
     Check,
@@ -26,6 +25,7 @@ from dbops.catalog.model import (
     Trigger,
 )
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import bounds, hazards, not_null, types
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using

@@ -7,7 +7,7 @@ column is converted through its text, and the old type goes. A collation is exch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeGuard
 
 from dbops.catalog.catalog import Catalog
@@ -15,6 +15,7 @@ from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet
 from dbops.catalog.model import CatalogObject, Column, CompositeType, Defined, Domain, Enum, ForeignTable, RangeType, Table
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import columns, hazards, parts, types
 from dbops.engines.postgresql.render import others as others_sql
 from dbops.engines.postgresql.render.conversion import element, from_one, using

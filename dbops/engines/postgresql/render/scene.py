@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.model import CatalogObject, Column, Defined, Domain, ForeignTable, Sequence, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.render import RenderContext
 from dbops.engines.postgresql.render.names import qualified
 from dbops.sql.hazard import Hazard

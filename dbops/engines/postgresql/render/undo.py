@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Several
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from dbops.catalog.changes import (
@@ -32,6 +32,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import archive, columns, objects, retype, security, sequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit

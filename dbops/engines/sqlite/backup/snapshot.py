@@ -17,8 +17,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from dbops.dataclass import dataclass
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.errors import BackupError
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from dbops.catalog.changes import RenameObject
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import Mark, SchemaError

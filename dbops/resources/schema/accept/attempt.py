@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from dbops.catalog.model import CatalogObject, Check, Routine
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.resources.schema.accept.goal import Goal
 from dbops.resources.schema.accept.matching import Matcher, likeliest
 from dbops.resources.schema.accept.rendered import Rendered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -19,6 +19,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import CatalogObject, Check, Column, Constraint, ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.errors import SchemaError
 from dbops.resources.schema.observed import SchemaChange
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from dbops.catalog.changes import diff
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError

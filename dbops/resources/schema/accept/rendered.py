@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, diff
 from dbops.catalog.model import CatalogObject, Table
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropColumn, DropObject
 from dbops.catalog.model import CatalogObject, ForeignKey, Index, PrimaryKey, Schema, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Problems, SchemaError
 from dbops.manifests.editing import ListText, in_lines, in_one_line

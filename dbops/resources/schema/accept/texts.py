@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from dbops.dataclass import dataclass
 from dbops.sql.dialect import Dialect
 from dbops.sql.script import spaced
 from dbops.sql.segments import Segment, column_clauses, segments, significant, table_body
