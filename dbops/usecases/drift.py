@@ -11,7 +11,7 @@ from dbops.reconcile.change import MIGRATION_DRIFT, Observation
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding
 from dbops.state.tables import have_tables
-from dbops.usecases.observing import observe_together
+from dbops.usecases.observing import look_together
 from dbops.usecases.runtime import Workspace
 
 Mover = Literal["database", "manifests"]
@@ -55,7 +55,7 @@ class DriftReport:
 
 def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
     """Return what differs between live databases, the last apply and the manifests; read-only."""
-    findings = observe_together(workspace, only)
+    findings = look_together(workspace, only)
     connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
     items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]
     told = {name for item in items if item.mover == "database" for name in item.connections}

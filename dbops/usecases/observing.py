@@ -21,3 +21,13 @@ def observe_together(workspace: Workspace, only: Sequence[str] = ()) -> list[Fin
     from dbops.usecases.agreement import following
 
     return following(findings, workspace)
+
+
+def look_together(workspace: Workspace, only: Sequence[str] = ()) -> list[Finding]:
+    """Observe an environment as `observe_together` does, without holding its locks: who holds one is told where it matters."""
+    findings = observe_together(workspace, only)
+    if not workspace.environment.of_kind("MigrationSet"):
+        return findings
+    from dbops.usecases.migrate.at_work import told
+
+    return told(findings, workspace)

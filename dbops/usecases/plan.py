@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import make_plan
-from dbops.usecases.observing import observe_together
+from dbops.usecases.observing import look_together
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
 
@@ -18,7 +18,7 @@ def plan(workspace: Workspace, *, only: Sequence[str] = (), rehearse: bool = Tru
         PlanError: an address that does not exist, or a rehearsal that did not come out right.
         Problems, SchemaError, ConnectError: sources that do not load, databases that cannot be reached.
     """
-    findings = observe_together(workspace, only)
+    findings = look_together(workspace, only)
     return make_plan(
         findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), only=only, rehearse=rehearse
     )

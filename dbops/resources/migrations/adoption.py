@@ -71,6 +71,7 @@ def record_of(one: Adopted, author: Author) -> Record:
     """Return the record of a migration that was taken over: when and by whom as the other runner knew it."""
     now = author.now()
     row = one.row or Remembered("")
+    text, down_text = one.migration.kept_texts
     return Record(
         version=one.migration.version,
         name=one.migration.name,
@@ -82,8 +83,8 @@ def record_of(one: Adopted, author: Author) -> Record:
         duration_ms=row.duration_ms,
         who=row.who or author.who,
         dbops_version=author.dbops_version,
-        text=one.migration.up.text if one.migration.kind == "sql" else None,
-        down_text=one.migration.down.text if one.migration.down and one.migration.kind == "sql" else None,
+        text=text,
+        down_text=down_text,
     )
 
 

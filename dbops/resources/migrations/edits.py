@@ -1,4 +1,4 @@
-"""What changed in a file that was applied: nothing that counts, or which statement, and how."""
+"""What changed in a file that was applied: nothing that counts, or which statement or function, and how."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LONGEST = 40
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`statement` counts from 1, 0 where the text as a whole differs; `diff` is what changed, line by line."""
+    """`where` reads `in statement 3`, `in upgrade()` or `as a whole`; `diff` is what changed, line by line."""
 
     is_cosmetic: bool
-    statement: int = 0
+    where: str = ""
     diff: tuple[str, ...] = ()
 
 
@@ -28,10 +28,50 @@ def edit(before: str, after: str, dialect: Dialect) -> Edit:
     old, new = _forms(before, dialect), _forms(after, dialect)
     if old is not None and old == new:
         return Edit(True)
+    place = _first_difference(old or [], new or [])
+    return Edit(False, f"in statement {place}" if place else _AS_A_WHOLE, _lines(before, after))
+
+
+def edit_of_python(before: str, after: str) -> Edit:
+    """Compare two texts of a migration in Python: comments, blanks, line ends and docstrings count for nothing."""
+    old, new = _parts(before), _parts(after)
+    if old is not None and old == new:
+        return Edit(True)
+    names = [*(new or {}), *(name for name in old or {} if name not in (new or {}))]
+    named = [name for name in names if name and (old or {}).get(name) != (new or {}).get(name)]
+    return Edit(False, f"in {named[0]}()" if old and new and named else _AS_A_WHOLE, _lines(before, after))
+
+
+def is_python(text: str) -> bool:
+    """Tell whether a text of the ledger is Python: it defines a function, as every migration in Python does."""
+    return any(_parts(text) or ())
+
+
+def _parts(text: str) -> dict[str, str] | None:
+    """Return what a module says: of each function by its name, and of all else under the empty one; None where it is no Python."""
+    import ast
+
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node, False):
+            node.body = node.body[1:]
+    found: dict[str, str] = {}
+    for node in tree.body:
+        name = node.name if isinstance(node, ast.FunctionDef) else ""
+        found[name] = found.get(name, "") + ast.dump(node) + "\n"
+    return found
+
+
+_AS_A_WHOLE = "as a whole"
+
+
+def _lines(before: str, after: str) -> tuple[str, ...]:
     from difflib import unified_diff
 
-    lines = tuple(islice(unified_diff(before.splitlines(), after.splitlines(), "applied", "file", lineterm="", n=1), _LONGEST))
-    return Edit(False, _first_difference(old or [], new or []), lines)
+    return tuple(islice(unified_diff(before.splitlines(), after.splitlines(), "applied", "file", lineterm="", n=1), _LONGEST))
 
 
 def same_beginning(before: str, after: str, count: int, dialect: Dialect) -> int | None:

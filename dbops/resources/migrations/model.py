@@ -84,8 +84,21 @@ class Migration:
         return f"{self.version}_{self.name}" if self.name else self.version
 
     @property
+    def kept_texts(self) -> tuple[str | None, str | None]:
+        """The texts up and down that the ledger keeps; of a Python file, which holds both ways, the whole once.
+
+        None for a way that is not there, and for Python that gives a name like `api_key` a value.
+        """
+        if self.kind == "sql":
+            return self.up.text, self.down.text if self.down is not None else None
+        return None if _SECRET.search(self.up.text) else self.up.text, None
+
+    @property
     def sort_key(self) -> tuple[object, ...]:
         return (self.is_repeatable, version_key(self.version))
+
+
+_SECRET = re.compile(r"(?:secret|token|credential|(?:api|access|private)_?key)\w*[\"']?\]?\s*[:=]", re.IGNORECASE)
 
 
 def checksum_of(text: str) -> str:

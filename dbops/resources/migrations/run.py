@@ -369,7 +369,7 @@ class _Run:
     def _record(self, state: str, *, is_over: bool = False, error: str | None = None) -> None:
         if self.ledger is None:
             return
-        keeps = self.migration.kind == "sql"
+        text, down_text = self.migration.kept_texts
         self.position = self.ledger.put(
             Record(
                 version=self.migration.version,
@@ -387,8 +387,8 @@ class _Run:
                 direction=self.direction,
                 trace=self.trace,
                 error=error,
-                text=self.migration.up.text if keeps else None,
-                down_text=self.migration.down.text if keeps and self.migration.down else None,
+                text=text,
+                down_text=down_text,
             )
         )
 

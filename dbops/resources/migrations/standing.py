@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from dbops.dataclass import dataclass
 from dbops.reconcile.ledger import Record
-from dbops.resources.migrations.edits import edit
+from dbops.resources.migrations.edits import edit, edit_of_python, is_python
 from dbops.resources.migrations.model import Migration, OutOfOrder, Standing, version_key
 from dbops.resources.migrations.touched import touched
 from dbops.sql.dialect import Dialect
@@ -85,7 +85,7 @@ def _standing(
         return Standing("baselined", migration, record)
     if migration.is_repeatable:
         return Standing("applied" if record.checksum == migration.checksum else "pending", migration, record)
-    if record.name != migration.name:
+    if record.name != migration.name and migration.kind != "alembic":  # there it is the docstring's, and no file's
         return Standing(
             "changed", migration, record, f"it was applied as {record.version}_{record.name}, and its file was renamed since"
         )
@@ -95,16 +95,16 @@ def _standing(
 
 
 def _edited(migration: Migration, record: Record, rules: Rules) -> Standing:
-    before = rules.text(record.version) if migration.kind == "sql" else None
+    before = rules.text(record.version)
     hashes = f"{record.checksum[:12]} was applied, {migration.checksum[:12]} is there"
     if before is None:
         return Standing("changed", migration, record, f"it was edited since it was applied: {hashes}")
-    found = edit(before, migration.up.text, rules.dialect)
+    is_sql = migration.kind == "sql"
+    found = edit(before, migration.up.text, rules.dialect) if is_sql else edit_of_python(before, migration.up.text)
     if found.is_cosmetic:
         return Standing("cosmetic", migration, record, "cosmetic edit")
-    where = f"in statement {found.statement}" if found.statement else "as a whole"
     shown = "\n".join(f"    {redact(line)}" for line in found.diff)
-    return Standing("changed", migration, record, f"it was edited {where} since it was applied ({hashes}):\n{shown}")
+    return Standing("changed", migration, record, f"it was edited {found.where} since it was applied ({hashes}):\n{shown}")
 
 
 def _pending(
@@ -139,7 +139,7 @@ def _common(migration: Migration, later: Sequence[Record], rules: Rules) -> str:
     own = touched(migration.up.text, rules.dialect) if migration.kind == "sql" else None
     for record in later:
         text = rules.text(record.version)
-        theirs = None if text is None else touched(text, rules.dialect)
+        theirs = None if text is None or is_python(text) else touched(text, rules.dialect)
         if own is None or theirs is None:
             return "objects that cannot be told from their text"
         if both := sorted(own & theirs):

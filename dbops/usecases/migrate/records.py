@@ -110,6 +110,7 @@ def _written(workspace: Workspace, consent: Consent, name: str | None, write: Wr
 
 
 def _as_said(record: Record, migration: Migration, state: str, reached: int | None) -> Record:
+    text, down_text = migration.kept_texts
     return replace(
         record,
         name=migration.name,
@@ -121,8 +122,8 @@ def _as_said(record: Record, migration: Migration, state: str, reached: int | No
         reached=reached or 0 if state == "failed" else record.reached,
         trace=None,
         error=None if state != "failed" else record.error,
-        text=migration.up.text if migration.kind == "sql" else None,
-        down_text=migration.down.text if migration.down is not None and migration.kind == "sql" else None,
+        text=text,
+        down_text=down_text,
     )
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-
 from dbops.dataclass import dataclass
-from dbops.errors import DbopsError, LockTimeoutError
 from dbops.reconcile.ledger import Record
 from dbops.resources.migrations.graph import heads
 from dbops.resources.migrations.model import Standing
-from dbops.usecases.apply import LOCK
-from dbops.usecases.migrate.sets import MigrationWork, sets_of
+from dbops.usecases.migrate.at_work import runner_of, running
+from dbops.usecases.migrate.sets import sets_of
 from dbops.usecases.runtime import Workspace
 
 
@@ -44,44 +41,19 @@ def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
     for one in sets_of(workspace, name):
         observed = one.resource.observe(one.desired, workspace.targets)
         is_open = any(standing.state in ("pending", "failed") for standing in observed.standings)
-        runner = _runner(workspace, one) if is_open else None
+        runner = runner_of(workspace, one.desired.connection, one.engine) if is_open else None
         told = [migration.id for migration in heads(one.resource.migrations(one.desired)) if migration.depends]
         found.append(
             SetStatus(
                 one.desired.name,
                 one.desired.connection,
-                tuple(_running(standing, runner) for standing in observed.standings),
+                tuple(running(standing, runner) for standing in observed.standings),
                 _current(observed.standings),
                 tuple(told),
                 runner,
             )
         )
     return found
-
-
-def _runner(workspace: Workspace, one: MigrationWork) -> str | None:
-    """Return who holds the apply lock of a database; where it cannot be asked for, nobody is named."""
-    conn = workspace.targets.reader(one.desired.connection)
-    if conn is None:
-        return None
-    try:
-        with one.engine.lock(conn, LOCK, 0.0):
-            return None
-    except LockTimeoutError as busy:
-        return str(busy.context.get("holder", "another apply"))
-    except DbopsError:
-        return None
-
-
-def _running(standing: Standing, runner: str | None) -> Standing:
-    """Return a migration that looks interrupted as one that runs, while somebody holds the lock."""
-    record = standing.record
-    if runner is None or record is None or record.state != "running" or standing.state != "failed":
-        return standing
-    way = "" if record.direction == "up" else " down"
-    reached = f"; {record.reached} of its statements stand" if record.reached else ""
-    detail = f"running{way} by {record.who} since {record.started_at} ({runner}){reached}"
-    return replace(standing, state="running", detail=detail)
 
 
 def _current(standings: Sequence[Standing]) -> str | None:

@@ -14,6 +14,7 @@ import pytest
 
 from dbops.errors import ApplyError, LockTimeoutError
 from dbops.usecases.apply import Consent
+from dbops.usecases.drift import drift
 from dbops.usecases.migrate.running import up
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
@@ -182,3 +183,24 @@ def is_running(database: Database, pid: int) -> bool:
     else:
         sql = "SELECT 1 FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE CONCAT('%SLE', 'EP(3)%')"
     return bool(database.rows(sql))
+
+
+def test_plan_and_drift_say_who_runs_what_looks_interrupted(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    shop.write("0002_b.sql", "CREATE TABLE b (id integer);\n")
+    shop.up(to="0001")
+    table = "dbops.migrations" if database.engine == "postgresql" else "dbops_migrations"
+    database.load(f"UPDATE {table} SET state = 'running', finished_at = NULL, who = 'ann@desk';")
+    assert shop.plan().entries[0].change.reason == "goes on: it was interrupted; 1 of its statements stand"
+    with (
+        open_workspace(shop.folder) as other,
+        other.targets.engine("shop").lock(other.targets.writer("shop"), "dbops-apply", 0.0),
+        open_workspace(shop.folder) as workspace,
+    ):
+        plan = shop.plan()
+        told = [one.message for one in plan.observations if one.code == "MIGRATION_RUNNING"]
+        found = drift(workspace)
+    assert plan.entries[0].change.reason.startswith("running by ann@desk since 20"), "and not: interrupted"
+    assert len(told) == 1 and "1 of its statements stand; an apply waits until that is over" in told[0]
+    assert [item.detail[:7] for item in found.items] == ["running", "not app"]
