@@ -14,7 +14,7 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
-    from dbops.catalog.model import Table
+    from dbops.catalog.model import Table, VirtualTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,10 @@ class Scripts(Protocol):
         """Return the query for the rows of a table itself, without those of tables that inherit from it: of each column but
         computed ones, in order, the literal that gives its value back; the word NULL for none.
         """
+        ...
+
+    def of_module(self, conn: Connection, virtual: VirtualTable) -> list[str] | None:
+        """Return the statements that write what a virtual table holds into an empty one; None where none would."""
         ...
 
     def counters(self, conn: Connection) -> list[str]:

@@ -19,7 +19,7 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
-    from dbops.catalog.model import Column, Table
+    from dbops.catalog.model import Column, Table, VirtualTable
 
 _OPENING = r"(?:/\*M?!\d*\s*)?"
 #: What can be rolled back; everything else commits what ran before it (MySQL 8.4 manual, 15.3.3).
@@ -134,6 +134,9 @@ class MysqlScripts:
 
         listed = ", ".join(literal(column) for column in table.columns if column.generated is None)
         return f"SELECT {listed} FROM {quoted(table.name)}"
+
+    def of_module(self, conn: Connection, virtual: VirtualTable) -> list[str] | None:
+        return None  # there are none here
 
     def counters(self, conn: Connection) -> list[str]:
         """AUTO_INCREMENT follows the rows; MariaDB's sequences do not."""

@@ -18,7 +18,7 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
-    from dbops.catalog.model import Table
+    from dbops.catalog.model import Table, VirtualTable
 
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _DOTTED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
@@ -116,6 +116,9 @@ class PostgresScripts:
         names = [column.name for column in table.columns if column.generated is None]
         listed = ", ".join(f"pg_catalog.quote_nullable({quoted(name)}::text)" for name in names)
         return f"SELECT {listed} FROM ONLY {quoted(table.schema)}.{quoted(table.name)}"
+
+    def of_module(self, conn: Connection, virtual: VirtualTable) -> list[str] | None:
+        return None  # there are none here
 
     def counters(self, conn: Connection) -> list[str]:
         """A sequence that gave no number yet has no last value (manual, pg_sequences)."""

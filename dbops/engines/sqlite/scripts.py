@@ -17,7 +17,7 @@ from dbops.sql.splitter import SourceStatement
 if TYPE_CHECKING:
     from sqlalchemy import Connection as SqlAlchemyConnection
 
-    from dbops.catalog.model import Table
+    from dbops.catalog.model import Table, VirtualTable
 
 #: Refused inside a transaction, or without effect there (https://www.sqlite.org/pragma.html, lang_vacuum.html).
 _ALONE = re.compile(
@@ -93,6 +93,11 @@ class SqliteScripts:
     def literals(self, table: Table) -> str:
         listed = ", ".join(f"quote({quote(column.name)})" for column in table.columns if column.generated is None)
         return f"SELECT {listed} FROM {quote(table.name)}"
+
+    def of_module(self, conn: Connection, virtual: VirtualTable) -> list[str] | None:
+        from dbops.engines.sqlite.virtual_rows import statements
+
+        return statements(conn, virtual)
 
     def counters(self, conn: Connection) -> list[str]:
         return []  # sqlite_sequence follows the rows

@@ -123,7 +123,8 @@ def run_env(session: SqlAlchemyConnection, directory: Path, steps: Steps, *, on_
                 "env.py connects by itself, wherever that leads",
                 at=Mark(str(directory / "env.py")),
                 expected='connection=config.attributes["connection"] where that is given',
-                fix="take it from there (Alembic's cookbook, Sharing a Connection), or alembic: {env: skip}",
+                fix="take it from there (Alembic's cookbook, Sharing a Connection), or alembic: {env: skip}; where it is about"
+                " several databases, a MigrationSet for each, with alembic: {engineName: NAME}",
             )
         if on_scratch:
             given |= {"version_table": ALEMBIC_TABLE, "version_table_schema": None}

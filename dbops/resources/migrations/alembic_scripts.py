@@ -82,17 +82,43 @@ def run(
                 run_env(session, directory, partial(_steps, migration, direction), on_scratch=on_scratch)
                 return
             scripts = _directory(directory)
+            given = database_named(migration, direction, scripts)
             table = {} if on_scratch else history_options(directory, migration.alembic)
             opts = {"transaction_per_migration": True, "script": scripts, "fn": partial(_steps, migration, direction, scripts)}
             context = MigrationContext.configure(session, opts={**opts, **table})
             with Operations.context(context), context.begin_transaction():
-                context.run_migrations()
+                context.run_migrations(**given)
         except DBAPIError as error:
             raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=migration.at) from error
         except DbopsError:
             raise
         except Exception as error:  # what a revision raises is the answer
             raise MigrationError(f"{migration.id}: {type(error).__name__}: {error}", at=migration.at) from error
+
+
+def database_named(migration: Migration, direction: Direction, scripts: ScriptDirectory) -> dict[str, str]:
+    """Return what the function of a revision takes besides: the name of the database, where revisions stand for several.
+
+    Raises:
+        MigrationError: it wants a name and the manifest says none, or one that it does not know.
+    """
+    from inspect import signature
+
+    module = scripts.get_revision(migration.version).module
+    way = "upgrade" if direction == "up" else "downgrade"
+    name, takes = migration.alembic.engine_name, getattr(module, way, None)
+    if takes is None or "engine_name" not in signature(takes).parameters:
+        return {}
+    known = sorted(found.removeprefix(f"{way}_") for found in vars(module) if found.startswith(f"{way}_"))
+    if name is None or (known and name not in known):
+        said = "the manifest says none" if name is None else f"{name!r} is none of them"
+        raise MigrationError(
+            f"{migration.id} is written for several databases, {way}(engine_name), and {said}",
+            at=migration.at,
+            expected=f"one of {', '.join(known)}" if known else "the name of one",
+            fix="a MigrationSet for each database, each with alembic: {engineName: NAME}",
+        )
+    return {"engine_name": name}
 
 
 def _steps(

@@ -48,15 +48,16 @@ def is_python(text: str) -> bool:
 
 
 def _parts(text: str) -> dict[str, str] | None:
-    """Return what a module says: of each function by its name, and of all else under the empty one; None where it is no Python."""
+    """Return what a module says: each function by its name, all else under the empty one; None where it is no Python."""
     import ast
 
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return None
+    documented = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(node, False):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     found: dict[str, str] = {}
     for node in tree.body:

@@ -33,11 +33,16 @@ State = Literal["pending", "failed", "applied", "cosmetic", "changed", "missing"
 
 @dataclass(frozen=True, slots=True)
 class AlembicOptions:
-    """How revisions are run: by their env.py, or with Alembic's table under the name and in the schema given here."""
+    """How revisions are run: by their env.py, or with Alembic's table under the name and in the schema given here.
+
+    `engine_name` is what the functions of revisions are given that stand for several databases, as Alembic's template multidb
+    has them.
+    """
 
     runs_env: bool = False
     version_table: str | None = None
     version_table_schema: str | None = None
+    engine_name: str | None = None
 
 
 AS_ALEMBIC_DOES = AlembicOptions()

@@ -96,7 +96,12 @@ class MigrationResource:
                 drift=spec.drift,
                 allow=spec.policy.allow,
                 max_failures=spec.rollout.max_failures if several else None,
-                alembic=AlembicOptions(spec.alembic.env == "run", spec.alembic.version_table, spec.alembic.version_table_schema),
+                alembic=AlembicOptions(
+                    spec.alembic.env == "run",
+                    spec.alembic.version_table,
+                    spec.alembic.version_table_schema,
+                    spec.alembic.engine_name,
+                ),
             )
             for connection in bindings(environment, manifest)
         ]

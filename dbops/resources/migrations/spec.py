@@ -46,6 +46,8 @@ class AlembicSpec(Spec):
     """The table in which Alembic keeps its versions, where env.py does not say it in plain text."""
     version_table_schema: Text | None = None
     """The schema of that table."""
+    engine_name: Text | None = None
+    """Which database of several this is, for revisions of Alembic's template multidb: upgrade("engine1") is run."""
 
 
 class MigrationSetSpec(Bound):

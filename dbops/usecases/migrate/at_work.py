@@ -70,10 +70,11 @@ def _told(finding: Finding, workspace: Workspace) -> Finding:
         else entry
         for entry in finding.entries
     )
+    told_of = {f"{desired.address}/{one.id}": f"{one.id}: {one.detail}" for one in at_work.values()}
     said = [
-        Observation(f"{desired.address}/{one.id}", RUNNING, f"{one.id}: {one.detail}; an apply waits until that is over", "warning")
-        for one in at_work.values()
+        Observation(address, RUNNING, f"{text}; an apply waits until that is over", "warning")
+        for address, text in told_of.items()
     ]
     # a way back that stands in part is in the way only when nobody is at it
-    others = [one for one in observed.observations if one.address not in {observation.address for observation in said}]
+    others = [one for one in observed.observations if one.address not in told_of]
     return replace(finding, entries=entries, observed=replace(observed, observations=(*others, *said)))

@@ -56,6 +56,19 @@ def downgrade():
 {down}
 '''
 
+_ALEMBIC_OF_SEVERAL = (
+    _ALEMBIC.replace("def upgrade():\n", "def upgrade_{engine}():\n").replace("def downgrade():\n", "def downgrade_{engine}():\n")
+    + """
+
+def upgrade(engine_name):
+    globals().get("upgrade_%s" % engine_name, lambda: None)()
+
+
+def downgrade(engine_name):
+    globals().get("downgrade_%s" % engine_name, lambda: None)()
+"""
+)
+
 
 def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[Path]:
     """Write the next migration, empty, and the lock file; return the files.
@@ -128,7 +141,8 @@ def write_alembic(
     """Write a revision behind the heads of the script directory; `up` and `down` are lines of Python."""
     before = tuple(sorted(migration.version for migration in heads(migrations)))
     revision = secrets.token_hex(6)
-    text = _ALEMBIC.format(
+    text = (_ALEMBIC if desired.alembic.engine_name is None else _ALEMBIC_OF_SEVERAL).format(
+        engine=desired.alembic.engine_name,
         title=name.replace('"""', "'"),
         revision=revision,
         before=repr(before[0] if len(before) == 1 else before or None),

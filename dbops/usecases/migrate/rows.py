@@ -19,23 +19,38 @@ Written = Mapping[Ref, tuple[Row, ...]]
 
 
 def written(catalog: Catalog, engine: Engine, conn: Connection) -> Written:
-    """Read all rows of a scratch.
-
-    Raises:
-        MigrationError: a virtual table has rows, which are its module's.
-    """
-    for virtual in catalog.all(VirtualTable):
-        if conn.query(f"SELECT 1 FROM {qualified(virtual.ref, engine)} LIMIT 1"):
-            raise MigrationError(
-                f"the migrations write rows into {virtual.ref.qualified}, a virtual table, which a checkpoint does not hold",
-                fix="end the checkpoint before them",
-            )
-    found = {table.ref: conn.query(engine.scripts.literals(table)) for table in catalog.all(Table) if _columns(table)}
+    """Read all rows of a scratch but those of virtual tables."""
+    found = {table.ref: conn.query(engine.scripts.literals(table)) for table in catalog.all(Table) if columns_of(table)}
     return {
         ref: tuple(sorted((tuple(None if value == "NULL" else str(value) for value in row) for row in rows), key=str))
         for ref, rows in found.items()
         if rows
     }
+
+
+def of_modules(catalog: Catalog, engine: Engine, conn: Connection) -> dict[Ref, tuple[str, ...]]:
+    """Return the statements that write what virtual tables hold, by table, in the order of their names.
+
+    Raises:
+        MigrationError: no statement writes what one holds.
+    """
+    found = {}
+    for virtual in catalog.all(VirtualTable):
+        filling = engine.scripts.of_module(conn, virtual)
+        if filling is None:
+            raise MigrationError(
+                f"the migrations write rows into {virtual.ref.qualified}, which nothing reads back: {_shortened(virtual)}",
+                expected="rows of FTS or R*Tree tables, with their content or with that of a table they agree with",
+                fix="end the checkpoint before them",
+            )
+        if filling:
+            found[virtual.ref] = tuple(filling)
+    return found
+
+
+def _shortened(virtual: VirtualTable) -> str:
+    text = " ".join(virtual.definition.split())
+    return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 def statements(rows: Written, catalog: Catalog, engine: Engine) -> list[str]:
@@ -51,8 +66,8 @@ def statements(rows: Written, catalog: Catalog, engine: Engine) -> list[str]:
             table=table.ref,
             file="",
             at=Mark(""),
-            key=keys.get(table.ref, _columns(table)),
-            columns=_columns(table),
+            key=keys.get(table.ref, columns_of(table)),
+            columns=columns_of(table),
             wanted={(str(number),): row for number, row in enumerate(rows[table.ref])},
             live={},
         )
@@ -62,7 +77,8 @@ def statements(rows: Written, catalog: Catalog, engine: Engine) -> list[str]:
     return [_statement(move, by_ref[move.rows.table], engine) for move in ordered_rows(wanted, catalog)]
 
 
-def _columns(table: Table) -> tuple[str, ...]:
+def columns_of(table: Table) -> tuple[str, ...]:
+    """Return the names of the columns that a row gives values, those of `written` in their order."""
     return tuple(column.name for column in table.columns if column.generated is None)
 
 

@@ -16,7 +16,7 @@ from dbops.errors import DbopsError, Mark, MigrationError
 from dbops.resources.migrations.model import Migration, Script, version_key
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.usecases.migrate.files import lock, read_set
-from dbops.usecases.migrate.rows import Written, statements, written
+from dbops.usecases.migrate.rows import of_modules, statements, written
 from dbops.usecases.migrate.sets import MigrationWork, find, one_set
 from dbops.usecases.runtime import Workspace
 
@@ -48,7 +48,7 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     last = find(migrations, version)
     chosen = [m for m in from_nothing(migrations) if not m.is_repeatable and version_key(m.version) <= version_key(last.version)]
     target = workspace.targets.target(one.desired.connection)
-    text, rows = _checkpoint(one, chosen, last, target)
+    text, counted = _checkpoint(one, chosen, last, target)
     path = one.desired.directory / f"{last.version}.1_checkpoint.sql"
     if path.exists():
         raise MigrationError(f"there is a checkpoint of {last.version} already", at=Mark(str(path)))
@@ -56,18 +56,20 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     if remove:
         for file in _files(chosen, one):
             file.unlink(missing_ok=True)
-    counted = {ref.qualified: len(found) for ref, found in rows.items()}
     return Squashed((path, lock(one.desired)), tuple(migration.id for migration in chosen), counted)
 
 
-def _checkpoint(one: MigrationWork, chosen: Sequence[Migration], last: Migration, target: Target) -> tuple[str, Written]:
-    """Return the text of the checkpoint, proved: run alone it gives what the migrations give."""
+def _checkpoint(
+    one: MigrationWork, chosen: Sequence[Migration], last: Migration, target: Target
+) -> tuple[str, Mapping[str, int]]:
+    """Return the text of the checkpoint, and how many rows of which tables it writes; run alone it gives what they give."""
     engine = one.engine
     with engine.scratch(target) as conn:
         replay(chosen, engine, conn)
         wanted = engine.inspect(conn)
         rows, counters = written(wanted, engine, conn), engine.scripts.counters(conn)
-        data = [*statements(rows, wanted, engine), *counters]
+        virtual = of_modules(wanted, engine, conn)
+        data = [*statements(rows, wanted, engine), *(sql for filling in virtual.values() for sql in filling), *counters]
         body = "\n".join(f"{engine.dialect.terminated(sql)}" for sql in _statements(wanted, data, engine, conn))
     head = (
         f"-- Stands for all migrations up to {last.id}, on databases that had none of them.\n-- dbops:checkpoint {last.version}\n"
@@ -86,12 +88,15 @@ def _checkpoint(one: MigrationWork, chosen: Sequence[Migration], last: Migration
             raise MigrationError(f"the checkpoint does not give what the migrations give: {names}", fix="please report this")
         again = written(wanted, engine, conn)
         differing = [ref.qualified for ref in dict.fromkeys((*rows, *again)) if rows.get(ref) != again.get(ref)]
+        filled = of_modules(wanted, engine, conn)
+        differing += [ref.qualified for ref in dict.fromkeys((*virtual, *filled)) if virtual.get(ref) != filled.get(ref)]
         if differing or engine.scripts.counters(conn) != counters:
             names = ", ".join(differing[:5]) or "sequences"
             raise MigrationError(
                 f"the checkpoint does not give the rows that the migrations give: {names}", fix="end the checkpoint before them"
             )
-    return text, rows
+    counted = {ref.qualified: len(found) for ref, found in rows.items()}
+    return text, counted | {ref.qualified: len(found) for ref, found in virtual.items()}
 
 
 def _statements(catalog: Catalog, data: Sequence[str], engine: Engine, conn: Connection) -> Iterator[str]:

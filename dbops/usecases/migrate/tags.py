@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
-from dbops.engines.base.connect import Target
-from dbops.errors import DbopsError, Problems
+from dbops.catalog.model import Table
+from dbops.engines.base.connect import Connection, Target
+from dbops.errors import DbopsError, MigrationError, Problems
 from dbops.reconcile.ledger import Record
 from dbops.resources.migrations.folder import migrations_of, read_contents
 from dbops.resources.migrations.model import ALEMBIC_TABLE, Migration, Standing
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.resources.migrations.standing import Rules, in_the_way, standings, to_run
+from dbops.usecases.migrate.rows import Written, columns_of, of_modules, written
 from dbops.usecases.migrate.sets import MigrationWork, sets_of
 from dbops.usecases.migrate.verify import Verified, in_words
 from dbops.usecases.revision import tags_of, unpack
@@ -22,9 +26,10 @@ from dbops.usecases.runtime import Workspace
 
 
 def verify_from_tags(workspace: Workspace, pattern: str, name: str | None = None) -> list[Verified]:
-    """Run, for each tag of git, the migrations that it has from nothing, then those pending since; compare catalogs.
+    """Run, for each tag of git, the migrations that it has from nothing, then those pending since; compare catalogs and rows.
 
-    What a tag has and the folder has not, or not as it was, is named. Tags with the same files are proved once.
+    What a tag has and the folder has not, or not as it was, is named. Tags with the same files are proved once. Rows are those
+    that migrations write; a column to which two runs from nothing give different values, such as the time, is not compared.
 
     Raises:
         PlanError: no git, no repository, or no such tag.
@@ -36,14 +41,36 @@ def verify_from_tags(workspace: Workspace, pattern: str, name: str | None = None
         tags: dict[str, list[str]] = {}
         for tag, tree in tags_of(one.desired.directory, pattern):
             tags.setdefault(tree, []).append(tag)
-        with one.engine.scratch(target) as conn:
-            replay(one.resource.migrations(one.desired), one.engine, conn)
-            wanted = one.engine.inspect(conn)
+        wanted = _from_nothing(one, target)
         found += [_from(one, tree, ", ".join(named), wanted, target) for tree, named in tags.items()]
     return found
 
 
-def _from(one: MigrationWork, tree: str, tags: str, wanted: Catalog, target: Target) -> Verified:
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """What migrations gave on a scratch."""
+
+    catalog: Catalog
+    rows: Written
+
+
+def _from_nothing(one: MigrationWork, target: Target) -> _Built:
+    with one.engine.scratch(target) as conn:
+        replay(one.resource.migrations(one.desired), one.engine, conn)
+        catalog = one.engine.inspect(conn)
+        return _Built(catalog, _rows(catalog, one, conn))
+
+
+def _rows(catalog: Catalog, one: MigrationWork, conn: Connection) -> Written:
+    """Read all rows; of virtual tables each is the statement that writes it, and those that none would write are left out."""
+    found = {ref: rows for ref, rows in written(catalog, one.engine, conn).items() if ref.name != ALEMBIC_TABLE}
+    try:
+        return found | {ref: tuple((sql,) for sql in filling) for ref, filling in of_modules(catalog, one.engine, conn).items()}
+    except MigrationError:
+        return found
+
+
+def _from(one: MigrationWork, tree: str, tags: str, wanted: _Built, target: Target) -> Verified:
     with TemporaryDirectory() as place:
         folder = Path(place) / one.desired.directory.name
         folder.mkdir()
@@ -57,7 +84,7 @@ def _from(one: MigrationWork, tree: str, tags: str, wanted: Catalog, target: Tar
             return Verified(tags, "", error.message)
 
 
-def _brought_up(one: MigrationWork, then: Sequence[Migration], wanted: Catalog, target: Target) -> tuple[str, str]:
+def _brought_up(one: MigrationWork, then: Sequence[Migration], wanted: _Built, target: Target) -> tuple[str, str]:
     """Return what was proved, and what was not as it should be."""
     texts = {migration.version: migration.up.text for migration in then}
     rules = Rules(one.engine.dialect, one.desired.out_of_order, texts.get, has_order=one.desired.has_order)
@@ -68,10 +95,34 @@ def _brought_up(one: MigrationWork, then: Sequence[Migration], wanted: Catalog, 
     with one.engine.scratch(target) as conn:
         for migration in (*then, *pending):
             run_on_scratch(migration, "up", one.engine, conn)
-        left = [str(change.ref) for change in diff(one.engine.inspect(conn), wanted) if change.ref.table.name != ALEMBIC_TABLE]
+        found_catalog = one.engine.inspect(conn)
+        left = [str(change.ref) for change in diff(found_catalog, wanted.catalog) if change.ref.table.name != ALEMBIC_TABLE]
+        rows = {} if left else _rows(wanted.catalog, one, conn)
+    if not left and rows != wanted.rows and (apart := list(_apart(rows, wanted, _from_nothing(one, target)))):
+        return "", f"brought up to date, its rows are not those that all migrations write: {in_words(apart)}"
     if left:
         return "", f"brought up to date, it is not what all migrations give: {in_words(left)}"
-    return f"{len(then)} applied then and {len(pending)} since give the same as all from nothing", ""
+    return f"{len(then)} applied then and {len(pending)} since give the same catalog and rows as all from nothing", ""
+
+
+def _apart(rows: Written, wanted: _Built, again: _Built) -> Iterator[str]:
+    """Yield the tables whose rows differ, with how many; `again` is what a later run from nothing gave, like `wanted`."""
+    for ref in dict.fromkeys((*wanted.rows, *rows)):
+        first, second, found = (given.get(ref, ()) for given in (wanted.rows, again.rows, rows))
+        if len(first) != len(second):
+            continue  # it is written as chance or the clock has it
+        table = wanted.catalog.objects[ref]
+        width = len(columns_of(table)) if isinstance(table, Table) else 1
+        steady = [n for n in range(width) if Counter(row[n] for row in first) == Counter(row[n] for row in second)]
+        one, other = (Counter(tuple(row[n] for n in steady) for row in given) for given in (first, found))
+        if more := sum((other - one).values()):
+            yield f"{ref.qualified} has {_count(more)} that they do not write"
+        if fewer := sum((one - other).values()):
+            yield f"{ref.qualified} lacks {_count(fewer)}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 def _record(position: int, migration: Migration) -> Record:

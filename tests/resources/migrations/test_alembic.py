@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from dbops.errors import ApplyError, MigrationError
+from dbops.usecases.migrate.files import new
+from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.migrate.verify import verify
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import Migrations
 
 _REVISION = '''\
@@ -164,3 +166,53 @@ def test_a_schema_leaves_the_table_of_versions_alone(shop: Migrations) -> None:
     shop.up()
     assert shop.database.rows("SELECT version_num FROM versions") == [("e55",)]
     assert shop.plan().is_empty
+
+
+@pytest.fixture
+def several(sqlite_database: SqliteDatabase, tmp_path: Path) -> Migrations:
+    """A project of `alembic init --template multidb`, with a revision as `alembic revision` writes them."""
+    from alembic import command
+    from alembic.config import Config
+
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "format: alembic")
+    (shop.folder / "migrations").rmdir()
+    config = Config(shop.folder / "alembic.ini")
+    command.init(config, str(shop.folder / "migrations"), template="multidb")
+    made = command.revision(config, "make t", rev_id="f00")
+    assert made is not None and not isinstance(made, list)
+    path = Path(made.path)
+    text = path.read_text()
+    for way, sql in (("upgrade", "CREATE TABLE {0} (id integer)"), ("downgrade", "DROP TABLE {0}")):
+        for name in ("engine1", "engine2"):
+            head = f"def {way}_{name}() -> None:\n"
+            text = text.replace(head, f'{head}    op.execute("{sql.format(name)}")\n')
+    path.write_text(text)
+    return shop
+
+
+def test_revisions_of_several_databases_are_told_which_this_is(several: Migrations) -> None:
+    with pytest.raises(ApplyError, match=r"written for several databases, upgrade\(engine_name\)") as caught:
+        several.up()
+    assert caught.value.expected == "one of engine1, engine2" and "engineName" in str(caught.value.fix)
+    options(several, "{engineName: engine3}")
+    with pytest.raises(ApplyError, match="'engine3' is none of them"):
+        several.up()
+    file = several.folder / "env.yaml"
+    file.write_text(file.read_text().replace("engine3", "engine2"))
+    assert several.up().state == "done"
+    assert several.database.rows("SELECT name FROM sqlite_schema WHERE name LIKE 'engine%'") == [("engine2",)]
+    with open_workspace(several.folder) as workspace:
+        new(one_set(workspace, None).desired, "more")
+        assert [one.problem for one in verify(workspace)] == ["", ""]
+    assert several.up().state == "done"
+    several.down(to="base")
+    assert several.database.rows("SELECT name FROM sqlite_schema WHERE name LIKE 'engine%'") == []
+
+
+def test_an_env_py_of_several_databases_is_refused_with_what_to_do(several: Migrations) -> None:
+    options(several, "{env: run, engineName: engine1}")
+    ini = several.folder / "alembic.ini"
+    ini.write_text(ini.read_text().replace("driver://user:pass@localhost/dbname", f"sqlite:///{several.folder}/x.db"))
+    with pytest.raises(ApplyError, match="connects by itself") as caught:
+        several.up()
+    assert "a MigrationSet for each" in str(caught.value.fix)

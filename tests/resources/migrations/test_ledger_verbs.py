@@ -13,7 +13,7 @@ from dbops.usecases.migrate import files, records
 from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.migrate.squash import Squashed, squash
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import YES, Migrations
 
 
@@ -186,3 +186,41 @@ def test_a_checkpoint_writes_the_rows_that_migrations_wrote(database: Database, 
     assert database.rows("SELECT t FROM log") == [("twice",), ("twice",)]
     database.load("INSERT INTO kinds (name) VALUES ('next');")
     assert database.rows("SELECT id FROM kinds WHERE name = 'next'") == [(4,)]
+
+
+def test_a_checkpoint_writes_what_virtual_tables_hold(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_t.sql", "CREATE TABLE notes (id integer PRIMARY KEY, body text);\nINSERT INTO notes VALUES (7, 'a fox');\n")
+    shop.write("0002_v.sql", "CREATE VIRTUAL TABLE own USING fts5(title, place UNINDEXED, tokenize = 'porter ascii');\n"
+               "INSERT INTO own (rowid, title, place) VALUES (5, 'it''s running', 'here'), (2, NULL, 'there');\n"
+               "INSERT INTO own (own, rank) VALUES ('rank', 'bm25(10.0, 5.0)');\n"
+               "CREATE VIRTUAL TABLE of_notes USING fts5(body, content='notes', content_rowid='id');\n"
+               "INSERT INTO of_notes (rowid, body) SELECT id, body FROM notes;\n"
+               "CREATE TRIGGER added AFTER INSERT ON notes BEGIN"
+               " INSERT INTO of_notes (rowid, body) VALUES (new.id, new.body); END;\n"
+               "CREATE VIRTUAL TABLE old USING fts4(body);\nINSERT INTO old VALUES ('four');\n"
+               "CREATE VIRTUAL TABLE boxes USING rtree(id, x0, x1, +label);\nINSERT INTO boxes VALUES (1, 0.1, 2.3, 'one');\n"
+               "CREATE VIRTUAL TABLE empty USING fts5(body, content='');\n")  # fmt: skip
+    made = squashed(shop, "2", remove=True)
+    assert made.rows["own"] == 3 and made.rows["boxes"] == 1
+    assert shop.up().state == "done"
+    rows = sqlite_database.rows
+    assert rows("SELECT rowid, place FROM own WHERE own MATCH 'run'") == [(5, "here")]
+    assert rows("SELECT rowid FROM own ORDER BY rowid") == [(2,), (5,)]
+    assert rows("SELECT v FROM own_config WHERE k = 'rank'") == [("bm25(10.0, 5.0)",)]
+    assert rows("SELECT rowid FROM of_notes WHERE of_notes MATCH 'fox'") == [(7,)]
+    assert rows("SELECT count(*) FROM old WHERE old MATCH 'four'") == [(1,)]
+    assert rows("SELECT id, label FROM boxes WHERE x0 <= 0.1 AND x1 >= 2.3") == [(1, "one")]
+
+
+@pytest.mark.parametrize(
+    ("options", "filled"),
+    [("content=''", "INSERT INTO f (rowid, body) VALUES (1, 'x')"), ("content='notes'", "INSERT INTO notes VALUES ('y')")],
+)
+def test_an_index_that_nothing_gives_back_is_refused(
+    sqlite_database: SqliteDatabase, tmp_path: Path, options: str, filled: str
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_f.sql", f"CREATE TABLE notes (body);\nCREATE VIRTUAL TABLE f USING fts5(body, {options});\n{filled};\n")
+    with pytest.raises(MigrationError, match="write rows into f, which nothing reads back"):
+        squashed(shop, "1")

@@ -40,7 +40,8 @@ def refusal(shop: Migrations) -> str:
 
 
 def test_comments_docstrings_and_layout_of_a_python_step_are_cosmetic(shop: Migrations) -> None:
-    text = BACKFILL.replace('    """Go."""\n', "").replace("Fill.", "Fill it.").replace("(1)\")", '(1)"\n    )  # one').replace("\n", "\r\n")
+    text = BACKFILL.replace('    """Go."""\n', "").replace("Fill.", "Fill it.").replace('(1)")', '(1)"\n    )  # one')
+    text = text.replace("\n", "\r\n")
     (shop.folder / "migrations" / "0002_fill.py").write_bytes(text.encode())
     assert shop.states()["0002_fill"] == "cosmetic"
     assert shop.up().state == "nothing"

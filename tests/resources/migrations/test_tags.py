@@ -47,7 +47,7 @@ def shop(database: Database, tmp_path: Path) -> Migrations:
 
 def test_each_release_comes_to_the_same(shop: Migrations) -> None:
     assert [(one.subject, one.problem) for one in proved(shop)] == [("v1", ""), ("v2, v2.1", "")]
-    assert proved(shop)[0].outcome == "1 applied then and 2 since give the same as all from nothing"
+    assert proved(shop)[0].outcome == "1 applied then and 2 since give the same catalog and rows as all from nothing"
     with pytest.raises(PlanError, match="no tag 'w"):
         proved(shop, "w*")
 
@@ -85,3 +85,15 @@ def test_a_checkpoint_brings_releases_up_to_date_too(shop: Migrations) -> None:
         squash(workspace, "2", remove=True)
     first, second = proved(shop)
     assert "had only some" in first.problem and not second.problem
+
+
+def test_rows_that_migrations_write_come_to_the_same(shop: Migrations) -> None:
+    chance = {"sqlite": "hex(randomblob(9))", "postgresql": "gen_random_uuid()::text", "mysql": "uuid()"}[shop.database.engine]
+    shop.write("0003_c.sql", f"CREATE TABLE c (id integer, made varchar(50));\nINSERT INTO c VALUES (1, {chance});\n")
+    shop.write("R__seed.sql", "INSERT INTO b VALUES (1);\n")
+    release(shop, "v3")
+    assert [one.problem for one in proved(shop, "v3")] == [""], "what chance gives is not compared"
+    shop.write("R__seed.sql", "INSERT INTO b VALUES (1), (2);\n")
+    [last] = proved(shop, "v3")
+    assert "its rows are not those that all migrations write: " in last.problem
+    assert "b has 1 row that they do not write" in last.problem and "c " not in last.problem
