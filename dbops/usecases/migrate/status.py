@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from dbops.dataclass import dataclass
 from dbops.reconcile.ledger import Record
 from dbops.resources.migrations.graph import heads

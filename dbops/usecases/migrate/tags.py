@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import diff
 from dbops.catalog.model import Table
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import DbopsError, MigrationError, Problems
 from dbops.reconcile.ledger import Record
