@@ -74,18 +74,16 @@ def _masked(item: CatalogObject, wanted: CatalogObject | None, by_grantee: bool)
 
 
 def _same_column(column: Column, wanted: Column | None) -> Column:
+    """What the sequence of an identity is called is left alone where the source has the identity and lets the server choose."""
     if wanted is None or column.options == wanted.options:
         return column
-    return replace(column, options=_of_one_origin(column.options, wanted.options))
+    silent = wanted.identity is not None and _SEQUENCE not in dict(wanted.options)
+    options = tuple(pair for pair in column.options if pair[0] != _SEQUENCE) if silent else column.options
+    return replace(column, options=_of_one_origin(options, wanted.options))
 
 
 def _of_one_origin(options: Options, wanted: Options) -> Options:
-    """A column that a table had before it became a child stays the table's own (PostgreSQL manual, ALTER TABLE, INHERIT).
-
-    What the sequence of an identity is called is left alone where the source lets the server choose.
-    """
-    if _SEQUENCE not in dict(wanted):
-        options = tuple(pair for pair in options if pair[0] != _SEQUENCE)
+    """A column that a table had before it became a child stays the table's own (PostgreSQL manual, ALTER TABLE, INHERIT)."""
     own, others = ([pair for pair in side if pair[0] != _INHERITED] for side in (options, wanted))
     return wanted if own == others else options
 

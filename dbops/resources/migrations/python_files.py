@@ -12,8 +12,9 @@ from typing import Any
 
 from dbops.errors import Mark, MigrationError
 from dbops.resources.migrations.model import Migration, Script
+from dbops.resources.migrations.sql_files import PLAIN_VERSION, version_of
 
-_NAME = re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.py")
+_NAME = re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.py")
 
 
 def migration_of(text: str, path: Path, shown: str) -> Migration:
@@ -36,7 +37,7 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
     back = functions.get("down_fn")
     values = _assigned(tree)
     return Migration(
-        version=found["version"],
+        version=version_of(found["version"]),
         name=found["name"] or "",
         at=at,
         up=Script(text, Mark(shown, functions["up_fn"].lineno, 1), is_transactional=False),

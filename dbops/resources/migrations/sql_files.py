@@ -18,16 +18,18 @@ from dbops.resources.migrations.model import Migration, Script, checksum_of
 Part = Literal["both", "up", "down"]
 
 _VERSION = r"\d+(?:[._]\d+)*"
+#: A date and perhaps a time, 2026_01_31_120000; a dotted version with a number behind it, 01.16.00_02; or 7, 0007, 1.10.
+PLAIN_VERSION = r"\d{4}[_-]\d\d[_-]\d\d(?:[_-]\d{4,6})?(?![^_.-])|\d+(?:\.\d+)+_\d+(?=[_-])|\d+(?:\.\d+)*"
 _NAMES: tuple[tuple[Part, re.Pattern[str]], ...] = (
     ("up", re.compile(rf"V(?P<version>{_VERSION})__(?P<name>.*)\.sql")),
     ("down", re.compile(rf"U(?P<version>{_VERSION})__(?P<name>.*)\.sql")),
-    ("up", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.up\.sql")),
-    ("down", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.down\.sql")),
+    ("up", re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.up\.sql")),
+    ("down", re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.down\.sql")),
     # yoyo counts the migrations of a day: 20260131_02_Xy7pQ-add-orders.sql, and .rollback.sql beside it.
     ("down", re.compile(r"(?P<version>\d{8}_\d\d)_(?P<name>[A-Za-z0-9]{5}-.*)\.rollback\.sql")),
     ("both", re.compile(r"(?P<version>\d{8}_\d\d)_(?P<name>[A-Za-z0-9]{5}-.*)\.sql")),
-    ("down", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.rollback\.sql")),
-    ("both", re.compile(r"(?P<version>\d+(?:\.\d+)*)(?:[_.-]+(?P<name>.*?))?\.sql")),
+    ("down", re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.rollback\.sql")),
+    ("both", re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.sql")),
 )
 _REPEATABLE = re.compile(r"R__(?P<name>.+)\.sql")
 _MARKER = re.compile(r"^--[ \t]*migrate:(up|down)\b[ \t]*(.*?)[ \t]*$", re.MULTILINE)
@@ -51,13 +53,18 @@ class NamedFile:
     is_repeatable: bool = False
 
 
+def version_of(text: str) -> str:
+    """Return the version that the front of a file's name says: 2026_01_31 is 2026.01.31."""
+    return re.sub("[_-]", ".", text)
+
+
 def named(file_name: str) -> tuple[Part, str, str, bool] | None:
     """Return the part, version and name that a file's name says, and whether it is repeatable; None for other files."""
     if found := _REPEATABLE.fullmatch(file_name):
         return "both", f"R__{found['name']}", found["name"], True
     for part, pattern in _NAMES:
         if found := pattern.fullmatch(file_name):
-            return part, found["version"].replace("_", "."), found["name"] or "", False
+            return part, version_of(found["version"]), found["name"] or "", False
     return None
 
 
