@@ -27,6 +27,8 @@ _TAG = 16
 _SALT = 32
 _MAGIC = b"dbops.aes/1\n"
 _IDENTITY = b"AGE-SECRET-KEY-"
+_PEM = b"-----BEGIN"
+_AES = "aes-256-gcm"
 _SCRYPT = {"n": 1 << 15, "r": 8, "p": 1}
 
 
@@ -50,15 +52,56 @@ class Sealer(Protocol):
 class Keys:
     """What a policy says of encryption, fetched. `secret` is a symmetric key or passphrase, or age identities, one per line.
 
-    With recipients and no secret, backups can be made and not read.
+    With recipients and no secret, backups can be made and not read. `accepts` are methods of encryption that backups may claim
+    besides those that the keys are for: who may write into the storage can put one there that claims less.
     """
 
     recipients: tuple[str, ...] = ()
     secret: bytes | None = field(default=None, repr=False)
+    accepts: tuple[str, ...] = ()
 
     @property
     def is_age(self) -> bool:
         return bool(self.recipients) or (self.secret is not None and _IDENTITY in self.secret.upper())
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The methods of encryption that these keys are for, none without a key."""
+        if self.is_age:
+            return frozenset({"age"})
+        if self.secret is None:
+            return frozenset()
+        return frozenset({"age", _AES}) if _PEM in self.secret else frozenset({_AES})  # of an SSH key nobody knows
+
+    def objection(self, facts: Mapping[str, Any]) -> str | None:
+        """Say why a backup with these `facts` is none of ours: it claims another method than the keys are for."""
+        method = facts["method"]
+        if not self.methods or method in self.methods or method in self.accepts:
+            return None
+        what = "not encrypted" if method == "none" else f"encrypted by {method}"
+        return (
+            f"it says that it is {what}, and the key is for {' or '.join(sorted(self.methods))}; whoever may write into the"
+            f" storage can put such a one there. If it is yours: encryption.accepts: [{method}], or --accept {method}"
+        )
+
+    def opens(self, facts: Mapping[str, Any]) -> bool:
+        """Tell whether these keys are those of a backup with these `facts`, so that one of theirs can follow it."""
+        match facts["method"]:
+            case "none":
+                return not self.methods or "none" in self.accepts
+            case "age":
+                known = self._own_recipients() if "age" in self.methods else frozenset()
+                return known is None or not known.isdisjoint(facts["recipients"])
+            case _:
+                return self.secret is not None and not self.is_age and _Aes.fits(facts, self.secret)
+
+    def _own_recipients(self) -> frozenset[str] | None:
+        """Return those whose identities these keys are, None where a secret does not tell."""
+        if self.recipients:
+            return frozenset(self.recipients)
+        if self.secret is None or _PEM in self.secret:
+            return None
+        return frozenset(str(one.to_public()) for one in _identities(self.secret))
 
     def encryption(self, like: Mapping[str, Any] | None = None) -> Encryption:
         """Return how a new backup is encrypted.
@@ -70,7 +113,7 @@ class Keys:
             return _Age.made(self)
         if self.secret is None:
             return _Open()
-        if like is not None and like["method"] == "aes-256-gcm":
+        if like is not None and like["method"] == _AES:
             with suppress(WrongKeyError):
                 return _Aes.known(like, self.secret)
         return _Aes.made(self.secret)
@@ -160,8 +203,16 @@ class _Aes:
         salt = os.urandom(16)
         kdf = "none" if _as_key(secret) else "scrypt"
         key = _backup_key(secret, salt, kdf)
-        facts = {"method": "aes-256-gcm", "kdf": kdf, "salt": base64.b64encode(salt).decode(), "key_id": _key_id(key)}
+        facts = {"method": _AES, "kdf": kdf, "salt": base64.b64encode(salt).decode(), "key_id": _key_id(key)}
         return cls(facts, key)
+
+    @classmethod
+    def fits(cls, facts: Mapping[str, Any], secret: bytes) -> bool:
+        try:
+            cls.known(facts, secret)
+        except WrongKeyError:
+            return False
+        return True
 
     @classmethod
     def known(cls, facts: Mapping[str, Any], secret: bytes) -> _Aes:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -88,13 +90,16 @@ def leased(
     *,
     wait_s: float = 0.0,
     told: Callable[[str], None] = lambda text: None,
+    floor: Callable[[], int] = lambda: 0,
 ) -> Iterator[Lease]:
     """Hold the lease of a target for the block, renewed in a thread; wait for another writer `wait_s` seconds at most.
+
+    Numbers go on from `floor` where all leases were removed.
 
     Raises:
         LeaseHeldError: another writer holds it; says who, and until when.
     """
-    lease = _waited_for(storage, target, clock, length, wait_s, told)
+    lease = _waited_for(lambda: _taken(storage, target, clock, length, floor), wait_s, told)
     thread = threading.Thread(target=lease._renew_now_and_then, name="lease", daemon=True)
     thread.start()
     try:
@@ -104,18 +109,11 @@ def leased(
         thread.join(1.0)
 
 
-def _waited_for(
-    storage: Storage,
-    target: str,
-    clock: Callable[[], datetime],
-    length: timedelta,
-    wait_s: float,
-    told: Callable[[str], None],
-) -> Lease:
+def _waited_for(take: Callable[[], Lease], wait_s: float, told: Callable[[str], None]) -> Lease:
     deadline, is_told = monotonic() + wait_s, False
     while True:
         try:
-            return _taken(storage, target, clock, length)
+            return take()
         except LeaseHeldError as error:
             if monotonic() >= deadline:
                 raise
@@ -135,12 +133,14 @@ def is_held(storage: Storage, target: str, now: datetime, length: timedelta = LE
     return False
 
 
-def _taken(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta) -> Lease:
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+def _taken(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta, floor: Callable[[], int]) -> Lease:
+    holder = {"host": socket.gethostname(), "space": _space(), "pid": os.getpid(), "token": secrets.token_hex(8)}
     while True:
         last = max(_numbers(storage, target), default=0)
         if last:
             _must_be_free(storage, target, last, clock(), length)
+        else:
+            last = floor()
         lease = Lease(storage, target, last + 1, clock, length, holder)
         facts = json.dumps(lease._facts(is_released=False)).encode()
         # the first try may have been written, and its answer lost
@@ -174,7 +174,8 @@ def _must_be_free(storage: Storage, target: str, number: int, now: datetime, len
 
 
 def _is_dead(facts: dict[str, Any]) -> bool:
-    if facts.get("host") != socket.gethostname() or not isinstance(facts.get("pid"), int):
+    is_near = (facts.get("host"), facts.get("space")) == (socket.gethostname(), _space())
+    if not is_near or not isinstance(facts.get("pid"), int):
         return False
     try:
         os.kill(facts["pid"], 0)
@@ -183,6 +184,15 @@ def _is_dead(facts: dict[str, Any]) -> bool:
     except PermissionError:
         return False
     return False
+
+
+@cache
+def _space() -> str:
+    """Return what a process id means something in: containers share a host's name and see other processes (pid_namespaces(7))."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
 
 
 def _numbers(storage: Storage, target: str) -> list[int]:

@@ -8,8 +8,10 @@ the rest.
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -194,14 +196,36 @@ def from_json(text: bytes, key: str) -> Manifest:
         if data["format"] != FORMAT:
             raise BackupError(f"{key} is of the format {data['format']}", expected=FORMAT, fix="use a newer dbops")
         manifest = from_dict(data)
+        strange = next(_strange(manifest), None)
         is_whole = to_json(manifest) == text and manifest.seal == _digest(manifest, None)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackupError(f"{key} is no manifest of a backup: {error}", error_code="MANIFEST_DAMAGED") from error
+    if strange is not None:
+        raise BackupError(f"{key} names {strange}, which dbops never writes", error_code="MANIFEST_DAMAGED")
     if not is_whole:
         raise BackupError(f"{key} is not as it was written: its seal does not hold", error_code="MANIFEST_DAMAGED")
     if key != f"{manifest.target}/{manifest.timeline}/backups/{manifest.id}/manifest.json":
         raise BackupError(f"{key} is the manifest of another backup, {manifest.id}", error_code="MANIFEST_MOVED")
     return manifest
+
+
+_PART = re.compile(r"parts/[0-9]{5,}\.pack")
+_STREAM = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[^/\0]+(?:/[^/\0]+)*")
+
+
+def _strange(manifest: Manifest) -> Iterator[str]:
+    """Yield what would lead elsewhere, or nowhere, if it were followed: keys and names become paths."""
+    for stream in manifest.streams:
+        if not _STREAM.fullmatch(stream.name):
+            yield f"the stream {stream.name!r}"
+        yield from (f"the part {part.key!r}" for part in stream.parts if not _PART.fullmatch(part.key))
+    method = manifest.encryption["method"]
+    if method == "age" and not all(isinstance(one, str) for one in manifest.encryption["recipients"]):
+        yield "recipients of another shape"
+    if method == "aes-256-gcm":
+        base64.b64decode(manifest.encryption["salt"], validate=True)
+        if manifest.encryption["kdf"] not in ("none", "scrypt") or not isinstance(manifest.encryption["key_id"], str):
+            yield "a key of another shape"
 
 
 def check_mac(manifest: Manifest, mac_key: bytes | None, key: str) -> None:

@@ -101,7 +101,8 @@ class Repository:
                 found.append(self._manifest(key, head.size))
             except BackupError as error:
                 broken.append(Broken(key, error.message))
-        return Contents(tuple(sorted(found, key=lambda one: (one.begun_at, one.id))), tuple(broken))
+        # by the numbers of leases, which only grow: clocks are set back
+        return Contents(tuple(sorted(found, key=lambda one: (one.fence, one.begun_at, one.id))), tuple(broken))
 
     def _lost(self, heads: Collection[str]) -> list[Broken]:
         """Return the manifests that this machine has seen, whose parts are there and who are not."""
@@ -173,6 +174,7 @@ class Repository:
             found = manifests.from_json(self.storage.get(key), key)
         except MissingObjectError as error:
             raise BackupError(f"the manifest of {manifest.id} is gone", error_code="MANIFEST_MISSING") from error
+        self._must_be_ours(found, key)
         if self.keys.secret is not None or not found.mac:
             manifests.check_mac(found, self.encryption(found).mac_key(), key)
         if found.seal != manifest.seal:
@@ -196,13 +198,27 @@ class Repository:
 
     def _manifest(self, key: str, size: int) -> Manifest:
         text = self.index.get(self.storage.title, key, size)
+        found: Manifest | None = None
         if text is not None:
             with suppress(BackupError):  # what the index says is not worth an error
-                return manifests.from_json(text, key)
-        text = self.storage.get(key)
-        found = manifests.from_json(text, key)
-        self.index.put(self.storage.title, key, text)
+                found = manifests.from_json(text, key)
+        if found is None:
+            text = self.storage.get(key)
+            found = manifests.from_json(text, key)
+            self.index.put(self.storage.title, key, text)
+        self._must_be_ours(found, key)
         return found
+
+    def _must_be_ours(self, manifest: Manifest, key: str) -> None:
+        """Let a manifest pass that the key at hand has written, or that another one may have.
+
+        Raises:
+            BackupError: it claims less than the key gives, or somebody without the key wrote it.
+        """
+        if (objection := self.keys.objection(manifest.encryption)) is not None:
+            raise BackupError(f"{key} does not count: {objection}", error_code="BACKUP_DOWNGRADED")
+        if manifest.encryption["method"] == "aes-256-gcm" and self.keys.opens(manifest.encryption):
+            manifests.check_mac(manifest, self.encryption(manifest).mac_key(), key)
 
     # --- deleting
 
@@ -252,6 +268,7 @@ class Draft:
     ) -> None:
         self._repository, self.id, self.timeline = repository, backup_id, timeline
         self.encryption = encryption
+        self._is_committing = False
         folder = f"{repository.target}/{timeline}/backups/{backup_id}"
         shelf = Shelf(repository.storage, folder, backup_id, codec, encryption, part_size)
         self.sink = BackupSink(shelf, self._keeping, progressed)
@@ -265,6 +282,7 @@ class Draft:
         sealed = manifests.sealed(replace(manifest, streams=tuple(self.sink.records)), self.encryption.mac_key())
         key, text = manifest_key(sealed), manifests.to_json(sealed)
         storage = self._repository.storage
+        self._is_committing = True
         # the first try may have been written, and its answer lost
         if not storage.put_if_absent(key, text) and storage.get(key) != text:
             raise BackupError(f"there is a backup {sealed.id} already")
@@ -272,10 +290,19 @@ class Draft:
         return sealed
 
     def discard(self, failure: dict[str, Any]) -> None:
-        """Give the backup up: remove its parts as far as the storage lets, and keep what went wrong."""
+        """Give the backup up: remove its parts as far as the storage lets, and keep what went wrong.
+
+        Once the manifest was on its way nobody knows whether it arrived, so the parts stay: they are a backup, or garbage.
+        """
         self.sink.close()
         repository = self._repository
         folder = f"{repository.target}/{self.timeline}/backups/{self.id}"
+        if self._is_committing:
+            with suppress(StorageError):
+                if repository.storage.head(f"{folder}/manifest.json") is None:
+                    repository.note(f"{self.timeline}/failures/{self.id}.json", failure)
+            return
+        repository.index.forget(repository.storage.title, f"{folder}/manifest.json")
         with suppress(StorageError):
             repository.note(f"{self.timeline}/failures/{self.id}.json", failure)
             for head in list(repository.storage.list(f"{folder}/parts/")):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from dbops.archive.chains import whole
 from dbops.archive.manifest import Manifest
@@ -29,6 +29,8 @@ class Rules:
     within_s: float | None = None
     minimum_age_s: float = 0.0
     verified: int = 1
+    zone: tzinfo = UTC
+    """Where an hour, a day, a week begins."""
 
     @property
     def keep_everything(self) -> bool:
@@ -62,13 +64,13 @@ _PERIODS: Sequence[tuple[str, Callable[[datetime], object]]] = (
 
 
 def judge(backups: Sequence[Manifest], rules: Rules, now: datetime, guards: Guards = Guards()) -> Verdict:
-    """Return what is kept and what is not; backups oldest first."""
+    """Return what is kept and what is not; backups in the order in which they were made, whatever clocks said."""
     reasons: dict[str, list[str]] = {one.id: [] for one in backups}
     if rules.keep_everything:
         return Verdict(dict.fromkeys(reasons, ("no rules",)))
     sound = whole(backups)
     points = [one for one in backups if one.kind != "log" and one.id not in guards.set_aside and one.id in sound]
-    newest_first = sorted(points, key=lambda one: (one.ended_at, one.begun_at), reverse=True)
+    newest_first = points[::-1]
     _by_rules(newest_first, rules, now, reasons)
     _by_guards(backups, newest_first, rules, now, guards, reasons)
     _by_chains(backups, reasons)
@@ -85,7 +87,7 @@ def _by_rules(newest_first: Sequence[Manifest], rules: Rules, now: datetime, rea
         for one in newest_first:
             if len(seen) == wanted:
                 break
-            if (key := period(one.ended_at)) not in seen:
+            if (key := period(one.ended_at.astimezone(rules.zone))) not in seen:
                 seen.add(key)
                 reasons[one.id].append(name)
     for one in newest_first:

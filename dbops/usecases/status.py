@@ -88,13 +88,13 @@ def _backups(finding: Finding) -> BackupStatus:
 
     desired, observed = cast("DesiredBackups", finding.work.desired), cast("ObservedBackups", finding.observed)
     standing = observed.standing
-    backups, breaks = counted(standing), breaks_at(desired.spec, standing)
+    backups, breaks = counted(standing), breaks_at(desired.spec, standing, observed.now)
     alike = [one.stored_size for one in standing.backups if one.kind == standing.backups[-1].kind]
     return BackupStatus(
         desired.name,
         len(standing.backups),
         sum(one.stored_size for one in standing.backups),
-        newest(backups).isoformat(timespec="seconds") if backups else None,
+        newest(backups, observed.now).isoformat(timespec="seconds") if backups else None,
         round(alike[-1] / alike[-2] - 1, 4) if len(alike) > 1 and alike[-2] else None,
         restore_s(standing),
         breaks.isoformat(timespec="seconds") if breaks is not None else None,

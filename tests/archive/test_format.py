@@ -53,6 +53,27 @@ def test_no_bit_of_a_manifest_can_change_unseen() -> None:
             from_json(text[:end], KEY)
 
 
+@pytest.mark.parametrize(
+    "key", ["../../other/manifest.json", "parts/../../x", "/etc/passwd", "parts/0000.pack", "parts/00000.pack/"]
+)
+def test_a_part_lies_nowhere_but_among_the_parts(key: str) -> None:
+    stream = StreamRecord("database", "zstd", (replace(PART, key=key),))
+    with pytest.raises(BackupError, match="never writes"):
+        from_json(to_json(sealed(replace(MADE, streams=(stream,)), None)), KEY)
+
+
+@pytest.mark.parametrize("name", ["", "/x", "../x", "a/../b", "a//b", "a/", ".", "a\0b"])
+def test_a_name_of_a_stream_leads_nowhere_else(name: str) -> None:
+    with pytest.raises(BackupError, match="never writes"):
+        from_json(to_json(sealed(replace(MADE, streams=(StreamRecord(name, "zstd", (PART,)),)), None)), KEY)
+
+
+def test_what_is_said_of_encryption_is_looked_at() -> None:
+    for facts in ({"method": "aes-256-gcm", "salt": "?", "kdf": "none", "key_id": ""}, {"method": "age", "recipients": [1]}, {}):
+        with pytest.raises(BackupError):
+            from_json(to_json(sealed(replace(MADE, encryption=facts), None)), KEY)
+
+
 def test_a_manifest_counts_in_its_own_folder_only() -> None:
     with pytest.raises(BackupError, match="of another backup"):
         from_json(to_json(sealed(MADE, None)), KEY.replace("20260101", "20260102"))

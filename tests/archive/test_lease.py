@@ -106,3 +106,19 @@ def test_another_writer_is_waited_for(tmp_path: Path) -> None:
         assert lease.number == 2
     thread.join()
     assert "another writer is at work" in told[0]
+
+
+def test_a_process_of_another_container_is_not_taken_for_dead(tmp_path: Path) -> None:
+    storage, dead = LocalStorage(tmp_path), subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    with leased(storage, "shop", Clock()) as lease:
+        facts = {**lease._facts(is_released=False), "pid": dead.pid}
+        path = tmp_path / "shop/locks/00000001.json"
+        path.write_text(json.dumps(facts | {"space": "another"}))
+        with pytest.raises(LeaseHeldError), leased(storage, "shop", Clock()):
+            pass
+
+
+def test_numbers_go_on_where_all_leases_were_removed(tmp_path: Path) -> None:
+    with leased(LocalStorage(tmp_path), "shop", Clock(), floor=lambda: 7) as lease:
+        assert lease.number == 8

@@ -138,7 +138,14 @@ def _unless_missing(error: OSError) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Make a folder and those above it, for us alone, and let each be in its own for good."""
+    missing = [folder]
+    while not missing[-1].parent.is_dir():
+        missing.append(missing[-1].parent)
+    for one in reversed(missing):
+        with suppress(FileExistsError):
+            one.mkdir(mode=0o700)
+            _sync_folder(one.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -37,11 +37,24 @@ def place_options(function: F) -> F:
 
     @wraps(function)
     def with_place(
-        *args: Any, storage: str | None, storage_options: dict[str, str], key_env: str | None, key_file: Path | None, **more: Any
+        *args: Any,
+        storage: str | None,
+        storage_options: dict[str, str],
+        key_env: str | None,
+        key_file: Path | None,
+        accepts: tuple[str, ...],
+        **more: Any,
     ) -> Any:
-        return function(*args, where=Where(storage, storage_options, key_env, key_file), **more)
+        return function(*args, where=Where(storage, storage_options, key_env, key_file, accepts), **more)
 
     for option in (
+        click.option(
+            "--accept",
+            "accepts",
+            multiple=True,
+            type=click.Choice(("none", "age", "aes-256-gcm")),
+            help="With a key for --storage: what else backups may be encrypted by. May be repeated.",
+        ),
         click.option("--key-file", type=click.Path(path_type=Path), help="The file with the key for --storage."),
         click.option("--key-env", metavar="NAME", help="The variable with the key for --storage."),
         click.option(
@@ -73,6 +86,7 @@ class Where:
     options: dict[str, str] = field(repr=False)
     key_env: str | None
     key_file: Path | None
+    accepts: tuple[str, ...] = ()
 
     @contextmanager
     def opened(self, env: Path) -> Iterator[Workspace | Elsewhere]:
@@ -81,10 +95,12 @@ class Where:
         from dbops.usecases.runtime import open_workspace
 
         if self.storage is not None:
-            yield Elsewhere(self.storage, {name: _option(text) for name, text in self.options.items()}, self._secret())
+            yield Elsewhere(
+                self.storage, {name: _option(text) for name, text in self.options.items()}, self._secret(), self.accepts
+            )
             return
-        if self.options or self.key_env or self.key_file:
-            raise click.UsageError("--storage-option, --key-env and --key-file are for --storage")
+        if self.options or self.key_env or self.key_file or self.accepts:
+            raise click.UsageError("--storage-option, --key-env, --key-file and --accept are for --storage")
         with open_workspace(env, os.environ) as workspace:
             yield workspace
 

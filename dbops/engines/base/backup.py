@@ -201,7 +201,7 @@ class Inventory:
 class Produced:
     """What was made. `end` is the position that a restore of it leads to, at `ended_at` by the database's clock, in UTC.
 
-    `tools` are programs with their versions, `exits` every process there was, all with code 0 or a code that `warnings` explains.
+    `tools` are programs with their versions, `exits` every process there was, all with code 0.
     `details` are whatever a restore needs to know before it opens a stream: JSON values.
     """
 

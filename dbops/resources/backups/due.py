@@ -26,6 +26,9 @@ SAFETY = "made_for"
 SAFETY_KEPT = timedelta(days=14)
 """How long these are kept."""
 
+_CLOCKS = timedelta(minutes=10)
+"""So much clocks may differ; what was made later than that from now was made while a clock was wrong."""
+
 _EVERY = {"daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
 
 
@@ -74,13 +77,17 @@ def next_due(entry: ScheduleSpec, now: datetime) -> datetime:
 def counted(standing: Standing) -> list[Manifest]:
     """Return the backups that count for the database as it is now, oldest first.
 
-    Those of its timeline that are whole, that the schedule made, and whose chain no verification found wanting.
+    Those of its timeline that are whole, that the policy's key opens, that the schedule made, and whose chain no verification
+    found wanting.
     """
     sound = whole(standing.backups, without=standing.refuted())
     return [
         one
         for one in standing.backups
-        if one.id in sound and standing.timeline in (None, one.timeline) and SAFETY not in one.labels
+        if one.id in sound
+        and standing.timeline in (None, one.timeline)
+        and SAFETY not in one.labels
+        and one.id not in standing.foreign
     ]
 
 
@@ -100,8 +107,8 @@ def overdue(spec: BackupPolicySpec, kinds: Iterable[Kind], standing: Standing, n
         if reason := _reason(entry, backups, standing, now):
             result.append((entry, reason))
     rpo_s = spec.objectives.rpo
-    if not result and entries and backups and rpo_s is not None and now - newest(backups) > timedelta(seconds=rpo_s):
-        age = _words(now - newest(backups))
+    if not result and entries and backups and rpo_s is not None and now - newest(backups, now) > timedelta(seconds=rpo_s):
+        age = _words(now - newest(backups, now))
         result.append(
             (
                 entries[-1],
@@ -111,15 +118,19 @@ def overdue(spec: BackupPolicySpec, kinds: Iterable[Kind], standing: Standing, n
     return result
 
 
-def newest(backups: Sequence[Manifest]) -> datetime:
-    """Return the newest moment that any of the backups leads to."""
-    return max(one.ended_at for one in backups)
+def newest(backups: Sequence[Manifest], now: datetime) -> datetime:
+    """Return the newest moment that any of the backups leads to; what says that it is of a moment to come is of the last one
+    before it at the latest.
+    """
+    return max((one.ended_at for one in backups if one.ended_at <= now + _CLOCKS), default=min(one.ended_at for one in backups))
 
 
-def breaks_at(spec: BackupPolicySpec, standing: Standing) -> datetime | None:
+def breaks_at(spec: BackupPolicySpec, standing: Standing, now: datetime) -> datetime | None:
     """Return the moment at which the promise of `objectives.rpo` would be broken, None where nothing is promised or there."""
     backups = counted(standing)
-    return newest(backups) + timedelta(seconds=spec.objectives.rpo) if spec.objectives.rpo is not None and backups else None
+    if spec.objectives.rpo is None or not backups:
+        return None
+    return newest(backups, now) + timedelta(seconds=spec.objectives.rpo)
 
 
 def unproven(spec: BackupPolicySpec, standing: Standing, now: datetime, *, is_growing: bool) -> str:
@@ -206,10 +217,15 @@ def _reason(entry: ScheduleSpec, backups: Sequence[Manifest], standing: Standing
     if not fitting:
         if entry.type == "full" and standing.refuted():
             return "a verification failed, and no full backup is left that could be relied on"
+        if entry.type == "full" and standing.foreign:
+            return "there is no full backup that the key of the policy opens"
         if entry.type == "full" and standing.backups:
             return "there is no full backup of the database as it is now"
         return f"there is no {entry.type} backup yet"
-    last = max(one.begun_at for one in fitting)
+    past = [one for one in fitting if one.begun_at <= now + _CLOCKS]
+    if not past:
+        return f"a clock was wrong: the last says that it was made {fitting[-1].begun_at:%Y-%m-%d %H:%M}Z, which is to come"
+    last = max(one.begun_at for one in past)
     if last >= due:
         return ""
     failed = _failed_since(entry.type, last, standing.failures)

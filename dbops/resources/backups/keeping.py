@@ -134,17 +134,21 @@ class Keeper:
         if is_dry:
             return self._prune(only, is_dry=True)
         with self.leased() as lease:
-            lease.check()
-            return self._prune(only, is_dry=False)
+            return self._prune(only, is_dry=False, check=lease.check)
 
     def leased(self) -> AbstractContextManager[Lease]:
         """Hold the lease of the repository; raises LeaseHeldError when another writer does not end in time."""
-        return leased(self.repository.storage, self.repository.target, self.clock, wait_s=self.wait_s, told=self.told)
+        repository = self.repository
 
-    def _prune(self, only: Sequence[str] | None, *, is_dry: bool) -> Pruned:
+        def newest() -> int:
+            return max((one.fence for one in repository.contents().backups), default=0)
+
+        return leased(repository.storage, repository.target, self.clock, wait_s=self.wait_s, told=self.told, floor=newest)
+
+    def _prune(self, only: Sequence[str] | None, *, is_dry: bool, check: Callable[[], None] = lambda: None) -> Pruned:
         verdict = prunable(self.desired.spec, self.standing(), self.clock())
         going = [one for one in verdict.deleted if only is None or one.id in only]
-        return prune(self.repository, going, self.clock(), self.told, is_dry=is_dry)
+        return prune(self.repository, going, self.clock(), self.told, is_dry=is_dry, check=check)
 
     @contextmanager
     def _making(self, conn: Connection, target: Target) -> Iterator[Maker]:

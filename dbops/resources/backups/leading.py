@@ -22,6 +22,8 @@ def chain_to(contents: Contents, point: Point, backups: Backups, linked: Callabl
     """
     sound = whole(contents.backups)
     made = [one for one in contents.backups if SAFETY not in one.labels and one.id in sound]
+    if not contents.backups and contents.broken:
+        raise BackupError(f"no backup can be used: {contents.broken[0].reason}", error_code="BACKUP_BROKEN")
     if not contents.backups:
         raise BackupError("there is no backup yet", fix="dbops backup run makes one")
     if not made:

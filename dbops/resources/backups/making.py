@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -52,7 +52,8 @@ def make(
     """
     identity = maker.backups.identity(maker.conn)
     contents = maker.repository.contents()
-    parent = _parent(mechanism, identity, contents)
+    ours = [one for one in contents.backups if maker.repository.keys.opens(one.encryption)]
+    parent = _parent(mechanism, identity, contents, ours)
     chain = chain_of(parent, contents.backups) if parent is not None else ()
     begun_at = maker.clock()
     backup_id = new_id(mechanism.kind, begun_at)
@@ -103,13 +104,17 @@ def link(repository: Repository, manifest: Manifest, progressed: Callable[[int],
     )
 
 
-def _parent(mechanism: Mechanism, identity: Identity, contents: Contents) -> Manifest | None:
+def _parent(mechanism: Mechanism, identity: Identity, contents: Contents, ours: Sequence[Manifest]) -> Manifest | None:
+    """Return what a new backup follows, of `ours`: a chain whose links have different keys could not be restored with one."""
     if mechanism.kind == "full":
         return None
-    parent = parent_for(mechanism, identity.timeline, contents.backups)
+    parent = parent_for(mechanism, identity.timeline, ours)
     if parent is None:
         others = [one for one in contents.backups if one.family == mechanism.family]
-        why = "the database is another one than before" if others else "there is no full backup yet"
+        if parent_for(mechanism, identity.timeline, contents.backups) is not None:
+            why = "those before have another key"
+        else:
+            why = "the database is another one than before" if others else "there is no full backup yet"
         raise BackupError(
             f"{'an' if mechanism.kind == 'incremental' else 'a'} {mechanism.kind} backup has nothing to follow: {why}",
             fix="make one first: dbops backup run --type full",
@@ -128,7 +133,7 @@ def _log_end(mechanism: Mechanism, parent: Manifest | None, contents: Contents) 
 
 def _must_have_ended_well(produced: Produced) -> None:
     for one in produced.exits:
-        if one.code != 0 and not produced.warnings:
+        if one.code != 0:
             raise BackupError(f"{one.tool} ended with exit code {one.code}")
 
 

@@ -77,6 +77,8 @@ class Standing:
     failures: tuple[Failure, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict)
     timeline: str | None = None
+    foreign: frozenset[str] = frozenset()
+    """The ids of backups that the policy's key does not open."""
 
     def verified(self, level: int = 3) -> frozenset[str]:
         """Return the ids whose latest evidence of at least `level` is good."""

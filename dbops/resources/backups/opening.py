@@ -34,7 +34,7 @@ def keys_of(desired: DesiredBackups, process_env: Mapping[str, str]) -> Keys:
     if encryption is None:
         return Keys()
     secret = resolve(encryption.key, desired.root, process_env, desired.at) if encryption.key is not None else None
-    return Keys(encryption.recipients, secret.reveal().encode() if secret is not None else None)
+    return Keys(encryption.recipients, secret.reveal().encode() if secret is not None else None, encryption.accepts)
 
 
 def codec_of(desired: DesiredBackups) -> Codec:

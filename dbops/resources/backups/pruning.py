@@ -31,18 +31,29 @@ class Pruned:
 
 
 def prune(
-    repository: Repository, deleted: Sequence[Manifest], now: datetime, told: Callable[[str], None], *, is_dry: bool = False
+    repository: Repository,
+    deleted: Sequence[Manifest],
+    now: datetime,
+    told: Callable[[str], None],
+    *,
+    is_dry: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> Pruned:
     """Delete backups and orphans; `deleted` come with those that depend on others first. `is_dry` deletes nothing.
 
+    `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go.
+
     Raises:
         StorageError: the storage holds one back; those before it are deleted.
+        BackupError: `check` says that the lease is lost.
     """
     orphans = tuple(repository.orphans(now - GRACE))
     if not is_dry:
         for one in deleted:
             told(f"deleting {one.id}")
+            check()
             repository.delete(one)
+        check()
         for key in (*orphans, *_old_failures(repository, now)):
             repository.storage.delete(key)
     return Pruned(tuple(deleted), orphans)

@@ -38,7 +38,7 @@ def remarks(
 
 def _promises(desired: DesiredBackups, standing: Standing, now: datetime) -> Iterator[Observation]:
     objectives, address = desired.spec.objectives, desired.address
-    breaks = breaks_at(desired.spec, standing)
+    breaks = breaks_at(desired.spec, standing, now)
     if breaks is not None and breaks <= now:
         yield Observation(address, "RPO_BROKEN", f"since {breaks:%Y-%m-%d %H:%M}Z more would be lost than is promised", "warning")
     if objectives.rto is not None and (seconds := restore_s(standing)) is not None and seconds > objectives.rto:

@@ -91,6 +91,9 @@ class EncryptionSpec(Spec):
 
     recipients: tuple[Text, ...] = ()
     """age public keys (age1...) or SSH public keys: this machine can then make backups without being able to read them."""
+    accepts: tuple[Literal["none", "age", "aes-256-gcm"], ...] = ()
+    """What else backups may be encrypted by, such as `none` for those that were made before there was a key. Others do not
+    count: who can write into the storage can put one there that claims less."""
     key: Secret | None = None
     """A passphrase or 32 bytes in base 64 (AES-256-GCM), or an age identity (AGE-SECRET-KEY-1...), which also reads."""
 

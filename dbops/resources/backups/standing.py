@@ -22,7 +22,10 @@ def standing_of(repository: Repository, timeline: str | None) -> Standing:
         for key, facts in repository.notes(f"{timeline_folder}/failures"):
             with suppress(KeyError, TypeError, ValueError):
                 failures.append(_failure(key, facts))
-    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), repository.held(), timeline)
+    keys = repository.keys
+    asks = keys.methods or timeline is not None  # without a key and a database nobody asks more than what is there
+    foreign = frozenset(one.id for one in contents.backups if asks and not keys.opens(one.encryption))
+    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), repository.held(), timeline, foreign)
 
 
 def evidence_from(facts: Mapping[str, Any]) -> Evidence:

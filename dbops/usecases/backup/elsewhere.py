@@ -30,6 +30,7 @@ class Elsewhere:
     url: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     secret: bytes | None = field(default=None, repr=False)
+    accepts: tuple[str, ...] = ()
 
     def keepers(self, told: Told) -> list[Keeper]:
         """Return one keeper for each target that has backups; it has no database.
@@ -39,16 +40,21 @@ class Elsewhere:
         """
         storage = open_storage(StorageAddress(self.url, self.options), Path.cwd())
         index = Index(index_folder(dict(os.environ)))
-        found = []
+        found, unread = [], []
         for target in targets_in(storage):
-            repository = Repository(storage, target, Keys(secret=self.secret), index)
+            repository = Repository(storage, target, Keys(secret=self.secret, accepts=self.accepts), index)
             contents = repository.contents()
             if not contents.backups:
-                raise BackupError(f"none of the backups of {target} can be read: {contents.broken[0].reason}")
+                unread.append(f"none of the backups of {target} can be read: {contents.broken[0].reason}")
+                continue
             engine = runtime.engine_named(contents.backups[0].engine)
             near = Target("", DatabaseUrl(contents.backups[0].engine))  # type: ignore[arg-type]  # one of the engines' names
             desired = _desired(target, self.url)
             found.append(Keeper(desired, engine, near, lambda: None, repository, runtime.moment, __version__, told))
+        for text in unread:
+            told(text)
+        if unread and not found:
+            raise BackupError(unread[0])
         if not found:
             raise BackupError(f"there are no backups in {storage.title}")
         return found

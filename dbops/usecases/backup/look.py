@@ -106,7 +106,7 @@ def _listing(policy: Keeper) -> Listing:
         policy.repository.storage.title,
         tuple(listed),
         standing.broken,
-        breaks_at(desired.spec, standing),
+        breaks_at(desired.spec, standing, now),
         restore_s(standing),
         {entry.type: next_due(entry, now) for entry in desired.spec.schedule},
     )

@@ -92,11 +92,16 @@ def find_backup(contents: Contents, word: str) -> Manifest:
     """
     if word == "latest":
         made = [one for one in contents.backups if SAFETY not in one.labels]
+        if not made and contents.broken:
+            raise BackupError(f"no backup can be used: {contents.broken[0].reason}", error_code="BACKUP_BROKEN")
         if not made:
             raise BackupError("there is no backup yet", fix="dbops backup run makes one")
         return made[-1]
     found = _meant(contents, word)
     if not found:
+        for broken in contents.broken:
+            if word in broken.key.split("/"):
+                raise BackupError(f"the backup {word} cannot be used: {broken.reason}", error_code="BACKUP_BROKEN")
         raise BackupError(f"there is no backup {word}", fix="dbops backup list shows them")
     if len(found) > 1:
         raise BackupError(f"{word} is the beginning of several backups", expected=f"one of {', '.join(one.id for one in found)}")

@@ -42,8 +42,7 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
-        lease.check()
-        return prune(policy.repository, going, policy.clock(), told)
+        return prune(policy.repository, going, policy.clock(), told, check=lease.check)
 
 
 def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:

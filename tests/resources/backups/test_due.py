@@ -83,7 +83,7 @@ def test_a_broken_promise_wants_a_backup_before_its_time() -> None:
     spec = policy(schedule=[{"type": "full", "cron": "0 3 * * 0"}], objectives={"rpo": "12h"})
     assert due(spec, 11, FULL) == []
     assert due(spec, 13, FULL) == ["full"]
-    assert breaks_at(spec, Standing((FULL,))) == at(12)
+    assert breaks_at(spec, Standing((FULL,)), at(1)) == at(12)
 
 
 @pytest.mark.parametrize(

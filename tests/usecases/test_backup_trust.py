@@ -1,0 +1,231 @@
+"""What counts as a backup of ours: by the key, in the order in which they were made, and committed or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dbops.archive import manifest as manifests
+from dbops.archive.cipher import Keys
+from dbops.archive.lease import leased
+from dbops.archive.manifest import Manifest
+from dbops.errors import BackupError
+from dbops.resources.backups.standing import standing_of
+from dbops.usecases import runtime
+from dbops.usecases.backup.elsewhere import Elsewhere
+from dbops.usecases.backup.look import listing
+from dbops.usecases.backup.restore import RestoreWish, restore
+from dbops.usecases.backup.verify import verify
+from tests.databases import SqliteDatabase
+from tests.usecases.policies import Shop
+
+KEYED = "  encryption: {key: {env: SHOP_KEY}}\n"
+
+
+@pytest.fixture
+def file(sqlite_database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqliteDatabase:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("SHOP_KEY", "ab" * 32)
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a');")
+    return sqlite_database
+
+
+def keyed(tmp_path: Path, file: SqliteDatabase, accepts: str = "") -> Shop:
+    more = f"  encryption: {{key: {{env: SHOP_KEY}}, accepts: [{accepts}]}}\n"
+    return Shop(tmp_path / "env", file.url, more)
+
+
+def test_an_unencrypted_backup_does_not_count_where_there_is_a_key(tmp_path: Path, file: SqliteDatabase) -> None:
+    planted = Shop(tmp_path / "env", file.url).run()
+    shop = keyed(tmp_path, file)
+    made = shop.run()
+    planted_late = Shop(tmp_path / "env", file.url).run()
+    shop = keyed(tmp_path, file)
+    assert shop.backups() == (made,)
+    assert shop.restore(f"sqlite:///{tmp_path / 'latest.db'}").chain == (made,)
+    for one in (planted, planted_late):
+        with pytest.raises(BackupError, match="the key is for aes-256-gcm"):
+            shop.restore(f"sqlite:///{tmp_path / 'never.db'}", word=one.id)
+    with shop.workspace() as workspace:
+        assert [one.ok for one in verify(workspace, None, 1, shop.told.append)] == [True, False, False]
+    assert not (tmp_path / "never.db").exists()
+
+
+def test_nor_does_it_with_the_storage_and_the_key_alone(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    made = shop.run()
+    url = (shop.folder / "backups").as_uri()
+    wish = RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", made.id)
+    with pytest.raises(BackupError, match="says that it is not encrypted"):
+        restore(Elsewhere(url, {}, b"ab" * 32), wish, shop.told.append)
+    restore(Elsewhere(url, {}, b"ab" * 32, accepts=("none",)), wish, shop.told.append)
+    assert (tmp_path / "there.db").exists()
+
+
+def test_what_was_made_before_there_was_a_key_is_accepted_by_name(tmp_path: Path, file: SqliteDatabase) -> None:
+    before = Shop(tmp_path / "env", file.url).run()
+    shop = keyed(tmp_path, file, "none")
+    assert shop.backups() == (before,)
+    assert shop.verify(3, before.id).ok
+
+
+def test_a_manifest_that_nobody_with_the_key_wrote_does_not_count(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = keyed(tmp_path, file)
+    made = shop.run()
+    path = shop.manifest(made)
+    path.write_bytes(manifests.to_json(manifests.sealed(replace(made, ended_at=made.ended_at + timedelta(days=1)), bytes(32))))
+    for cache in ("cache", "cache of another machine"):  # the first still has what was written
+        monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / cache))
+        with pytest.raises(BackupError, match="without the key"):
+            shop.restore(f"sqlite:///{tmp_path / 'never.db'}")
+    assert shop.backups() == ()
+
+
+def test_a_key_that_changed_begins_a_new_chain(tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = keyed(tmp_path, file)
+    shop.run()
+    monkeypatch.setenv("SHOP_KEY", "cd" * 32)
+    with pytest.raises(BackupError, match="another key"):
+        shop.run("incremental")
+    with shop.keeper() as keeper:
+        (due, *_) = keeper.due()
+    assert (due.kind, due.reason) == ("full", "there is no full backup that the key of the policy opens")
+    shop.run()
+    assert shop.run("incremental").parent_id is not None
+    assert len(shop.backups()) == 3
+
+
+def test_a_list_needs_no_key(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = keyed(tmp_path, file)
+    made = shop.run()
+    shop.verify(3)
+    (found,) = listing(Elsewhere((shop.folder / "backups").as_uri()))
+    assert [one.manifest for one in found.backups] == [made]
+    assert found.restore_s is not None
+
+
+@pytest.mark.parametrize(
+    ("keys", "methods"),
+    [
+        (Keys(), set()),
+        (Keys(secret=b"correct horse"), {"aes-256-gcm"}),
+        (Keys(("age1x",)), {"age"}),
+        (Keys(secret=b"AGE-SECRET-KEY-1X"), {"age"}),
+        (Keys(secret=b"-----BEGIN OPENSSH PRIVATE KEY-----"), {"age", "aes-256-gcm"}),
+    ],
+)
+def test_keys_say_what_they_are_for(keys: Keys, methods: set[str]) -> None:
+    assert keys.methods == methods
+    assert (keys.objection({"method": "none"}) is None) is not methods
+
+
+# --- clocks ---------------------------------------------------------------------------------------------------------------
+
+
+def at(monkeypatch: pytest.MonkeyPatch, moment: datetime) -> None:
+    monkeypatch.setattr(runtime, "moment", lambda: moment)
+
+
+def test_what_was_made_last_is_the_latest_whatever_the_clock_said(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path / "env", file.url, "  retention: {last: 1}\n  objectives: {rpo: 2h}\n")
+    now = datetime.now(UTC)
+    at(monkeypatch, now + timedelta(days=400))
+    early = shop.run()
+    at(monkeypatch, now)
+    with shop.keeper() as keeper:
+        assert "a clock was wrong" in keeper.due()[0].reason
+    file.rows("INSERT INTO orders VALUES (2, 'b')")
+    last = shop.run("incremental")
+    third = shop.run("incremental")
+    assert [one.id for one in shop.backups()] == [early.id, last.id, third.id]
+    assert third.parent_id == last.id
+    assert shop.restore(f"sqlite:///{tmp_path / 'latest.db'}").chain[-1].id == third.id
+    full = shop.run()
+    with shop.keeper() as keeper:
+        keeper.prune()
+    assert shop.backups() == (full,)
+
+
+def test_the_order_outlives_the_leases(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    first = shop.run()
+    for path in (shop.folder / "backups/shop/locks").iterdir():
+        path.unlink()
+    assert shop.run().fence > first.fence
+
+
+# --- committed or not -----------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_behind_the_commit_takes_no_part_away(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbops.archive.index import Index
+
+    shop = Shop(tmp_path / "env", file.url)
+    put = Index.put
+
+    def interrupted(self: Index, storage: str, key: str, text: bytes) -> None:
+        if key.endswith("manifest.json"):
+            raise KeyboardInterrupt
+        put(self, storage, key, text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Index, "put", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            shop.run()
+    assert len(shop.backups()) == 1
+    assert shop.verify(3).ok
+    with shop.keeper() as keeper:
+        assert standing_of(keeper.repository, None).failures == ()
+
+
+def test_a_run_that_fails_keeps_nothing_in_the_cache(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbops.engines.sqlite.backup import making
+
+    shop = Shop(tmp_path / "env", file.url)
+
+    def fail(*_: object) -> None:
+        raise BackupError("the disk is full")
+
+    monkeypatch.setattr(making, "_inventory", fail)
+    with pytest.raises(BackupError, match="full"):
+        shop.run()
+    assert not list((tmp_path / "cache").rglob("kept/*"))
+
+
+def test_who_lost_the_lease_deletes_no_more(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url, "  retention: {last: 1}\n")
+    made: list[Manifest] = [shop.run(), shop.run(), shop.run()]
+    with shop.keeper() as keeper:
+        told = []
+
+        def taken_over(text: str) -> None:
+            told.append(text)
+            if text.startswith("deleting"):
+                lock = max((shop.folder / "backups/shop/locks").iterdir())
+                lock.write_text(json.dumps({**json.loads(lock.read_text()), "released": True}))
+                with leased(keeper.repository.storage, "shop", keeper.clock):
+                    pass
+
+        with pytest.raises(BackupError, match="another writer took over"):
+            replace(keeper, told=taken_over).prune()
+    assert len([text for text in told if text.startswith("deleting")]) == 1
+    assert shop.backups() == tuple(made)
+
+
+def test_folders_of_a_repository_are_for_us_alone(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    shop.run()
+    modes = {path.stat().st_mode & 0o077 for path in [shop.folder / "backups", *(shop.folder / "backups").rglob("*")]}
+    assert modes == {0}
