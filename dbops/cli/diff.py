@@ -23,7 +23,8 @@ def diff(a: str, b: str, env: Path, engine: str | None, exit_code: bool, output:
     """Show the SQL that turns one schema into another.
 
     A and B may each be a URL; a connection of ENV, or of another environment as FOLDER:CONNECTION; an environment, for the
-    schema that it desires (FOLDER:schema/NAME where it has several); an SQL file or a folder of them; portable tables; a saved
+    schema that it desires (FOLDER:schema/NAME where it has several); a backup, as backup:ID or backup:latest of ENV, or
+    FOLDER:backup/ID, which is restored into a throwaway database; an SQL file or a folder of them; portable tables; a saved
     plan, for the schema that it leads to; or a saved inspection (dbops inspect -o json).
 
     \b
@@ -31,6 +32,7 @@ def diff(a: str, b: str, env: Path, engine: str | None, exit_code: bool, output:
       dbops diff staging production
       dbops diff sqlite:///a.db sqlite:///b.db -o sql
       dbops diff environments/production:shop schema/
+      dbops diff backup:latest shop
       dbops diff before.json plan.json --exit-code
       dbops diff old.sql new.sql --engine postgresql
     """
@@ -58,4 +60,6 @@ def diff(a: str, b: str, env: Path, engine: str | None, exit_code: bool, output:
 
 def _stands_alone(side: str) -> bool:
     """Tell whether a side means the same in every environment."""
+    if side.startswith("backup:"):
+        return False
     return looks_like_url(side) or Path(side).exists() or (":" in side and Path(side.rpartition(":")[0]).exists())

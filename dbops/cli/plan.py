@@ -22,7 +22,7 @@ from dbops.cli.verb import (
 from dbops.reconcile import plan as plans
 from dbops.usecases.runtime import Workspace, open_workspace
 
-FORMATS = ("text", "json", "markdown", "html", "sql")
+FORMATS = ("text", "json", "markdown", "html", "sql", "junit")
 
 
 @verb()
@@ -50,6 +50,7 @@ def plan(
       dbops plan --target schema/shop/table/users
       dbops plan -o markdown > comment.md
       dbops plan -o html > plan.html
+      dbops plan -o junit > plan.xml
       dbops plan --detailed-exitcode
     """
     with open_workspace(env, os.environ) as workspace:
@@ -79,6 +80,10 @@ def as_text(made: plans.Plan, output: str, workspace: Workspace | None = None) -
         from dbops.cli.views.sql import plan_sql
 
         return plan_sql(made, None if workspace is None else lambda on, sql: workspace.targets.engine(on).dialect.terminated(sql))
+    if output == "junit":
+        from dbops.cli.views.plan_junit import plan_junit
+
+        return plan_junit(made)
     if output == "html":
         from dbops.cli.views.html.plan import plan_html
         from dbops.usecases.handbook import marked

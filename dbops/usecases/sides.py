@@ -2,7 +2,7 @@
 
 A URL or a connection is a live database; SQL files and folders, and portable tables in YAML, are schemas of the other side's
 engine; an environment stands for the schema that it desires; a saved plan for the schema that it leads to; a saved inspection
-for what was there when it was saved.
+for what was there when it was saved; a backup for what a restore of it gives.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ class Unbound:
 def find_side(word: str, workspace: Workspace | None) -> Side | Unbound:
     """Read one side.
 
-    Understood are: a URL; a connection of `workspace`; `ENV:CONNECTION` and `ENV:schema/NAME`; an environment's folder or file;
-    an SQL file or a folder of them; portable tables in YAML; a saved plan; a saved inspection.
+    Understood are: a URL; a connection of `workspace`; `backup:ID` of `workspace`, or `backup:POLICY/ID`, where `latest` is an
+    id; `ENV:CONNECTION`, `ENV:schema/NAME` and `ENV:backup/ID`; an environment's folder or file; an SQL file or a folder of
+    them; portable tables in YAML; a saved plan; a saved inspection.
 
     Raises:
         PlanError: it is none of these, or an environment with several schemas, of which none is named.
@@ -58,6 +59,8 @@ def find_side(word: str, workspace: Workspace | None) -> Side | Unbound:
     """
     if looks_like_url(word) or (workspace is not None and word in workspace.targets.known):
         return _live(word, word, workspace)
+    if workspace is not None and word.startswith(_BACKUP):
+        return _backup(word, word.removeprefix(_BACKUP), workspace)
     path = Path(word)
     if not path.exists():
         folder, colon, name = word.rpartition(":")
@@ -67,7 +70,7 @@ def find_side(word: str, workspace: Workspace | None) -> Side | Unbound:
         also = f", or one of {', '.join(known)}" if known else ""
         raise PlanError(
             f"{word!r} is nothing that can be compared",
-            expected=f"a URL, ENV:CONNECTION, an environment, SQL, a saved plan or a saved inspection{also}",
+            expected=f"a URL, ENV:CONNECTION, backup:ID, an environment, SQL, a saved plan or a saved inspection{also}",
         )
     if path.suffix == ".json":
         return _saved_file(word, path)
@@ -80,6 +83,7 @@ def find_side(word: str, workspace: Workspace | None) -> Side | Unbound:
     return Unbound(word, SqlSource((path.absolute(),)))
 
 
+_BACKUP = "backup:"
 _SQLITE_HEAD = b"SQLite format 3\0"
 """https://www.sqlite.org/fileformat.html, section 1.3.1."""
 
@@ -130,6 +134,8 @@ def _live(word: str, title: str, workspace: Workspace | None) -> Side:
 def _in_environment(word: str, folder: Path, name: str) -> Side:
     """Return the database behind a connection, or the schema that an environment desires; no name means its only one."""
     with open_workspace(folder, os.environ) as workspace:
+        if name.startswith("backup/"):
+            return _backup(word, name.removeprefix("backup/"), workspace)
         if name and not name.startswith("schema/"):
             return _live(name, word, workspace)
         schemas = {work.desired.address: work.desired for work in workspace.work if isinstance(work.desired, DesiredSchema)}
@@ -140,6 +146,14 @@ def _in_environment(word: str, folder: Path, name: str) -> Side:
             message = f"{word} desires {len(schemas)} schemas" if schemas else f"{word} has no manifest of kind Schema"
             raise PlanError(message, expected=f"one of {choices}" if choices else "an environment with one")
         return _desired(word, schemas[name] if name else next(iter(schemas.values())), workspace)
+
+
+def _backup(title: str, words: str, workspace: Workspace) -> Side:
+    from dbops.usecases.backup.side import catalog_of
+
+    backup_id, policy, server, catalog = catalog_of(workspace, words, lambda text: None)
+    told = title if words.endswith(backup_id) else f"{title} ({backup_id})"
+    return Side(told, policy.engine, server, catalog, policy.target, policy.engine.scratch)
 
 
 def _desired(title: str, schema: DesiredSchema, workspace: Workspace) -> Side:

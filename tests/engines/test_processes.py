@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dbops.engines.base.processes import Stage, find_tool, run, running, secret_file
+from dbops.engines.base.processes import Stage, find_tool, run, running, secret_file, secret_text
 from dbops.errors import BackupError
 
 PYTHON = Path(sys.executable)
@@ -116,6 +116,26 @@ def test_a_missing_program_names_its_package() -> None:
         find_tool("xtrabackup", folders=[Path("/nowhere")])
     assert caught.value.error_code == "MISSING_TOOL"
     assert "apt install percona-xtrabackup" in (caught.value.fix or "")
+
+
+def test_a_secret_text_lies_in_no_folder_and_who_inherits_it_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with secret_text("hunter2\n", "pgpass") as text:
+        assert not list(tmp_path.iterdir())
+        assert Path(text.path).stat().st_mode & 0o777 == 0o600
+        for _ in range(2):  # each reads it from its beginning
+            assert run(Stage(find_tool("cat"), (text.path,), handles=text.handles))[0] == b"hunter2\n"
+        with pytest.raises(BackupError):
+            run(Stage(find_tool("cat"), (text.path,)))
+
+
+def test_without_memory_files_it_is_a_file_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delattr("os.memfd_create")
+    with secret_text("hunter2", "pgpass") as text:
+        assert Path(text.path).read_text() == "hunter2"
+        assert not text.handles
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_secret_file_is_ours_alone_and_gone() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dbops.errors import PlanError
+from dbops.errors import BackupError, PlanError
 from dbops.reconcile import plan as plans
 from dbops.usecases.compare import compare
 from dbops.usecases.importing import import_database
@@ -18,6 +18,7 @@ from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from dbops.usecases.saved import to_json, to_yaml
 from tests.databases import Database, MysqlDatabase
+from tests.usecases.policies import Shop
 
 SQL = (
     "CREATE TABLE users (id integer NOT NULL PRIMARY KEY, boss integer,"
@@ -94,3 +95,18 @@ def test_other_files_are_refused(text: str, told: str, tmp_path: Path) -> None:
 def test_what_is_nothing_is_told(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="nothing that can be compared"):
         compare("nobody", str(tmp_path / "none.sql"), None)
+
+
+def test_a_backup_is_what_a_restore_of_it_gives(database: Database, tmp_path: Path) -> None:
+    database.load(SQL)
+    shop = Shop(tmp_path / "env", database.url, schedule="[{type: full, cron: '0 3 * * 0'}]")
+    made = shop.run()
+    database.load(MORE)
+    with shop.workspace() as workspace:
+        for word in ("backup:latest", f"backup:{made.id}", "backup:shop/latest", f"{shop.folder}:backup/latest"):
+            found = compare(word, "shop", workspace)
+            assert [(one.address[-6:], one.action) for one in found.differences] == [("wishes", "create")]
+            assert made.id in found.before
+        assert compare(database.url, "backup:latest", workspace).differences[0].action == "delete"
+        with pytest.raises(BackupError, match="no backup x"):
+            compare("backup:x", "shop", workspace)

@@ -2,8 +2,8 @@
 
 ::
 
-    with secret_file(f"localhost:5432:shop:ann:{password}\\n", name="pgpass") as passfile:
-        stage = Stage(find_tool("pg_dump"), ("-Fc", "-Z0", "-d", "shop"), env={"PGPASSFILE": str(passfile)})
+    with secret_text(f"localhost:5432:shop:ann:{password}\\n", name="pgpass") as passfile:
+        stage = Stage(find_tool("pg_dump"), ("-Fc", "-Z0", "-d", "shop"), {"PGPASSFILE": passfile.path}, handles=passfile.handles)
         with running([stage]) as pipeline:
             while data := pipeline.read(1 << 20):
                 writer.write(data)
@@ -95,7 +95,8 @@ def missing_tool(name: str) -> str:
 class Stage:
     """One program of a pipeline. `env` is added to a small part of our environment, and is where secrets may be.
 
-    `good` are exit codes that are no failure. `quiet` are beginnings of lines on stderr that are not worth keeping.
+    `good` are exit codes that are no failure. `secrets` are cut out of what it says. `handles` are open files of ours that it
+    inherits.
     """
 
     program: Path
@@ -104,6 +105,7 @@ class Stage:
     good: frozenset[int] = frozenset((0,))
     folder: Path | None = None
     secrets: Collection[str] = field(default=(), repr=False)
+    handles: tuple[int, ...] = ()
 
     @property
     def tool(self) -> str:
@@ -180,6 +182,7 @@ class Pipeline:
                     cwd=stage.folder,
                     start_new_session=True,
                     bufsize=0,
+                    pass_fds=stage.handles,
                 )
             except OSError as error:
                 raise BackupError(f"{stage.tool} cannot be run: {error.strerror}", fix=missing_tool(stage.tool)) from error
@@ -334,6 +337,35 @@ def run(stage: Stage, *, timeout_s: float | None = None) -> tuple[bytes, Exit]:
         while data := pipeline.read():
             written.append(data)
     return b"".join(written), pipeline.exits[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretText:
+    """A text that programs read from `path`, if they inherit `handles`."""
+
+    path: str
+    handles: tuple[int, ...] = ()
+
+
+@contextmanager
+def secret_text(text: str, name: str = "secret") -> Iterator[SecretText]:
+    """Give a text to programs as a file that lies in no folder, so that however we end, nothing of it is left.
+
+    It is in memory and goes with the last program that has it open (memfd_create(2)); a system that has no such gets a file that
+    only we can read, removed afterwards.
+    """
+    if not hasattr(os, "memfd_create"):
+        with secret_file(text, name) as path:
+            yield SecretText(str(path))
+        return
+    handle = os.memfd_create(name, os.MFD_CLOEXEC)
+    try:
+        os.fchmod(handle, 0o600)  # option files that anybody may write are passed over
+        with os.fdopen(os.dup(handle), "w", encoding="utf-8") as file:
+            file.write(text)
+        yield SecretText(f"/dev/fd/{handle}", (handle,))
+    finally:
+        os.close(handle)
 
 
 @contextmanager

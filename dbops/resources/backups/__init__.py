@@ -7,6 +7,7 @@
 * `standing`  what stands in a repository, read
 * `making`    a backup made, committed, or given up
 * `proving`   stored bytes checked, a chain restored into a throwaway database and compared
+* `moments`   when an entry of the schedule is due, by the clock of a place
 * `due`       what is overdue, failing, unverified, over budget, at a moment
 * `leading`   which chain leads to a moment or a point
 * `progress`  how far a backup or restore has come

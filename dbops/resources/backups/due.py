@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from dbops.archive.chains import whole
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.retention import Guards, Rules, Verdict, judge
 from dbops.dataclass import dataclass
 from dbops.resources.backups.model import Failure, Standing
+from dbops.resources.backups.moments import last_due
 from dbops.resources.backups.spec import BackupPolicySpec, ScheduleSpec
 
 _STANDS_FOR: dict[str, frozenset[str]] = {
@@ -58,22 +59,6 @@ def what_is_due(spec: BackupPolicySpec, kinds: Collection[Kind], standing: Stand
     return result
 
 
-def last_due(entry: ScheduleSpec, now: datetime) -> datetime:
-    """Return the last moment at or before `now` at which an entry of a schedule was due."""
-    from croniter import croniter
-
-    moment: datetime = croniter(entry.cron, now + timedelta(seconds=1)).get_prev(datetime)
-    return moment
-
-
-def next_due(entry: ScheduleSpec, now: datetime) -> datetime:
-    """Return the next moment after `now` at which an entry of a schedule is due."""
-    from croniter import croniter
-
-    moment: datetime = croniter(entry.cron, now).get_next(datetime)
-    return moment
-
-
 def counted(standing: Standing) -> list[Manifest]:
     """Return the backups that count for the database as it is now, oldest first.
 
@@ -104,7 +89,7 @@ def overdue(spec: BackupPolicySpec, kinds: Iterable[Kind], standing: Standing, n
     for entry in entries:
         if any(due.type in _STANDS_FOR[entry.type] for due, _ in result):
             continue
-        if reason := _reason(entry, backups, standing, now):
+        if reason := _reason(entry, spec.zone, backups, standing, now):
             result.append((entry, reason))
     rpo_s = spec.objectives.rpo
     if not result and entries and backups and rpo_s is not None and now - newest(backups, now) > timedelta(seconds=rpo_s):
@@ -164,6 +149,7 @@ def rules_of(spec: BackupPolicySpec) -> Rules:
         kept.within,
         kept.minimum_age,
         kept.verified,
+        spec.zone,
     )
 
 
@@ -211,8 +197,8 @@ def failing(standing: Standing) -> Failure | None:
     return max((one for one in standing.failures if last is None or one.at > last), key=lambda one: one.at, default=None)
 
 
-def _reason(entry: ScheduleSpec, backups: Sequence[Manifest], standing: Standing, now: datetime) -> str:
-    due = last_due(entry, now)
+def _reason(entry: ScheduleSpec, zone: tzinfo, backups: Sequence[Manifest], standing: Standing, now: datetime) -> str:
+    due = last_due(entry.cron, zone, now)
     fitting = [one for one in backups if one.kind in _STANDS_FOR[entry.type]]
     if not fitting:
         if entry.type == "full" and standing.refuted():

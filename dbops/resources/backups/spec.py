@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -33,6 +34,16 @@ def _check_cron(text: str) -> str:
     return text
 
 
+def _check_zone(name: str) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise complain(f"there is no time zone {name!r} here", expected="a name such as Europe/Berlin, or UTC") from None
+    return name
+
+
 Cron = Annotated[str, AfterValidator(_check_cron)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -47,12 +58,12 @@ class StorageSpec(Spec):
 
 
 class ScheduleSpec(Spec):
-    """One kind of backup, and when it is due; times are in UTC."""
+    """One kind of backup, and when it is due."""
 
     type: Literal["full", "incremental", "differential", "log"]
     """`full`; `incremental` since the last backup; `differential` since the last full; `log` for any moment in between."""
     cron: Cron
-    """When it is due: minute, hour, day of the month, month, day of the week."""
+    """When it is due: minute, hour, day of the month, month, day of the week; by the clock of `timezone`."""
     method: Literal["logical", "physical"] | None = None
     """Whether it is made of statements or of files; what works for all kinds of the schedule unless given."""
     tool: Text | None = None
@@ -147,11 +158,19 @@ class BackupPolicySpec(Bound):
     storage: StorageSpec
     schedule: Annotated[tuple[ScheduleSpec, ...], Field(json_schema_extra={"minItems": 1})]
     """Which kinds of backups are made, and when."""
+    timezone: Annotated[str, AfterValidator(_check_zone)] = "UTC"
+    """The place by whose clock the schedule and the days of retention go, such as Europe/Berlin."""
     objectives: ObjectivesSpec = ObjectivesSpec.model_construct()
     compression: CompressionSpec = CompressionSpec.model_construct()
     encryption: EncryptionSpec | None = None
     retention: RetentionSpec = RetentionSpec.model_construct()
     verify: VerifySpec = VerifySpec.model_construct()
+
+    @property
+    def zone(self) -> tzinfo:
+        from zoneinfo import ZoneInfo
+
+        return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:

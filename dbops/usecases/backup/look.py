@@ -10,9 +10,10 @@ from dbops.archive.cipher import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Broken
 from dbops.dataclass import dataclass
-from dbops.resources.backups.due import breaks_at, next_due, prunable
+from dbops.resources.backups.due import breaks_at, prunable
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import Evidence, Standing
+from dbops.resources.backups.moments import next_due
 from dbops.resources.backups.proving import rows_in
 from dbops.resources.backups.remarks import restore_s
 from dbops.resources.backups.standing import standing_of
@@ -108,7 +109,7 @@ def _listing(policy: Keeper) -> Listing:
         standing.broken,
         breaks_at(desired.spec, standing, now),
         restore_s(standing),
-        {entry.type: next_due(entry, now) for entry in desired.spec.schedule},
+        {entry.type: next_due(entry.cron, desired.spec.zone, now) for entry in desired.spec.schedule},
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbops.archive.manifest import Manifest
-from dbops.resources.backups.due import breaks_at, failing, last_due, next_due, what_is_due
+from dbops.resources.backups.due import breaks_at, failing, what_is_due
 from dbops.resources.backups.model import Evidence, Failure, Standing
 from dbops.resources.backups.spec import BackupPolicySpec
 from tests.archive.made import START, backup
@@ -39,13 +39,6 @@ def due(spec: BackupPolicySpec, hours: float, *backups: Manifest, **standing: An
 
 FULL = backup("full")
 LATER = backup("later", 1, FULL)
-
-
-def test_moments_of_a_schedule() -> None:
-    entry = policy().schedule[0]
-    assert last_due(entry, at(0)) == at(0)
-    assert last_due(entry, at(-0.01)) == at(-24)
-    assert next_due(entry, at(0)) == at(24)
 
 
 @pytest.mark.parametrize(

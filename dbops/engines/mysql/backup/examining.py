@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from dbops.engines.base.backup import Link, Told
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.mysql.backup.binlog import Walk, is_next
 from dbops.engines.mysql.backup.dumping import CODE, TABLES
 from dbops.engines.mysql.backup.loading import Dump
@@ -25,9 +24,9 @@ def examine(chain: Sequence[Link], told: Told) -> list[str]:
     if bases[0].method == "logical":
         problems += _dump(bases[0], told)
     else:
-        with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
+        with passing_folder() as folder:
             try:
-                prepare(bases, Path(folder) / "data", told)
+                prepare(bases, folder / "data", told)
             except BackupError as error:
                 problems.append(error.message)
     return problems + _logs([link for link in chain if link.kind == "log"], bases[-1], told)

@@ -7,12 +7,12 @@ one needs nothing on this machine but the manifest.
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from dbops.engines.base.backup import Inventory, Order, Produced, Sink, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
 from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, schema_digest, server_facts
 from dbops.engines.mysql.backup.tools import find, option_file, secrets_of
@@ -36,20 +36,20 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     digest = schema_digest(conn)
     [(folder,)] = conn.query("SELECT @@datadir")
     told("copying the files of the whole server" + (f" since LSN {since}" if since else ""))
-    with tempfile.TemporaryDirectory(prefix="dbops-") as place, option_file(target, tool) as options:
-        arguments = [f"--defaults-file={options}", "--backup", "--stream=mbstream", f"--extra-lsndir={place}/lsn"]
+    with passing_folder() as place, option_file(target, tool) as options:
+        arguments = [f"--defaults-file={options.path}", "--backup", "--stream=mbstream", f"--extra-lsndir={place}/lsn"]
         arguments += [f"--datadir={folder}", f"--tmpdir={place}", f"--target-dir={place}/target"]
         arguments += [f"--incremental-lsn={since}"] if since else []
         arguments += [f"--{name}={int(value)}" for name, value in order.options.items()]
-        stage = Stage(tool.program, tuple(arguments), secrets=secrets_of(target), folder=Path(place))
+        stage = Stage(tool.program, tuple(arguments), secrets=secrets_of(target), folder=place, handles=options.handles)
         with sink.stream(FILES) as writer, running([stage]) as pipeline:
             while data := pipeline.read(_PIECE):
                 writer.write(data)
             exits = pipeline.finish()
             if DONE not in exits[0].stderr:
                 raise BackupError(f"{tool.name} did not say that it was done; the copy is not whole")
-        checkpoints = _pairs(Path(place) / "lsn" / "xtrabackup_checkpoints")
-        position = _position(Path(place) / "lsn" / "xtrabackup_info")
+        checkpoints = _pairs(place / "lsn" / "xtrabackup_checkpoints")
+        position = _position(place / "lsn" / "xtrabackup_info")
     end: dict[str, Any] = {"lsn": int(checkpoints["to_lsn"]), **position}
     warnings = () if position or "log" not in order.kinds else ("no log can follow: the server keeps no binary log",)
     return Produced(

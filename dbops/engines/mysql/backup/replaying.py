@@ -7,7 +7,6 @@ restored.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Position, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
 from dbops.engines.mysql.backup import binlog
 from dbops.engines.mysql.backup.binlog import MAGIC, Event, Stop, events, is_next
@@ -84,10 +84,11 @@ def _run(
     pieces: Iterator[bytes], prepare: Callable[[], None], binlog_tool: Tool, client: Tool, server: Target, result: Replay
 ) -> None:
     """Feed events to the tool and its statements to the client; what LOAD DATA read stands in files between the two."""
-    with option_file(server, client) as file, tempfile.TemporaryDirectory(prefix="dbops-") as loaded:
+    with option_file(server, client) as options, passing_folder() as loaded:
         reading = ("--no-defaults", *binlog_options(binlog_tool), f"--local-load={loaded}", "-")
-        writing = (f"--defaults-file={file}", *client_options(), "--local-infile=1")
-        stages = [Stage(binlog_tool.program, reading), Stage(client.program, writing, secrets=secrets_of(server))]
+        writing = (f"--defaults-file={options.path}", *client_options(), "--local-infile=1")
+        replaying = Stage(client.program, writing, secrets=secrets_of(server), handles=options.handles)
+        stages = [Stage(binlog_tool.program, reading), replaying]
         try:
             with running(stages, stdin=True, stdout=False) as pipeline:
                 for piece in _joined(pieces):

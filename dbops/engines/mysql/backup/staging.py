@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Point, Position, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import missing_tool
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.backup.binlog import Stop, stop_of
@@ -47,7 +47,7 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
     bases = [link for link in chain if link.kind != "log"]
     must_not_precede(bases[-1], stop)
     database = database_of(chain[0].details)
-    with tempfile.TemporaryDirectory(prefix="dbops-") as folder, _server(bases, told) as (url, made):
+    with passing_folder() as folder, _server(bases, told) as (url, made):
         target = Target("", url)
         told("the private server runs")
         if bases[0].method == "logical":
@@ -61,7 +61,7 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
         if bases[0].method == "logical":
             _know_definers(on(target, database))
         _must_be_there(target, database)
-        yield Stage(target, database, Path(folder), reached, exits, tuple(warnings))
+        yield Stage(target, database, folder, reached, exits, tuple(warnings))
 
 
 def must_not_precede(base: Link, stop: Stop) -> None:

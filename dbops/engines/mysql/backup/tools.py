@@ -1,7 +1,7 @@
 """The programs of MySQL and MariaDB: which are here, of which version, and what each is told.
 
 Options are per tool and version: what one knows makes another end with "unknown option". Where to connect, and the password, they
-read from an option file that only we can read, and that is the only one they read.
+read from options that lie in no folder and that they inherit from us; these are the only ones they read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Server, Target
-from dbops.engines.base.processes import Pipeline, Stage, find_tool, run, running, secret_file
+from dbops.engines.base.processes import Pipeline, SecretText, Stage, find_tool, run, running, secret_text
 from dbops.engines.mysql.connect import DEFAULT_PORT
 from dbops.errors import BackupError
 
@@ -166,10 +166,10 @@ def client_options() -> tuple[str, ...]:
 
 
 @contextmanager
-def option_file(target: Target, tool: Tool) -> Iterator[Path]:
-    """Write the file that says where to connect and as whom; it is gone afterwards."""
-    with secret_file(option_text(target, is_mariadb=tool.is_mariadb), name="client.cnf") as path:
-        yield path
+def option_file(target: Target, tool: Tool) -> Iterator[SecretText]:
+    """Give what says where to connect and as whom."""
+    with secret_text(option_text(target, is_mariadb=tool.is_mariadb), name="client.cnf") as options:
+        yield options
 
 
 def option_text(target: Target, *, is_mariadb: bool) -> str:
@@ -226,8 +226,9 @@ def tool_running(
     Raises:
         BackupError: as `processes.running` says.
     """
-    with option_file(target, tool) as file:
-        stage = Stage(tool.program, (f"--defaults-file={file}", *arguments), secrets=secrets_of(target))
+    with option_file(target, tool) as options:
+        given = (f"--defaults-file={options.path}", *arguments)
+        stage = Stage(tool.program, given, secrets=secrets_of(target), handles=options.handles)
         try:
             with running([stage], stdin=stdin, stdout=stdout) as pipeline:
                 yield pipeline

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer, schema_digest
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
 from dbops.engines.postgresql.backup import slots
 from dbops.engines.postgresql.backup.abilities import WAL
@@ -70,7 +70,7 @@ def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, 
             warnings = slots.ensure(conn, slot)
             facts["slot"] = slot
         else:
-            warnings = [*slots.drop(conn, slot), *stack.enter_context(slots.passing(conn))]
+            warnings = [*(slots.drop(conn, slot) if order.kinds else ()), *stack.enter_context(slots.passing(conn))]
         before = fingerprint(conn)
         arguments = [*_arguments(order)]
         if order.parent is not None:
@@ -111,8 +111,8 @@ def _manifest_of(parent: Link) -> Iterator[Path]:
             f"{parent.id} by {parent.tool} does not say which blocks it has, so none can follow it",
             fix="make a full backup: dbops backup run --type full",
         )
-    with tempfile.TemporaryDirectory(prefix="dbops-") as folder:
-        path = Path(folder) / MANIFEST
+    with passing_folder() as folder:
+        path = folder / MANIFEST
         with parent.source.stream(MANIFEST) as reader, path.open("xb") as file:
             shutil.copyfileobj(reader, file, _PIECE)
         yield path
@@ -178,8 +178,8 @@ def _through_pipe(one: Stage, sink: Sink, seen: _Seen) -> Exit:
 
 
 def _through_folder(one: Stage, sink: Sink, seen: _Seen) -> Exit:
-    with tempfile.TemporaryDirectory(prefix="dbops-") as place:
-        folder = Path(place) / "base"
+    with passing_folder() as place:
+        folder = place / "base"
         filed = replace(one, arguments=(f"--pgdata={folder}", *one.arguments))
         with running([filed], stdout=False) as pipeline:
             pass

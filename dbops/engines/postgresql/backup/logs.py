@@ -10,7 +10,6 @@ The state at the end is that of `ended_at`: a commit is written behind it, at wh
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pathlib import Path
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Pipeline, Stage, running
 from dbops.engines.postgresql.backup import slots
 from dbops.engines.postgresql.backup.bases import read_facts
@@ -63,8 +63,8 @@ def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, 
     if span.end <= span.start:
         raise BackupError(f"the log ends at {lsn_text(span.end)}, before the end of {parent.id}", fix=_FULL, error_code="WAL_GAP")
     told(f"taking {span.last - span.first + 1} segments of the log")
-    with tempfile.TemporaryDirectory(prefix="dbops-") as folder, sink.stream(LOG) as stream:
-        exit = _receive(stage(program, (), target), span, _Taking(Path(folder), stream, span, facts["system"]), parent)
+    with passing_folder() as folder, sink.stream(LOG) as stream:
+        exit = _receive(stage(program, (), target), span, _Taking(folder, stream, span, facts["system"]), parent)
     return Produced(
         start=dict(start),
         end={"lsn": lsn_text(end.lsn), "timeline": timeline},

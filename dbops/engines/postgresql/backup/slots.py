@@ -31,7 +31,9 @@ class Slot:
 
 def name_for(owner: str) -> str:
     """Return the name of a policy's slot."""
-    return f"dbops_{re.sub('[^a-z0-9_]', '_', owner.lower())}"[:_LENGTH]
+    policy, _, mark = owner.rpartition("-")
+    name = re.sub("[^a-z0-9_]", "_", f"dbops_{policy}".lower())
+    return f"{name[: _LENGTH - len(mark) - 1]}_{mark}"
 
 
 def find(conn: PostgresConnection, name: str) -> Slot | None:
