@@ -57,6 +57,12 @@ def consent_options(function: F) -> F:
 @verb()
 @click.argument("what", default=".", envvar="DBOPS_ENV", type=click.Path(path_type=Path), metavar="[ENV or PLAN.json]")
 @click.option("--env", type=click.Path(path_type=Path), help="Where a saved plan is applied.  [default: where it was made]")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="So many databases at a time, of sets of migrations that are bound to several by labels.",
+)
 @consent_options
 @targets_option
 @rehearse_option
@@ -64,6 +70,7 @@ def consent_options(function: F) -> F:
 def apply(
     what: Path,
     env: Path | None,
+    parallel: int | None,
     auto_approve: bool,
     allow: tuple[str, ...],
     lock_timeout: float,
@@ -85,7 +92,7 @@ def apply(
       dbops apply plan.json
     """
     with Screen(auto_approve=auto_approve, show=plan_writer(output, allow)) as screen:
-        consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce)
+        consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce, parallel)
         result = _saved(what, env, only, consent) if what.suffix == ".json" else _planned(env or what, only, rehearse, consent)
     return report(result, output)
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import field, replace
+from functools import partial
 from itertools import groupby
+from threading import Event
 from typing import Any
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.interrupt import holding
 from dbops.errors import ApplyError, DbopsError, LostConnectionError
-from dbops.reconcile.fleet import Fleet
+from dbops.reconcile.fleet import Fleet, Rollout
 from dbops.reconcile.journal import Journal
 from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.reconcile.plan import Entry, Plan
@@ -31,8 +33,8 @@ class Execution:
     """What an execution works with.
 
     `desired` holds by address what calls were planned for. `progress(step, state)` is told as steps are `running` and `done`, of
-    some `running: ` what inside them, and in words what a step waits for. `max_failures` says of an entry that is one of many
-    databases' how many of those may fail while the others go on; None where it stands alone.
+    some `running: ` what inside them, and in words what a step waits for. `rollout` says of an entry that is one of many
+    databases' how it goes over them; None where it stands alone. `out_of_reach` are databases of many that failed before.
     """
 
     targets: Targets
@@ -40,7 +42,8 @@ class Execution:
     desired: Mapping[str, Desired]
     journal: Callable[[str], Journal | None]
     progress: Progress
-    max_failures: Callable[[Entry], int | None] = lambda entry: None
+    rollout: Callable[[Entry], Rollout | None] = lambda entry: None
+    out_of_reach: Mapping[str, DbopsError] = field(default_factory=dict)
 
     def patience(self, connection: str) -> Patience:
         """Return how patiently the statements of a connection are tried."""
@@ -61,22 +64,76 @@ def execute(plan: Plan, execution: Execution) -> int:
 
 def _run_groups(plan: Plan, execution: Execution) -> int:
     owners = {step.order: entry for entry in plan.entries for step in entry.steps}
-    fleet, ran = Fleet(plan), 0
-    for group in _groups(plan.steps, execution.targets):
-        if group[0].on in fleet.failures:
+    fleet, ran = Fleet(plan, dict(execution.out_of_reach)), 0
+
+    def rollout(group: Sequence[Step]) -> Rollout | None:
+        return execution.rollout(owners[group[0].order])
+
+    for way, stage in groupby(_groups(plan.steps, execution.targets), key=rollout):
+        groups = [group for group in stage if group[0].on not in fleet.failures]
+        if way is not None and way.parallel > 1 and len({group[0].on for group in groups}) > 1:
+            ran += _run_abreast(groups, way, owners, fleet, execution)
             continue
-        try:
-            if group[0].is_transactional and _shares_transactions(group[0], execution.targets):
-                ran += _run_together(group, execution)
-            else:
-                for step in group:
-                    ran += _run_alone(step, owners[step.order], execution)
-        except ApplyError as error:
-            fleet.note(group[0].on, error, execution.max_failures(owners[group[0].order]))
-            continue
-        fleet.passed(group)
+        for group in groups:
+            if group[0].on in fleet.failures:
+                continue
+            try:
+                ran += _run_group(group, owners, execution)
+            except ApplyError as error:
+                fleet.note(group[0].on, error, way)
+                continue
+            fleet.passed(group)
     fleet.close()
     return ran
+
+
+def _run_group(group: Sequence[Step], owners: Mapping[int, Entry], execution: Execution) -> int:
+    if group[0].is_transactional and _shares_transactions(group[0], execution.targets):
+        return _run_together(group, execution)
+    return sum(_run_alone(step, owners[step.order], execution) for step in group)
+
+
+def _run_abreast(
+    groups: Sequence[list[Step]], way: Rollout, owners: Mapping[int, Entry], fleet: Fleet, execution: Execution
+) -> int:
+    """Run what one set has for many databases, so many of these at a time; return how many statements ran."""
+    from dbops.reconcile.abreast import InOrder, abreast
+
+    by_connection: dict[str, list[list[Step]]] = {}
+    for group in groups:
+        by_connection.setdefault(group[0].on, []).append(group)
+    order, is_asked_to_end = InOrder(list(by_connection)), Event()
+
+    def tell(step: Step, state: str) -> None:
+        order.tell(step.on, partial(execution.progress, step, state))
+        if is_asked_to_end.is_set():
+            raise KeyboardInterrupt  # its last statement may have passed being stopped for being done
+
+    own = replace(execution, progress=tell)
+
+    def stop(name: str) -> None:
+        is_asked_to_end.set()
+        execution.targets.writer(name).stop()
+
+    def job(name: str) -> int:
+        try:
+            return sum(_run_group(group, owners, own) for group in by_connection[name])
+        finally:
+            order.finish(name)
+
+    outcomes = abreast(
+        {name: partial(job, name) for name in by_connection},
+        way.parallel,
+        lambda failed: len(fleet.failures) + failed > way.max_failures,
+        stop,
+    )
+    order.finish_all()
+    errors = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ApplyError)}
+    for name in outcomes.keys() - errors.keys():
+        fleet.passed([step for group in by_connection[name] for step in group])
+    if errors:
+        fleet.note_all(errors, way)
+    return sum(outcome for outcome in outcomes.values() if isinstance(outcome, int))
 
 
 def journaled(plan: Plan, connection: str) -> list[tuple[str, Step]]:

@@ -6,17 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from dbops.dataclass import dataclass
-from dbops.errors import ApplyError
+from dbops.errors import ApplyError, DbopsError
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.step import Step
 
 _FIX = "mend the causes and run again: what is done is left alone, the rest goes on from where it is"
 
 
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How the set called `name` goes over many databases: how many may fail, and how many are worked on at a time."""
+
+    name: str
+    max_failures: int = 0
+    parallel: int = 1
+
+
 class FleetError(ApplyError):
     """Some of many databases failed. `failures` are told by connection; all steps of those in `done` ran."""
 
-    def __init__(self, message: str, failures: Mapping[str, ApplyError], done: Sequence[str], left: Sequence[str]) -> None:
+    def __init__(self, message: str, failures: Mapping[str, DbopsError], done: Sequence[str], left: Sequence[str]) -> None:
         self.failures, self.done = dict(failures), frozenset(done)
         first = next(iter(failures.values()))
         told = {"failed": {name: error.message for name, error in failures.items()}, "done": list(done), "left": list(left)}
@@ -25,10 +34,10 @@ class FleetError(ApplyError):
 
 @dataclass(slots=True)
 class Fleet:
-    """Counts the connections of a plan; one that failed gets no further steps."""
+    """Counts the connections of a plan; one that failed gets no further steps, one out of reach had none."""
 
     plan: Plan
-    failures: dict[str, ApplyError] = field(default_factory=dict)
+    failures: dict[str, DbopsError] = field(default_factory=dict)
     reached: dict[str, int] = field(default_factory=dict)
     """The last step of each connection that ran."""
 
@@ -36,21 +45,30 @@ class Fleet:
         """Take note of neighbouring steps of one connection that ran."""
         self.reached[steps[0].on] = steps[-1].order
 
-    def note(self, connection: str, error: ApplyError, allowed: int | None) -> None:
+    def note(self, connection: str, error: ApplyError, rollout: Rollout | None) -> None:
         """Take note of a failure.
 
         Raises:
             ApplyError: as it is, where the plan is about one database, or the step is no fleet's and the first that failed.
             FleetError: there are more failures than allowed, or what failed is no fleet's.
         """
-        is_single = allowed is None or len({step.on for step in self.plan.steps}) == 1
+        is_single = rollout is None or len({step.on for step in self.plan.steps}) == 1
         if is_single and not self.failures:
             raise error
         self.failures[connection] = error
-        if allowed is None:
+        if rollout is None:
             raise self._error(f"and what failed on {connection} stops the others") from error
-        if len(self.failures) > allowed:
-            raise self._error(f"more than maxFailures, {allowed}") from error
+        self.note_all({}, rollout)
+
+    def note_all(self, errors: Mapping[str, DbopsError], rollout: Rollout) -> None:
+        """Take note of failures that came side by side.
+
+        Raises:
+            FleetError: there are more than allowed.
+        """
+        self.failures |= errors
+        if len(self.failures) > rollout.max_failures:
+            raise self._error(f"more than maxFailures, {rollout.max_failures}") from next(reversed(self.failures.values()))
 
     def close(self) -> None:
         """Raise FleetError where there were failures, after all."""
@@ -61,10 +79,20 @@ class Fleet:
         last = {step.on: step.order for step in self.plan.steps}
         done = [name for name in last if name not in self.failures and self.reached.get(name) == last[name]]
         left = [name for name in last if name not in self.failures and name not in done]
-        counts = f"{len(self.failures)} of {len(last)} databases failed, {verdict}; {len(done)} are done"
-        counts += f", {len(left)} wait for the next run: {_listed(left)}" if left else ""
-        lines = "".join(f"\n  {name}: {error.message}\n    {error.fix}" for name, error in self.failures.items())
-        return FleetError(f"{counts}{lines}", self.failures, done, left)
+        return fleet_error(self.failures, verdict, done, left)
+
+
+def fleet_error(failures: Mapping[str, DbopsError], verdict: str, done: Sequence[str], left: Sequence[str]) -> FleetError:
+    """Return the error that counts databases: those that failed, with why, those that are done, those not begun."""
+    total = len(failures) + len(done) + len(left)
+    counts = f"{len(failures)} of {total} databases failed, {verdict}; {len(done)} are done"
+    counts += f", {len(left)} wait for the next run: {_listed(left)}" if left else ""
+    lines = "".join(f"\n  {name}: {error.message}{_further(error)}" for name, error in failures.items())
+    return FleetError(f"{counts}{lines}", failures, done, left)
+
+
+def _further(error: DbopsError) -> str:
+    return f"\n    {error.fix}" if error.fix else ""
 
 
 _SHOWN = 5

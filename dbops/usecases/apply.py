@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -14,15 +14,16 @@ from dbops.dataclass import dataclass
 from dbops.errors import ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.executor import Execution, Progress, adding_to, execute, journaled, owner
-from dbops.reconcile.fleet import FleetError
+from dbops.reconcile.fleet import FleetError, Rollout, fleet_error
 from dbops.reconcile.journal import Journal, PatientJournal
 from dbops.reconcile.patience import Patience, patiently
 from dbops.reconcile.plan import Entry, Plan
-from dbops.reconcile.planner import Finding, fingerprints, make_plan
+from dbops.reconcile.planner import Finding, Work, fingerprints, make_plan
 from dbops.reconcile.policy import gate, refuse
 from dbops.reconcile.resource import NOTHING_APPLIED
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
+from dbops.usecases.fleet import Fleet, fleet_of, rollout_of
 from dbops.usecases.observing import observe_together
 from dbops.usecases.runtime import Workspace, now, timestamp, who
 from dbops.version import __version__
@@ -54,6 +55,8 @@ class Consent:
     lock_timeout_s: float = LOCK_TIMEOUT_S
     progress: Progress = lambda step, state: None
     announce: Callable[[str], None] = lambda text: None
+    parallel: int | None = None
+    """How many databases of a set bound by labels are worked on at a time, in place of what its manifest says."""
 
 
 def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), rehearse: bool = True) -> ApplyResult:
@@ -66,19 +69,20 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
         LockTimeoutError: another apply held a lock for too long.
     """
     while True:
-        with locked(workspace, consent) as locks:
-            findings = observe_together(workspace, only)
+        with locked(workspace, consent, work=workspace.work) as locks:
+            there = locks.workspace
+            findings = observe_together(there, only)
             plan = make_plan(
                 findings,
-                workspace.targets,
+                there.targets,
                 version=__version__,
-                environment=workspace.path,
+                environment=there.path,
                 now=now(),
                 only=only,
                 rehearse=rehearse,
             )
             try:
-                return carry_out(plan, findings, workspace, consent, locks)
+                return carry_out(plan, findings, there, consent, locks)
             except OvertakenError as error:
                 consent.announce(f"{error.message}; planning anew")
 
@@ -90,8 +94,8 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
         StalePlanError: a database or its manifests moved since; nothing was done.
         and what `apply` raises.
     """
-    with locked(workspace, consent) as locks:
-        findings = observe_together(workspace, plan.only)
+    with locked(workspace, consent, work=workspace.work) as locks:
+        findings = observe_together(locks.workspace, plan.only)
         current = fingerprints(findings)
         moved = [name for name, mark in plan.fingerprints.items() if name in current and current[name] != mark]
         if moved:
@@ -100,14 +104,17 @@ def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResu
                 fix="make the plan again and review it",
                 connections=moved,
             )
-        return carry_out(plan, findings, workspace, consent, locks)
+        return carry_out(plan, findings, locks.workspace, consent, locks)
 
 
 def carry_out(plan: Plan, findings: Sequence[Finding], workspace: Workspace, consent: Consent, locks: Locks) -> ApplyResult:
     """Carry out a plan that was made from `findings` under `locks`; raises as `apply` does."""
+    plan = replace(plan, observations=(*plan.observations, *locks.fleet.observations)) if locks.fleet.failures else plan
     refuse(said for finding in findings for said in finding.observations)
     if plan.is_empty:
         _settle(findings, workspace, NOTHING_APPLIED)
+        if locks.fleet.failures:
+            raise fleet_error(locks.fleet.failures, "the others lack nothing", sorted(locks.held), ())
         return ApplyResult(plan, None, 0, "nothing")
     gate(plan.steps, consent.allow)
     if not consent.approve(plan):
@@ -140,7 +147,13 @@ def run_plan(
     journals = _Journals(plan, workspace, apply_id, locks, undoes)
     try:
         execution = Execution(
-            workspace.targets, workspace.by_address, workspace.desired, journals.of, consent.progress, _max_failures(workspace)
+            workspace.targets,
+            workspace.by_address,
+            workspace.desired,
+            journals.of,
+            consent.progress,
+            _rollout(workspace, consent.parallel),
+            locks.fleet.failures,
         )
         ran = execute(plan, execution)
         yield ran
@@ -160,13 +173,12 @@ def run_plan(
     journals.finish("done")
 
 
-def _max_failures(workspace: Workspace) -> Callable[[Entry], int | None]:
-    """Return what says how many databases of many may fail: of a set that is bound by labels, what its rollout says."""
-    from dbops.resources.migrations.model import DesiredMigrations
+def _rollout(workspace: Workspace, parallel: int | None) -> Callable[[Entry], Rollout | None]:
+    """Return what says of an entry how its set goes over many databases."""
+    desired = workspace.desired
 
-    def of(entry: Entry) -> int | None:
-        desired = workspace.desired.get(owner(entry.change.address))
-        return desired.max_failures if isinstance(desired, DesiredMigrations) else None
+    def of(entry: Entry) -> Rollout | None:
+        return rollout_of(desired.get(owner(entry.change.address)), parallel)
 
     return of
 
@@ -266,6 +278,7 @@ class Locks:
     workspace: Workspace
     consent: Consent
     stack: ExitStack
+    fleet: Fleet
     deadline: float | None = None
     held: set[str] = field(default_factory=set)
 
@@ -302,11 +315,21 @@ class Locks:
 
 
 @contextmanager
-def locked(workspace: Workspace, consent: Consent, names: Sequence[str] | None = None) -> Iterator[Locks]:
-    """Hold the apply lock of every database that exists (or of `names`), in the order of their names."""
+def locked(
+    workspace: Workspace, consent: Consent, names: Sequence[str] | None = None, work: Sequence[Work] = ()
+) -> Iterator[Locks]:
+    """Hold the apply lock of every database that exists (or of `names`), in the order of their names.
+
+    `work` is what is wanted of them, by whoever can do without some: databases of sets bound by labels that cannot be reached or
+    locked are left out of `locks.workspace`, as far as their sets allow.
+    """
     with ExitStack() as stack:
-        locks = Locks(workspace, consent, stack)
-        for name in workspace.connection_names() if names is None else sorted(names):
-            if workspace.targets.reader(name) is not None:
-                locks.take(name)
+        locks = Locks(workspace, consent, stack, fleet_of(work))
+        for name in workspace.connection_names() if names is None else sorted(set(names)):
+            try:
+                if workspace.targets.reader(name) is not None:
+                    locks.take(name)
+            except DbopsError as error:
+                locks.fleet.note(name, error)
+        locks.workspace = locks.fleet.without(workspace)
         yield locks

@@ -11,6 +11,7 @@ from dbops.reconcile.change import MIGRATION_DRIFT, Observation
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding
 from dbops.state.tables import have_tables
+from dbops.usecases.fleet import within_reach
 from dbops.usecases.observing import look_together
 from dbops.usecases.runtime import Workspace
 
@@ -55,12 +56,14 @@ class DriftReport:
 
 def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
     """Return what differs between live databases, the last apply and the manifests; read-only."""
+    workspace, fleet = within_reach(workspace)
     findings = look_together(workspace, only)
     connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
     items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]
     told = {name for item in items if item.mover == "database" for name in item.connections}
     items += [item for finding in findings for item in _by_hand(finding, told)]
     observations = dict.fromkeys(o for finding in findings for o in finding.observed.observations)
+    observations |= dict.fromkeys(fleet.observations)
     never = tuple(name for name in connections if not _was_applied_to(name, workspace))
     return DriftReport(tuple(connections), tuple(items), tuple(observations), never)
 

@@ -15,6 +15,12 @@ from dbops.cli.verb import environment_argument, output_option, verb
 from dbops.usecases.apply import ApplyResult, Consent
 from dbops.usecases.runtime import Workspace, open_workspace
 
+_PARALLEL = click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="So many databases at a time, where the set is bound to several by labels.  [default: what the manifest says, or 1]",
+)
 _STEPS = click.option("--steps", type=click.IntRange(min=1), metavar="N", help="So many migrations at most.")
 
 
@@ -24,6 +30,7 @@ _STEPS = click.option("--steps", type=click.IntRange(min=1), metavar="N", help="
 @click.option("--to", metavar="VERSION", help="The last migration to run.")
 @_STEPS
 @click.option("--dry-run", is_flag=True, help="Run everything on a scratch database, from nothing, and nothing here.")
+@_PARALLEL
 @consent_options
 @output_option("text", "json")
 def up(
@@ -32,6 +39,7 @@ def up(
     to: str | None,
     steps: int | None,
     dry_run: bool,
+    parallel: int | None,
     auto_approve: bool,
     allow: tuple[str, ...],
     lock_timeout: float,
@@ -48,13 +56,14 @@ def up(
       dbops migrate up environments/production --auto-approve
       dbops migrate up --to 0042
       dbops migrate up --dry-run
+      dbops migrate up environments/tenants --parallel 8
     """
     from dbops.usecases.migrate.running import Extent
     from dbops.usecases.migrate.running import up as run
 
     if dry_run:
         return _rehearsed(env, name)
-    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name))
+    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel)
 
 
 @verb()
@@ -62,6 +71,7 @@ def up(
 @set_option
 @click.option("--to", metavar="VERSION", help="Take back all behind this migration, which stays; 0 for all.")
 @_STEPS
+@_PARALLEL
 @consent_options
 @output_option("text", "json")
 def down(
@@ -69,6 +79,7 @@ def down(
     name: str | None,
     to: str | None,
     steps: int | None,
+    parallel: int | None,
     auto_approve: bool,
     allow: tuple[str, ...],
     lock_timeout: float,
@@ -87,7 +98,7 @@ def down(
     from dbops.usecases.migrate.running import Extent
     from dbops.usecases.migrate.running import down as run
 
-    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name))
+    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel)
 
 
 @verb()
@@ -107,13 +118,18 @@ def redo(env: Path, name: str | None, auto_approve: bool, allow: tuple[str, ...]
     return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, name))
 
 
-def _run(env: Path, options: tuple[bool, tuple[str, ...], float, str], act: Callable[[Workspace, Consent], ApplyResult]) -> int:
+def _run(
+    env: Path,
+    options: tuple[bool, tuple[str, ...], float, str],
+    act: Callable[[Workspace, Consent], ApplyResult],
+    parallel: int | None = None,
+) -> int:
     auto_approve, allow, lock_timeout, output = options
     with (
         Screen(auto_approve=auto_approve, show=plan_writer(output, allow)) as screen,
         open_workspace(env, os.environ) as workspace,
     ):
-        consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce)
+        consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce, parallel)
         result = act(workspace, consent)
     return report(result, output)
 

@@ -24,6 +24,8 @@ _WORDS = {"cosmetic": "applied, cosmetic edit"}
 def status_text(found: SetStatus) -> str:
     """Return one line for each migration, what is wrong below, and a summary."""
     title = f"{style(found.name, bold=True)} on {wording.on_one_line(found.connection)}"
+    if found.error is not None:
+        return f"{title}: {style('unreachable', fg='red')}: {wording.on_one_line(found.error)}"
     if not found.standings:
         return f"{title}: no migrations."
     rows = [("MIGRATION", "STATE", "APPLIED", "TOOK", "WHO")]
@@ -72,6 +74,7 @@ def status_data(found: SetStatus) -> dict[str, Any]:
         "running": found.count("running"),
         "failed": found.count("failed"),
         "runner": found.runner,
+        "error": found.error,
         "is_clean": found.is_clean,
         "migrations": [
             {

@@ -138,6 +138,10 @@ class Connection(Protocol):
         """
         ...
 
+    def stop(self) -> None:
+        """End the statement that another thread runs on this session, if one runs; the session lives on."""
+        ...
+
     def close(self) -> None: ...
 
 

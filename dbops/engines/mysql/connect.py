@@ -104,7 +104,7 @@ class MysqlConnection:
             from dbops.engines.mysql.events import park
 
             sql = park(sql, self.parked_events)
-        with stopping(self._stop), self._limited(sql), self._translated(), self._conn.cursor() as cursor:
+        with stopping(self.stop), self._limited(sql), self._translated(), self._conn.cursor() as cursor:
             self._send(cursor, sql, parameters)
             count = cursor.rowcount
             while cursor.nextset():
@@ -139,7 +139,7 @@ class MysqlConnection:
             return len(statements), None
         done = 0
         try:
-            with stopping(self._stop), self._limited(""), self._translated(), self._conn.cursor() as cursor:
+            with stopping(self.stop), self._limited(""), self._translated(), self._conn.cursor() as cursor:
                 self._send(cursor, ";".join(statements), ())
                 done = 1
                 while cursor.nextset():
@@ -225,7 +225,7 @@ class MysqlConnection:
             QueryError: the time was over.
         """
         limit_s = self._target.timeouts.statement_s if flavour_of(self.server).limits_reads_alone else 0
-        with ending_after(limit_s, self._stop), giving_way_after(sql, self._lock_s, self._is_waiting, self._stop):
+        with ending_after(limit_s, self.stop), giving_way_after(sql, self._lock_s, self._is_waiting, self.stop):
             yield
 
     def _is_waiting(self) -> bool:
@@ -236,7 +236,7 @@ class MysqlConnection:
             return is_waiting_for_table(beside, cast(Any, self._conn).thread_id())
         return False
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """End the running statement from a session beside: PyMySQL gives up its own session when it is torn out of waiting."""
         with suppress(DbopsError):  # the server may be gone, then there is nothing to end
             beside = connect(replace(on_database(self._target, None), attempts=1))

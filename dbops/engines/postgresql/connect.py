@@ -57,6 +57,10 @@ class PostgresConnection:
         """Where this session was opened, for errors and for opening another one beside it."""
         return self._target
 
+    def stop(self) -> None:
+        with suppress(DbopsError), self._translated():  # the server may be gone, then there is nothing to end
+            self._conn.cancel()
+
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         with self._translated():
             return self._run(sql, parameters).fetchall()

@@ -74,7 +74,7 @@ class SqliteConnection:
             self._bystanders.note(sql)
         elif self.raw.in_transaction and _FOREIGN_KEYS_OFF.match(sql):
             self._refuse_foreign_keys()
-        with stopping(self._stop):
+        with stopping(self.stop):
             return self._run(sql, parameters)
 
     def execute_later(self, sql: str, parameters: Sequence[Parameter] = ()) -> None:
@@ -99,7 +99,7 @@ class SqliteConnection:
 
         run, watch = self.raw.execute, self._watch.note if self._watch is not None else None
         done = 0
-        with stopping(self._stop):
+        with stopping(self.stop):
             self._deadline = math.inf
             for sql in statements:
                 if watch is not None:
@@ -227,7 +227,8 @@ class SqliteConnection:
 
         return query_error(error, self.path, self._lock_s) if isinstance(error, sqlite3.Error) else QueryError(str(error))
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the running statement, when its progress is next asked about."""
         self._deadline = 0.0
 
     def _refuse_foreign_keys(self) -> None:

@@ -147,6 +147,9 @@ class DesiredMigrations:
     max_failures: int | None = None
     """How many databases of a set that is bound by labels may fail; None for one that is bound to one by name."""
 
+    parallel: int = 1
+    """How many of these databases are worked on at a time."""
+
     @property
     def address(self) -> str:
         return f"migrationset/{self.name}"

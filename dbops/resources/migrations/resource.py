@@ -74,7 +74,7 @@ class MigrationResource:
 
     def __init__(self, who: Callable[[], str], now: Callable[[], str], version: str) -> None:
         self._who, self._now, self._version = who, now, version
-        self._sets: dict[str, list[Migration]] = {}
+        self._sets: dict[object, list[Migration]] = {}
         self._by_version: dict[str, dict[str, Migration]] = {}
         self._sessions: dict[str, _Session] = {}
 
@@ -96,6 +96,7 @@ class MigrationResource:
                 drift=spec.drift,
                 allow=spec.policy.allow,
                 max_failures=spec.rollout.max_failures if several else None,
+                parallel=spec.rollout.parallel,
                 alembic=AlembicOptions(
                     spec.alembic.env == "run",
                     spec.alembic.version_table,
@@ -124,12 +125,13 @@ class MigrationResource:
         Raises:
             Problems, MigrationError: files that are wrong, or are not what the lock file says.
         """
-        if desired.address not in self._sets:
+        key = (desired.directory, desired.format, desired.alembic)
+        if key not in self._sets:
             contents = read_contents(desired.directory, desired.format)
             found = migrations_of(contents, desired.format, desired.alembic)
             check_lock(desired.directory, contents)
-            self._sets[desired.address] = found
-        return self._sets[desired.address]
+            self._sets[key] = found
+        return self._sets[key]
 
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
         observed = self._look(desired, targets)

@@ -31,10 +31,12 @@ class MigrationPolicySpec(Spec):
 
 
 class RolloutSpec(Spec):
-    """How a set goes over many databases, one after the other."""
+    """How a set goes over many databases."""
 
     max_failures: Annotated[int, Field(ge=0)] = 0
     """How many databases may fail while the others go on; one more, and those not begun are left for the next run."""
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
+    """How many databases are worked on at a time."""
 
 
 class AlembicSpec(Spec):

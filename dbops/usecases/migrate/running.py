@@ -71,9 +71,11 @@ Shape = Callable[[Finding, MigrationWork], Finding]
 
 def _carried_out(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape) -> ApplyResult:
     while True:
-        with locked(workspace, consent, [one.desired.connection for one in chosen]) as locks:
+        names = [one.desired.connection for one in chosen]
+        with locked(workspace, consent, names, [one.work for one in chosen]) as locks:
+            there = [one for one in chosen if one.desired.connection not in locks.fleet.failures]
             try:
-                return _planned(workspace, chosen, consent, shape, locks)
+                return _planned(locks.workspace, there, consent, shape, locks)
             except OvertakenError as error:
                 consent.announce(f"{error.message}; planning anew")
 

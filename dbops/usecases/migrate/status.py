@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbops.dataclass import dataclass
+from dbops.errors import DbopsError
 from dbops.reconcile.ledger import Record
 from dbops.resources.migrations.graph import heads
 from dbops.resources.migrations.model import Standing
@@ -17,6 +18,7 @@ from dbops.usecases.runtime import Workspace
 class SetStatus:
     """One set on one connection. `current` is the id of the migration that was applied last, None when none was.
 
+    `error` says why nothing is known of one of several databases.
     `runner` is who holds the apply lock while something is to be run, as far as the engine tells; None when nobody does.
     """
 
@@ -26,20 +28,32 @@ class SetStatus:
     current: str | None
     heads: tuple[str, ...]
     runner: str | None = None
+    error: str | None = None
 
     def count(self, *states: str) -> int:
         return sum(1 for standing in self.standings if standing.state in states)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is pending and nothing stands in the way."""
-        return not self.count("pending", "running", "failed", "changed", "missing", "late")
+        """Whether nothing is pending and nothing stands in the way, as far as can be told."""
+        return self.error is None and not self.count("pending", "running", "failed", "changed", "missing", "late")
 
 
 def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
-    """Return how the migrations of each set stand on each of its connections; read-only."""
+    """Return how the migrations of each set stand on each of its connections; read-only.
+
+    Of several databases, one that cannot be reached does not hide the others.
+    """
     found = []
-    for one in sets_of(workspace, name):
+    chosen = sets_of(workspace, name)
+    for one in chosen:
+        try:
+            workspace.targets.reader(one.desired.connection)
+        except DbopsError as error:
+            if len(chosen) == 1:
+                raise
+            found.append(SetStatus(one.desired.name, one.desired.connection, (), None, (), error=error.message))
+            continue
         observed = one.resource.observe(one.desired, workspace.targets)
         is_open = any(standing.state in ("pending", "failed") for standing in observed.standings)
         runner = runner_of(workspace, one.desired.connection, one.engine) if is_open else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,33 +9,15 @@ import pytest
 
 from dbops.errors import ApplyError
 from dbops.reconcile.change import Change
-from dbops.reconcile.fleet import Fleet, FleetError
+from dbops.reconcile.fleet import Fleet, FleetError, Rollout
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.step import Step
-from dbops.state.journal import applies
 from dbops.usecases.migrate.status import status
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_postgres
+from tests.resources.migrations.fleets import apply_states, run, write
 from tests.resources.migrations.sets import YES
 from tests.servers import PostgresServer
-
-_CONNECTION = (
-    "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: {name}, labels: {{fleet: shops}}}}\nspec: {{url: {url}}}\n---\n"
-)
-_SET = """\
-apiVersion: dbops/v1
-kind: MigrationSet
-metadata: {name: fleet}
-spec: {connectionSelector: {matchLabels: {fleet: shops}}, directory: migrations, rollout: {maxFailures: MAX}}
-"""
-
-
-def write(folder: Path, databases: dict[str, Database], max_failures: int = 0) -> None:
-    (folder / "migrations").mkdir(parents=True)
-    connections = "".join(_CONNECTION.format(name=name, url=json.dumps(one.url)) for name, one in databases.items())
-    (folder / "env.yaml").write_text(connections + _SET.replace("MAX", str(max_failures)))
-    (folder / "migrations" / "0001_a.sql").write_text("CREATE TABLE a (id integer);\n")
-    (folder / "migrations" / "0002_b.sql").write_text("CREATE TABLE b (id integer);\nINSERT INTO a VALUES (1);\n")
 
 
 def survives(folder: Path, databases: dict[str, Database], poisoned: str) -> None:
@@ -82,24 +63,6 @@ def test_a_fleet_of_databases_on_a_server_with_one_gone_wrong(
         survives(tmp_path / "env", databases, "shop1")
 
 
-def run(folder: Path) -> str:
-    from dbops.usecases.migrate.running import up
-
-    with open_workspace(folder) as workspace:
-        return up(workspace, YES).state
-
-
-def apply_states(folder: Path) -> dict[str, str]:
-    with open_workspace(folder) as workspace:
-        found = {}
-        for name in workspace.connection_names():
-            reader = workspace.targets.reader(name)
-            assert reader is not None
-            told = applies(reader, workspace.targets.engine(name).features)
-            found[name] = told[0].state if told else "none"
-        return found
-
-
 @pytest.mark.parametrize(("files", "servers"), [(5, 2), pytest.param(50, 10, marks=pytest.mark.campaign)])
 def test_so_many_may_fail_while_the_others_go_on(
     postgres_server: PostgresServer, tmp_path: Path, files: int, servers: int
@@ -141,7 +104,7 @@ def test_a_failure_beside_the_fleet_stops_all_and_hides_none() -> None:
     steps = tuple(Step(on=name, title="t", do=(), order=place) for place, name in enumerate(("a", "b", "c")))
     entry = Entry(Change(address="schema/x", action="update"), steps)
     fleet = Fleet(Plan(dbops_version="", environment="", created_at="", fingerprints={}, entries=(entry,)))
-    fleet.note("a", ApplyError("first"), 3)
+    fleet.note("a", ApplyError("first"), Rollout("fleet", 3))
     with pytest.raises(FleetError, match="2 of 3 databases failed, and what failed on b stops the others") as caught:
         fleet.note("b", ApplyError("second"), None)
     assert caught.value.failures.keys() == {"a", "b"} and caught.value.context["left"] == ["c"]
