@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, WithJsonSchema
-
+from dbops.manifests.annotations import Checked
 from dbops.manifests.spec import WRITTEN, complain, nearest, one_of
 from dbops.sql.hazard import HAZARDS
 
@@ -17,4 +16,4 @@ def _check_hazard(code: str) -> str:
     return code
 
 
-HazardCode = Annotated[str, AfterValidator(_check_hazard), WithJsonSchema({"enum": ["all", *HAZARDS]})]
+HazardCode = Annotated[str, Checked(_check_hazard, {"enum": ["all", *HAZARDS]})]

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.secret import HIDDEN, SecretValue
+from dbops.engines.base.secret import SecretValue
 from dbops.errors import ManifestError, Mark
 from dbops.manifests.spec import complain, nearest
-
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-    from pydantic_core import CoreSchema
 
 COMMAND_TIMEOUT_S = 30.0
 _SHAPE = "text, {env: NAME}, {file: path} or {command: [program, argument]}"
@@ -30,14 +26,11 @@ class Secret:
     command: tuple[str, ...] | None = None
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        hide = core_schema.plain_serializer_function_ser_schema(lambda _: HIDDEN)
-        return core_schema.no_info_plain_validator_function(parse_secret, serialization=hide)
+    def from_manifest(cls, value: Any) -> Secret:
+        return parse_secret(value)
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    def schema(cls) -> dict[str, Any]:
         text = {"type": "string", "minLength": 1}
         shapes = {"env": text, "file": text, "command": {"type": "array", "items": {"type": "string"}, "minItems": 1}}
         return {
