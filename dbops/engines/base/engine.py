@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
+    from dbops.engines.base.sessions import Sessions
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
 
@@ -138,6 +139,11 @@ class Engine(Protocol):
         ...
 
     # --- writing
+
+    @property
+    def sessions(self) -> Sessions:
+        """Return what opens asynchronous sessions for programs."""
+        ...
 
     @property
     def scripts(self) -> Scripts:

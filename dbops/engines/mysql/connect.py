@@ -299,17 +299,17 @@ def _connect_once(target: Target, readonly: bool) -> MysqlConnection:
     import pymysql
 
     place, database = describe(target), target.url.database or ""
-    parameters = _parameters(target)
-    _check(parameters, place)
-    limit_s = parameters["connect_timeout"]
+    given = parameters(target)
+    _check(given, place)
+    limit_s = given["connect_timeout"]
     try:
-        conn = pymysql.connect(**{"read_timeout": limit_s, "write_timeout": limit_s, **parameters})
+        conn = pymysql.connect(**{"read_timeout": limit_s, "write_timeout": limit_s, **given})
     except (pymysql.Error, OSError) as error:
         raise connect_error(error, place, database, target.secrets) from error
     # PyMySQL's connect_timeout does not cover the greeting; once that is over, statements take the time they take.
     cast(Any, conn)._read_timeout, cast(Any, conn)._write_timeout = (
-        parameters.get("read_timeout"),
-        parameters.get("write_timeout"),
+        given.get("read_timeout"),
+        given.get("write_timeout"),
     )
     try:
         return _greet(conn, target, readonly)
@@ -322,7 +322,7 @@ def driver_connection(target: Target) -> Any:
     """Return a connection of the driver itself, for libraries that bring their own sessions; lock timeouts are the target's."""
     import pymysql
 
-    conn = pymysql.connect(**{**_parameters(target), "autocommit": False})
+    conn = pymysql.connect(**{**parameters(target), "autocommit": False})
     with conn.cursor() as cursor:
         cursor.execute(f"SET {_lock_timeouts(target.timeouts.lock_s)}")
     return conn
@@ -350,8 +350,8 @@ _NUMBERS = frozenset({"connect_timeout", "read_timeout", "write_timeout", "max_a
 _SWITCHES = frozenset({"local_infile", "compress", "ssl_disabled", "ssl_verify_cert", "ssl_verify_identity"})
 
 
-def _parameters(target: Target) -> dict[str, Any]:
-    """What PyMySQL is told; parameters of the URL win, for they are the most explicit."""
+def parameters(target: Target) -> dict[str, Any]:
+    """Return what PyMySQL is told; parameters of the URL win, for they are the most explicit."""
     from pymysql.constants import CLIENT
 
     url = target.url
@@ -402,30 +402,40 @@ def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> Mys
     [(text, user, mode, identity, database, has_binary_log)] = session.query(
         f"SELECT VERSION(), CURRENT_USER(), @@GLOBAL.sql_mode, {flavour.identity}, DATABASE(), @@GLOBAL.log_bin"
     )
-    if target.tls is not None and target.tls.mode not in ("disable", "prefer"):
+    if needs_tls(target):
         _insist_on_tls(session)
     session.server = Server(name, version, text, f"{identity}/{database or ''}", user, has_replicas=bool(has_binary_log))
     session.server_sql_mode = mode
     session.account = user
-    session.execute(_settings(target, flavour, mode, readonly))
+    session.execute(session_settings(target, flavour, mode, readonly))
     if flavour.is_mariadb and "charset" not in dict(target.url.query):
         session.use_charset(flavour.client_charset)
     return session
 
 
+def needs_tls(target: Target) -> bool:
+    """Tell whether the session must be encrypted; over a Unix socket it need not."""
+    is_local = bool(dict(target.url.query).get("unix_socket"))
+    return target.tls is not None and target.tls.mode not in ("disable", "prefer") and not is_local
+
+
 def _insist_on_tls(session: MysqlConnection) -> None:
-    """PyMySQL goes on in the clear when the server offers no TLS: refuse that. A Unix socket needs none."""
-    if dict(session.target.url.query).get("unix_socket"):
-        return
+    """PyMySQL goes on in the clear when the server offers no TLS: refuse that."""
     cipher = session.query("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     if not cipher or not cipher[0][1]:
-        raise ConnectError(
-            f"{describe(session.target)} offers no TLS, and tls.mode asks for it",
-            fix="enable TLS on the server, or set tls.mode: prefer",
-        )
+        raise no_tls(session.target)
 
 
-def _settings(target: Target, flavour: Flavour, mode: str, readonly: bool) -> str:
+def no_tls(target: Target) -> ConnectError:
+    """Return what is said of a server that talks in the clear where encryption is asked for."""
+    return ConnectError(
+        f"{describe(target)} offers no TLS, and tls.mode asks for it",
+        fix="enable TLS on the server, or set tls.mode: prefer",
+    )
+
+
+def session_settings(target: Target, flavour: Flavour, mode: str, readonly: bool = False) -> str:
+    """Return the SET of a new session's settings; `mode` is the server's sql_mode."""
     timeouts = target.timeouts
     settings = {
         "sql_mode": f"'{our_sql_mode(mode)}'",

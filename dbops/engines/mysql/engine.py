@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
+    from dbops.engines.base.sessions import Sessions
     from dbops.engines.mysql.connect import MysqlConnection
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
@@ -109,6 +110,12 @@ class MysqlEngine:
         from dbops.engines.mysql.backup.port import MysqlBackups
 
         return MysqlBackups()
+
+    @property
+    def sessions(self) -> Sessions:
+        from dbops.engines.mysql.sessions import MysqlSessions
+
+        return MysqlSessions()
 
     @property
     def scripts(self) -> Scripts:

@@ -256,7 +256,7 @@ def _connect_once(target: Target, readonly: bool) -> PostgresConnection:
 
     place, database = describe(target), database_of(target)
     try:
-        conn = psycopg.connect(**_parameters(target), autocommit=True, prepare_threshold=None)
+        conn = psycopg.connect(**parameters(target), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise connect_error(error, place, database, target.secrets) from error
     session = PostgresConnection(cast("psycopg.Connection[Row]", conn), target, Server("postgresql", (), "", ""), readonly)
@@ -278,7 +278,7 @@ def _behind_pooler(conn: psycopg.Connection[Any], target: Target, place: str) ->
 
     def beside() -> psycopg.Connection[Any]:
         try:
-            return psycopg.connect(**_parameters(target), autocommit=True, prepare_threshold=None)
+            return psycopg.connect(**parameters(target), autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:
             raise connect_error(error, place, database_of(target), target.secrets) from error
 
@@ -289,14 +289,14 @@ def driver_connection(target: Target) -> Any:
     """Return a connection of the driver itself, for libraries that bring their own sessions; lock timeouts are the target's."""
     import psycopg
 
-    conn = psycopg.connect(**_parameters(target), prepare_threshold=None)
+    conn = psycopg.connect(**parameters(target), prepare_threshold=None)
     conn.execute(cast(Any, f"SET lock_timeout = {target.timeouts.lock_s * 1000:.0f}"))
     conn.commit()
     return conn
 
 
-def _parameters(target: Target) -> dict[str, Any]:
-    """What libpq is told; parameters of the URL win, for they are the most explicit."""
+def parameters(target: Target) -> dict[str, Any]:
+    """Return what libpq is told; parameters of the URL win, for they are the most explicit."""
     url = target.url
     given: dict[str, Any] = {
         "user": url.username,
@@ -328,7 +328,7 @@ def for_tools(target: Target, program: str) -> tuple[str, dict[str, str]]:
     """
     from psycopg.conninfo import make_conninfo
 
-    given = {name: str(value) for name, value in _parameters(target).items() if name != "client_encoding"}
+    given = {name: str(value) for name, value in parameters(target).items() if name != "client_encoding"}
     given["application_name"] = f"dbops {program}"
     env = {name: value for name, value in os.environ.items() if name.startswith("PG")}
     if (password := given.pop("password", None)) is not None:
@@ -347,7 +347,7 @@ def refuses_replication(target: Target) -> str | None:
     import psycopg
 
     try:
-        with psycopg.connect(**{**_parameters(target), "replication": "true"}, autocommit=True, prepare_threshold=None) as conn:
+        with psycopg.connect(**{**parameters(target), "replication": "true"}, autocommit=True, prepare_threshold=None) as conn:
             conn.execute("IDENTIFY_SYSTEM")
     except psycopg.Error as error:
         return connect_error(error, describe(target), database_of(target), target.secrets).message

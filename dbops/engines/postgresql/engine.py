@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
+    from dbops.engines.base.sessions import Sessions
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
 
@@ -107,6 +108,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.backup.port import PostgresBackups
 
         return PostgresBackups()
+
+    @property
+    def sessions(self) -> Sessions:
+        from dbops.engines.postgresql.sessions import PostgresSessions
+
+        return PostgresSessions()
 
     @property
     def scripts(self) -> Scripts:

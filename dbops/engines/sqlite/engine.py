@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
+    from dbops.engines.base.sessions import Sessions
     from dbops.engines.sqlite.connect import SqliteConnection
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
@@ -108,6 +109,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.backup.port import SqliteBackups
 
         return SqliteBackups()
+
+    @property
+    def sessions(self) -> Sessions:
+        from dbops.engines.sqlite.sessions import SqliteSessions
+
+        return SqliteSessions()
 
     @property
     def scripts(self) -> Scripts:

@@ -55,7 +55,7 @@ def _source(source: SourceSpec, manifest: Manifest) -> Source:
     if source.sql is not None:
         return SqlSource(tuple((root / path).absolute() for path in source.sql))
     if source.models is not None:
-        return ModelSource(root.absolute(), source.models.paths or (), source.models.import_)
+        return ModelSource(root.absolute(), source.models.paths or (), source.models.import_, source.models.database)
     tables = source.tables or ()
     return TableSource(tables, tuple(manifest.mark("spec", "source", "tables", place) for place in range(len(tables))))
 

@@ -26,11 +26,15 @@ class SqlSource:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """SQLAlchemy metadata: files to scan, or `module:attribute` to import, both seen from `root`."""
+    """SQLAlchemy metadata: files to scan, or `module:attribute` to import, both seen from `root`.
+
+    `database` keeps of the files those that say `DATABASE_NAME` is this; None keeps all.
+    """
 
     root: Path
     paths: tuple[str, ...] = ()
     imports: str | None = None
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""SQLAlchemy models as a source: their metadata compiled to the engine's DDL by SQLAlchemy itself."""
+"""SQLAlchemy models as a source: their metadata compiled to the engine's DDL by SQLAlchemy itself.
+
+Models are loaded to be read: under their own names, beside whatever modules of these names the program has, with bases of
+their own, and forgotten afterwards.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import Mark, SchemaError
+from dbops.resources.schema.discovery import declared
 from dbops.resources.schema.model import ModelSource
 from dbops.resources.schema.sources import shown
 from dbops.sql.splitter import SourceStatement, split
@@ -22,6 +28,9 @@ from dbops.sql.splitter import SourceStatement, split
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
+_TAKEN = sys.stdlib_module_names | {"dbops", "sqlalchemy"}
+_LOADING = RLock()
+"""Modules belong to the whole program, so one source is loaded at a time."""
 _DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 
@@ -33,14 +42,19 @@ def model_statements(source: ModelSource, engine: Engine, target: Target) -> lis
     Raises:
         SchemaError: nothing to import, an import that fails, or a module without metadata.
     """
-    found = _imported(source) if source.imports else _scanned(source)
-    statements: list[SourceStatement] = []
-    seen: set[int] = set()
+    return [item for file, metadata in read_models(source) for item in _compiled(metadata, engine, file)]
+
+
+def read_models(source: ModelSource) -> list[tuple[Path, MetaData]]:
+    """Return the metadata of all models, each once, with the first file that holds it. Raises as `model_statements` does."""
+    from dbops.resources.schema.bases import fresh_bases
+
+    with _LOADING, fresh_bases():
+        found = _imported(source) if source.imports else _scanned(source)
+    first: dict[int, tuple[Path, MetaData]] = {}
     for file, metadata in found:
-        if id(metadata) not in seen:
-            seen.add(id(metadata))
-            statements += _compiled(metadata, engine, file)
-    return statements
+        first.setdefault(id(metadata), (file, metadata))
+    return list(first.values())
 
 
 def _compiled(metadata: MetaData, engine: Engine, file: Path) -> list[SourceStatement]:
@@ -64,7 +78,7 @@ def _compiled(metadata: MetaData, engine: Engine, file: Path) -> list[SourceStat
 
 def _imported(source: ModelSource) -> list[tuple[Path, MetaData]]:
     name, _, attribute = (source.imports or "").partition(":")
-    with _on_path(source.root):
+    with _on_path(source.root, {name.partition(".")[0]}):
         try:
             module = importlib.import_module(name)
         except Exception as error:  # whatever the user's module raises is the answer
@@ -87,15 +101,12 @@ def _imported(source: ModelSource) -> list[tuple[Path, MetaData]]:
 
 
 def _scanned(source: ModelSource) -> list[tuple[Path, MetaData]]:
-    files = sorted({file for pattern in source.paths for file in source.root.glob(pattern) if file.is_file()})
-    if not files:
-        raise SchemaError(
-            f"no file matches models.paths {list(source.paths)}", at=Mark(shown(source.root)), expected="at least one Python file"
-        )
+    files = _files(source)
     found: list[tuple[Path, MetaData]] = []
-    with _on_path(source.root):
-        for file in files:
-            found += [(file, metadata) for metadata in _metadata_in(_load(file))]
+    names = {file: _module_name(file, source.root) for file in files}
+    with _on_path(source.root, {name.partition(".")[0] for name in names.values()}):
+        for file, name in names.items():
+            found += [(file, metadata) for metadata in _metadata_in(_load(file, name))]
     if not found:
         raise SchemaError(
             "the model files hold no SQLAlchemy metadata", at=Mark(shown(files[0])), expected="a declarative base or a MetaData"
@@ -103,8 +114,38 @@ def _scanned(source: ModelSource) -> list[tuple[Path, MetaData]]:
     return found
 
 
-def _load(file: Path) -> ModuleType:
-    name = f"dbops_models_{sha256(str(file).encode()).hexdigest()[:12]}"
+def _files(source: ModelSource) -> list[Path]:
+    files = sorted({file for pattern in source.paths for file in source.root.glob(pattern) if file.is_file()})
+    if not files:
+        raise SchemaError(
+            f"no file matches models.paths {list(source.paths)}", at=Mark(shown(source.root)), expected="at least one Python file"
+        )
+    if source.database is None:
+        return files
+    found = declared(files)
+    chosen = [item.file for item in found if item.database == source.database]
+    if not chosen:
+        raise SchemaError(
+            f"no model file says DATABASE_NAME = {source.database!r}",
+            at=Mark(shown(source.root)),
+            expected=f"one of {', '.join(sorted({item.database for item in found}))}" if found else "one that does",
+        )
+    return chosen
+
+
+def _module_name(file: Path, root: Path) -> str:
+    """Return the name under which others below `root` import the file; a name of our own where they cannot."""
+    parts = file.relative_to(root).with_suffix("").parts if file.is_relative_to(root) else ()
+    if parts and all(part.isidentifier() for part in parts) and parts[0] not in _TAKEN:
+        return ".".join(parts)
+    return f"dbops_models_{sha256(str(file).encode()).hexdigest()[:12]}"
+
+
+def _load(file: Path, name: str) -> ModuleType:
+    """Run a file as the module `name`, unless another one has imported it meanwhile; the packages it lies in are not run."""
+    there = sys.modules.get(name)
+    if there is not None and getattr(there, "__file__", None) == str(file):
+        return there
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise SchemaError("the model file is no Python module", at=Mark(shown(file)))
@@ -131,15 +172,24 @@ def _metadata_of(value: object) -> MetaData | None:
 
 
 @contextmanager
-def _on_path(root: Path) -> Iterator[None]:
-    """Import from `root`; modules of it are forgotten afterwards, so that a long-running program sees the next edit."""
-    before = set(sys.modules)
+def _on_path(root: Path, names: set[str]) -> Iterator[None]:
+    """Import from `root`, modules of the packages `names` anew; afterwards the program has those that it had before.
+
+    So a long-running program sees the next edit, and its own models are not defined a second time.
+    """
+    before = dict(sys.modules)
+    for name in before:
+        if name.partition(".")[0] in names:
+            del sys.modules[name]
     sys.path.insert(0, str(root))
+    importlib.invalidate_caches()
     try:
         yield
     finally:
         sys.path.remove(str(root))
-        for name in set(sys.modules) - before:
+        for name in set(sys.modules) - set(before):
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).is_relative_to(root) and "site-packages" not in Path(file).parts:
+            is_below = file and Path(file).is_relative_to(root) and "site-packages" not in Path(file).parts
+            if is_below or name.partition(".")[0] in names:
                 del sys.modules[name]
+        sys.modules.update({name: module for name, module in before.items() if name.partition(".")[0] in names})

@@ -29,6 +29,14 @@ class ModelsSource(Choice):
     """Python files with models, as paths or patterns such as app/**/db_models.py."""
     import_: Annotated[ModuleName | None, Alias("import")] = None
     """A module and in it a declarative base or MetaData, as module:name."""
+    database: Text | None = None
+    """With paths: only files that say DATABASE_NAME is this, which is read without running them."""
+
+    @model_validator(mode="after")
+    def _check_database(self) -> Self:
+        if self.database is not None and self.paths is None:
+            raise complain("database is given without paths", expected="it beside paths", path=("database",))
+        return self
 
 
 class SourceSpec(Choice):

@@ -1,0 +1,100 @@
+"""The port to asynchronous sessions: SQLAlchemy's own engine and pool over connections that are opened as ours are."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from dbops.dataclass import dataclass
+from dbops.errors import ConnectError
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from dbops.engines.base.connect import Target
+    from dbops.errors import QueryError
+
+T = TypeVar("T")
+
+WRITES = "dbops_writes"
+"""The execution option of a session that is going to write: on engines with one writer it takes its turn from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """How many connections are kept, how many more there may be, how long one waits for a free one and how old one gets."""
+
+    size: int = 20
+    max_overflow: int = 10
+    timeout_s: float = 30.0
+    recycle_s: int = 3600
+
+
+class Sessions(Protocol):
+    """Stateless, as engines are."""
+
+    def engine(self, target: Target, pooling: Pooling) -> AsyncEngine:
+        """Return an engine with a pool of its own; it connects when first used.
+
+        Each connection of it has the target's timeouts, TLS, settings and retries. Connecting raises what `Engine.connect`
+        does; statements raise what SQLAlchemy does, see `translated`.
+        """
+        ...
+
+    def translated(self, error: BaseException, target: Target) -> QueryError | None:
+        """Return our error for the driver's, None when it is none of the driver's."""
+        ...
+
+    def exact(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return a text expression that compares character by character, by code points, whatever the column's collation."""
+        ...
+
+    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+        """Compare a text column exactly, in a form that can use an index of the column."""
+        ...
+
+    def matches(self, column: ColumnElement[Any], pattern: str, *, ignore_case: bool) -> ColumnElement[bool]:
+        r"""Compare a text column with a LIKE pattern (`%`, `_`, `\` before either); exactly, or without regard to case."""
+        ...
+
+
+def pooled(dialect: str, connect: Callable[[], Awaitable[Any]], pooling: Pooling, **more: Any) -> AsyncEngine:
+    """Return SQLAlchemy's engine for `dialect` over connections that `connect` opens.
+
+    Raises:
+        ConnectError: a package that it needs is not installed.
+    """
+    try:
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        return create_async_engine(
+            f"{dialect}://",
+            async_creator=connect,
+            pool_size=pooling.size,
+            max_overflow=pooling.max_overflow,
+            pool_timeout=pooling.timeout_s,
+            pool_recycle=pooling.recycle_s,
+            pool_pre_ping=True,
+            **more,
+        )
+    except ImportError as error:
+        raise ConnectError(
+            f"asynchronous sessions need a package that is not installed: {error}", fix="pip install 'dbops[service]'"
+        ) from error
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]], attempts: int, may_pass: Callable[[ConnectError], bool]) -> T:
+    """Connect, and try again with growing pauses what may pass by itself. Raises the last attempt's ConnectError."""
+    wait_s = 0.2
+    for _ in range(attempts - 1):
+        try:
+            return await attempt()
+        except ConnectError as error:
+            if not may_pass(error):
+                raise
+        await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
+        wait_s *= 2
+    return await attempt()

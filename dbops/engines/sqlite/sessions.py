@@ -1,0 +1,100 @@
+"""Asynchronous sessions of SQLite: aiosqlite, which gives each connection a thread, over connections opened as ours are."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dbops.engines.base.sessions import WRITES, Pooling, pooled
+from dbops.engines.base.url import MEMORY
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from dbops.engines.base.connect import Target
+    from dbops.errors import QueryError
+
+
+class SqliteSessions:
+    """See the port."""
+
+    def engine(self, target: Target, pooling: Pooling) -> AsyncEngine:
+        """Return an engine as the port says.
+
+        A database in memory lives in its connection, so there is one, which nobody replaces and one user has at a time.
+        """
+        from sqlalchemy import event
+        from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+        if target.url.database in (None, MEMORY):
+            pooling = replace(pooling, size=1, max_overflow=0, recycle_s=-1)
+
+        async def connect() -> Any:
+            import aiosqlite
+
+            conn = aiosqlite.Connection(lambda: _opened(target), iter_chunk_size=64)
+            conn._thread.daemon = True  # as SQLAlchemy does: a program may end without closing its pools
+            return await conn
+
+        made = pooled("sqlite+aiosqlite", connect, pooling, poolclass=AsyncAdaptedQueuePool)
+        event.listen(made.sync_engine, "begin", _begin)
+        return made
+
+    def translated(self, error: BaseException, target: Target) -> QueryError | None:
+        import sqlite3
+
+        from dbops.engines.sqlite.errors import query_error
+
+        if not isinstance(error, sqlite3.Error):
+            return None
+        return query_error(error, str(target.url.database or MEMORY), target.timeouts.lock_s)
+
+    def exact(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        from sqlalchemy import collate
+
+        return collate(column, "BINARY")
+
+    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+        return self.exact(column) == text
+
+    def matches(self, column: ColumnElement[Any], pattern: str, *, ignore_case: bool) -> ColumnElement[bool]:
+        """LIKE takes no notice of the case of ASCII letters, GLOB does (https://www.sqlite.org/lang_expr.html#like)."""
+        if ignore_case:
+            return column.like(pattern, escape="\\")
+        return column.op("GLOB", is_comparison=True)(_as_glob(pattern))
+
+
+def _opened(target: Target) -> sqlite3.Connection:
+    from dbops.engines.sqlite.connect import connect
+
+    raw = connect(target).raw
+    raw.set_progress_handler(None, 0)
+    return raw
+
+
+def _begin(conn: Any) -> None:
+    """Begin transactions ourselves: the driver would begin them at the first write, behind what was read for it.
+
+    A transaction that reads before it writes is refused when somebody else wrote in between (SQLITE_BUSY_SNAPSHOT,
+    https://www.sqlite.org/isolation.html); one that says that it writes waits for its turn instead.
+    """
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(WRITES) else "BEGIN")
+
+
+_PARTS = re.compile(r"\\(.)|(.)", re.DOTALL)
+_WILD = {"%": "*", "_": "?"}
+
+
+def _as_glob(pattern: str) -> str:
+    def part(match: re.Match[str]) -> str:
+        literal, plain = match[1], match[2]
+        if plain in _WILD:
+            return _WILD[plain]
+        character = literal or plain
+        return f"[{character}]" if character in "*?[" else character
+
+    return _PARTS.sub(part, pattern)
