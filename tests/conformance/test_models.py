@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Column, Integer
 
 from dbops.errors import DbopsError
+from dbops.resources.schema.bases import get_database_base
 from dbops.usecases.apply import Consent, apply
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
@@ -101,3 +103,47 @@ def test_models_that_cannot_be_imported_are_told(folder: Path, database: Databas
         with open_workspace(folder) as workspace, pytest.raises(DbopsError) as caught:
             plan(workspace)
         assert words in caught.value.explain() and "db_models.py" in caught.value.explain()
+
+
+BASED = """\
+from sqlalchemy import Column, ForeignKey, Integer, String
+from dbops.resources.schema.bases import SQLiteJSON, get_database_base
+
+DATABASE_NAME = "{name}"
+Base = get_database_base("{name}")
+
+
+class {cls}(Base):
+    __tablename__ = "{table}"
+    id = Column(Integer, primary_key=True)
+    {more}
+"""
+
+
+class Own(get_database_base("shop")):  # type: ignore[misc]
+    """The program's own model of a table that a file says too."""
+
+    __tablename__ = "a"
+    id = Column(Integer, primary_key=True)
+
+
+def test_models_of_one_database_are_applied_without_those_of_another(folder: Path, database: Database) -> None:
+    """Two modules share a database, and one imports the other; the program itself has one of them already."""
+    (folder / "app" / "db_models.py").write_text(BASED.format(name="shop", cls="A", table="a", more="value = Column(SQLiteJSON)"))
+    (folder / "app" / "more").mkdir()
+    (folder / "app" / "more" / "db_models.py").write_text(
+        "from app.db_models import A\n" + BASED.format(name="shop", cls="B", table="b", more="a_id = Column(ForeignKey(A.id))")
+    )
+    (folder / "app" / "other").mkdir()
+    (folder / "app" / "other" / "db_models.py").write_text(BASED.format(name="bank", cls="C", table="c", more=""))
+    write(folder, database, '{paths: ["app/**/db_models.py"], database: shop}')
+    with open_workspace(folder) as workspace:
+        assert apply(workspace, Consent(lambda _: True)).state == "done"
+    with open_workspace(folder) as workspace:
+        assert plan(workspace).is_empty
+    assert "a" in database.dump() and "CREATE TABLE c" not in database.dump().replace("`", "").replace("public.", "")
+    assert get_database_base("shop").metadata.tables["a"] is Own.__table__
+    write(folder, database, '{paths: ["app/**/db_models.py"], database: none}')
+    with open_workspace(folder) as workspace, pytest.raises(DbopsError, match="DATABASE_NAME = 'none'") as caught:
+        plan(workspace)
+    assert "bank, shop" in caught.value.explain()

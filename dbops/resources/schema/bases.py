@@ -1,6 +1,6 @@
 """Declarative bases by the name of their database, and a column type for JSON that works alike on every engine.
 
-`get_database_base(name)` gives one base per name, so that modules which share a database share its metadata. Where model files are
+`get_database_base(name)` gives one base per name, so that modules which share a database share its metadata. Where files are
 loaded to be read (`fresh_bases`), their bases are new ones: the program that holds the same models already is not touched.
 """
 

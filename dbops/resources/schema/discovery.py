@@ -94,7 +94,9 @@ def model_file(file: Path) -> ModelFile | None:
         return None
     (name, at), *more = names.items()
     if more:
-        raise SchemaError(f"the file names two databases, {name!r} and {more[0][0]!r}", at=more[0][1], expected=f"one {_VARIABLE}")
+        raise SchemaError(
+            f"the file names two databases, {name!r} and {more[0][0]!r}", at=more[0][1], expected=f"one {_VARIABLE}"
+        )
     check_database_name(str(name), at)
     return ModelFile(file, str(name), tuple(_tables(tree)), at)
 

@@ -32,11 +32,11 @@ class ModelsSource(Choice):
     database: Text | None = None
     """With paths: only files that say DATABASE_NAME is this, which is read without running them."""
 
-    @model_validator(mode="after")
-    def _check_database(self) -> Self:
+    def check_whole(self) -> None:
+        """Raises: Complaint: database stands beside import."""
+        super().check_whole()
         if self.database is not None and self.paths is None:
             raise complain("database is given without paths", expected="it beside paths", path=("database",))
-        return self
 
 
 class SourceSpec(Choice):
