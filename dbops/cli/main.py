@@ -37,6 +37,9 @@ VERBS: dict[str, dict[str, str]] = {
     "Protect": {
         "backup": "Make, prove and restore backups.",
     },
+    "Watch": {
+        "monitor": "See what databases are doing, now and before.",
+    },
     "Look": {
         "status": "Show every connection at a glance.",
         "drift": "Show who moved: the database or the manifests.",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
+    from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
@@ -136,6 +137,13 @@ class Engine(Protocol):
         Raises:
             BackupError: this engine has none.
         """
+        ...
+
+    # --- watching
+
+    @property
+    def metrics(self) -> Metrics:
+        """Return what counts and measures."""
         ...
 
     # --- writing

@@ -125,6 +125,13 @@ class MysqlConnection:
                     results.append(list(cursor.fetchall()))
         return results
 
+    def named_rows(self, sql: str) -> list[dict[str, Any]]:
+        """Run one statement and return its rows by column name, for SHOW statements whose columns differ between versions."""
+        with self._translated(), self._conn.cursor() as cursor:
+            cursor.execute(sql)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
     def run_each(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:
         """Run statements in one round trip; return how many ran, and the error of the one that did not.
 

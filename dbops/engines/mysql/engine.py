@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
+    from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
@@ -116,6 +117,12 @@ class MysqlEngine:
         from dbops.engines.mysql.sessions import MysqlSessions
 
         return MysqlSessions()
+
+    @property
+    def metrics(self) -> Metrics:
+        from dbops.engines.mysql.metrics import MysqlMetrics
+
+        return MysqlMetrics()
 
     @property
     def scripts(self) -> Scripts:

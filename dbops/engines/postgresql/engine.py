@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
+    from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
@@ -114,6 +115,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.sessions import PostgresSessions
 
         return PostgresSessions()
+
+    @property
+    def metrics(self) -> Metrics:
+        from dbops.engines.postgresql.metrics import PostgresMetrics
+
+        return PostgresMetrics()
 
     @property
     def scripts(self) -> Scripts:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.features import Features
+    from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
@@ -115,6 +116,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.sessions import SqliteSessions
 
         return SqliteSessions()
+
+    @property
+    def metrics(self) -> Metrics:
+        from dbops.engines.sqlite.metrics import SqliteMetrics
+
+        return SqliteMetrics()
 
     @property
     def scripts(self) -> Scripts:
