@@ -16,7 +16,10 @@ def test_the_table_is_fresh() -> None:
     table = "\n".join(["| figure | unit | of each | engines | meaning |", "|---|---|---|---|---|", *rows])
     text = PAGE.read_text(encoding="utf-8")
     written = re.sub(
-        r"(<!-- generated: figures -->\n).*?(<!-- end -->)", lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text, flags=re.DOTALL
+        r"(<!-- generated: figures -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{table}\n\n{found[2]}",
+        text,
+        flags=re.DOTALL,
     )
     if os.environ.get("DBOPS_UPDATE"):
         PAGE.write_text(written, encoding="utf-8")
