@@ -1,12 +1,13 @@
 """What backups and restores cost, beside the engine's own tools and other backup programs on the same data in the same run.
 
-usage: python -m bench backup [--engines ENGINE ...] [--size BYTES] [--runs NUMBER]
+usage: python -m bench backup [--engines ENGINE ...] [--size BYTES] [--runs NUMBER] [--only TEXT ...]
 
     Goals, against the yardstick of each engine: PostgreSQL full, compressed, encrypted and hashed, 1.15x of
     `pg_dump -Fc -Z0 | zstd -3 -T2`; SQLite full, compressed, 2.0x of `cp`; MariaDB 1.3x of `mariadb-dump | zstd`;
     an incremental of 1% changed pages a tenth of the full in bytes; restores 1.2x of the engine's own tool; 200 MB of
     memory at any size. CPU time is of the commands and their children; what the server took for them has a column of
-    its own. What is not installed is left out.
+    its own. What is not installed is left out. `--only dbops` leaves out what has none of the texts in its name, but
+    never the yardstick. `--size 0` shows what a run costs whatever there is to save.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ RESTORE_GOAL, INCREMENTAL_GOAL, MEMORY_GOAL = 1.2, 10.0, 200
 _KEY = "DBOPS_BENCH_KEY"
 _ENCRYPTED = f"  encryption: {{key: {{env: {_KEY}}}}}\n"
 _PLAIN = "  compression: {method: none}\n"
+_QUICK = "  compression: {level: 1}\n"
 _MANIFESTS = """\
 apiVersion: dbops/v1
 kind: Connection
@@ -71,6 +73,7 @@ def report(options: Sequence[str] = ()) -> None:
     parser.add_argument("--engines", nargs="+", choices=engines, default=list(engines))
     parser.add_argument("--size", type=_size, default=100 * MIB, help="of the data in each database, such as 300MiB or 2GiB")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[""], help="texts, of which the names of the measured commands have one")
     chosen = parser.parse_args(options)
     makers = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}
     with tempfile.TemporaryDirectory(prefix="dbops-bench-") as name, Lease.take() as lease:
@@ -81,11 +84,20 @@ def report(options: Sequence[str] = ()) -> None:
             place.mkdir()
             bench = makers[engine](place, chosen.size, lease)
             title = f"{engine}, {chosen.size / MIB:.0f} MiB"
-            costs = measure(bench.commands, chosen.runs, env, bench.server)
-            _show(f"{title}, backups; goal {GOALS[engine]}x", costs, {key: read() for key, read in bench.stored.items()})
-            costs = measure(bench.restores, chosen.runs, env, bench.server)
+            costs = measure(_chosen(bench.commands, chosen.only), chosen.runs, env, bench.server)
+            _show(f"{title}, backups; goal {GOALS[engine]}x", costs, {key: bench.stored[key]() for key in costs})
+            costs = measure(_chosen(bench.restores, chosen.only), chosen.runs, env, bench.server)
             _show(f"{title}, restores; goal {RESTORE_GOAL}x", costs, {})
             shutil.rmtree(place)
+
+
+def _chosen(commands: Mapping[str, Command], texts: Sequence[str]) -> dict[str, Command]:
+    """Leave out what has none of the texts in its name; the first is the yardstick, and stays."""
+    return {
+        name: command
+        for place, (name, command) in enumerate(commands.items())
+        if not place or any(text in name for text in texts)
+    }
 
 
 def _size(text: str) -> int:
@@ -112,7 +124,7 @@ def _show(title: str, costs: Mapping[str, Cost], stored: Mapping[str, int]) -> N
 def _add_dbops(bench: Bench, url: str, fresh: Callable[[], str]) -> None:
     """Add full backups, plain, compressed and encrypted, and their restores into what `fresh` names."""
     variants = {"zstd": "", "zstd, AES": _ENCRYPTED, "zstd, age": _age()}
-    variants |= {"no compression": _PLAIN} if bench.engine == "sqlite" else {}
+    variants |= {"zstd level 1": _QUICK, "no compression": _PLAIN} if bench.engine == "sqlite" else {}
     for title, more in variants.items():
         folder = _environment(bench.place / f"dbops {title}", url, more)
         bench.commands[f"dbops, {title}"] = Command(
@@ -183,6 +195,8 @@ def _sqlite(place: Path, size: int, lease: Lease) -> Bench:
     bench, path, numbers = Bench("sqlite", place), place / "shop.db", count()
     fill_sqlite(path, size)
     _add(bench, "cp", f"cp '{path}' '{place}/copy.db'", place / "copy.db")
+    _add(bench, "cp, sync", f"cp '{path}' '{place}/synced.db' && sync '{place}/synced.db'", place / "synced.db")
+    _add(bench, "zstd -3 -T2", f"zstd -q -3 -T2 '{path}' -o '{place}/once.zst'", place / "once.zst")
     if shutil.which("sqlite3"):
         line = f"sqlite3 '{path}' '.backup {place}/beside.db' && zstd -q -3 -T2 --rm '{place}/beside.db' -o '{place}/beside.zst'"
         _add(bench, "sqlite3 .backup, zstd -3 -T2", line, place / "beside.zst")

@@ -3,9 +3,13 @@
 * `storage/`    six verbs on objects: a folder, S3, Google, Azure, SFTP
 * `hashes`      BLAKE3
 * `codec`       compression of blocks
-* `cipher`      encryption of parts: age recipients, or a symmetric key
+* `encryption`  what every way to encrypt parts gives
+* `aes`, `age`  the two ways: a symmetric key, or recipients; `pumps` are the threads that age needs
+* `cipher`      which way it is: by a policy's keys, or by what a manifest says
 * `notes`       evidence, holds and failures, each sealed
-* `parts`       a stream written as parts and read back, hashed on the way
+* `parts`       what streams are made of
+* `writing`     a stream made into parts, hashed on the way
+* `reading`     parts made into the stream again, and compared
 * `manifest`    what one backup is; its presence is the commit
 * `repository`  where everything lies, and what is there
 * `index`       a local copy of the manifests, which can be thrown away

@@ -21,15 +21,18 @@ from typing import Any
 
 from dbops.archive import manifest as manifests
 from dbops.archive import notes
-from dbops.archive.cipher import Encryption, Keys, encryption_of
+from dbops.archive.cipher import Keys, encryption_of
 from dbops.archive.codec import PLAIN, Codec
+from dbops.archive.encryption import Encryption
 from dbops.archive.index import Index
 from dbops.archive.lease import is_held
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import begun_at, is_id
 from dbops.archive.notes import DamagedNoteError
-from dbops.archive.parts import PART, BackupSink, BackupSource, Shelf
+from dbops.archive.parts import PART, Shelf
+from dbops.archive.reading import BackupSource
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectWriter, Storage, StorageError
+from dbops.archive.writing import BackupSink
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from dbops.archive.manifest import Manifest
-from dbops.archive.parts import PartRecord, stored_pieces
+from dbops.archive.parts import PartRecord
+from dbops.archive.reading import stored_pieces
 from dbops.archive.repository import Repository, folder_of
 from dbops.errors import BackupError
 

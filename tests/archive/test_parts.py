@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from pyrage import x25519
 
-from dbops.archive.cipher import Keys, WrongKeyError, encryption_of
+from dbops.archive.cipher import Keys, encryption_of
 from dbops.archive.codec import Codec
-from dbops.archive.parts import BLOCK, BackupSink, BackupSource, Shelf
+from dbops.archive.encryption import WrongKeyError
+from dbops.archive.parts import BLOCK, Shelf
+from dbops.archive.reading import BackupSource
 from dbops.archive.storage.local import LocalStorage
+from dbops.archive.writing import BackupSink
 from dbops.errors import BackupError
 
 ZSTD = Codec()

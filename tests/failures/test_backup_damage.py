@@ -63,16 +63,20 @@ class Damaged:
         return [problem for one in verify(workspace, None, 1, _silent) if not one.ok for problem in one.problems]
 
     def refuses(self, workspace: Workspace, one: Manifest, *, replaces: bool = True) -> bool:
-        """Restore in the place of the target; tell whether it was refused, with everything as it was."""
-        before, objects = self.target.read_bytes(), self._objects()
+        """Restore in the place of the target, or beside it; tell whether it was refused, with everything as it was."""
+        path = self.target if replaces else self.target.with_name("new.db")
+        before, objects, files = self.target.read_bytes(), self._objects(), self._beside()
         try:
-            restore(workspace, RestoreWish(f"sqlite:///{self.target}", one.id, replaces=replaces), _silent)
+            restore(workspace, RestoreWish(f"sqlite:///{path}", one.id, replaces=replaces), _silent)
         except BackupError:
             assert self.target.read_bytes() == before
             assert self._objects() == objects, "a refused restore wrote into the storage"
-            assert [path.name for path in self.target.parent.iterdir() if "restoring" in path.name] == []
+            assert self._beside() == files
             return True
         return False
+
+    def _beside(self) -> list[str]:
+        return sorted(path.name for path in self.target.parent.iterdir() if path.is_file())
 
     def _objects(self) -> set[Path]:
         return {path for path in self.store.root.rglob("*") if path.is_file() and "/locks/" not in str(path)}
@@ -119,10 +123,12 @@ def test_verify_finds_every_blow_at_an_artifact_and_restore_refuses(
                 affected = damaged.affected(blow.keys)
                 assert damaged.found(workspace), f"trial {trial}: {blow.told}"
                 victim = chance.choice(affected)
-                assert damaged.refuses(workspace, victim), f"trial {trial}: {blow.told}; {victim.id} was restored"
+                told = f"trial {trial}: {blow.told}; {victim.id} was restored"
+                assert damaged.refuses(workspace, victim, replaces=trial % 3 > 0), told
     with damaged.shop.workspace() as workspace:
         assert damaged.found(workspace) == []
         assert not damaged.refuses(workspace, damaged.backups[-1])
+        assert not damaged.refuses(workspace, damaged.backups[2], replaces=False)
 
 
 @Trials

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from dbops.archive.chains import chain_of
-from dbops.archive.cipher import WrongKeyError
+from dbops.archive.encryption import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents, Repository
 from dbops.archive.storage.base import StorageError

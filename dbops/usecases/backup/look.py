@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from dbops.archive.chains import BrokenChainError, chain_of, dependents, whole
-from dbops.archive.cipher import WrongKeyError
+from dbops.archive.encryption import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Broken
 from dbops.dataclass import dataclass

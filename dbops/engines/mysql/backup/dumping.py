@@ -181,7 +181,7 @@ def _position(order: Order, conn: MysqlConnection) -> tuple[bool, str]:
     return False, f"no log can follow this dump: {reason.text}" if log.is_on else ""
 
 
-def _write(kind: str, piece: bytes, tables: Writer, views: bytearray) -> None:
+def _write(kind: str, piece: memoryview, tables: Writer, views: bytearray) -> None:
     if kind in VIEWS:
         views += piece
         return

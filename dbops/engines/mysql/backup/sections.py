@@ -59,10 +59,10 @@ class Cutter:
         self._tail = b""
         self._line = 0
 
-    def feed(self, data: bytes | memoryview) -> Iterator[tuple[Section, bytes]]:
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[Section, memoryview]]:
         """Yield the pieces of sections that are complete enough to be told apart."""
-        self._measure(data)
         buffer = self._buffer + data
+        self._measure(buffer, len(self._buffer))
         done = 0
         while (mark := buffer.find(_MARK, done)) >= 0:
             end = buffer.find(b"\n", mark + len(_MARK))
@@ -80,7 +80,7 @@ class Cutter:
             yield self._piece(buffer, done, keep)
         self._buffer = buffer[max(keep, done) :]
 
-    def finish(self) -> Iterator[tuple[Section, bytes]]:
+    def finish(self) -> Iterator[tuple[Section, memoryview]]:
         """Yield what is left."""
         yield self._piece(self._buffer, 0, len(self._buffer))
         self._buffer = b""
@@ -117,24 +117,24 @@ class Cutter:
                 rows[section.name] = section.rows
         return rows
 
-    def _measure(self, data: bytes | memoryview) -> None:
-        own = bytes(data)
+    def _measure(self, buffer: bytes, start: int) -> None:
+        """Look at what is new, which begins at `start`."""
         if len(self._head) < _HEAD:
-            self._head += own[: _HEAD - len(self._head)]
-        self._tail = (self._tail + own[-_TAIL:])[-_TAIL:]
-        first = own.find(b"\n")
+            self._head += buffer[start : start + _HEAD - len(self._head)]
+        self._tail = (self._tail + buffer[max(start, len(buffer) - _TAIL) :])[-_TAIL:]
+        first = buffer.find(b"\n", start)
         if first < 0:
-            self._line += len(own)
+            self._line += len(buffer) - start
         else:
-            self.longest = max(self.longest, self._line + first)
-            self._line = len(own) - own.rfind(b"\n") - 1
+            self.longest = max(self.longest, self._line + first - start)
+            self._line = len(buffer) - buffer.rfind(b"\n") - 1
 
     def _open(self, kind: str, heading: bytes) -> None:
         name = _NAME.search(heading)
         text = name[1].replace(b"``", b"`").decode("utf-8", "surrogateescape") if name else ""
         self.sections.append(Section(kind, text, self._place))
 
-    def _piece(self, buffer: bytes, start: int, end: int) -> tuple[Section, bytes]:
+    def _piece(self, buffer: bytes, start: int, end: int) -> tuple[Section, memoryview]:
         """Close the bytes of a section from `start` to `end`; what is counted begins there, and may reach beyond."""
         section = self.sections[-1]
         if section.kind == "rows":
@@ -146,7 +146,7 @@ class Cutter:
         if section.kind not in VIEWS:
             self._place += end - start
             section.end = self._place
-        return section, buffer[start:end]
+        return section, memoryview(buffer)[start:end]
 
     def _count(self, section: Section, buffer: bytes, start: int, end: int) -> None:
         """Rows are lines that begin with `(`, but for the first behind a list of columns.
