@@ -36,9 +36,9 @@ class Keys:
             return frozenset({age.METHOD})
         if self.secret is None:
             return frozenset()
-        return (
-            frozenset({age.METHOD, aes.METHOD}) if age.is_ssh_key(self.secret) else frozenset({aes.METHOD})
-        )  # of an SSH key nobody knows
+        if age.is_ssh_key(self.secret):  # nobody knows which of the two it is meant for
+            return frozenset({age.METHOD, aes.METHOD})
+        return frozenset({aes.METHOD})
 
     def objection(self, facts: Mapping[str, Any]) -> str | None:
         """Say why a backup with these `facts` is none of ours: it claims another method than the keys are for."""
