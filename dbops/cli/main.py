@@ -117,6 +117,7 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     sys.excepthook = _report_fault
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # to look for some reads the metadata of every package there is
     for name in ("SIGTERM", "SIGHUP"):  # Windows knows no SIGHUP
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:

@@ -6,16 +6,13 @@
 * `envelope`     apiVersion, kind, metadata and spec of a document
 * `overlay`      environments that extend others: variables and patches
 * `variables`    `${NAME}` in values
-* `annotations`  what may stand in `Annotated` beside the type of a field, and the errors of checks
-* `fields`       the base of all specs: its fields, how each is read, what is wrong with one that cannot be
-* `spec`         what the spec of every kind is built of: references, selectors, durations, sizes
+* `spec`         what the spec of every kind is built of: base model, references, selectors, durations, sizes
 * `hazard_code`  codes of hazards as values
 * `secrets`      passwords and keys, named in manifests and resolved when used
-* `validation`   what is wrong with a spec, in words and with places
+* `validation`   what pydantic found, in words and with places
 * `references`   manifests that name other manifests
 * `environment`  the door: `load_environment`
-* `schemas`      JSON Schemas of specs
-* `jsonschema`   those of whole manifests, as files for editors
+* `jsonschema`   schemas for editors
 * `writing`      data as the YAML of a manifest
 * `editing`      lists in a manifest changed, comments kept
 

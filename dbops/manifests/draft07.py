@@ -1,4 +1,4 @@
-"""JSON Schemas in the words of draft 2020-12 turned into draft-07."""
+"""JSON Schemas as pydantic writes them, draft 2020-12, turned into draft-07."""
 
 from __future__ import annotations
 

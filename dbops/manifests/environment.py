@@ -20,7 +20,7 @@ from dbops.manifests.validation import read_spec
 from dbops.manifests.variables import Variable, Variables, substitute
 
 if TYPE_CHECKING:
-    from dbops.manifests.spec import Spec
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Manifest:
     kind: str
     name: str
     labels: Mapping[str, str]
-    spec: Spec
+    spec: BaseModel
     marks: Marks = field(repr=False)
     file: Path
     root: Path
@@ -91,7 +91,7 @@ def bindings(environment: Environment, manifest: Manifest, field: str = "connect
     return found
 
 
-def load_environment(path: Path, kinds: Mapping[str, type[Spec]], process_env: Mapping[str, str]) -> Environment:
+def load_environment(path: Path, kinds: Mapping[str, type[BaseModel]], process_env: Mapping[str, str]) -> Environment:
     """Read the manifests of a folder, or of one file, and check all of them.
 
     `kinds` are the specs that are known, by kind. A file named environment.yaml stands for its folder.
@@ -158,7 +158,7 @@ def _expanded(variable: Variable, variables: Variables, problems: list[DbopsErro
 
 def _manifest(
     draft: Draft,
-    kinds: Mapping[str, type[Spec]],
+    kinds: Mapping[str, type[BaseModel]],
     variables: Variables,
     problems: list[DbopsError],
     missing: list[DbopsError],

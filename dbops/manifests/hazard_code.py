@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from dbops.manifests.annotations import Checked
+from pydantic import AfterValidator, WithJsonSchema
+
 from dbops.manifests.spec import WRITTEN, complain, nearest, one_of
 from dbops.sql.hazard import HAZARDS
 
@@ -16,4 +17,4 @@ def _check_hazard(code: str) -> str:
     return code
 
 
-HazardCode = Annotated[str, Checked(_check_hazard, {"enum": ["all", *HAZARDS]})]
+HazardCode = Annotated[str, AfterValidator(_check_hazard), WithJsonSchema({"enum": ["all", *HAZARDS]})]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, Problems
-from dbops.manifests.annotations import Limit, Schema
-from dbops.manifests.spec import NOTHING, WRITTEN, Form, Spec, Text, complain, nearest
+from dbops.manifests.spec import WRITTEN, Form, Spec, Text, complain, nearest
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 FILE_NAME = ".dbops-lint.yaml"
 
@@ -19,12 +24,17 @@ FILE_NAME = ".dbops-lint.yaml"
 class _Code:
     """Marks texts that are codes of rules; the rules are imported when one is checked."""
 
-    def describe(self, schema: Schema) -> Schema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         from dbops.lint.rule import rules
 
         return {"type": "string", "enum": list(rules())}
 
-    def check(self, text: str) -> str:
+    def _check(self, text: str) -> str:
         from dbops.lint.rule import rules
 
         if text not in rules():
@@ -37,15 +47,17 @@ class _Code:
 class _Pattern:
     """Marks texts that are regular expressions."""
 
-    def check(self, text: str) -> str:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, text: str) -> str:
         try:
             re.compile(text)
         except re.error as error:
             raise complain(f"'{WRITTEN}' is no regular expression: {error}", expected="such as [a-z][a-z0-9_]*") from error
         return text
-
-    def describe(self, schema: Schema) -> Schema:
-        return schema
 
 
 RuleCode = Annotated[str, _Code()]
@@ -65,20 +77,24 @@ class LintSpec(Spec):
     """The rules to run; all that are not off when not given."""
     ignore: tuple[RuleCode, ...] = ()
     """Rules not to run."""
-    severity: Mapping[RuleCode, Literal["error", "warning", "off"]] = NOTHING
+    severity: Mapping[RuleCode, Literal["error", "warning", "off"]] = Field(default_factory=dict)
     """Severities that differ from the defaults."""
-    naming: Mapping[Text, Pattern] = NOTHING
+    naming: Mapping[Text, Pattern] = Field(default_factory=dict)
     """Regular expressions of whole names by kind: table, column, index, constraint, view, function, ..."""
     required_columns: tuple[Text, ...] = ()
     """Columns that every table must have."""
     forbidden_types: tuple[Text, ...] = ()
     """Types that no column may have, with or without their arguments."""
-    most_indexes: Annotated[int, Limit(above=0)] | None = None
+    most_indexes: Annotated[int, Field(gt=0)] | None = None
     """The most indexes and keys of a table; 12 when not given."""
-    most_index_columns: Annotated[int, Limit(above=0)] | None = None
+    most_index_columns: Annotated[int, Field(gt=0)] | None = None
     """The most columns of an index; 5 when not given."""
     exclude: tuple[Text, ...] = ()
     """Files to leave out, as patterns relative to the folder of this file, such as vendor/*."""
+
+    def given(self) -> Mapping[str, Any]:
+        """Return the fields that are written, by their Python names."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 def read_lint_file(path: Path, shown: str) -> LintSpec:

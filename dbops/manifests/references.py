@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args
+
+from pydantic import BaseModel
 
 from dbops.errors import DbopsError, ManifestError
 from dbops.manifests.document import KeyPath, Marks
-from dbops.manifests.fields import fields_of, models_in
-from dbops.manifests.spec import Ref, Selector, Spec, nearest, one_of
+from dbops.manifests.spec import Ref, Selector, nearest, one_of
 
 
 class Reference(NamedTuple):
@@ -27,12 +28,11 @@ class Named(NamedTuple):
     labels: Mapping[str, str]
 
 
-def references_in(spec: Spec, path: KeyPath = ()) -> Iterator[Reference]:
-    """Yield the references of a spec and of the specs inside it."""
-    given = spec.given()
-    for alias, field in fields_of(type(spec)).items():
-        value: Any = given.get(field.name)
-        place = (*path, alias)
+def references_in(spec: BaseModel, path: KeyPath = ()) -> Iterator[Reference]:
+    """Yield the references of a spec and of the models inside it."""
+    for name, field in type(spec).model_fields.items():
+        value: Any = getattr(spec, name)
+        place = (*path, field.alias or name)
         ref = next((item for item in field.metadata if isinstance(item, Ref)), None)
         if value is None:
             continue
@@ -40,21 +40,22 @@ def references_in(spec: Spec, path: KeyPath = ()) -> Iterator[Reference]:
             yield Reference(place, ref.kind, value)
         elif ref is not None:
             yield from (Reference((*place, index), ref.kind, item) for index, item in enumerate(value))
-        elif any(_holds_references(cast("Hashable", model)) for model in models_in(field.annotation)):
+        elif _holds_references(cast("Hashable", field.annotation)):
             many = isinstance(value, tuple | list)
             for index, item in enumerate(value if many else [value]):
-                if isinstance(item, Spec):
+                if isinstance(item, BaseModel):
                     yield from references_in(item, (*place, index) if many else place)
 
 
 @lru_cache(maxsize=256)
-def _holds_references(model: Hashable) -> bool:
-    """Tell whether a spec or one inside it has references; large specs without any are not walked."""
-    return any(
-        any(isinstance(item, Ref) for item in field.metadata)
-        or any(_holds_references(cast("Hashable", inner)) for inner in models_in(field.annotation))
-        for field in fields_of(cast("type[Spec]", model)).values()
-    )
+def _holds_references(annotation: Hashable) -> bool:
+    """Tell whether a model inside an annotation has references; large specs without any are not walked."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields.values()
+        return any(isinstance(item, Ref) for field in fields for item in field.metadata) or any(
+            _holds_references(cast("Hashable", field.annotation)) for field in fields
+        )
+    return any(_holds_references(part) for part in get_args(annotation))
 
 
 def chosen(value: str | Selector, known: Sequence[Named]) -> list[str]:
@@ -64,7 +65,7 @@ def chosen(value: str | Selector, known: Sequence[Named]) -> list[str]:
     return [item.name for item in known if value.match_labels.items() <= item.labels.items()]
 
 
-def check_references(spec: Spec, marks: Marks, known: Mapping[str, Sequence[Named]], problems: list[DbopsError]) -> None:
+def check_references(spec: BaseModel, marks: Marks, known: Mapping[str, Sequence[Named]], problems: list[DbopsError]) -> None:
     """Tell `problems` about every reference that leads nowhere; `known` are the manifests by kind."""
     for path, kind, value in references_in(spec):
         candidates = known.get(kind, ())

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.secret import SecretValue
+from dbops.engines.base.secret import HIDDEN, SecretValue
 from dbops.errors import ManifestError, Mark
 from dbops.manifests.spec import complain, nearest
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 COMMAND_TIMEOUT_S = 30.0
 _SHAPE = "text, {env: NAME}, {file: path} or {command: [program, argument]}"
@@ -26,11 +30,14 @@ class Secret:
     command: tuple[str, ...] | None = None
 
     @classmethod
-    def from_manifest(cls, value: Any) -> Secret:
-        return parse_secret(value)
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        hide = core_schema.plain_serializer_function_ser_schema(lambda _: HIDDEN)
+        return core_schema.no_info_plain_validator_function(parse_secret, serialization=hide)
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         text = {"type": "string", "minLength": 1}
         shapes = {"env": text, "file": text, "command": {"type": "array", "items": {"type": "string"}, "minItems": 1}}
         return {

@@ -1,4 +1,4 @@
-"""What the spec of every kind is built of; the only specs known here are the base and the Environment's own.
+"""What the spec of every kind is built of; the only models known here are the base and the Environment's own.
 
 Descriptions for editors are the docstrings under the fields; they are read when schemas are generated and cost nothing before.
 """
@@ -6,30 +6,39 @@ Descriptions for editors are the docstrings under the fields; they are read when
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
 from importlib import import_module
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from dbops.dataclass import dataclass
-from dbops.manifests.annotations import Checked, Complaint, Limit, Parsed, Schema
 from dbops.manifests.document import KeyPath
-from dbops.manifests.fields import Read, fields_of, reader
-from dbops.manifests.fields import Spec as Spec
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
+#: The type of errors made by `complain`; its context carries `message`, `expected`, `fix` and `path`.
+COMPLAINT = "dbops"
 #: Stands in a complaint for the value as the file spells it: a variable shows its name, not its content.
 WRITTEN = "{written}"
 
 
-def complain(message: str = "", *, expected: str | None = None, fix: str | None = None, path: KeyPath = ()) -> Complaint:
-    """Return the error a check raises: what is wrong, what was expected, how to fix it.
+def complain(
+    message: str = "", *, expected: str | None = None, fix: str | None = None, path: KeyPath = ()
+) -> PydanticCustomError:
+    """Return the error a validator raises: what is wrong, what was expected, how to fix it.
 
-    Without a message the field and the value as written are named. `path` leads from the checked value to the place that is
+    Without a message the field and the value as written are named. `path` leads from the validated value to the place that is
     wrong. What a value says stays out of the message, but for `WRITTEN`: it may come from a variable.
     """
-    return Complaint(message, expected, fix, path)
+    context = {"message": message, "expected": expected, "fix": fix, "path": path}
+    return PydanticCustomError(COMPLAINT, "{message}", context)
 
 
 def nearest(name: object, known: Iterable[str]) -> str | None:
@@ -45,11 +54,8 @@ def one_of(names: Iterable[str]) -> str:
 
 
 #: Text that says something, and a list of such with at least one.
-Text = Annotated[str, Limit(length=1)]
-Names = Annotated[tuple[Text, ...], Limit(length=1)]
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-"""The default of fields that are mappings."""
+Text = Annotated[str, Field(min_length=1)]
+Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,24 @@ class Form:
     pattern: str
     words: str
 
-    def check(self, text: str) -> str:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+    def _check(self, text: str) -> str:
         if not re.fullmatch(self.pattern, text):
             raise complain(expected=self.words)
         return text
 
-    def describe(self, schema: Schema) -> Schema:
-        return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+class Spec(BaseModel):
+    """A spec or a part of one: camelCase in YAML, unknown fields refused, frozen, built when first used."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 class Choice(Spec):
@@ -73,9 +90,10 @@ class Choice(Spec):
 
     exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
-    def check_whole(self) -> None:
-        super().check_whole()
-        given = {alias for alias, field in fields_of(type(self)).items() if getattr(self, field.name) is not None}
+    @model_validator(mode="after")
+    def _check_choices(self) -> Self:
+        fields = type(self).model_fields
+        given = {field.alias or name for name, field in fields.items() if getattr(self, name) is not None}
         for group in self.exactly_one:
             chosen = [name for name in group if name in given]
             if not chosen:
@@ -84,6 +102,7 @@ class Choice(Spec):
             if len(chosen) > 1:
                 message = f"{' and '.join(chosen)} are given together"
                 raise complain(message, expected=f"exactly one of {', '.join(group)}", path=(chosen[1],))
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +114,38 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Marks a field that holds a list of specs named `module:class`, imported only when a manifest uses the field.
+    """Marks a field that holds a list of models named `module:class`, imported and built only when a manifest uses the field.
 
-    The specs hold no references.
+    The models hold no references.
     """
 
     path: str
 
     @property
-    def model(self) -> type[Spec]:
-        """The spec of one entry."""
+    def model(self) -> type[BaseModel]:
+        """The model of one entry."""
         module, _, name = self.path.partition(":")
-        model: type[Spec] = getattr(import_module(module), name)
+        model: type[BaseModel] = getattr(import_module(module), name)
         return model
 
-    def reader(self) -> Read:
-        """Return how the list is read."""
-        return lambda value, path, wrong: reader(tuple[self.model, ...])(value, path, wrong)  # type: ignore[name-defined]
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "array", "items": handler(TypeAdapter(self.model).core_schema)}
+
+    def _read(self, value: Any) -> Any:
+        """What is wrong inside an entry is told by pydantic at its place in the whole."""
+        model = self.model
+        return TypeAdapter(tuple[model, ...]).validate_python(value)  # type: ignore[valid-type]  # known at run time only
 
 
 class Selector(Spec):
     """Chooses manifests by their labels."""
 
-    match_labels: Annotated[Mapping[str, str], Limit(length=1)]
+    match_labels: Annotated[dict[str, str], Field(min_length=1)]
     """Labels a manifest must have, all of them, with these values."""
 
 
@@ -171,11 +199,11 @@ def parse_day(value: Any) -> date:
 
 
 #: Seconds, written with a unit.
-Duration = Annotated[float, Parsed(parse_duration, {"type": "string", "pattern": DURATION_PATTERN})]
+Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 #: Bytes, written with a unit.
-Size = Annotated[int, Parsed(parse_size, {"type": "string", "pattern": f"^{_SIZE}$"})]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "string", "pattern": f"^{_SIZE}$"})]
 #: A date without a time.
-Day = Annotated[date, Parsed(parse_day, {"type": "string", "pattern": f"^{_DAY}$"})]
+Day = Annotated[date, BeforeValidator(parse_day), WithJsonSchema({"type": "string", "pattern": f"^{_DAY}$"})]
 
 
 # --- the kind that manifests themselves know ---------------------------------------------------------------------------------
@@ -197,7 +225,7 @@ class Patch(Spec):
     """The kind of the manifest to change."""
     name: str
     """The name of the manifest to change."""
-    spec: Mapping[str, Any]
+    spec: dict[str, Any]
     """Laid over the manifest's spec: mappings are merged, everything else is replaced, null takes a field away."""
 
 
@@ -206,7 +234,9 @@ class EnvironmentSpec(Spec):
 
     extends: str | None = None
     """The folder this environment extends, relative to its own."""
-    variables: Mapping[VariableName, Annotated[Any, Checked(_scalar, {"type": ["string", "number", "boolean"]})]] = NOTHING
+    variables: dict[
+        VariableName, Annotated[Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+    ] = {}
     """Values for `${NAME}` in manifests; they win over the process environment."""
     patches: tuple[Patch, ...] = ()
     """Changes to manifests of this environment or of those it extends."""

@@ -1,69 +1,87 @@
-"""What is wrong with a spec, in a person's words and with the place in the file.
+"""What pydantic found wrong with a spec, in a person's words and with the place in the file.
 
 Values are shown as the file spells them: one that came from a variable shows the variable, never its content.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
 
 from dbops.errors import DbopsError, ManifestError
-from dbops.manifests.annotations import Complaint
 from dbops.manifests.document import KeyPath, Marks
-from dbops.manifests.fields import TEXT, Wrong, fields_of, read_model
 from dbops.manifests.loader import quote_it
-from dbops.manifests.spec import WRITTEN, Spec, nearest, one_of
+from dbops.manifests.spec import COMPLAINT, WRITTEN, Later, nearest, one_of
 
-Model = TypeVar("Model", bound=Spec)
+Model = TypeVar("Model", bound=BaseModel)
+
+_TEXT = "text"
+_EXPECTED: tuple[tuple[str, str], ...] = (
+    (r"string_(type|sub_type|unicode)", _TEXT),
+    (r"int_.*", "a whole number"),
+    (r"(float|decimal)_.*|finite_number", "a number"),
+    (r"bool_.*", "true or false"),
+    (r"(tuple|list|set|frozen_set)_type", "a list"),
+    (r"(dict|mapping|model|model_attributes|dataclass)_type", "a mapping"),
+    (r"none_required", "nothing"),
+    (r"string_too_short", "at least {min_length} characters"),
+    (r"string_too_long", "at most {max_length} characters"),
+    (r"too_short", "more entries: at least {min_length}"),
+    (r"too_long", "fewer entries: at most {max_length}"),
+    (r"greater_than", "a number above {gt}"),
+    (r"greater_than_equal", "a number not below {ge}"),
+    (r"less_than", "a number below {lt}"),
+    (r"less_than_equal", "a number not above {le}"),
+    (r"string_pattern_mismatch", "text of the form {pattern}"),
+)
 
 
 def read_spec(model: type[Model], spec: Mapping[str, Any], marks: Marks, problems: list[DbopsError]) -> Model | None:
     """Return the spec of a manifest as its model; what is wrong goes to `problems`, and None comes back."""
-    wrong: list[Wrong] = []
-    made = read_model(model, spec, (), wrong)
-    if not wrong:
-        assert isinstance(made, model)
-        return made
-    unknown = [one.path for one in wrong if one.kind == "unknown"]
-    problems += [
-        _in_words(one, spec, marks) for one in wrong if not (one.kind == "missing" and _is_misspelled(one.path, unknown))
-    ]
-    return None
+    try:
+        return model.model_validate(spec)
+    except ValidationError as error:
+        problems += _translated(model, spec, marks, error)
+        return None
 
 
-def _is_misspelled(missing: KeyPath, unknown: list[KeyPath]) -> bool:
-    """Tell whether an unknown field beside is what was meant: that is said there."""
-    return any(other[:-1] == missing[:-1] and get_close_matches(str(missing[-1]), [str(other[-1])]) for other in unknown)
+def _translated(model: type[BaseModel], spec: Mapping[str, Any], marks: Marks, error: ValidationError) -> Iterator[ManifestError]:
+    found = [(_settled(item["loc"], spec), item) for item in error.errors(include_url=False)]
+    unknown = [path for path, item in found if item["type"] == "extra_forbidden"]
+    inner = [path[:length] for path, _ in found for length in range(len(path))]
+    for path, item in found:
+        if item["type"] == "too_short" and path in inner:
+            continue  # pydantic counts only the entries that are right
+        if item["type"] == "missing":
+            name = str(item["loc"][-1])
+            if not any(other[:-1] == path and get_close_matches(name, [str(other[-1])]) for other in unknown):
+                at = marks.key(("spec", *path))
+                yield ManifestError(f"missing field '{name}'", at=at, expected=_fields_in_words(_model_at(model, path)))
+        elif item["type"] == "extra_forbidden":
+            known = [field.alias or name for name, field in _model_at(model, path[:-1]).model_fields.items()]
+            at, name = marks.key(("spec", *path)), str(path[-1])
+            yield ManifestError(f"unknown field '{name}'", at=at, expected=one_of(known), fix=nearest(name, known))
+        elif item["loc"][-1:] == ("[key]",):
+            context = item.get("ctx", {})
+            expected = context.get("expected") or _expected(item["type"], context)
+            yield ManifestError(f"the name '{path[-1]}' is not allowed", at=marks.key(("spec", *path)), expected=expected)
+        elif item["type"] == COMPLAINT:
+            yield _complaint(path, item["ctx"], marks)
+        else:
+            yield _wrong_value(path, item, spec, marks)
 
 
-def _in_words(wrong: Wrong, spec: Mapping[str, Any], marks: Marks) -> ManifestError:
-    path = wrong.path
-    at = marks.key(("spec", *path))
-    match wrong.kind:
-        case "missing":
-            at = marks.key(("spec", *path[:-1]))
-            return ManifestError(f"missing field '{path[-1]}'", at=at, expected=_fields_in_words(wrong.model))
-        case "unknown":
-            known = list(fields_of(wrong.model)) if wrong.model else []
-            return ManifestError(f"unknown field '{path[-1]}'", at=at, expected=one_of(known), fix=nearest(str(path[-1]), known))
-        case "name":
-            return ManifestError(f"the name '{path[-1]}' is not allowed", at=at, expected=wrong.expected)
-        case "complaint":
-            assert wrong.complaint is not None
-            return _complaint(_settled(path, spec), wrong.complaint, marks)
-        case "value":
-            return _wrong_value(_settled(path, spec), wrong, spec, marks)
-
-
-def _settled(path: KeyPath, spec: Any) -> KeyPath:
-    """Return the part of a path that exists in the file: one word may stand for a mapping, see `Prepared`."""
+def _settled(loc: KeyPath, spec: Any) -> KeyPath:
+    """Return the part of pydantic's location that exists in the spec, without the names it adds for unions and keys."""
+    path: KeyPath = ()
     value = spec
-    for length, step in enumerate(path):
-        if not _has(value, step):
-            return path[:length]
-        value = value[step]
+    for step in loc:
+        if _has(value, step):
+            path, value = (*path, step), value[step]
     return path
 
 
@@ -73,23 +91,33 @@ def _has(value: Any, step: str | int) -> bool:
     return isinstance(value, dict) and step in value
 
 
-def _complaint(path: KeyPath, said: Complaint, marks: Marks) -> ManifestError:
-    place = ("spec", *path, *said.path)
-    at = marks.key(place) if said.path or marks.text(place) is None else marks.value(place)
-    message = said.message.replace(WRITTEN, marks.text(place) or "") or _sentence(place, marks)
-    return ManifestError(message, at=at, expected=said.expected, fix=_from_variable(marks.text(place)) or said.fix)
+def _complaint(path: KeyPath, context: Mapping[str, Any], marks: Marks) -> ManifestError:
+    place = ("spec", *path, *context["path"])
+    at = marks.key(place) if context["path"] or marks.text(place) is None else marks.value(place)
+    message = context["message"].replace(WRITTEN, marks.text(place) or "") or _sentence(place, marks)
+    return ManifestError(message, at=at, expected=context["expected"], fix=_from_variable(marks.text(place)) or context["fix"])
 
 
-def _wrong_value(path: KeyPath, wrong: Wrong, spec: Mapping[str, Any], marks: Marks) -> ManifestError:
+def _wrong_value(path: KeyPath, item: Any, spec: Mapping[str, Any], marks: Marks) -> ManifestError:
     place = ("spec", *path)
-    text, at, value = marks.text(place), marks.value(place), _at(spec, path)
-    if wrong.choices:
-        is_misread = text in wrong.choices and not isinstance(value, str)
-        fix = quote_it(text, value) if text and is_misread else _from_variable(text) or nearest(text, wrong.choices)
-        return ManifestError(_sentence(place, marks), at=at, expected=one_of(wrong.choices), fix=fix)
-    is_misread = wrong.expected == TEXT and not isinstance(value, str)
-    fix = quote_it(text, value) if text and is_misread else _from_variable(text)
-    return ManifestError(_sentence(place, marks), at=at, expected=wrong.expected, fix=fix)
+    text, at = marks.text(place), marks.value(place)
+    context = item.get("ctx", {})
+    if item["type"] in ("literal_error", "enum"):
+        choices = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
+        is_misread = text in choices and not isinstance(_at(spec, path), str)
+        fix = quote_it(text, _at(spec, path)) if text and is_misread else _from_variable(text) or nearest(text, choices)
+        return ManifestError(_sentence(place, marks), at=at, expected=one_of(choices), fix=fix)
+    expected = _expected(item["type"], context)
+    if expected is None:
+        reason = str(context["error"]) if item["type"] == "value_error" else str(item["msg"])
+        return ManifestError(f"{_name_of(place)}: {reason}", at=at)
+    value = _at(spec, path)
+    fix = quote_it(text, value) if text and expected == _TEXT and not isinstance(value, str) else _from_variable(text)
+    return ManifestError(_sentence(place, marks), at=at, expected=expected, fix=fix)
+
+
+def _expected(kind: str, context: Mapping[str, Any]) -> str | None:
+    return next((words.format(**context) for pattern, words in _EXPECTED if re.fullmatch(pattern, kind)), None)
 
 
 def _sentence(place: KeyPath, marks: Marks) -> str:
@@ -115,8 +143,24 @@ def _at(value: Any, path: KeyPath) -> Any:
     return value
 
 
-def _fields_in_words(model: type[Spec] | None) -> str:
-    fields = fields_of(model) if model else {}
-    required = [alias for alias, field in fields.items() if field.is_required]
-    optional = [alias for alias, field in fields.items() if not field.is_required]
+def _fields_in_words(model: type[BaseModel]) -> str:
+    required = [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
+    optional = [field.alias or name for name, field in model.model_fields.items() if not field.is_required()]
     return ", ".join(required) + (f"; and if wanted {', '.join(optional)}" if optional else "")
+
+
+def _model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+    """Return the model that describes the mapping at `path`."""
+    for step in path:
+        field = next((field for name, field in model.model_fields.items() if (field.alias or name) == step), None)
+        if field:
+            later = next((item for item in field.metadata if isinstance(item, Later)), None)
+            model = later.model if later else model_in(field.annotation) or model
+    return model
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first model inside an annotation, None when it has none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := model_in(part)) is not None), None)

@@ -18,11 +18,12 @@ from dbops.errors import MissingDatabaseError, PlanError
 from dbops.version import __version__
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from dbops.engines.base.connect import Connection
     from dbops.engines.base.engine import Engine
     from dbops.engines.base.url import DatabaseUrl
     from dbops.manifests.environment import Environment
-    from dbops.manifests.spec import Spec
     from dbops.reconcile.ledger import Ledger
     from dbops.reconcile.planner import Work
     from dbops.reconcile.resource import Desired, Memory, Resource
@@ -94,31 +95,31 @@ class Named(Mapping[str, T]):
         return len(self._makers)
 
 
-def _connection_spec() -> type[Spec]:
+def _connection_spec() -> type[BaseModel]:
     from dbops.resources.connections.spec import ConnectionSpec
 
     return ConnectionSpec
 
 
-def _schema_spec() -> type[Spec]:
+def _schema_spec() -> type[BaseModel]:
     from dbops.resources.schema.spec import SchemaSpec
 
     return SchemaSpec
 
 
-def _migration_set_spec() -> type[Spec]:
+def _migration_set_spec() -> type[BaseModel]:
     from dbops.resources.migrations.spec import MigrationSetSpec
 
     return MigrationSetSpec
 
 
-def _backup_policy_spec() -> type[Spec]:
+def _backup_policy_spec() -> type[BaseModel]:
     from dbops.resources.backups.spec import BackupPolicySpec
 
     return BackupPolicySpec
 
 
-def specs() -> Mapping[str, type[Spec]]:
+def specs() -> Mapping[str, type[BaseModel]]:
     """Return the manifest kinds and the models of their specs."""
     return Named(
         {

@@ -201,11 +201,13 @@ def _yaml_file(title: str, path: Path) -> Side | Unbound:
 
 
 def _tables(tables: Any, path: Path) -> TableSource:
+    from pydantic import ValidationError
+
     from dbops.resources.schema.table_spec import TableSpec
 
     try:
-        specs = tuple(TableSpec.of(table) for table in tables)
-    except (ValueError, TypeError) as error:
+        specs = tuple(TableSpec.model_validate(table) for table in tables)
+    except (ValidationError, TypeError) as error:
         raise PlanError(f"the portable tables are wrong: {error}", at=Mark(str(path))) from error
     return TableSource(specs, tuple(Mark(str(path)) for _ in specs))
 

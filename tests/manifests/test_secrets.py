@@ -80,5 +80,5 @@ def test_specs_show_no_secret(tmp_path: Path) -> None:
     text = connection("{url: 'postgresql://shop:hunter2@db/shop?sslpassword=hunter3', scratch: {url: 'postgresql://a:${P}@db'}}")
     environment = load(tmp_path, {"a.yaml": text}, {"P": "hunter4"})
     spec = environment.manifests[0].spec
-    shown = f"{environment!r} {spec!r} {spec}"
+    shown = f"{environment!r} {spec!r} {spec} {spec.model_dump()} {spec.model_dump_json()}"
     assert "hunter" not in shown

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator, Field, model_validator
+
 from dbops.archive.storage.opening import SCHEMES
-from dbops.manifests.annotations import Checked, Described, Limit
 from dbops.manifests.secrets import Secret
-from dbops.manifests.spec import NOTHING, Bound, Duration, Size, Spec, Text, complain, nearest, one_of
+from dbops.manifests.spec import Bound, Duration, Size, Spec, Text, complain, nearest, one_of
 
 
 def _check_storage_url(url: str) -> str:
@@ -44,16 +44,16 @@ def _check_zone(name: str) -> str:
     return name
 
 
-Cron = Annotated[str, Checked(_check_cron)]
-Count = Annotated[int, Limit(least=0)]
+Cron = Annotated[str, AfterValidator(_check_cron)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class StorageSpec(Spec):
     """Where backups lie."""
 
-    url: Annotated[str, Checked(_check_storage_url)]
+    url: Annotated[str, AfterValidator(_check_storage_url)]
     """file://./folder (from the environment's folder), s3://bucket/prefix, gs://, az:// or sftp://user@host/path."""
-    options: Mapping[str, Secret] = NOTHING
+    options: dict[str, Secret] = Field(default_factory=dict)
     """What the storage needs to hear: endpoint, region, access_key_id, secret_access_key, ...; secrets by {env: NAME}."""
 
 
@@ -68,7 +68,7 @@ class ScheduleSpec(Spec):
     """Whether it is made of statements or of files; what works for all kinds of the schedule unless given."""
     tool: Text | None = None
     """The tool that makes it, where the engine has several: pg_dump, pg_basebackup, pgbackrest, mariabackup, mydumper."""
-    options: Mapping[str, str | int | bool] = NOTHING
+    options: dict[str, str | int | bool] = Field(default_factory=dict)
     """What the tool is told besides, in the engine's words."""
 
 
@@ -87,12 +87,14 @@ class CompressionSpec(Spec):
     """How streams are compressed."""
 
     method: Literal["zstd", "gzip", "none"] = "zstd"
-    level: Annotated[int, Limit(least=1, most=22)] = 3
+    level: Annotated[int, Field(ge=1, le=22)] = 3
     """1 to 22 for zstd, 1 to 9 for gzip."""
 
-    def check_whole(self) -> None:
+    @model_validator(mode="after")
+    def _check_level(self) -> Self:
         if self.method == "gzip" and self.level > 9:
             raise complain(f"gzip has no level {self.level}", expected="1 to 9", path=("level",))
+        return self
 
 
 class EncryptionSpec(Spec):
@@ -106,7 +108,8 @@ class EncryptionSpec(Spec):
     key: Secret | None = None
     """A passphrase or 32 bytes in base 64 (AES-256-GCM), or an age identity (AGE-SECRET-KEY-1...), which also reads."""
 
-    def check_whole(self) -> None:
+    @model_validator(mode="after")
+    def _check_some(self) -> Self:
         if not self.recipients and self.key is None:
             raise complain("neither recipients nor key is given", expected="at least one of recipients, key")
         for place, recipient in enumerate(self.recipients):
@@ -118,6 +121,7 @@ class EncryptionSpec(Spec):
             raise complain(
                 "the key stands in the manifest", expected="{env: NAME}, {file: path} or {command: [...]}", path=("key",)
             )
+        return self
 
 
 class RetentionSpec(Spec):
@@ -152,15 +156,15 @@ class BackupPolicySpec(Bound):
     """What is promised of the backups of a database."""
 
     storage: StorageSpec
-    schedule: Annotated[tuple[ScheduleSpec, ...], Described({"minItems": 1})]
+    schedule: Annotated[tuple[ScheduleSpec, ...], Field(json_schema_extra={"minItems": 1})]
     """Which kinds of backups are made, and when."""
-    timezone: Annotated[str, Checked(_check_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(_check_zone)] = "UTC"
     """The place by whose clock the schedule and the days of retention go, such as Europe/Berlin."""
-    objectives: ObjectivesSpec = ObjectivesSpec()
-    compression: CompressionSpec = CompressionSpec()
+    objectives: ObjectivesSpec = ObjectivesSpec.model_construct()
+    compression: CompressionSpec = CompressionSpec.model_construct()
     encryption: EncryptionSpec | None = None
-    retention: RetentionSpec = RetentionSpec()
-    verify: VerifySpec = VerifySpec()
+    retention: RetentionSpec = RetentionSpec.model_construct()
+    verify: VerifySpec = VerifySpec.model_construct()
 
     @property
     def zone(self) -> tzinfo:
@@ -168,8 +172,8 @@ class BackupPolicySpec(Bound):
 
         return UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
 
-    def check_whole(self) -> None:
-        super().check_whole()
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
         kinds = [entry.type for entry in self.schedule]
         for place, kind in enumerate(kinds):
             if kind in kinds[:place]:
@@ -178,3 +182,4 @@ class BackupPolicySpec(Bound):
             raise complain("the schedule is empty", expected="at least one entry: {type: full, cron: ...}", path=("schedule",))
         if "full" not in kinds:
             raise complain(f"{kinds[0]} backups need a full one", expected="an entry with type: full", path=("schedule",))
+        return self

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
 
 from dbops.engines.base.url import SCHEMES, DatabaseUrl, EngineName, parse_url
 from dbops.errors import ConnectError, ManifestError, Mark
-from dbops.manifests.annotations import Checked, Limit
 from dbops.manifests.secrets import Secret, resolve
 from dbops.manifests.spec import Choice, Duration, Spec, complain
 
@@ -23,15 +24,15 @@ def _check_url(secret: Secret) -> Secret:
     return secret
 
 
-Url = Annotated[Secret, Checked(_check_url)]
+Url = Annotated[Secret, AfterValidator(_check_url)]
 
 
 class Pool(Spec):
     """Sessions kept open by the Python API and the servers; plans and applies use one."""
 
-    size: Annotated[int, Limit(least=1)] = 10
+    size: Annotated[int, Field(ge=1)] = 10
     """Sessions kept open."""
-    max_overflow: Annotated[int, Limit(least=0)] = 10
+    max_overflow: Annotated[int, Field(ge=0)] = 10
     """Sessions above `size` in busy times."""
     timeout: Duration = 30.0
     """How long to wait for a free session."""
@@ -42,9 +43,9 @@ class Pool(Spec):
 class Retries(Spec):
     """Errors that may pass, such as a lost connection, are tried again with growing pauses."""
 
-    attempts: Annotated[int, Limit(least=1)] = 3
+    attempts: Annotated[int, Field(ge=1)] = 3
     """How often to try to connect in all."""
-    locks: Annotated[int, Limit(least=1)] = 10
+    locks: Annotated[int, Field(ge=1)] = 10
     """How often to try a statement of an apply that does not get its locks in time."""
 
 
@@ -71,10 +72,12 @@ class TlsSettings(Spec):
     key: str | None = None
     """The file with the key of the client's certificate."""
 
-    def check_whole(self) -> None:
+    @model_validator(mode="after")
+    def _check_pair(self) -> Self:
         if (self.cert is None) != (self.key is None):
             given, missing = ("cert", "key") if self.key is None else ("key", "cert")
             raise complain(f"{given} is given without {missing}", expected="cert and key together", path=(given,))
+        return self
 
 
 class SqliteSettings(Spec):
@@ -110,7 +113,7 @@ class ConnectionSpec(Choice):
     """The engine, when the address is given in parts."""
     host: str | None = None
     """The server's name, address or socket folder."""
-    port: Annotated[int, Limit(least=1, most=65535)] | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The server's port."""
     database: str | None = None
     """The database's name; SQLite: its file, relative to the environment folder."""
@@ -119,18 +122,14 @@ class ConnectionSpec(Choice):
     password: Secret | None = None
     """The account's password; also beside a URL that holds none."""
     tls: TlsSettings | None = None
-    pool: Pool = Pool()
-    retries: Retries = Retries()
-    timeouts: Timeouts = Timeouts()
+    pool: Pool = Pool.model_construct()
+    retries: Retries = Retries.model_construct()
+    timeouts: Timeouts = Timeouts.model_construct()
     sqlite: SqliteSettings | None = None
     scratch: ScratchSettings | None = None
 
-    def check_whole(self) -> None:
-        super().check_whole()
-        self._check_address()
-        self._check_engine()
-
-    def _check_address(self) -> None:
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
         given = [name for name in ("host", "port", "database", "username") if getattr(self, name) is not None]
         if self.url is not None and given:
             raise complain(
@@ -139,11 +138,13 @@ class ConnectionSpec(Choice):
         if self.engine == "sqlite":
             self._check_sqlite_parts(given)
         self._check_password()
+        return self
 
-    def _check_engine(self) -> None:
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
         engine = self.engine_name
         if engine is None:
-            return
+            return self
         if engine != "sqlite" and self.sqlite is not None:
             raise complain(f"sqlite settings for a {engine} database", expected="them on SQLite only", path=("sqlite",))
         if engine == "sqlite" and self.tls is not None:
@@ -151,6 +152,7 @@ class ConnectionSpec(Choice):
         scratch = _engine_of(self.scratch.url) if self.scratch else None
         if scratch not in (None, engine):
             raise complain(f"a {scratch} scratch for a {engine} database", expected=f"a {engine} URL", path=("scratch", "url"))
+        return self
 
     def _check_sqlite_parts(self, given: list[str]) -> None:
         if "database" not in given:

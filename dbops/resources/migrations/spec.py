@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from dbops.manifests.annotations import Limit
+from pydantic import Field
+
 from dbops.manifests.hazard_code import HazardCode
 from dbops.manifests.spec import Bound, Form, Names, Spec, Text
 
@@ -32,9 +33,9 @@ class MigrationPolicySpec(Spec):
 class RolloutSpec(Spec):
     """How a set goes over many databases."""
 
-    max_failures: Annotated[int, Limit(least=0)] = 0
+    max_failures: Annotated[int, Field(ge=0)] = 0
     """How many databases may fail while the others go on; one more, and those not begun are left for the next run."""
-    parallel: Annotated[int, Limit(least=1, most=64)] = 1
+    parallel: Annotated[int, Field(ge=1, le=64)] = 1
     """How many databases are worked on at a time."""
 
 
@@ -60,13 +61,13 @@ class MigrationSetSpec(Bound):
     """How they are written: `sql` also takes Python steps; `alembic` is an Alembic script directory, run by Alembic."""
     table: TableName = "dbops_migrations"
     """The table of the ledger; on PostgreSQL it stands in the schema dbops, without the prefix."""
-    out_of_order: Literal["if-independent"] | bool = False
+    out_of_order: Annotated[Literal["if-independent"] | bool, Field(union_mode="left_to_right")] = False
     """Whether a migration may run that comes before one already applied: `if-independent` when they touch other tables."""
     baseline: Text | None = None
     """On a database that has objects and no ledger, migrations up to this version count as applied."""
     drift: Literal["warn", "refuse", "adopt"] = "warn"
     """What changed in the database since the last apply and no migration did: named, refused, or taken as it is."""
-    alembic: AlembicSpec = AlembicSpec()
-    rollout: RolloutSpec = RolloutSpec()
-    policy: MigrationPolicySpec = MigrationPolicySpec()
+    alembic: AlembicSpec = AlembicSpec.model_construct()
+    rollout: RolloutSpec = RolloutSpec.model_construct()
+    policy: MigrationPolicySpec = MigrationPolicySpec.model_construct()
     hooks: Hooks | None = None

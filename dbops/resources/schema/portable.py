@@ -293,7 +293,7 @@ def read_back(tables: Sequence[Data], engine: Engine, target: Target) -> Catalog
     """
     from dbops.resources.schema.table_spec import TableSpec
 
-    specs = [TableSpec.of(table) for table in tables]
+    specs = [TableSpec.model_validate(table) for table in tables]
     marks = [Mark(str(table["name"])) for table in tables]
     with engine.scratch(target) as conn:
         engine.load(conn, table_statements(specs, marks, engine))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from dbops.manifests.annotations import Alias, Prepared, Schema
-from dbops.manifests.fields import fields_of
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
 from dbops.manifests.hazard_code import HazardCode
 from dbops.manifests.lint_spec import LintSpec
 from dbops.manifests.spec import WRITTEN, Bound, Choice, Day, Form, Later, Names, Spec, Text, complain, nearest, one_of
@@ -27,16 +27,16 @@ class ModelsSource(Choice):
 
     paths: Names | None = None
     """Python files with models, as paths or patterns such as app/**/db_models.py."""
-    import_: Annotated[ModuleName | None, Alias("import")] = None
+    import_: Annotated[ModuleName | None, Field(alias="import")] = None
     """A module and in it a declarative base or MetaData, as module:name."""
     database: Text | None = None
     """With paths: only files that say DATABASE_NAME is this, which is read without running them."""
 
-    def check_whole(self) -> None:
-        """Raises: Complaint: database stands beside import."""
-        super().check_whole()
+    @model_validator(mode="after")
+    def _check_database(self) -> Self:
         if self.database is not None and self.paths is None:
             raise complain("database is given without paths", expected="it beside paths", path=("database",))
+        return self
 
 
 class SourceSpec(Choice):
@@ -50,8 +50,8 @@ class SourceSpec(Choice):
     tables: Annotated[tuple[TableSpec, ...] | None, Later("dbops.resources.schema.table_spec:TableSpec")] = None
     """Portable tables."""
 
-    def check_whole(self) -> None:
-        super().check_whole()
+    @model_validator(mode="after")
+    def _check_tables(self) -> Self:
         tables = {table.qualified: [column.name for column in table.columns] for table in self.tables or ()}
         seen: set[str] = set()
         for number, table in enumerate(self.tables or ()):
@@ -69,6 +69,7 @@ class SourceSpec(Choice):
                     known = tables[target]
                     message = "the foreign key names a column that the other table has not"
                     raise complain(message, expected=one_of(known), fix=nearest(missing, known), path=path)
+        return self
 
 
 class RenameSpec(Choice):
@@ -84,7 +85,7 @@ class RenameSpec(Choice):
     index: Text | None = None
     sequence: Text | None = None
     enum: Text | None = None
-    schema_: Annotated[Text | None, Alias("schema")] = None
+    schema_: Annotated[Text | None, Field(alias="schema")] = None
     to: Text
     """The new name, without the table or schema it is in."""
 
@@ -134,7 +135,7 @@ class UnmanagedSpec(Spec):
     """What happens to objects that the source does not name: a kind decides before its group, a group before `default`."""
 
     default: Unmanaged = "drop"
-    schema_: Annotated[Unmanaged | None, Alias("schema")] = None
+    schema_: Annotated[Unmanaged | None, Field(alias="schema")] = None
     table: Unmanaged | None = None
     column: Unmanaged | None = None
     view: Unmanaged | None = None
@@ -167,7 +168,7 @@ class UnmanagedSpec(Spec):
 
     def kinds(self) -> dict[str, Unmanaged]:
         """Return what was said of kinds and groups, by the catalog's words for them."""
-        said = {name.rstrip("_"): getattr(self, name) for name in self.given() if name != "default"}
+        said = {name.rstrip("_"): getattr(self, name) for name in type(self).model_fields if name != "default"}
         return {name: word for name, word in said.items() if word is not None}
 
 
@@ -175,22 +176,25 @@ def _by_kind(value: Any) -> Any:
     return {"default": value} if isinstance(value, str) else value
 
 
-def _unmanaged_schema() -> Schema:
-    names = list(fields_of(UnmanagedSpec))
-    by_kind = {"type": "object", "propertyNames": {"enum": names}, "additionalProperties": _WORDS}
-    return {"anyOf": [_WORDS, by_kind], "default": "drop"}
+_UNMANAGED_FIELDS = [field.alias or name for name, field in UnmanagedSpec.model_fields.items()]
+_UNMANAGED_SCHEMA = {
+    "anyOf": [_WORDS, {"type": "object", "propertyNames": {"enum": _UNMANAGED_FIELDS}, "additionalProperties": _WORDS}],
+    "default": "drop",
+}
 
 
 class PolicySpec(Spec):
     """How far dbops may go."""
 
-    unmanaged: Annotated[UnmanagedSpec, Prepared(_by_kind, _unmanaged_schema)] = UnmanagedSpec()
+    unmanaged: Annotated[UnmanagedSpec, BeforeValidator(_by_kind), WithJsonSchema(_UNMANAGED_SCHEMA)] = (
+        UnmanagedSpec.model_construct()
+    )
     """Objects in the database that the source does not name: one word for all, or words by kind; dropping still asks."""
     allow: tuple[HazardCode, ...] = ()
     """Hazards that apply lets pass without being asked."""
     online: bool = True
     """Prefer statements that do not block reads and writes."""
-    lint: LintSpec = LintSpec()
+    lint: LintSpec = LintSpec.model_construct()
     """How `dbops lint` and `dbops validate` judge the SQL files of the source."""
 
 
@@ -205,4 +209,4 @@ class SchemaSpec(Bound):
     renames: tuple[RenameSpec, ...] = ()
     data: tuple[DataSpec, ...] = ()
     ignore_drift: tuple[ToleratedSpec, ...] = ()
-    policy: PolicySpec = PolicySpec()
+    policy: PolicySpec = PolicySpec.model_construct()

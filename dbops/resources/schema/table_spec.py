@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
 from dbops.dataclass import dataclass
-from dbops.manifests.annotations import Alias, Limit, Parsed
 from dbops.manifests.document import KeyPath
 from dbops.manifests.spec import WRITTEN, Choice, Names, Spec, Text, complain, nearest, one_of
 from dbops.resources.schema.spec import DottedColumn
@@ -109,8 +110,10 @@ _EXPRESSION = {
     "required": ["expression"],
     "additionalProperties": False,
 }
-ColumnType = Annotated[PortableType, Parsed(parse_type, {"anyOf": _PORTABLE})]
-Default = Annotated[Any, Parsed(parse_default, {"anyOf": [{"type": ["string", "number", "boolean"]}, _EXPRESSION]})]
+ColumnType = Annotated[PortableType, PlainValidator(parse_type), PlainSerializer(str), WithJsonSchema({"anyOf": _PORTABLE})]
+Default = Annotated[
+    Any, BeforeValidator(parse_default), WithJsonSchema({"anyOf": [{"type": ["string", "number", "boolean"]}, _EXPRESSION]})
+]
 
 
 Action = Literal["no action", "restrict", "cascade", "set null", "set default"]
@@ -146,7 +149,8 @@ class ColumnSpec(Spec):
     """A foreign key to one column, as table.column; `foreignKeys` has room for actions."""
     comment: str | None = None
 
-    def check_whole(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.generated is not None and (self.default is not None or self.auto_increment):
             other = "default" if self.default is not None else "autoIncrement"
             raise complain(f"generated and {other} are given together", expected="one of them", path=(other,))
@@ -154,6 +158,7 @@ class ColumnSpec(Spec):
             raise complain(
                 f"autoIncrement on a column of type {self.type.name}", expected=one_of(_INTEGERS), path=("autoIncrement",)
             )
+        return self
 
 
 class UniqueSpec(Spec):
@@ -212,10 +217,10 @@ class TableSpec(Spec):
     """A table that every engine can have; the same manifest works on all of them."""
 
     name: Text
-    schema_: Annotated[Text | None, Alias("schema")] = None
+    schema_: Annotated[Text | None, Field(alias="schema")] = None
     """The namespace, on engines that have them."""
     comment: str | None = None
-    columns: Annotated[tuple[ColumnSpec, ...], Limit(length=1)]
+    columns: Annotated[tuple[ColumnSpec, ...], Field(min_length=1)]
     primary_key: Names | None = None
     """The columns of the primary key, when it has several."""
     uniques: tuple[UniqueSpec, ...] = ()
@@ -227,11 +232,8 @@ class TableSpec(Spec):
     def qualified(self) -> str:
         return f"{self.schema_}.{self.name}" if self.schema_ else self.name
 
-    def check_whole(self) -> None:
-        self._check_columns()
-        self._check_lengths()
-
-    def _check_columns(self) -> None:
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
         names = [column.name for column in self.columns]
         _refuse_twins("column", names, "columns")
         _refuse_twins("index", [index.name for index in self.indexes], "indexes")
@@ -249,14 +251,17 @@ class TableSpec(Spec):
                 expected="primaryKey: [...] on the table",
                 path=("columns", keys[1], "primaryKey"),
             )
+        return self
 
-    def _check_lengths(self) -> None:
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
         for number, key in enumerate(self.foreign_keys):
             if len(key.columns) != len(key.references.columns):
                 message = f"{len(key.columns)} columns refer to {len(key.references.columns)}"
                 raise complain(
                     message, expected="as many columns on both sides", path=("foreignKeys", number, "references", "columns")
                 )
+        return self
 
     def _used_columns(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield every column that the table's keys and indexes name, and where."""

@@ -149,7 +149,7 @@ class _Writer:
 
     def _named(self, suffix: str, columns: Sequence[str], item: UniqueSpec | ForeignKeySpec | None = None) -> str:
         """Name every constraint, so that it is called the same on all engines, unless its name is null."""
-        if item is not None and item.name is None and "name" in item.given():
+        if item is not None and item.name is None and "name" in item.model_fields_set:
             return ""
         given = item.name if item else None
         chosen = given or constraint_name(self._table.name, columns, suffix, self._features.name_length)

@@ -62,7 +62,7 @@ class Elsewhere:
 
 def _desired(target: str, url: str) -> DesiredBackups:
     """Return a policy that promises nothing."""
-    spec = BackupPolicySpec.of(
+    spec = BackupPolicySpec.model_validate(
         {
             "connection": target,
             "storage": {"url": url},

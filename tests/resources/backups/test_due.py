@@ -24,7 +24,7 @@ def policy(**more: Any) -> BackupPolicySpec:
         {"type": "incremental", "cron": "0 * * * *"},
     ]
     facts = {"connection": "shop", "storage": {"url": "file://./b"}, "schedule": schedule, "verify": {"restore": "never"}}
-    return BackupPolicySpec.of({**facts, **more})
+    return BackupPolicySpec.model_validate({**facts, **more})
 
 
 def at(hours: float) -> datetime:
