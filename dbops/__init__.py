@@ -1,5 +1,62 @@
-"""dbops: GitOps for databases."""
+"""dbops: GitOps for databases.
+
+`import dbops` loads nothing but this file; each public name is loaded when it is first used.
+"""
+
+from __future__ import annotations
 
 from dbops.version import __version__
 
-__all__ = ["__version__"]
+TYPE_CHECKING = False  # as `typing` has it, which costs more to import than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dbops.api.db_manager import (
+        DatabaseConnection,
+        DatabaseManager,
+        DatabaseType,
+        QueryResult,
+        connect_database,
+        execute_query,
+        manage_databases,
+    )
+    from dbops.errors import CodomyrmexError, DbopsError
+
+__all__ = [
+    "CodomyrmexError",
+    "DatabaseConnection",
+    "DatabaseManager",
+    "DatabaseType",
+    "DbopsError",
+    "QueryResult",
+    "__version__",
+    "connect_database",
+    "execute_query",
+    "manage_databases",
+]
+
+#: Where each name lives.
+_HOMES = {
+    "CodomyrmexError": "dbops.errors",
+    "DatabaseConnection": "dbops.api.db_manager",
+    "DatabaseManager": "dbops.api.db_manager",
+    "DatabaseType": "dbops.api.db_manager",
+    "DbopsError": "dbops.errors",
+    "QueryResult": "dbops.api.db_manager",
+    "connect_database": "dbops.api.db_manager",
+    "execute_query": "dbops.api.db_manager",
+    "manage_databases": "dbops.api.db_manager",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dbops' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

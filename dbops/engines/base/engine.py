@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.scope import Scope
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.driver import Driver
     from dbops.engines.base.features import Features
     from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
@@ -144,6 +145,13 @@ class Engine(Protocol):
     @property
     def metrics(self) -> Metrics:
         """Return what counts and measures."""
+        ...
+
+    # --- programs
+
+    @property
+    def driver(self) -> Driver:
+        """Return what opens sessions for SQL of other programs."""
         ...
 
     # --- writing

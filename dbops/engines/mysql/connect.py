@@ -81,6 +81,11 @@ class MysqlConnection:
         return self._target
 
     @property
+    def driver(self) -> pymysql.Connection[Any]:
+        """The driver's own connection, for sessions of programs."""
+        return self._conn
+
+    @property
     def database(self) -> str:
         """The name of the database this session is in."""
         return self._target.url.database or ""
@@ -390,12 +395,20 @@ def _typed(name: str, text: str, target: Target) -> Any:
 
 
 def _tls(target: Target) -> dict[str, Any]:
-    """PyMySQL's own TLS parameters. With them it encrypts where the server offers it; `_greet` insists where we must."""
+    """PyMySQL's own TLS parameters; `_greet` insists where it would go on in the clear.
+
+    From 1.2 on PyMySQL encrypts where the server offers it without being told, and insists once it is told anything; before, it
+    encrypted where the server offers it only when it was told.
+    """
+    import pymysql
+
     tls = target.tls
     if tls is None or dict(target.url.query).get("unix_socket"):
         return {}
     if tls.mode == "disable":
         return {"ssl_disabled": True}
+    if tls.mode == "prefer" and not (tls.root_cert or tls.cert or tls.key) and pymysql.VERSION >= (1, 2):
+        return {}
     verify = tls.mode in ("verify-ca", "verify-full")
     files = {name: path for name, path in (("ca", tls.root_cert), ("cert", tls.cert), ("key", tls.key)) if path}
     return {"ssl": {"check_hostname": tls.mode == "verify-full", "verify_mode": "required" if verify else "none"} | files}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dbops.catalog.ref import Ref
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.driver import Driver
     from dbops.engines.base.features import Features
     from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
@@ -123,6 +124,12 @@ class MysqlEngine:
         from dbops.engines.mysql.metrics import MysqlMetrics
 
         return MysqlMetrics()
+
+    @property
+    def driver(self) -> Driver:
+        from dbops.engines.mysql.driver import MysqlDriver
+
+        return MysqlDriver()
 
     @property
     def scripts(self) -> Scripts:

@@ -61,6 +61,11 @@ class PostgresConnection:
         with suppress(DbopsError), self._translated():  # the server may be gone, then there is nothing to end
             self._conn.cancel()
 
+    @property
+    def driver(self) -> psycopg.Connection[Row]:
+        """The driver's own connection, for sessions of programs."""
+        return self._conn
+
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         with self._translated():
             return self._run(sql, parameters).fetchall()

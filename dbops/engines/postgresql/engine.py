@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dbops.catalog.ref import Ref
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.driver import Driver
     from dbops.engines.base.features import Features
     from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
@@ -121,6 +122,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.metrics import PostgresMetrics
 
         return PostgresMetrics()
+
+    @property
+    def driver(self) -> Driver:
+        from dbops.engines.postgresql.driver import PostgresDriver
+
+        return PostgresDriver()
 
     @property
     def scripts(self) -> Scripts:

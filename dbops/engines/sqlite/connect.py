@@ -260,6 +260,16 @@ def connect_memory(target: Target) -> SqliteConnection:
     return _open(target, MEMORY, "memory", readonly=False)
 
 
+def connect_or_make(target: Target) -> SqliteConnection:
+    """Open a session on a file that is made where it is missing, as the library itself does, or in memory."""
+    path = target.url.database or MEMORY
+    if path == MEMORY:
+        return connect_memory(target)
+    _must_be_known(target)
+    _must_have_folder(path)
+    return _open(target, path, "rwc", readonly=False)
+
+
 def create_database(target: Target) -> None:
     """Make a valid, empty database file; leave an existing file alone."""
     path = target.url.database or MEMORY

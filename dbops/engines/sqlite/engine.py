@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dbops.catalog.ref import Ref
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
+    from dbops.engines.base.driver import Driver
     from dbops.engines.base.features import Features
     from dbops.engines.base.metrics import Metrics
     from dbops.engines.base.question import Question
@@ -122,6 +123,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.metrics import SqliteMetrics
 
         return SqliteMetrics()
+
+    @property
+    def driver(self) -> Driver:
+        from dbops.engines.sqlite.driver import SqliteDriver
+
+        return SqliteDriver()
 
     @property
     def scripts(self) -> Scripts:

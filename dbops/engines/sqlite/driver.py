@@ -1,0 +1,136 @@
+"""Sessions of SQLite for SQL of other programs, with the values that Python has and SQLite has not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from dbops.engines.base.connect import Target
+from dbops.engines.base.driver import Answer, TableColumn
+from dbops.engines.base.url import MEMORY
+from dbops.engines.sqlite.connect import SqliteConnection, connect_or_make
+from dbops.engines.sqlite.errors import query_error
+from dbops.errors import QueryError
+from dbops.sql.marks import Style
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_TABLES = r"""
+SELECT name FROM sqlite_schema
+WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE 'dbops\_%' ESCAPE '\' ORDER BY name"""
+_COLUMNS = 'SELECT cid, name, type, "notnull", dflt_value, pk FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid'
+_SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+
+#: How values are stored that SQLite has no type for: so that they sort, and its date functions read them.
+_STORED: Mapping[type, Callable[[Any], Any]] = {
+    datetime: lambda value: value.isoformat(" "),
+    date: lambda value: value.isoformat(),
+    time: lambda value: value.isoformat(),
+    timedelta: lambda value: value.total_seconds(),
+    Decimal: str,
+    UUID: str,
+    dict: lambda value: json.dumps(value, ensure_ascii=False),
+    list: lambda value: json.dumps(value, ensure_ascii=False),
+}
+
+
+class SqliteSession:
+    """See the port. A transaction locks out other writers from its start, so that none can fail half way for it."""
+
+    def __init__(self, conn: SqliteConnection, lock_s: float) -> None:
+        self._conn = conn
+        self._raw: sqlite3.Connection = conn.raw
+        self._raw.set_progress_handler(None, 0)
+        self._lock_s = lock_s
+        self.version_text = conn.server.version_text
+
+    def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
+        with self._translated():
+            cursor = self._raw.execute(sql, [_stored(value) for value in parameters])
+            if cursor.description is None:
+                return Answer((), [], max(cursor.rowcount, 0))
+            columns = tuple(column[0] for column in cursor.description)
+            return Answer(columns, cursor.fetchall(), max(cursor.rowcount, 0))
+
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        own = not self._raw.in_transaction
+        if own:
+            self.begin()
+        try:
+            with self._translated():
+                count = self._raw.executemany(sql, ([_stored(value) for value in row] for row in rows)).rowcount
+            if own:
+                self.commit()
+        except BaseException:
+            if own:
+                self.rollback()
+            raise
+        return max(count, 0)
+
+    def begin(self) -> None:
+        with self._translated():
+            self._raw.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        with self._translated():
+            self._raw.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._raw.in_transaction:
+            with self._translated():
+                self._raw.execute("ROLLBACK")
+
+    def is_in_transaction(self) -> bool:
+        return self._raw.in_transaction
+
+    def close(self) -> None:
+        self._conn.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        import sqlite3
+
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise query_error(error, self._conn.path, self._lock_s) from error
+        except (sqlite3.Warning, OverflowError) as error:  # several statements in one text, until Python 3.12; a large number
+            raise QueryError(str(error)) from error
+
+
+def _stored(value: Any) -> Any:
+    how = _STORED.get(type(value))
+    return value if how is None else how(value)
+
+
+class SqliteDriver:
+    """See the port."""
+
+    style: Style = "?"
+
+    def is_private(self, target: Target) -> bool:
+        return target.url.database in (None, MEMORY)
+
+    def open(self, target: Target) -> SqliteSession:
+        return SqliteSession(connect_or_make(target), target.timeouts.lock_s)
+
+    def version(self, session: Any) -> str:
+        return str(session.version_text)
+
+    def size_bytes(self, session: Any) -> int:
+        return int(session.run(_SIZE).rows[0][0])
+
+    def tables(self, session: Any) -> list[str]:
+        return [name for (name,) in session.run(_TABLES).rows]
+
+    def columns(self, session: Any, table: str) -> list[TableColumn]:
+        found = session.run(_COLUMNS, (table,)).rows
+        return [
+            TableColumn(place, name, kind, bool(required), default, pk > 0) for place, name, kind, required, default, pk in found
+        ]

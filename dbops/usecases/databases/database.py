@@ -1,0 +1,400 @@
+"""Statements and transactions of many threads and tasks on one database, each on a session of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
+
+from dbops.dataclass import dataclass
+from dbops.engines.base.connect import Target
+from dbops.engines.base.driver import Answer, Session, TableColumn
+from dbops.errors import DbopsError, LostConnectionError, MissingTableError, QueryError, SchemaError
+from dbops.sql.dialect import Dialect
+from dbops.sql.marks import Style, named, positional
+from dbops.usecases.databases.pool import Lease, Pool, PoolState
+from dbops.usecases.runtime import engine_for
+
+if TYPE_CHECKING:
+    from dbops.engines.base.engine import Engine
+    from dbops.engines.base.scripts import Conduct
+
+T = TypeVar("T")
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+
+@dataclass(slots=True)
+class _Held:
+    """A session that stays with its user while it is in a transaction.
+
+    `by` says who ends it: the block that began it, the next statement that commits, or SQL of the user's own.
+    """
+
+    lease: Lease
+    by: Literal["block", "pending", "hand"]
+    depth: int = 0
+    failure: QueryError | None = None
+
+
+class _PerThread(threading.local):
+    """What a thread holds, and each task that runs in it; gone with the thread, and its session back in the pool with that."""
+
+    def __init__(self) -> None:
+        self.own: _Held | None = None
+        self.of_tasks: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()
+
+
+class Database:
+    """An open database; for any number of threads. A transaction belongs to the thread, or task, that began it."""
+
+    def __init__(self, target: Target, *, size: int, wait_s: float) -> None:
+        self._engine: Engine = engine_for(target.url)
+        self._driver = self._engine.driver
+        self._dialect, self._style = self._engine.dialect, self._driver.style
+        self._mine = _PerThread()
+        self._pool = Pool(target, size, wait_s)
+
+    # --- statements
+
+    def run(self, sql: str, parameters: Parameters = None, *, commit: bool = True) -> Answer:
+        """Run one statement; with `commit` False it waits for a later statement, or `commit`, to be kept.
+
+        Raises:
+            QueryError: the database refused it; in a transaction that undoes what came before, too.
+        """
+        held = self._held()
+        if held is None:
+            return self._by_itself(sql, parameters) if commit else self._pending(sql, parameters)
+        answer = self._inside(held, lambda session: self._sent(session, sql, parameters), sql)
+        if held.by == "pending" and commit:
+            self.commit()
+        elif held.by == "hand" and not held.lease.session.is_in_transaction():
+            self._let_go(held)
+        return answer
+
+    def run_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        """Run a statement for each row of values, all or nothing; return how many rows were changed."""
+        if not rows:
+            return 0
+        held = self._held()
+        if held is not None:
+            return self._inside(held, lambda session: self._sent_many(session, sql, rows), sql)
+        with self._leased() as lease:
+            return self._sent_many(lease.session, sql, rows)
+
+    def ask(self) -> None:
+        """Ask the server for an answer, on another session where one is found dead.
+
+        Raises:
+            ConnectError, QueryError: it gives none.
+        """
+        if self._held() is not None:
+            self._on_session(lambda session: session.run("SELECT 1"))
+        else:
+            self._pool.lease(must_answer=True).give_back()
+
+    def _sent(self, session: Session, sql: str, parameters: Parameters) -> Answer:
+        if not parameters:
+            return session.run(sql)
+        return session.run(*prepared(sql, parameters, self._dialect, self._style))
+
+    def _sent_many(self, session: Session, sql: str, rows: Sequence[Parameters]) -> int:
+        first, _ = prepared(sql, rows[0], self._dialect, self._style)
+        return session.run_many(first, [prepared(sql, row, self._dialect, self._style)[1] for row in rows])
+
+    def _by_itself(self, sql: str, parameters: Parameters) -> Answer:
+        lease = self._pool.lease()
+        answer = self._or_thrown_away(lease, lambda: self._sent(lease.session, sql, parameters))
+        if lease.session.is_in_transaction():  # BEGIN, in the user's own words
+            self._hold(_Held(lease, "hand"))
+        else:
+            lease.give_back()
+        return answer
+
+    def _pending(self, sql: str, parameters: Parameters) -> Answer:
+        held = self._begun("pending")
+        return self._inside(held, lambda session: self._sent(session, sql, parameters), sql)
+
+    def _inside(self, held: _Held, act: Callable[[Session], T], sql: str) -> T:
+        if held.failure is not None:
+            raise QueryError(
+                f"the transaction is undone, for a statement before failed: {held.failure.message}"
+            ) from held.failure
+        try:
+            if held.by == "block":
+                _must_leave_transaction(conduct_of(sql, self._engine), sql)
+            return act(held.lease.session)
+        except QueryError as error:
+            self._failed(held, error)
+            raise
+        except BaseException:
+            self._let_go(held, is_usable=False)
+            raise
+
+    def _failed(self, held: _Held, error: QueryError) -> None:
+        if isinstance(error, LostConnectionError) or held.by == "block":
+            held.failure = error
+        elif held.by == "pending":
+            held.lease.session.rollback()
+            self._let_go(held)
+        elif not held.lease.session.is_in_transaction():
+            self._let_go(held)
+
+    # --- transactions
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run a block in one transaction, kept at its end and undone when it raises or a statement of it failed.
+
+        Inside of another it is a savepoint: only what ran in it is undone.
+
+        Raises:
+            QueryError: a statement failed, and the block went on: nothing of it is kept.
+        """
+        held = self._held()
+        if held is None:
+            held = self._begun("block")
+            yield from self._block(held, held.lease.session.commit, held.lease.session.rollback, ends=True)
+            return
+        name = f"dbops_{held.depth + 1}"
+        session, usual = held.lease.session, held.by
+        self._inside(held, lambda session: session.run(f"SAVEPOINT {name}"), "")
+        held.by, held.depth = "block", held.depth + 1
+        try:
+            yield from self._block(
+                held,
+                lambda: session.run(f"RELEASE SAVEPOINT {name}"),
+                lambda: session.run(f"ROLLBACK TO SAVEPOINT {name}"),
+                ends=False,
+            )
+        finally:
+            held.by, held.depth = usual, held.depth - 1
+
+    def _block(self, held: _Held, keep: Callable[[], Any], undo: Callable[[], Any], *, ends: bool) -> Iterator[None]:
+        try:
+            yield
+            if held.failure is not None:
+                raise QueryError(
+                    f"the transaction was rolled back, for a statement in it failed: {held.failure.message}",
+                    fix="look at the result of every statement, or let execute_query raise",
+                ) from held.failure
+            keep()
+        except BaseException:
+            is_lost = isinstance(held.failure, LostConnectionError)
+            if not is_lost and self._held() is held:
+                self._undone(held, undo)
+                if not ends:
+                    held.failure = None
+            raise
+        finally:
+            if ends and self._held() is held:
+                self._let_go(held, is_usable=not isinstance(held.failure, LostConnectionError))
+
+    def _undone(self, held: _Held, undo: Callable[[], Any]) -> None:
+        try:
+            undo()
+        except DbopsError as error:  # the session is of no more use, and the server forgets what it did
+            held.failure = LostConnectionError(str(error))
+
+    def commit(self) -> None:
+        """Keep what `run` left waiting; nothing to do where nothing waits.
+
+        Raises:
+            QueryError: the database refuses, and nothing is kept.
+        """
+        self._ended(lambda session: session.commit())
+
+    def rollback(self) -> None:
+        """Undo what `run` left waiting."""
+        self._ended(lambda session: session.rollback())
+
+    def _ended(self, end: Callable[[Session], None]) -> None:
+        held = self._held()
+        if held is None:
+            return
+        if held.by == "block":
+            raise QueryError("a transaction block ends by itself", fix="leave the block, or raise an error in it to undo it")
+        try:
+            end(held.lease.session)
+        except QueryError as error:
+            if not isinstance(error, LostConnectionError):
+                held.lease.session.rollback()
+            self._let_go(held, is_usable=not isinstance(error, LostConnectionError))
+            raise
+        self._let_go(held)
+
+    def _begun(self, by: Literal["block", "pending"]) -> _Held:
+        lease = self._pool.lease()
+        self._or_thrown_away(lease, lease.session.begin)
+        held = _Held(lease, by)
+        self._hold(held)
+        return held
+
+    # --- what the database says of itself
+
+    @property
+    def version(self) -> str:
+        """The server's version as it shows it."""
+        return self._on_session(self._driver.version)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the database with its indexes."""
+        return self._on_session(self._driver.size_bytes)
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables."""
+        return self._on_session(self._driver.tables)
+
+    def columns(self, table: str) -> list[TableColumn]:
+        """Return the columns of a table or view.
+
+        Raises:
+            MissingTableError: there is none of that name.
+        """
+        found = self._on_session(lambda session: self._driver.columns(session, table))
+        if not found:
+            from difflib import get_close_matches
+
+            near = get_close_matches(table, self.tables(), 1)
+            raise MissingTableError(f"there is no table {table!r}", fix=f"did you mean {near[0]}?" if near else None)
+        return found
+
+    @property
+    def pool(self) -> PoolState:
+        return self._pool.state
+
+    def close(self) -> None:
+        """Close all sessions; transactions that are open are undone."""
+        held = self._held()
+        if held is not None:
+            held.lease.session.rollback()
+            self._let_go(held)
+        self._pool.close()
+
+    # --- sessions
+
+    def _on_session(self, act: Callable[[Session], T]) -> T:
+        held = self._held()
+        if held is not None and held.failure is None:
+            return self._inside(held, act, "")
+        with self._leased() as lease:
+            return act(lease.session)
+
+    @contextmanager
+    def _leased(self) -> Iterator[Lease]:
+        lease = self._pool.lease()
+        try:
+            yield lease
+        except QueryError as error:
+            _after(lease, error)
+            raise
+        except BaseException:
+            lease.throw_away()
+            raise
+        lease.give_back()
+
+    def _or_thrown_away(self, lease: Lease, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except QueryError as error:
+            _after(lease, error)
+            raise
+        except BaseException:
+            lease.throw_away()
+            raise
+
+    def _held(self) -> _Held | None:
+        task = _task()
+        return self._mine.own if task is None else self._mine.of_tasks.get(task)
+
+    def _hold(self, held: _Held) -> None:
+        task = _task()
+        if task is None:
+            self._mine.own = held
+        else:
+            self._mine.of_tasks[task] = held
+
+    def _let_go(self, held: _Held, *, is_usable: bool = True) -> None:
+        task = _task()
+        if task is None:
+            self._mine.own = None
+        else:
+            self._mine.of_tasks.pop(task, None)
+        if is_usable:
+            held.lease.give_back()
+        else:
+            held.lease.throw_away()
+
+
+def _after(lease: Lease, error: QueryError) -> None:
+    if isinstance(error, LostConnectionError):
+        lease.throw_away()
+    else:
+        lease.give_back()
+
+
+def _task() -> Any:
+    """Return the asyncio task that runs in this thread, None outside of one; nothing is imported to know it."""
+    import sys
+
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return None
+    return asyncio.current_task()
+
+
+def prepared(sql: str, parameters: Parameters, dialect: Dialect, style: Style) -> tuple[str, Sequence[Any]]:
+    """Return a statement with the driver's marks, and the values in their order.
+
+    Raises:
+        QueryError: marks and values do not fit.
+    """
+    if not parameters:
+        return sql, ()
+    if isinstance(parameters, Mapping):
+        marked = named(sql, frozenset(parameters), dialect, style)
+        return marked.sql, [parameters[name] for name in marked.names or ()]
+    if isinstance(parameters, Sequence) and not isinstance(parameters, str | bytes):
+        return positional(sql, len(parameters), dialect, style).sql, parameters
+    raise QueryError(
+        f"parameters cannot be {type(parameters).__name__}", expected="a tuple or list of values, or a dictionary by name"
+    )
+
+
+def conduct_of(sql: str, engine: Engine) -> Conduct | None:
+    """Tell how a statement behaves in a transaction; None of an empty text."""
+    return _conduct(sql, engine.name) if sql else None
+
+
+@lru_cache(maxsize=512)
+def _conduct(sql: str, name: str) -> Conduct | None:
+    from dbops.sql.splitter import split
+    from dbops.usecases.runtime import engine_named
+
+    engine = engine_named(name)
+    try:
+        statements = split(sql, engine.dialect)
+    except SchemaError:  # a string that nothing closes: the database will say so
+        return None
+    return engine.scripts.conduct(statements[0]) if statements else None
+
+
+def _must_leave_transaction(conduct: Conduct | None, sql: str) -> None:
+    """Refuse what would end the transaction behind the back of its block.
+
+    Raises:
+        QueryError: it would.
+    """
+    if conduct is None or not (conduct.stands_alone or conduct.control):
+        return
+    words = " ".join(sql.split()[:3])
+    if conduct.control:
+        raise QueryError(f"{words}: a transaction block begins and ends by itself", fix="leave the statement out")
+    raise QueryError(
+        f"{words}: this statement commits by itself, so it cannot be undone with the transaction",
+        fix="run it outside of the transaction",
+    )

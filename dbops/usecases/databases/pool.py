@@ -1,0 +1,116 @@
+"""Sessions handed out by SQLAlchemy's pool, one to a user at a time, and found dead before they are used."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from dbops.dataclass import dataclass
+from dbops.engines.base.connect import Target
+from dbops.errors import ConnectError, QueryError
+from dbops.usecases.runtime import engine_for
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    from dbops.engines.base.driver import Session
+
+_TRUSTED_S = 5.0
+"""A session that was used so lately is not asked whether it still lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """How many sessions are open, handed out, and idle."""
+
+    open: int
+    in_use: int
+    idle: int
+    size: int
+
+
+class Lease:
+    """A session in one user's hands."""
+
+    __slots__ = ("_proxy", "session")
+
+    def __init__(self, proxy: PoolProxiedConnection) -> None:
+        self._proxy = proxy
+        self.session = cast("Session", proxy.dbapi_connection)
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the session was given back last; 0 for a new one."""
+        since = self._proxy.info.get("given_back")
+        return time.monotonic() - since if since is not None else 0.0
+
+    def give_back(self) -> None:
+        """Put the session back, a transaction that it is in rolled back."""
+        self._proxy.info["given_back"] = time.monotonic()
+        self._proxy.close()
+
+    def throw_away(self) -> None:
+        """Close the session instead of putting it back: what state it is in is not known."""
+        self._proxy.invalidate()
+        self._proxy.close()
+
+
+class Pool:
+    """The sessions of one database; opens one when it is made.
+
+    A database that every session would see for itself (SQLite in memory) has one, for all in turn.
+    """
+
+    def __init__(self, target: Target, size: int, wait_s: float) -> None:
+        from sqlalchemy.pool import QueuePool
+
+        driver = engine_for(target.url).driver
+        self.is_single = driver.is_private(target)
+        self._size = 1 if self.is_single else max(1, size)
+        self._wait_s = wait_s
+        self._pool = QueuePool(
+            lambda: cast(Any, driver.open(target)),
+            pool_size=self._size,
+            max_overflow=0,
+            timeout=wait_s,
+            use_lifo=True,
+            reset_on_return="rollback",
+        )
+        self.lease().give_back()
+
+    def lease(self, *, must_answer: bool = False) -> Lease:
+        """Hand out a session that lives; with `must_answer` one that was asked just now.
+
+        Raises:
+            ConnectError: the server cannot be reached, or all sessions stayed in use for too long.
+        """
+        while True:
+            lease = Lease(self._connection())
+            if not must_answer and lease.idle_s < _TRUSTED_S:
+                return lease
+            try:
+                lease.session.run("SELECT 1")
+            except QueryError:
+                lease.throw_away()
+            else:
+                return lease
+
+    def _connection(self) -> PoolProxiedConnection:
+        from sqlalchemy.exc import TimeoutError
+
+        try:
+            return self._pool.connect()
+        except TimeoutError as error:
+            raise ConnectError(
+                f"all {self._size} sessions of the pool stayed in use for {self._wait_s:g} s",
+                fix="give the connection a larger pool, or keep transactions shorter",
+            ) from error
+
+    @property
+    def state(self) -> PoolState:
+        in_use, idle = self._pool.checkedout(), self._pool.checkedin()
+        return PoolState(in_use + idle, in_use, idle, self._size)
+
+    def close(self) -> None:
+        """Close the sessions that are idle, and those in use when they come back."""
+        self._pool.dispose()

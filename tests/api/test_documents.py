@@ -1,0 +1,83 @@
+"""The examples of the documents that describe the Python API, on each engine; only the module's name is another."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.databases import Database, SqliteDatabase
+
+USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(40), active BOOLEAN)"
+ROWS = "INSERT INTO users VALUES (1, 'Ada', TRUE), (2, 'Bob', FALSE)"
+
+
+def test_database_management_of_the_specification(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
+    from dbops import manage_databases
+
+    database.load(f"{USERS}; {ROWS};")
+    # Create a database manager with auto-connect
+    manager = manage_databases(database.url)
+
+    # Execute queries
+    result = manager.execute("SELECT * FROM users WHERE active = ?", (True,))
+    print(f"Found {result.row_count} active users")
+
+    # Clean up
+    manager.disconnect()
+    assert capsys.readouterr().out == "Found 1 active users\n"
+
+
+def test_database_management_of_the_specification_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, sqlite_database: SqliteDatabase
+) -> None:
+    from dbops import manage_databases
+
+    monkeypatch.chdir(sqlite_database.path.parent)
+    manager = manage_databases("sqlite:///app.db")
+    assert manager.execute(USERS).success and manager.execute(ROWS).success
+    assert manager.execute("SELECT * FROM users WHERE active = ?", (True,)).row_count == 1
+    manager.disconnect()
+
+
+def test_quick_start_of_the_first_readme(monkeypatch: pytest.MonkeyPatch, sqlite_database: SqliteDatabase) -> None:
+    from dbops import DatabaseConnection, DatabaseManager
+
+    monkeypatch.chdir(sqlite_database.path.parent)
+    # Create a connection and execute queries
+    conn = DatabaseConnection(name="app_db", db_type="sqlite", database="app.db")  # type: ignore[arg-type]
+    conn.connect()
+    conn.execute_query(USERS)
+    conn.execute_query(ROWS)
+    results = conn.execute_query("SELECT * FROM users WHERE active = ?", (True,))
+    assert results == [{"id": 1, "name": "Ada", "active": 1}]
+
+    # Manage multiple connections
+    manager = DatabaseManager()
+    manager.add_connection(conn)
+    manager.execute_query("app_db", "CREATE TABLE IF NOT EXISTS logs (id INTEGER PRIMARY KEY, message TEXT)")
+    assert manager.get_tables() == ["logs", "users"]
+    conn.disconnect()
+
+
+def test_names_of_the_agents_page(database: Database) -> None:
+    from dbops import DatabaseManager
+
+    manager = DatabaseManager(database.url)
+    assert manager.execute_query(USERS) == []
+    queries = [{"query": ROWS}, {"query": "DELETE FROM users WHERE id = :id", "params": {"id": 2}}]
+    assert manager.execute_transaction(queries) is True
+    assert manager.execute_query("SELECT name FROM users WHERE id = :id", {"id": 1}) == [{"name": "Ada"}]
+    assert manager.execute_query(query="SELECT name FROM users WHERE id = :id", params={"id": 1}) == [{"name": "Ada"}]
+    assert manager.get_connection().is_connected()  # type: ignore[union-attr]
+    manager.close_connection()
+    assert not manager.get_connection().is_connected()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "block", re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+)
+def test_python_of_the_readme_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
