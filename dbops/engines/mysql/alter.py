@@ -33,6 +33,7 @@ from dbops.engines.mysql.ddl import (
     option_word,
 )
 from dbops.engines.mysql.flavour import Flavour
+from dbops.engines.mysql.row_keys import loses_order
 from dbops.engines.mysql.show_create import collation_of
 from dbops.engines.mysql.types import charset_of, is_convertible, is_textual
 
@@ -208,8 +209,7 @@ class _Builder:
         for item in self._leaving(remade):
             match item:
                 case PrimaryKey():
-                    keeps = any(isinstance(child, PrimaryKey) for child in self.change.after_children)
-                    self._add("DROP PRIMARY KEY", cost.Speed.INPLACE_REBUILD if keeps else cost.Speed.COPY)
+                    self._add("DROP PRIMARY KEY", cost.Speed.INPLACE_REBUILD)
                 case Index():
                     is_kept = any(child.ref == item.ref for child in self.change.after_children)
                     fact = (
@@ -291,17 +291,27 @@ class _Builder:
 
     def _option(self, name: str, old: str | None, new: str | None) -> None:
         if name.startswith("period:"):
-            period = "SYSTEM_TIME" if name == "period:SYSTEM_TIME" else quoted(name.removeprefix("period:"))
-            if old is not None:
-                self._add(f"DROP PERIOD FOR {period}", cost.Speed.COPY)
-            if new is not None:
-                self._add(f"ADD PERIOD FOR {period} ({new})", cost.Speed.COPY)
+            self._period(name.removeprefix("period:"), old, new)
             return
         text = (
             option_word(name, new) if new else f"{name if name.startswith('`') else name.upper()}={_UNSET.get(name, 'DEFAULT')}"
         )
         rebuilds = name in ("row_format", "key_block_size") or name.startswith("`")
         self._add(text, cost.Speed.INPLACE_REBUILD if rebuilds else cost.Speed.UNKNOWN)
+
+    def _period(self, name: str, old: str | None, new: str | None) -> None:
+        """That of SYSTEM_TIME comes and goes with the versioning itself."""
+        is_history = name == "SYSTEM_TIME"
+        period = name if is_history else quoted(name)
+        if old is not None:
+            self._add(f"DROP PERIOD FOR {period}", cost.Speed.COPY)
+            if is_history:
+                lost = cost.Fact("DELETES_DATA", f"the history of {self.change.after.name} is deleted", needs_rows=False)
+                self._add("DROP SYSTEM VERSIONING", cost.Speed.COPY, lost)
+        if new is not None:
+            self._add(f"ADD PERIOD FOR {period} ({new})", cost.Speed.COPY)
+            if is_history:
+                self._add("ADD SYSTEM VERSIONING", cost.Speed.COPY)
 
 
 def _only_hides(change: CatalogChange) -> bool:
@@ -337,6 +347,8 @@ def columns_of(item: CatalogObject) -> set[str]:
 def clauses(change: TableChange, flavour: Flavour) -> list[Clause]:
     """Return the clauses of one ALTER TABLE, the division into partitions anew last where that is asked for."""
     built = _Builder(change, flavour).build()
+    if loses_order(change, flavour):
+        built = [replace(clause, speed=max(clause.speed, cost.Speed.COPY)) for clause in built]
     if _is_divided_anew(change):
         after = change.after.partition_by
         text = partitions.partition_clause(after) if after else "REMOVE PARTITIONING"
@@ -384,50 +396,6 @@ def parting_clauses(change: TableChange) -> tuple[list[str], list[str]]:
     names = _set_by_engine(change)
     early = [f"{name if name.startswith('`') else name.upper()}=DEFAULT" for name in names if name != "page_checksum"]
     return [", ".join(early)] if early else [], ["PAGE_CHECKSUM=DEFAULT"] if "page_checksum" in names else []
-
-
-def stages(change: TableChange) -> list[TableChange]:
-    """Return the change as changes one after the other: one alone, but where a versioned table goes to another engine.
-
-    The server refuses that (MariaDB error 4120), so that the table gives up its versioning, moves, and is versioned again.
-    """
-    old, new = dict(change.before.options), dict(change.after.options)
-    is_versioned = "with system versioning" in old or "with system versioning" in new
-    if not is_versioned or old.get("engine") == new.get("engine") or not _changes_table(change):
-        return [change]
-    divided = change.before.partition_by
-    plain = replace(
-        change.before,
-        options=tuple(pair for pair in change.before.options if pair[0] != "with system versioning"),
-        partition_by=None if divided and divided.strategy == "SYSTEM_TIME" else divided,
-    )
-    moved = replace(plain, options=tuple((name, new["engine"] if name == "engine" else value) for name, value in plain.options))
-    children = change.before_children
-    steps = [
-        TableChange(before, after, children, children, (AlterObject(before, after),))
-        for before, after in ((change.before, plain), (plain, moved))
-        if before != after
-    ]
-    rest = tuple(
-        AlterObject(moved, change.after) if isinstance(c, AlterObject) and isinstance(c.after, Table) else c
-        for c in change.changes
-    )
-    return [*steps, TableChange(moved, change.after, children, change.after_children, rest)]
-
-
-def versioning_clauses(change: TableChange) -> tuple[list[str], list[str]]:
-    """What begins before and what after all else: ADD or DROP SYSTEM VERSIONING, which stands alone.
-
-    Columns without versioning and partitions by SYSTEM_TIME are of a versioned table only (MariaDB errors 4124 and 4131), so
-    that it begins to be one first and ends last; where columns of its own hold the times, these have to come first.
-    """
-    old, new = ("with system versioning" in dict(table.options) for table in (change.before, change.after))
-    if old == new or not _changes_table(change):
-        return [], []
-    if old:
-        return [], ["DROP SYSTEM VERSIONING"]
-    clauses = ["ADD SYSTEM VERSIONING"]
-    return ([], clauses) if "period:SYSTEM_TIME" in dict(change.after.options) else (clauses, [])
 
 
 def table_ref(change: CatalogChange) -> Ref:

@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, DropColumn
-from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.catalog.model import Column, Table
 from dbops.dataclass import dataclass
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names
-from dbops.engines.mysql.show_create import collation_of
+from dbops.engines.mysql.matching import Match
 from dbops.engines.mysql.statements import ddl, under
-from dbops.engines.mysql.types import is_comparable, is_spatial, is_textual
+from dbops.engines.mysql.types import is_spatial
+from dbops.engines.mysql.versioning import is_versioned
 from dbops.sql.statement import Statement
 
 
@@ -62,69 +63,58 @@ def restore_rows(table: Table, copy: str) -> tuple[Statement, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LostColumns:
-    """The columns one ALTER TABLE drops, and what tells their rows apart afterwards."""
+    """The columns one ALTER TABLE drops, and by what their rows are known again afterwards."""
 
     change: TableChange
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    match: Match
 
     @classmethod
     def of(cls, change: TableChange) -> LostColumns | None:
-        """Return None where no values are lost. The key is the primary key, else all that stays of a row."""
+        """Return None where no values are lost."""
         dropped = tuple(c.column for c in change.changes if isinstance(c, DropColumn) and _is_stored(c.column))
         if not dropped:
             return None
         gone = {column.name for column in dropped}
-        kept = [name for name in stored(change.before) if name not in gone and _is_comparable(name, change)]
-        primary = next((item for item in change.before_children if isinstance(item, PrimaryKey)), None)
-        has_key = primary is not None and set(primary.columns) <= set(kept)
-        return cls(change, dropped, primary.columns if primary is not None and has_key else tuple(kept))
+        staying = [name for name in stored(change.before) if name not in gone]
+        return cls(change, dropped, Match.of(change.before, change.after, change.before_children, staying))
 
     def copy(self, name: str) -> Statement:
-        """Copy key and columns."""
-        return copy_rows(self.change.before, name, (*self.key, *(column.name for column in self.columns)))
+        """Copy the columns, and those that tell their rows apart."""
+        return copy_rows(self.change.before, name, (*self.match.columns, *(column.name for column in self.columns)))
 
     def fill(self, name: str) -> tuple[Statement, ...]:
         """Write the copied values into the columns that are back; times of the last change stay as they are.
 
         A versioned column that is set, be it to itself, leaves an old version of the row: `way_back` has made them still.
         """
-        if not self.key:
-            return ()
-        same = " AND ".join(map(self._same, self.key))
-        values = [f"t.{quoted(column.name)} = a.{quoted(column.name)}" for column in self.columns]
-        table = self.change.after
-        moving = [c for c in table.columns if "on_update" in dict(c.options)] if not self._has_history else []
-        values += [f"t.{quoted(c.name)} = t.{quoted(c.name)}" for c in moving]
-        return (Statement(f"UPDATE {quoted(table.name)} AS t JOIN {quoted(name)} AS a ON {same} SET {', '.join(values)}"),)
-
-    def _same(self, name: str) -> str:
-        """Compare a column with its copy; text whose collation changed meanwhile by its characters."""
-        before, after = self.change.before, self.change.after
-        old, new = before.column(name), after.column(name)
-        sides = [f"{side}.{quoted(name)}" for side in ("t", "a")]
-        if old and new and is_textual(old.type) and collation_of(old, before) != collation_of(new, after):
-            sides = [f"CONVERT({side} USING utf8mb4) COLLATE utf8mb4_bin" for side in sides]
-        return " <=> ".join(sides)
+        moving = [c.name for c in self.change.after.columns if "on_update" in dict(c.options)] if not self._has_history else []
+        return self.match.filled(name, [column.name for column in self.columns], moving)
 
     def way_back(self) -> tuple[TableChange, TableChange]:
-        """Return undo in two halves: first the columns come back, loosened; when they are filled, everything else."""
+        """Return undo in two halves: first the columns come back, loosened; when they are filled, everything else.
+
+        Where no key tells the rows apart, a column of numbers is there between the halves.
+        """
         back = self.change.reversed()
         loose = {column.name: _loosened(column, self._has_history) for column in self.columns}
+        number = self.match.row_column()
+        numbers = (_loosened(number, self._has_history),) if number else ()
         still = {c.name: _still(c) for c in back.before.columns if self._has_history and "on_update" in dict(c.options)}
         columns = tuple(
             loose.get(column.name) or still.get(column.name) or back.before.column(column.name) or column
             for column in back.after.columns
             if column.name in loose or back.before.column(column.name)
         )
-        middle = replace(back.before, columns=columns)
-        table: tuple[CatalogChange, ...] = ()
+        room = _roomier(back.before, back.after)
         if back.after.partition_by is None and any(is_spatial(column.type) for column in self.columns):
-            undivided = replace(middle, partition_by=None)
-            middle, table = undivided, (AlterObject(replace(undivided, partition_by=back.before.partition_by), undivided),)
+            room = replace(room, partition_by=None)
+        middle = replace(room, columns=(*columns, *numbers))
+        table = (AlterObject(back.before, room),) if room != back.before else ()
         adds = tuple(
             replace(c, column=loose[c.column.name]) for c in back.changes if isinstance(c, AddColumn) and c.column.name in loose
         )
+        adds += tuple(AddColumn(back.after.ref, column, None) for column in numbers)
         calmed = (AlterColumn(back.after.ref, c, still[c.name]) for c in back.before.columns if c.name in still)
         added = (*table, *calmed, *self._placed(adds, middle))
         first = TableChange(back.before, middle, back.before_children, back.before_children, added)
@@ -133,6 +123,7 @@ class LostColumns:
         rest += tuple(
             AlterColumn(back.after.ref, still[c.name], c) for c in back.after.columns if c.name in still.keys() - spoken_of
         )
+        rest += tuple(DropColumn(back.after.ref, column) for column in numbers)
         return first, TableChange(middle, back.after, back.before_children, back.after_children, rest)
 
     def _placed(self, adds: tuple[AddColumn, ...], middle: Table) -> tuple[AddColumn, ...]:
@@ -144,7 +135,7 @@ class LostColumns:
 
     @property
     def _has_history(self) -> bool:
-        return "with system versioning" in dict(self.change.after.options)
+        return is_versioned(self.change.after)
 
     def _second(self, change: CatalogChange, loose: dict[str, Column], still: dict[str, Column]) -> CatalogChange:
         if isinstance(change, AddColumn) and change.column.name in loose:
@@ -154,14 +145,18 @@ class LostColumns:
         return change
 
 
+def _roomier(table: Table, other: Table) -> Table:
+    """The table as it can hold columns of both where it goes to another engine: InnoDB, which refuses no type that others take."""
+    options = dict(table.options)
+    if options.get("engine") == dict(other.options).get("engine") or options.get("engine") == "InnoDB":
+        return table
+    kept = {name: value for name, value in options.items() if name == "collation" or "versioning" in name or "period" in name}
+    return replace(table, options=tuple(sorted({**kept, "engine": "InnoDB"}.items())))
+
+
 def _still(column: Column) -> Column:
     """The column as it keeps its value when others are written."""
     return replace(column, options=tuple(pair for pair in column.options if pair[0] != "on_update"))
-
-
-def _is_comparable(name: str, change: TableChange) -> bool:
-    old, new = change.before.column(name), change.after.column(name)
-    return old is not None and new is not None and is_comparable(old.type, new.type)
 
 
 def _loosened(column: Column, has_history: bool) -> Column:

@@ -16,6 +16,7 @@ from dbops.engines.base.render import about
 from dbops.engines.mysql.alter import TableChange, columns_of, left_of
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.cost import Fact, calls
+from dbops.engines.mysql.versioning import is_versioned
 from dbops.sql.statement import Statement
 
 #: Functions that the log of statements cannot repeat (MySQL 8.4 manual, 7.4.4.3; MariaDB Knowledge Base, Unsafe Statements).
@@ -61,7 +62,7 @@ class Filling:
 def divided(change: TableChange) -> Filling | None:
     """Divide a change; None where replicas can repeat its ALTER TABLE, and where rows of the past would not be filled."""
     added = {c.column.name: c.column for c in change.changes if isinstance(c, AddColumn) and is_unsafe(c.column)}
-    if not added or "with system versioning" in dict(change.after.options):
+    if not added or is_versioned(change.after):
         return None
     return _Division(change, added).filling()
 

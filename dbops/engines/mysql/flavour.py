@@ -46,6 +46,11 @@ class Flavour:
         return ("IGNORED", "NOT IGNORED") if self.is_mariadb else ("INVISIBLE", "VISIBLE")
 
     @property
+    def lets_keys_take_over(self) -> bool:
+        """A unique index that was there may take over from a key that goes (MariaDB 10.11); for MySQL 9.7 it has to be new."""
+        return self.is_mariadb
+
+    @property
     def remembers_said_collations(self) -> bool:
         """A column whose source says the collation that its table has anyway stays apart from one that inherits it.
 

@@ -28,7 +28,7 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, Act, RenderContext, about
-from dbops.engines.mysql import alter, cost, filling, implied, online_keys
+from dbops.engines.mysql import alter, cost, filling, implied, online_keys, versioning
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
 from dbops.engines.mysql.code import code_acts, create_code, drop_code
@@ -284,7 +284,7 @@ class _Renderer:
         lost = LostColumns.of(change)
         do: list[Statement] = []
         undo: list[Statement] = []
-        if lost and lost.key and (copy := self.archive.next_name()):
+        if lost and (copy := self.archive.next_name()):
             do.append(lost.copy(copy))
             first, second = lost.way_back()
             away, back = self._triggers_aside(change.after, "UPDATE")
@@ -322,7 +322,7 @@ class _Renderer:
     def _statements(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
         result: list[Statement] = []
         is_divided = self.flavour.refuses_unsafe_defaults or self.context.server.has_replicas
-        for stage in alter.stages(change):
+        for stage in versioning.stages(change):
             filled = filling.divided(stage) if is_divided else None
             result += self._filled(filled, rows, partition_facts) if filled else self._stage(stage, rows, partition_facts)
         return result
@@ -342,7 +342,7 @@ class _Renderer:
         table = quoted(change.after.name)
         result: list[Statement] = []
         first, last = alter.parting_clauses(change)
-        begin, end = alter.versioning_clauses(change)
+        begin, end = versioning.clauses(change)
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in begin)
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in first)
         built = cost.as_kept(alter.clauses(change, self.flavour), change.before, change.before_children)
@@ -350,16 +350,11 @@ class _Renderer:
             result += table_statements(
                 f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}",
                 self._found(built, change, rows),
-                has_history=bool(begin) or "with system versioning" in dict(change.before.options),
+                has_history=bool(begin) or versioning.is_versioned(change.before),
             )
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in last)
-        for versioning in end:
-            lost = (
-                [Hazard("DELETES_DATA", f"the history of {change.after.name} is deleted")]
-                if versioning.startswith("DROP")
-                else []
-            )
-            result.append(ddl(f"ALTER TABLE {table} {versioning}", lost))
+        lost = Hazard("DELETES_DATA", f"the history of {change.after.name} is deleted")
+        result += (ddl(f"ALTER TABLE {table} {clause}", [lost]) for clause in end)
         for clause in alter.partition_clauses(change)[0]:
             found = partition_facts if clause.startswith("DROP") else ()
             moves = clause.startswith(("REORGANIZE", "COALESCE", "ADD PARTITION PARTITIONS"))
@@ -383,9 +378,6 @@ class _Renderer:
             for c in change.changes
             if isinstance(c, DropColumn)
         ]
-        if lost := LostColumns.of(change):
-            text = f"no key tells the rows of {table} apart, so that the values of {table} cannot be kept"
-            facts += [] if lost.key else [Fact("IRREVERSIBLE", text)]
         facts += [
             Fact("DELETES_OBJECT", f"{c.item.kind.replace('_', ' ')} {c.item.name} of {table} is dropped", needs_rows=False)
             for c in change.changes

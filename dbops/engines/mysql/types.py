@@ -89,6 +89,11 @@ def is_comparable(one: str, other: str) -> bool:
     return one == other or all(_CLASSES.get(parts(kind)[0], "number") in ("number", "text") for kind in (one, other))
 
 
+def is_long(type_text: str) -> bool:
+    """Tell whether values of the type are bytes, of any number: texts, blobs, documents and shapes."""
+    return _CLASSES.get(parts(type_text)[0]) in ("text", "geometry")
+
+
 def is_spatial(type_text: str) -> bool:
     """Tell whether a type holds shapes, which no table in partitions takes (MySQL 8.4 manual, 26.6; MariaDB error 1178)."""
     return _CLASSES.get(parts(type_text)[0]) == "geometry"

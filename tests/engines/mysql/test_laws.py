@@ -74,7 +74,7 @@ def _converge(live: MysqlDatabase, declared: MysqlDatabase, conn: Connection, wa
     acts = render(conn, before, wanted)
     note(source(acts))
     assert untold_losses(acts) == []
-    kept = _kept(live, before, wanted)
+    kept, everything = _kept(live, before, wanted), _kept(live, before, before)
     try:
         run(conn, acts)
     except QueryError as error:
@@ -89,6 +89,8 @@ def _converge(live: MysqlDatabase, declared: MysqlDatabase, conn: Connection, wa
     assert changes_between(ENGINE.inspect(conn), before) == ()
     assert sorted_lines(live.dump()) == sorted_lines(first)
     assert _kept(live, before, wanted) == kept
+    if not any(hazard.code == "IRREVERSIBLE" for act in acts for hazard in act.hazards):
+        assert _kept(live, before, before) == everything
 
 
 def _target(database: MysqlDatabase) -> Target:
