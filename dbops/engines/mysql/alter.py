@@ -227,7 +227,7 @@ class _Builder:
     def _add_children(self, remade: set[str]) -> None:
         arriving = self._arriving(remade)
         staying = [item for item in self.change.before_children if item in self.change.after_children and item not in arriving]
-        for claim in implied.claims(staying, arriving, self.flavour):
+        for claim in implied.claims(staying, arriving):
             self._add(claim, cost.Speed.INSTANT)
         for item in arriving:
             speed, facts = cost.added_child(item, self.change)

@@ -146,7 +146,7 @@ class LostColumns:
 
 
 def _roomier(table: Table, other: Table) -> Table:
-    """The table as it can hold columns of both where it goes to another engine: InnoDB, which refuses no type that others take."""
+    """The table as it can hold columns of both where it goes to another engine: InnoDB refuses no type that others take."""
     options = dict(table.options)
     if options.get("engine") == dict(other.options).get("engine") or options.get("engine") == "InnoDB":
         return table

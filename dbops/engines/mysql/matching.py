@@ -1,7 +1,7 @@
 """How values that were copied aside find back to the rows they are of.
 
-A key that stays tells the rows of a table apart. Without one, rows are the same when all that stays of them is; those that are the
-same, be it because nothing stays at all, are counted on both sides, and each takes the values of its number.
+A key that stays tells the rows of a table apart. Without one, rows are the same when all that stays of them is. Those that are
+the same, be it because nothing stays at all, are counted on both sides, and each takes the values of its number.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Match:
     def _counted(self, source: str, fields: Sequence[str], order: str) -> str:
         """The rows of a table or its copy, each with what stays of it and with its number among those that are the same.
 
-        A subquery with a window function is one of its own, so that the table it reads may be updated (MySQL 8.4 manual, 15.2.17).
+        A subquery that is a table of its own may read the table that is updated (MySQL 8.4 manual, 15.2.17).
         """
         keys = [self._telling(name) for name in self.columns]
         window = f"{'PARTITION BY ' + ', '.join(keys) if keys else ''} {order}".strip()

@@ -174,7 +174,7 @@ class _Renderer:
     def _claims(self, table: Ref, keys: list[ForeignKey]) -> list[str]:
         after = self.new_children.get(table.name, ())
         staying = [item for item in self.old_children.get(table.name, ()) if isinstance(item, Index) and item in after]
-        return implied.claims(staying, keys, self.flavour)
+        return implied.claims(staying, keys)
 
     def _added(self, table: Ref, keys: list[ForeignKey], found: Sequence[Hazard] = ()) -> tuple[Statement, ...]:
         clauses = [*self._claims(table, keys), *(f"ADD {foreign_key_clause(key, self.flavour)}" for key in keys)]
