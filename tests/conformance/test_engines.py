@@ -188,6 +188,16 @@ def test_inspecting_changes_nothing(engine: Engine, conn: Connection, database: 
     assert (database.dump(), engine.fingerprint(conn)) == (before, mark)
 
 
+def test_what_was_captured_is_what_was_inspected(engine: Engine, conn: Connection, database: Database) -> None:
+    database.load("CREATE TABLE a (id integer PRIMARY KEY, b varchar(20) DEFAULT 'x', CHECK (id > 0));")
+    database.load("CREATE TABLE c (a integer REFERENCES a (id)); CREATE INDEX c_a ON c (a); CREATE VIEW v AS SELECT b FROM a;")
+    text, catalog = engine.capture(conn), engine.inspect(conn)
+    database.load("DROP VIEW v;")
+    assert engine.captured(text) == catalog
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        engine.captured("{}")
+
+
 def test_the_fingerprint_moves_with_the_schema(engine: Engine, conn: Connection, database: Database) -> None:
     database.load("CREATE TABLE a (id integer PRIMARY KEY);")
     marks = [engine.fingerprint(conn)]

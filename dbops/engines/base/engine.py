@@ -73,6 +73,18 @@ class Engine(Protocol):
         """
         ...
 
+    def capture(self, conn: Connection) -> str:
+        """Return all that `inspect` reads as a text for `captured`; quicker, where no catalog need be built for it."""
+        ...
+
+    def captured(self, text: str) -> Catalog:
+        """Return the catalog that `inspect` would have returned when `text` was captured.
+
+        Raises:
+            ValueError, KeyError, TypeError: another version wrote the text, in another format.
+        """
+        ...
+
     def fingerprint(self, conn: Connection) -> str:
         """Return a token that differs after any DDL; cheap whatever the size; may also differ without DDL."""
         ...

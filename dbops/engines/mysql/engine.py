@@ -75,6 +75,16 @@ class MysqlEngine:
 
         return inspect(_own(conn), scope, declared=declared)
 
+    def capture(self, conn: Connection) -> str:
+        from dbops.catalog import codec
+
+        return codec.to_json(self.inspect(conn))
+
+    def captured(self, text: str) -> Catalog:
+        from dbops.catalog import codec
+
+        return codec.from_json(text)
+
     def fingerprint(self, conn: Connection) -> str:
         from dbops.engines.mysql.fingerprint import fingerprint
 

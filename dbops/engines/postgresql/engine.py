@@ -70,6 +70,16 @@ class PostgresEngine:
 
         return inspect(conn, scope, declared=declared)
 
+    def capture(self, conn: Connection) -> str:
+        from dbops.catalog import codec
+
+        return codec.to_json(self.inspect(conn))
+
+    def captured(self, text: str) -> Catalog:
+        from dbops.catalog import codec
+
+        return codec.from_json(text)
+
     def fingerprint(self, conn: Connection) -> str:
         from dbops.engines.postgresql.fingerprint import fingerprint
 

@@ -73,6 +73,16 @@ class SqliteEngine:
 
         return inspect(_own(conn), scope)
 
+    def capture(self, conn: Connection) -> str:
+        from dbops.engines.sqlite.capture import capture
+
+        return capture(_own(conn))
+
+    def captured(self, text: str) -> Catalog:
+        from dbops.engines.sqlite.capture import captured
+
+        return captured(text)
+
     def fingerprint(self, conn: Connection) -> str:
         from dbops.engines.sqlite.fingerprint import fingerprint
 

@@ -7,7 +7,7 @@ use (see `dependencies`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
@@ -15,6 +15,7 @@ from dbops.catalog.changes import column_ref
 from dbops.catalog.model import CatalogObject, Column, ForeignKey, Table, Unmanaged
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope, restrict
+from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.dependencies import Use, uses
@@ -43,21 +44,40 @@ _KINDS = {kind: place for place, kind in enumerate(("table", "virtual_table", "i
 def inspect(conn: SqliteConnection, scope: Scope = Scope()) -> Catalog:  # noqa: B008  # frozen
     """Return the catalog of the main database; attached and temporary ones are nobody's desired state."""
     with conn.snapshot():
-        return restrict(_read(conn), scope)
+        return restrict(catalog_of(look(conn)), scope)
 
 
-def _read(conn: SqliteConnection) -> Catalog:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What SQLite shows of a database: columns, rows of sqlite_schema, and what views and triggers use."""
+
+    columns: Sequence[Row]
+    """Table, name, type, notnull, dflt_value, hidden."""
+    schema: Sequence[Row]
+    """type, name, tbl_name, sql."""
+    uses: Mapping[str, Collection[Use]]
+    """By the lower-case names of views and triggers."""
+
+
+def look(conn: SqliteConnection) -> Shown:
+    """Ask for all that a catalog is made of, inside a snapshot."""
     shadows = {name for (name,) in conn.query(_SHADOWS)}
-    reading = _Reading(_by_table(conn.query(_COLUMNS)))
-    rows = [row for row in conn.query(_SCHEMA) if row[1] not in shadows and row[2] not in shadows]
-    for kind, name, table, sql in rows:
+    columns = conn.query(_COLUMNS)
+    schema = [row for row in conn.query(_SCHEMA) if row[1] not in shadows and row[2] not in shadows]
+    return Shown(columns, schema, _uses(conn, [row for row in schema if row[0] in ("view", "trigger")]))
+
+
+def catalog_of(shown: Shown) -> Catalog:
+    """Return the catalog that SQLite shows."""
+    reading = _Reading(_by_table(shown.columns))
+    for kind, name, table, sql in shown.schema:
         if kind in ("table", "index"):
             reading.add(kind, name, table, sql, {})
-    code = [row for row in rows if row[0] in ("view", "trigger")]
-    used = _uses(conn, code)
-    for kind, name, table, sql in code:
-        reading.add(kind, name, table, sql, names_of(part for use in used.get(name.lower(), ()) for part in use if part))
-    return Catalog.of(reading.in_order(), reading.dependencies(used), reading.unmanaged)
+    for kind, name, table, sql in shown.schema:
+        if kind in ("view", "trigger"):
+            names = names_of(part for use in shown.uses.get(name.lower(), ()) for part in use if part)
+            reading.add(kind, name, table, sql, names)
+    return Catalog.of(reading.in_order(), reading.dependencies(shown.uses), reading.unmanaged)
 
 
 def _by_table(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
@@ -67,7 +87,7 @@ def _by_table(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
     return found
 
 
-def _uses(conn: SqliteConnection, code: Iterable[Row]) -> Mapping[str, frozenset[Use]]:
+def _uses(conn: SqliteConnection, code: Iterable[Row]) -> Mapping[str, Collection[Use]]:
     firings: dict[str, Firing] = {}
     views = []
     for kind, name, _, sql in code:
@@ -126,7 +146,7 @@ class _Reading:
         """Return tables with their constraints, then indexes, views and triggers, each in order of creation."""
         return sorted(self._objects, key=lambda item: _KINDS.get(item.kind, 0))
 
-    def dependencies(self, used: Mapping[str, frozenset[Use]]) -> dict[Ref, set[Ref]]:
+    def dependencies(self, used: Mapping[str, Collection[Use]]) -> dict[Ref, set[Ref]]:
         """Return what objects need beyond the table they belong to; what does not compile has no entry."""
         by_name = {item.name.lower(): item for item in self._objects if item.kind in ("table", "view", "virtual_table")}
         found: dict[Ref, set[Ref]] = {}

@@ -1,7 +1,7 @@
 """What changed in a database since its migrations ran last, though no migration did it: the catalog is remembered then.
 
 Nothing is told behind an apply that failed or died: then what is remembered is not what dbops left. While nothing moved, what
-reads and compares catalogs is not imported.
+compares catalogs is not imported.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ KEY = "migrations"
 
 def remember(engine: Engine, conn: Connection, memory: Memory, apply_id: str) -> None:
     """Keep what the database holds now; the token that says whether it was touched since is taken last."""
-    from dbops.catalog import codec
-
-    catalog = engine.inspect(conn)
+    captured = engine.capture(conn)
     memory.remember(KEY, "{}", apply_id)  # makes the table, so that the token below knows it
-    known = {"fingerprint": engine.fingerprint(conn), "apply": memory.latest_apply(), "catalog": codec.to_json(catalog)}
+    known = {"fingerprint": engine.fingerprint(conn), "apply": memory.latest_apply(), "catalog": captured}
     memory.remember(KEY, json.dumps(known), apply_id)
 
 
@@ -33,11 +31,10 @@ def changed_by_hand(engine: Engine, conn: Connection, memory: Memory) -> list[tu
     known = _read(memory.recall(KEY))
     if not known or known["fingerprint"] == engine.fingerprint(conn) or known["apply"] != memory.latest_apply():
         return []
-    from dbops.catalog import codec
     from dbops.catalog.changes import CreateObject, DropObject, diff
 
     try:
-        catalog = codec.from_json(known["catalog"])
+        catalog = engine.captured(known["catalog"])
     except (ValueError, KeyError, TypeError):
         return []  # of another format: as good as nothing
     found = diff(catalog, engine.inspect(conn))

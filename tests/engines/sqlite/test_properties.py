@@ -34,6 +34,7 @@ def test_a_rendered_schema_reads_back_the_same(pair: tuple[str, str]) -> None:
             with ENGINE.scratch(MEMORY) as conn:
                 copy(spelled, conn)
                 assert diff(ENGINE.inspect(conn), catalog) == ()
+                assert ENGINE.captured(ENGINE.capture(conn)) == ENGINE.inspect(conn)
 
 
 def _without_spelling(text: str) -> str:
