@@ -12,7 +12,7 @@ from dbops.dataclass import dataclass
 from dbops.errors import Mark, SchemaError
 from dbops.lint.allow import Allow, allows, stray_allows, why_unused
 from dbops.lint.facts import Fact
-from dbops.lint.rule import Hit, Rule, ScriptRule, Severity, StatementRule, TableRule, rules
+from dbops.lint.rule import HOLDS_UP, Hit, Rule, ScriptRule, Severity, StatementRule, TableRule, rules
 from dbops.lint.settings import LintSettings
 from dbops.lint.statements import Read, SqlFile, statements
 from dbops.lint.world import World
@@ -41,6 +41,7 @@ class LintSet:
     """Files that belong together. A schema is one unit, in any order; of migrations each file is one, in the order given.
 
     `at_once` are names of files, one behind the other, that are applied together: what one of them makes is new to the next.
+    `weighs_ways_back` tells of parts that undo what they hold up as well; what they lose, the way there has made.
     `changed`, when not None, leaves only what changed: it holds the files that did, each with the statements, in normal form,
     that it had before.
     """
@@ -52,6 +53,7 @@ class LintSet:
     grammar: Grammar | None = None
     changed: Mapping[str, frozenset[str]] | None = None
     at_once: frozenset[str] = frozenset()
+    weighs_ways_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +174,28 @@ class _Run:
         world.enter(script, starts_unit=starts_unit)
         active = [rule for rule in self._rules.values() if self._is_on(rule, file.name)]
         for read in script:
-            self._syntax(read, active)
-            for rule in active:
-                if rule.scope == "statement" and not (rule.is_hazard and read.is_undo):
-                    for hit in cast(StatementRule, rule.check)(read, world):
-                        self._note(rule.code, read, hit)
-            world.take(read)
+            if not read.is_undo:
+                self._statement(read, active)
+                world.take(read)
+        with world.going_back():
+            for read in script:
+                if read.is_undo:
+                    self._statement(read, active)
+                    world.take_back(read)
         for rule in active:
             if rule.scope == "script":
                 for spot in cast(ScriptRule, rule.check)(script, world):
                     self._note(rule.code, spot.read, Hit(spot.at, spot.message))
+
+    def _statement(self, read: Read, active: Sequence[Rule]) -> None:
+        self._syntax(read, active)
+        for rule in active:
+            if rule.scope == "statement" and (not rule.is_hazard or not read.is_undo or self._is_told_back(rule)):
+                for hit in cast(StatementRule, rule.check)(read, self._world):
+                    self._note(rule.code, read, hit)
+
+    def _is_told_back(self, rule: Rule) -> bool:
+        return self._set.weighs_ways_back and rule.code in HOLDS_UP
 
     def _syntax(self, read: Read, active: Sequence[Rule]) -> None:
         if not any(rule.code == "SYNTAX_ERROR" for rule in active):

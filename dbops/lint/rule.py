@@ -48,7 +48,8 @@ class Rule:
 
     `scope` says what the rule looks at: one statement, before it has its effect; one table, after all files; the statements
     of one file; or nothing, for what the linter itself finds. `is_hazard` marks rules about changing what exists, which are
-    silent for what is created in the same file or set, and in parts of a file that undo.
+    silent for what is created in the same file or set, and in parts of a file that undo, unless `HOLDS_UP` names them and
+    those are asked about.
     """
 
     code: str
@@ -61,6 +62,14 @@ class Rule:
     is_hazard: bool
     check: StatementRule | TableRule | ScriptRule | None = field(default=None, repr=False, compare=False)
 
+
+HOLDS_UP = frozenset(
+    {
+        *("REWRITES_TABLE", "BLOCKS_READS", "BLOCKS_WRITES", "SCANS_TABLE", "MAY_FAIL_ON_DATA", "INDEX_BUILD", "CONSTRAINT_SWAP"),
+        *("DETACH_BLOCKS", "BACKFILL_INLINE"),
+    }
+)
+"""What a way back does to those who work, or cannot do for want of the right rows; most of them drop something besides."""
 
 _RULES: dict[str, Rule] = {}
 

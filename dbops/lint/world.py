@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import field, replace
 
 from dbops.dataclass import dataclass
@@ -172,6 +173,28 @@ class World:
                     yield from (self.key(Name(old.schema, new)) for old, new in read.fact.pairs if self.key(old) in made)
 
     # --- effects
+
+    @contextmanager
+    def going_back(self) -> Iterator[None]:
+        """Hold while parts that undo are read: they run later, on what the file has made, and not what the next file finds."""
+        fresh = self.fresh
+        self.fresh = {}
+        self.in_transaction = self.has_timeout = self.changed_rows = False
+        try:
+            yield
+        finally:
+            self.fresh = fresh
+
+    def take_back(self, read: Read) -> None:
+        """Let a statement that undoes have its effect on those behind it alone."""
+        self._note_new(read.fact)
+        match read.fact:
+            case Setting():
+                self._set(read.fact)
+            case Transaction(step):
+                self.in_transaction = step == "begin"
+            case _:
+                pass
 
     def take(self, read: Read) -> None:
         """Let a statement have its effect."""

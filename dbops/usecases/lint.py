@@ -68,6 +68,9 @@ class _Source:
     holds: Holds | None
     spec: LintSpec | None = None
     allow: frozenset[str] = frozenset()
+    texts: Mapping[Path, str] = field(default_factory=dict)
+    """What is read in place of files that are no SQL, line by line."""
+    weighs_ways_back: bool = False
 
 
 def all_rules() -> Mapping[str, Rule]:
@@ -91,11 +94,20 @@ def lint_workspace(workspace: Workspace) -> LintReport:
     return _Run(LintRequest((), ignore=frozenset({"SYNTAX_ERROR"}))).report(_of_workspace(workspace))
 
 
-def lint_sets(folders: Mapping[Path, str], request: LintRequest) -> LintReport:
-    """Return what the rules find in folders of migrations, each with the name of its engine."""
+def lint_sets(sets: Sequence[tuple[Path | None, str, Mapping[Path, str]]], request: LintRequest) -> LintReport:
+    """Return what the rules find in folders of migrations, ways back too.
+
+    Each comes with the name of its engine, and the SQL of files that are none by their paths; the folder is None where all are.
+    """
     sources = [
-        _Source(tuple(sorted(sql_files([folder]), key=_natural)), _engine(engine), "migrations")
-        for folder, engine in folders.items()
+        _Source(
+            tuple(sorted({*(sql_files([folder]) if folder is not None else ()), *texts}, key=_natural)),
+            _engine(engine),
+            "migrations",
+            texts=texts,
+            weighs_ways_back=True,
+        )
+        for folder, engine, texts in sets
     ]
     return _Run(request).report(sources)
 
@@ -179,7 +191,7 @@ class _Run:
             above = self._files.above(file)
             if not is_excluded(file, above):
                 given[file] = merged([*([source.spec] if source.spec else []), *(spec for _, spec in above)])
-        texts = _texts(list(given))
+        texts = {**_texts([file for file in given if file not in source.texts]), **source.texts}
         engines = self._engines(source, given, texts)
         for engine in dict.fromkeys(engines.values()):
             files = [file for file in given if engines[file] == engine]
@@ -205,6 +217,7 @@ class _Run:
             holds=holds,
             grammar=own.syntax_error,
             changed=self._changed(files, own.dialect.name),
+            weighs_ways_back=source.weighs_ways_back,
         )
 
     def _engines(self, source: _Source, given: Mapping[Path, Given], texts: Mapping[Path, str]) -> dict[Path, Engine]:

@@ -101,6 +101,8 @@ def _accept(env: Path, name: str | None) -> None:
 def lint(env: Path, name: str | None, since: str | None, ignore: tuple[str, ...], output: str) -> int:
     """Check the files of a set against hazard and style rules, offline.
 
+    Migrations in Python and revisions of Alembic count as far as they show their SQL. Of ways back it tells what holds others up.
+
     Exits with 2 when something was found.
 
     \b

@@ -30,7 +30,7 @@ def migrations_of(directory: Path, shown: dict[str, str]) -> list[Migration]:
     Raises:
         MigrationError: Alembic is not installed, or does not understand the directory.
     """
-    scripts = _directory(directory)
+    scripts = script_directory(directory)
     try:
         revisions = list(scripts.walk_revisions())
     except Exception as error:  # files of the user's are imported, and what they raise is the answer
@@ -81,7 +81,7 @@ def run(
             if migration.alembic.runs_env:
                 run_env(session, directory, partial(_steps, migration, direction), on_scratch=on_scratch)
                 return
-            scripts = _directory(directory)
+            scripts = script_directory(directory)
             given = database_named(migration, direction, scripts)
             table = {} if on_scratch else history_options(directory, migration.alembic)
             opts = {"transaction_per_migration": True, "script": scripts, "fn": partial(_steps, migration, direction, scripts)}
@@ -143,7 +143,7 @@ def _is_there(migration: Migration, heads: Sequence[str], scripts: ScriptDirecto
     return any(found.revision == migration.version for found in scripts.iterate_revisions(tuple(heads), "base", inclusive=True))
 
 
-def _directory(directory: Path) -> ScriptDirectory:
+def script_directory(directory: Path) -> ScriptDirectory:
     try:
         from alembic.config import Config
         from alembic.script import ScriptDirectory as Directory

@@ -1,4 +1,4 @@
-"""The hazards of pending migrations: the rules of lint, for the server that is there, and the sizes of its tables."""
+"""The hazards of migrations that are to run: the rules of lint, for the server that is there, and the sizes of its tables."""
 
 from __future__ import annotations
 
@@ -42,37 +42,66 @@ _OF_WORK = frozenset(
 def hazards_of(
     pending: Sequence[Migration], earlier: Sequence[Migration], engine: Engine, conn: Connection
 ) -> Mapping[str, tuple[Hazard, ...]]:
-    """Return the hazards of the ways up of SQL migrations, by version, each statement's in order.
+    """Return the hazards of ways up, by version, each statement's in order; of Python as far as it shows its SQL.
 
     What one pending migration makes is new to the next. `earlier` are those applied, which tell what is there by the statements
     that made it; only such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text
     may be hazardous, and none where not; a database without tables has nothing to lose.
     """
-    if not any(migration.kind == "sql" and _may_be_hazardous(migration.up.text) for migration in pending):
+    if not any(_may_be_hazardous(migration.up.text) for migration in pending):
         return {}
     if not (live := engine.sizes(conn)):
         return {}
+    texts = {one.version: _text(one, engine.dialect) for one in pending if one.kind == "sql"}
+    if others := [one for one in pending if one.kind != "sql"]:
+        from dbops.resources.migrations.visible import Sight
+
+        sight = Sight(engine.dialect)
+        texts |= {one.version: sight.one_way(one, "up") for one in others}
+        texts = {one.version: texts[one.version] for one in pending}
+    return _weighed(texts, earlier, engine, conn, live)
+
+
+def hazards_of_way_back(
+    going: Sequence[Migration], applied: Sequence[Migration], engine: Engine, conn: Connection
+) -> Mapping[str, tuple[Hazard, ...]]:
+    """Return the hazards of ways back, by version, as `hazards_of` does for ways up; `going` are in the order of going."""
+    if not (live := engine.sizes(conn)):
+        return {}
+    from dbops.resources.migrations.visible import Sight
+
+    sight = Sight(engine.dialect)
+    texts = {
+        one.version: _short(one.down.text, engine.dialect) if one.kind == "sql" and one.down else sight.one_way(one, "down")
+        for one in going
+    }
+    return _weighed(texts, applied, engine, conn, live)
+
+
+def _weighed(
+    texts: Mapping[str, str], earlier: Sequence[Migration], engine: Engine, conn: Connection, live: Mapping[Ref, TableSize]
+) -> Mapping[str, tuple[Hazard, ...]]:
+    """Weigh texts, by version, that are applied one after the other to what earlier migrations left."""
     from dbops.lint.check import LintSet, weigh
     from dbops.lint.rule import ENGINES, rules
     from dbops.lint.settings import LintSettings
     from dbops.lint.statements import SqlFile
     from dbops.resources.migrations.touched import touched
 
-    coming = [migration for migration in pending if migration.kind == "sql"]
-    texts = {migration.version: _text(migration, engine.dialect) for migration in coming}
     names = [touched(text, engine.dialect) for text in texts.values()]
     wanted = None if None in names else frozenset().union(*(found for found in names if found))
     before = [one for one in earlier if one.kind == "sql" and _speaks_of(one.up.text, wanted)]
     flavour = next((name for name in ENGINES if name == conn.server.flavour), engine.dialect.name)
     chosen = frozenset(rule.code for rule in rules().values() if rule.is_hazard)
     settings = LintSettings(engine=flavour, version=conn.server.version, select=chosen)  # type: ignore[arg-type]  # one of ENGINES
-    files = [*before, *coming]
+    files = [SqlFile(f"{_BEFORE}{one.version}", _short(one.up.text, engine.dialect)) for one in before]
+    files += [SqlFile(version, text) for version, text in texts.items()]
     found = weigh(
         LintSet(
-            files=tuple(SqlFile(one.version, texts.get(one.version) or _short(one.up.text, engine.dialect)) for one in files),
+            files=tuple(files),
             dialect=engine.dialect,
-            settings={migration.version: settings for migration in files},
-            at_once=frozenset(migration.version for migration in coming),
+            settings={file.name: settings for file in files},
+            at_once=frozenset(texts),
         )
     )
     size = _sizes(live, engine)
@@ -81,6 +110,10 @@ def hazards_of(
         if (hazard := _hazard(one, size)) is not None:
             by_version.setdefault(one.at.file, []).append(hazard)
     return {version: tuple(dict.fromkeys(hazards)) for version, hazards in by_version.items()}
+
+
+_BEFORE = "before "
+"""Begins the names of what is there: a migration that is taken back is named for itself."""
 
 
 def _speaks_of(text: str, names: frozenset[str] | None) -> bool:

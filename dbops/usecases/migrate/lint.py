@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
-from dbops.errors import MigrationError
+from dbops.resources.migrations import python_files
+from dbops.resources.migrations.folder import migrations_of, read_contents
 from dbops.usecases.lint import LintReport, LintRequest, lint_sets
-from dbops.usecases.migrate.sets import sets_of
+from dbops.usecases.migrate.sets import MigrationWork, sets_of
 from dbops.usecases.runtime import Workspace
 
 _KNOWN_HERE = frozenset({"CONCURRENTLY_IN_TRANSACTION"})
@@ -14,15 +17,38 @@ _KNOWN_HERE = frozenset({"CONCURRENTLY_IN_TRANSACTION"})
 
 
 def lint(workspace: Workspace, request: LintRequest, name: str | None = None) -> LintReport:
-    """Return what the rules find in the SQL files of each set; ways down are not looked at.
+    """Return what the rules find in the files of each set, in those that are no SQL as far as they show what they run.
+
+    Of ways back it is what they hold up; what they lose is in the nature of most.
 
     Raises:
-        MigrationError: a set whose files are no SQL.
         PlanError: a revision that git does not know.
+        MigrationError, Problems: files that say nothing dbops understands.
     """
-    folders = {}
+    found: dict[object, tuple[Path | None, str, Mapping[Path, str]]] = {}
     for one in sets_of(workspace, name):
-        if one.desired.format != "sql":
-            raise MigrationError(f"the files of {one.desired.name} are no SQL files", at=one.desired.at, expected="format: sql")
-        folders[one.desired.directory] = workspace.targets.target(one.desired.connection).url.engine
-    return lint_sets(folders, replace(request, ignore=request.ignore | _KNOWN_HERE))
+        desired = one.desired
+        engine = workspace.targets.target(desired.connection).url.engine
+        key = (desired.directory, engine, desired.alembic.engine_name)
+        if key not in found:
+            found[key] = (desired.directory if desired.format == "sql" else None, engine, _no_sql(one))
+    return lint_sets(list(found.values()), replace(request, ignore=request.ignore | _KNOWN_HERE))
+
+
+def _no_sql(one: MigrationWork) -> Mapping[Path, str]:
+    """Return the SQL of the files of a set that are none."""
+    desired = one.desired
+    files = [file for file in read_contents(desired.directory, desired.format) if file.path.suffix != ".sql"]
+    if not files:
+        return {}
+    from dbops.resources.migrations.visible import Sight
+
+    sight = Sight(one.engine.dialect)
+    if desired.format == "sql":
+        return {file.path: sight.file(python_files.migration_of(file.text, file.path, file.shown), file.text) for file in files}
+    by_path = {file.path.resolve(): file for file in files}
+    found = {}
+    for migration in migrations_of(files, desired.format, desired.alembic):
+        if file := by_path.get(Path(migration.at.file).resolve()):
+            found[file.path] = sight.file(migration, file.text)
+    return found

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from dbops.dataclass import dataclass
+from dbops.engines.base.connect import Connection
 from dbops.errors import MigrationError
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding, make_plan, observe
+from dbops.reconcile.policy import ALL
+from dbops.reconcile.resource import Targets
 from dbops.resources.migrations.graph import dependents_of, through
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
 from dbops.resources.migrations.resource import run_step, shown_statements
 from dbops.resources.migrations.standing import is_half_way_back
+from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
 from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
 from dbops.usecases.runtime import Workspace, now
@@ -47,7 +51,7 @@ def down(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name
         and what `up` raises.
     """
     chosen = sets_of(workspace, name)
-    return _carried_out(workspace, chosen, consent, lambda finding, one: _back(finding, one, extent))
+    return _carried_out(workspace, chosen, consent, lambda finding, one: _back(finding, one, extent, workspace.targets))
 
 
 def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> ApplyResult:
@@ -55,7 +59,7 @@ def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> App
     chosen = sets_of(workspace, name)
 
     def there_and_back(finding: Finding, one: MigrationWork) -> Finding:
-        back = _back(finding, one, Extent(steps=1))
+        back = _back(finding, one, Extent(steps=1), workspace.targets)
         again = [
             _entry(one, entry.change.migration, "up", place + len(back.entries), "run again")
             for place, entry in enumerate(reversed(back.entries))
@@ -118,14 +122,30 @@ def _migration(entry: Entry) -> Migration:
     return entry.change.migration
 
 
-def _back(finding: Finding, one: MigrationWork, extent: Extent) -> Finding:
+def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets) -> Finding:
     observed = finding.observed
     assert isinstance(observed, ObservedMigrations)
     chosen = _to_take_back(observed.standings, one, extent)
-    entries = tuple(_entry(one, migration, "down", place, "taken back") for place, migration in enumerate(chosen))
+    hazards = _hazards(chosen, observed.standings, one, targets.reader(one.desired.connection))
+    entries = tuple(
+        _entry(one, migration, "down", place, "taken back", hazards.get(migration.version, ()))
+        for place, migration in enumerate(chosen)
+    )
     waiting = {change.address for change in one.resource.diff(one.desired, observed)}
     left_out = waiting | {entry.change.address for entry in entries}
     return Finding(finding.work, replace(observed, observations=()), entries, frozenset(left_out))
+
+
+def _hazards(
+    chosen: Sequence[Migration], found: Sequence[Standing], one: MigrationWork, reader: Connection | None
+) -> Mapping[str, tuple[Hazard, ...]]:
+    """Return what the ways back may lose or hold up, by version."""
+    if reader is None or not chosen:
+        return {}
+    from dbops.resources.migrations.hazards import hazards_of_way_back
+
+    applied = [standing.migration for standing in found if standing.migration is not None and standing.record is not None]
+    return hazards_of_way_back(chosen, applied, one.engine, reader)
 
 
 def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent) -> list[Migration]:
@@ -180,10 +200,15 @@ def _can_go(standing: Standing, going: Sequence[Standing], found: Sequence[Stand
     return migration
 
 
-def _entry(one: MigrationWork, migration: Migration, direction: Direction, order: int, reason: str) -> Entry:
+def _entry(
+    one: MigrationWork, migration: Migration, direction: Direction, order: int, reason: str, hazards: Sequence[Hazard] = ()
+) -> Entry:
+    """Return the entry of one migration; what a way back does passes, for it was asked for by name."""
     script = migration.up if direction == "up" else migration.down
     shown = shown_statements(script, one.engine) if script is not None and migration.kind == "sql" else ()
     change = MigrationChange(
         address=f"{one.desired.address}/{migration.id}", action="run", reason=reason, at=migration.at, migration=migration
     )
-    return Entry(change, (replace(run_step(one.desired, migration, direction, shown), order=order),))
+    step = run_step(one.desired, migration, direction, shown, hazards)
+    allowed = (*step.allowed, ALL) if direction == "down" else step.allowed
+    return Entry(change, (replace(step, order=order, allowed=allowed),))

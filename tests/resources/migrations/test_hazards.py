@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dbops.errors import HazardError
+from dbops.engines.sqlite.engine import SqliteEngine
+from dbops.errors import HazardError, Mark
+from dbops.lint.check import Finding
 from dbops.reconcile.plan import Plan
+from dbops.resources.migrations.model import Migration, Script
+from dbops.resources.migrations.visible import Sight
 from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import Consent
-from dbops.usecases.migrate.running import up
+from dbops.usecases.lint import LintRequest
+from dbops.usecases.migrate.lint import lint
+from dbops.usecases.migrate.running import down, up
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase
 from tests.resources.migrations.sets import Migrations
@@ -102,3 +111,143 @@ def test_a_saved_plan_keeps_what_the_file_allows(shop: Migrations, tmp_path: Pat
     shop.write("0002_gone.sql", "-- dbops:allow DELETES_DATA old\nDROP TABLE b;\n")
     [planned] = shop.plan().steps
     assert step.from_dict(step.to_dict(planned)) == planned
+
+
+PYTHON = '''\
+GONE = "DROP TABLE b"
+
+def up_fn(step):
+    # dbops:allow DELETES_DATA nobody reads it
+    step.execute(
+        """
+        DELETE FROM a
+        """
+    )
+    rest(step)
+    [step.execute(f"DELETE FROM {name}") for name in ()]
+
+def rest(step):
+    step.execute(GONE + "")
+
+def down_fn(step):
+    step.execute("CREATE TABLE b (id integer)")
+    step.execute("CREATE INDEX a_n ON a (n)")
+'''
+
+
+def test_what_a_python_step_shows_of_its_sql_is_weighed(shop: Migrations) -> None:
+    run(shop)
+    shop.write("0002_gone.py", PYTHON)
+    lost = [hazard for hazard in hazards(shop.plan()) if hazard.code == "DELETES_DATA"]
+    found = {re.split(":| with ", hazard.message)[0]: hazard.allowed for hazard in lost}
+    assert found == {"all rows of a are deleted": "nobody reads it", "table b is dropped": None}
+    with pytest.raises(HazardError, match="table b is dropped"):
+        run(shop)
+    assert [(one.code, one.at.line) for one in linted(shop) if one.code in ("DELETES_DATA", "INDEX_BUILD")] == [
+        ("DELETES_DATA", 14),
+        ("INDEX_BUILD", 18),
+    ]
+
+
+def linted(shop: Migrations) -> tuple[Finding, ...]:
+    with open_workspace(shop.folder) as workspace:
+        return lint(workspace, LintRequest(())).findings
+
+
+def test_what_a_way_back_does_is_told_and_does_not_ask(shop: Migrations) -> None:
+    run(shop)
+    shop.database.load("INSERT INTO a VALUES (1, 1);")
+    shop.write("0002_more.sql", "-- migrate:up\nALTER TABLE a ADD COLUMN m integer;\n"
+               "-- migrate:down\nALTER TABLE a DROP COLUMN m;\nCREATE INDEX a_n ON a (n);\n")  # fmt: skip
+    assert "INDEX_BUILD" not in codes(shop.plan()), "it is not on the way up"
+    run(shop)
+    told: list[Plan] = []
+
+    def shown(plan: Plan) -> bool:
+        told.append(plan)
+        return True
+
+    with open_workspace(shop.folder) as workspace:
+        assert down(workspace, Consent(shown)).state == "done"
+    assert {"DELETES_DATA", "INDEX_BUILD"} <= set(codes(told[0]))
+    found = {one.code: one.at.line for one in linted(shop)}
+    assert found.get("INDEX_BUILD") == 5 and "DELETES_DATA" not in found, "what it loses the way there has made"
+
+
+def test_ways_back_are_not_what_the_next_file_finds(shop: Migrations) -> None:
+    shop.write("0001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer PRIMARY KEY);\nCREATE TABLE b (id integer);\n"
+               "-- migrate:down\nDROP TABLE a;\nDROP TABLE b;\n")  # fmt: skip
+    shop.write("0002_b.sql", "ALTER TABLE b ADD COLUMN n integer;\n")
+    assert "NO_PRIMARY_KEY" in [one.code for one in linted(shop)]
+
+
+REVISION = '''\
+"""gone"""
+from alembic import op
+import sqlalchemy as sa
+revision = "b11"
+down_revision = "a00"
+
+def upgrade():
+    op.create_index("a_n", "a", ["n"])
+    op.drop_table("b")  # dbops:allow DELETES_DATA old
+    op.execute(
+        "DELETE FROM a"
+    )
+
+def downgrade():
+    op.create_table("b", sa.Column("id", sa.Integer))
+    op.create_index("b_n", "a", ["id"])
+'''
+
+
+FIRST = """\
+from alembic import op
+revision = "a00"
+down_revision = None
+
+def upgrade():
+    op.execute("CREATE TABLE a (id integer NOT NULL PRIMARY KEY, n integer)")
+    op.execute("CREATE TABLE b (id integer)")
+
+def downgrade():
+    pass
+"""
+
+
+def test_what_a_revision_of_alembic_writes_offline_is_weighed(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env", "format: alembic")
+    versions = shop.folder / "migrations" / "versions"
+    versions.mkdir()
+    (versions / "a00.py").write_text(FIRST)
+    run(shop)
+    (versions / "b11.py").write_text(REVISION)
+    lost = [hazard for hazard in hazards(shop.plan()) if hazard.code == "DELETES_DATA"]
+    found = {re.split(":| with ", hazard.message)[0]: hazard.allowed for hazard in lost}
+    assert found == {"table b is dropped": "old", "all rows of a are deleted": None}
+    with pytest.raises(HazardError, match="all rows of a"):
+        run(shop)
+    told = {(one.code, one.at.line) for one in linted(shop) if Path(one.at.file).name == "b11.py"}
+    assert {("DELETES_DATA", 10), ("INDEX_BUILD", 8), ("INDEX_BUILD", 16)} <= told and ("DELETES_DATA", 9) not in told
+    assert run(shop, "DELETES_DATA") == "done"
+
+
+def test_a_revision_that_asks_the_database_is_weighed_as_far_as_it_comes(shop: Migrations) -> None:
+    text = "def upgrade():\n    op.execute('DELETE FROM a')\n    op.get_bind().execute('x').fetchall()\n    op.drop_table('b')\n"
+    head = 'from alembic import op\nrevision = "a00"\ndown_revision = None\n'
+    path = shop.write("a00.py", f"{head}{text}def downgrade():\n    pass\n")
+    migration = Migration("a00", "", Mark(str(path)), Script(path.read_text(), Mark(str(path))), kind="alembic")
+    (shop.folder / "migrations" / "versions").mkdir()
+    path.rename(path.parent / "versions" / path.name)
+    migration = replace(migration, at=Mark(str(path.parent / "versions" / path.name)))
+    assert Sight(SqliteEngine().dialect).one_way(migration, "up").split() == ["DELETE", "FROM", "a;", "x;"]
+
+
+def test_sql_of_json_files_is_linted(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env", "format: json")
+    sql = "CREATE TABLE a (id integer);\nINSERT INTO a VALUES (1);"
+    shop.write("1.json", json.dumps({"id": "1", "name": "one", "sql": sql, "rollback_sql": "DROP TABLE a;"}, indent=1))
+    shop.write("2.json", json.dumps({"id": "2", "name": "two", "sql": "DROP TABLE a;", "dependencies": ["1"]}, indent=1))
+    assert [(Path(one.at.file).name, one.code, one.at.line) for one in linted(shop) if one.code == "DELETES_DATA"] == [
+        ("2.json", "DELETES_DATA", 4)
+    ]

@@ -1,0 +1,208 @@
+"""The SQL of migrations that are no SQL files, as far as it is seen without running them: text whose lines are those of the file.
+
+Of Python steps it is what stands as text in calls of `execute`, `query` and `executemany`; of Alembic's revisions what they write
+in Alembic's offline mode, without a database (`alembic upgrade --sql`); of JSON files their SQL. A remark `# dbops:allow CODE
+reason` is one of SQL here.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from dbops.errors import MigrationError
+from dbops.resources.migrations.model import Direction, Migration
+from dbops.sql.dialect import Dialect
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+Lines = dict[int, list[str]]
+"""SQL by the line of the file on which it begins; remarks end with their line."""
+
+_RUNS = frozenset({"execute", "query", "executemany"})
+_MARK = "-- migrate:down"
+
+
+class Sight:
+    """Sees what the migrations of a set run on one engine."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._scripts: ScriptDirectory | None = None
+
+    def one_way(self, migration: Migration, direction: Direction) -> str:
+        """Return what a migration in Python runs in one direction; empty where nothing can be seen."""
+        return _text(self._lines(migration, ast.parse(migration.up.text), direction), migration.up.text)
+
+    def file(self, migration: Migration, text: str) -> str:
+        """Return what the file of a migration, whose text this is, runs both ways: the way back behind `-- migrate:down`.
+
+        The way back is left out where it stands before the other in the file.
+        """
+        if migration.kind == "sql":
+            return _of_json(text)
+        tree = ast.parse(text)
+        up, down = self._lines(migration, tree, "up"), self._lines(migration, tree, "down")
+        name = {"python": "down_fn", "alembic": "downgrade"}[migration.kind]
+        begins = next((node.lineno for node in _functions(tree).values() if node.name == name), 0)
+        if down and begins and max(up, default=0) < begins <= min(down):
+            up |= {begins: [_MARK, *down.get(begins, [])]} | {line: found for line, found in down.items() if line != begins}
+        return _text(up, text)
+
+    def _lines(self, migration: Migration, tree: ast.Module, direction: Direction) -> Lines:
+        if migration.kind == "python":
+            return _of_python(tree, "up_fn" if direction == "up" else "down_fn", self._dialect)
+        if self._scripts is None:
+            from dbops.resources.migrations.alembic_scripts import script_directory
+
+            self._scripts = script_directory(Path(migration.at.file).absolute().parent.parent)
+        return _of_revision(migration, direction, self._dialect, self._scripts)
+
+
+def _text(lines: Lines, source: str) -> str:
+    """Return a text in which each statement begins on its line, as far as those before it leave room."""
+    for number, remark in _remarks(source):
+        lines = {**lines, number: [f"/* {remark} */", *lines.get(number, [])]}
+    written: list[str] = []
+    at = 1
+    for number in sorted(lines):
+        if number > at:
+            written.append("\n" * (number - at))
+            at = number
+        for piece in lines[number]:
+            is_whole_line = piece.startswith(("--", "DELIMITER"))
+            if is_whole_line and written and not written[-1].endswith("\n"):
+                piece = f"\n{piece}"
+            written.append(piece + ("\n" if is_whole_line else " "))
+            at += written[-1].count("\n")
+    return "".join(written)
+
+
+def _remarks(source: str) -> Iterator[tuple[int, str]]:
+    if "dbops:allow" not in source:
+        return
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT and "dbops:allow" in token.string:
+                yield token.start[0], token.string.lstrip("# ").replace("*/", "")
+    except (tokenize.TokenError, SyntaxError):
+        return
+
+
+# --- Python steps
+
+
+def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _of_python(tree: ast.Module, entry: str, dialect: Dialect) -> Lines:
+    """Read the function that is run, and those of the file that it names."""
+    functions = _functions(tree)
+    constants = {
+        target.id: value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and (value := _plain(node.value, {})) is not None
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    waiting, seen, found = [entry], set[str](), Lines()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in functions:
+            continue
+        seen.add(name)
+        for node in ast.walk(functions[name]):
+            if isinstance(node, ast.Name):
+                waiting.append(node.id)
+            elif (
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _RUNS and node.args
+                and (sql := _plain(node.args[0], constants)) is not None
+            ):  # fmt: skip
+                found.setdefault(node.args[0].lineno, []).append(dialect.terminated(sql.strip()))
+    return found
+
+
+def _plain(value: ast.expr, constants: dict[str, str]) -> str | None:
+    """Return the text that an expression says: a literal, a constant of the module's, several joined; None for others."""
+    match value:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Name(id=name):
+            return constants.get(name)
+        case ast.BinOp(op=ast.Add()):
+            left, right = _plain(value.left, constants), _plain(value.right, constants)
+            return None if left is None or right is None else left + right
+        case _:
+            return None
+
+
+# --- Alembic
+
+
+class _Heard(io.TextIOBase):
+    """Takes what Alembic writes in offline mode, each statement with the line of the revision that had it written."""
+
+    def __init__(self, file: str) -> None:
+        self._file, self.lines = file, Lines()
+
+    def write(self, text: str) -> int:
+        sql = text.strip()
+        if sql and not sql.startswith("--"):
+            on_one_line = sql if "--" in sql else " ".join(sql.split("\n"))
+            self.lines.setdefault(self._line(), []).append(on_one_line)
+        return len(text)
+
+    def _line(self) -> int:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename != self._file:
+            frame = frame.f_back
+        return frame.f_lineno if frame is not None else 1
+
+
+def _of_revision(migration: Migration, direction: Direction, dialect: Dialect, scripts: ScriptDirectory) -> Lines:
+    """Let a revision write its SQL; where it wants a database, what it has written until then counts."""
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    from dbops.resources.migrations.alembic_scripts import database_named
+
+    revision: Any = scripts.get_revision(migration.version)
+    heard = _Heard(revision.path)
+    options: dict[str, Any] = {"as_sql": True, "output_buffer": heard, "literal_binds": True}
+    context = MigrationContext.configure(dialect_name=dialect.name, opts=options)
+    try:
+        given = database_named(migration, direction, scripts)
+        with Operations.context(context):
+            (revision.module.upgrade if direction == "up" else revision.module.downgrade)(**given)
+    except MigrationError:
+        return {}
+    except Exception:
+        return heard.lines  # it asks a database, which is not there: the run will say whether it is right
+    return heard.lines
+
+
+# --- JSON
+
+
+def _of_json(text: str) -> str:
+    """Return the SQL of a JSON file, each way on the line of its field as far as that goes."""
+    data, written, at = json.loads(text), list[str](), 1
+    for field, mark in (("sql", ""), ("rollback_sql", f"{_MARK}\n")):
+        sql, found = data.get(field), re.search(rf'"{field}"\s*:', text)
+        if not isinstance(sql, str) or found is None:
+            continue
+        line = text.count("\n", 0, found.start()) + 1
+        piece = mark + (sql if "--" in sql else " ".join(sql.split("\n")))
+        written.append("\n" * max(line - at - (1 if mark else 0), 1 if written else 0) + piece)
+        at += written[-1].count("\n")
+    return "".join(written)
