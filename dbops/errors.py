@@ -22,6 +22,7 @@
     ├── MigrationError
     ├── BackupError
     ├── MonitoringError
+    ├── RecordError              a table, field, filter or value that a program gives is wrong; the code says which
     └── Problems                 several errors found in one pass
 """
 
@@ -169,6 +170,10 @@ class BackupError(DbopsError):
 
 class MonitoringError(DbopsError):
     """A metric, alert or report cannot be had."""
+
+
+class RecordError(DbopsError):
+    """A program names a table, field, operator or value that cannot be; `error_code` says which, nothing was touched."""
 
 
 class Problems(DbopsError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dbops.dataclass import dataclass
@@ -52,8 +52,12 @@ class Sessions(Protocol):
         """Return a text expression that compares character by character, by code points, whatever the column's collation."""
         ...
 
-    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-        """Compare a text column exactly, in a form that can use an index of the column."""
+    def among(self, column: ColumnElement[Any], texts: Sequence[str]) -> ColumnElement[bool]:
+        """Tell exactly whether a text column holds one of `texts`, in a form that can use an index of the column."""
+        ...
+
+    def in_order(self, column: ColumnElement[Any], *, descending: bool) -> ColumnElement[Any]:
+        """Return a term for ORDER BY that puts NULL before everything, behind it when descending."""
         ...
 
     def matches(self, column: ColumnElement[Any], pattern: str, *, ignore_case: bool) -> ColumnElement[bool]:

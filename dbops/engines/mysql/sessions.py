@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dbops.engines.base.sessions import Pooling, patiently, pooled
@@ -61,11 +62,14 @@ class MysqlSessions:
 
         return type_coerce(cast(_in_utf8(column), BINARY), String)
 
-    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    def among(self, column: ColumnElement[Any], texts: Sequence[str]) -> ColumnElement[bool]:
         """What is the same is equal in the column's own collation too, by which an index finds it."""
         from sqlalchemy import and_
 
-        return and_(column == text, self.exact(column) == text)
+        return and_(column.in_(texts), self.exact(column).in_(texts))
+
+    def in_order(self, column: ColumnElement[Any], *, descending: bool) -> ColumnElement[Any]:
+        return column.desc() if descending else column.asc()
 
     def matches(self, column: ColumnElement[Any], pattern: str, *, ignore_case: bool) -> ColumnElement[bool]:
         """LIKE does not pad, and goes by characters in the `_bin` collation (MySQL manual, 14.8.1)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.sessions import Pooling, patiently, pooled
@@ -35,9 +36,16 @@ class PostgresSessions:
 
         return collate(column, "C")
 
-    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    def among(self, column: ColumnElement[Any], texts: Sequence[str]) -> ColumnElement[bool]:
         """Collations of PostgreSQL are deterministic unless made otherwise: equal is the same bytes (manual, 24.2.2.4)."""
-        return column == text
+        return column == texts[0] if len(texts) == 1 else column.in_(texts)
+
+    def in_order(self, column: ColumnElement[Any], *, descending: bool) -> ColumnElement[Any]:
+        """PostgreSQL puts NULL last unless told; nothing is said of columns without NULL, so that an index serves."""
+        term = column.desc() if descending else column.asc()
+        if not getattr(column, "nullable", True):
+            return term
+        return term.nulls_last() if descending else term.nulls_first()
 
     def matches(self, column: ColumnElement[Any], pattern: str, *, ignore_case: bool) -> ColumnElement[bool]:
         return column.op("ILIKE" if ignore_case else "LIKE", is_comparison=True)(pattern)

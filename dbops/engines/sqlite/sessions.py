@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,12 @@ class SqliteSessions:
 
         return collate(column, "BINARY")
 
-    def equals(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-        return self.exact(column) == text
+    def among(self, column: ColumnElement[Any], texts: Sequence[str]) -> ColumnElement[bool]:
+        exact = self.exact(column)
+        return exact == texts[0] if len(texts) == 1 else exact.in_(texts)
+
+    def in_order(self, column: ColumnElement[Any], *, descending: bool) -> ColumnElement[Any]:
+        return column.desc() if descending else column.asc()
 
     def matches(self, column: ColumnElement[Any], pattern: str, *, ignore_case: bool) -> ColumnElement[bool]:
         """LIKE takes no notice of the case of ASCII letters, GLOB does (https://www.sqlite.org/lang_expr.html#like)."""

@@ -1,0 +1,86 @@
+"""A database of a program: its pool, its sessions, and its errors as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dbops.dataclass import dataclass
+from dbops.engines.base.sessions import WRITES, Pooling, Sessions
+from dbops.usecases.runtime import engine_for
+from dbops.usecases.service.retries import POOL_EXHAUSTED
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData, Table
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+    from dbops.engines.base.connect import Target
+
+
+@dataclass(slots=True, eq=False)
+class PooledDatabase:
+    """`reading` makes sessions for everything; those of `writing` take turns where an engine has one writer at a time.
+
+    `models` are the tables that model files describe, by name.
+    """
+
+    target: Target
+    sessions: Sessions
+    engine: AsyncEngine
+    reading: async_sessionmaker[AsyncSession]
+    writing: async_sessionmaker[AsyncSession]
+    models: Mapping[str, Table]
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    @property
+    def url(self) -> str:
+        """The URL, without the password."""
+        return self.target.url.redacted()
+
+    def translated(self, error: BaseException) -> BaseException:
+        """Return our error for one of SQLAlchemy or the driver, what is neither as it is."""
+        from sqlalchemy.exc import DBAPIError
+        from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+        from dbops.errors import ConnectError
+
+        if isinstance(error, PoolTimeout):
+            return ConnectError(
+                f"no connection to {self.name!r} became free in time",
+                error_code=POOL_EXHAUSTED,
+                fix="give sessions back sooner, or raise pool_size",
+            )
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        return self.sessions.translated(cause, self.target) or error
+
+    async def close(self) -> None:
+        """Close all connections that are not in use."""
+        await self.engine.dispose()
+
+
+def open_pool(target: Target, pooling: Pooling, metadata: Sequence[MetaData] = ()) -> PooledDatabase:
+    """Return the database with a pool; it connects when first used.
+
+    Raises:
+        ConnectError: a package that the engine's asynchronous driver needs is not installed.
+    """
+    sessions = engine_for(target.url).sessions
+    engine = sessions.engine(target, pooling)
+    from sqlalchemy.ext.asyncio import async_sessionmaker
+
+    return PooledDatabase(
+        target,
+        sessions,
+        engine,
+        async_sessionmaker(bind=engine, expire_on_commit=False),
+        async_sessionmaker(bind=engine.execution_options(**{WRITES: True}), expire_on_commit=False),
+        models_by_name(metadata),
+    )
+
+
+def models_by_name(metadata: Sequence[MetaData]) -> Mapping[str, Table]:
+    """Return the tables that models describe."""
+    return {table.name: table for item in metadata for table in item.sorted_tables if table.schema is None}
