@@ -20,31 +20,42 @@ if TYPE_CHECKING:
         execute_query,
         manage_databases,
     )
+    from dbops.api.service import CRUDService, DatabaseService, Result, SQLiteJSON, get_database_base
     from dbops.errors import CodomyrmexError, DbopsError
 
 __all__ = [
+    "CRUDService",
     "CodomyrmexError",
     "DatabaseConnection",
     "DatabaseManager",
+    "DatabaseService",
     "DatabaseType",
     "DbopsError",
     "QueryResult",
+    "Result",
+    "SQLiteJSON",
     "__version__",
     "connect_database",
     "execute_query",
+    "get_database_base",
     "manage_databases",
 ]
 
 #: Where each name lives.
 _HOMES = {
+    "CRUDService": "dbops.api.service",
     "CodomyrmexError": "dbops.errors",
     "DatabaseConnection": "dbops.api.db_manager",
     "DatabaseManager": "dbops.api.db_manager",
+    "DatabaseService": "dbops.api.service",
     "DatabaseType": "dbops.api.db_manager",
     "DbopsError": "dbops.errors",
     "QueryResult": "dbops.api.db_manager",
+    "Result": "dbops.api.service",
+    "SQLiteJSON": "dbops.api.service",
     "connect_database": "dbops.api.db_manager",
     "execute_query": "dbops.api.db_manager",
+    "get_database_base": "dbops.api.service",
     "manage_databases": "dbops.api.db_manager",
 }
 
