@@ -16,6 +16,7 @@ DBOPS_TEST_MYSQL=folder puts MySQL, whose programs are in the folder, in MariaDB
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDat
 from tests.servers import RELEASES, Lease, MysqlServer, NotToBeHad, PostgresServer
 from tests.servers.mysql_makes import MYSQL_FOLDER
 from tests.servers.s3 import s3_server
+from tests.servers.sftp import SftpServer, sftp_server
 
 _LEASE = pytest.StashKey[Lease]()
 _FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
@@ -121,6 +123,15 @@ def s3_endpoint() -> Iterator[str]:
     """The URL of a server of S3's protocol, one for each worker of a run."""
     with s3_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def sftp() -> Iterator[SftpServer]:
+    """A server of SFTP, one for each worker of a run."""
+    with tempfile.TemporaryDirectory(prefix="dbops-sftp-") as place:
+        Path(place).chmod(0o755)
+        with sftp_server(Path(place)) as server:
+            yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""One suite that every storage passes: a folder, a server of S3's protocol, and a file system that fsspec knows."""
+"""One suite that every storage passes: a folder, servers of S3's protocol and of SFTP, and a file system that fsspec knows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from dbops.archive.storage.base import MissingObjectError, Storage
+from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
 from dbops.archive.storage.opening import StorageAddress, local_folder, open_storage
 from dbops.errors import BackupError
 from tests.servers.s3 import S3, new_bucket
+from tests.servers.sftp import SftpServer
 
 
-@pytest.fixture(params=["file", "s3", "fsspec"])
+@pytest.fixture(params=["file", "s3", "sftp", "fsspec"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     match request.param:
         case "file":
@@ -24,6 +25,9 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
             return open_storage(
                 StorageAddress(f"s3://{new_bucket(endpoint)}/some/prefix", {**S3, "endpoint": endpoint}), tmp_path
             )
+        case "sftp":
+            server = request.getfixturevalue("sftp")
+            return open_storage(StorageAddress(server.url(secrets.token_hex(8)), server.options), tmp_path)
         case _:
             return open_storage(StorageAddress(f"memory://{secrets.token_hex(8)}"), tmp_path)
 
@@ -108,6 +112,41 @@ def test_a_wrong_secret_is_not_shown(s3_endpoint: str, tmp_path: Path) -> None:
     with pytest.raises(BackupError) as caught:
         storage.put_if_absent("a", b"b")
     assert "hunter2" not in caught.value.explain()
+
+
+def test_a_server_of_sftp_whose_key_is_not_known_gets_nothing(sftp: SftpServer, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    storage = open_storage(StorageAddress(sftp.url("x"), {**sftp.options, "known_hosts": str(tmp_path / "empty")}), tmp_path)
+    with pytest.raises(StorageError, match="not known") as caught:
+        storage.put_if_absent("a", b"b")
+    assert "ssh-keyscan" in caught.value.explain()
+    assert not (sftp.folder / "x").exists()
+
+
+def test_a_server_of_sftp_with_another_key_is_another_server(sftp: SftpServer, tmp_path: Path) -> None:
+    host, kind, _ = sftp.known_hosts.read_text().split()[:3]
+    other = Path(f"{sftp.key}.pub").read_text().split()[1]
+    (tmp_path / "known").write_text(f"{host} {kind} {other}\n")
+    storage = open_storage(StorageAddress(sftp.url("x"), {**sftp.options, "known_hosts": str(tmp_path / "known")}), tmp_path)
+    with pytest.raises(StorageError, match="another server"):
+        list(storage.list())
+
+
+def test_who_is_not_let_in_by_sftp_is_told_what_helps(sftp: SftpServer, tmp_path: Path) -> None:
+    options = {"known_hosts": str(sftp.known_hosts), "password": "hunter2secret"}
+    storage = open_storage(StorageAddress(sftp.url("x"), options), tmp_path)
+    with pytest.raises(StorageError, match="does not let us in") as caught:
+        list(storage.list())
+    assert "hunter2" not in caught.value.explain()
+    with pytest.raises(BackupError, match="no option key"):
+        open_storage(StorageAddress(sftp.url("x"), {"key": "x"}), tmp_path)
+
+
+def test_a_connection_of_sftp_that_broke_is_made_again(sftp: SftpServer, tmp_path: Path) -> None:
+    storage = open_storage(StorageAddress(sftp.url(secrets.token_hex(8)), sftp.options), tmp_path)
+    put(storage, "a", b"content")
+    storage._client.get_transport().close()  # type: ignore[attr-defined]
+    assert storage.get("a") == b"content"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Storages that fsspec knows: SFTP, and odd ones."""
+"""Storages that fsspec knows: odd ones."""
 
 from __future__ import annotations
 

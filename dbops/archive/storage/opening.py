@@ -18,7 +18,7 @@ SCHEMES: Mapping[str, str] = {
     "gs": "obstore",
     "az": "obstore",
     "memory": "fsspec",
-    "sftp": "fsspec",
+    "sftp": "paramiko",
 }
 
 
@@ -51,6 +51,10 @@ def open_storage(address: StorageAddress, folder: Path) -> Storage:
 
         return LocalStorage(local_folder(address.url, folder))
     try:
+        if scheme == "sftp":
+            from dbops.archive.storage.sftp import SftpStorage
+
+            return SftpStorage(address.url, address.options)
         if SCHEMES[scheme] == "obstore":
             from dbops.archive.storage.objects import ObjectStorage
 
