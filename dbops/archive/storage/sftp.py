@@ -14,6 +14,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -97,7 +98,7 @@ class SftpStorage:
         while folders:
             folder = folders.pop()
             try:
-                found = self._tried(folder, lambda session, at=folder: session.listdir_attr(self._path(at) or "."))
+                found = self._tried(folder, partial(_listed, path=self._path(folder) or "."))
             except MissingObjectError:
                 continue
             for one in found:
@@ -223,6 +224,10 @@ class _BrokenError(StorageError):
 def _is_broken(error: BaseException) -> bool:
     """Tell whether an error is of the connection; what the server says of a file has a number or is `Failure`."""
     return isinstance(error, (EOFError, ConnectionError, TimeoutError)) or "closed" in str(error).lower()
+
+
+def _listed(session: Any, path: str) -> Any:
+    return session.listdir_attr(path)
 
 
 def _opened(session: Any, path: str) -> Any:

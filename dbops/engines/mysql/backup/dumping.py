@@ -84,7 +84,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
             fix="run it again when nobody changes the schema",
             error_code="SCHEMA_MOVED",
         )
-    found = dumped.cutter.position
+    found = dumped.cutter.position | beginning(conn, target, dumped.cutter.position)
     if position and not found:
         raise BackupError(f"{tool.name} wrote no place in the binary log")
     return Produced(
@@ -97,6 +97,17 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         details=facts | {"longest_statement": dumped.cutter.longest},
         warnings=tuple(warnings),
     )
+
+
+def beginning(conn: MysqlConnection, target: Target, place: Mapping[str, Any]) -> dict[str, int]:
+    """Return when the file of a place in the log was begun; empty where a log could not follow anyway."""
+    from dbops.engines.mysql.backup.logs import began_at
+    from dbops.engines.mysql.backup.mechanisms import log_reason, log_state
+    from dbops.engines.mysql.backup.privileges import privileges_of
+
+    if not place or log_reason(conn, privileges_of(conn), log_state(conn))[0].text:
+        return {}
+    return began_at(tool_for("binlog", conn.server), target, place)
 
 
 def dump(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dbops.engines.base.backup import Link, Told
 from dbops.engines.base.passing import passing_folder
-from dbops.engines.mysql.backup.binlog import Walk, is_next
+from dbops.engines.mysql.backup.binlog import Walk, file_number, is_next
 from dbops.engines.mysql.backup.dumping import CODE, TABLES
 from dbops.engines.mysql.backup.loading import Dump
 from dbops.engines.mysql.backup.logs import PREFIX
@@ -49,7 +49,9 @@ def _dump(link: Link, told: Told) -> list[str]:
 
 
 def _logs(links: Sequence[Link], base: Link, told: Told) -> list[str]:
-    problems, before = [], str(base.end.get("file", ""))
+    problems, before = [], str(links[0].start.get("file", "")) if links else ""
+    if links and file_number(before) > file_number(str(base.end.get("file", ""))):
+        problems.append(f"{links[0].id} begins in {before}, behind the end of {base.id}")
     for link in links:
         for name in (name for name in link.source.names if name.startswith(PREFIX)):
             told(f"reading {name}")

@@ -14,7 +14,7 @@ from dbops.engines.base.backup import Inventory, Order, Produced, Sink, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
-from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, schema_digest, server_facts
+from dbops.engines.mysql.backup.dumping import beginning, database_clock, refuse_options, schema_digest, server_facts
 from dbops.engines.mysql.backup.tools import find, option_file, secrets_of
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
@@ -50,7 +50,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
                 raise BackupError(f"{tool.name} did not say that it was done; the copy is not whole")
         checkpoints = _pairs(place / "lsn" / "xtrabackup_checkpoints")
         position = _position(place / "lsn" / "xtrabackup_info")
-    end: dict[str, Any] = {"lsn": int(checkpoints["to_lsn"]), **position}
+    end: dict[str, Any] = {"lsn": int(checkpoints["to_lsn"]), **position, **beginning(conn, target, position)}
     warnings = () if position or "log" not in order.kinds else ("no log can follow: the server keeps no binary log",)
     return Produced(
         start=dict(order.parent.end) if order.parent else end,

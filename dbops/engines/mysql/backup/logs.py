@@ -9,16 +9,18 @@ was.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dbops.engines.base.backup import Exit, Inventory, Order, Position, Produced, Sink, Told, Writer
+from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
-from dbops.engines.mysql.backup.binlog import Walk, gtids_of
+from dbops.engines.mysql.backup.binlog import Walk, file_number, gtids_of
 from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, server_facts
 from dbops.engines.mysql.backup.privileges import privileges_of
 from dbops.engines.mysql.backup.tools import Tool, tool_for, tool_running
@@ -34,14 +36,14 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     """Copy the log from where the backup before ended."""
     parent = order.parent
     assert parent is not None
-    start = parent.end
-    if not start.get("file"):
+    if not parent.end.get("file"):
         raise BackupError(
             f"{parent.id} does not say where in the binary log it is, so no log can follow it",
             fix="make a full backup with log_bin on: dbops backup run --type full",
         )
     tool = tool_for("binlog", conn.server)
     refuse_options(order, tool.name)
+    start = _start(order, parent, tool, target, _files(conn))
     first, offset = str(start["file"]), int(start["offset"])
     _must_have(_files(conn), first, offset)
     ended_at = database_clock(conn)
@@ -62,6 +64,8 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         walks.append(walk)
         if name == first:
             _must_continue(walk, start, parent.details)
+        elif name == parent.end["file"]:
+            _must_be_the_file(walk, parent.end)
     last = walks[-1]
     end: dict[str, Any] = {"file": end_file, "offset": FIRST} if flushed else {"file": last.name, "offset": last.place}
     if last.gtids:
@@ -69,13 +73,45 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     files = [[walk.name, walk.place, walk.created] for walk in walks]
     return Produced(
         start=dict(start),
-        end=end,
+        end=end | began_at(tool, target, end),
         ended_at=ended_at,
         tools={tool.name: tool.version_text},
         exits=tuple(exits),
         inventory=Inventory(),
         details=server_facts(conn) | {"files": files},
     )
+
+
+def _start(order: Order, parent: Link, tool: Tool, target: Target, present: Sequence[tuple[str, int]]) -> Position:
+    """Return where the log begins: where the backup before ended.
+
+    The first log behind another base begins where the log before it ended, if that is still there, so that each moment
+    meanwhile has a log that leads to it.
+    """
+    before = order.log_end
+    if before is None or "began" not in before:
+        return parent.end
+    place, base = ((file_number(str(one["file"])), int(one["offset"])) for one in (before, parent.end))
+    is_there = any(name == before["file"] and size >= int(before["offset"]) for name, size in present)
+    if place >= base or not is_there or began_at(tool, target, before).get("began") != before["began"]:
+        return parent.end
+    return before
+
+
+_CREATED = re.compile(rb"^#(\d{6}) +(\d+):(\d\d):(\d\d) server id \d+ .*\bStart: binlog", re.MULTILINE)
+
+
+def began_at(tool: Tool, target: Target, place: Position) -> dict[str, int]:
+    """Return what a place in the log has besides file and offset: `began`, the second at which its file was begun, since a log
+    that is begun anew has the same names again. Empty where the tool does not say.
+    """
+    arguments = ("--read-from-remote-server", f"--stop-position={FIRST + 1}", "--", str(place["file"]))
+    with tool_running(tool, target, arguments, env={"TZ": "UTC"}) as pipeline:
+        text = b"".join(iter(pipeline.read, b""))
+    if (found := _CREATED.search(text)) is None:
+        return {}
+    moment = datetime.strptime(found[1].decode(), "%y%m%d").replace(tzinfo=UTC)
+    return {"began": int(moment.timestamp()) + int(found[2]) * 3600 + int(found[3]) * 60 + int(found[4])}
 
 
 def _files(conn: MysqlConnection) -> list[tuple[str, int]]:
@@ -120,6 +156,13 @@ def _must_continue(walk: Walk, start: Position, details: Mapping[str, Any]) -> N
         if found < known or (found > known and source.isdigit()):  # in a domain of MariaDB they are written in their order
             raise _begun_anew(walk.name)
     if any(name == walk.name and created != walk.created for name, _, created in details.get("files", ())):
+        raise _begun_anew(walk.name)
+    _must_be_the_file(walk, start)
+
+
+def _must_be_the_file(walk: Walk, place: Position) -> None:
+    """Let a file pass that was begun when the place in it says that it was; raises as `_must_continue` does."""
+    if place.get("began", walk.created) != walk.created:
         raise _begun_anew(walk.name)
 
 

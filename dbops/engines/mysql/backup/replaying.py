@@ -121,6 +121,8 @@ def _bytes(links: Sequence[Link], result: Replay, stop: Stop, sieve: Filter | No
             if not name.startswith(PREFIX):
                 continue
             file = name.removeprefix(PREFIX)
+            if binlog.file_number(file) < binlog.file_number(result.file):
+                continue  # the first log behind a base begins before it
             if file != result.file and not is_next(file, result.file):
                 raise BackupError(f"the logs have a gap: {file} does not follow {result.file}")
             told(f"replaying {file}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -219,7 +219,13 @@ def secrets_of(target: Target) -> tuple[str, ...]:
 
 @contextmanager
 def tool_running(
-    tool: Tool, target: Target, arguments: Sequence[str], *, stdin: bool = False, stdout: bool = True
+    tool: Tool,
+    target: Target,
+    arguments: Sequence[str],
+    *,
+    stdin: bool = False,
+    stdout: bool = True,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Pipeline]:
     """Run one program on a server; at the end of the block it must have ended well.
 
@@ -228,7 +234,7 @@ def tool_running(
     """
     with option_file(target, tool) as options:
         given = (f"--defaults-file={options.path}", *arguments)
-        stage = Stage(tool.program, given, secrets=secrets_of(target), handles=options.handles)
+        stage = Stage(tool.program, given, env or {}, secrets=secrets_of(target), handles=options.handles)
         try:
             with running([stage], stdin=stdin, stdout=stdout) as pipeline:
                 yield pipeline

@@ -20,7 +20,7 @@ from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase, fresh_mysql
 from tests.engines.mysql.backup.shops import WITH_LOGS, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
-from tests.servers import MysqlServer
+from tests.servers import Lease, MysqlServer
 from tests.usecases.policies import Shop
 
 
@@ -132,6 +132,69 @@ def test_a_log_that_does_not_follow_is_refused(logged: MysqlDatabase, logging_my
         with pytest.raises(BackupError, match=reason) as caught:
             made_from(logging_mysql_server, logged.name, end, sink)
         assert "full" in (caught.value.fix or "")
+
+
+def test_a_file_of_the_same_name_that_was_begun_at_another_time_is_another(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path
+) -> None:
+    logged.load("CREATE TABLE t (a int);")
+    full, log = shop.run(), shop.run("log")
+    for made in (full, log):
+        head = (logging_mysql_server.home / "data" / made.end["file"]).read_bytes()[4:8]
+        assert made.end["began"] == int.from_bytes(head, "little")
+    (tmp_path / "binlog").mkdir()
+    end = {**log.end}
+    end.pop("gtid", None)  # as where the server has none
+    with pytest.raises(BackupError, match="begun anew"):
+        made_from(logging_mysql_server, logged.name, {**end, "began": end["began"] - 1}, SpoolSink(tmp_path))
+    made_from(logging_mysql_server, logged.name, end, SpoolSink(tmp_path))
+
+
+@pytest.mark.campaign
+def test_a_log_that_the_server_begins_anew_ends_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    with Lease.take() as lease:
+        server = lease.mysql(logs=True)
+        reset = "RESET MASTER" if server.make.name == "mariadb" else "RESET BINARY LOGS AND GTIDS"
+        with fresh_mysql(server) as fresh:
+            fresh.load("CREATE TABLE t (a int);")
+            shop = Shop(tmp_path / "env", fresh.url, schedule=WITH_LOGS)
+            for kind in ("full", "log"):
+                made = shop.run(kind)
+                time.sleep(1.1)
+                fresh.load(reset)
+                while str(server.rows("mysql", "SHOW BINARY LOGS")[-1][0]) <= str(made.end["file"]):
+                    fresh.load("INSERT INTO t VALUES (1); FLUSH BINARY LOGS")
+                with pytest.raises(BackupError, match="begun anew"):
+                    shop.run("log")
+                shop.run()
+                shop.run("log")
+
+
+def test_every_moment_across_a_new_base_can_be_restored(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+) -> None:
+    server = logging_mysql_server
+    logged.load("CREATE TABLE t (a int);")
+    shop.run()
+    logged.load("INSERT INTO t VALUES (1)")
+    before = shop.run("log")
+    time.sleep(1.1)
+    logged.load("INSERT INTO t VALUES (2)")
+    moment = clock(server)
+    time.sleep(1.1)
+    logged.load("INSERT INTO t VALUES (3)")
+    base = shop.run()
+    logged.load("INSERT INTO t VALUES (4)")
+    behind = shop.run("log")
+    assert (behind.parent_id, dict(behind.start)) == (base.id, dict(before.end))
+    result = shop.restore(server.url(new_name), word=None, point=point_of(moment))
+    assert [one.id for one in result.chain[-2:]] == [before.id, behind.id]
+    assert server.rows(new_name, "SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    server.drop_database(new_name)
+    assert [one.id for one in shop.restore(server.url(new_name)).chain] == [base.id, behind.id]
+    assert server.rows(new_name, "SELECT a FROM t ORDER BY a") == [(1,), (2,), (3,), (4,)]
+    assert shop.verify(2).problems == ()
 
 
 def test_a_log_is_copied_as_the_server_has_it(logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path) -> None:
