@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dbops.dataclass import dataclass
+from dbops.errors import BackupError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -322,6 +323,19 @@ class Backups(Protocol):
     def reached(self, point: Point, link: Link) -> bool | None:
         """Tell whether the state at the end of a backup lies at or behind `point`; None when only a replay tells (names)."""
         ...
+
+
+def refuse_options(order: Order, tool: str, *known: str) -> None:
+    """Let an order pass whose options are known.
+
+    Raises:
+        BackupError: one is not.
+    """
+    if unknown := sorted(set(order.options) - set(known)):
+        raise BackupError(
+            f"options.{unknown[0]} of the schedule means nothing to {tool}",
+            expected=f"one of {', '.join(known)}" if known else "no options",
+        )
 
 
 def schema_digest(engine: Any, conn: Connection) -> str:

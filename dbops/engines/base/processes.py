@@ -246,6 +246,24 @@ class Pipeline:
         """Whether a program has not ended yet, for callers that look at files it writes."""
         return any(process.poll() is None for process in self._processes)
 
+    def open_files(self) -> set[Path] | None:
+        """Return the files that the programs and their children have open, None where the system does not tell."""
+        found: set[Path] = set()
+        for process in self._processes:
+            place = Path(f"/proc/{process.pid}")
+            try:
+                children = (place / f"task/{process.pid}/children").read_text().split()
+            except OSError:
+                if process.poll() is None:
+                    return None
+                continue
+            for pid in (str(process.pid), *children):
+                with suppress(OSError):  # it has ended
+                    for handle in Path(f"/proc/{pid}/fd").iterdir():
+                        with suppress(OSError):
+                            found.add(handle.readlink())
+        return found
+
     def finish(self) -> tuple[Exit, ...]:
         """Wait for every program and look at every exit code.
 

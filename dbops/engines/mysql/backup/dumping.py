@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer
+from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, refuse_options
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.broken_off import MARK
 from dbops.engines.mysql.backup.sections import VIEWS, Cutter, Section
@@ -163,19 +163,6 @@ def _state(conn: MysqlConnection) -> str:
     """Return a token of the schema; that somebody is granted something meanwhile is no matter."""
     with without_grants(conn):
         return fingerprint(conn)
-
-
-def refuse_options(order: Order, tool: str, *known: str) -> None:
-    """Let an order pass whose options are known.
-
-    Raises:
-        BackupError: one is not.
-    """
-    if unknown := sorted(set(order.options) - set(known)):
-        raise BackupError(
-            f"options.{unknown[0]} of the schedule means nothing to {tool}",
-            expected=f"one of {', '.join(known)}" if known else "no options",
-        )
 
 
 def _position(order: Order, conn: MysqlConnection) -> tuple[bool, str]:

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dbops.engines.base.backup import Inventory, Order, Produced, Sink, Told
+from dbops.engines.base.backup import Inventory, Order, Produced, Sink, Told, refuse_options
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
-from dbops.engines.mysql.backup.dumping import beginning, database_clock, refuse_options, schema_digest, server_facts
+from dbops.engines.mysql.backup.dumping import beginning, database_clock, schema_digest, server_facts
 from dbops.engines.mysql.backup.tools import find, option_file, secrets_of
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer
+from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer, refuse_options
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.mysql.backup.binlog import Walk, file_number, gtids_of
-from dbops.engines.mysql.backup.dumping import database_clock, refuse_options, server_facts
+from dbops.engines.mysql.backup.dumping import database_clock, server_facts
 from dbops.engines.mysql.backup.privileges import privileges_of
 from dbops.engines.mysql.backup.tools import Tool, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection

@@ -37,6 +37,7 @@ class LogState:
     is_on: bool
     format: str
     is_encrypted: bool
+    server_id: int = 1
 
 
 def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
@@ -61,11 +62,11 @@ def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
 
 def log_state(conn: MysqlConnection) -> LogState:
     """Ask for the settings of the binary log."""
-    [(is_on, form)] = conn.query("SELECT @@GLOBAL.log_bin, @@GLOBAL.binlog_format")
+    [(is_on, form, server_id)] = conn.query("SELECT @@GLOBAL.log_bin, @@GLOBAL.binlog_format, @@GLOBAL.server_id")
     encrypted = conn.query(
         "SHOW GLOBAL VARIABLES WHERE variable_name IN ('encrypt_binlog', 'binlog_encryption') AND value = 'ON'"
     )
-    return LogState(bool(is_on), str(form).upper(), bool(encrypted))
+    return LogState(bool(is_on), str(form).upper(), bool(encrypted), int(server_id))
 
 
 def position_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> Reason:
@@ -131,6 +132,11 @@ def log_reason(conn: MysqlConnection, may: Privileges, log: LogState) -> tuple[R
         settings = Reason(
             "binlog_format is STATEMENT: what is replayed need not do the same again (UUID(), LIMIT without ORDER BY)",
             "SET GLOBAL binlog_format = ROW, also in the server's configuration",
+        )
+    elif log.server_id == 0:
+        settings = Reason(
+            "server_id is 0: a server without a number sends its log to nobody",
+            "SET GLOBAL server_id = 1, also in the server's configuration",
         )
     elif log.is_encrypted:
         settings = Reason(

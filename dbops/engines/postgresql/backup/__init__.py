@@ -4,6 +4,7 @@
 * `abilities`   what this server, account and machine can make, or why not
 * `facts`       what a restore has to know of a database that no dump says
 * `dumping`     a logical full: pg_dump and pg_dumpall in one snapshot
+* `parallel`    dumps and restores by several sessions
 * `choosing`    some schemas or tables of a dump, with all that belongs to them
 * `roles`       roles that a backup names and a server lacks
 * `loading`     a dump into a new database, renamed into its place when it is complete
@@ -15,6 +16,7 @@
 * `folders`     the files of a server from a chain
 * `recovery`    a server of our own on such files, which replays the log up to a point
 * `restoring`   a physical chain into a folder, or one database of it into another server
+* `checking`    tables and indexes of restored files looked through: pg_amcheck
 * `trying`      backups looked at by these programs, and tried out
 * `port`        these as the engine's backup port
 """

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer, schema_digest
+from dbops.engines.base.backup import Exit, Inventory, Link, Order, Produced, Sink, Told, Writer, refuse_options, schema_digest
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
@@ -62,6 +62,7 @@ def read_facts(conn: PostgresConnection) -> dict[str, Any]:
 def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, told: Told) -> Produced:
     """Make a base, or the blocks that changed since the last of the chain; see the port."""
     program = find("pg_basebackup", conn.server.version[0])
+    refuse_options(order, "pg_basebackup", "checkpoint", "max_rate", "manifest_checksums")
     facts = read_facts(conn)
     slot = slots.name_for(order.owner)
     be_patient(conn)

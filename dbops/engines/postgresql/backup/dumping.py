@@ -10,16 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, schema_digest
+from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, refuse_options, schema_digest
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.processes import Pipeline, Stage, run, running
-from dbops.engines.postgresql.backup import slots
+from dbops.engines.postgresql.backup import parallel, slots
 from dbops.engines.postgresql.backup.facts import read_facts
+from dbops.engines.postgresql.backup.parallel import DUMP, jobs_of
 from dbops.engines.postgresql.backup.programs import find, stage, told_versions
 from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, quoted
 from dbops.errors import BackupError
 
-DUMP, GLOBALS, RELATIONS = "database.dump", "globals.sql", "relations.json"
+GLOBALS, RELATIONS = "globals.sql", "relations.json"
 _PIECE = 1 << 20
 _COUNTED_BYTES = 64 << 20
 """Rows are counted where all tables together are no larger: they are read once more for it."""
@@ -44,12 +45,15 @@ class Moment:
 
 def produce(order: Order, reader: PostgresConnection | None, target: Target, sink: Sink, told: Told) -> Produced:
     """Make a logical full; see the port. `reader` drops a slot that the schedule needs no more, None where there is none."""
+    refuse_options(order, "pg_dump", "lock_wait", "jobs")
+    jobs = jobs_of(order.options)
     with closing(connect(replace(target, timeouts=Timeouts(target.timeouts.connect_s, 0, 0)), readonly=True)) as conn:
         program = find("pg_dump", conn.server.version[0])
         with held_moment(conn) as moment:
             facts = read_facts(conn)
             told(f"dumping {facts['database']}")
-            exits = [_dump(stage(program, _arguments(order, moment), target), sink)]
+            one = stage(program, _arguments(order, moment), target)
+            exits = [parallel.dump(one, jobs, sink) if jobs > 1 else _dump(one, sink)]
             with sink.stream(RELATIONS) as writer:
                 writer.write(json.dumps(read_relations(conn), ensure_ascii=False).encode())
             inventory = read_inventory(conn, facts["size_bytes"], is_exact=moment.snapshot is not None)
@@ -63,19 +67,20 @@ def produce(order: Order, reader: PostgresConnection | None, target: Target, sin
         tools=told_versions(program),
         exits=[*exits, *saved],
         inventory=inventory,
-        details={**facts, "dump_major": int(told_versions(program)["pg_dump"])},
+        details={**facts, "dump_major": int(told_versions(program)["pg_dump"]), "jobs": jobs},
         warnings=warnings,
     )
 
 
 def _arguments(order: Order, moment: Moment) -> tuple[str, ...]:
     wait = str(order.options.get("lock_wait", _LOCK_WAIT))
-    given = ["--format=custom", "--compress=0", f"--lock-wait-timeout={wait}"]
+    given = ["--compress=0", f"--lock-wait-timeout={wait}"]
     return (*given, f"--snapshot={moment.snapshot}") if moment.snapshot else tuple(given)
 
 
 def _dump(one: Stage, sink: Sink) -> Exit:
-    with sink.stream(DUMP) as writer, running([one]) as pipeline:
+    custom = replace(one, arguments=("--format=custom", *one.arguments))
+    with sink.stream(DUMP) as writer, running([custom]) as pipeline:
         if pour(pipeline, writer)[:5] != _MAGIC:
             pipeline.finish()
             raise BackupError("pg_dump ended well and wrote no archive")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, cast
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Exit, Link, Reader, Told
+from dbops.engines.base.backup import Exit, Link, Told
 from dbops.engines.base.processes import running
 from dbops.engines.postgresql.backup.bases import BASE, MANIFEST
 from dbops.engines.postgresql.backup.logs import LOG
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.segments import Span, check_header, lsn_number
+from dbops.engines.postgresql.backup.tars import Buffered, harmless
 from dbops.errors import BackupError
 
 _PIECE = 1 << 20
@@ -129,37 +129,14 @@ def map_tablespaces(data: Path, final: Path) -> None:
 def _extract(link: Link, name: str, folder: Path) -> None:
     with (
         link.source.stream(name) as reader,
-        tarfile.open(fileobj=cast(Any, _Buffered(reader)), mode="r|", bufsize=_PIECE) as archive,
+        tarfile.open(fileobj=cast(Any, Buffered(reader)), mode="r|", bufsize=_PIECE) as archive,
     ):
         for member in archive:
-            archive.extract(_harmless(member, name), folder, set_attrs=True, numeric_owner=True, filter=_as_it_is)
+            archive.extract(harmless(member, name), folder, set_attrs=True, numeric_owner=True, filter=_as_it_is)
 
 
 def _as_it_is(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
     return member
-
-
-def _harmless(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
-    """Return a member as ours, readable by us alone.
-
-    Raises:
-        BackupError: it is neither a file nor a folder, or would lie elsewhere.
-    """
-    path = PurePosixPath(member.name)
-    if not (member.isreg() or member.isdir()) or path.is_absolute() or ".." in path.parts:
-        raise BackupError(f"{name} holds {member.name!r}, which is no file of a server")
-    mode = 0o700 if member.isdir() else 0o600
-    return member.replace(mode=mode, uid=os.geteuid(), gid=os.getegid(), uname="", gname="", deep=False)
-
-
-class _Buffered:
-    """A reader as tarfile wants it."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def read(self, size: int) -> bytes:
-        return self._reader.read(size)
 
 
 def _combined(bases: Sequence[Link], data: Path, told: Told) -> Exit:

@@ -17,10 +17,11 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target, Timeouts
-from dbops.engines.base.processes import Stage, running, secret_file
+from dbops.engines.base.processes import secret_file
 from dbops.engines.postgresql.backup.choosing import Relation, choose, read_list
-from dbops.engines.postgresql.backup.dumping import DUMP, GLOBALS, RELATIONS
+from dbops.engines.postgresql.backup.dumping import GLOBALS, RELATIONS
 from dbops.engines.postgresql.backup.facts import clauses, give
+from dbops.engines.postgresql.backup.parallel import jobs_of, list_stage, load
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.roles import make_roles, missing_roles
 from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, on_database, quoted
@@ -28,7 +29,6 @@ from dbops.engines.postgresql.scratch import create_from, drop, passing_name, re
 from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
 
 _MAINTENANCE = ("postgres", "template1")
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,14 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     if order.folder is not None:
         raise BackupError("a dump is restored to a database, not to a folder", expected="--to postgresql://host/new_database")
     program = find("pg_restore", int(link.details["dump_major"]))
+    if unknown := sorted(set(order.options) - {"roles", "jobs"}):
+        raise BackupError(f"--option {unknown[0]} means nothing to PostgreSQL", expected="one of roles, jobs")
+    jobs = jobs_of(order.options, int(link.details.get("jobs", 1)))
 
     def fill(target: Target, options: tuple[str, ...]) -> tuple[Sequence[Exit], Sequence[str]]:
         told("loading the dump")
         with _chosen(link, program, order) as (chosen, warnings):
-            return (load(link, stage(program, ("--exit-on-error", *options, *chosen), target)),), warnings
+            return (load(link, stage(program, ("--exit-on-error", *options, *chosen), target), jobs),), warnings
 
     return into_place(order, Filling(link.details, fill, lambda: _globals(link)), link, told)
 
@@ -102,21 +105,10 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
     return Restored(place, link.end, tuple(exits), (*warnings, *more))
 
 
-def load(link: Link, one: Stage) -> Exit:
-    """Give a stored dump to pg_restore, which ends early where what was chosen lies at the beginning."""
-    with link.source.stream(DUMP) as reader, running([one], stdin=True, stdout=False) as pipeline:
-        while (piece := reader.read(_PIECE)) and pipeline.offer(piece):
-            pass
-    return pipeline.exits[0]
-
-
 def listed(link: Link, program: Path) -> str:
     """Return the list of a dump, of which only the beginning is read."""
     with secret_file("", name="list") as path:  # a file, since it reads no more once it writes
-        one = stage(program, ("--list", "--verbose", f"--file={path}"))
-        with link.source.stream(DUMP) as reader, running([one], stdin=True, stdout=False) as pipeline:
-            while (piece := reader.read(_PIECE)) and pipeline.offer(piece):
-                pass
+        list_stage(link, stage(program, ("--list", "--verbose", f"--file={path}")), path.parent)
         return path.read_text(encoding="utf-8", errors="replace")
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer
+from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer, refuse_options
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Pipeline, Stage, running
@@ -45,6 +45,7 @@ class _End:
 
 def produce(order: Order, conn: PostgresConnection, target: Target, sink: Sink, told: Told) -> Produced:
     """Take the log since the parent; see the port."""
+    refuse_options(order, "pg_receivewal")
     parent, facts = order.chain[-1], read_facts(conn)
     timeline = timeline_of(conn)
     be_patient(conn)

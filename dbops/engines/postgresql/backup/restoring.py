@@ -17,6 +17,7 @@ from typing import Any
 from dbops.engines.base.backup import LATEST, Link, Mechanism, Order, Point, Restored, RestoreOrder, Told
 from dbops.engines.postgresql.backup import dumping, loading
 from dbops.engines.postgresql.backup.folders import lay_out, map_tablespaces, tablespaces_beside, take_apart
+from dbops.engines.postgresql.backup.parallel import jobs_of
 from dbops.engines.postgresql.backup.recovery import Cluster, Running, must_have_reached, recovered, workplace
 from dbops.engines.postgresql.backup.segments import lsn_number
 from dbops.errors import BackupError
@@ -121,7 +122,7 @@ def _put(data: Path, folder: Path, is_occupied: bool) -> Path | None:
 
 def _to_database(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     """Dump the database from a throwaway server, and load it where it is wanted."""
-    dump = Order(Mechanism("full", "logical", "pg_dump", "dump"), "restore")
+    dump = Order(Mechanism("full", "logical", "pg_dump", "dump"), "restore", options={"jobs": jobs_of(order.options)})
     with throwaway(chain, order.point, told) as running:
         spool = _Spool(Path(running.target.url.query[0][1]) / "spool")
         produced = dumping.produce(dump, None, running.target, spool, told)

@@ -1,8 +1,14 @@
-"""What passes by in a tar: the names of its members, and the content of some, while all of it goes elsewhere."""
+"""What passes by in a tar: the names of its members, and the content of some; and what may be taken out of one."""
 
 from __future__ import annotations
 
+import os
+import tarfile
 from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from dbops.engines.base.backup import Reader
+from dbops.errors import BackupError
 
 _BLOCK = 512
 
@@ -53,3 +59,26 @@ def _number(field: bytes) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     return int(field.rstrip(b" \0") or b"0", 8)
+
+
+def harmless(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
+    """Return a member as ours, readable by us alone.
+
+    Raises:
+        BackupError: it is neither a file nor a folder, or would lie elsewhere.
+    """
+    path = PurePosixPath(member.name)
+    if not (member.isreg() or member.isdir()) or path.is_absolute() or ".." in path.parts:
+        raise BackupError(f"{name} holds {member.name!r}, which is no file of a server")
+    mode = 0o700 if member.isdir() else 0o600
+    return member.replace(mode=mode, uid=os.geteuid(), gid=os.getegid(), uname="", gname="", deep=False)
+
+
+class Buffered:
+    """A reader as tarfile wants it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def read(self, size: int) -> bytes:
+        return self._reader.read(size)

@@ -10,8 +10,9 @@ from pathlib import Path
 from dbops.engines.base.backup import Link, Point, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import run
+from dbops.engines.postgresql.backup.checking import check_files
 from dbops.engines.postgresql.backup.folders import lay_out_log, must_fit, tablespaces_beside, take_apart, unpack
-from dbops.engines.postgresql.backup.loading import load
+from dbops.engines.postgresql.backup.parallel import load
 from dbops.engines.postgresql.backup.programs import find, stage, version_of
 from dbops.engines.postgresql.backup.recovery import workplace
 from dbops.engines.postgresql.backup.restoring import throwaway
@@ -35,6 +36,7 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
             yield conn
         return
     with throwaway(chain, point, told) as running_server, closing(connect(running_server.target)) as conn:
+        check_files(conn, running_server.target, told)
         yield conn
 
 
@@ -96,5 +98,5 @@ def _dump_trial(chain: Sequence[Link], near: Target, told: Told) -> Iterator[Pos
         except (SchemaError, ConnectError) as error:
             raise BackupError(error.message, fix=error.fix, error_code="NO_TRIAL") from error
         told("loading the dump into a scratch database")
-        load(link, stage(program, ("--exit-on-error",), conn.target))
+        load(link, stage(program, ("--exit-on-error",), conn.target), int(link.details.get("jobs", 1)))
         yield conn

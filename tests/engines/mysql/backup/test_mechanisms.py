@@ -67,7 +67,13 @@ def test_what_an_account_lacks_is_named_with_the_statement_that_gives_it(logging
 
 
 @pytest.mark.parametrize(
-    ("state", "reason"), [(LogState(True, "STATEMENT", False), "is STATEMENT"), (LogState(True, "ROW", True), "is encrypted")]
+    ("state", "reason"),
+    [
+        (LogState(False, "ROW", False), "log_bin is OFF"),
+        (LogState(True, "STATEMENT", False), "is STATEMENT"),
+        (LogState(True, "ROW", True), "is encrypted"),
+        (LogState(True, "ROW", False, 0), "server_id is 0"),
+    ],
 )
 def test_logs_that_do_not_tell_what_was_done_are_refused(my_database: MysqlDatabase, state: LogState, reason: str) -> None:
     conn = connect(Target("", parse_url(my_database.url)))

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dbops.archive.manifest import Manifest
+from dbops.engines.postgresql.backup import parallel
 from dbops.errors import BackupError
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
@@ -94,6 +95,72 @@ def test_whole_database_comes_back_equal(
     ]
     assert result.restored.reached == made.end
     assert made.tools["pg_dump"] and [one["code"] for one in made.exits] == [0, 0]
+
+
+SEVERAL = '[{type: full, cron: "0 3 * * 0", options: {jobs: 3}}]'
+
+
+def test_several_sessions_dump_and_load_the_same(
+    nasty: PostgresDatabase, new: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shop = Shop(tmp_path / "several", nasty.url, schedule=SEVERAL)
+    made = shop.run()
+    assert {"database.tar", "toc.dat"} <= {stream.name for stream in made.streams}
+    shop.restore(postgres_server.url(new))
+    assert content(postgres_server, new) == content(postgres_server, nasty.name)
+    assert shop.verify(3, made.id).problems == shop.verify(2, made.id).problems == ()
+    postgres_server.drop_database(new)
+    shop.restore(postgres_server.url(new), tables=("Shop & Co.Orders ; --",), options={"jobs": "1"})
+    tables = postgres_server.rows(new, "SELECT count(*) FROM pg_class WHERE relname = 'Orders ; --'")
+    assert tables == [(1,)]
+    assert {path.name for path in tmp_path.iterdir()} == {"several"}
+
+
+def test_a_dump_by_one_session_is_loaded_by_several(
+    shop: Shop,
+    made: Manifest,
+    nasty: PostgresDatabase,
+    new: str,
+    postgres_server: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop.restore(postgres_server.url(new), options={"jobs": "2"})
+    assert content(postgres_server, new) == content(postgres_server, nasty.name)
+    for options in ({"jobs": "0"}, {"jobs": "many"}, {"job": "2"}):
+        with pytest.raises(BackupError, match=r"options.jobs is|--option job means nothing"):
+            shop.restore(postgres_server.url(f"{new}_never"), options=options)
+
+
+def test_a_dump_by_several_sessions_takes_the_room_of_the_tables_at_work(
+    pg_database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for number in range(8):
+        pg_database.load(f"CREATE TABLE t{number} AS SELECT repeat(i::text, 500) AS t FROM generate_series(1, 2000) AS i")
+    most = 0
+
+    def at_most(self: object, path: Path, **_: object) -> None:
+        nonlocal most
+        most = max(most, sum(file.stat().st_size for file in tmp_path.rglob("*.dat")))
+
+    take = parallel._take
+
+    def taken(path: Path, archive: object, *, is_kept: bool = False) -> None:
+        at_most(None, path)
+        take(path, archive, is_kept=is_kept)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parallel, "_take", taken)
+    monkeypatch.setattr(parallel, "_WAIT_S", 0.002)
+    shop = Shop(tmp_path / "env", pg_database.url, schedule=SEVERAL.replace("3}", "2}"))
+    [size] = [stream.plain_size for stream in shop.run().streams if stream.name == "database.tar"]
+    assert most < size
+
+
+def test_an_option_that_means_nothing_is_refused(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "env", pg_database.url, schedule=SEVERAL.replace("jobs", "job"))
+    with pytest.raises(BackupError, match=r"options\.job of the schedule means nothing to pg_dump"):
+        shop.run()
 
 
 def test_trial_compares_catalog_and_rows(shop: Shop, made: Manifest, postgres_server: PostgresServer, mark: str) -> None:

@@ -19,9 +19,11 @@ from dbops.archive.chains import chain_of
 from dbops.archive.manifest import Manifest
 from dbops.archive.parts import PartRecord
 from dbops.engines.base.backup import LATEST, Point
+from dbops.engines.postgresql.backup import abilities
 from dbops.engines.postgresql.backup.port import PostgresBackups
 from dbops.engines.postgresql.backup.recovery import Cluster, recovered
-from dbops.engines.postgresql.connect import PostgresConnection, connect
+from dbops.engines.postgresql.backup.slots import name_for
+from dbops.engines.postgresql.connect import PostgresConnection, connect, on_database
 from dbops.errors import BackupError
 from dbops.resources.backups.making import link
 from dbops.usecases.backup.policies import one_policy
@@ -385,6 +387,62 @@ def test_what_cannot_be_made_is_refused_with_a_reason_and_a_fix(shop_database: P
     shop = Shop(tmp_path / "logical", shop_database.url, schedule=LOGGED.replace("}", ", method: logical}"))
     with pytest.raises(BackupError, match="a dump has no increments"):
         shop.run("incremental")
+
+
+@pytest.mark.parametrize(
+    ("refused", "reason", "fix"),
+    [
+        (abilities._setting("minimal", 10), "wal_level is minimal", "wal_level = replica"),
+        (abilities._setting("replica", 0), "max_wal_senders is 0", "max_wal_senders = 10"),
+        (abilities._archive(0, False), "max_replication_slots is 0", "max_replication_slots = 10"),
+        (abilities._archive(10, True), "the server is a standby", "lead there"),
+        (abilities._blocks(16, None), "cannot tell which blocks changed", "pg_receivewal"),
+        (abilities._blocks(17, "off"), "summarize_wal is off", "summarize_wal = on"),
+    ],
+)
+def test_settings_that_rule_a_kind_out_are_named_with_what_helps(refused: abilities.Refused, reason: str, fix: str) -> None:
+    assert reason in refused.reason
+    assert fix in refused.fix
+
+
+def test_an_index_that_does_not_fit_its_table_is_found(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop_database.load(
+        "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';"
+        "CREATE TABLE t AS SELECT generate_series(1, 100) AS a; CREATE INDEX fine ON t (a); CREATE INDEX wrong ON t (f(a))"
+    )
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule='[{type: full, cron: "0 3 * * 0", method: physical}]')
+    made = shop.run("full")
+    sound = shop.verify(3, made.id)
+    assert sound.ok, sound.problems
+    assert any("pg_amcheck" in text for text in shop.told)
+    shop_database.load("CREATE OR REPLACE FUNCTION f(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT -$1'")
+    made = shop.run("full")
+    evidence = shop.verify(3, made.id)
+    assert not evidence.ok
+    assert "pg_amcheck found" in evidence.problems[0] and "wrong" in evidence.problems[0]
+
+
+def test_a_backup_made_before_a_restore_leaves_the_slot_of_the_policy(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    shop.run("full")
+    kept = slots(shop_database.server)
+    other = shop_database.server.new_database("other")
+    try:
+        shop_database.server.psql(other, "CREATE TABLE t (a int)")
+        with shop.workspace() as workspace:
+            policy = one_policy(workspace, told=shop.told.append)
+            target = on_database(policy.target, other)
+            with closing(connect(target)) as conn:
+                assert policy.save(conn, target, "a restore").tool == "pg_dump"
+        assert slots(shop_database.server) == kept != []
+    finally:
+        shop_database.server.drop_database(other)
+
+
+def test_slots_of_long_names_differ() -> None:
+    one, two = (name_for(f"{'x' * 60}-{mark}") for mark in ("12345678", "87654321"))
+    assert len(one) == len(two) == 63 and one != two
+    assert name_for("shop@one-12345678") == "dbops_shop_one_12345678"
 
 
 def test_plan_names_what_a_slot_may_do_until_it_is_bounded(shop_database: PostgresDatabase, tmp_path: Path) -> None:
