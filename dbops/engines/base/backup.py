@@ -281,6 +281,18 @@ class Backups(Protocol):
         """
         ...
 
+    def keeps(self, conn: Connection, owner: str) -> Sequence[str]:
+        """Name what a policy has on the server between two runs (`Order.owner`), empty where nothing is."""
+        ...
+
+    def let_go(self, conn: Connection, owner: str) -> None:
+        """Remove that, for a policy that goes.
+
+        Raises:
+            BackupError: it cannot be removed; says why.
+        """
+        ...
+
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
         """Say what stands where a restore would go, None when nothing does. Changes nothing.
 

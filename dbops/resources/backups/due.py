@@ -48,6 +48,8 @@ def what_is_due(spec: BackupPolicySpec, kinds: Collection[Kind], standing: Stand
 
     `kinds` are those that can be made. What is planned here counts as done for what comes behind it.
     """
+    if spec.retired:
+        return []
     backups = [Due("backup", reason, entry.type) for entry, reason in overdue(spec, kinds, standing, now)]
     result = list(backups)
     if reason := unproven(spec, standing, now, is_growing=bool(backups)):
@@ -113,7 +115,7 @@ def newest(backups: Sequence[Manifest], now: datetime) -> datetime:
 def breaks_at(spec: BackupPolicySpec, standing: Standing, now: datetime) -> datetime | None:
     """Return the moment at which the promise of `objectives.rpo` would be broken, None where nothing is promised or there."""
     backups = counted(standing)
-    if spec.objectives.rpo is None or not backups:
+    if spec.objectives.rpo is None or spec.retired or not backups:
         return None
     return newest(backups, now) + timedelta(seconds=spec.objectives.rpo)
 

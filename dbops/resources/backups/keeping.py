@@ -18,7 +18,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError
 from dbops.resources.backups.choosing import Refusal, choose
 from dbops.resources.backups.due import SAFETY, Due, counted, prunable, what_is_due
-from dbops.resources.backups.making import Maker, make
+from dbops.resources.backups.making import Maker, make, owner_of
 from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, prove
@@ -61,6 +61,15 @@ class Keeper:
         offered = self.engine.backups.mechanisms(self.session(), self.target)
         return choose(self.desired.spec.schedule, offered, self.desired.marks)
 
+    def keeps(self) -> Sequence[str]:
+        """Name what the policy has on the server between two runs."""
+        conn = self.conn()
+        return self.engine.backups.keeps(conn, owner_of(self.repository)) if conn is not None else ()
+
+    def let_go(self) -> None:
+        """Remove what the policy has on the server."""
+        self.engine.backups.let_go(self.session(), owner_of(self.repository))
+
     def standing(self) -> Standing:
         """Read what stands in the repository, for the database as it is now."""
         conn = self.conn()
@@ -77,6 +86,8 @@ class Keeper:
         Raises:
             BackupError: it cannot be made here, is not scheduled, or failed; LeaseHeldError: another run is at it.
         """
+        if self.desired.spec.retired:
+            raise BackupError(f"the policy {self.desired.name} is retired", at=self.desired.at, fix="take `retired` out of it")
         chosen, refused = self.mechanisms()
         mechanism = next((one for scheduled, one in chosen.items() if scheduled == kind), None)
         if mechanism is None:

@@ -108,13 +108,15 @@ class ObservedBackups:
     exists: bool
     fingerprints: Mapping[str, str]
     observations: tuple[Observation, ...] = ()
+    keeps: tuple[str, ...] = ()
+    """What a retired policy still has on the server."""
     is_known: bool = True
     """False where the storage did not answer, so that nothing can be said of what is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupChange(Change):
-    """A promise that does not hold, and the call that mends it: `backup`, `verify` or `prune`."""
+    """A promise that does not hold, and the call that mends it: `backup`, `verify` or `prune`; `let go` of a retired policy."""
 
     call: str
     arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -33,7 +33,8 @@ def remarks(
     if (failure := failing(standing)) is not None:
         text = f"the last {failure.kind} backup failed at {failure.at:%Y-%m-%d %H:%M}Z: {failure.error}"
         yield Observation(address, "BACKUP_FAILING", text, "warning")
-    yield from _promises(desired, standing, now)
+    if not desired.spec.retired:
+        yield from _promises(desired, standing, now)
 
 
 def _promises(desired: DesiredBackups, standing: Standing, now: datetime) -> Iterator[Observation]:

@@ -29,7 +29,7 @@ from dbops.resources.backups.spec import BackupPolicySpec
 from dbops.resources.backups.standing import standing_of
 from dbops.sql.hazard import Hazard
 
-_DELETES = "DELETES_DATA"
+_DELETES, _DROPS = "DELETES_DATA", "DELETES_OBJECT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +88,22 @@ class BackupResource:
             told = Observation(desired.address, "BACKUP_STORAGE", text, "error")
             unknown = {desired.connection: "unknown"}
             return ObservedBackups(Standing(), now, chosen, True, unknown, (told,), is_known=False)
+        keeps = tuple(self.keeper(desired, targets, lambda text: None).keeps()) if desired.spec.retired else ()
         return ObservedBackups(
             standing=standing,
             now=now,
             mechanisms=chosen,
             exists=targets.reader(desired.connection) is not None,
-            fingerprints={desired.connection: _fingerprint(standing, chosen)},
+            fingerprints={desired.connection: _fingerprint(standing, chosen, keeps)},
             observations=tuple(remarks(desired, standing, refused, chosen.values(), now)),
+            keeps=keeps,
         )
 
     def diff(self, desired: DesiredBackups, observed: ObservedBackups) -> Sequence[Change]:
         if not observed.is_known:
             return []
+        if desired.spec.retired:
+            return [_parting(desired, observed.keeps)] if observed.keeps else []
         kinds: tuple[Kind, ...] = tuple(observed.mechanisms) if observed.exists else ("full",)
         due = what_is_due(desired.spec, kinds, observed.standing, observed.now)
         cause: Cause = "drift" if observed.standing.backups else "desired"  # a promise once kept is one that time has broken
@@ -111,11 +115,15 @@ class BackupResource:
         entries = []
         for place, change in enumerate(cast("Sequence[BackupChange]", changes)):
             hazards = tuple(Hazard(_DELETES, f"the backup {one} is deleted") for one in change.arguments.get("ids", ()))
+            parting = [
+                Hazard(_DROPS, f"the {name} is dropped, and the log since the last backup is not kept any longer")
+                for name in change.arguments.get("keeps", ())
+            ]
             step = Step(
                 on=desired.connection,
                 title=_title(change, observed.mechanisms),
-                do=Call(change.call, change.arguments, hazards),
-                undo=(),  # of the database nothing has to be taken back, and a backup stays
+                do=Call(change.call, change.arguments, (*hazards, *parting)),
+                undo=None if parting else (),  # of the database nothing has to be taken back, and a backup stays
                 order=place,
                 allowed=(_DELETES,) if hazards else (),  # `retention` is what allows it
             )
@@ -134,6 +142,8 @@ class BackupResource:
                 keeper.back_up(str(call.arguments["type"]))
             case "verify":
                 keeper.verify_newest()
+            case "let go":
+                keeper.let_go()
             case "prune":
                 keeper.prune(call.arguments["ids"])
             case _:
@@ -157,7 +167,7 @@ class BackupResource:
     ) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal], str | None]:
         """Return what makes each scheduled kind, what none does, and the timeline; nothing where the database is missing."""
         reader = targets.reader(desired.connection)
-        if reader is None:
+        if reader is None or desired.spec.retired:
             return {}, (), None
         keeper = self.keeper(desired, targets, lambda text: None)
         try:
@@ -176,12 +186,26 @@ def _change(desired: DesiredBackups, due: Due, cause: Cause) -> BackupChange:
     return BackupChange(address=address, action="run", cause=cause, reason=due.reason, at=at, call=due.act, arguments=arguments)
 
 
+def _parting(desired: DesiredBackups, keeps: Sequence[str]) -> BackupChange:
+    return BackupChange(
+        address=f"{desired.address}/server",
+        action="delete",
+        cause="desired",
+        reason="the policy is retired",
+        at=desired.at,
+        call="let go",
+        arguments={"keeps": list(keeps)},
+    )
+
+
 def _title(change: BackupChange, mechanisms: Mapping[Kind, Mechanism]) -> str:
     match change.call:
         case "backup":
             kind = str(change.arguments["type"])
             tool = next((mechanism.tool for scheduled, mechanism in mechanisms.items() if scheduled == kind), "")
             return f"{kind} backup" + (f" by {tool}" if tool else "")
+        case "let go":
+            return f"drop the {', '.join(change.arguments['keeps'])}"
         case "verify":
             return "restore the newest backup into a throwaway database and look at it"
         case _:
@@ -189,7 +213,7 @@ def _title(change: BackupChange, mechanisms: Mapping[Kind, Mechanism]) -> str:
             return f"delete {number} backup{'s' if number != 1 else ''} that retention lets go"
 
 
-def _fingerprint(standing: Standing, mechanisms: Mapping[Kind, Mechanism]) -> str:
+def _fingerprint(standing: Standing, mechanisms: Mapping[Kind, Mechanism], keeps: Sequence[str]) -> str:
     marks = [one.id for one in standing.backups] + [f"{one.backup_id} {one.at} {one.ok}" for one in standing.evidence]
-    marks += [f"{kind} {one.tool}" for kind, one in mechanisms.items()] + sorted(standing.held)
+    marks += [f"{kind} {one.tool}" for kind, one in mechanisms.items()] + sorted(standing.held) + list(keeps)
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()

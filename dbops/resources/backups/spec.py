@@ -155,6 +155,9 @@ class VerifySpec(Spec):
 class BackupPolicySpec(Bound):
     """What is promised of the backups of a database."""
 
+    retired: bool = False
+    """The policy is about to go: nothing more is made, proven or deleted, and what it has on the server, such as a slot for
+    the log, is removed. Its backups stay and can be restored; when that is applied, the manifest can be deleted."""
     storage: StorageSpec
     schedule: Annotated[tuple[ScheduleSpec, ...], Field(json_schema_extra={"minItems": 1})]
     """Which kinds of backups are made, and when."""

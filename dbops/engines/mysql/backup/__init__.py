@@ -4,6 +4,7 @@
 * `sections`   the text of a dump cut into tables, rows and views while it passes by
 * `views`      views that cannot be read, and so not be dumped
 * `dumping`    a dump of one database in named streams
+* `mydumper`   the rows of a dump read by several sessions
 * `loading`    these brought into a new database, or beside an existing one and switched in
 * `switching`  tables of one database put in the place of those of another
 * `broken_off` a mark of a restore that goes on, or was killed

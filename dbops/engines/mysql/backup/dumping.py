@@ -19,6 +19,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, refuse_options
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.broken_off import MARK
+from dbops.engines.mysql.backup.mydumper import MYDUMPER, dump_rows
 from dbops.engines.mysql.backup.sections import VIEWS, Cutter, Section
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
 from dbops.engines.mysql.backup.views import broken_views, definitions
@@ -36,6 +37,7 @@ SELECT table_name, engine FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND table_type <> 'SEQUENCE' AND engine IS NOT NULL
 AND engine NOT IN (SELECT engine FROM information_schema.engines WHERE transactions = 'YES')"""
 _VERSIONED = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'SYSTEM VERSIONED'"
+_SEQUENCES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'"
 _SIZE = "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"
 _DEFAULTS = "SELECT @@character_set_database, @@collation_database"
 
@@ -56,7 +58,8 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     """
     tool = tool_for("dump", conn.server)
     position, note = _position(order, conn)
-    refuse_options(order, tool.name)
+    has_jobs = order.mechanism.tool == MYDUMPER
+    refuse_options(order, order.mechanism.tool, *(("jobs",) if has_jobs else ()))
     before = _state(conn)
     broken = broken_views(conn)
     facts, inventory = server_facts(conn), Inventory(schema_digest(conn, broken), {}, int(conn.query(_SIZE)[0][0]))
@@ -64,16 +67,22 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     warnings += [f"the view {name} is left out, for it is broken: {reason}" for name, reason in broken.items()]
     warnings += _warnings(conn, tool)
     began: list[datetime] = []
+
+    def note_moment() -> None:
+        began.append(database_clock(conn))
+
+    rows = dump_rows(order.options, conn.database, _rowless(conn), target, sink, told, note_moment) if has_jobs else None
     dumped = dump(
         tool,
         target,
         conn.database,
         sink,
         told,
-        position=position,
+        position=position and rows is None,
         history=has_history(conn),
+        rows=rows is None,
         without=tuple(broken),
-        on_snapshot=lambda: began.append(database_clock(conn)),
+        on_snapshot=note_moment,
     )
     if broken:
         with sink.stream(BROKEN) as writer:
@@ -84,17 +93,22 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
             fix="run it again when nobody changes the schema",
             error_code="SCHEMA_MOVED",
         )
-    found = dumped.cutter.position | beginning(conn, target, dumped.cutter.position)
+    place = dumped.cutter.position if rows is None else rows.place if position else {}
+    found = {**place, **beginning(conn, target, place)}
     if position and not found:
-        raise BackupError(f"{tool.name} wrote no place in the binary log")
+        raise BackupError(f"{order.mechanism.tool} wrote no place in the binary log")
+    counts, longest, exits = dumped.cutter.rows(), dumped.cutter.longest, dumped.exits
+    if rows is not None:
+        counts = {one.name: rows.counts.get(one.name, 0) for one in dumped.cutter.sections if one.kind == "table"}
+        longest, exits = max(longest, rows.longest_statement), (*rows.exits, *exits)
     return Produced(
         start=found,
         end=found,
         ended_at=began[0],
-        tools={tool.name: tool.version_text},
-        exits=dumped.exits,
-        inventory=replace(inventory, rows=dumped.cutter.rows()),
-        details=facts | {"longest_statement": dumped.cutter.longest},
+        tools={one.name: one.version_text for one in ((tool,) if rows is None else (rows.tool, tool))},
+        exits=exits,
+        inventory=replace(inventory, rows=counts),
+        details=facts | {"longest_statement": longest},
         warnings=tuple(warnings),
     )
 
@@ -203,6 +217,11 @@ def _dump_code(tool: Tool, target: Target, database: str, sink: Sink, what: str,
         if b"-- Dump completed" not in tail:
             raise BackupError(f"{tool.name} did not write its end mark; the dump of {what} is not whole")
     return exits
+
+
+def _rowless(conn: MysqlConnection) -> list[str]:
+    """Return what has rows that are dumped otherwise, or not at all: sequences, and the mark of a restore."""
+    return [MARK, *(str(name) for (name,) in conn.query(_SEQUENCES))]
 
 
 def has_history(conn: MysqlConnection) -> bool:

@@ -18,6 +18,7 @@ from dbops.engines.base.backup import Exit, Link, Reader, Source, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline
 from dbops.engines.mysql.backup.dumping import SECTIONS, TABLES, VIEWS_SQL, database_of
+from dbops.engines.mysql.backup.mydumper import ROWS_TAR, row_pieces
 from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
 from dbops.engines.mysql.errors import number_of
@@ -101,7 +102,10 @@ def load_tables(dump: Dump, target: Target, told: Told, choice: Choice = Choice(
     """Bring tables and their rows in."""
     told(f"restoring the tables of {dump.database} into {target.url.database}")
     with dump.source.stream(TABLES) as reader:
-        return _feed(target, _chosen_pieces(dump, reader, target, choice))
+        exits = _feed(target, _chosen_pieces(dump, reader, target, choice))
+    if ROWS_TAR not in dump.source.names:
+        return exits
+    return exits + _feed(target, row_pieces(dump.source, choice.has))
 
 
 def load_code(

@@ -12,14 +12,36 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import BackupKind, Mechanism, Method
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import missing_tool
-from dbops.engines.mysql.backup.dumping import DUMP_FAMILY
+from dbops.engines.mysql.backup.dumping import DUMP_FAMILY, has_history
+from dbops.engines.mysql.backup.mydumper import MYDUMPER
 from dbops.engines.mysql.backup.privileges import Privileges, account_of, fix_for, privileges_of
 from dbops.engines.mysql.backup.tools import Tool, find, tool_for
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError, QueryError
 
 FILES_FAMILY = "files"
+#: Names that mydumper writes into statements, and into names of files, as they are.
+_UNNAMED = """
+SELECT table_name FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND table_name REGEXP '[`/]'
+UNION SELECT table_name FROM information_schema.columns WHERE table_schema = DATABASE() AND column_name LIKE '%`%' LIMIT 1"""
 _LOG_POINTS: frozenset[Literal["time", "lsn", "name"]] = frozenset({"time", "lsn"})
+
+
+_UNSEEN = """
+SELECT table_name FROM information_schema.columns
+WHERE table_schema = DATABASE() AND extra LIKE '%INVISIBLE%' AND extra NOT LIKE '%GENERATED%' LIMIT 1"""
+
+
+#: mydumper reads and writes all texts as bytes, which other types (uuid, inet6, MySQL's json) take for something else, or not
+#: at all.
+_STRANGE = """
+SELECT table_name, data_type FROM information_schema.columns
+WHERE table_schema = DATABASE() AND data_type NOT IN (
+  'tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'float', 'double', 'bit', 'year', 'date', 'time', 'datetime',
+  'timestamp', 'char', 'varchar', 'tinytext', 'text', 'mediumtext', 'longtext', 'binary', 'varbinary', 'tinyblob', 'blob',
+  'mediumblob', 'longblob', 'enum', 'set', 'geometry', 'point', 'linestring', 'polygon', 'multipoint', 'multilinestring',
+  'multipolygon', 'geometrycollection', 'geomcollection') LIMIT 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +72,7 @@ def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
     files_name = "mariadb-backup" if is_mariadb else "xtrabackup"
     none = "a dump holds everything, so none holds only what changed; the binary log does"
     instead = f"schedule type log behind it, or choose {files_name}"
-    made = [_dumped("full", dump_tool, dump)]
+    made = [_dumped("full", dump_tool, dump), _dumped("full", MYDUMPER, _mydumper_reason(conn, may, dump))]
     made += [_dumped(kind, dump_tool, Reason(none, instead)) for kind in ("incremental", "differential")]
     position = position_reason(conn, may, log)
     made.append(_logged(DUMP_FAMILY, log_tool, _first(logs, position)))
@@ -95,6 +117,23 @@ def _dump_reason(conn: MysqlConnection, may: Privileges) -> tuple[Reason, str]:
     tool, reason = _tool(lambda: tool_for("dump", conn.server))
     lacking = _lacking(conn, may.lacks("SELECT", "SHOW VIEW", "TRIGGER", "EVENT"), "to read all that a dump holds")
     return _first(reason, lacking, _routines_hidden(conn, may)), tool.name if tool else usual
+
+
+def _mydumper_reason(conn: MysqlConnection, may: Privileges, dump: Reason) -> Reason:
+    """Why mydumper cannot dump; all but the rows is left to the server's own program. Its sessions see one state because all
+    tables are locked for a moment.
+    """
+    _, reason = _tool(lambda: find(MYDUMPER))
+    instead = "tool: mariadb-dump" if conn.server.flavour == "mariadb" else "tool: mysqldump"
+    history = Reason("mydumper leaves out old rows of versioned tables", instead) if has_history(conn) else Reason()
+    unnamed = [str(name) for (name,) in conn.query(_UNNAMED)]
+    names = Reason(f"mydumper cannot name the table {unnamed[0]}, or a column of it", instead) if unnamed else Reason()
+    unseen = [str(name) for (name,) in conn.query(_UNSEEN)]
+    columns = Reason(f"mydumper leaves out the invisible columns of {unseen[0]}", instead) if unseen else Reason()
+    lacking = _lacking(conn, may.lacks("RELOAD", "REPLICATION CLIENT"), "to give several sessions one state")
+    strange = conn.query(_STRANGE)
+    types = Reason(f"mydumper writes {strange[0][1]} as bytes, as in {strange[0][0]}", instead) if strange else Reason()
+    return _first(dump, reason, history, names, columns, types, lacking)
 
 
 def _routines_hidden(conn: MysqlConnection, may: Privileges) -> Reason:

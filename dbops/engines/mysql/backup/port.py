@@ -56,6 +56,12 @@ class MysqlBackups:
             return files.produce(order, own, target, sink, told)
         return dumping.produce(order, own, target, sink, told)
 
+    def keeps(self, conn: Connection, owner: str) -> Sequence[str]:
+        return ()
+
+    def let_go(self, conn: Connection, owner: str) -> None:
+        return
+
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
         from dbops.engines.mysql.backup.restoring import occupied
 

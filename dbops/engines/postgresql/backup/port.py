@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
+from dbops.errors import BackupError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,20 @@ class PostgresBackups:
                 return logs.produce(order, own, target, sink, told)
             case _:
                 return dumping.produce(order, own, target, sink, told)
+
+    def keeps(self, conn: Connection, owner: str) -> Sequence[str]:
+        from dbops.engines.postgresql.backup import slots
+
+        name = slots.name_for(owner)
+        return [f"replication slot {name}"] if slots.find(cast("PostgresConnection", conn), name) else []
+
+    def let_go(self, conn: Connection, owner: str) -> None:
+        from dbops.engines.postgresql.backup import slots
+
+        own, name = cast("PostgresConnection", conn), slots.name_for(owner)
+        told = slots.drop(own, name)
+        if slots.find(own, name) is not None:
+            raise BackupError("; ".join(told), fix="end the run that uses it, and apply again")
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
         from dbops.engines.postgresql.backup import loading, restoring

@@ -48,6 +48,12 @@ class SqliteBackups:
 
         return produce(order, cast("SqliteConnection", conn), sink, told)
 
+    def keeps(self, conn: Connection, owner: str) -> Sequence[str]:
+        return ()
+
+    def let_go(self, conn: Connection, owner: str) -> None:
+        return
+
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
         if folder is not None:
             raise BackupError("a SQLite database is restored to a file", expected="--to sqlite:///restored.db")

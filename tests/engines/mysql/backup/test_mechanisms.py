@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,13 +20,18 @@ from tests.databases import MysqlDatabase, fresh_mysql
 from tests.servers import MysqlServer
 
 
-def offered(url: str) -> dict[tuple[str, str], Mechanism]:
+def all_offered(url: str) -> Sequence[Mechanism]:
     target = Target("", parse_url(url))
     conn = connect(target, readonly=True)
     try:
-        return {(one.kind, one.family): one for one in MysqlBackups().mechanisms(conn, target)}
+        return MysqlBackups().mechanisms(conn, target)
     finally:
         conn.close()
+
+
+def offered(url: str) -> dict[tuple[str, str], Mechanism]:
+    """Return what the server's own programs make."""
+    return {(one.kind, one.family): one for one in all_offered(url) if one.tool != "mydumper"}
 
 
 @contextmanager

@@ -24,10 +24,12 @@ from dbops.engines.postgresql.backup.port import PostgresBackups
 from dbops.engines.postgresql.backup.recovery import Cluster, recovered
 from dbops.engines.postgresql.backup.slots import name_for
 from dbops.engines.postgresql.connect import PostgresConnection, connect, on_database
-from dbops.errors import BackupError
+from dbops.errors import BackupError, DbopsError
 from dbops.resources.backups.making import link
+from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.policies import one_policy
 from dbops.usecases.backup.restore import point_of
+from dbops.usecases.plan import plan
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
 from tests.servers import PostgresServer
@@ -437,6 +439,32 @@ def test_a_backup_made_before_a_restore_leaves_the_slot_of_the_policy(shop_datab
         assert slots(shop_database.server) == kept != []
     finally:
         shop_database.server.drop_database(other)
+
+
+def test_a_retired_policy_lets_go_of_its_slot_when_that_is_allowed(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    made = shop.run("full")
+    [(slot, _)] = slots(shop_database.server)
+    shop = Shop(tmp_path / "shop", shop_database.url, "  retired: true\n  objectives: {rpo: 1s}\n", schedule=LOGGED)
+
+    def apply_(*allow: str) -> ApplyResult:
+        with shop.workspace() as workspace:
+            return apply(workspace, Consent(lambda _: True, allow=frozenset(allow)))
+
+    with shop.workspace() as workspace:
+        [entry] = plan(workspace).entries
+    assert (entry.change.address, entry.steps[0].title) == ("backuppolicy/shop/server", f"drop the replication slot {slot}")
+    with pytest.raises(DbopsError, match="DELETES_OBJECT"):
+        apply_()
+    assert len(slots(shop_database.server)) == 1
+    apply_("DELETES_OBJECT")
+    assert slots(shop_database.server) == []
+    with shop.workspace() as workspace:
+        assert plan(workspace).is_empty
+    with pytest.raises(BackupError, match="is retired"):
+        shop.run("full")
+    assert [one.made for one in shop.due()] == [()]
+    assert shop.backups() == (made,)
 
 
 def test_slots_of_long_names_differ() -> None:

@@ -1,0 +1,120 @@
+"""Dumps whose rows several sessions read at a time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dbops.engines.base.processes import find_tool
+from dbops.engines.mysql.backup import mydumper, tools
+from dbops.errors import BackupError
+from tests.databases import MysqlDatabase
+from tests.engines.mysql.backup.shops import MARIADB, NASTY, assert_equal, contents
+from tests.engines.mysql.backup.test_logs import clock
+from tests.engines.mysql.backup.test_mechanisms import account, all_offered
+from tests.usecases.policies import Shop
+
+SCHEDULE = """[{type: full, cron: "0 3 * * 0", tool: mydumper, options: {jobs: 3}}, {type: log, cron: "* * * * *"}]"""
+
+pytestmark = pytest.mark.skipif(shutil.which("mydumper") is None, reason="mydumper is not installed: apt install mydumper")
+
+
+@pytest.fixture
+def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    logged.load(NASTY.replace("we``ird", "weird").replace("a ``b", "a b"))
+    if logged.server.has("sequences"):
+        logged.load(
+            MARIADB.replace(" WITH SYSTEM VERSIONING", "")
+            .replace(" INVISIBLE", "")
+            .replace("uuid,", "char(36),")
+            .replace("inet6", "text")
+        )
+    return Shop(tmp_path / "env", logged.url, schedule=SCHEDULE)
+
+
+def test_everything_comes_back_and_a_log_follows(
+    shop: Shop, logged: MysqlDatabase, new_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = logged.server
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(passing))
+    full = shop.run()
+    assert (full.tool, full.family) == ("mydumper", "dump")
+    assert {"rows.tar", "rows.json", "tables.sql", "views.sql"} <= {one.name for one in full.streams}
+    shop.restore(server.url(new_name))
+    assert_equal(server, logged.name, new_name)
+    for level in (2, 3):
+        evidence = shop.verify(level, full.id)
+        assert evidence.ok, evidence.problems
+    assert evidence.details["tables_counted"] >= 8
+    server.drop_database(new_name)
+    shop.restore(server.url(new_name), tables=("parts",))
+    assert server.rows(new_name, "SELECT COUNT(*) FROM parts") == [(2,)]
+    assert [name for (name,) in server.rows(new_name, "SHOW TABLES")] == ["parts"]
+    assert not list(passing.iterdir())
+
+
+def test_a_restore_to_a_moment_behind_it(shop: Shop, logged: MysqlDatabase, new_name: str) -> None:
+    server = logged.server
+    shop.run()
+    logged.load("INSERT INTO zero VALUES (100)")
+    before = contents(server, logged.name)
+    shop.run("log")
+    logged.load("DROP TABLE zero")
+    assert clock(server)
+    shop.restore(server.url(new_name))
+    assert contents(server, new_name) == before
+
+
+def test_what_stands_there_is_replaced(shop: Shop, logged: MysqlDatabase, new_name: str) -> None:
+    server = logged.server
+    made = shop.run()
+    shop.restore(server.url(new_name))
+    logged.load("DELETE FROM everything; DROP TABLE parts; CREATE TABLE other (a int)")
+    shop.restore(logged.url, word=made.id, replaces=True)
+    assert_equal(server, new_name, logged.name)
+
+
+def _without_mydumper(*names: str) -> Path:
+    if "mydumper" in names:
+        return find_tool("mydumper")
+    return FIND(*names)
+
+
+FIND = tools.find_program
+
+
+def test_what_it_cannot_do_is_refused_with_what_helps(
+    logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def reason(url: str = logged.url) -> tuple[str, str]:
+        found = [one for one in all_offered(url) if one.tool == "mydumper"]
+        return found[0].refusal, found[0].fix
+
+    assert reason() == ("", "")
+    rights = "SELECT, SHOW VIEW, TRIGGER, EVENT ON $.*"
+    with account(logged.server, logged.name, rights, "SELECT ON mysql.*") as url:
+        assert "lacks RELOAD, REPLICATION CLIENT" in reason(url)[0]
+    if logged.server.has("sequences"):
+        logged.load("CREATE TABLE past (a int) WITH SYSTEM VERSIONING")
+        assert "old rows of versioned tables" in reason()[0]
+        logged.load("DROP TABLE past; CREATE TABLE ids (a uuid)")
+        assert reason()[0] == "mydumper writes uuid as bytes, as in ids"
+        logged.load("DROP TABLE ids")
+    logged.load("CREATE TABLE `a/b` (a int)")
+    assert reason()[0] == "mydumper cannot name the table a/b, or a column of it"
+    logged.load("DROP TABLE `a/b`; CREATE TABLE odd (`a``b` int)")
+    assert reason()[0] == "mydumper cannot name the table odd, or a column of it"
+    logged.load("DROP TABLE odd; CREATE TABLE t (a int, b int INVISIBLE DEFAULT 3)")
+    assert reason()[0] == "mydumper leaves out the invisible columns of t"
+    logged.load("DROP TABLE t")
+    monkeypatch.setattr(tools, "find_program", _without_mydumper)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "mydumper is not installed" in reason()[0]
+    assert "apt install mydumper" in reason()[1]
+    with pytest.raises(BackupError, match=r"options\.jobs"):
+        mydumper._jobs({"jobs": "all"})
