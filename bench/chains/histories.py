@@ -11,7 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dbops.engines.postgresql.statements import Role, role_of
-from dbops.sql.dialect import POSTGRESQL
+from dbops.errors import SchemaError
+from dbops.resources.schema.sources import read_sql
+from dbops.sql.dialect import MYSQL, POSTGRESQL, SQLITE
 from dbops.sql.splitter import split
 from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
 from tests.servers import Lease, ServerError
@@ -25,6 +27,7 @@ _ELSEWHERE = {
     "mysql": re.compile(r"(?im)^((CREATE|DROP|ALTER)\s+(DATABASE|SCHEMA)\b[^;]*;|USE\s+\S+\s*;)"),
     "sqlite": re.compile(r"(?!)"),
 }
+_NAMES_ENCODING = re.compile(r"(?im)^SET\s+(client_encoding\s*(=|TO)|NAMES)\s*'?[\w-]+'?\s*;$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class Servers:
         Raises:
             NotLoaded: with what the client says.
         """
-        sql = _ELSEWHERE[history.engine].sub("", version.read_text(encoding="utf-8-sig"))
+        sql = _ELSEWHERE[history.engine].sub("", _text(version, history.engine))
         for _ in range(9):
             with self.fresh(history.engine) as database:
                 try:
@@ -106,6 +109,16 @@ class Servers:
                     return
             self.lease.postgres(self.major).psql("postgres", f'CREATE ROLE "{missing}"')
         raise NotLoaded("too many roles are missing")
+
+
+def _text(version: Path, engine: str) -> str:
+    """Return a script in the encoding that it names, as text that says it is UTF-8; one that names none may be in Latin 1."""
+    dialect = {"postgresql": POSTGRESQL, "mysql": MYSQL}.get(engine, SQLITE)
+    try:
+        text = read_sql(version, dialect)
+    except SchemaError:
+        return version.read_bytes().decode("latin-1")
+    return _NAMES_ENCODING.sub("SET client_encoding = 'UTF8';", text) if dialect.sets_encoding else text
 
 
 def _without_rows(engine: str, sql: str) -> str:

@@ -2,9 +2,9 @@
 
 A case says `from`, `to`, and what it cares about: `rows` to be there before, `roles`, `pretend_rows` of every table;
 `since` as the major version that knows the words; `changes` as addresses, `sql`, `hazards` as the exact set, `has` and
-`without` as parts of it, `then` as queries with their rows; `undo: false` where the way back is refused by the data,
-`undo: catalog` where values are lost; `analyze: false` where a server has no rows to give; `dump: false` where pg_dump tells
-what is left alone.
+`without` as parts of it, `then` as queries with their rows, `back` as such when it was taken back; `undo: false` where the way
+back is refused by the data, `undo: catalog` where values are lost; `analyze: false` where a server has no rows to give;
+`dump: false` where pg_dump tells what is left alone.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ def _check(case: dict[str, Any], live: PostgresDatabase, declared: PostgresDatab
         if case.get("undo", True):
             take_back(conn, archived.acts)
             assert diff(as_declared(ENGINE.inspect(conn), planned.live), planned.live) == ()
+        for query, rows in case.get("back", {}).items():
+            assert [list(row) for row in conn.query(query)] == rows
         if case.get("undo", True) not in (False, "catalog") and not _writes(case):
             assert content(conn, planned.live) == before
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
@@ -107,6 +107,8 @@ class _Work:
             case DropObject(Table() as table) if lost := self._lost(table):
                 gone = [column.name for column in lost]
                 return Kept(archive.name(token, next(self.numbers)), archive.key_of(table, lost[0], gone, self.scene), lost)
+            case CreateObject(Rows(joining=parts)) if parts:
+                return Kept(archive.name(token, next(self.numbers)))
             case DropColumn(ref, column) if column.generated is None:
                 owner = self.scene.before.objects.get(ref)
                 if isinstance(owner, Table):
@@ -131,6 +133,8 @@ class _Work:
                 yield from archive.keep_values(table, kept.lost, kept.archive, kept.key, self.scene)
             case DropObject(Table() as table) if kept is not None:
                 yield from archive.keep_rows(table, kept.archive)
+            case CreateObject(Rows() as item) if kept is not None:
+                yield from archive.keep_own_rows(item.ref.table, _tables(item.joining, self.scene), kept.archive, self.scene)
             case DropColumn(ref, column) if kept is not None:
                 owner = self.scene.before.objects[ref]
                 assert isinstance(owner, Table)
@@ -144,6 +148,10 @@ class _Work:
             if back and not isinstance(_item(unit.change), Table) and (not isinstance(unit.change, DropColumn) or computed):
                 sql = replace(sql, hazards=tuple(h for h in sql.hazards if h.code not in ("DELETES_OBJECT", "DELETES_DATA")))
             yield sql
+
+
+def _tables(refs: Iterable[Ref], scene: Scene) -> list[Table]:
+    return [table for ref in refs if isinstance(table := scene.after.objects.get(ref), Table)]
 
 
 def _item(change: CatalogChange) -> object:

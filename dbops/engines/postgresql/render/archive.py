@@ -6,7 +6,7 @@ other servers are theirs: a foreign table that inherits a column loses none of i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from dbops.catalog.changes import column_ref
 from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
@@ -106,10 +106,56 @@ def _primary_key(table: Table, survey: Survey) -> tuple[str, ...]:
 
 
 def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
-    """Yield what puts the values back; rows that look alike in everything kept are told apart by their place."""
-    value = quote(column.name)
+    """Yield what puts the values back; rows that look alike in everything kept are told apart by their place.
+
+    Rows that came since get the default in the same statement, which sees all rows where they were; where there are none, the
+    default is not so much as planned: a constant that does not fit the type would fail then.
+    """
+    value, found = quote(column.name), _found(table, quote(column.name), archive, key, scene)
     for target in [f"ONLY {named(ref)}" for ref in scene.stored_in(table.ref)] or [named(table.ref)]:
-        yield Statement(f"UPDATE {target} AS live SET {value} = old.{value}\n{_found(table, value, archive, key, scene)}")
+        update, new = f"UPDATE {target} AS live SET {value} =", f"WHERE NOT EXISTS (SELECT\n{found})"
+        restore = f"{update} old.{value}\n{found}"
+        if _fills(column):
+            yield Statement(
+                f"DO $$\nBEGIN\nIF EXISTS (SELECT FROM {target} AS live {new}) THEN\n"
+                f"WITH came_since AS ({update} DEFAULT {new})\n{restore};\nELSE\n{restore};\nEND IF;\nEND\n$$"
+            )
+        else:
+            yield Statement(restore)
+
+
+def keep_own_rows(whole: Ref, parts: Iterable[Table], archive: str, scene: Scene) -> Iterator[Statement]:
+    """Yield what copies what tells apart the rows of tables that became partitions, before others come to them."""
+    rows = (
+        f"SELECT {literal(named(part.ref))} AS part, row_to_json({_ROW}) AS row"
+        f" FROM (SELECT {columns(_own_key(part, scene))} FROM {named(part.ref)} ORDER BY ctid) AS {_ROW}"
+        for part in parts
+    )
+    yield from _keep(archive, "\nUNION ALL ".join(rows), f"partitions of {whole.qualified} before rows moved to them")
+
+
+def take_strangers(part: Table, archive: str, target: str, scene: Scene) -> Iterator[Statement]:
+    """Yield what moves the rows of a partition that are not its own into a table with columns of the same names."""
+    key, names = _own_key(part, scene), columns(tuple(column.name for column in part.columns))
+    own = f"(SELECT ctid, row FROM {archive} WHERE part = {literal(named(part.ref))})"
+    found = _found(part, quote(key[0]), own, key, scene)
+    yield Statement(
+        f"WITH moved AS (DELETE FROM {named(part.ref)} AS live WHERE NOT EXISTS (SELECT\n{found}) RETURNING {names})\n"
+        f"INSERT INTO {target} ({names})\nSELECT {names} FROM moved"
+    )
+
+
+def _own_key(part: Table, scene: Scene) -> tuple[str, ...]:
+    return _primary_key(part, scene.new) or tuple(column.name for column in part.columns if not column.generated)
+
+
+def _fills(column: Column) -> bool:
+    return column.default is not None and not column.default.startswith("NULL")
+
+
+def values_of(column: Column, archive: str) -> str:
+    """Return the FROM item that gives the numbers kept of a column."""
+    return f"(SELECT (row ->> {literal(column.name)})::bigint AS {quote(column.name)} FROM {archive}) AS kept"
 
 
 def _found(table: Table, value: str, archive: str, key: tuple[str, ...], scene: Scene) -> str:

@@ -169,6 +169,8 @@ def drop(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
     if column.generated:
         found = [hazards.deletes_data(f"computed column {table.qualified}.{column.name} is dropped")]
     only = "ONLY " if scene.stays_with_heirs(table, column.name) else ""  # then it becomes the heirs' own (manual, ALTER TABLE)
+    if only and not column.nullable and scene.version >= not_null.NAMED_SINCE:  # or the heirs' would count as inherited for ever
+        yield statement(f"ALTER TABLE {only}{named(table)} ALTER COLUMN {quote(column.name)} DROP NOT NULL")
     sql = f"ALTER TABLE {only}{named(table)} DROP COLUMN {quote(column.name)}"
     yield statement(sql, *found, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
 

@@ -29,10 +29,12 @@ from dbops.catalog.model import (
     ForeignTable,
     Index,
     MaterializedView,
+    PrimaryKey,
     Routine,
     Sequence,
     Table,
     Trigger,
+    Unique,
 )
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
@@ -71,6 +73,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _reach_through_columns(before, after, rebuild)
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     _rows_held(before, after)
+    _columns_of_keys(before, after)
     changes = replace(changes, changes=_with_renewed(changes.changes, before, after))
     changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
     found = list(row_types_apart(_split(changes, before, after), before, after))
@@ -132,6 +135,16 @@ def _rows_held(before: Graph, after: Graph) -> None:
             columns = {column_ref(table, column.name) for side in sides if side for column in side.columns}
             for holder in holders:
                 graph.link(holder, *columns)
+
+
+def _columns_of_keys(before: Graph, after: Graph) -> None:
+    """A foreign key needs what its target includes besides: an index is built again when such a column changes its type."""
+    for graph in (before, after):
+        for ref in [ref for ref, item in graph.objects.items() if isinstance(item, ForeignKey)]:
+            for need in graph.needs.get(ref, frozenset()):
+                target = graph.objects.get(need)
+                if isinstance(target, Index | PrimaryKey | Unique):
+                    graph.link(ref, *(column_ref(need.table, name) for name in target.include))
 
 
 def _is_computed(ref: Ref, graph: Graph) -> bool:
@@ -354,7 +367,8 @@ def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph)
         result += _rejoin(new.ref, [heir for heir in heirs if heir in before.objects], before, after)
         if again & set(parents_of(old)):  # its rows move with its parent's
             continue
-        rows = Rows.of(old, new, tuple(_staying(new.ref, again, before, after)))
+        staying = tuple(_staying(new.ref, again, before, after))
+        rows = Rows.of(old, new, staying, tuple(ref for ref in staying if _joins(ref, before, after)))
         after.add(rows, new.ref, *_descendants(new.ref, after))
         before.add(rows, *(need for need in _held_by(old, before) if need not in after.objects))
         result.append(CreateObject(rows))
@@ -380,10 +394,23 @@ def _is_made_again(change: CatalogChange, before: Graph, after: Graph) -> bool:
 
 
 def _staying(table: Ref, again: set[Ref], before: Graph, after: Graph) -> Iterator[Ref]:
-    """Yield the heirs that keep their rows: of the table, and of those that are made again with it."""
+    """Yield the heirs that keep their rows: of the table, and of those that are made again with it; and the heirs of these."""
     for ref, item in after.objects.items():
         if table in parents_of(item) and ref in before.objects:
-            yield from _staying(ref, again, before, after) if ref in again else (ref,)
+            yield from () if ref in again else (ref,)
+            yield from _staying(ref, again, before, after)
+
+
+def _joins(ref: Ref, before: Graph, after: Graph) -> bool:
+    """Tell whether a table has rows of its own and becomes a partition, its own or with those above it: others may come to it."""
+    old, new = before.objects.get(ref), after.objects.get(ref)
+    if not isinstance(old, Table) or not isinstance(new, Table) or new.partition_by:
+        return False
+    while isinstance(new, Table) and new.partition_of:
+        if not isinstance(old, Table) or old.partition_of != new.partition_of:
+            return True
+        old, new = (side.objects.get(new.partition_of.parent) for side in (before, after))
+    return False
 
 
 def _descendants(table: Ref, graph: Graph) -> Iterator[Ref]:

@@ -22,7 +22,6 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import (
     CatalogObject,
-    Column,
     Constraint,
     Defined,
     Domain,
@@ -154,7 +153,8 @@ class _Judge:
     def _survives_retyping(self, dependent: CatalogObject, change: AlterColumn) -> bool:
         """PostgreSQL builds indexes, constraints and statistics again when a type changes, and loses some of what they had."""
         if isinstance(dependent, ForeignKey):
-            return self._stays_comparable(dependent)
+            is_own = (change.table, change.after.name) in _columns_compared(dependent)  # or its target includes the column
+            return is_own and self._stays_comparable(dependent)
         if isinstance(dependent, Defined) and dependent.what == "statistics":
             return not dependent.options and dependent.owner in (None, self.scene.context.server.user)
         if isinstance(dependent, Defined):
@@ -166,8 +166,8 @@ class _Judge:
         types = {
             column.type
             for catalog in (self.before, self.after)
-            for table, names in ((key.ref.table, key.columns), (key.references, key.referenced_columns))
-            for column in _columns(catalog, table, names)
+            for table, name in _columns_compared(key)
+            if isinstance(found := catalog.objects.get(table), Table) and (column := found.column(name))
         }
         return types <= _INTEGERS or all(kind.startswith(_TEXTS) and not kind.endswith("]") for kind in types)
 
@@ -177,9 +177,8 @@ def _has_targets(item: CatalogObject) -> bool:
     return isinstance(item, Index) and any(name.startswith("statistics") for name, _ in item.options)
 
 
-def _columns(catalog: Catalog, table: Ref, names: tuple[str, ...]) -> list[Column]:
-    found = catalog.objects.get(table)
-    return [column for name in names if isinstance(found, Table) and (column := found.column(name))]
+def _columns_compared(key: ForeignKey) -> list[tuple[Ref, str]]:
+    return [*((key.ref.table, name) for name in key.columns), *((key.references, name) for name in key.referenced_columns)]
 
 
 def _completed(found: tuple[CatalogChange, ...], changes: ChangeSet) -> tuple[CatalogChange, ...]:

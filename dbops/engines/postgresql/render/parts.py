@@ -71,11 +71,16 @@ class Rows(CatalogObject):
     before: Table
     after: Table
     staying: tuple[Ref, ...] = ()
-    """Partitions of old and new table that keep their rows."""
+    """Heirs of the new table that keep their rows."""
+    joining: tuple[Ref, ...] = ()
+    """Those among them that were elsewhere: rows that move may come to lie beside their own."""
 
     @classmethod
-    def of(cls, before: Table, after: Table, staying: tuple[Ref, ...]) -> Rows:
-        return cls(schema=after.schema, parent=after.name, name="rows", before=before, after=after, staying=staying)
+    def of(cls, before: Table, after: Table, staying: tuple[Ref, ...], joining: tuple[Ref, ...]) -> Rows:
+        name = "rows"
+        return cls(
+            schema=after.schema, parent=after.name, name=name, before=before, after=after, staying=staying, joining=joining
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Sequence, SequenceOptions, Table
+from dbops.catalog.model import Column, Sequence, SequenceOptions, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
@@ -51,17 +51,22 @@ def _counts(column: Ref, scene: Scene) -> bool:
     """Tell whether the column, as it stands, can hold numbers already."""
     table = scene.before.objects.get(column.table)
     found = table.column(column.name) if isinstance(table, Table) else None
-    return found is not None and found.type in ("smallint", "integer", "bigint")
+    return found is not None and counts(found)
 
 
-def continue_numbers(item: Sequence, column: Ref) -> Statement:
-    """Let a new sequence go on after the greatest number its column holds."""
+def counts(column: Column) -> bool:
+    """Tell whether a column holds what a sequence gives."""
+    return column.type in ("smallint", "integer", "bigint")
+
+
+def continue_numbers(item: Sequence, column: Ref, source: str | None = None) -> Statement:
+    """Let a new sequence go on after the greatest number that its column holds, or `source`, a FROM item with such a column."""
     numbers, name = item.numbers, quote(column.name)
     found = f"max({name})" if numbers.increment > 0 else f"min({name})"
     low, high = creation_bounds(numbers)
     return Statement(
         f"SELECT pg_catalog.setval({literal(named(item.ref))}, last)\n"
-        f"FROM (SELECT {found} AS last FROM {_table(column)}) AS used WHERE last BETWEEN {low} AND {high}"
+        f"FROM (SELECT {found} AS last FROM {source or _table(column)}) AS used WHERE last BETWEEN {low} AND {high}"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import replace
 from functools import cached_property
@@ -78,6 +78,8 @@ class Undo:
                 yield from sequences.drop(item, is_gone_maybe=True)
             case CreateObject(Rows() as item):
                 yield from objects.drop(item, back)
+                if kept:
+                    yield from self._without_strangers(item, unit, kept)
                 yield from (sequences.release(owned) for owned in self._scene.new.owned_by(item.ref.table))
             case CreateObject(item):
                 yield from objects.drop(item, back)
@@ -147,7 +149,7 @@ class Undo:
             item = other.change.item if isinstance(other.change, CreateObject) else None
             if isinstance(item, Table) and kept and item.ref == unit.change.ref:
                 yield from archive.restore_rows(item, kept.archive)
-                yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
+                yield from _continued(other.owned, item)
 
     def _replaced(self, unit: Unit, table: Table, kept: Kept | None) -> Iterator[Statement]:
         """Make the old table with the partitions that went when its rows had moved, and move them back."""
@@ -163,12 +165,23 @@ class Undo:
         yield from move_rows(now, table, self._back, source, kept.lost if kept else ())
         yield Statement(f"DROP TABLE {aside(now)}")
         for other in plan.units:
-            yield from (sequences.continue_numbers(owned, owned.owned_by) for owned in other.owned if owned.owned_by)
+            yield from _continued(other.owned, table)
             if not _holds_rows(other):
                 yield from do(other, self._back, plan.rebuild)
 
+    def _without_strangers(self, item: Rows, unit: Unit, kept: Kept) -> Iterator[Statement]:
+        """Let partitions that had rows before they joined give the others back."""
+        for ref in item.joining:
+            part = self._scene.after.objects[ref]
+            assert isinstance(part, Table)
+            taking = archive.take_strangers(part, kept.archive, aside(item.before), self._scene)
+            yield from self._quiet.around(ref, unit, taking)
+
     def _dropped_column(self, ref: Ref, column: Column, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
-        """Add the column as one that can be filled, fill it, then say the rest."""
+        """Add the column as one that can be filled, fill it, then say the rest.
+
+        Its default is for rows that came since, and not even tried on others: what is a default need not be a value that fits.
+        """
         back = self._back
         owned = [c.item for c in unit.covers if isinstance(c, DropObject) and isinstance(c.item, Sequence)]
         for item in owned:
@@ -178,9 +191,13 @@ class Undo:
         yield from columns.add(ref, fillable, back)
         yield from (sequences.own(item) for item in owned)
         if kept and isinstance(table, Table):
-            yield from self._quiet.around(ref, unit, archive.restore_values(table, column, kept.archive, kept.key, back))
+            counting = replace(fillable, default=column.default)
+            yield from columns.alter(ref, fillable, counting, back)
+            yield from _continued(owned, table, archive.values_of(column, kept.archive))
+            yield from self._quiet.around(ref, unit, archive.restore_values(table, counting, kept.archive, kept.key, back))
             if column.identity:
                 yield columns.continue_numbers(ref, column)
+            fillable = counting
         yield from columns.alter(ref, fillable, column, back)
         yield from security.column(column_ref(ref, column.name), back)
 
@@ -218,11 +235,18 @@ def _done(plan: Ordered, scene: Scene) -> Iterator[Statement]:
 
 
 def _fillable(column: Column, scene: Scene) -> Column:
-    """Without NOT NULL, of its own or of a domain, and with an identity that may be overwritten, until values are there."""
+    """Without default and NOT NULL, of its own or of a domain, or with an identity that may be overwritten, until values come."""
     if column.identity:
         return replace(column, identity=replace(column.identity, mode="by_default"))
-    column = replace(column, type=scene.domains.get(column.type, column.type))
-    return replace(column, nullable=column.nullable or column.default is None)
+    return replace(column, type=scene.domains.get(column.type, column.type), nullable=True, default=None)
+
+
+def _continued(owned: Iterable[Sequence], table: Table, source: str | None = None) -> Iterator[Statement]:
+    """Let the sequences of a table's columns go on after the numbers that these hold, or that `source` holds."""
+    for item in owned:
+        column = table.column(item.owned_by.name) if item.owned_by else None
+        if item.owned_by and column and sequences.counts(column):
+            yield sequences.continue_numbers(item, item.owned_by, source)
 
 
 def _holds_rows(unit: Unit) -> bool:
