@@ -60,8 +60,29 @@ def arrange(
     old_needs = _needs(changes.before)
     new_needs = _needs(changes.after)
     new_needs |= {ref: needs for ref, needs in old_needs.items() if not _is_known(changes.after, ref)}
-    expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
-    return _sorted(expansion.run(replaces, disturbs), old_needs, new_needs, disturbs, hurries, changes.before.objects)
+    aside: frozenset[Ref] = frozenset()
+    while True:
+        expansion = _Expansion(changes, old_needs, new_needs, survives, gives_way)
+        found = expansion.run(_either(aside, replaces), disturbs)
+        order, circle = _sorted(found, old_needs, new_needs, disturbs, hurries, changes.before.objects)
+        more = {found[i].ref for i in circle if _has_two_places(found[i], old_needs, new_needs)} - aside
+        if not more:
+            return order
+        aside |= more
+
+
+def _either(refs: frozenset[Ref], replaces: Asks) -> Asks:
+    return lambda change: change.ref in refs or replaces(change)
+
+
+def _has_two_places(change: CatalogChange, old_needs: Needs, new_needs: Needs) -> bool:
+    """Tell whether what is altered in place has to be so before something goes and after something comes.
+
+    In a circle of such wishes it is dropped before the one and made again after the other: it holds no rows.
+    """
+    if not isinstance(change, AlterObject) or change.ref.kind not in ("view", "routine"):
+        return False
+    return bool(old_needs.get(change.ref, _NOTHING) - new_needs.get(change.ref, _NOTHING))
 
 
 def needs_of(catalog: Catalog, ref: Ref) -> frozenset[Ref]:
@@ -209,10 +230,11 @@ def _sorted(
     disturbs: Asks,
     hurries: Asks,
     had: Collection[Ref],
-) -> tuple[CatalogChange, ...]:
+) -> tuple[tuple[CatalogChange, ...], Collection[int]]:
     """Topological order; among those that may run next, drops come first and creations last, in the given order.
 
-    What arrives although the old catalog `had` it takes from there: what it needed goes after that.
+    What arrives although the old catalog `had` it takes from there: what it needed goes after that. Also return which changes
+    wait for each other in a circle.
     """
     leaving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, DropObject | DropColumn)}
     arriving = {change.ref: i for i, change in enumerate(changes) if isinstance(change, CreateObject | AddColumn)}
@@ -240,7 +262,8 @@ def _sorted(
                 first[j].add(i)
     _release_names(changes, old_needs, leaving, first)
     again = {i for ref, i in arriving.items() if ref in leaving and hurries(changes[i])}
-    return _kahn(changes, first, again)
+    order, circle = _kahn(changes, first, again)
+    return tuple(changes[i] for i in order), circle
 
 
 def _release_names(
@@ -276,7 +299,7 @@ def _places(ref: Ref) -> Iterator[tuple[str, ...]]:
         yield "primary_key", ref.schema, ref.parent
 
 
-def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]], hurried: Collection[int]) -> tuple[CatalogChange, ...]:
+def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]], hurried: Collection[int]) -> tuple[list[int], set[int]]:
     waits = {i: set(first.get(i, ())) - {i} for i in range(len(changes))}
     followers: defaultdict[int, list[int]] = defaultdict(list)
     for i, needed in waits.items():
@@ -287,8 +310,10 @@ def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]], hurried: 
     heapq.heapify(ready)
     done: list[int] = []
     placed: set[int] = set()
+    circle: set[int] = set()
     while len(done) < len(changes):
         if not ready:  # a cycle that engines record but do not enforce: take the one that waits for fewest
+            circle = circle or _circle({i: needed for i, needed in waits.items() if i not in placed}, followers)
             stuck = min((len(waits[i]), rank[i]) for i in waits if i not in placed)
             heapq.heappush(ready, stuck[1])
         _, i = heapq.heappop(ready)
@@ -300,4 +325,19 @@ def _kahn(changes: list[CatalogChange], first: Mapping[int, set[int]], hurried: 
             waits[follower].discard(i)
             if not waits[follower] and follower not in placed:
                 heapq.heappush(ready, rank[follower])
-    return tuple(changes[i] for i in done)
+    return done, circle
+
+
+def _circle(waits: Mapping[int, set[int]], followers: Mapping[int, list[int]]) -> set[int]:
+    """Return those that wait, but for the ones for which nobody in a circle waits."""
+    found = set(waits)
+    awaited = {i: sum(follower in found for follower in followers.get(i, ())) for i in found}
+    free = [i for i, count in awaited.items() if not count]
+    while free:
+        i = free.pop()
+        found.discard(i)
+        for need in waits[i]:
+            awaited[need] -= 1
+            if not awaited[need]:
+                free.append(need)
+    return found

@@ -24,7 +24,7 @@ from dbops.catalog.changes import (
     diff,
 )
 from dbops.catalog.declared import as_declared
-from dbops.catalog.model import ForeignTable, Table
+from dbops.catalog.model import CatalogObject, ForeignTable, Routine, Table
 from dbops.engines.base.connect import Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
@@ -142,7 +142,7 @@ def _changed(change: CatalogChange) -> set[tuple[str, str]]:
         case CreateObject(item):
             columns = item.columns if isinstance(item, Table | ForeignTable) else ()
             commented = {("column", "comment") for column in columns if column.comment}
-            return _with_comment(change, "create", item.comment is not None) | commented
+            return _with_comment(change, "create", _has_comment(item)) | commented
         case AddColumn(column=column):
             return _with_comment(change, "create", column.comment is not None)
         case AlterObject() | AlterColumn():
@@ -153,6 +153,11 @@ def _changed(change: CatalogChange) -> set[tuple[str, str]]:
             return {(change.ref.kind, "drop")}
         case _:
             return set()
+
+
+def _has_comment(item: CatalogObject) -> bool:
+    """MySQL says the comment of a routine in its statement, before the body."""
+    return item.comment is not None or (isinstance(item, Routine) and " COMMENT '" in item.definition)
 
 
 def _with_comment(change: CatalogChange, action: str, has_comment: bool) -> set[tuple[str, str]]:

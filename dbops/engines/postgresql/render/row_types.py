@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
-from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropColumn, DropObject
+from dbops.catalog.changes import (
+    AddColumn,
+    AlterColumn,
+    AlterObject,
+    CatalogChange,
+    CreateObject,
+    DropColumn,
+    DropObject,
+    column_ref,
+)
 from dbops.catalog.model import Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.graph import Graph
@@ -29,11 +39,22 @@ def row_types_apart(changes: Iterable[CatalogChange], before: Graph, after: Grap
             old, new = (RowType.of(table) for graph in (before, after) if isinstance(table := graph.objects.get(ref), Table))
             yield from (DropObject(item) for item in (old,) if item)
             yield from (CreateObject(item) for item in (new,) if item)
+            _in_order(ref, {change.ref for change in found if isinstance(change, AddColumn)}, after)
+            _in_order(ref, {change.ref for change in found if isinstance(change, DropColumn)}, before)
     for change in found:
         if change.ref not in concerned or not isinstance(change, AlterObject) or change.ref in known:
             yield change
         elif change.ref not in renewed and (rest := _without_type(change)) is not None:
             yield rest
+
+
+def _in_order(ref: Ref, moving: set[Ref], graph: Graph) -> None:
+    """Let columns come in the order that a type asks for, and go in the opposite one, whatever else they need."""
+    table = graph.table(ref)
+    names = [column_ref(ref, column.name) for column in table.columns] if table else []
+    columns = [name for name in names if name in moving]
+    for earlier, later in pairwise(columns):
+        graph.link(later, earlier)
 
 
 def _tables(change: CatalogChange, before: Graph, after: Graph) -> Iterator[Ref]:

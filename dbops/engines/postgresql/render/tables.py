@@ -117,8 +117,11 @@ def _replica_identity(before: str | None, item: Table, scene: Scene) -> Iterator
 
 
 def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
-    found = [hazards.deletes_data(f"table {item.ref.qualified} and its rows are dropped"), *hazards.brief(scene, item.ref)]
-    kind = "FOREIGN TABLE" if isinstance(item, ForeignTable) else "TABLE"
+    kind, loss = "TABLE", hazards.deletes_data(f"table {item.ref.qualified} and its rows are dropped")
+    if isinstance(item, ForeignTable):
+        kind = "FOREIGN TABLE"
+        loss = Hazard("DELETES_OBJECT", f"foreign table {item.ref.qualified} is dropped; its rows stay on their server")
+    found = (loss, *hazards.brief(scene, item.ref))
     yield statement(f"DROP {kind} {named(item.ref)}", *found, lock_timeout_s=hazards.lock_timeout_s(scene, item.ref))
 
 
