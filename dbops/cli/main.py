@@ -39,6 +39,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Watch": {
         "monitor": "See what databases are doing, now and before.",
+        "alerts": "Hold policies against what the databases do; tell what fires.",
     },
     "Look": {
         "status": "Show every connection at a glance.",

@@ -94,6 +94,13 @@ def rehearse_option(function: F) -> F:
     )(function)
 
 
+def store_option(function: F) -> F:
+    """Add `--store`: where the history of figures is."""
+    return click.option(
+        "--store", metavar="URL", help="Where the history is kept: a URL of SQLAlchemy's, .dbops/metrics.db unless given."
+    )(function)
+
+
 def duration(text: str) -> float:
     """Return the seconds of a duration as manifests write it: `30s`, `5m`, `1h`.
 

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.mysql import LONGTEXT
 from dbops.dataclass import dataclass
 from dbops.engines.base.metrics import Counters, Key, Value
 from dbops.errors import MonitoringError
+from dbops.state.metrics_folder import history_file
 
 _DAY_S = 86_400
 RAW_S, STEPS = 2 * _DAY_S, ((300, 30 * _DAY_S), (3600, 400 * _DAY_S))
@@ -95,7 +96,8 @@ class MetricsStore:
     @classmethod
     def in_folder(cls, folder: Path) -> MetricsStore:
         """Return the store of a workspace: `.dbops/metrics.db` in its folder, which git leaves alone."""
-        home = folder / ".dbops"
+        file = history_file(folder)
+        home = file.parent
         try:
             home.mkdir(exist_ok=True)
             ignore = home / ".gitignore"
@@ -105,7 +107,7 @@ class MetricsStore:
             raise MonitoringError(
                 f"{home}: no place for the history of metrics: {error.strerror}", fix="--store URL names another"
             ) from error
-        return cls(f"sqlite:///{home / 'metrics.db'}")
+        return cls(f"sqlite:///{file}")
 
     def close(self) -> None:
         self._engine.dispose()

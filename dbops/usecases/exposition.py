@@ -76,11 +76,12 @@ def _families(readings: Sequence[Reading]) -> Iterator[CounterMetricFamily | Gau
     )
     found: Families = {}
     for reading in readings:
-        up.add_metric((reading.connection,), float(reading.error is None))
+        up.add_metric((reading.connection,), float(reading.error is None))  # also where there are no values
         for item in reading.unseen:
             unseen.add_metric((reading.connection, item.metric), 1.0)
         for metric, value in reading.values:
-            _add(found, reading.connection, metric, value)
+            if metric.name != "up":
+                _add(found, reading.connection, metric, value)
     yield from (up, unseen, *found.values())
 
 

@@ -8,16 +8,13 @@ from contextlib import contextmanager
 from dataclasses import field
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.metrics import METRICS, Look, Metric, Unseen, Value, counters_of
+from dbops.engines.base.metrics import METRICS, Counters, Look, Metric, Unseen, Value, counters_of
 from dbops.errors import DbopsError, MonitoringError
 from dbops.resources.monitoring.figures import FIGURES, Figure, figures_of
+from dbops.resources.monitoring.watching import LOOK_S, OBJECTS
+from dbops.resources.monitoring.words import in_words as in_words  # what faces show
 from dbops.state.metrics import MetricsStore, Point
 from dbops.usecases.runtime import Workspace
-
-OBJECTS = 50
-"""So many tables, indexes and sequences of a database are told at most, unless asked otherwise."""
-LOOK_S = 10.0
-"""A query of a look that takes longer is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,9 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
     try:
         look = _look(workspace, name, objects)
     except DbopsError as error:
-        return Reading(name, engine.name, at, error=error.message)
+        down = [Value("up", 0.0)]
+        store.keep(name, at, down, before or Counters(at))
+        return Reading(name, engine.name, at, figures=down, error=error.message)
     took_s = time.perf_counter() - started
     figures = figures_of(look, at, before)
     store.keep(name, at, figures, counters_of(look, at))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dbops.reconcile.ledger import Ledger
     from dbops.reconcile.planner import Work
     from dbops.reconcile.resource import Desired, Memory, Resource
+    from dbops.state.metrics import MetricsStore
 
 T = TypeVar("T")
 
@@ -119,6 +120,12 @@ def _backup_policy_spec() -> type[BaseModel]:
     return BackupPolicySpec
 
 
+def _alert_policy_spec() -> type[BaseModel]:
+    from dbops.resources.monitoring.spec import AlertPolicySpec
+
+    return AlertPolicySpec
+
+
 def specs() -> Mapping[str, type[BaseModel]]:
     """Return the manifest kinds and the models of their specs."""
     return Named(
@@ -127,6 +134,7 @@ def specs() -> Mapping[str, type[BaseModel]]:
             "Schema": _schema_spec,
             "MigrationSet": _migration_set_spec,
             "BackupPolicy": _backup_policy_spec,
+            "AlertPolicy": _alert_policy_spec,
         }
     )
 
@@ -157,6 +165,29 @@ def _backup_resource() -> Resource[Any, Any]:
     return BackupResource(moment, __version__, os.environ)
 
 
+def _alert_resource() -> Resource[Any, Any]:
+    from dbops.resources.monitoring.resource import AlertResource
+
+    return AlertResource(time, _remembered)
+
+
+@contextmanager
+def _remembered(folder: Path) -> Iterator[MetricsStore | None]:
+    """Open the history of figures of an environment where there is one."""
+    from dbops.state.metrics_folder import history_file
+
+    if not history_file(folder).exists():
+        yield None
+        return
+    from dbops.state.metrics import MetricsStore
+
+    store = MetricsStore.in_folder(folder)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def resources() -> Mapping[str, Resource[Any, Any]]:
     """Return the resource of each manifest kind."""
     return Named(
@@ -165,6 +196,7 @@ def resources() -> Mapping[str, Resource[Any, Any]]:
             "Schema": _schema_resource,
             "MigrationSet": _migration_resource,
             "BackupPolicy": _backup_resource,
+            "AlertPolicy": _alert_resource,
         }
     )
 

@@ -31,7 +31,7 @@ def test_a_look_is_shown_kept_and_found_again(env: Path, capsys: pytest.CaptureF
     assert run(["monitor", str(env), "--every", "10ms", "--count", "2"]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"table_rows +t +2\n", shown)
-    assert re.search(r"free_ratio +0.0%\n", shown)
+    assert re.search(r"free_ratio +0%\n", shown)
     assert run(["monitor", "history", "table_rows", str(env)]) == 0
     assert re.search(r"shop +t +2 +2 +2 +2 +▁▁\n", capsys.readouterr().out)
     assert run(["monitor", "history", "table_rows", str(env), "-o", "json"]) == 0

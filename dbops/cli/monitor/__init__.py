@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dbops.cli.group import LazyGroup
+from dbops.cli.group import DefaultGroup
 from dbops.cli.verb import global_flags
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -17,16 +17,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class Commands(LazyGroup):
-    """What `dbops monitor` can do; what is none of its commands is for `now`."""
+class Commands(DefaultGroup):
+    """What `dbops monitor` can do."""
 
     package = __name__
     commands_by_name = COMMANDS
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0] not in COMMANDS and args[0] not in ("-h", "--help")):
-            args = ["now", *args]
-        return super().parse_args(ctx, args)
+    default = "now"
 
 
 @click.group(cls=Commands)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from dbops.cli.verb import EXIT_DONE, duration, environment_argument, output_option, verb, write_json
+from dbops.cli.verb import EXIT_DONE, duration, environment_argument, output_option, store_option, verb, write_json
 from dbops.usecases.runtime import open_workspace
 
 
@@ -18,7 +18,7 @@ from dbops.usecases.runtime import open_workspace
 @environment_argument
 @click.option("--connection", "only", multiple=True, metavar="NAME", help="Only this connection. May be repeated.")
 @click.option("--since", default="1d", show_default=True, metavar="DURATION", help="How far back.")
-@click.option("--store", metavar="URL", help="Where the history is kept: a URL of SQLAlchemy's, .dbops/metrics.db unless given.")
+@store_option
 @output_option("text", "json")
 def history(figure: str, env: Path, only: tuple[str, ...], since: str, store: str | None, output: str) -> int:
     """Show how a figure went on.

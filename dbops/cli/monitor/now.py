@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, duration, environment_argument, output_option, verb, write, write_json
+from dbops.cli.verb import (
+    EXIT_DONE,
+    EXIT_ERROR,
+    duration,
+    environment_argument,
+    output_option,
+    store_option,
+    verb,
+    write,
+    write_json,
+)
 from dbops.usecases.runtime import open_workspace
 
 
@@ -31,7 +41,7 @@ def _address(text: str) -> tuple[str, int]:
 @click.option(
     "--serve", metavar="[HOST]:PORT", help="Answer at /metrics, in Prometheus's and OpenMetrics' words; looks when asked."
 )
-@click.option("--store", metavar="URL", help="Where the history is kept: a URL of SQLAlchemy's, .dbops/metrics.db unless given.")
+@store_option
 @output_option("text", "json", "openmetrics")
 def now(
     env: Path,

@@ -11,7 +11,7 @@ from click import style
 
 from dbops.cli.views import wording
 from dbops.cli.views.journal import table
-from dbops.usecases.monitor import History, KnownFigure, Number, Reading
+from dbops.usecases.monitor import History, KnownFigure, Number, Reading, in_words
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLUMNS = 60
@@ -30,7 +30,7 @@ def _reading_text(one: Reading) -> str:
     head = f"{name} ({one.engine}) at {_moment(one.at)}, {took}"
     plain, of = [("FIGURE", "VALUE")], [("FIGURE", "OF", "VALUE")]
     for item in one.numbers:
-        shown = number_text(item.number, item.unit)
+        shown = in_words(item.number, item.unit)
         if item.labels:
             of.append((item.figure, wording.on_one_line(" ".join(item.labels.values())), shown))
         else:
@@ -47,21 +47,6 @@ def _unseen_text(one: Reading) -> str:
         f"{style('?', fg='yellow')} not seen: {', '.join(names)}\n    {wording.printable(why)}\n    {wording.printable(fix)}"
         for (why, fix), names in reasons.items()
     )
-
-
-def number_text(number: float, unit: str) -> str:
-    """Return a number in the words of its unit: `1.5 MiB`, `12 s`, `98.2%`, `3.1/s`."""
-    base, _, per = unit.partition("/")
-    match base:
-        case "bytes":
-            text = wording.size(number)
-        case "seconds":
-            text = f"{number:.3g} s" if per or number == 0 else wording.duration(number)
-        case "ratio":
-            text = f"{number:.1%}"
-        case _:
-            text = f"{number:,.0f}" if number == int(number) else f"{number:,.3g}"
-    return f"{text}/{per}" if per else text
 
 
 def _moment(at: float) -> str:
@@ -99,7 +84,7 @@ def histories_text(found: Sequence[History]) -> str:
             mean = sum(numbers) / len(numbers)
             shown = (min(p.least for p in points), mean, max(p.most for p in points), numbers[-1])
             name, of = wording.on_one_line(one.connection), wording.on_one_line(" ".join(labels))
-            rows.append((name, of, *(number_text(number, one.unit) for number in shown), _line(numbers)))
+            rows.append((name, of, *(in_words(number, one.unit) for number in shown), _line(numbers)))
     return f"{style(found[0].figure, bold=True)}: {found[0].meaning}\n\n{table(rows)}"
 
 

@@ -121,7 +121,7 @@ class Looking:
         self.unseen += [Unseen(name, why, fix) for name in names]
 
     def seen(self) -> Look:
-        return Look(self.values, self.unseen, self.epochs, self.queries)
+        return Look([Value("up", 1.0), *self.values], self.unseen, self.epochs, self.queries)
 
 
 class Metrics(Protocol):
@@ -149,6 +149,7 @@ def _metrics(
 
 
 METRICS: Mapping[str, Metric] = _metrics(
+    ("up", "1", "gauge", "database", "1 while the database can be looked at"),
     ("latency_seconds", "seconds", "gauge", "database", "how long the smallest query took"),
     ("uptime_seconds", "seconds", "gauge", "server", "since the server started"),
     ("connections_max", "1", "gauge", "server", "sessions that ordinary accounts may open"),

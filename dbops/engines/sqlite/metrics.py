@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NAMES = frozenset(
     {
+        "up",
         "latency_seconds",
         "database_size_bytes",
         "free_bytes",

@@ -33,6 +33,8 @@ class Ratio:
     meaning: str
     needs: tuple[str, ...]
     of: Callable[..., float | None]
+    promql: str
+    """The same in Prometheus's words, over the expressions of what it needs."""
 
 
 def _share(part: float, other: float) -> float | None:
@@ -50,6 +52,7 @@ RATIOS: Sequence[Ratio] = (
         "sessions beside those that may be opened",
         ("connections_used", "connections_max"),
         _quotient,
+        "{0} / {1}",
     ),
     Ratio(
         "cache_hit_ratio",
@@ -57,6 +60,7 @@ RATIOS: Sequence[Ratio] = (
         "pages found in the cache beside all that were wanted",
         ("cache_hits_per_second", "cache_misses_per_second"),
         _share,
+        "{0} / ({0} + {1})",
     ),
     Ratio(
         "rollback_ratio",
@@ -64,6 +68,7 @@ RATIOS: Sequence[Ratio] = (
         "transactions rolled back beside all that ended",
         ("transactions_rolled_back_per_second", "transactions_committed_per_second"),
         _share,
+        "{0} / ({0} + {1})",
     ),
     Ratio(
         "transactions_per_second",
@@ -71,6 +76,7 @@ RATIOS: Sequence[Ratio] = (
         "transactions that ended, by either way",
         ("transactions_committed_per_second", "transactions_rolled_back_per_second"),
         lambda committed, rolled_back: committed + rolled_back,
+        "{0} + {1}",
     ),
     Ratio(
         "mean_statement_seconds",
@@ -78,6 +84,7 @@ RATIOS: Sequence[Ratio] = (
         "the time that a statement took, on average",
         ("statement_seconds_per_second", "statements_per_second"),
         _quotient,
+        "{0} / {1}",
     ),
     Ratio(
         "free_ratio",
@@ -85,6 +92,7 @@ RATIOS: Sequence[Ratio] = (
         "room inside the files that nothing uses, beside all of it",
         ("free_bytes", "database_size_bytes"),
         _quotient,
+        "{0} / {1}",
     ),
     Ratio(
         "requested_checkpoints_ratio",
@@ -92,6 +100,7 @@ RATIOS: Sequence[Ratio] = (
         "checkpoints that were forced beside all",
         ("checkpoints_requested_per_second", "checkpoints_timed_per_second"),
         _share,
+        "{0} / ({0} + {1})",
     ),
     Ratio(
         "table_dead_ratio",
@@ -99,6 +108,7 @@ RATIOS: Sequence[Ratio] = (
         "rows that wait to be cleaned up beside all",
         ("table_dead_rows", "table_rows"),
         _share,
+        "{0} / ({0} + {1})",
     ),
     Ratio(
         "table_index_scans_ratio",
@@ -106,6 +116,7 @@ RATIOS: Sequence[Ratio] = (
         "reads of a table through an index beside all reads",
         ("table_index_scans_per_second", "table_full_scans_per_second"),
         _share,
+        "{0} / ({0} + {1})",
     ),
 )
 

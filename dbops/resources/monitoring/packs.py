@@ -1,0 +1,197 @@
+"""Ready-made rules. Where peers disagree about a threshold the middle was taken; every one can be replaced by its name.
+
+Sources: the mixins of postgres_exporter and mysqld_exporter, awesome-prometheus-alerts, PgHero, MySQLTuner, check_postgres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_ESSENTIALS: Sequence[Mapping[str, Any]] = (
+    {
+        "name": "down",
+        "metric": "up",
+        "equals": 0,
+        "severity": "critical",
+        "summary": "the database cannot be looked at",
+    },
+    {
+        "name": "connections",
+        "metric": "connections_used_ratio",
+        "above": 0.8,
+        "clear": 0.7,
+        "for": "5m",
+        "severity": "warning",
+        "summary": "sessions run out: a pooler, smaller pools, or a higher limit",
+    },
+    {
+        "name": "blocked",
+        "metric": "longest_block_seconds",
+        "above": 30,
+        "severity": "error",
+        "summary": "a session waits for a lock; dbops advise names who holds it",
+    },
+    {
+        "name": "idle-in-transaction",
+        "metric": "longest_idle_in_transaction_seconds",
+        "above": 300,
+        "severity": "warning",
+        "summary": "a client left its transaction open: locks stay, and nothing it could see is cleaned up",
+    },
+    {
+        "name": "long-transaction",
+        "metric": "longest_transaction_seconds",
+        "above": 3600,
+        "severity": "warning",
+        "summary": "an old transaction keeps the server from cleaning up",
+    },
+    {
+        "name": "deadlocks",
+        "metric": "deadlocks_per_second",
+        "above": 0.083,
+        "of": "mean",
+        "over": "10m",
+        "severity": "warning",
+        "summary": "more than five deadlocks a minute: transactions lock the same rows in different orders",
+    },
+    {
+        "name": "rollbacks",
+        "metric": "rollback_ratio",
+        "above": 0.1,
+        "of": "mean",
+        "over": "15m",
+        "severity": "warning",
+        "summary": "one transaction in ten is rolled back",
+    },
+    {
+        "name": "cache",
+        "metric": "cache_hit_ratio",
+        "below": 0.95,
+        "of": "mean",
+        "over": "30m",
+        "severity": "info",
+        "summary": "the cache misses often: more memory for it, or statements that read too much",
+    },
+    {
+        "name": "sequence-ends",
+        "metric": "sequence_used_ratio",
+        "above": 0.75,
+        "severity": "error",
+        "summary": "numbers run out: a wider type for the column",
+    },
+    {
+        "name": "transaction-ids",
+        "metric": "transaction_id_age",
+        "above": 500_000_000,
+        "severity": "error",
+        "summary": "at 2 thousand million the server stops taking writes: find what holds vacuum back",
+    },
+    {
+        "name": "multixact-ids",
+        "metric": "multixact_id_age",
+        "above": 500_000_000,
+        "severity": "error",
+        "summary": "at 2 thousand million the server stops taking writes: find what holds vacuum back",
+    },
+    {
+        "name": "checksums",
+        "metric": "checksum_failures_per_second",
+        "above": 0,
+        "severity": "critical",
+        "summary": "pages on disk are damaged: restore a backup",
+    },
+    {
+        "name": "archive",
+        "metric": "archive_failing",
+        "equals": 1,
+        "for": "5m",
+        "severity": "error",
+        "summary": "the log is not archived, and piles up",
+    },
+    {
+        "name": "forced-checkpoints",
+        "metric": "requested_checkpoints_ratio",
+        "above": 0.5,
+        "of": "mean",
+        "over": "1h",
+        "severity": "info",
+        "summary": "the log fills before a checkpoint is due: a larger max_wal_size",
+    },
+    {
+        "name": "replica-lag",
+        "metric": "replication_lag_seconds",
+        "above": 30,
+        "clear": 10,
+        "for": "2m",
+        "severity": "warning",
+        "summary": "a replica is behind",
+    },
+    {
+        "name": "standby-lag",
+        "metric": "replay_lag_seconds",
+        "above": 30,
+        "clear": 10,
+        "for": "2m",
+        "severity": "warning",
+        "summary": "this standby is behind",
+    },
+    {
+        "name": "replication-stopped",
+        "metric": "replication_running",
+        "equals": 0,
+        "severity": "error",
+        "summary": "a replica does not receive or does not apply",
+    },
+    {
+        "name": "slot-retains",
+        "metric": "slot_retained_bytes",
+        "above": 1 << 30,
+        "for": "10m",
+        "severity": "error",
+        "summary": "a replication slot keeps the log until the disk is full: let its reader catch up, or drop it",
+    },
+    {
+        "name": "purge",
+        "metric": "purge_lag",
+        "above": 50_000,
+        "for": "10m",
+        "severity": "warning",
+        "summary": "old versions of rows pile up behind a long transaction",
+    },
+    {
+        "name": "log-waits",
+        "metric": "log_waits_per_second",
+        "above": 0,
+        "of": "mean",
+        "over": "10m",
+        "severity": "warning",
+        "summary": "writes wait for room in the log buffer: a larger innodb_log_buffer_size",
+    },
+    {
+        "name": "file-full",
+        "metric": "pages_used_ratio",
+        "above": 0.8,
+        "severity": "error",
+        "summary": "the file reaches max_page_count",
+    },
+    {
+        "name": "log-file",
+        "metric": "log_size_bytes",
+        "above": 64 << 20,
+        "for": "5m",
+        "severity": "warning",
+        "summary": "the write-ahead log is not checkpointed: a reader never ends",
+    },
+    {
+        "name": "dead-rows",
+        "metric": "table_dead_ratio",
+        "above": 0.4,
+        "for": "1h",
+        "severity": "warning",
+        "summary": "vacuum does not keep up",
+    },
+)
+
+PACKS: Mapping[str, Sequence[Mapping[str, Any]]] = {"essentials": _ESSENTIALS}
+"""The rules of each pack, as a manifest would say them."""
