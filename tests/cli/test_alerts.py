@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -153,7 +152,7 @@ def test_a_plan_shows_what_is_wrong_and_leaves_no_trace(
     shown = capsys.readouterr().out
     assert "error ALERT_FIRING: table_rows of t is 3, above 1: too many" in shown
     assert "No changes." in shown
-    assert sorted(os.listdir(env)) == ["all.yaml"]
+    assert [file.name for file in Path(env).iterdir()] == ["all.yaml"]
 
 
 def test_a_session_that_keeps_another_waiting_fires(
