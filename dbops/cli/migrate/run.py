@@ -11,7 +11,7 @@ import click
 from dbops.cli.apply import consent_options, plan_writer, report
 from dbops.cli.migrate.options import set_option
 from dbops.cli.terminal import Screen
-from dbops.cli.verb import environment_argument, output_option, verb
+from dbops.cli.verb import EXIT_DONE, environment_argument, output_option, verb
 from dbops.usecases.apply import ApplyResult, Consent
 from dbops.usecases.runtime import Workspace, open_workspace
 
@@ -21,6 +21,7 @@ _PARALLEL = click.option(
     metavar="N",
     help="So many databases at a time, where the set is bound to several by labels.  [default: what the manifest says, or 1]",
 )
+_NOTHING_BACK = "Nothing is applied that could be taken back."
 _STEPS = click.option("--steps", type=click.IntRange(min=1), metavar="N", help="So many migrations at most.")
 
 
@@ -98,7 +99,9 @@ def down(
     from dbops.usecases.migrate.running import Extent
     from dbops.usecases.migrate.running import down as run
 
-    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel)
+    return _run(
+        env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel, _NOTHING_BACK
+    )
 
 
 @verb()
@@ -115,7 +118,7 @@ def redo(env: Path, name: str | None, auto_approve: bool, allow: tuple[str, ...]
     """
     from dbops.usecases.migrate.running import redo as run
 
-    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, name))
+    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, name), nothing=_NOTHING_BACK)
 
 
 def _run(
@@ -123,6 +126,7 @@ def _run(
     options: tuple[bool, tuple[str, ...], float, str],
     act: Callable[[Workspace, Consent], ApplyResult],
     parallel: int | None = None,
+    nothing: str = "",
 ) -> int:
     auto_approve, allow, lock_timeout, output = options
     with (
@@ -131,6 +135,9 @@ def _run(
     ):
         consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce, parallel)
         result = act(workspace, consent)
+    if nothing and result.state == "nothing" and output == "text":
+        click.echo(nothing)
+        return EXIT_DONE
     return report(result, output)
 
 

@@ -166,4 +166,4 @@ def call_line(call: Call) -> str:
 
 def call_text(call: Call) -> str:
     """Return what people see of a step that is no SQL: the SQL that it will run, as far as it shows it, else the call itself."""
-    return "\n".join(f"{sql};" for sql in call.shows) if call.shows else call_line(call)
+    return "\n".join(sql if sql.startswith("--") else f"{sql};" for sql in call.shows) if call.shows else call_line(call)

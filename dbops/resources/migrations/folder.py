@@ -50,6 +50,8 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
         Problems: of MigrationError: files that cannot be read, or are no UTF-8.
     """
     if not folder.is_dir():
+        if folder.exists():
+            raise MigrationError(f"{shown(folder)} is no folder", at=Mark(shown(folder)), expected="the folder of the migrations")
         raise MigrationError(
             f"there is no folder {shown(folder)} for the migrations",
             fix="make it, or dbops migrate new NAME writes the first one",
@@ -59,7 +61,11 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
     folder = folder / "versions" if format == "alembic" else folder
     place = shown(folder / "_").removesuffix("_")
     for entry in _entries(folder):
-        if entry.name.endswith(SUFFIXES[format]) and not entry.name.startswith((".", "_")) and entry.is_file():
+        if not entry.name.lower().endswith(SUFFIXES[format]) or entry.name.startswith((".", "_")):
+            continue
+        if not entry.name.endswith(SUFFIXES[format]):
+            problems.append(_in_capitals(place + entry.name))
+        elif not entry.is_dir():
             try:
                 path = Path(entry.path)
                 found.append(Contents(path, entry.name, read_text(path), place + entry.name))
@@ -68,6 +74,16 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
     if problems:
         raise Problems(problems)
     return found
+
+
+def _in_capitals(name: str) -> MigrationError:
+    ending = name[name.rindex(".") :]
+    return MigrationError(
+        f"{name} ends in {ending}, which is read on some file systems and not on others",
+        at=Mark(name),
+        expected=ending.lower(),
+        fix="rename it, or let its name begin with _ where it is no migration",
+    )
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -41,7 +41,7 @@ def _duplicates(migrations: Sequence[Migration]) -> list[MigrationError]:
     first: dict[object, Migration] = {}
     problems = []
     for migration in migrations:
-        key = (migration.is_repeatable, version_key(migration.version))
+        key = (migration.is_repeatable, version_key(migration.version.casefold()))  # as MySQL compares the ledger's key
         other = first.setdefault(key, migration)
         if other is not migration:
             problems.append(

@@ -398,8 +398,21 @@ def _checked(migration: Migration, engine: Engine) -> int:
 
 
 def _shown(found: Sequence[Standing], engine: Engine) -> Mapping[str, Sequence[str]]:
-    pending = [one.migration for one in to_run(found) if one.migration is not None and one.migration.kind == "sql"]
-    return {migration.version: shown_statements(migration.up, engine) for migration in pending}
+    pending = [one.migration for one in to_run(found) if one.migration is not None]
+    return {migration.version: shown_of(migration, "up", engine) for migration in pending}
+
+
+def shown_of(migration: Migration, direction: Direction, engine: Engine) -> tuple[str, ...]:
+    """Return what people see of a migration: its first statements, or the function of a Python file that is run.
+
+    Raises:
+        MigrationError: a statement that cannot stand in a migration.
+    """
+    if migration.kind == "sql":
+        script = migration.up if direction == "up" else migration.down
+        return (shown_statements(script, engine) if script is not None else ()) or ("-- no statements",)
+    names = {"python": ("up_fn", "down_fn"), "alembic": ("upgrade", "downgrade")}[migration.kind]
+    return (f"-- {names[direction == 'down']}() of {Path(migration.at.file).name}",)
 
 
 def shown_statements(script: Script, engine: Engine) -> tuple[str, ...]:

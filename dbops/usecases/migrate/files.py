@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -181,12 +182,13 @@ def next_version(migrations: Sequence[Migration]) -> str:
 
 
 def slug(name: str) -> str:
-    """Return a name for a file: small letters, digits and underscores.
+    """Return a name for a file: small letters without accents, digits and underscores.
 
     Raises:
         MigrationError: nothing is left of it.
     """
-    text = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    letters = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    text = re.sub(r"[\W_]+", "_", unicodedata.normalize("NFC", letters).lower()).strip("_")
     if not text:
         raise MigrationError(f"{name!r} is no name for a migration", expected="letters or digits")
     return text[:100]

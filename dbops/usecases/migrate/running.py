@@ -14,7 +14,7 @@ from dbops.reconcile.policy import ALL
 from dbops.reconcile.resource import Targets
 from dbops.resources.migrations.graph import dependents_of, through
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
-from dbops.resources.migrations.resource import run_step, shown_statements
+from dbops.resources.migrations.resource import run_step, shown_of
 from dbops.resources.migrations.standing import is_half_way_back
 from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
@@ -131,8 +131,9 @@ def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets
         _entry(one, migration, "down", place, "taken back", hazards.get(migration.version, ()))
         for place, migration in enumerate(chosen)
     )
-    waiting = {change.address for change in one.resource.diff(one.desired, observed)}
-    left_out = waiting | {entry.change.address for entry in entries}
+    # all of the set may be pending afterwards, a checkpoint too that counted for nothing until now
+    left_out = {f"{one.desired.address}/{migration.id}" for migration in one.resource.migrations(one.desired)}
+    left_out |= {change.address for change in one.resource.diff(one.desired, observed)}
     return Finding(finding.work, replace(observed, observations=()), entries, frozenset(left_out))
 
 
@@ -204,8 +205,7 @@ def _entry(
     one: MigrationWork, migration: Migration, direction: Direction, order: int, reason: str, hazards: Sequence[Hazard] = ()
 ) -> Entry:
     """Return the entry of one migration; what a way back does passes, for it was asked for by name."""
-    script = migration.up if direction == "up" else migration.down
-    shown = shown_statements(script, one.engine) if script is not None and migration.kind == "sql" else ()
+    shown = shown_of(migration, direction, one.engine)
     change = MigrationChange(
         address=f"{one.desired.address}/{migration.id}", action="run", reason=reason, at=migration.at, migration=migration
     )

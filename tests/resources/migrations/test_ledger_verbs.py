@@ -213,6 +213,16 @@ def test_a_checkpoint_writes_what_virtual_tables_hold(sqlite_database: SqliteDat
     assert rows("SELECT id, label FROM boxes WHERE x0 <= 0.1 AND x1 >= 2.3") == [(1, "one")]
 
 
+def test_all_is_taken_back_beside_a_checkpoint(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_t.sql", "-- migrate:up\nCREATE TABLE t (id integer PRIMARY KEY);\n-- migrate:down\nDROP TABLE t;\n")
+    shop.up()
+    squashed(shop, "1")
+    assert shop.down(to="0").state == "done"
+    assert shop.states() == {"0001.1_checkpoint": "pending"}
+    assert shop.up().state == "done"
+
+
 @pytest.mark.parametrize(
     ("options", "filled"),
     [("content=''", "INSERT INTO f (rowid, body) VALUES (1, 'x')"), ("content='notes'", "INSERT INTO notes VALUES ('y')")],

@@ -3,7 +3,7 @@
 A row has `files` by name (a text, or `{bytes: text}` whose characters are the bytes), and `then`, what is done in order:
 
 * `up`, `down`    what it gives: `done`, `nothing`, or `{refused: [words of the message]}`; `down` may say `{to: 0, gives: done}`
-* `write`, `remove`   files that change
+* `write`, `remove`, `link`   files that change; links by name with what they lead to
 * `by_hand`       SQL run by the engine's own client
 * `states`        what status says of each migration; `details` words of what it says about one
 * `rows`          queries and what they give
@@ -103,6 +103,11 @@ def remove(shop: Migrations, names: list[str]) -> None:
         shop.remove(name)
 
 
+def link(shop: Migrations, names: Mapping[str, str]) -> None:
+    for name, leads_to in names.items():
+        (shop.folder / "migrations" / name).symlink_to(leads_to)
+
+
 def says(shop: Migrations, wanted: Mapping[str, list[str]]) -> None:
     found: dict[str, str] = {}
     for one in shop.plan().observations:
@@ -142,6 +147,7 @@ _VERBS: Mapping[str, Any] = {
     "down": down,
     "write": write,
     "remove": remove,
+    "link": link,
     "by_hand": lambda shop, sql: shop.database.load(sql),
     "states": states,
     "details": details,
