@@ -293,12 +293,13 @@ def _standing(step: Step, place: int, error: DbopsError) -> str:
 def _failure(step: Step, error: DbopsError, what_stands: str, blockers: Sequence[str] = ()) -> ApplyError:
     many = f", {attempts} times" if (attempts := error.context.get("attempts", 1)) > 1 else ""
     named = {"blockers": list(blockers)} if blockers else {}
+    further = error.fix or "Mend the cause and run apply again: it goes on from what is there"
     return ApplyError(
         f"{step.title}: {error.message}{many}{_blamed(blockers)}",
         {**error.context, **named, "step": step.order, "connection": step.on},
         at=error.at,
         expected=error.expected,
-        fix=f"{what_stands}. {error.fix or 'Mend the cause and run apply again: it goes on from what is there'}",
+        fix=f"{what_stands}{'; ' if further[0].islower() else '. '}{further}",
     )
 
 

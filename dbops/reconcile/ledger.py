@@ -7,6 +7,9 @@ from typing import Literal, Protocol
 
 from dbops.dataclass import dataclass
 
+LONGEST_VERSION, LONGEST_NAME = 200, 255
+"""In characters; a longer name is cut off."""
+
 LedgerState = Literal["running", "applied", "failed", "rolled back", "baselined"]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from dbops.engines.base.connect import Connection, Row
 from dbops.engines.base.features import Features
-from dbops.reconcile.ledger import Record
+from dbops.reconcile.ledger import LONGEST_NAME, Record
 from dbops.sql.redact import shows_password
 from dbops.state.tables import create_table, is_there
 
@@ -82,7 +82,7 @@ class DatabaseLedger:
         assert self._places is not None
         place = record.position or self._last + 1
         values = (
-            record.name[:255],
+            record.name[:LONGEST_NAME],
             place,
             record.checksum,
             record.state,

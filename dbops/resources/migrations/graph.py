@@ -8,6 +8,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from dbops.errors import DbopsError, MigrationError, Problems
+from dbops.reconcile.ledger import LONGEST_VERSION
 from dbops.resources.migrations.model import Migration, version_key
 
 
@@ -17,7 +18,7 @@ def ordered(migrations: Sequence[Migration]) -> list[Migration]:
     Raises:
         Problems: of MigrationError: two of one version, a dependency that is not there, a cycle; each with names and places.
     """
-    problems: list[DbopsError] = list(_duplicates(migrations))
+    problems: list[DbopsError] = [*_duplicates(migrations), *_too_long(migrations)]
     by_name = _by_name(migrations)
     resolved = []
     for migration in migrations:
@@ -54,6 +55,18 @@ def _duplicates(migrations: Sequence[Migration]) -> list[MigrationError]:
                 )
             )
     return problems
+
+
+def _too_long(migrations: Sequence[Migration]) -> list[MigrationError]:
+    return [
+        MigrationError(
+            f"{migration.version[:40]}… is too long for a version: {len(migration.version)} characters",
+            at=migration.at,
+            expected=f"at most {LONGEST_VERSION}, which the ledger holds",
+        )
+        for migration in migrations
+        if len(migration.version) > LONGEST_VERSION
+    ]
 
 
 def _by_name(migrations: Sequence[Migration]) -> Mapping[str, Migration]:

@@ -114,7 +114,7 @@ def checksum_of(text: str) -> str:
 @lru_cache(maxsize=1 << 16)
 def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
     """Return a key that sorts 2 before 10 and 1.2 before 1.10, words behind numbers; 007 and 7 have the same."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", version) if part.strip("._-"))
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", version) if part.strip("._-"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Step:
     @property
     def progress(self) -> str | None:
         """What is finished, as the ledger keeps it; None when nothing is."""
-        return json.dumps(self._progress) if self._progress else None
+        return _written(self._progress) if self._progress else None
 
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         """Run one statement and return its rows."""
@@ -98,6 +98,12 @@ class Step:
             def portion(sql: str = sql, last: Any = last, seen: int = seen) -> int:
                 rows = self.conn.query(sql, () if last is None else (last,))
                 if rows:
+                    if any(row[0] is None for row in rows):
+                        raise MigrationError(
+                            f"{table} has rows without a value of {key}, which have no place in its order",
+                            expected="a key that every row has",
+                            fix=f'where="{key} IS NOT NULL" leaves them out; step.once can treat them',
+                        )
                     change(rows)
                     self._keep(name, (rows[-1][0], seen + len(rows)))
                 return len(rows)
@@ -124,7 +130,7 @@ class Step:
     def _keep(self, name: str, value: object) -> None:
         """Write down how far a part has come, in the transaction that runs."""
         self._progress = {**self._progress, name: value}
-        self._reach(json.dumps(self._progress, default=str))
+        self._reach(_written(self._progress))
 
 
 def step_for(migration: Migration, runner: Runner, progress: str | None) -> Step:
@@ -164,12 +170,24 @@ def run_steps(migration: Migration, direction: Direction, step: Step) -> None:
         ) from error
 
 
+def _written(progress: dict[str, Any]) -> str:
+    return json.dumps(progress, default=lambda value: {_BYTES: value.hex()} if isinstance(value, bytes) else str(value))
+
+
+_BYTES = "hex"
+"""Marks a key that is bytes; a moment, a number or a uuid is known again by its text."""
+
+
 def _read(progress: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(progress) if progress else {}
+        found = json.loads(progress, object_hook=_whole) if progress else {}
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _whole(data: dict[str, Any]) -> Any:
+    return bytes.fromhex(data[_BYTES]) if data.keys() == {_BYTES} and isinstance(data[_BYTES], str) else data
 
 
 def _module(migration: Migration) -> Any:

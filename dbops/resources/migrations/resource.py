@@ -23,7 +23,7 @@ from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import NOTHING_APPLIED, Check, Report, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.by_hand import changed_by_hand, remember
-from dbops.resources.migrations.folder import migrations_of, read_contents
+from dbops.resources.migrations.folder import migrations_of, read_contents, shown
 from dbops.resources.migrations.graph import through
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
 from dbops.resources.migrations.model import (
@@ -127,6 +127,7 @@ class MigrationResource:
         """
         key = (desired.directory, desired.format, desired.alembic)
         if key not in self._sets:
+            _must_be_there(desired.hooks)
             contents = read_contents(desired.directory, desired.format)
             found = migrations_of(contents, desired.format, desired.alembic)
             check_lock(desired.directory, contents)
@@ -389,6 +390,13 @@ def _hook_files(hooks: Hooks | None, root: Path) -> HookFiles:
         return tuple((root / name).absolute() for name in names or ())
 
     return HookFiles() if hooks is None else HookFiles(absolute(hooks.before), absolute(hooks.after), absolute(hooks.each))
+
+
+def _must_be_there(hooks: HookFiles) -> None:
+    """Raise MigrationError for a hook that would not be found in the middle of an apply."""
+    for file in (*hooks.before, *hooks.after, *hooks.each):
+        if not file.is_file():
+            raise MigrationError(f"there is no file {shown(file)} for a hook", expected="an SQL file")
 
 
 def _checked(migration: Migration, engine: Engine) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dbops.dataclass import dataclass
-from dbops.reconcile.ledger import Record
+from dbops.reconcile.ledger import LONGEST_NAME, Record
 from dbops.resources.migrations.edits import edit, edit_of_python, is_python
 from dbops.resources.migrations.model import Migration, OutOfOrder, Standing, version_key
 from dbops.resources.migrations.touched import touched
@@ -85,7 +85,7 @@ def _standing(
         return Standing("baselined", migration, record)
     if migration.is_repeatable:
         return Standing("applied" if record.checksum == migration.checksum else "pending", migration, record)
-    if record.name != migration.name and migration.kind != "alembic":  # there it is the docstring's, and no file's
+    if record.name != migration.name[:LONGEST_NAME] and migration.kind != "alembic":  # there it is the docstring's, and no file's
         return Standing(
             "changed", migration, record, f"it was applied as {record.version}_{record.name}, and its file was renamed since"
         )

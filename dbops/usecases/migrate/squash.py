@@ -47,6 +47,8 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     migrations = read_set(one.desired)
     last = find(migrations, version)
     chosen = [m for m in from_nothing(migrations) if not m.is_repeatable and version_key(m.version) <= version_key(last.version)]
+    if remove:
+        _must_not_be_needed(chosen, migrations)
     target = workspace.targets.target(one.desired.connection)
     text, counted = _checkpoint(one, chosen, last, target)
     path = one.desired.directory / f"{last.version}.1_checkpoint.sql"
@@ -57,6 +59,18 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
         for file in _files(chosen, one):
             file.unlink(missing_ok=True)
     return Squashed((path, lock(one.desired)), tuple(migration.id for migration in chosen), counted)
+
+
+def _must_not_be_needed(going: Sequence[Migration], migrations: Sequence[Migration]) -> None:
+    """Raise MigrationError where one that stays says that it depends on one whose file is to go."""
+    gone = {migration.version: migration for migration in going}
+    for migration in migrations:
+        if migration.version not in gone and (named := [gone[version].id for version in migration.depends if version in gone]):
+            raise MigrationError(
+                f"{migration.id} depends on {', '.join(named)}, whose file would be gone",
+                at=migration.at,
+                fix="take dbops:depends out of it, which is a cosmetic edit: it runs behind the checkpoint anyway",
+            )
 
 
 def _checkpoint(

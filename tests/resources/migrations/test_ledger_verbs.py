@@ -103,6 +103,61 @@ def test_rows_go_in_batches_and_a_failure_is_gone_on_with(shop: Migrations) -> N
     assert shop.states()["0005_fill"] == "applied"
 
 
+def test_batches_go_on_along_a_key_of_bytes_and_refuse_one_without_values(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    sqlite_database.load("CREATE TABLE t (k blob UNIQUE, n integer); CREATE TABLE seen (k blob);")
+    sqlite_database.load("INSERT INTO t VALUES (x'00ff', 1), (x'10', 1), (x'27', 1), (x'80', 1), (x'fe', 1);")
+    text = (
+        "def up_fn(step):\n    def change(rows):\n        for (key,) in rows:\n            assert key != b'\\x80', 'half'\n"
+        "            step.execute('INSERT INTO seen VALUES (?)', (key,))\n    step.batches('t', 'k', change, size=1)\n"
+    )
+    shop.write("0001_fill.py", text)
+    with pytest.raises(ApplyError, match="half"):
+        shop.up()
+    shop.write("0001_fill.py", text.replace("assert", "# assert"))
+    assert shop.up().state == "done"
+    assert sqlite_database.rows("SELECT count(*), count(DISTINCT k) FROM seen") == [(5, 5)]
+    sqlite_database.load("INSERT INTO t VALUES (NULL, 1), (NULL, 2);")
+    shop.write("0002_again.py", text.replace("x80", "x81"))
+    with pytest.raises(ApplyError, match="t has rows without a value of k"):
+        shop.up()
+
+
+def test_a_hook_that_is_not_there_is_told_before_anything_runs(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "hooks: {after: [after.sql]}")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    sqlite_database.load("CREATE TABLE here (id integer);")
+    with pytest.raises(MigrationError, match=r"there is no file .*after\.sql for a hook"):
+        shop.up()
+    assert sqlite_database.rows("SELECT name FROM sqlite_schema") == [("here",)]
+
+
+def test_long_names_are_cut_and_long_versions_refused(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "format: json")
+    data = {"id": "x²", "name": "n" * 300, "sql": "CREATE TABLE a (id integer);"}
+    shop.write("1.json", json.dumps(data))
+    shop.up()
+    assert list(shop.states().values()) == ["applied"]
+    shop.write("2.json", json.dumps({**data, "id": "v" * 201}))
+    with pytest.raises(DbopsError) as caught:
+        shop.up()
+    assert "201 characters" in caught.value.explain()
+
+
+def test_files_that_others_depend_on_are_not_taken_away(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    shop.write("0002_b.sql", "-- dbops:depends 0001\nCREATE TABLE b (id integer);\n")
+    with pytest.raises(MigrationError, match="0002_b depends on 0001_a, whose file would be gone"):
+        squashed(shop, "1", remove=True)
+    assert sorted(path.name for path in (shop.folder / "migrations").iterdir()) == ["0001_a.sql", "0002_b.sql"]
+    shop.write("0002_b.sql", "CREATE TABLE b (id integer);\n")
+    squashed(shop, "1", remove=True)
+    assert shop.up().state == "done"
+
+
 def test_hooks_run_around_migrations(database: Database, tmp_path: Path) -> None:
     more = "hooks: {before: [before.sql], after: [after.sql], each: [each.sql]}"
     shop = Migrations.make(database, tmp_path / "env", more)
