@@ -260,7 +260,7 @@ class CRUDService:
             try:
                 return await self._run(info, verb, on_table)
             except RecordError as error:
-                if error.error_code != "FIELD_NOT_FOUND" or current(info.pool) is not None:
+                if error.error_code != "FIELD_NOT_FOUND" or name in info.pool.models or current(info.pool) is not None:
                     raise
             info.catalog.forget()  # the table may have got the field since it was looked up
             return await self._run(info, verb, on_table)

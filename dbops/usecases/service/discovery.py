@@ -57,7 +57,7 @@ def refuse_table_of_two(metadata: Mapping[str, Sequence[MetaData]]) -> None:
     """
     seen: dict[str, str] = {}
     for database, items in metadata.items():
-        for table in {key for item in items for key in item.tables}:
+        for table in sorted({key for item in items for key in item.tables}):
             if table in seen:
                 raise SchemaError(
                     f"the databases {seen[table]!r} and {database!r} both have a table {table!r}, and they are to have one place",

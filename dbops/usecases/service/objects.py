@@ -129,15 +129,18 @@ class Objects:
                 )
         condition = self.filters.required({name: values[name] for name in by})
         changes = {name: value for name, value in values.items() if name not in by}
-        found = await self.find(session, condition, (), limit=1, for_update=True)
-        if not found:
-            try:
-                async with session.begin_nested():
-                    return await self.create(session, values)
-            except IntegrityError:
-                found = await self.find(session, condition, (), limit=1, for_update=True)
-                if not found:
-                    raise
+        # Nothing is locked that is not there: locks on gaps are how two who insert bring each other to a halt on MySQL.
+        if await self.find(session, condition, (), limit=1):
+            found = await self.find(session, condition, (), limit=1, for_update=True)
+            if found:
+                return await self._changed(session, found[0], changes)
+        try:
+            async with session.begin_nested():
+                return await self.create(session, values)
+        except IntegrityError:
+            found = await self.find(session, condition, (), limit=1, for_update=True)
+            if not found:
+                raise
         return await self._changed(session, found[0], changes)
 
     async def update_many(self, session: AsyncSession, condition: ColumnElement[bool], data: object) -> int:

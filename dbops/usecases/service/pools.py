@@ -41,7 +41,21 @@ class PooledDatabase:
         return self.target.url.redacted()
 
     def translated(self, error: BaseException) -> BaseException:
-        """Return our error for one of SQLAlchemy or the driver, what is neither as it is."""
+        """Return our error for one of SQLAlchemy or the driver, what is neither as it is.
+
+        A deadlock ends the transaction on MySQL, so that going back to a savepoint fails behind it: then it is the error.
+        """
+        from dbops.errors import TransientError
+
+        ours, earlier = self._translated(error), error.__context__
+        while earlier is not None and ours is not error:
+            before = self._translated(earlier)
+            if isinstance(before, TransientError):
+                return before
+            earlier = earlier.__context__
+        return ours
+
+    def _translated(self, error: BaseException) -> BaseException:
         from sqlalchemy.exc import DBAPIError
         from sqlalchemy.exc import TimeoutError as PoolTimeout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from dbops.dataclass import dataclass
@@ -49,7 +50,7 @@ _LEAST = {"max_retries": 1, "connection_timeout": 1, "pool_size": 1, "max_overfl
 class ServiceSettings:
     """Names as in `DATABASE_MODULE_SETTINGS`; times in seconds. `max_retries` counts attempts, the first among them."""
 
-    database_url: str = ""
+    database_url: str = field(default="", repr=False)
     max_retries: int = 5
     connection_timeout: int = 30
     sqlite_journal_mode: str = "WAL"

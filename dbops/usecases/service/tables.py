@@ -53,14 +53,11 @@ class Tables:
         return table
 
     async def _found(self, session: AsyncSession, name: str) -> Table | None:
-        from sqlalchemy.exc import NoSuchTableError
-
         if name.startswith(self._prefixes):
             return None
         conn = await session.connection()
-        try:
-            reflected = await conn.run_sync(_reflected, name)
-        except NoSuchTableError:
+        reflected = await conn.run_sync(_reflected, name)
+        if reflected is None:
             return None
         self._known[name] = self._database.models.get(name, reflected)
         return self._known[name]
@@ -98,15 +95,14 @@ def _names(conn: Connection) -> list[str]:
     return inspect(conn).get_table_names()
 
 
-def _reflected(conn: Connection, name: str) -> Table:
-    """Read one table; names are compared as they are written, also where the server takes no notice of case."""
-    from sqlalchemy import MetaData, Table
-    from sqlalchemy.exc import NoSuchTableError
+def _reflected(conn: Connection, name: str) -> Table | None:
+    """Read one table or view that the catalog lists under exactly this name, None where it does not."""
+    from sqlalchemy import MetaData, Table, inspect
 
-    table = Table(name, MetaData(), autoload_with=conn, resolve_fks=False)
-    if not table.columns:
-        raise NoSuchTableError(name)
-    return table
+    inspector = inspect(conn)
+    if name not in inspector.get_table_names() and name not in inspector.get_view_names():
+        return None
+    return Table(name, MetaData(), autoload_with=inspector, resolve_fks=False)
 
 
 def _described(conn: Connection, name: str) -> dict[str, Any]:
