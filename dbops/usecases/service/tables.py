@@ -102,7 +102,7 @@ def _reflected(conn: Connection, name: str) -> Table | None:
     inspector = inspect(conn)
     if name not in inspector.get_table_names() and name not in inspector.get_view_names():
         return None
-    return Table(name, MetaData(), autoload_with=inspector, resolve_fks=False)
+    return Table(name, MetaData(), autoload_with=conn, resolve_fks=False)
 
 
 def _described(conn: Connection, name: str) -> dict[str, Any]:
