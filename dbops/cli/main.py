@@ -123,7 +123,9 @@ def main() -> NoReturn:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # the interpreter looks for garbage before it ends, among all there is: a sixth of what a small command costs
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

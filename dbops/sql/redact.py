@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 MASK = "***"
 
@@ -21,33 +22,39 @@ _LITERAL = rf"(?:(?:[eEnN]|[uU]&|_\w+\s*)?(?P<quoted>{_NESTED}|{_SINGLE}|{_DOUBL
 # Without quotes: up to a blank that no backslash protects, or a quote that ends the string around.
 _BARE = rf"(?!{re.escape(MASK)})(?:\\.|'(?=\w)|[^\s'\"`\\])+"
 
-# scheme://user:password@host; the last @ ends the password, which may hold some itself.
-_URL = re.compile(r"(?P<keep>://[^\s:/?#@'\"`]*:)\S*(?=@)")
-_QUERY = re.compile(rf"(?P<keep>[?&]\w*(?:{_NAME}|secret|token)\w*=)(?:'(?=\w)|[^&\s'\"`#])+", re.IGNORECASE)
-# PASSWORD 'x', PASSWORD('x'), "password": "x", OPTIONS (password 'x'), IDENTIFIED [WITH plugin] BY | AS | USING 'x', PRAGMA key
-_CLAUSE = re.compile(
-    rf"(?P<keep>{_NAME}[\"'`]?{_GAP}[:(]?{_GAP}"
-    rf"|\bIDENTIFIED\b{_GAP}(?:(?:WITH|VIA)\b{_GAP}[\w'\"`]+{_GAP})?(?:BY|AS|USING)\b{_GAP}"
-    rf"|\bOR\b{_GAP}\w+{_GAP}(?:AS|USING)\b{_GAP}"
-    rf"|\bPRAGMA{_GAP}(?:hex)?(?:re)?key{_GAP}[=(]{_GAP}){_LITERAL}",
-    re.IGNORECASE | re.DOTALL,
-)
-# IDENTIFIED BY 'new' REPLACE 'old', once the first is masked; SET PASSWORD FOR user = 'x'
-_SECOND = re.compile(
-    rf"(?P<keep>'{re.escape(MASK)}'{_GAP}REPLACE{_GAP}|\bSET{_GAP}PASSWORD{_GAP}FOR\b[^=;]*={_GAP}){_LITERAL}",
-    re.IGNORECASE | re.DOTALL,
-)
-# password=x of libpq, --password=x, PGPASSWORD=x, MASTER_PASSWORD='x', SET PASSWORD = 'x'
-_ASSIGNMENT = re.compile(rf"(?P<keep>{_NAME}[\"'`]?{_GAP}:?=>?{_GAP})(?:{_LITERAL}|{_BARE})", re.IGNORECASE | re.DOTALL)
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """Return what finds passwords, in the order of masking; compiled when the first text may show one."""
+    # scheme://user:password@host; the last @ ends the password, which may hold some itself.
+    url = re.compile(r"(?P<keep>://[^\s:/?#@'\"`]*:)\S*(?=@)")
+    query = re.compile(rf"(?P<keep>[?&]\w*(?:{_NAME}|secret|token)\w*=)(?:'(?=\w)|[^&\s'\"`#])+", re.IGNORECASE)
+    # PASSWORD 'x', ('x'), "password": "x", OPTIONS (password 'x'), IDENTIFIED [WITH plugin] BY | AS | USING 'x'; PRAGMA key
+    clause = re.compile(
+        rf"(?P<keep>{_NAME}[\"'`]?{_GAP}[:(]?{_GAP}"
+        rf"|\bIDENTIFIED\b{_GAP}(?:(?:WITH|VIA)\b{_GAP}[\w'\"`]+{_GAP})?(?:BY|AS|USING)\b{_GAP}"
+        rf"|\bOR\b{_GAP}\w+{_GAP}(?:AS|USING)\b{_GAP}"
+        rf"|\bPRAGMA{_GAP}(?:hex)?(?:re)?key{_GAP}[=(]{_GAP}){_LITERAL}",
+        re.IGNORECASE | re.DOTALL,
+    )
+    # IDENTIFIED BY 'new' REPLACE 'old', once the first is masked; SET PASSWORD FOR user = 'x'
+    second = re.compile(
+        rf"(?P<keep>'{re.escape(MASK)}'{_GAP}REPLACE{_GAP}|\bSET{_GAP}PASSWORD{_GAP}FOR\b[^=;]*={_GAP}){_LITERAL}",
+        re.IGNORECASE | re.DOTALL,
+    )
+    # password=x of libpq, --password=x, PGPASSWORD=x, MASTER_PASSWORD='x', SET PASSWORD = 'x'
+    assignment = re.compile(rf"(?P<keep>{_NAME}[\"'`]?{_GAP}:?=>?{_GAP})(?:{_LITERAL}|{_BARE})", re.IGNORECASE | re.DOTALL)
+    return url, query, clause, second, assignment
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return `text` with `***` in place of every password it shows, and of each of `secrets` however it is spelled."""
-    for secret in sorted(_spellings(secrets), key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    if secrets:
+        for secret in sorted(_spellings(secrets), key=len, reverse=True):
+            text = text.replace(secret, MASK)
     if not _may_show(text):
         return text
-    for pattern in (_URL, _QUERY, _CLAUSE, _SECOND, _ASSIGNMENT):
+    for pattern in _patterns():
         text = pattern.sub(_masked, text)
     return text
 
@@ -61,7 +68,10 @@ def _may_show(text: str) -> bool:
     if not text.isascii():
         return True  # the patterns take some letters for others: the long s, the Kelvin sign
     lower = text.lower()
-    return any(word in lower for word in _WORDS) or ("or" in lower and _OR.search(lower) is not None)
+    for word in _WORDS:  # every statement that is shown or kept comes by, and any() makes a generator for each
+        if word in lower:
+            return True
+    return "or" in lower and _OR.search(lower) is not None
 
 
 def shows_password(text: str) -> bool:

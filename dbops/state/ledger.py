@@ -134,9 +134,9 @@ _SMALL = 1 << 9
 
 
 def _small(data: bytes) -> bytes:
-    """Deflate with the least memory: to get the usual amount takes longer than to deflate a few lines."""
-    deflating = zlib.compressobj(wbits=9, memLevel=1)
-    return deflating.compress(data) + deflating.flush()
+    """Put a few lines into zlib's form as they are: deflating them takes six times as long, and a tenth off."""
+    wrapping = zlib.compressobj(level=0, wbits=9, memLevel=1)
+    return wrapping.compress(data) + wrapping.flush()
 
 
 def _unpacked(text: str | None) -> str | None:

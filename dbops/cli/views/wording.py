@@ -90,9 +90,10 @@ def place(mark: Mark | None) -> str:
     """Return `file:line:column`, the file as seen from the working directory where it is inside; empty without a mark."""
     if mark is None:
         return ""
+    if not os.path.isabs(mark.file):  # noqa: PTH117 (see below)
+        return on_one_line(str(mark))
     here = os.getcwd() + os.sep  # noqa: PTH109 (pathlib is not worth its import for a prefix)
-    file = mark.file.removeprefix(here)
-    return on_one_line(str(Mark(file, mark.line, mark.column)))
+    return on_one_line(str(Mark(mark.file.removeprefix(here), mark.line, mark.column)))
 
 
 def in_order(plan: Plan) -> list[Entry]:

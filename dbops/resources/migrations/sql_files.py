@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import field, replace
-from pathlib import Path
 from typing import Literal
 
 from dbops.dataclass import dataclass
@@ -44,7 +43,6 @@ DIRECTIVES = ("depends", "transaction", "irreversible", "checkpoint", "descripti
 class NamedFile:
     """A file whose name is one of a migration; `text` has `\\n` at the ends of its lines and no byte order mark."""
 
-    path: Path
     shown: str
     text: str = field(repr=False)
     part: Part
