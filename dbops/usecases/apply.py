@@ -327,7 +327,7 @@ def locked(
         locks = Locks(workspace, consent, stack, fleet_of(work))
         for name in workspace.connection_names() if names is None else sorted(set(names)):
             try:
-                if workspace.targets.reader(name) is not None:
+                if workspace.targets.writer_if_there(name) is not None:
                     locks.take(name)
             except DbopsError as error:
                 locks.fleet.note(name, error)

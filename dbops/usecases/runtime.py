@@ -253,6 +253,14 @@ class OpenTargets:
             self._writers[connection] = self._open(connection, readonly=False)
         return self._writers[connection]
 
+    def writer_if_there(self, connection: str) -> Connection | None:
+        """Return the writer, None when its database does not exist yet: who is to write needs no reader to find that out."""
+        try:
+            return self.writer(connection)
+        except MissingDatabaseError:
+            self._readers.setdefault(connection, None)
+            return None
+
     def reopen(self, connection: str) -> Connection:
         """Open a new writer in place of one whose session is gone."""
         self._writers.pop(connection, None)
