@@ -1,5 +1,6 @@
 """The Python API: managers, services and functions for programs. Thin: everything is done by the use cases.
 
-* `db_manager`  connections, queries and transactions
-* `service`     databases that model files name, for asynchronous programs
+* `db_manager`         connections, queries and transactions
+* `migration_manager`  migrations as files and as functions, records transformed, databases moved
+* `service`            databases that model files name, for asynchronous programs
 """

@@ -75,6 +75,55 @@ def test_names_of_the_agents_page(database: Database) -> None:
     assert not manager.get_connection().is_connected()  # type: ignore[union-attr]
 
 
+def test_quick_start_of_the_second_readme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dbops.db_manager import DatabaseManager
+    from dbops.migration_manager import MigrationManager
+
+    monkeypatch.chdir(tmp_path)
+    MigrationManager().create_migration("agents", "", "CREATE TABLE agents (id INTEGER, active INTEGER)")
+    # Initialize connection
+    db = DatabaseManager(connection_string="sqlite:///data.db")
+    db.connect()
+
+    # Run migrations
+    migrator = MigrationManager(db)
+    assert all(migrator.apply_pending())
+
+    # Execute query
+    results = db.execute("SELECT * FROM agents WHERE active = 1")
+    assert results.success and results.columns == ["id", "active"] and results.rows == []
+    migrator.close()
+    db.disconnect()
+
+
+def test_orchestration_of_the_specification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dbops import MigrationManager, run_migrations
+
+    monkeypatch.chdir(tmp_path)
+    MigrationManager().create_migration("agents", "", "CREATE TABLE agents (id INTEGER, active INTEGER)")
+    # Run database migrations
+    result = run_migrations(
+        migration_dir="migrations/",
+        database_url="sqlite:///app.db",
+        direction="up",
+    )
+    assert result["success"] and result["successful"] == 1
+
+
+def test_migrations_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: Database) -> None:
+    from dbops import MigrationManager, MigrationStatus
+
+    monkeypatch.chdir(tmp_path)
+    manager = MigrationManager()
+    manager.set_database_url(database.url)
+    made = manager.create_migration("agents", "", "CREATE TABLE agents (id INTEGER)", "DROP TABLE agents")
+    assert manager.run_migration(f"migrations/{made.id}.json") is True
+    assert isinstance(manager.get_migration_status(), MigrationStatus)
+    assert [one.name for one in manager.list_migrations()] == ["agents"]
+    assert manager.rollback_migration(made.id)
+    manager.close()
+
+
 @pytest.mark.parametrize(
     "block", re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 )

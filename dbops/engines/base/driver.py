@@ -92,6 +92,10 @@ class Driver(Protocol):
         """Return the names of all tables by name, without the system's and dbops's own; those out of sight with their schema."""
         ...
 
+    def advance(self, session: Session, table: str, column: str) -> None:
+        """Let the numbers of a column that the engine numbers go on behind the highest; names as SQL writes them."""
+        ...
+
     def columns(self, session: Session, table: str) -> list[TableColumn]:
         """Return the columns of a table or view in order; none where there is no such table."""
         ...

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from dbops.engines.base.connect import Target
 from dbops.engines.base.driver import Answer, TableColumn
-from dbops.engines.postgresql.connect import PostgresConnection, connect
+from dbops.engines.postgresql.connect import PostgresConnection, connect, quoted
 from dbops.engines.postgresql.errors import query_error
 from dbops.errors import QueryError
 from dbops.sql.marks import Style
@@ -121,6 +121,14 @@ class PostgresDriver:
 
     def tables(self, session: Any) -> list[str]:
         return [name for (name,) in session.run(_TABLES).rows]
+
+    def advance(self, session: Any, table: str, column: str) -> None:
+        session.run(
+            "SELECT pg_catalog.setval(found.name, found.highest) FROM"
+            f" (SELECT pg_catalog.pg_get_serial_sequence(%s, %s) AS name, max({quoted(column)}) AS highest FROM {table}) AS found"
+            " WHERE found.name IS NOT NULL AND found.highest IS NOT NULL",
+            (table, column),
+        )
 
     def columns(self, session: Any, table: str) -> list[TableColumn]:
         found = session.run(_COLUMNS, (table, table)).rows

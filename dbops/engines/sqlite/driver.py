@@ -129,6 +129,9 @@ class SqliteDriver:
     def tables(self, session: Any) -> list[str]:
         return [name for (name,) in session.run(_TABLES).rows]
 
+    def advance(self, session: Any, table: str, column: str) -> None:
+        """Nothing is to be done: the engine looks at the rows."""
+
     def columns(self, session: Any, table: str) -> list[TableColumn]:
         found = session.run(_COLUMNS, (table,)).rows
         return [

@@ -233,6 +233,19 @@ class Database:
         self._hold(held)
         return held
 
+    # --- names
+
+    def identifier(self, name: str) -> str:
+        """Return a name as SQL writes it."""
+        return self._dialect.identifier(name)
+
+    def table_name(self, table: str) -> str:
+        """Return the name of a table, as `tables` gives it, as SQL writes it."""
+        schema, dot, name = table.partition(".")
+        if dot and self._engine.features.has_schemas:
+            return f"{self.identifier(schema)}.{self.identifier(name)}"
+        return self.identifier(table)
+
     # --- what the database says of itself
 
     @property
@@ -262,6 +275,10 @@ class Database:
             near = get_close_matches(table, self.tables(), 1)
             raise MissingTableError(f"there is no table {table!r}", fix=f"did you mean {near[0]}?" if near else None)
         return found
+
+    def advance(self, table: str, column: str) -> None:
+        """Let a column that the engine numbers go on behind its highest number."""
+        self._on_session(lambda session: self._driver.advance(session, self.table_name(table), column))
 
     @property
     def pool(self) -> PoolState:

@@ -6,8 +6,9 @@ import json
 import re
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from dbops.errors import MigrationError
 from dbops.resources.migrations.folder import Contents, migrations_of, read_contents
@@ -117,8 +118,14 @@ def write_json(
     *,
     description: str = "",
     is_transactional: bool = True,
+    dependencies: Sequence[str] | None = None,
+    extras: Mapping[str, str] = MappingProxyType({}),
+    locks: bool = True,
 ) -> list[Path]:
-    """Write one migration in the set's JSON form."""
+    """Write one migration in the set's JSON form, with `extras` at its end, and the lock file where it `locks`.
+
+    Unless told otherwise it depends on the last one.
+    """
     version = f"{next_version(migrations)}_{slug(name)}"
     data = {
         "id": version,
@@ -126,14 +133,15 @@ def write_json(
         "description": description,
         "sql": sql,
         "rollback_sql": rollback_sql,
-        "dependencies": [migrations[-1].version] if migrations else [],
+        "dependencies": [one.version for one in migrations[-1:]] if dependencies is None else list(dependencies),
         "created_at": timestamp(),
+        **extras,
         **({} if is_transactional else {"transaction": False}),
     }
     desired.directory.mkdir(parents=True, exist_ok=True)
     path = desired.directory / f"{version}.json"
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [path, lock(desired)]
+    return [path, lock(desired)] if locks else [path]
 
 
 def write_alembic(

@@ -54,6 +54,30 @@ def down(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name
     return _carried_out(workspace, chosen, consent, lambda finding, one: _back(finding, one, extent, workspace.targets))
 
 
+def up_one(workspace: Workspace, consent: Consent, word: str, name: str | None = None) -> ApplyResult:
+    """Run one migration and no other; what it depends on has run before. Raises as `up` does."""
+
+    def alone(finding: Finding, one: MigrationWork) -> Finding:
+        wanted = find(one.resource.migrations(one.desired), word)
+        return _only(finding, [entry for entry in finding.entries if _migration(entry).version == wanted.version])
+
+    return _carried_out(workspace, sets_of(workspace, name), consent, alone)
+
+
+def down_one(workspace: Workspace, consent: Consent, word: str, name: str | None = None) -> ApplyResult:
+    """Take one migration back, whatever was applied behind it. Raises as `down` does."""
+
+    def alone(finding: Finding, one: MigrationWork) -> Finding:
+        observed = finding.observed
+        assert isinstance(observed, ObservedMigrations)
+        standing = next((s for s in observed.standings if s.record is not None and word in (s.record.version, s.id)), None)
+        if standing is None:
+            raise MigrationError(f"Migration is not applied: {word}")
+        return _back_to(finding, one, [_can_go(standing, [standing], observed.standings)], workspace.targets)
+
+    return _carried_out(workspace, sets_of(workspace, name), consent, alone)
+
+
 def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> ApplyResult:
     """Take the last migration back and run it again."""
     chosen = sets_of(workspace, name)
@@ -125,7 +149,12 @@ def _migration(entry: Entry) -> Migration:
 def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets) -> Finding:
     observed = finding.observed
     assert isinstance(observed, ObservedMigrations)
-    chosen = _to_take_back(observed.standings, one, extent)
+    return _back_to(finding, one, _to_take_back(observed.standings, one, extent), targets)
+
+
+def _back_to(finding: Finding, one: MigrationWork, chosen: Sequence[Migration], targets: Targets) -> Finding:
+    observed = finding.observed
+    assert isinstance(observed, ObservedMigrations)
     hazards = _hazards(chosen, observed.standings, one, targets.reader(one.desired.connection))
     entries = tuple(
         _entry(one, migration, "down", place, "taken back", hazards.get(migration.version, ()))
