@@ -64,6 +64,7 @@ class Repository:
     def __init__(self, storage: Storage, target: str, keys: Keys, index: Index) -> None:
         self.storage, self.target, self.keys, self.index = storage, target, keys, index
         self._encryptions: dict[str, Encryption] = {}
+        self._known: dict[str, tuple[bytes, Manifest]] = {}  # the texts that were read before, and what they say
 
     # --- writing
 
@@ -201,15 +202,20 @@ class Repository:
 
     def _manifest(self, key: str, size: int) -> Manifest:
         text = self.index.get(self.storage.title, key, size)
+        before, known = self._known.get(key, (None, None))
+        if known is not None and text == before:
+            return known
         found: Manifest | None = None
         if text is not None:
             with suppress(BackupError):  # what the index says is not worth an error
-                found = manifests.from_json(text, key)
+                found = manifests.from_json(text, key, is_copy=True)
         if found is None:
             text = self.storage.get(key)
             found = manifests.from_json(text, key)
             self.index.put(self.storage.title, key, text)
         self._must_be_ours(found, key)
+        if text is not None:
+            self._known[key] = text, found
         return found
 
     def _must_be_ours(self, manifest: Manifest, key: str) -> None:

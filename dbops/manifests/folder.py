@@ -43,26 +43,32 @@ def yaml_files(root: Path, leave_out: Collection[Path] = ()) -> list[Path]:
     Raises:
         ManifestError: a folder cannot be read.
     """
-    return sorted(_walk(root, frozenset(leave_out), frozenset()), key=lambda path: path.relative_to(root).as_posix())
+    found = _walk(root, root.resolve(), frozenset(leave_out), frozenset())
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
-def _walk(folder: Path, leave_out: frozenset[Path], above: frozenset[Path]) -> Iterator[Path]:
-    real = folder.resolve()
+def _walk(folder: Path, real: Path, leave_out: frozenset[Path], above: frozenset[Path]) -> Iterator[Path]:
+    """Yield the files of a folder whose true path is `real`; `above` are the true paths on the way to it.
+
+    One listing of each folder and nothing more: a folder of backups has thousands below it.
+    """
     try:
-        entries = list(os.scandir(folder))
+        with os.scandir(folder) as listing:
+            entries = {entry.name: entry for entry in listing}
     except OSError as error:
         raise ManifestError(f"the folder cannot be read: {error.strerror}", at=Mark(str(folder))) from error
-    for entry in entries:
-        path = folder / entry.name
-        if entry.name.startswith("."):
+    if above and ("pyvenv.cfg" in entries or any(name in entries and _is_environment(folder / name) for name in ENVIRONMENT_FILES)):
+        return
+    for name, entry in entries.items():
+        if name.startswith("."):
             continue
         if not entry.is_dir():
-            if entry.name.endswith((".yaml", ".yml")):
-                yield path
-        elif not (entry.name in _FOREIGN_FOLDERS or environment_file(path) or (path / "pyvenv.cfg").exists()):
-            inner = path.resolve()
+            if name.endswith((".yaml", ".yml")):
+                yield folder / name
+        elif name not in _FOREIGN_FOLDERS:
+            inner = (folder / name).resolve() if entry.is_symlink() else real / name
             if inner not in leave_out and inner not in above and inner != real:
-                yield from _walk(path, leave_out, above | {real})
+                yield from _walk(folder / name, inner, leave_out, above | {real})
 
 
 def may_hold_manifests(data: bytes, kinds: Collection[str]) -> bool:

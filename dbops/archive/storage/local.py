@@ -84,13 +84,11 @@ class LocalStorage:
         return ObjectHead(key, status.st_size, status.st_mtime)
 
     def list(self, prefix: str = "") -> Iterator[ObjectHead]:
-        folder = self._root / prefix.rpartition("/")[0]
-        with _said(folder):
-            for place, _, files in os.walk(folder, onerror=_unless_missing):
-                for name in files:
-                    key = (Path(place) / name).relative_to(self._root).as_posix()
-                    if key.startswith(prefix) and (found := self.head(key)):
-                        yield found
+        above = prefix.rpartition("/")[0]
+        with _said(self._root / above):
+            for head in _below(self._root / above, f"{above}/" if above else ""):
+                if head.key.startswith(prefix):
+                    yield head
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -131,10 +129,21 @@ def _said(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: {error.strerror}", fix="check the folder, its permissions and its free space") from error
 
 
-def _unless_missing(error: OSError) -> None:
-    """A folder that is not there is empty; one that cannot be read is not."""
-    if not isinstance(error, FileNotFoundError):
-        raise error
+def _below(folder: Path, key: str) -> Iterator[ObjectHead]:
+    """Yield all objects below a folder, whose keys begin with `key`; none where it is not there, or they have gone meanwhile."""
+    try:
+        with os.scandir(folder) as listing:
+            entries = list(listing)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            if not entry.is_symlink():
+                yield from _below(folder / entry.name, f"{key}{entry.name}/")
+            continue
+        with suppress(FileNotFoundError):
+            status = entry.stat()
+            yield ObjectHead(f"{key}{entry.name}", status.st_size, status.st_mtime)
 
 
 def _make_folder(folder: Path) -> None:
