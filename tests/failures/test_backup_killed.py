@@ -143,7 +143,9 @@ def left_usable(site: Site, before: list[tuple[str, int]]) -> None:
     site.restore()
     assert site.standing() == [(str(site.version), _ROWS)]
     with site.shop.keeper() as keeper:
-        replace(keeper, clock=lambda: datetime.now(UTC) + timedelta(hours=25)).prune()
+        replace(
+            keeper, clock=lambda: datetime.now(UTC) + timedelta(days=15)
+        ).prune()  # what a restore saved is kept for two weeks
     root = site.shop.folder / "backups"
     assert list(root.rglob(f"{WRITING}*")) == []
     folders = {path.parent.parent for path in root.rglob("parts/*")}

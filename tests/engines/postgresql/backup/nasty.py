@@ -83,7 +83,7 @@ def content(server: PostgresServer, database: str) -> dict[str, str]:
         result = {}
         for name, kind in found:
             what = f"(SELECT last_value, is_called FROM {name})" if kind == "S" else name
-            rows = conn.execute(f"SELECT t::text FROM {what} AS t ORDER BY 1".encode()).fetchall()
+            rows = conn.execute(f"SELECT md5(t::text) FROM {what} AS t ORDER BY 1".encode()).fetchall()
             result[name] = hashlib.sha256(repr(rows).encode()).hexdigest()
         rows = conn.execute("SELECT loid, pageno, data FROM pg_largeobject ORDER BY 1, 2").fetchall()
         result["large objects"] = hashlib.sha256(repr(rows).encode()).hexdigest()
