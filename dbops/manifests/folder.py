@@ -57,7 +57,9 @@ def _walk(folder: Path, real: Path, leave_out: frozenset[Path], above: frozenset
             entries = {entry.name: entry for entry in listing}
     except OSError as error:
         raise ManifestError(f"the folder cannot be read: {error.strerror}", at=Mark(str(folder))) from error
-    if above and ("pyvenv.cfg" in entries or any(name in entries and _is_environment(folder / name) for name in ENVIRONMENT_FILES)):
+    if above and (
+        "pyvenv.cfg" in entries or any(name in entries and _is_environment(folder / name) for name in ENVIRONMENT_FILES)
+    ):
         return
     for name, entry in entries.items():
         if name.startswith("."):
