@@ -51,7 +51,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the run's lease, or join it in a worker."""
+    """Take the run's lease, or join it in a worker; MySQL's programs are found first where the tests run on MySQL."""
+    if folder := os.environ.get(MYSQL_FOLDER):
+        os.environ["PATH"] = os.pathsep.join((os.path.realpath(folder), os.environ["PATH"]))
     joined = getattr(config, "workerinput", {}).get("servers")
     config.stash[_LEASE] = Lease.join(Path(joined)) if joined else Lease.take()
 

@@ -1,22 +1,13 @@
-"""Backups are made by the programs of the server's make; a database with a binary log, and a name for what is restored."""
+"""A database with a binary log, and a name for what is restored."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.databases import MysqlDatabase, fresh_mysql
 from tests.servers import MysqlServer
-from tests.servers.mysql_makes import MYSQL_FOLDER
-
-
-@pytest.fixture(autouse=True)
-def programs_of_the_make(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put MySQL's programs first where the tests run on MySQL."""
-    if folder := os.environ.get(MYSQL_FOLDER):
-        monkeypatch.setenv("PATH", os.pathsep.join((os.path.realpath(folder), os.environ["PATH"])))
 
 
 @pytest.fixture
