@@ -64,9 +64,18 @@ class _Writer:
         return sorted(leaving, key=lambda item: places[item.ref])
 
     def _is_made_anew(self, change: AlterObject) -> bool:
-        """Tell whether a function becomes a procedure, or a view selected what goes: undo can make it only when that is back."""
-        loses = isinstance(change.before, View) and self._loses_columns(change.before)
-        return _changes_nature(change) or loses or change.ref in self.back_with_names
+        return change.ref in self.made_anew
+
+    @cached_property
+    def made_anew(self) -> set[Ref]:
+        """Functions that become procedures, and views that selected what goes, or such a view: undo makes them behind it."""
+        found = {c.ref for c in self.altered if _changes_nature(c) or c.ref in self.back_with_names}
+        views = [c.before for c in self.altered if isinstance(c.before, View)]
+        found |= {view.ref for view in views if self._loses_columns(view)}
+        needs = self.changes.before.dependencies
+        while more := {view.ref for view in views if view.ref not in found and found & set(needs.get(view.ref, ()))}:
+            found |= more
+        return found
 
     def _loses_columns(self, view: View) -> bool:
         before, after = self.changes.before, self.changes.after
