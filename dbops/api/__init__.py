@@ -3,4 +3,7 @@
 * `db_manager`         connections, queries and transactions
 * `migration_manager`  migrations as files and as functions, records transformed, databases moved
 * `service`            databases that model files name, for asynchronous programs
+* `db_manager`  connections, queries and transactions
+* `lineage`     where data comes from and goes
+* `service`     databases that model files name, for asynchronous programs
 """
