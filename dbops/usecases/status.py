@@ -16,8 +16,8 @@ from dbops.usecases.runtime import Workspace
 class BackupStatus:
     """The backups of one policy: times in ISO 8601; `breaks_at` is when the promised RPO is broken without a further one.
 
-    `growth` is the stored size of the last beside the one of its kind before. `restore_s` is how long the last tried restore
-    took.
+    `windows` are the stretches and moments of the past that can be restored. `growth` is the stored size of the last beside
+    the one of its kind before. `restore_s` is how long the last tried restore took.
     """
 
     policy: str
@@ -27,6 +27,7 @@ class BackupStatus:
     growth: float | None
     restore_s: float | None
     breaks_at: str | None
+    windows: tuple[tuple[str, str], ...]
     problems: tuple[str, ...]
 
 
@@ -83,6 +84,7 @@ def _one(workspace: Workspace, name: str) -> ConnectionStatus:
 
 def _backups(finding: Finding) -> BackupStatus:
     from dbops.resources.backups.due import breaks_at, counted, newest
+    from dbops.resources.backups.leading import windows
     from dbops.resources.backups.model import DesiredBackups, ObservedBackups
     from dbops.resources.backups.remarks import restore_s
 
@@ -98,5 +100,6 @@ def _backups(finding: Finding) -> BackupStatus:
         round(alike[-1] / alike[-2] - 1, 4) if len(alike) > 1 and alike[-2] else None,
         restore_s(standing),
         breaks.isoformat(timespec="seconds") if breaks is not None else None,
+        tuple((one.start.isoformat(timespec="seconds"), one.end.isoformat(timespec="seconds")) for one in windows(backups)),
         tuple(one.message for one in observed.observations if one.severity != "info"),
     )

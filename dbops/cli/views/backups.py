@@ -11,6 +11,8 @@ from dbops.cli.views import wording
 from dbops.cli.views.journal import table
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dbops.archive.manifest import Manifest
     from dbops.usecases.backup.look import Listed, Listing, Shown
     from dbops.usecases.backup.prune import Pruned
@@ -83,7 +85,9 @@ def listing_text(found: Listing) -> str:
     title = f"{style(found.policy, bold=True)} on {wording.on_one_line(found.connection)}, {wording.on_one_line(found.storage)}"
     if not found.backups and not found.broken:
         return f"{title}: no backups."
-    rows = [("BACKUP", "KIND", "STATE", "CONTENT", "STORED", "GROWTH", "TOOK", "RESTORE", "KEPT FOR")]
+    rows: list[tuple[str, ...]] = [
+        ("BACKUP", "KIND", "LEADS TO", "STATE", "CONTENT", "STORED", "GROWTH", "TOOK", "RESTORE", "KEPT FOR")
+    ]
     rows += [_row(one) for one in found.backups]
     broken = [
         f"{style('broken', fg='red')}: {wording.printable(one.key)}: {wording.printable(one.reason)}" for one in found.broken
@@ -94,6 +98,9 @@ def listing_text(found: Listing) -> str:
 def _promise(found: Listing) -> str:
     parts = [f"{wording.count(len(found.backups), 'backup')}, {wording.size(found.stored_size)} stored"]
     parts += [f"next {kind} due {moment:%Y-%m-%d %H:%M}Z" for kind, moment in found.due.items()]
+    stretches = [f"{_second(one.start)} to {_second(one.end)}" for one in found.windows if one.start != one.end]
+    if stretches:
+        parts.append(f"any moment from {', from '.join(stretches)} can be restored")
     if found.restore_s is not None:
         parts.append(f"the last restore took {wording.duration(found.restore_s)}")
     if found.breaks_at is not None:
@@ -101,12 +108,17 @@ def _promise(found: Listing) -> str:
     return "; ".join(parts) + "."
 
 
-def _row(one: Listed) -> tuple[str, str, str, str, str, str, str, str, str]:
+def _second(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+
+
+def _row(one: Listed) -> tuple[str, ...]:
     manifest = one.manifest
     state = style(one.state, fg=_COLORS[one.state]) + (", held" if one.held is not None else "")
     return (
         manifest.id,
         manifest.kind,
+        _second(manifest.ended_at),
         state,
         wording.size(manifest.plain_size),
         wording.size(manifest.stored_size),
@@ -137,6 +149,7 @@ def listing_json(found: Listing) -> dict[str, Any]:
         "promise_breaks_at": found.breaks_at.isoformat() if found.breaks_at else None,
         "restore_s": found.restore_s,
         "due": {kind: moment.isoformat() for kind, moment in found.due.items()},
+        "windows": [{"from": one.start.isoformat(), "to": one.end.isoformat()} for one in found.windows],
         "backups": [listed_json(one) for one in found.backups],
         "broken": [{"key": one.key, "reason": one.reason} for one in found.broken],
     }

@@ -63,6 +63,9 @@ def _backups(found: BackupStatus) -> str:
         parts.append(f"the last {found.growth:+.0%} beside the one before")
     if found.newest_at is not None:
         parts.append(f"the newest leads to {_minute(found.newest_at)}")
+    stretches = [f"{_minute(start)} to {_minute(end)}" for start, end in found.windows if start != end]
+    if stretches:
+        parts.append(f"any moment from {', from '.join(stretches)} can be restored")
     if found.restore_s is not None:
         parts.append(f"the last restore took {wording.duration(found.restore_s)}")
     if found.breaks_at is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from dbops.archive.chains import chain_of, whole
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
+from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Backups, Link, Point
 from dbops.errors import BackupError
 from dbops.resources.backups.due import SAFETY
@@ -72,6 +74,33 @@ def _checked(chain: tuple[Manifest, ...], base: Manifest, point: Point) -> tuple
             fix="take a log backup first: dbops backup run --type log; or restore latest",
         )
     return chain
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Moments that a restore can stop at: all of them from `start` to `end` in UTC, or the one where both are the same."""
+
+    start: datetime
+    end: datetime
+
+
+def windows(backups: Sequence[Manifest]) -> list[Window]:
+    """Return what of the past can be restored by those that count, oldest first: stretches, and single moments between them."""
+    known = {one.id: one for one in backups}
+    found = [Window(one.ended_at, one.ended_at) for one in backups]
+    for one in backups:
+        if "time" not in one.points or one.parent_id not in known:
+            continue
+        start = known[one.parent_id].ended_at
+        start = min([start, *(before.ended_at for before in backups if _joins(before, one))])
+        found.append(Window(start, max(start, one.ended_at)))
+    merged: list[Window] = []
+    for window in sorted(found, key=lambda one: (one.start, one.end)):
+        if merged and window.start <= merged[-1].end:
+            merged[-1] = Window(merged[-1].start, max(merged[-1].end, window.end))
+        else:
+            merged.append(window)
+    return merged
 
 
 def drill_points(manifest: Manifest, contents: Contents) -> tuple[Manifest, Manifest] | None:

@@ -10,8 +10,9 @@ from dbops.archive.encryption import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Broken
 from dbops.dataclass import dataclass
-from dbops.resources.backups.due import breaks_at, prunable
+from dbops.resources.backups.due import breaks_at, counted, prunable
 from dbops.resources.backups.keeping import Keeper
+from dbops.resources.backups.leading import Window, windows
 from dbops.resources.backups.model import Evidence, Standing
 from dbops.resources.backups.moments import next_due
 from dbops.resources.backups.proving import rows_in
@@ -38,7 +39,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The backups of one policy, oldest first. `breaks_at` is when the promised RPO would be broken; `due` when each kind is."""
+    """The backups of one policy, oldest first. `breaks_at` is when the promised RPO would be broken; `due` when each kind is;
+    `windows` are the moments of the past that can be restored.
+    """
 
     policy: str
     connection: str
@@ -48,6 +51,7 @@ class Listing:
     breaks_at: datetime | None
     restore_s: float | None
     due: Mapping[str, datetime]
+    windows: tuple[Window, ...] = ()
 
     @property
     def stored_size(self) -> int:
@@ -110,6 +114,7 @@ def _listing(policy: Keeper) -> Listing:
         breaks_at(desired.spec, standing, now),
         restore_s(standing),
         {entry.type: next_due(entry.cron, desired.spec.zone, now) for entry in desired.spec.schedule},
+        tuple(windows(counted(standing))),
     )
 
 

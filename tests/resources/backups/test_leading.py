@@ -12,7 +12,7 @@ from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
 from dbops.engines.base.backup import LATEST, Backups, Link, Point
 from dbops.errors import BackupError
-from dbops.resources.backups.leading import chain_to, drill_points
+from dbops.resources.backups.leading import chain_to, drill_points, windows
 from tests.archive.made import START, backup
 
 LOGS = {"kind": "log", "points": ("lsn", "name", "time")}
@@ -41,6 +41,15 @@ def ids(contents: Contents, point: Point) -> list[str]:
 
 def at(hours: float) -> Point:
     return Point("time", START + timedelta(hours=hours), f"{hours}h")
+
+
+def test_what_can_be_restored_is_stretches_and_moments() -> None:
+    made = [one for one in ALL.backups if not one.labels]
+    hours = [((one.start - START).total_seconds() / 3600, (one.end - START).total_seconds() / 3600) for one in windows(made)]
+    assert hours == [(0, 1), (2, 4), (6, 7)]
+    joined = backup("l5", 7, F2, **{**LOGS, "start": {"lsn": 4}})
+    before = backup("l3", 4, I1, **{**LOGS, "end": {"lsn": 4}})
+    assert windows([F1, I1, before, F2, joined])[-1].start == I1.ended_at
 
 
 @pytest.mark.parametrize(
