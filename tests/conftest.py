@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_mysql, fresh_postgres
 from tests.servers import RELEASES, Lease, MysqlServer, NotToBeHad, PostgresServer
+from tests.servers.azurite import azurite
 from tests.servers.mysql_makes import MYSQL_FOLDER
 from tests.servers.s3 import s3_server
 from tests.servers.sftp import SftpServer, sftp_server
@@ -124,6 +125,13 @@ def mysql_server(pytestconfig: pytest.Config) -> MysqlServer:
 def s3_endpoint() -> Iterator[str]:
     """The URL of a server of S3's protocol, one for each worker of a run."""
     with s3_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def azure_endpoint() -> Iterator[str]:
+    """The endpoint of a server of Azure's blobs."""
+    with tempfile.TemporaryDirectory(prefix="dbops-azurite-") as place, azurite(Path(place)) as endpoint:
         yield endpoint
 
 

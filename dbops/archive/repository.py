@@ -167,6 +167,10 @@ class Repository:
         stems = {key: key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json")}
         return {stem: reasons.get(key, "the hold is damaged, and no reason can be read") for key, stem in stems.items()}
 
+    def is_held(self, backup_id: str) -> bool:
+        """Tell whether a backup is held at this moment; one request."""
+        return self.storage.head(f"{self.target}/holds/{backup_id}.json") is not None
+
     def fresh(self, manifest: Manifest) -> Manifest:
         """Read a manifest from the storage itself, and compare it with its seal and, where a key is given, with its mac.
 

@@ -1,4 +1,4 @@
-"""One suite that every storage passes: a folder, servers of S3's protocol and of SFTP, and a file system that fsspec knows."""
+"""One suite that every storage passes: a folder, servers (S3's protocol, Azure's, SFTP), and a file system of fsspec."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
+from dbops.archive.storage.objects import _first_line
 from dbops.archive.storage.opening import StorageAddress, local_folder, open_storage
 from dbops.errors import BackupError
+from tests.servers import azurite
 from tests.servers.s3 import S3, new_bucket
 from tests.servers.sftp import SftpServer
 
 
-@pytest.fixture(params=["file", "s3", "sftp", "fsspec"])
+@pytest.fixture(params=["file", "s3", "az", "sftp", "fsspec"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     match request.param:
         case "file":
@@ -25,6 +27,10 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
             return open_storage(
                 StorageAddress(f"s3://{new_bucket(endpoint)}/some/prefix", {**S3, "endpoint": endpoint}), tmp_path
             )
+        case "az":
+            endpoint = request.getfixturevalue("azure_endpoint")
+            address = StorageAddress(f"az://{azurite.new_container(endpoint)}/some/prefix", azurite.options(endpoint))
+            return open_storage(address, tmp_path)
         case "sftp":
             server = request.getfixturevalue("sftp")
             return open_storage(StorageAddress(server.url(secrets.token_hex(8)), server.options), tmp_path)
@@ -112,6 +118,11 @@ def test_a_wrong_secret_is_not_shown(s3_endpoint: str, tmp_path: Path) -> None:
     with pytest.raises(BackupError) as caught:
         storage.put_if_absent("a", b"b")
     assert "hunter2" not in caught.value.explain()
+
+
+def test_a_signature_in_a_url_is_not_shown() -> None:
+    error = ValueError("Error performing PUT https://x.blob.core.windows.net/c/a?sv=2021&sig=hunter2%3D in 3 ms - refused")
+    assert _first_line(error) == "Error performing PUT https://x.blob.core.windows.net/c/a?... in 3 ms - refused"
 
 
 def test_a_server_of_sftp_whose_key_is_not_known_gets_nothing(sftp: SftpServer, tmp_path: Path) -> None:

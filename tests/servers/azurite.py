@@ -58,11 +58,8 @@ def new_container(endpoint: str) -> str:
     date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     signed = f"PUT{_UNSET}x-ms-date:{date}\nx-ms-version:{_VERSION}\n/{_ACCOUNT}/{_ACCOUNT}/{name}\nrestype:container"
     mark = base64.b64encode(hmac.new(base64.b64decode(_KEY), signed.encode(), hashlib.sha256).digest()).decode()
-    headers = {
-        "x-ms-date": date,
-        "x-ms-version": _VERSION,
-        "Authorization": f"SharedKey {_ACCOUNT}:{mark}",
-        "Content-Length": "0",
-    }
-    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{name}?restype=container", method="PUT", headers=headers)):
+    headers = {"x-ms-date": date, "x-ms-version": _VERSION, "Content-Length": "0"}
+    headers["Authorization"] = f"SharedKey {_ACCOUNT}:{mark}"
+    wanted = urllib.request.Request(f"{endpoint}/{name}?restype=container", method="PUT", headers=headers)
+    with urllib.request.urlopen(wanted):
         return name

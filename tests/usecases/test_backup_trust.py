@@ -18,6 +18,7 @@ from dbops.resources.backups.standing import standing_of
 from dbops.usecases import runtime
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
+from dbops.usecases.backup.prune import hold
 from dbops.usecases.backup.restore import RestoreWish, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
@@ -229,3 +230,50 @@ def test_folders_of_a_repository_are_for_us_alone(tmp_path: Path, file: SqliteDa
     shop.run()
     modes = {path.stat().st_mode & 0o077 for path in [shop.folder / "backups", *(shop.folder / "backups").rglob("*")]}
     assert modes == {0}
+
+
+def test_what_is_held_while_others_are_pruned_stays_with_all_that_it_needs(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url, "  retention: {last: 1}\n")
+    full, one = shop.run(), shop.run("incremental")
+    old, last = shop.run(), shop.run()
+    with shop.workspace() as workspace, shop.keeper() as keeper:
+
+        def held(text: str) -> None:
+            if text == f"deleting {old.id}":
+                hold(workspace, one.id, "case 4711", None)
+
+        pruned = replace(keeper, told=held).prune()
+    assert pruned.deleted == (old,)
+    assert shop.backups() == (full, one, last)
+
+
+def test_what_another_run_has_made_meanwhile_is_not_made_again(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    with shop.keeper() as keeper:
+        assert keeper.due()[0].kind == "full"
+        made = shop.run()
+        assert keeper.back_up_if_due("full") is None
+    assert shop.backups() == (made,)
+    assert "another run has made the full backup meanwhile" in shop.told
+
+
+def test_a_file_that_is_being_restored_is_for_us_alone(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbops.engines.sqlite.backup import restoring
+
+    shop = Shop(tmp_path / "env", file.url)
+    shop.run()
+    modes, integrity = [], restoring.integrity
+
+    def looked_at(path: Path) -> list[str]:
+        modes.append(path.stat().st_mode & 0o777)
+        return integrity(path)
+
+    monkeypatch.setattr(restoring, "integrity", looked_at)
+    shop.restore(f"sqlite:///{tmp_path / 'new.db'}")
+    usual = tmp_path / "usual"
+    usual.touch()
+    assert modes == [0o600]
+    assert (tmp_path / "new.db").stat().st_mode == usual.stat().st_mode
+    assert not list(tmp_path.glob(".new.db*"))

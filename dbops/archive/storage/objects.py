@@ -4,6 +4,7 @@ itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -132,4 +133,9 @@ def _client_value(value: str) -> Any:
 
 def _first_line(error: BaseException) -> str:
     """What obstore says goes on with the request, which may hold more than is good to show."""
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+    text = str(error).strip()
+    return _QUERY.sub("?...", text.splitlines()[0])[:300] if text else type(error).__name__
+
+
+_QUERY = re.compile(r"\?[^\s)]+")
+"""What stands behind a URL's question mark: signatures, with which anybody could do the same (Azure's SAS)."""

@@ -86,6 +86,15 @@ class Keeper:
         Raises:
             BackupError: it cannot be made here, is not scheduled, or failed; LeaseHeldError: another run is at it.
         """
+        made = self._backed_up(kind, lambda: True)
+        assert made is not None
+        return made
+
+    def back_up_if_due(self, kind: str) -> Manifest | None:
+        """Make one backup as `back_up` does, unless another run has made it between the look at what is due and this."""
+        return self._backed_up(kind, lambda: any(due.kind == kind for due in self.due()))
+
+    def _backed_up(self, kind: str, is_wanted: Callable[[], bool]) -> Manifest | None:
         if self.desired.spec.retired:
             raise BackupError(f"the policy {self.desired.name} is retired", at=self.desired.at, fix="take `retired` out of it")
         chosen, refused = self.mechanisms()
@@ -100,6 +109,9 @@ class Keeper:
         entry = next(entry for entry in self.desired.spec.schedule if entry.type == kind)
         scheduled = frozenset(entry.type for entry in self.desired.spec.schedule)
         with self._making(self.session(), self.target) as maker:
+            if not is_wanted():
+                self.told(f"another run has made the {kind} backup meanwhile")
+                return None
             return make(replace(maker, kinds=scheduled), mechanism, dict(entry.options))
 
     def save(self, conn: Connection, target: Target, why: str) -> Manifest:

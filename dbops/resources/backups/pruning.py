@@ -41,22 +41,30 @@ def prune(
 ) -> Pruned:
     """Delete backups and orphans; `deleted` come with those that depend on others first. `is_dry` deletes nothing.
 
-    `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go.
+    `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go. What
+    somebody holds meanwhile stays, with all that it depends on.
 
     Raises:
         StorageError: the storage holds one back; those before it are deleted.
         BackupError: `check` says that the lease is lost.
     """
     orphans = tuple(repository.orphans(now - GRACE))
-    if not is_dry:
-        for one in deleted:
-            told(f"deleting {one.id}")
-            check()
-            repository.delete(one)
+    if is_dry:
+        return Pruned(tuple(deleted), orphans)
+    gone, needed = list[Manifest](), set[str | None]()
+    for one in deleted:
+        if one.id in needed or repository.is_held(one.id):  # since it was decided
+            told(f"{one.id} stays: it, or what depends on it, is held now")
+            needed |= {one.id, one.parent_id}
+            continue
+        told(f"deleting {one.id}")
         check()
-        for key in (*orphans, *_old_failures(repository, now)):
-            repository.storage.delete(key)
-    return Pruned(tuple(deleted), orphans)
+        repository.delete(one)
+        gone.append(one)
+    check()
+    for key in (*orphans, *_old_failures(repository, now)):
+        repository.storage.delete(key)
+    return Pruned(tuple(gone), orphans)
 
 
 def _old_failures(repository: Repository, now: datetime) -> list[str]:

@@ -139,7 +139,7 @@ class BackupResource:
         keeper = self.keeper(desired, targets, lambda text: report.told(f"running: {text}"))
         match call.name:
             case "backup":
-                keeper.back_up(str(call.arguments["type"]))
+                keeper.back_up_if_due(str(call.arguments["type"]))
             case "verify":
                 keeper.verify_newest()
             case "let go":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dbops.archive.repository import manifest_key
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 from dbops.resources.backups.pruning import Pruned as Pruned  # what faces show
@@ -55,6 +56,8 @@ def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:
     facts = {"reason": reason, "who": who(), "at": policy.clock().isoformat()}
     if not policy.repository.note(f"holds/{manifest.id}.json", facts):
         raise BackupError(f"{manifest.id} is held already: {policy.standing().held.get(manifest.id, '')}")
+    if policy.repository.storage.head(manifest_key(manifest)) is None:
+        raise BackupError(f"{manifest.id} was deleted at this moment, before the hold was there")
     return manifest.id
 
 

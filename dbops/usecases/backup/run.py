@@ -60,7 +60,8 @@ def _do(policy: Keeper) -> Done:
         for due in policy.due():
             match due.act:
                 case "backup" if due.kind is not None:
-                    made.append(policy.back_up(due.kind))
+                    backup = policy.back_up_if_due(due.kind)
+                    made += [backup] if backup is not None else []
                 case "verify":
                     evidence = policy.verify_newest()
                     verified += [evidence] if evidence else []

@@ -15,7 +15,7 @@ from typing import Any
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.binlog import stop_of
-from dbops.engines.mysql.backup.broken_off import begin, broken_off, end
+from dbops.engines.mysql.backup.broken_off import MARK, begin, broken_off, end
 from dbops.engines.mysql.backup.dumping import database_of, dump, has_history, server_facts
 from dbops.engines.mysql.backup.loading import (
     Choice,
@@ -41,6 +41,7 @@ _OBJECTS = """
 SELECT (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?)
   + (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = ?)
   + (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = ?)"""
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
 _SCHEMA = "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = ?"
 
 
@@ -120,10 +121,33 @@ def _fill(made: Dump, target: Target, told: Told, choice: Choice, defaults: tupl
         with _marked(target, f"restoring {made.database}"):
             return load(made, target, told, choice)
     except BaseException:
-        drop(target, name)
-        if defaults is not None:
-            create(target, name, {"character_set": defaults[0], "collation": defaults[1]})
+        if defaults is None:
+            drop(target, name)
+        else:
+            _empty_again(made, target, defaults)
         raise
+
+
+def _empty_again(made: Dump, target: Target, defaults: tuple[str, ...]) -> None:
+    """Empty a database that was empty before, unless somebody else has put something into it meanwhile.
+
+    Raises:
+        BackupError: somebody has; what the restore made is still there too.
+    """
+    name = str(target.url.database)
+    ours = {one[1] for one in made.sections()} | {MARK}
+    conn = connect(target)
+    try:
+        others = [str(table) for (table,) in conn.query(_TABLES, (name,)) if table not in ours]
+    finally:
+        conn.close()
+    if others:
+        raise BackupError(
+            f"the restore failed, and {name} was not emptied again: {others[0]} was made there meanwhile by somebody else",
+            fix="drop what the restore made by hand, and restore to a new database",
+        )
+    drop(target, name)
+    create(target, name, {"character_set": defaults[0], "collation": defaults[1]})
 
 
 @contextmanager

@@ -95,6 +95,8 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
             exits, more = filling.run(target, options)
             with closing(connect(target)) as conn:
                 warnings += give(conn, filling.facts, passing, roles)
+            if exists and not order.replaces and (found := occupied(order.target)):
+                raise BackupError(f"{found} by now; it was left as it is", fix="restore to another name")
             _switch(home, passing, name, exists)
         except BaseException:
             with suppress(DbopsError):

@@ -118,7 +118,7 @@ def _beside(place: Path) -> Iterator[Path]:
         if not openers(str(old)):
             old.unlink(missing_ok=True)
     new = place.with_name(f".{place.name}.restoring-{secrets.token_hex(4)}")
-    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # less the umask, as SQLite itself
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # what it replaces may be for its owner alone
     try:
         yield new
     finally:
@@ -167,6 +167,7 @@ def _switch(new: Path, place: Path, *, replaces: bool, keeps_old: bool) -> Path 
             _as_before(new, place)
             new.replace(place)
     else:
+        new.chmod(_usual_mode(place))
         for suffix in _BESIDE:
             if os.path.lexists(f"{place}{suffix}"):
                 raise BackupError(f"{place}{suffix} is left from another file", fix="look at it, and remove it")
@@ -185,6 +186,17 @@ def _switch(new: Path, place: Path, *, replaces: bool, keeps_old: bool) -> Path 
     finally:
         os.close(handle)
     return aside
+
+
+def _usual_mode(place: Path) -> int:
+    """Return the mode that SQLite gives a new file here: all may read and write, less the umask."""
+    probe = place.with_name(f".{place.name}.restoring-{secrets.token_hex(4)}")
+    handle = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return os.fstat(handle).st_mode & 0o777
+    finally:
+        os.close(handle)
+        probe.unlink()
 
 
 def _as_before(new: Path, place: Path) -> None:

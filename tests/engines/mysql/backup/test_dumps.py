@@ -288,3 +288,30 @@ def test_options_that_mean_nothing_are_refused(my_database: MysqlDatabase, tmp_p
     shop = Shop(tmp_path / "env", my_database.url, schedule='[{type: full, cron: "0 3 * * 0", options: {parallel: 2}}]')
     with pytest.raises(BackupError, match=r"options\.parallel"):
         shop.run()
+
+
+def test_a_restore_that_fails_removes_nothing_that_others_made_meanwhile(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    my_database.load("CREATE TABLE t (a int)")
+    shop.run()
+    name = mysql_server.new_database("there")
+    made = ["own"]
+
+    def fail(*_: object) -> None:
+        for table in made:
+            mysql_server.rows(name, f"CREATE TABLE {table} (a int)")
+        raise BackupError("the disk is full")
+
+    monkeypatch.setattr(restoring, "load", fail)
+    try:
+        with pytest.raises(BackupError, match="own was made there meanwhile"):
+            shop.restore(mysql_server.url(name))
+        assert ("own",) in mysql_server.rows(name, "SHOW TABLES")
+        mysql_server.rows(name, "DROP TABLE own, dbops_restoring")
+        made[:] = ["t"]
+        with pytest.raises(BackupError, match="the disk is full"):
+            shop.restore(mysql_server.url(name))
+        assert mysql_server.rows(name, "SHOW TABLES") == []
+    finally:
+        mysql_server.drop_database(name)

@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dbops.archive.manifest import Manifest
-from dbops.engines.postgresql.backup import parallel
+from dbops.engines.postgresql.backup import loading, parallel
 from dbops.errors import BackupError
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
@@ -95,6 +96,22 @@ def test_whole_database_comes_back_equal(
     ]
     assert result.restored.reached == made.end
     assert made.tools["pg_dump"] and [one["code"] for one in made.exits] == [0, 0]
+
+
+def test_what_comes_into_an_empty_database_meanwhile_is_left_there(
+    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres_server.psql("postgres", f"CREATE DATABASE {new}")
+    load = loading.load
+
+    def loaded(*arguments: Any) -> Any:
+        postgres_server.psql(new, "CREATE TABLE own (a int)")
+        return load(*arguments)
+
+    monkeypatch.setattr(loading, "load", loaded)
+    with pytest.raises(BackupError, match="by now; it was left as it is"):
+        shop.restore(postgres_server.url(new))
+    assert postgres_server.rows(new, "SELECT count(*) FROM own") == [(0,)]
 
 
 SEVERAL = '[{type: full, cron: "0 3 * * 0", options: {jobs: 3}}]'
