@@ -11,6 +11,12 @@ TYPE_CHECKING = False  # as `typing` has it, which costs more to import than all
 if TYPE_CHECKING:
     from typing import Any
 
+    from dbops.api.backup_manager import (
+        Backup,
+        BackupManager,
+        BackupResult,
+        backup_database,
+    )
     from dbops.api.db_manager import (
         DatabaseConnection,
         DatabaseManager,
@@ -50,6 +56,9 @@ if TYPE_CHECKING:
     from dbops.errors import CodomyrmexError, DbopsError
 
 __all__ = [
+    "Backup",
+    "BackupManager",
+    "BackupResult",
     "CRUDService",
     "CodomyrmexError",
     "CompositeTransformer",
@@ -81,6 +90,7 @@ __all__ = [
     "SQLiteJSON",
     "TransferResult",
     "__version__",
+    "backup_database",
     "connect_database",
     "execute_query",
     "get_database_base",
@@ -91,6 +101,9 @@ __all__ = [
 
 #: Where each name lives.
 _HOMES = {
+    "Backup": "dbops.api.backup_manager",
+    "BackupManager": "dbops.api.backup_manager",
+    "BackupResult": "dbops.api.backup_manager",
     "CRUDService": "dbops.api.service",
     "CodomyrmexError": "dbops.errors",
     "CompositeTransformer": "dbops.api.migration_manager",
@@ -121,6 +134,7 @@ _HOMES = {
     "Result": "dbops.api.service",
     "SQLiteJSON": "dbops.api.service",
     "TransferResult": "dbops.api.migration_manager",
+    "backup_database": "dbops.api.backup_manager",
     "connect_database": "dbops.api.db_manager",
     "execute_query": "dbops.api.db_manager",
     "get_database_base": "dbops.api.service",

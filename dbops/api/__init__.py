@@ -2,6 +2,7 @@
 
 * `db_manager`         connections, queries and transactions
 * `migration_manager`  migrations as files and as functions, records transformed, databases moved
+* `backup_manager`     backups made, listed, verified and restored
 * `service`            databases that model files name, for asynchronous programs
 * `db_manager`  connections, queries and transactions
 * `lineage`     where data comes from and goes

@@ -124,6 +124,18 @@ def test_migrations_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path
     manager.close()
 
 
+def test_backups_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
+    from dbops import BackupManager
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    sqlite_database.load(f"{USERS}; {ROWS};")
+    manager = BackupManager()
+    assert manager.create_backup(str(sqlite_database.path), "out/first")
+    assert manager.restore_backup("out/first", "restored.db")
+    assert (tmp_path / "restored.db").is_file() and manager.list_backups("test") == []
+
+
 @pytest.mark.parametrize(
     "block", re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 )
