@@ -39,6 +39,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Watch": {
         "monitor": "See what databases are doing, now and before.",
+        "advise": "Say what is wrong with databases, with evidence and the SQL that mends it.",
         "alerts": "Hold policies against what the databases do; tell what fires.",
     },
     "Look": {

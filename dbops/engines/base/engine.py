@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
     from dbops.catalog.scope import Scope
+    from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.driver import Driver
@@ -153,6 +154,11 @@ class Engine(Protocol):
         ...
 
     # --- watching
+
+    @property
+    def advice(self) -> Advice:
+        """Return what knows what can be wrong with a database."""
+        ...
 
     @property
     def metrics(self) -> Metrics:

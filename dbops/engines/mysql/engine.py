@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.driver import Driver
@@ -128,6 +129,12 @@ class MysqlEngine:
         from dbops.engines.mysql.sessions import MysqlSessions
 
         return MysqlSessions()
+
+    @property
+    def advice(self) -> Advice:
+        from dbops.engines.mysql.advice import MysqlAdvice
+
+        return MysqlAdvice()
 
     @property
     def metrics(self) -> Metrics:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.driver import Driver
@@ -126,6 +127,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.sessions import PostgresSessions
 
         return PostgresSessions()
+
+    @property
+    def advice(self) -> Advice:
+        from dbops.engines.postgresql.advice.port import PostgresAdvice
+
+        return PostgresAdvice()
 
     @property
     def metrics(self) -> Metrics:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
     from dbops.engines.base.driver import Driver
@@ -127,6 +128,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.sessions import SqliteSessions
 
         return SqliteSessions()
+
+    @property
+    def advice(self) -> Advice:
+        from dbops.engines.sqlite.advice import SqliteAdvice
+
+        return SqliteAdvice()
 
     @property
     def metrics(self) -> Metrics:

@@ -1,0 +1,91 @@
+"""`dbops advise`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, EXIT_ERROR, environment_argument, output_option, verb, write, write_json
+from dbops.usecases.runtime import open_workspace
+
+if TYPE_CHECKING:
+    from dbops.usecases.advise import Severity
+
+_SEVERITIES = ("info", "warning", "error", "critical")
+
+
+def _thresholds(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for text in values:
+        name, _, number = text.partition("=")
+        rule, _, threshold = name.rpartition(".")
+        try:
+            found.setdefault(rule, {})[threshold] = float(number)
+        except ValueError:
+            raise click.BadParameter(
+                f"{text!r} is no threshold; expected RULE.NAME=NUMBER, such as PG-IDX-004.min_days=30"
+            ) from None
+    return found
+
+
+@verb()
+@environment_argument
+@click.option("--connection", "only", multiple=True, metavar="NAME", help="Only this connection. May be repeated.")
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Only this rule. May be repeated.")
+@click.option(
+    "--severity", type=click.Choice(_SEVERITIES), default="info", show_default=True, help="Rules of at least this severity."
+)
+@click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 2 when something of at least this severity is found.")
+@click.option(
+    "--threshold",
+    "thresholds",
+    multiple=True,
+    metavar="RULE.NAME=NUMBER",
+    callback=_thresholds,
+    help="Another number for a rule.",
+)
+@click.option("--rules", "lists", is_flag=True, help="List the rules with their thresholds; ask nothing.")
+@output_option("text", "json", "sql")
+def advise(
+    env: Path,
+    only: tuple[str, ...],
+    rules: tuple[str, ...],
+    severity: str,
+    fail_on: str | None,
+    thresholds: dict[str, dict[str, float]],
+    lists: bool,
+    output: str,
+) -> int:
+    """Say what is wrong with the databases, with evidence and the SQL that mends it.
+
+    Nothing is changed. A rule that could not see is unknown, never well, and says what it needs.
+
+    \b
+    Examples:
+      dbops advise environments/shop
+      dbops advise environments/shop --severity warning --fail-on error
+      dbops advise environments/shop --rule PG-IDX-004 --threshold PG-IDX-004.min_days=30 -o sql
+      dbops advise --rules
+    """
+    from dbops.cli.views import advice as views
+    from dbops.usecases import advise as usecase
+
+    if lists:
+        known = usecase.all_rules()
+        write_json([views.rule_data(engine, rule) for engine, rule in known]) if output == "json" else write(
+            views.rules_text(known)
+        )
+        return EXIT_DONE
+    with open_workspace(env, os.environ) as workspace:
+        found = usecase.advise(workspace, only=only, rules=rules, least=cast("Severity", severity), thresholds=thresholds)
+    if output == "json":
+        write_json([views.advised_data(one) for one in found])
+    else:
+        write(views.advised_sql(found) if output == "sql" else views.advised_text(found))
+    if any(one.error for one in found):
+        return EXIT_ERROR
+    grave = _SEVERITIES[_SEVERITIES.index(fail_on) :] if fail_on is not None else ()
+    return EXIT_CHANGES if any(v.rule.severity in grave for one in found for v in one.of("fail")) else EXIT_DONE

@@ -1,0 +1,104 @@
+"""Advice as text, data and SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from click import style
+
+from dbops.cli.views import wording
+from dbops.cli.views.journal import table
+from dbops.cli.views.text import indented
+from dbops.usecases.advise import Advised, Rule, Verdict
+
+_COLORS = {"info": "blue", "warning": "yellow", "error": "red", "critical": "red"}
+_SHOWN = 10
+
+
+def advised_text(found: Sequence[Advised]) -> str:
+    """Return the findings by rule, the gravest first, then what could not be seen, then how much is well."""
+    return "\n\n".join(map(_advised, found)) if found else "This environment has no connections."
+
+
+def _advised(one: Advised) -> str:
+    name = style(wording.on_one_line(one.connection), bold=True)
+    if one.error is not None:
+        return f"{name}: {style('not asked', fg='red')}: {wording.printable(one.error)}"
+    counts = f"{len(one.of('fail'))} found, {len(one.of('unknown'))} unknown, {len(one.of('pass'))} well"
+    parts = [f"{name} ({one.engine}): {counts}", *map(_failed, one.of("fail"))]
+    if unknown := _unknown_text(one.of("unknown")):
+        parts.append(unknown)
+    return "\n\n".join(parts)
+
+
+def _failed(verdict: Verdict) -> str:
+    rule = verdict.rule
+    lines = [f"{style(rule.severity, fg=_COLORS[rule.severity])} {rule.id}: {rule.title}"]
+    for finding in verdict.findings[:_SHOWN]:
+        evidence = f": {wording.printable(finding.evidence)}" if finding.evidence else ""
+        lines.append(f"  {style(wording.on_one_line(finding.object), bold=True)}{evidence}")
+        if finding.sql:
+            lines.append(indented(wording.printable(finding.sql), 6))
+    if len(verdict.findings) > _SHOWN:
+        lines.append(f"  … and {len(verdict.findings) - _SHOWN} more; -o json has all")
+    return "\n".join([*lines, f"  {rule.remedy}"])
+
+
+def _unknown_text(verdicts: Sequence[Verdict]) -> str:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for verdict in verdicts:
+        reasons.setdefault((verdict.why, verdict.fix), []).append(verdict.rule.id)
+    return "\n".join(
+        f"{style('?', fg='yellow')} unknown: {', '.join(ids)}\n    {wording.printable(why)}"
+        + (f"\n    {wording.printable(fix)}" if fix else "")
+        for (why, fix), ids in reasons.items()
+    )
+
+
+def advised_sql(found: Sequence[Advised]) -> str:
+    """Return the statements that mend what was found, each behind what it mends, to be read before they are run."""
+    lines = []
+    for one in found:
+        for verdict in one.of("fail"):
+            for finding in verdict.findings:
+                if finding.sql:
+                    about = wording.on_one_line(f"{one.connection}, {verdict.rule.id}: {finding.object}: {finding.evidence}")
+                    lines += [f"-- {about}", finding.sql, ""]
+    return "\n".join(lines) or "-- nothing to run\n"
+
+
+def advised_data(one: Advised) -> dict[str, Any]:
+    """Return what the rules say, as JSON has it."""
+    return {
+        "connection": one.connection,
+        "engine": one.engine,
+        "error": one.error,
+        "rules": [
+            {
+                "id": verdict.rule.id,
+                "severity": verdict.rule.severity,
+                "scope": verdict.rule.scope,
+                "title": verdict.rule.title,
+                "remedy": verdict.rule.remedy,
+                "state": verdict.state,
+                "why": verdict.why,
+                "fix": verdict.fix,
+                "findings": [{"object": f.object, "evidence": f.evidence, "sql": f.sql} for f in verdict.findings],
+            }
+            for verdict in one.verdicts
+        ],
+    }
+
+
+def rules_text(found: Sequence[tuple[str, Rule]]) -> str:
+    """Return the rules as a table."""
+    rows = [("RULE", "ENGINE", "SEVERITY", "FINDS", "THRESHOLDS")]
+    rows += [(r.id, engine, r.severity, r.title, " ".join(f"{n}={v:g}" for n, v in r.thresholds.items())) for engine, r in found]
+    return table(rows)
+
+
+def rule_data(engine: str, rule: Rule) -> dict[str, Any]:
+    """Return a rule as JSON has it."""
+    data = {"id": rule.id, "engine": engine, "severity": rule.severity, "scope": rule.scope, "title": rule.title}
+    return {**data, "remedy": rule.remedy, "thresholds": dict(rule.thresholds), "safe": rule.is_safe}

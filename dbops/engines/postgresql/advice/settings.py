@@ -1,0 +1,80 @@
+"""Rules about settings; values are compared in the unit that pg_settings stores them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dbops.engines.base.advice import Rule, Severity
+
+#: Setting, severity, when it is wrong (`v` is the stored value), what to set, and why.
+_SETTINGS: Sequence[tuple[str, Severity, str, str, str]] = (
+    ("fsync", "critical", "v = 'off'", "on", "a crash may lose the whole cluster"),
+    ("full_page_writes", "error", "v = 'off'", "on", "a crash may leave pages half written"),
+    ("zero_damaged_pages", "critical", "v = 'on'", "off", "damaged pages are emptied without a word"),
+    ("ignore_checksum_failure", "critical", "v = 'on'", "off", "damaged pages are read as if they were whole"),
+    ("allow_system_table_mods", "critical", "v = 'on'", "off", "a statement can break the catalogs"),
+    ("autovacuum", "error", "v = 'off'", "on", "dead rows pile up, and transaction ids run out"),
+    ("track_counts", "error", "v = 'off'", "on", "autovacuum is blind"),
+    ("data_checksums", "warning", "v = 'off'", "pg_checksums --enable, while it is down", "damage on disk stays unnoticed"),
+    ("wal_level", "warning", "v = 'minimal'", "replica", "no copy of the files can be backed up, nothing replicates"),
+    (
+        "shared_buffers",
+        "warning",
+        "v::bigint * 8192 <= 134217728",
+        "25% of the memory",
+        "the default is meant for a small machine",
+    ),
+    (
+        "idle_in_transaction_session_timeout",
+        "warning",
+        "v = '0'",
+        "60s to 10min",
+        "a forgotten transaction holds its locks for ever",
+    ),
+    ("synchronous_commit", "info", "v = 'off'", "on", "a crash loses the last commits"),
+    ("track_io_timing", "info", "v = 'off'", "on", "nobody knows how long reads take"),
+    ("statement_timeout", "info", "v = '0'", "by role", "a runaway statement runs for ever"),
+    ("lock_timeout", "info", "v = '0'", "for sessions that change the schema", "DDL that waits makes everybody wait"),
+    ("log_min_duration_statement", "info", "v = '-1'", "1s", "slow statements are not logged"),
+    ("log_lock_waits", "info", "v = 'off'", "on", "waits for locks are not logged"),
+    ("log_temp_files", "info", "v = '-1'", "10MB", "spills to disk are not logged"),
+    ("log_autovacuum_min_duration", "info", "v = '-1'", "10min", "long vacuums are not logged"),
+    ("random_page_cost", "info", "v::numeric >= 4", "1.1 on SSD", "the planner thinks of disks that turn"),
+    ("max_wal_size", "info", "v::bigint <= 1024", "4GB or more for many writes", "writes force checkpoints"),
+    ("work_mem", "info", "v::bigint <= 4096 AND boot_val = v", "by role", "sorts spill to disk"),
+    ("maintenance_work_mem", "info", "v::bigint <= 65536", "256MB or more", "indexes are built slowly"),
+)
+
+
+def _rules() -> Iterator[Rule]:
+    for name, severity, wrong, wanted, why in _SETTINGS:
+        sql = f"""
+SELECT name, 'is ' || pg_catalog.current_setting(name), NULL
+FROM (SELECT name, setting AS v, boot_val FROM pg_catalog.pg_settings WHERE name = '{name}' OFFSET 0) AS s WHERE {wrong}"""
+        yield Rule(f"PG-SET-{name}", severity, "server", f"{name}: {why}", sql, f"{name}: {wanted}")
+
+
+RULES: Sequence[Rule] = (
+    *_rules(),
+    Rule(
+        "PG-SET-pending",
+        "warning",
+        "server",
+        "a setting that waits for a restart",
+        """
+SELECT name, 'is ' || coalesce(setting, 'not set') || ' until then', NULL
+FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY 1""",
+        "restart, or take the change back: the next restart will surprise somebody",
+    ),
+    Rule(
+        "PG-SET-fileerr",
+        "error",
+        "server",
+        "an error in the configuration files",
+        """
+SELECT coalesce(name, 'line ' || sourceline), format('%s:%s: %s', sourcefile, sourceline, error), NULL
+FROM pg_catalog.pg_file_settings WHERE error IS NOT NULL AND NOT applied ORDER BY sourcefile, sourceline""",
+        "mend the line: the next restart may fail",
+        requires=("files",),
+    ),
+)
