@@ -39,8 +39,8 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Watch": {
         "monitor": "See what databases are doing, now and before.",
-        "advise": "Say what is wrong with databases, with evidence and the SQL that mends it.",
-        "alerts": "Hold policies against what the databases do; tell what fires.",
+        "advise": "Say what is wrong with the databases, with evidence and the SQL that mends it.",
+        "alerts": "Hold AlertPolicy manifests against what the databases do.",
     },
     "Look": {
         "status": "Show every connection at a glance.",
