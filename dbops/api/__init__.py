@@ -1,10 +1,8 @@
 """The Python API: managers, services and functions for programs. Thin: everything is done by the use cases.
 
 * `db_manager`         connections, queries and transactions
+* `lineage`            where data comes from and goes
 * `migration_manager`  migrations as files and as functions, records transformed, databases moved
 * `backup_manager`     backups made, listed, verified and restored
 * `service`            databases that model files name, for asynchronous programs
-* `db_manager`  connections, queries and transactions
-* `lineage`     where data comes from and goes
-* `service`     databases that model files name, for asynchronous programs
 """

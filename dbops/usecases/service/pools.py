@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class PooledDatabase:
     """`reading` makes sessions for everything; those of `writing` take turns where an engine has one writer at a time.
 
-    `models` are the tables that model files describe, by name.
+    `models` are the tables that model files describe, by name. `turn` is what writers of this program wait for where the engine
+    has one writer at a time, None where it has many: so they come to their turn in order, and keep no connection meanwhile.
     """
 
     target: Target
@@ -30,6 +32,7 @@ class PooledDatabase:
     reading: async_sessionmaker[AsyncSession]
     writing: async_sessionmaker[AsyncSession]
     models: Mapping[str, Table]
+    turn: asyncio.Lock | None
 
     @property
     def name(self) -> str:
@@ -81,7 +84,7 @@ def open_pool(target: Target, pooling: Pooling, metadata: Sequence[MetaData] = (
     Raises:
         ConnectError: a package that the engine's asynchronous driver needs is not installed.
     """
-    sessions = engine_for(target.url).sessions
+    features, sessions = engine_for(target.url).features, engine_for(target.url).sessions
     engine = sessions.engine(target, pooling)
     from sqlalchemy.ext.asyncio import async_sessionmaker
 
@@ -92,6 +95,7 @@ def open_pool(target: Target, pooling: Pooling, metadata: Sequence[MetaData] = (
         async_sessionmaker(bind=engine, expire_on_commit=False),
         async_sessionmaker(bind=engine.execution_options(**{WRITES: True}), expire_on_commit=False),
         models_by_name(metadata),
+        None if features.has_servers else asyncio.Lock(),
     )
 
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from dbops.dataclass import dataclass
-from dbops.errors import DbopsError
+from dbops.errors import DbopsError, LockTimeoutError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -55,12 +55,13 @@ async def transaction(database: PooledDatabase, isolation: str | None = None) ->
         async with outer.session.begin_nested(), _joined(OpenTransaction(database, outer.session, outer.task)) as opened:
             yield opened
         return
-    async with database.writing() as session:
+    async with _turn(database), database.writing() as session:
         try:
             if isolation is not None:
                 await session.connection(execution_options={"isolation_level": isolation})
-            begun = session.begin() if isolation is None else _ended(session)
-            async with begun, _joined(OpenTransaction(database, session, asyncio.current_task())) as opened:
+            else:
+                await session.connection()  # which begins the transaction, so that who waits for a lock waits here
+            async with _ended(session), _joined(OpenTransaction(database, session, asyncio.current_task())) as opened:
                 yield opened
         except Exception as error:
             ours = database.translated(error)
@@ -109,8 +110,34 @@ async def session_for(database: PooledDatabase, *, writes: bool) -> AsyncIterato
                 opened.failure = database.translated(error)
             raise
         return
-    async with (database.writing if writes else database.reading)() as session, session.begin():
+    if not writes:
+        async with database.reading() as session, session.begin():
+            yield session
+        return
+    async with _turn(database), database.writing() as session, session.begin():
         yield session
+
+
+@asynccontextmanager
+async def _turn(database: PooledDatabase) -> AsyncIterator[None]:
+    """Wait for one's turn among the writers of this program.
+
+    Raises:
+        LockTimeoutError: it did not come in time.
+    """
+    if database.turn is None:
+        yield
+        return
+    limit_s = database.target.timeouts.lock_s
+    try:
+        async with asyncio.timeout(limit_s):
+            await database.turn.acquire()
+    except TimeoutError as error:
+        raise LockTimeoutError(f"others wrote to {database.name!r} for all of {limit_s:g} s") from error
+    try:
+        yield
+    finally:
+        database.turn.release()
 
 
 def _refuse_failed(opened: OpenTransaction) -> None:
