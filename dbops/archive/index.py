@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import time
 from typing import IO, TYPE_CHECKING, Any
 
 from dbops.archive.hashes import new_hash
@@ -23,6 +24,10 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS documents (storage TEXT NOT NULL, key TEXT NOT NULL, size INTEGER NOT NULL, "
     "text BLOB NOT NULL, PRIMARY KEY (storage, key)) WITHOUT ROWID"
 )
+
+
+_BEGUN = "."
+_STALE_S = 86400.0
 
 
 class Index:
@@ -64,21 +69,36 @@ class Index:
 
     @contextmanager
     def keeping(self, folder: str, name: str) -> Iterator[ObjectWriter]:
-        """Take a copy of a stream of the backup in `folder`."""
-        if self._folder is None:
+        """Take a copy of a stream of the backup in `folder`; no backup fails because this machine can keep none."""
+        opened = self._opened_beside(folder, name) if self._folder is not None else None
+        if opened is None:
             yield _Nowhere()
             return
-        path = self._kept_path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = path.with_name(f".{secrets.token_hex(6)}")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        path, beside, handle = opened
+        copy = _File(os.fdopen(handle, "wb"))
         try:
-            with os.fdopen(handle, "wb") as file:
-                yield _File(file)
-            beside.rename(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+            yield copy
+            with suppress(OSError):
+                copy.file.flush()
+                if copy.is_whole:
+                    beside.rename(path)
+        finally:
+            with suppress(OSError):
+                copy.file.close()
+            with suppress(OSError):
+                beside.unlink()
+
+    def _opened_beside(self, folder: str, name: str) -> tuple[Path, Path, int] | None:
+        """Begin a file that is to be kept; what killed runs left of such is removed after a day."""
+        path = self._kept_path(folder, name)
+        beside = path.with_name(f"{_BEGUN}{secrets.token_hex(6)}")
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left in path.parent.glob(f"{_BEGUN}*"):
+                if left.stat().st_mtime < time() - _STALE_S:
+                    left.unlink(missing_ok=True)
+            return path, beside, os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        return None
 
     def kept(self, manifest: Manifest, name: str) -> Iterator[bytes] | None:
         """Return the pieces of a stream that this machine has kept, whole and as the manifest says; None when it has not."""
@@ -147,12 +167,17 @@ class _Nowhere:
         return
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _File:
     file: IO[bytes]
+    is_whole: bool = True
 
     def write(self, data: bytes | memoryview) -> None:
-        self.file.write(data)
+        try:
+            if self.is_whole:
+                self.file.write(data)
+        except OSError:
+            self.is_whole = False
 
 
 def _like(text: str) -> str:

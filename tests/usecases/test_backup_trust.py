@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from dbops.archive import manifest as manifests
 from dbops.archive.cipher import Keys
+from dbops.archive.index import Index
 from dbops.archive.lease import leased
 from dbops.archive.manifest import Manifest
 from dbops.errors import BackupError
@@ -18,6 +20,7 @@ from dbops.resources.backups.standing import standing_of
 from dbops.usecases import runtime
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
+from dbops.usecases.backup.policies import policies_of
 from dbops.usecases.backup.prune import hold
 from dbops.usecases.backup.restore import RestoreWish, restore
 from dbops.usecases.backup.verify import verify
@@ -169,8 +172,6 @@ def test_the_order_outlives_the_leases(tmp_path: Path, file: SqliteDatabase) -> 
 def test_an_interrupt_behind_the_commit_takes_no_part_away(
     tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dbops.archive.index import Index
-
     shop = Shop(tmp_path / "env", file.url)
     put = Index.put
 
@@ -277,3 +278,40 @@ def test_a_file_that_is_being_restored_is_for_us_alone(
     assert modes == [0o600]
     assert (tmp_path / "new.db").stat().st_mode == usual.stat().st_mode
     assert not list(tmp_path.glob(".new.db*"))
+
+
+def test_a_cache_that_cannot_be_written_fails_no_backup(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in the way").touch()
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "in the way"))
+    shop = Shop(tmp_path / "env", file.url)
+    made = shop.run()
+    file.rows("INSERT INTO orders VALUES (2, 'b')")
+    assert shop.run("incremental").parent_id == made.id
+    assert shop.verify(3).ok
+
+
+def test_a_copy_that_is_cut_off_is_not_kept_and_goes_after_a_day(tmp_path: Path) -> None:
+    index = Index(tmp_path)
+    with index.keeping("shop/t/backups/x", "hashes") as copy:
+        copy.write(b"one")
+        copy.file = Path("/dev/full").open("wb", buffering=0)  # type: ignore[attr-defined]  # noqa: SIM115
+        copy.write(b"two")
+    left = tmp_path / "kept" / ".left"
+    left.touch()
+    os.utime(left, (1e9, 1e9))
+    with index.keeping("shop/t/backups/y", "hashes") as copy:
+        copy.write(b"three")
+    assert [path.read_bytes() for path in (tmp_path / "kept").iterdir()] == [b"three"]
+
+
+def test_a_backup_of_one_of_several_policies_is_verified_by_its_id(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    text = (shop.folder / "env.yaml").read_text()
+    policy = text.partition("---\n")[2]
+    (shop.folder / "second.yaml").write_text(policy.replace("{name: shop}", "{name: second}"))
+    with shop.workspace() as workspace:
+        made = [keeper.back_up("full") for keeper in policies_of(workspace)]
+        for one in made:
+            assert [found.backup_id for found in verify(workspace, one.id, 1, shop.told.append)] == [one.id]

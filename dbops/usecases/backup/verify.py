@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dbops.resources.backups.model import Evidence as Evidence  # what faces show
-from dbops.usecases.backup.policies import Place, find_backup, policies_of
+from dbops.usecases.backup.policies import Place, holder_of, policies_of
 
 
 def verify(place: Place, word: str | None, level: int, told: Callable[[str], None], name: str | None = None) -> list[Evidence]:
@@ -14,13 +14,14 @@ def verify(place: Place, word: str | None, level: int, told: Callable[[str], Non
     Raises:
         WrongKeyError, StorageError: nothing can be said, because there is no key or no answer.
     """
+    if word is not None:
+        policy, manifest = holder_of(place, word, name, told)
+        return [policy.verify(manifest, level)]
     found = []
     for policy in policies_of(place, name, told):
         contents = policy.repository.contents()
-        chosen = contents.backups if word is None else (find_backup(contents, word),)
-        found += [policy.verify(one, level) for one in chosen]
-        if word is None:
-            now = policy.clock()
-            broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
-            found += [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]
+        found += [policy.verify(one, level) for one in contents.backups]
+        now = policy.clock()
+        broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
+        found += [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]
     return found
