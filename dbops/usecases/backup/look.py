@@ -113,7 +113,7 @@ def _listing(policy: Keeper) -> Listing:
         standing.broken,
         breaks_at(desired.spec, standing, now),
         restore_s(standing),
-        {entry.type: next_due(entry.cron, desired.spec.zone, now) for entry in desired.spec.schedule},
+        {entry.type: next_due(entry.cron, desired.spec.zone, now) for entry in desired.spec.schedule if not desired.spec.retired},
         tuple(windows(counted(standing))),
     )
 

@@ -50,6 +50,8 @@ def run_due(workspace: Workspace, name: str | None, told: Told) -> list[Done]:
 
 
 def _do(policy: Keeper) -> Done:
+    if policy.desired.spec.retired:
+        return Done(policy.desired.name)
     made: list[Manifest] = []
     verified: list[Evidence] = []
     deleted: Sequence[str] = ()

@@ -94,7 +94,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
             error_code="SCHEMA_MOVED",
         )
     place = dumped.cutter.position if rows is None else rows.place if position else {}
-    found = {**place, **beginning(conn, target, place)}
+    found = {**place, **beginning(order, conn, target, place)}
     if position and not found:
         raise BackupError(f"{order.mechanism.tool} wrote no place in the binary log")
     counts, longest, exits = dumped.cutter.rows(), dumped.cutter.longest, dumped.exits
@@ -113,13 +113,13 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     )
 
 
-def beginning(conn: MysqlConnection, target: Target, place: Mapping[str, Any]) -> dict[str, int]:
-    """Return when the file of a place in the log was begun; empty where a log could not follow anyway."""
+def beginning(order: Order, conn: MysqlConnection, target: Target, place: Mapping[str, Any]) -> dict[str, int]:
+    """Return when the file of a place in the log was begun; empty where no log is to follow, or none could."""
     from dbops.engines.mysql.backup.logs import began_at
     from dbops.engines.mysql.backup.mechanisms import log_reason, log_state
     from dbops.engines.mysql.backup.privileges import privileges_of
 
-    if not place or log_reason(conn, privileges_of(conn), log_state(conn))[0].text:
+    if not place or "log" not in order.kinds or log_reason(conn, privileges_of(conn), log_state(conn))[0].text:
         return {}
     return began_at(tool_for("binlog", conn.server), target, place)
 

@@ -50,7 +50,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
                 raise BackupError(f"{tool.name} did not say that it was done; the copy is not whole")
         checkpoints = _pairs(place / "lsn" / "xtrabackup_checkpoints")
         position = _position(place / "lsn" / "xtrabackup_info")
-    end: dict[str, Any] = {"lsn": int(checkpoints["to_lsn"]), **position, **beginning(conn, target, position)}
+    end: dict[str, Any] = {"lsn": int(checkpoints["to_lsn"]), **position, **beginning(order, conn, target, position)}
     warnings = () if position or "log" not in order.kinds else ("no log can follow: the server keeps no binary log",)
     return Produced(
         start=dict(order.parent.end) if order.parent else end,

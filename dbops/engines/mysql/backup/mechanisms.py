@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,10 @@ from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError, QueryError
 
 FILES_FAMILY = "files"
+_LOCKS = (
+    "mydumper locks all tables for a moment (FLUSH TABLES WITH READ LOCK), for which it waits behind statements that write;"
+    " where a query has run for a minute, it gives up"
+)
 #: Names that mydumper writes into statements, and into names of files, as they are.
 _UNNAMED = """
 SELECT table_name FROM information_schema.tables
@@ -72,7 +77,8 @@ def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
     files_name = "mariadb-backup" if is_mariadb else "xtrabackup"
     none = "a dump holds everything, so none holds only what changed; the binary log does"
     instead = f"schedule type log behind it, or choose {files_name}"
-    made = [_dumped("full", dump_tool, dump), _dumped("full", MYDUMPER, _mydumper_reason(conn, may, dump))]
+    made = [_dumped("full", dump_tool, dump)]
+    made.append(replace(_dumped("full", MYDUMPER, _mydumper_reason(conn, may, dump)), caution=_LOCKS))
     made += [_dumped(kind, dump_tool, Reason(none, instead)) for kind in ("incremental", "differential")]
     position = position_reason(conn, may, log)
     made.append(_logged(DUMP_FAMILY, log_tool, _first(logs, position)))
