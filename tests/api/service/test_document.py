@@ -83,6 +83,28 @@ def test_databases_are_discovered_and_made_with_their_tables(tmp_path: Path, dat
         assert sorted(file.name for file in folder.glob("*.db")) == ["framework.db", "my_custom_db.db"]
 
 
+def test_a_server_has_a_database_for_each_name(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Without a database in DATABASE_URL; names as they are, however a server would write them."""
+    postgres, mysql = request.getfixturevalue("postgres_server"), request.getfixturevalue("mysql_server")
+    one, two = f"service.{tmp_path.name[-20:]}", f"Service-{tmp_path.name[-20:]}"
+    write_module(tmp_path, CUSTOM.replace("my_custom_db", one), "one")
+    write_module(tmp_path, CUSTOM.replace("my_custom_db", two), "two")
+
+    async def story(url: str) -> None:
+        async with DatabaseService(tmp_path, database_url=url, environ={}) as service:
+            assert service.list_databases() == sorted([one, two])
+            crud = CRUDService(service, database=two)
+            assert (await crud.create_record("my_table", {"name": "x"})).success
+            assert (await service.get_table_data("my_table", database=one))["total"] == 0
+
+    for server, url in ((postgres, postgres.url("X").replace("/X", "/")), (mysql, mysql.url("X").replace("/X", "/"))):
+        try:
+            asyncio.run(story(url))
+        finally:
+            for name in (one, two):
+                server.drop_database(name)
+
+
 def test_operations_make_all_databases_now(tmp_path: Path, database: Database) -> None:
     """Database Creation: DatabaseOperations."""
     write_module(tmp_path, CUSTOM)
