@@ -4,5 +4,6 @@
 * `lineage`            where data comes from and goes
 * `migration_manager`  migrations as files and as functions, records transformed, databases moved
 * `backup_manager`     backups made, listed, verified and restored
+* `schema_generator`   tables as DDL of any dialect, compared, migrated, made and changed
 * `service`            databases that model files name, for asynchronous programs
 """
