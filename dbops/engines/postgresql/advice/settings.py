@@ -54,6 +54,7 @@ FROM (SELECT name, setting AS v, boot_val FROM pg_catalog.pg_settings WHERE name
         yield Rule(f"PG-SET-{name}", severity, "server", f"{name}: {why}", sql, f"{name}: {wanted}")
 
 
+#: What the server's command line says goes before the files, which is no error of theirs.
 RULES: Sequence[Rule] = (
     *_rules(),
     Rule(
@@ -63,7 +64,7 @@ RULES: Sequence[Rule] = (
         "a setting that waits for a restart",
         """
 SELECT name, 'is ' || coalesce(setting, 'not set') || ' until then', NULL
-FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY 1""",
+FROM pg_catalog.pg_settings WHERE pending_restart AND source <> 'command line' ORDER BY 1""",
         "restart, or take the change back: the next restart will surprise somebody",
     ),
     Rule(
@@ -73,7 +74,9 @@ FROM pg_catalog.pg_settings WHERE pending_restart ORDER BY 1""",
         "an error in the configuration files",
         """
 SELECT coalesce(name, 'line ' || sourceline), format('%s:%s: %s', sourcefile, sourceline, error), NULL
-FROM pg_catalog.pg_file_settings WHERE error IS NOT NULL AND NOT applied ORDER BY sourcefile, sourceline""",
+FROM pg_catalog.pg_file_settings AS f WHERE error IS NOT NULL AND NOT applied
+  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_settings AS s WHERE s.name = f.name AND s.source = 'command line')
+ORDER BY sourcefile, sourceline""",
         "mend the line: the next restart may fail",
         requires=("files",),
     ),

@@ -1,0 +1,167 @@
+"""What is seen of a server that counts statements, fails to archive, keeps slots and transactions, and checks its pages."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dbops.engines.base.advice import Verdict
+from dbops.engines.base.connect import Target
+from dbops.engines.base.metrics import Look
+from dbops.engines.base.url import parse_url
+from dbops.usecases.runtime import engine_for
+from tests.servers import PostgresServer
+from tests.servers.programs import free_port, run, server_account
+from tests.servers.releases import programs
+
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "archive_mode": "on",
+    "archive_command": "false",
+    "max_prepared_transactions": "5",
+    "wal_level": "logical",
+    "track_io_timing": "on",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    memory = Path("/dev/shm")
+    home = Path(tempfile.mkdtemp(prefix="dbops-watched-", dir=memory if memory.is_dir() else None))
+    made = PostgresServer(home, free_port())
+    account = server_account(made.account)
+    shutil.chown(home, account.get("user"), account.get("group"))
+    made.prepare()
+    run([str(programs(None).server / "pg_checksums"), "--enable", "--no-sync", "-D", str(home / "data")], cwd=home, **account)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+    with subprocess.Popen([*made.command(), *options], cwd=home, stderr=subprocess.DEVNULL, **account) as process:
+        try:
+            for _ in range(300):
+                if made.is_ready():
+                    break
+                time.sleep(0.1)
+            made.psql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE TABLE t (id int PRIMARY KEY, n int);")
+            yield made
+        finally:
+            process.terminate()
+            process.wait(30)
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def look_at(server: PostgresServer) -> Look:
+    target = Target("watched", parse_url(server.admin_url))
+    with closing(engine_for(target.url).connect(target, readonly=True)) as conn:
+        return engine_for(target.url).metrics.look(conn, objects=5)
+
+
+def of(look: Look, metric: str) -> dict[tuple[str, ...], float]:
+    return {value.labels: value.number for value in look.values if value.metric == metric}
+
+
+def ask(server: PostgresServer, id_: str, **thresholds: float) -> Verdict:
+    target = Target("watched", parse_url(server.admin_url))
+    engine = engine_for(target.url)
+    with closing(engine.connect(target, readonly=True)) as conn:
+        rules = [rule for rule in engine.advice.rules if rule.id == id_]
+        (verdict,) = engine.advice.ask(conn, rules, {id_: thresholds})
+    return verdict
+
+
+def test_statements_are_counted_and_their_time(server: PostgresServer) -> None:
+    before = look_at(server)
+    assert not {item.metric for item in before.unseen} & {
+        "statements_total",
+        "statement_seconds_total",
+        "checksum_failures_total",
+    }
+    server.psql("postgres", "SELECT pg_sleep(0.2);")
+    after = look_at(server)
+    assert of(after, "statements_total")[()] > of(before, "statements_total")[()]
+    assert of(after, "statement_seconds_total")[()] - of(before, "statement_seconds_total")[()] >= 0.2
+
+
+def test_slow_frequent_and_spilling_statements_are_found(server: PostgresServer) -> None:
+    server.psql("postgres", "SELECT pg_stat_statements_reset();")
+    server.psql("postgres", "SELECT pg_sleep(0.06); SELECT pg_sleep(0.06);")
+    (slow,) = ask(server, "PG-STM-001", min_calls=2, milliseconds=50).findings
+    assert "2 calls: SELECT pg_sleep($1)" in slow.evidence
+    (most,) = ask(server, "PG-STM-002", min_calls=2, share=0.5).findings
+    assert most.object == slow.object
+    assert ask(server, "PG-STM-001").state == "pass"
+    server.psql(
+        "postgres",
+        "SET work_mem = '64kB'; SELECT count(*) FROM (SELECT i FROM generate_series(1, 300000) AS i ORDER BY -i) AS q;",
+    )
+    (spills,) = ask(server, "PG-STM-003").findings
+    assert "generate_series" in spills.evidence
+    server.psql("postgres", "".join(f"SELECT n FROM t WHERE id = {n};" for n in range(50)))
+    (many,) = ask(server, "PG-STM-004", min_calls=50).findings
+    assert "SELECT n FROM t WHERE id = $1" in many.evidence
+    assert ask(server, "PG-EXT-002").state == "pass"
+
+
+def test_an_archive_that_fails_is_seen(server: PostgresServer) -> None:
+    server.psql("postgres", "INSERT INTO t VALUES (1000, 1) ON CONFLICT DO NOTHING; SELECT pg_switch_wal();")
+    for _ in range(100):
+        look = look_at(server)
+        if of(look, "archive_failing") == {(): 1}:
+            break
+        time.sleep(0.1)
+    assert of(look, "archive_failures_total")[()] >= 1
+    assert ask(server, "PG-MET-006").state == "fail"
+
+
+def test_slots_that_nobody_reads_are_seen(server: PostgresServer) -> None:
+    server.psql("postgres", "SELECT pg_create_physical_replication_slot('left', true);")
+    try:
+        look = look_at(server)
+        assert of(look, "slot_active") == {("left",): 0}
+        assert of(look, "slot_retained_bytes")[("left",)] >= 0
+        (found,) = ask(server, "PG-REP-002", bytes=-1).findings
+        assert found.object == "left" and found.sql == "SELECT pg_drop_replication_slot('left');"
+        assert ask(server, "PG-REP-002").state == "pass"
+    finally:
+        server.psql("postgres", "SELECT pg_drop_replication_slot('left');")
+
+
+def test_prepared_transactions_that_nobody_ends_are_seen(server: PostgresServer) -> None:
+    server.psql("postgres", "BEGIN; INSERT INTO t VALUES (1, 1); PREPARE TRANSACTION 'forgotten';")
+    try:
+        assert of(look_at(server), "prepared_transactions") == {(): 1}
+        (found,) = ask(server, "PG-TXN-005", seconds=0).findings
+        assert found.sql == "ROLLBACK PREPARED 'forgotten';"
+        assert "prepared transaction forgotten" in {one.object for one in ask(server, "PG-TXN-004", max_age=-1).findings}
+    finally:
+        server.psql("postgres", "ROLLBACK PREPARED 'forgotten';")
+    assert ask(server, "PG-TXN-005", seconds=0).state == "pass"
+
+
+def test_pages_with_checksums_and_files_that_are_right_are_well(server: PostgresServer) -> None:
+    assert ask(server, "PG-MET-007").state == "pass"
+    assert ask(server, "PG-SET-data_checksums").state == "pass"
+    assert ask(server, "PG-SET-fileerr").state == "pass"
+    config = server.home / "data" / "postgresql.conf"
+    text = config.read_text()
+    try:
+        config.write_text(text + "no_such_setting = 1\n")
+        (found,) = ask(server, "PG-SET-fileerr").findings
+        assert "no_such_setting" in found.object
+    finally:
+        config.write_text(text)
+
+
+def test_settings_that_wait_for_a_restart_are_named(server: PostgresServer) -> None:
+    server.psql("postgres", "ALTER SYSTEM SET max_locks_per_transaction = 128;")
+    server.psql("postgres", "SELECT pg_reload_conf();")
+    for _ in range(50):
+        if ask(server, "PG-SET-pending").findings:
+            break
+        time.sleep(0.1)
+    assert ask(server, "PG-SET-pending").findings[0].object == "max_locks_per_transaction"
