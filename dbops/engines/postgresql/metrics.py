@@ -121,7 +121,7 @@ _TABLES_NAMES = (
     "table_vacuum_age_seconds",
 )
 _TABLES = f"""{_LARGEST}
-SELECT t.name, pg_catalog.pg_total_relation_size(t.oid),
+SELECT t.oid::text, t.name, pg_catalog.pg_total_relation_size(t.oid),
        CASE WHEN t.reltuples > 0 THEN t.reltuples::bigint ELSE pg_catalog.pg_stat_get_live_tuples(t.oid) END,
        pg_catalog.pg_stat_get_dead_tuples(t.oid), pg_catalog.pg_stat_get_numscans(t.oid),
        (SELECT coalesce(sum(pg_catalog.pg_stat_get_numscans(i.indexrelid)), 0) FROM pg_catalog.pg_index AS i
@@ -130,27 +130,33 @@ SELECT t.name, pg_catalog.pg_total_relation_size(t.oid),
          pg_catalog.pg_stat_get_last_autovacuum_time(t.oid)))
 FROM largest AS t"""
 
-_INDEXES = f"""{_LARGEST}
-SELECT t.name, c.relname::text, pg_catalog.pg_relation_size(c.oid), pg_catalog.pg_stat_get_numscans(c.oid)
-FROM largest AS t JOIN pg_catalog.pg_index AS i ON i.indrelid = t.oid JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
-ORDER BY c.relpages DESC, c.oid LIMIT ?"""
+_INDEXES = """
+SELECT n.nspname::text || '.' || t.relname, c.relname::text, pg_catalog.pg_relation_size(c.oid),
+       pg_catalog.pg_stat_get_numscans(c.oid)
+FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_class AS t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = t.relnamespace
+WHERE i.indrelid = ANY (?::oid[]) ORDER BY c.relpages DESC, c.oid LIMIT ?"""
 
-#: A column that owns the sequence may end before the sequence does.
+#: A column that owns the sequence may end before the sequence does. Its type is looked up for those nearest to the end of 32 bits
+#: alone: for thousands of sequences that is most of the work.
 _SEQUENCES = f"""
-SELECT name, used, hidden FROM (
-  SELECT n.nspname::text || '.' || c.relname AS name, NOT may AS hidden,
-         CASE WHEN NOT may THEN NULL WHEN s.seqincrement < 0 THEN 0 ELSE
-         (coalesce(pg_catalog.pg_sequence_last_value(c.oid), s.seqstart - 1) - s.seqmin + 1)::float8
-         / (least(s.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
-                   ELSE s.seqmax END)::float8 - s.seqmin + 1) END AS used
-  FROM pg_catalog.pg_sequence AS s
-  JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (SELECT pg_catalog.has_sequence_privilege(c.oid, 'SELECT, USAGE') AS may) AS p
-  LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
-    AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
-  LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-  WHERE NOT s.seqcycle AND {_OWN}) AS q
-ORDER BY hidden DESC, used DESC, name LIMIT ?"""
+SELECT n.nspname::text || '.' || c.relname, CASE WHEN q.last IS NOT NULL THEN (q.last - q.seqmin + 1)::float8
+         / (least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
+                   ELSE q.seqmax END)::float8 - q.seqmin + 1) END AS used, NOT q.may
+FROM (
+  SELECT * FROM (SELECT s.seqrelid, s.seqmin, s.seqmax, p.may,
+      CASE WHEN NOT p.may THEN NULL WHEN s.seqincrement < 0 THEN s.seqmin - 1
+           ELSE coalesce(pg_catalog.pg_sequence_last_value(s.seqrelid), s.seqstart - 1) END AS last
+  FROM pg_catalog.pg_sequence AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL (SELECT pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') AS may OFFSET 0) AS p
+  WHERE NOT s.seqcycle AND {_OWN} OFFSET 0) AS all_of_them
+  ORDER BY may, last::float8 / least(seqmax, 2147483647) DESC, seqrelid LIMIT ?) AS q
+JOIN pg_catalog.pg_class AS c ON c.oid = q.seqrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.seqrelid
+  AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ORDER BY q.may, used DESC, 1 LIMIT ?"""
 
 _READ_ALL = "GRANT pg_monitor TO {user};"
 
@@ -245,13 +251,15 @@ def _database(looking: Looking, started_at: str) -> None:
 
 
 def _sized(looking: Looking) -> None:
-    for name, *numbers in looking.rows(_TABLES, looking.objects):
+    tables = looking.rows(_TABLES, looking.objects)
+    for _, name, *numbers in tables:
         looking.tell_all(_TABLES_NAMES, numbers, (str(name),))
-    for table, index, size, scans in looking.rows(_INDEXES, looking.objects, looking.objects):
+    oids = "{" + ",".join(row[0] for row in tables) + "}"
+    for table, index, size, scans in looking.rows(_INDEXES, oids, looking.objects):
         looking.tell_all(("index_size_bytes", "index_scans_total"), (size, scans), (str(table), str(index)))
     looking.epochs |= dict.fromkeys(("table", "index"), looking.epochs["database"])
     hidden = []
-    for name, used, is_hidden in looking.rows(_SEQUENCES, looking.objects):
+    for name, used, is_hidden in looking.rows(_SEQUENCES, 4 * looking.objects, looking.objects):
         if is_hidden:
             hidden.append(str(name))
         looking.tell("sequence_used_ratio", used, (str(name),))
