@@ -39,7 +39,7 @@ def check_lock(folder: Path, contents: Sequence[Contents]) -> bool:
     """
     path = folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         return False
     except (OSError, UnicodeDecodeError) as error:

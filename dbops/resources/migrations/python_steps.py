@@ -81,19 +81,20 @@ class Step:
     ) -> int:
         """Call `change` with the rows of a table, `size` at a time along `key`, each batch in a transaction of its own.
 
+        `table` may stand behind its schema, `sales.orders`.
         `key` is a column with unique values that have an order; rows hold its value first, then `columns`. `where` narrows the
         rows in SQL. `pause_s` is waited between batches, for those who work beside. Returns how many rows were seen; a run that
         goes on counts those of earlier runs too.
         """
         quote = self.dialect.quote_identifier
-        name = f"{table}.{key}"
+        name, source = f"{table}.{key}", ".".join(map(quote, table.split(".")))
         last, seen = self._progress.get(name, (None, 0))
         chosen = ", ".join(quote(column) for column in (key, *columns))
         while True:
             conditions = [f"({where})"] if where else []
             conditions += [f"{quote(key)} > ?"] if last is not None else []
             narrowed = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-            sql = f"SELECT {chosen} FROM {quote(table)}{narrowed} ORDER BY {quote(key)} LIMIT {int(size)}"
+            sql = f"SELECT {chosen} FROM {source}{narrowed} ORDER BY {quote(key)} LIMIT {int(size)}"
 
             def portion(sql: str = sql, last: Any = last, seen: int = seen) -> int:
                 rows = self.conn.query(sql, () if last is None else (last,))

@@ -134,6 +134,10 @@ class MigrationResource:
             self._sets[key] = found
         return self._sets[key]
 
+    def standings(self, desired: DesiredMigrations, targets: Targets) -> tuple[Standing, ...]:
+        """Return how the migrations stand, without weighing what they do."""
+        return self._look(desired, targets).standings
+
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
         observed = self._look(desired, targets)
         reader = targets.reader(desired.connection)

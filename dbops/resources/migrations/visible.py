@@ -14,6 +14,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -182,7 +183,7 @@ def _of_revision(migration: Migration, direction: Direction, dialect: Dialect, s
     context = MigrationContext.configure(dialect_name=dialect.name, opts=options)
     try:
         given = database_named(migration, direction, scripts)
-        with Operations.context(context):
+        with Operations.context(context), redirect_stdout(io.StringIO()):  # what it prints it will print when it runs
             (revision.module.upgrade if direction == "up" else revision.module.downgrade)(**given)
     except MigrationError:
         return {}

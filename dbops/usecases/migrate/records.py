@@ -11,6 +11,7 @@ from dbops.resources.migrations.graph import through
 from dbops.resources.migrations.model import Migration
 from dbops.resources.migrations.resource import baseline_record
 from dbops.resources.migrations.run import Author
+from dbops.resources.migrations.script import check
 from dbops.usecases.apply import Consent, locked
 from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
 from dbops.usecases.runtime import Workspace, timestamp, who
@@ -64,6 +65,7 @@ def resolve(
         if state == "pending":
             ledger.remove([version])
         elif isinstance(migration, Migration):
+            _must_have(migration, reached, one)
             before = record or baseline_record(migration, _author())
             ledger.put(_as_said(before, migration, state, reached))
         else:
@@ -83,7 +85,7 @@ def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> l
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
         records = {record.version: record for record in ledger.records()}
         accepted = []
-        for standing in one.resource.observe(one.desired, workspace.targets).standings:
+        for standing in one.resource.standings(one.desired, workspace.targets):
             migration, record = standing.migration, standing.record
             if standing.state in ("changed", "cosmetic") and migration is not None and record is not None:
                 ledger.put(_as_said(records[record.version], migration, "applied", None))
@@ -107,6 +109,16 @@ def _written(workspace: Workspace, consent: Consent, name: str | None, write: Wr
             with workspace.targets.writer(connection).transaction():
                 written += write(one, ledger)
     return written
+
+
+def _must_have(migration: Migration, reached: int | None, one: MigrationWork) -> None:
+    """Raise MigrationError where more statements are said to stand than a file has."""
+    if reached and (count := check(migration.up, one.engine) if migration.kind == "sql" else 0) < reached:
+        raise MigrationError(
+            f"{migration.id} has {count} statements, so {reached} of them cannot stand",
+            at=migration.at,
+            expected=f"--reached 0 to {count}" if count else "--applied or --pending",
+        )
 
 
 def _as_said(record: Record, migration: Migration, state: str, reached: int | None) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from dbops.dataclass import dataclass
@@ -43,6 +44,15 @@ def sets_of(workspace: Workspace, name: str | None = None) -> list[MigrationWork
             f"there is {what} in this environment", expected=f"one of {names}" if names else "one: specs/kinds.md shows it"
         )
     return chosen
+
+
+def one_of_each_server(sets: Sequence[MigrationWork], workspace: Workspace) -> list[MigrationWork]:
+    """Return sets without those whose files would run on the same server once more: what is proved there is proved."""
+    found: dict[object, MigrationWork] = {}
+    for one in sets:
+        url, desired = workspace.targets.target(one.desired.connection).url, one.desired
+        found.setdefault((desired.directory, desired.format, desired.alembic, url.engine, url.host, url.port, url.query), one)
+    return list(found.values())
 
 
 def one_set(workspace: Workspace, name: str | None) -> MigrationWork:

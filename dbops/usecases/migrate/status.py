@@ -54,16 +54,16 @@ def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
                 raise
             found.append(SetStatus(one.desired.name, one.desired.connection, (), None, (), error=error.message))
             continue
-        observed = one.resource.observe(one.desired, workspace.targets)
-        is_open = any(standing.state in ("pending", "failed") for standing in observed.standings)
+        standings = one.resource.standings(one.desired, workspace.targets)
+        is_open = any(standing.state in ("pending", "failed") for standing in standings)
         runner = runner_of(workspace, one.desired.connection, one.engine) if is_open else None
         told = [migration.id for migration in heads(one.resource.migrations(one.desired)) if migration.depends]
         found.append(
             SetStatus(
                 one.desired.name,
                 one.desired.connection,
-                tuple(running(standing, runner) for standing in observed.standings),
-                _current(observed.standings),
+                tuple(running(standing, runner) for standing in standings),
+                _current(standings),
                 tuple(told),
                 runner,
             )

@@ -19,7 +19,7 @@ from dbops.resources.migrations.model import ALEMBIC_TABLE, Migration, Standing
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.resources.migrations.standing import Rules, in_the_way, standings, to_run
 from dbops.usecases.migrate.rows import Written, columns_of, of_modules, written
-from dbops.usecases.migrate.sets import MigrationWork, sets_of
+from dbops.usecases.migrate.sets import MigrationWork, one_of_each_server, sets_of
 from dbops.usecases.migrate.verify import Verified, in_words
 from dbops.usecases.revision import tags_of, unpack
 from dbops.usecases.runtime import Workspace
@@ -36,7 +36,7 @@ def verify_from_tags(workspace: Workspace, pattern: str, name: str | None = None
         MigrationError: the migrations of now do not run from nothing.
     """
     found = []
-    for one in sets_of(workspace, name):
+    for one in one_of_each_server(sets_of(workspace, name), workspace):
         target = workspace.targets.target(one.desired.connection)
         tags: dict[str, list[str]] = {}
         for tag, tree in tags_of(one.desired.directory, pattern):

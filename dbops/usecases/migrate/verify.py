@@ -16,7 +16,7 @@ from dbops.resources.migrations.standing import to_run
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.resource import SchemaResource
 from dbops.usecases.agreement import replayed
-from dbops.usecases.migrate.sets import MigrationWork, sets_of
+from dbops.usecases.migrate.sets import MigrationWork, one_of_each_server, sets_of
 from dbops.usecases.runtime import Workspace
 
 
@@ -38,7 +38,7 @@ def dry_run(workspace: Workspace, name: str | None = None) -> list[DryRun]:
     """
     found = []
     for one in sets_of(workspace, name):
-        pending = to_run(one.resource.observe(one.desired, workspace.targets).standings)
+        pending = to_run(one.resource.standings(one.desired, workspace.targets))
         started = monotonic()
         migrations = one.resource.migrations(one.desired)
         with one.engine.scratch(workspace.targets.target(one.desired.connection)) as conn:
@@ -57,13 +57,13 @@ class Verified:
 
 
 def verify(workspace: Workspace, name: str | None = None) -> list[Verified]:
-    """Run each set from nothing, and each migration there, back and there again, comparing catalogs.
+    """Run each set from nothing, and each migration there, back and there again, comparing catalogs; once on each server.
 
     Raises:
         MigrationError: a migration does not run up.
     """
     found = []
-    for one in sets_of(workspace, name):
+    for one in one_of_each_server(sets_of(workspace, name), workspace):
         found += _there_and_back(one, workspace.targets.target(one.desired.connection))
     return [*found, *_schemas(workspace, {one.desired.connection for one in sets_of(workspace, name)})]
 

@@ -13,6 +13,7 @@ from dbops.reconcile.fleet import Fleet, FleetError, Rollout
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.step import Step
 from dbops.usecases.migrate.status import status
+from dbops.usecases.migrate.verify import verify
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_postgres
 from tests.resources.migrations.fleets import apply_states, run, write
@@ -51,6 +52,8 @@ def test_a_fleet_of_files_with_one_gone_wrong(tmp_path: Path, count: int) -> Non
         databases[f"shop{number:02}"] = one = SqliteDatabase(tmp_path / f"shop{number:02}.db")
         one.load("CREATE TABLE here (id integer);")
     write(tmp_path / "env", databases)
+    with open_workspace(tmp_path / "env") as workspace:
+        assert [one.subject for one in verify(workspace)] == ["0001_a", "0002_b"], "once for all files"
     survives(tmp_path / "env", databases, f"shop{count // 2:02}")
 
 

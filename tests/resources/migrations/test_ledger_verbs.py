@@ -125,6 +125,17 @@ def test_batches_go_on_along_a_key_of_bytes_and_refuse_one_without_values(
         shop.up()
 
 
+def test_no_more_statements_can_stand_than_a_file_has(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\nCREATE TABLE b (id integer);\n")
+    with open_workspace(shop.folder) as workspace:
+        with pytest.raises(MigrationError, match="0001_a has 2 statements, so 3 of them cannot stand"):
+            records.resolve(workspace, "1", "failed", YES, reached=3)
+        records.resolve(workspace, "1", "failed", YES, reached=1)
+    assert shop.up().state == "done"
+    assert sqlite_database.rows("SELECT name FROM sqlite_schema WHERE name IN ('a', 'b')") == [("b",)]
+
+
 def test_a_hook_that_is_not_there_is_told_before_anything_runs(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
     shop = Migrations.make(sqlite_database, tmp_path / "env", "hooks: {after: [after.sql]}")
     shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
