@@ -76,9 +76,15 @@ def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[
     """Write the next migration, empty, and the lock file; return the files.
 
     Raises:
-        MigrationError: the folder holds what is wrong, or the name has no letter.
+        MigrationError: the folder holds what is wrong, the name has no letter, or the format has no Python steps.
     """
     migrations = read_set(desired)
+    if python and desired.format != "sql":
+        raise MigrationError(
+            f"sets of the format {desired.format} have no Python steps of dbops's",
+            at=desired.at,
+            expected="format: sql" if desired.format == "json" else "dbops migrate new NAME, whose revisions are Python",
+        )
     if python:
         return write(desired, migrations, name, {".py": _PYTHON.format(title=name)})
     if desired.format == "json":

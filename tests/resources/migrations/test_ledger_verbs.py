@@ -136,6 +136,13 @@ def test_no_more_statements_can_stand_than_a_file_has(sqlite_database: SqliteDat
     assert sqlite_database.rows("SELECT name FROM sqlite_schema WHERE name IN ('a', 'b')") == [("b",)]
 
 
+def test_a_python_step_is_not_written_where_nobody_would_read_it(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "format: json")
+    with open_workspace(shop.folder) as workspace, pytest.raises(MigrationError, match="format json have no Python steps"):
+        files.new(one_set(workspace, None).desired, "fill", python=True)
+    assert list((shop.folder / "migrations").iterdir()) == []
+
+
 def test_a_hook_that_is_not_there_is_told_before_anything_runs(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
     shop = Migrations.make(sqlite_database, tmp_path / "env", "hooks: {after: [after.sql]}")
     shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
