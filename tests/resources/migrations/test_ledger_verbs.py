@@ -128,6 +128,7 @@ def test_batches_go_on_along_a_key_of_bytes_and_refuse_one_without_values(
 def test_no_more_statements_can_stand_than_a_file_has(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
     shop = Migrations.make(sqlite_database, tmp_path / "env")
     shop.write("0001_a.sql", "CREATE TABLE a (id integer);\nCREATE TABLE b (id integer);\n")
+    sqlite_database.load("CREATE TABLE here (id integer);")
     with open_workspace(shop.folder) as workspace:
         with pytest.raises(MigrationError, match="0001_a has 2 statements, so 3 of them cannot stand"):
             records.resolve(workspace, "1", "failed", YES, reached=3)
