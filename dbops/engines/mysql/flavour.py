@@ -51,6 +51,11 @@ class Flavour:
         return self.is_mariadb
 
     @property
+    def unchecked(self) -> dict[str, str]:
+        """The settings under which a row that is written need not satisfy its checks (MariaDB 10.2.1); MySQL has none."""
+        return {"check_constraint_checks": "0"} if self.is_mariadb else {}
+
+    @property
     def remembers_said_collations(self) -> bool:
         """A column whose source says the collation that its table has anyway stays apart from one that inherits it.
 

@@ -49,7 +49,7 @@ from dbops.engines.mysql.folding import folded
 from dbops.engines.mysql.grant_acts import grant_acts, without_grants
 from dbops.engines.mysql.references import References
 from dbops.engines.mysql.renames import rename_acts
-from dbops.engines.mysql.statements import ddl, hazards, table_statements
+from dbops.engines.mysql.statements import ddl, hazards, table_statements, under
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -288,7 +288,9 @@ class _Renderer:
             do.append(lost.copy(copy))
             first, second = lost.way_back()
             away, back = self._triggers_aside(change.after, "UPDATE")
-            undo += [*away, *self._statements(first, 0), *lost.fill(copy), *self._statements(second, 0), *back]
+            # Rows that an added column gave a value against its own check, as json does, are rows all the same.
+            filled = [sql for statement in lost.fill(copy) for sql in under(self.flavour.unchecked, statement)]
+            undo += [*away, *self._statements(first, 0), *filled, *self._statements(second, 0), *back]
         else:
             undo += self._statements(change.reversed(), 0)
         doomed = alter.partition_clauses(change)[1]
