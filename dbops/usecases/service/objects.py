@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dbops.errors import RecordError
 from dbops.usecases.service.filters import Filters
 from dbops.usecases.service.records import key_values, not_found
-from dbops.usecases.service.values import Fields, checked, unknown_field
+from dbops.usecases.service.values import Fields, all_checked, checked, unknown_field
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement, CursorResult
@@ -52,7 +52,7 @@ class Objects:
 
     async def create_many(self, session: AsyncSession, rows: Sequence[object]) -> list[Any]:
         """Write objects, and return them with their keys. Raises: RecordError: as `checked`, before anything is written."""
-        made = [self.model(**checked(row, self.fields, self.table)) for row in rows]
+        made = [self.model(**values) for values in all_checked(rows, self.fields, self.table)]
         session.add_all(made)
         await session.flush()
         return made

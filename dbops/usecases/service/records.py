@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dbops.errors import RecordError
 from dbops.usecases.service.tables import fields_of
-from dbops.usecases.service.values import checked, coerced
+from dbops.usecases.service.values import all_checked, checked, coerced
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement, CursorResult, Table
@@ -122,10 +122,12 @@ async def insert_many(session: AsyncSession, table: Table, rows: Sequence[object
     from sqlalchemy import insert as insert_into
 
     fields = fields_of(table)
-    values = [{_key(table, name): value for name, value in checked(row, fields, table.name).items()} for row in rows]
-    groups: dict[frozenset[str], list[Record]] = {}
+    values = all_checked(rows, fields, table.name)
+    if renamed := {name: column.key for name, column in fields.items() if column.key != name}:
+        values = [{renamed.get(name, name): value for name, value in item.items()} for item in values]
+    groups: dict[tuple[str, ...], list[Record]] = {}
     for item in values:  # a statement for many rows names the same columns for all
-        groups.setdefault(frozenset(item), []).append(item)
+        groups.setdefault(tuple(item), []).append(item)
     for items in groups.values():
         await session.execute(insert_into(table), items)
     return len(values)

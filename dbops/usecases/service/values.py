@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 Fields = Mapping[str, "Column[Any]"]
 """The fields of a table by the name that a program says."""
+
+Taker = Callable[[Any, str], Any]
+"""Takes a value that is not None for the field of a name. Raises: RecordError: INVALID_VALUE."""
 
 _INTEGERS = range(-(2**63), 2**63)
 
@@ -40,33 +44,30 @@ def checked(data: object, fields: Fields, table: str) -> dict[str, Any]:
     Raises:
         RecordError: FIELD_NOT_FOUND, INVALID_VALUE, or INVALID_DATA for what is no mapping of names.
     """
-    if not isinstance(data, Mapping):
-        raise RecordError(
-            f"a record of {table!r} is given as {type(data).__name__}",
-            {"table_name": table},
-            "INVALID_DATA",
-            expected="a mapping of fields to values",
-        )
-    found = {}
-    for name, value in data.items():
-        if name not in fields:
-            raise unknown_field(name, fields, table)
-        found[name] = coerced(value, fields[name], name)
-        _check_length(found[name], fields[name], name)
+    return all_checked([data], fields, table)[0]
+
+
+def all_checked(rows: Iterable[object], fields: Fields, table: str) -> list[dict[str, Any]]:
+    """Return the values of records. Raises as `checked` does, for the first that is wrong."""
+    takers: dict[str, Taker] = {}
+    found = []
+    for row in rows:
+        if not isinstance(row, Mapping):
+            raise RecordError(
+                f"a record of {table!r} is given as {type(row).__name__}",
+                {"table_name": table},
+                "INVALID_DATA",
+                expected="a mapping of fields to values",
+            )
+        values = {}
+        for name, value in row.items():
+            if name not in takers:
+                if name not in fields:
+                    raise unknown_field(name, fields, table)
+                takers[name] = _writer(fields[name])
+            values[name] = None if value is None else takers[name](value, name)
+        found.append(values)
     return found
-
-
-def _check_length(value: Any, column: Column[Any], name: str) -> None:
-    """SQLite keeps what is too long, the others refuse it: all refuse it."""
-    limit = getattr(column.type, "length", None)
-    if isinstance(value, str | bytes) and isinstance(limit, int) and len(value) > limit and not _is_choice(column):
-        raise invalid(value, name, f"at most {limit} characters" if isinstance(value, str) else f"at most {limit} bytes")
-
-
-def _is_choice(column: Column[Any]) -> bool:
-    from sqlalchemy import Enum
-
-    return isinstance(column.type, Enum)
 
 
 def coerced(value: Any, column: Column[Any], name: str) -> Any:
@@ -77,28 +78,51 @@ def coerced(value: Any, column: Column[Any], name: str) -> Any:
     Raises:
         RecordError: INVALID_VALUE.
     """
+    return None if value is None else _taker(column)(value, name)
+
+
+def _writer(column: Column[Any]) -> Taker:
+    """Return what takes a value to be stored: SQLite would keep what is too long, the others refuse it, so all refuse it."""
+    from sqlalchemy import Enum
+
+    taker, limit = _taker(column), getattr(column.type, "length", None)
+    if not isinstance(limit, int) or isinstance(column.type, Enum):
+        return taker
+
+    def short(value: Any, name: str) -> Any:
+        taken = taker(value, name)
+        if isinstance(taken, str | bytes) and len(taken) > limit:
+            raise invalid(value, name, f"at most {limit} {'characters' if isinstance(taken, str) else 'bytes'}")
+        return taken
+
+    return short
+
+
+def _taker(column: Column[Any]) -> Taker:
+    """Return what takes a value for the type of a column."""
     from sqlalchemy import JSON, Enum
     from sqlalchemy.types import TypeDecorator
 
     from dbops.resources.schema.bases import SQLiteJSON
 
     kind = column.type
-    if value is None:
-        return None
     if isinstance(kind, JSON | SQLiteJSON):
-        return _json(value, name)
+        return _json
     if isinstance(kind, TypeDecorator):
-        return value
+        return _as_it_is
     if isinstance(kind, Enum):
-        return _choice(value, kind, name)
+        return partial(_choice, kind)
     try:
         python_type = kind.python_type
     except NotImplementedError:
-        return value
+        return _as_it_is
     if python_type is datetime:
-        return _moment(value, bool(getattr(kind, "timezone", False)), name)
-    taker = _TAKERS.get(python_type)
-    return taker(value, name) if taker else value
+        return partial(_moment, bool(getattr(kind, "timezone", False)))
+    return _TAKERS.get(python_type, _as_it_is)
+
+
+def _as_it_is(value: Any, name: str) -> Any:
+    return value
 
 
 def invalid(value: object, name: str, expected: str) -> RecordError:
@@ -116,7 +140,7 @@ def _json(value: Any, name: str) -> Any:
     return value
 
 
-def _choice(value: Any, kind: Any, name: str) -> Any:
+def _choice(kind: Any, value: Any, name: str) -> Any:
     is_member = kind.enum_class is not None and isinstance(value, kind.enum_class)
     if not is_member and value not in kind.enums:
         raise invalid(value, name, f"one of {', '.join(kind.enums)}")
@@ -126,16 +150,19 @@ def _choice(value: Any, kind: Any, name: str) -> Any:
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise invalid(value, name, "text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise invalid(value, name, "text without half characters") from error
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise invalid(value, name, "text without half characters") from error
     if "\0" in value:
         raise invalid(value, name, "text without the character 0")
     return str(value)
 
 
 def _integer(value: Any, name: str) -> int:
+    if type(value) is int and value in _INTEGERS:
+        return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str):
@@ -184,7 +211,7 @@ def _boolean(value: Any, name: str) -> bool:
     return found
 
 
-def _moment(value: Any, keeps_zone: bool, name: str) -> datetime:
+def _moment(keeps_zone: bool, value: Any, name: str) -> datetime:
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -232,7 +259,7 @@ def _uuid(value: Any, name: str) -> UUID:
         raise invalid(value, name, "a UUID") from error
 
 
-_TAKERS: Mapping[type, Callable[[Any, str], Any]] = {
+_TAKERS: Mapping[type, Taker] = {
     str: _text,
     int: _integer,
     float: _float,
