@@ -9,7 +9,7 @@ from dataclasses import field
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.metrics import METRICS, Counters, Look, Metric, Unseen, Value, counters_of
-from dbops.errors import DbopsError, MonitoringError
+from dbops.errors import DbopsError, LostConnectionError, MonitoringError
 from dbops.resources.monitoring.figures import FIGURES, Figure, figures_of
 from dbops.resources.monitoring.watching import LOOK_S, OBJECTS
 from dbops.resources.monitoring.words import in_words as in_words  # what faces show
@@ -93,6 +93,7 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
     try:
         look = _look(workspace, name, objects)
     except DbopsError as error:
+        workspace.targets.forget(name)
         down = [Value("up", 0.0)]
         store.keep(name, at, down, before or Counters(at))
         return Reading(name, engine.name, at, figures=down, error=error.message)
@@ -104,6 +105,14 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
 
 def _look(workspace: Workspace, name: str, objects: int) -> Look:
     """Look through the reader; a session that was lost since the last look is opened anew."""
+    try:
+        return _look_once(workspace, name, objects)
+    except LostConnectionError:
+        workspace.targets.forget(name)
+        return _look_once(workspace, name, objects)
+
+
+def _look_once(workspace: Workspace, name: str, objects: int) -> Look:
     conn = workspace.targets.reader(name)
     if conn is None:
         raise MonitoringError("the database does not exist")

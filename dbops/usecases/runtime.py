@@ -266,6 +266,12 @@ class OpenTargets:
         self._writers.pop(connection, None)
         return self.writer(connection)
 
+    def forget(self, connection: str) -> None:
+        """Close the reader of a connection; the next one asked for is opened anew, and sees whether the database is there now."""
+        reader = self._readers.pop(connection, None)
+        if reader is not None:
+            reader.close()
+
     def create(self, connection: str) -> None:
         self.engine(connection).create_database(self.known[connection])
         self._readers.pop(connection, None)

@@ -13,7 +13,9 @@ from urllib.request import urlopen
 import pytest
 
 from dbops.cli.main import run
-from tests.databases import SqliteDatabase
+from dbops.usecases.monitor import metrics_store, read
+from dbops.usecases.runtime import open_workspace
+from tests.databases import PostgresDatabase, SqliteDatabase
 
 MANIFEST = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nspec: {{url: '{url}'}}\n"
 
@@ -52,6 +54,20 @@ def test_a_database_that_is_gone_is_told_and_exits_with_1(env: Path, capsys: pyt
     assert run(["monitor", str(env)]) == 1
     shown = capsys.readouterr().out
     assert "gone: not seen: the database does not exist" in shown and "table_rows" in shown
+
+
+def test_a_session_that_was_ended_and_a_database_that_came_are_seen_at_the_next_look(
+    pg_database: PostgresDatabase, tmp_path: Path
+) -> None:
+    coming = tmp_path / "coming.db"
+    text = MANIFEST.format(url=pg_database.url) + "---\n" + MANIFEST.format(url=f"sqlite:///{coming}").replace("shop", "coming")
+    (tmp_path / "c.yaml").write_text(text)
+    with open_workspace(tmp_path) as workspace, metrics_store(workspace, None) as store:
+        assert [one.error is None for one in read(workspace, store)] == [False, True]
+        own = "pid <> pg_backend_pid() AND datname = current_database()"
+        pg_database.rows(f"SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE {own}")
+        SqliteDatabase(coming).load("CREATE TABLE t (a);")
+        assert [one.error for one in read(workspace, store)] == [None, None]
 
 
 def test_an_unknown_figure_is_answered_with_the_nearest(env: Path, capsys: pytest.CaptureFixture[str]) -> None:
