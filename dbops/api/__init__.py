@@ -5,5 +5,6 @@
 * `migration_manager`  migrations as files and as functions, records transformed, databases moved
 * `backup_manager`     backups made, listed, verified and restored
 * `schema_generator`   tables as DDL of any dialect, compared, migrated, made and changed
+* `connections`        pools that lend connections, and look after them
 * `service`            databases that model files name, for asynchronous programs
 """

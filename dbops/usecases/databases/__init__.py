@@ -3,5 +3,6 @@
 * `address`   a URL, or its parts, as the target of an engine
 * `pool`      sessions handed out, one to a user at a time, and found dead before they are used
 * `database`  statements and transactions of many threads and tasks on one database
+* `lending`   connections of any factory, lent to one user at a time
 * `tables`    the rows of a table, read and written in batches
 """
