@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 SUBSCRIPTIONS = "subscriptions are observed; managing them is the business of replication"
 SCHEMA_GRANTS = "the schema's grants were declared once and are no longer: what a source is silent about is left alone"
+GRANTS = "grants were declared once and are no longer: what a source is silent about is left alone"
 MOMENTS = "DEFAULT 'now' is a constant that every load of the file makes anew"
 
 #: How the server writes such a default.

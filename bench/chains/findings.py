@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.argued import MOMENT, MOMENTS, reason
+from bench.argued import GRANTS, MOMENT, MOMENTS, reason
 from bench.chains.desk import told
 from bench.chains.histories import NotLoaded
 from dbops.errors import DbopsError
@@ -18,6 +18,7 @@ Verdict = Literal["passed", "failed", "argued", "noted", "invalid"]
 ARGUED = {
     rf"(?:ALTER TABLE \S+ ALTER COLUMN \S+ SET {MOMENT}[^\n]*(?:\n|$))+$": MOMENTS,
     rf"(?:CREATE TABLE [^\n]*\n(?:-(.*) {MOMENT}(.*)\n\+\1 {MOMENT}\2(?:\n|$))+)+$": MOMENTS,
+    r"(?:GRANT [^\n]*\n-GRANT SELECT ON TABLE \S+ TO PUBLIC\n\+(?:\n|$))+$": GRANTS,
 }
 
 

@@ -28,17 +28,13 @@ from dbops.catalog.model import (
     ForeignKey,
     ForeignTable,
     Index,
-    MaterializedView,
     PrimaryKey,
-    Routine,
     Sequence,
     Table,
-    Trigger,
     Unique,
 )
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import routines
 from dbops.engines.postgresql.render.adoption import (
     adopted_by,
     apart_from_new,
@@ -49,14 +45,21 @@ from dbops.engines.postgresql.render.adoption import (
 )
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
 from dbops.engines.postgresql.render.defaults import cyclic_defaults_apart, defaults_apart
-from dbops.engines.postgresql.render.graph import OF_DEFAULTS, AnyTable, Graph, row_holders
+from dbops.engines.postgresql.render.graph import AnyTable, Graph, row_holders
 from dbops.engines.postgresql.render.names import quote
-from dbops.engines.postgresql.render.parts import Membership, ReplicaIdentity, Rows
+from dbops.engines.postgresql.render.parts import Membership, ReplicaIdentity
 from dbops.engines.postgresql.render.persistence import order_persistence
+from dbops.engines.postgresql.render.renewal import (
+    changed_children,
+    is_made_again,
+    memberships,
+    rows_of_new_tables,
+    with_renewed,
+    with_the_family,
+)
 from dbops.engines.postgresql.render.retype import Rebuild, anchor
 from dbops.engines.postgresql.render.row_types import row_types_apart
 from dbops.engines.postgresql.render.scene import parents_of
-from dbops.engines.postgresql.render.tables import is_in_place
 
 
 def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
@@ -74,12 +77,12 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     _rows_held(before, after)
     _columns_of_keys(before, after)
-    changes = replace(changes, changes=_with_renewed(changes.changes, before, after))
+    changes = replace(changes, changes=with_renewed(changes.changes, before, after))
     changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
     found = list(row_types_apart(_split(changes, before, after), before, after))
     found = cyclic_defaults_apart(found, before, after)
     found += defaults_apart(found, before, after)
-    found += _rows_of_new_tables(found, before, after)
+    found += rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
     _inherited_columns(found, after)
     _children_first(found, before)
@@ -157,7 +160,7 @@ def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogC
     early = bringing_their_own(changes, after)
     moved = _moved_extensions(changes)
     for change in _identities_apart(renamed_in_place(changes, before, after), after):
-        if _is_made_again(change, before, after):
+        if is_made_again(change, before, after):
             yield change
         elif moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
             continue
@@ -167,68 +170,6 @@ def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogC
             yield from _split_creation(change.item, after)
         elif not (isinstance(change, AlterColumn) and _differs_in_origin_only(change)):
             yield change
-
-
-def _with_renewed(changes: tuple[CatalogChange, ...], before: Graph, after: Graph) -> tuple[CatalogChange, ...]:
-    """Let tables whose columns no ALTER TABLE brings to what is wanted be made again as wholes."""
-    whole: dict[Ref, CatalogChange] = {}
-    for ref in {change.table: None for change in changes if isinstance(change, AddColumn | DropColumn | AlterColumn)}:
-        old, new = before.objects.get(ref), after.objects.get(ref)
-        if isinstance(old, Table) and isinstance(new, Table) and not is_in_place(old, new):
-            whole[ref] = AlterObject(old, new)
-    whole |= {change.ref: change for change in changes if _is_made_again(change, before, after)}
-    again = [*whole, *_called_in_keys(_made_again(changes, before), before)]
-    for ref in [*again, *(part for table in again for part in _divided_anew(table, before, after))]:
-        if ref in after.objects and ref not in whole:
-            whole[ref] = AlterObject(before.objects[ref], before.objects[ref])  # nothing changes but that it is made again
-    others = (change for change in changes if not (isinstance(change, AlterObject) and change.ref in whole))
-    return (*others, *whole.values())
-
-
-def _divided_anew(ref: Ref, before: Graph, after: Graph, *, is_whole: bool = False) -> Iterator[Ref]:
-    """Yield the partitions of a table made again, and theirs, where a row may come to lie in another one than before."""
-    old, new = (side.objects.get(ref) for side in (before, after))
-    if not isinstance(old, Table) or not isinstance(new, Table) or not old.partition_by or not new.partition_by:
-        return
-    was, will_be = (dict(_partitions(ref, side)) for side in (before, after))
-    if is_whole or old.partition_by != new.partition_by or was != will_be:
-        for part in [part for part in was if part in will_be]:
-            yield from (part, *_divided_anew(part, before, after, is_whole=True))
-
-
-def _partitions(ref: Ref, graph: Graph) -> Iterator[tuple[Ref, str]]:
-    """Yield the partitions of a table that keep their rows themselves, each with its bound."""
-    for item in graph.objects.values():
-        if isinstance(item, Table) and item.partition_of and item.partition_of.parent == ref:
-            yield item.ref, item.partition_of.bound
-
-
-def _made_again(changes: tuple[CatalogChange, ...], before: Graph) -> set[Ref]:
-    """Return the functions that are dropped and made again, with those that call them."""
-    found = {
-        change.ref
-        for change in changes
-        if isinstance(change, AlterObject)
-        and isinstance(change.before, Routine)
-        and isinstance(change.after, Routine)
-        and not routines.is_in_place(change.before, change.after)
-    }
-    users = dependents(before.needs) if found else {}
-    waiting = list(found)
-    while waiting:
-        called = {user for user in users.get(waiting.pop(), ()) if user.kind in OF_DEFAULTS} - found
-        found |= called
-        waiting += called
-    return found
-
-
-def _called_in_keys(functions: set[Ref], before: Graph) -> Iterator[Ref]:
-    """Yield the partitioned tables that one of the functions divides: a key cannot be taken away and given back."""
-    names = {ref.name.partition("(")[0] for ref in functions}
-    for ref, item in before.objects.items() if functions else ():
-        key = item.partition_by.expression if isinstance(item, Table) and item.partition_by else ""
-        if any(f"{quote(name)}(" in key for name in names) and before.needs.get(ref, frozenset()) & functions:
-            yield ref
 
 
 def _moved_extensions(changes: ChangeSet) -> list[tuple[re.Pattern[str], str]]:
@@ -301,18 +242,18 @@ def _split_alteration(change: AlterObject, before: Graph, after: Graph) -> Itera
     if (old.partition_of, old.inherits) == (new.partition_of, new.inherits):
         yield change
         return
-    was, will_be = list(_memberships(old)), list(_memberships(new))
+    was, will_be = list(memberships(old)), list(memberships(new))
     kept = _kept_in_order(was, will_be)
     leaving, joining = ([item for item in items if item not in kept] for items in (was, will_be))
     for item, *earlier in (leaving[place::-1] for place in reversed(range(len(leaving)))):
         before.add(item, new.ref, item.of, *(other.ref for other in earlier))
         if not any(other.of == item.of for other in joining):
-            before.link(item.ref, *_changed_children(item.of, before, after))
+            before.link(item.ref, *changed_children(item.of, before, after))
         yield DropObject(item)
     for item, *earlier in (joining[place::-1] for place in range(len(joining))):
         after.add(item, *_fits_before(item, new, after), *(other.ref for other in earlier))
         if item.bound is not None and any(other.of == item.of for other in leaving):
-            _with_the_family(item, before, after)
+            with_the_family(item, before, after)
         yield CreateObject(item)
     rest = replace(old, partition_of=new.partition_of, inherits=new.inherits)
     if rest != new:
@@ -329,18 +270,11 @@ def _kept_in_order(was: list[Membership], will_be: list[Membership]) -> list[Mem
 
 def _split_creation(item: Table, after: Graph) -> Iterator[CatalogChange]:
     assert item.partition_of is not None
-    membership = next(_memberships(item))
+    membership = next(memberships(item))
     own = tuple(replace(c, options=tuple(pair for pair in c.options if pair[0] != "inherited")) for c in item.columns)
     after.add(membership, *_fits_before(membership, item, after))
     yield CreateObject(replace(item, partition_of=None, columns=own))
     yield CreateObject(membership)
-
-
-def _memberships(item: AnyTable) -> Iterator[Membership]:
-    if item.partition_of:
-        yield Membership.named_after(item.ref, item.partition_of.parent, item.partition_of.bound)
-    for parent in item.inherits:
-        yield Membership.named_after(item.ref, parent, None)
 
 
 def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Ref]:
@@ -354,101 +288,6 @@ def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Re
         is_own = held.parent == table.name and held.schema == table.schema
         if is_own and (isinstance(held, Constraint) or adopted_by(held, after) is not None):
             yield ref
-
-
-def _rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
-    """The rows of a table made again move when its partitions are there, before anything watches over them."""
-    result: list[CatalogChange] = []
-    again = {change.ref for change in found if _is_made_again(change, before, after)}
-    for table in again:
-        old, new = before.objects[table], after.objects[table]
-        assert isinstance(old, Table) and isinstance(new, Table)
-        heirs = [ref for ref, item in after.objects.items() if new.ref in parents_of(item) and ref not in again]
-        result += _rejoin(new.ref, [heir for heir in heirs if heir in before.objects], before, after)
-        if again & set(parents_of(old)):  # its rows move with its parent's
-            continue
-        staying = tuple(_staying(new.ref, again, before, after))
-        rows = Rows.of(old, new, staying, tuple(ref for ref in staying if _joins(ref, before, after)))
-        after.add(rows, new.ref, *_descendants(new.ref, after))
-        before.add(rows, *(need for need in _held_by(old, before) if need not in after.objects))
-        result.append(CreateObject(rows))
-        for ref, item in after.objects.items():
-            watches = isinstance(item, Trigger | ForeignKey) and ref.table == new.ref
-            if watches or isinstance(item, MaterializedView) or (isinstance(item, ForeignKey) and item.references == new.ref):
-                after.link(ref, rows.ref)
-    return result
-
-
-def _held_by(table: Table, graph: Graph) -> Iterator[Ref]:
-    """Yield what a table and its columns need, also while it stands aside."""
-    for ref in (table.ref, *(column_ref(table.ref, column.name) for column in table.columns)):
-        yield from graph.needs.get(ref, ())
-
-
-def _is_made_again(change: CatalogChange, before: Graph, after: Graph) -> bool:
-    """Tell whether a table is; an alteration of nothing says that it has to be."""
-    old, new = (side.objects.get(change.ref) for side in (before, after))
-    if not isinstance(change, AlterObject) or not isinstance(old, Table) or not isinstance(new, Table):
-        return False
-    return change.before == change.after or not is_in_place(old, new)
-
-
-def _staying(table: Ref, again: set[Ref], before: Graph, after: Graph) -> Iterator[Ref]:
-    """Yield the heirs that keep their rows: of the table, and of those that are made again with it; and the heirs of these."""
-    for ref, item in after.objects.items():
-        if table in parents_of(item) and ref in before.objects:
-            yield from () if ref in again else (ref,)
-            yield from _staying(ref, again, before, after)
-
-
-def _joins(ref: Ref, before: Graph, after: Graph) -> bool:
-    """Tell whether a table has rows of its own and becomes a partition, its own or with those above it: others may come to it."""
-    old, new = before.objects.get(ref), after.objects.get(ref)
-    if not isinstance(old, Table) or not isinstance(new, Table) or new.partition_by:
-        return False
-    while isinstance(new, Table) and new.partition_of:
-        if not isinstance(old, Table) or old.partition_of != new.partition_of:
-            return True
-        old, new = (side.objects.get(new.partition_of.parent) for side in (before, after))
-    return False
-
-
-def _descendants(table: Ref, graph: Graph) -> Iterator[Ref]:
-    """Yield the heirs of a table, theirs, and what makes them that."""
-    for ref, item in graph.objects.items():
-        if table in parents_of(item):
-            yield from (ref, Membership.named_after(ref, table, None).ref, *_descendants(ref, graph))
-
-
-def _rejoin(parent: Ref, heirs: list[Ref], before: Graph, after: Graph) -> Iterator[CatalogChange]:
-    """Partitions that stay leave the old table and join the new one."""
-    for heir in heirs:
-        old, new = before.table(heir), after.table(heir)
-        if old is None or new is None or (old.partition_of, old.inherits) != (new.partition_of, new.inherits):
-            continue
-        for item in (member for member in _memberships(old) if member.of == parent):
-            before.add(item, heir, parent)
-            after.add(item, heir, parent)
-            _with_the_family(item, before, after)
-            yield DropObject(item)
-            yield CreateObject(item)
-
-
-def _with_the_family(item: Membership, before: Graph, after: Graph) -> None:
-    """Indexes and constraints of a parent go while its partition is there, and come when it is: none is left behind on it."""
-    for ref in _changed_children(item.of, before, after):
-        before.link(ref, item.ref)
-    for ref in _changed_children(item.of, after, before):
-        after.link(ref, item.ref)
-
-
-def _changed_children(parent: Ref, before: Graph, after: Graph) -> Iterator[Ref]:
-    """Yield indexes and constraints of a table and those above it that would stay behind on partitions that leave first."""
-    for ref, item in before.objects.items():
-        if isinstance(item, Index | Constraint) and ref.table == parent and after.objects.get(ref) != item:
-            yield ref
-    for above in parents_of(before.objects.get(parent)):
-        yield from _changed_children(above, before, after)
 
 
 def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
@@ -512,7 +351,7 @@ def _children_first(found: list[CatalogChange], before: Graph) -> None:
 def _without_their_columns(found: list[CatalogChange], before: Graph, after: Graph) -> None:
     """A table that is altered as such, and not made again, has nothing to do with what its columns need."""
     for change in found:
-        if isinstance(change, AlterObject) and isinstance(change.after, AnyTable) and not _is_made_again(change, before, after):
+        if isinstance(change, AlterObject) and isinstance(change.after, AnyTable) and not is_made_again(change, before, after):
             for graph in (before, after):
                 table = graph.table(change.ref)
                 for column in table.columns if table else ():
