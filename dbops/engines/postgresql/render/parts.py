@@ -26,7 +26,7 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
-from dbops.engines.postgresql.render import bounds, hazards, not_null, types
+from dbops.engines.postgresql.render import bounds, hazards, not_null, routines, types
 from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.leftovers import taken_away
@@ -137,7 +137,11 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
     elif isinstance(item, DomainRules):
         yield from types.alter(without_rules(item.domain), item.domain)
     elif isinstance(item, Rows):
+        watching = [trigger for ref in item.joining for trigger in _staying_triggers(ref, scene)]
+        yield from map(routines.asleep, watching)
         yield from move_rows(item.before, item.after, scene)
+        for trigger in watching:
+            yield from routines.awake(trigger)
         yield Statement(f"DROP TABLE {aside(item.before)}")
     elif item.bound is not None:
         yield from _missing_checks(item, scene)
@@ -145,6 +149,13 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
     else:
         yield from _missing_checks(item, scene)
         yield statement(f"ALTER TABLE {named(table)} INHERIT {named(item.of)}", *hazards.brief(scene, table))
+
+
+def _staying_triggers(table: Ref, scene: Scene) -> Iterator[Trigger]:
+    """Yield the triggers that a table has all along, in the state that they are to have."""
+    for child in scene.new.children(table):
+        if isinstance(child, Trigger) and child.ref in scene.before.objects and child.ref not in scene.renewed:
+            yield child
 
 
 def _attach(item: Membership, bound: str, scene: Scene) -> Iterator[Statement]:

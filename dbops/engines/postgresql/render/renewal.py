@@ -116,6 +116,7 @@ def rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph) 
         result.append(CreateObject(rows))
         for ref, item in after.objects.items():
             watches = isinstance(item, Trigger | ForeignKey) and ref.table == new.ref
+            watches = watches or (isinstance(item, Trigger) and ref.table in rows.joining)
             if watches or isinstance(item, MaterializedView) or (isinstance(item, ForeignKey) and item.references == new.ref):
                 after.link(ref, rows.ref)
     return result
