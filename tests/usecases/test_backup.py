@@ -23,6 +23,7 @@ from dbops.usecases.backup.restore import RestoreWish, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
 from tests.servers.s3 import S3, new_bucket
+from tests.servers.sftp import SftpServer
 from tests.usecases.policies import Shop
 
 
@@ -355,3 +356,29 @@ def test_what_killed_programs_left_is_cleared_away(shop: Shop, sqlite_database: 
     shop.restore(f"sqlite:///{tmp_path / 'restored.db'}")
     assert not any(path.exists() for path in (*left, restoring))
     assert shop.backups() == (made,)
+
+
+def test_a_chain_goes_over_sftp_and_comes_back(
+    tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, sftp: SftpServer
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("SHOP_KEY", "correct horse battery")
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a');")
+    url = sftp.url("back ups")
+    more = f"  storage: {json.dumps({'url': url.replace(' ', '%20'), 'options': sftp.options})}\n"
+    more += "  encryption: {key: {env: SHOP_KEY}}\n  retention: {last: 1}\n"
+    shop = Shop(tmp_path / "env", sqlite_database.url, more)
+    shop.run()
+    add_rows(sqlite_database)
+    made = shop.run("incremental")
+    assert shop.verify(3, made.id).ok
+    shop.restore(f"sqlite:///{tmp_path / 'there.db'}")
+    assert content(tmp_path / "there.db") == content(sqlite_database.path)
+    last = shop.run()
+    with shop.keeper() as keeper:
+        keeper.prune()
+    kept = [one.id for one in shop.backups()]
+    assert kept[-1] == last.id and made.id in kept  # the last, and the last verified with what it needs
+    folders = {path.name for path in sftp.folder.rglob("backups/*")}
+    assert folders == set(kept)
+    assert not list(sftp.folder.rglob(".writing-*"))

@@ -80,7 +80,10 @@ def _logged(wal: Refused | None, blocks: Refused | None, is_boundless: bool) -> 
 
 def _pgbackrest() -> Iterator[Mechanism]:
     """It keeps a repository of its own, with its own retention, which this one would have to follow."""
-    why = Refused("dbops does not drive pgBackRest yet", "tool: pg_basebackup, with pg_receivewal for the kinds that follow")
+    why = Refused(
+        "pgBackRest keeps a repository of its own, outside the policy's storage, key and retention, and is not driven",
+        "tool: pg_basebackup, with pg_receivewal for the kinds that follow; or run pgBackRest beside",
+    )
     for kind in ("full", "incremental", "differential", "log"):
         yield _mechanism(kind, "pgbackrest", PGBACKREST, why)
 
