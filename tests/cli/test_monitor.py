@@ -15,7 +15,7 @@ import pytest
 from dbops.cli.main import run
 from dbops.usecases.monitor import metrics_store, read
 from dbops.usecases.runtime import open_workspace
-from tests.databases import PostgresDatabase, SqliteDatabase
+from tests.databases import Database, PostgresDatabase, SqliteDatabase
 
 MANIFEST = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nspec: {{url: '{url}'}}\n"
 
@@ -102,3 +102,21 @@ def test_a_scraper_gets_what_the_database_says(env: Path) -> None:
 def test_a_wrong_address_is_refused(env: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["monitor", str(env), "--serve", "nine"]) == 1
     assert "is no address" in capsys.readouterr().err
+
+
+def test_statements_that_nobody_counts_are_said_to_be_unseen(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.load("CREATE TABLE t (id integer PRIMARY KEY);")
+    (tmp_path / "c.yaml").write_text(MANIFEST.format(url=database.url))
+    assert run(["monitor", "queries", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    wanted = {
+        "sqlite": "no server",
+        "postgresql": "pg_stat_statements is not in this database",
+        "mysql": "performance_schema is off",
+    }
+    assert wanted[database.engine] in shown or "no statement was counted yet" in shown or "SHARE" in shown
+    assert run(["monitor", "queries", str(tmp_path), "-o", "json", "--by", "mean"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert one["error"] is None and bool(one["workload"]["why"]) == bool(one["workload"]["fix"])

@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "now",
         "Look at the databases, once, again and again, or when asked by HTTP; this is meant where no command is named.",
     ),
+    "queries": ("queries", "Show the statements that cost most."),
     "history": ("history", "Show how a figure went on."),
     "figures": ("history", "List every figure, its unit and meaning."),
 }
@@ -37,5 +38,6 @@ def monitor() -> None:
       dbops monitor environments/shop
       dbops monitor environments/shop --every 15s
       dbops monitor environments/shop --serve 127.0.0.1:9187
+      dbops monitor queries environments/shop --by mean
       dbops monitor history cache_hit_ratio environments/shop --since 1d
     """

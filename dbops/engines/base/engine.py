@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.workload import Workloads
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
 
@@ -170,6 +171,11 @@ class Engine(Protocol):
     @property
     def driver(self) -> Driver:
         """Return what opens sessions for SQL of other programs."""
+        ...
+
+    @property
+    def workloads(self) -> Workloads:
+        """Return what knows the statements that a database is asked."""
         ...
 
     # --- writing

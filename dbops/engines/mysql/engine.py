@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.workload import Workloads
     from dbops.engines.mysql.connect import MysqlConnection
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
@@ -147,6 +148,12 @@ class MysqlEngine:
         from dbops.engines.mysql.driver import MysqlDriver
 
         return MysqlDriver()
+
+    @property
+    def workloads(self) -> Workloads:
+        from dbops.engines.mysql.workload import MysqlWorkloads
+
+        return MysqlWorkloads()
 
     @property
     def scripts(self) -> Scripts:

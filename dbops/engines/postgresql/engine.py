@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.workload import Workloads
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
 
@@ -145,6 +146,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.driver import PostgresDriver
 
         return PostgresDriver()
+
+    @property
+    def workloads(self) -> Workloads:
+        from dbops.engines.postgresql.workload import PostgresWorkloads
+
+        return PostgresWorkloads()
 
     @property
     def scripts(self) -> Scripts:

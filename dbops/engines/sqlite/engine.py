@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.workload import Workloads
     from dbops.engines.sqlite.connect import SqliteConnection
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
@@ -146,6 +147,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.driver import SqliteDriver
 
         return SqliteDriver()
+
+    @property
+    def workloads(self) -> Workloads:
+        from dbops.engines.sqlite.workload import SqliteWorkloads
+
+        return SqliteWorkloads()
 
     @property
     def scripts(self) -> Scripts:

@@ -165,3 +165,17 @@ def test_settings_that_wait_for_a_restart_are_named(server: PostgresServer) -> N
             break
         time.sleep(0.1)
     assert ask(server, "PG-SET-pending").findings[0].object == "max_locks_per_transaction"
+
+
+def test_the_statements_that_cost_most_are_told_with_their_texts(server: PostgresServer) -> None:
+    server.psql("postgres", "SELECT pg_stat_statements_reset();")
+    server.psql("postgres", "SELECT pg_sleep(0.1); SELECT n FROM t WHERE id = 1; SELECT n FROM t WHERE id = 2;")
+    target = Target("watched", parse_url(server.admin_url))
+    engine = engine_for(target.url)
+    with closing(engine.connect(target, readonly=True)) as conn:
+        slowest = engine.workloads.costliest(conn, by="total", limit=1).statements[0]
+        assert slowest.text == "SELECT pg_sleep($1)" and slowest.calls == 1
+        assert slowest.total_s >= 0.1 and slowest.mean_s == slowest.total_s == slowest.most_s and slowest.share > 0.5
+        (rows,) = engine.workloads.costliest(conn, by="reads", limit=1).statements
+        assert rows.reads > 0
+        assert 2 in {one.calls for one in engine.workloads.costliest(conn, by="calls", limit=10).statements}
