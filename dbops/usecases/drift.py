@@ -56,7 +56,7 @@ class DriftReport:
 
 def drift(workspace: Workspace, *, only: Sequence[str] = ()) -> DriftReport:
     """Return what differs between live databases, the last apply and the manifests; read-only."""
-    workspace, fleet = within_reach(workspace)
+    workspace, fleet = within_reach(workspace, only)
     findings = look_together(workspace, only)
     connections = dict.fromkeys(name for finding in findings for name in finding.work.desired.connections)
     items = [_item(entry, finding.work.desired.connections) for finding in findings for entry in finding.entries]

@@ -89,13 +89,16 @@ def fleet_of(work: Iterable[Work]) -> Fleet:
     return Fleet({name: rollout for name, rollout in found.items() if name not in alone})
 
 
-def within_reach(workspace: Workspace, work: Sequence[Work] | None = None) -> tuple[Workspace, Fleet]:
+def within_reach(workspace: Workspace, only: Sequence[str] = ()) -> tuple[Workspace, Fleet]:
     """Open the databases of fleets; return the workspace without those that cannot be reached, and what became of them.
+
+    `only` are the addresses that are asked about: where no set of migrations is among them, nothing is opened.
 
     Raises:
         FleetError: more cannot be reached than their sets allow.
     """
-    fleet = fleet_of(workspace.work if work is None else work)
+    is_asked = not only or any(address.startswith("migrationset/") for address in only)
+    fleet = fleet_of(workspace.work if is_asked else ())
     for name in fleet.rollouts:
         try:
             workspace.targets.reader(name)

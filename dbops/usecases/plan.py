@@ -20,7 +20,7 @@ def plan(workspace: Workspace, *, only: Sequence[str] = (), rehearse: bool = Tru
         PlanError: an address that does not exist, or a rehearsal that did not come out right.
         Problems, SchemaError, ConnectError: sources that do not load, databases that cannot be reached.
     """
-    workspace, fleet = within_reach(workspace)
+    workspace, fleet = within_reach(workspace, only)
     findings = look_together(workspace, only)
     made = make_plan(
         findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), only=only, rehearse=rehearse
