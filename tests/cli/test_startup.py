@@ -33,11 +33,16 @@ def settings(environment: Path) -> dict[str, str]:
 
 def imported(environment: Path, *arguments: str) -> set[str]:
     """Return the top-level modules that a command leaves in memory."""
+    return {name.partition(".")[0] for name in modules(environment, *arguments)}
+
+
+def modules(environment: Path, *arguments: str) -> set[str]:
+    """Return all modules that a command leaves in memory."""
     code = "import sys\nfrom dbops.cli.main import run\nassert run(sys.argv[1:]) == 0\nprint('MODULES', *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=settings(environment)
     )
-    return {name.partition(".")[0] for name in done.stdout.rsplit("MODULES", 1)[1].split()}
+    return set(done.stdout.rsplit("MODULES", 1)[1].split())
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -48,3 +53,29 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_a_plan_without_changes_imports_nothing_heavy(applied: Path) -> None:
     found = imported(applied, "plan", str(applied))
     assert found.isdisjoint({*HEAVY, *FOREIGN, *BACKUPS})
+
+
+def test_migrations_run_without_a_catalog_and_find_nothing_to_do_with_less(tmp_path: Path) -> None:
+    environment = tmp_path / "shop"
+    (environment / "migrations").mkdir(parents=True)
+    (environment / "shop.yaml").write_text(MIGRATIONS)
+    (environment / "migrations" / "0001_a.sql").write_text("CREATE TABLE a (id integer PRIMARY KEY);")
+    found = modules(environment, "migrate", "up", str(environment), "--auto-approve")
+    assert found.isdisjoint({*HEAVY, *FOREIGN, *BACKUPS, "dbops.catalog.model", "dbops.lint"})
+    assert found.isdisjoint(f"dbops.resources.migrations.{name}" for name in OTHER_FORMATS)
+    found = modules(environment, "migrate", "up", str(environment))
+    assert found.isdisjoint({*HEAVY, *FOREIGN, *BACKUPS, "dbops.catalog.model", "dbops.engines.sqlite.shown"})
+
+
+MIGRATIONS = """\
+apiVersion: dbops/v1
+kind: Connection
+metadata: {name: shop}
+spec: {url: "sqlite:///shop.db"}
+---
+apiVersion: dbops/v1
+kind: MigrationSet
+metadata: {name: shop}
+spec: {connection: shop, directory: migrations}
+"""
+OTHER_FORMATS = ("python_files", "json_files", "alembic_scripts", "python_steps")

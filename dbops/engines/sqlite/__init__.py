@@ -18,7 +18,8 @@ How an object looks in a catalog read from SQLite (inspection writes it so, rend
 * `connect`, `lock`, `scratch`, `fingerprint`   sessions, and what can be asked of a file cheaply
 * `foreign_keys`, `bystanders`                  what a transaction that changes the schema watches over
 * `tokens`, `reader`, `parse`, `statements`     the texts that SQLite keeps, taken to pieces
-* `inspect`, `dependencies`                     a database as a catalog
+* `shown`, `inspect`, `dependencies`            a database as a catalog
+* `capture`                                     a database as a text, of which a catalog can be made later
 * `load`                                        a source run on a scratch database
 * `ddl`                                         objects as CREATE statements
 * `render`, `renames`, `tables`, `state`, `rebuild`, `archive`, `virtual`, `hazards`   changes as acts

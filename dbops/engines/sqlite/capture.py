@@ -7,17 +7,19 @@ for them.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
-from dbops.catalog.catalog import Catalog
-from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.engines.sqlite.shown import Shown, look
+
+if TYPE_CHECKING:
+    from dbops.catalog.catalog import Catalog
+    from dbops.engines.sqlite.connect import SqliteConnection
 
 _FORMAT = "sqlite.shown/1"
 
 
 def capture(conn: SqliteConnection) -> str:
     """Return all that SQLite shows of the main database."""
-    from dbops.engines.sqlite.inspect import look
-
     with conn.snapshot():
         shown = look(conn)
     uses = {name: sorted(used) for name, used in shown.uses.items()}
@@ -31,7 +33,7 @@ def captured(text: str) -> Catalog:
     Raises:
         ValueError, KeyError, TypeError: the text is of another format.
     """
-    from dbops.engines.sqlite.inspect import Shown, catalog_of
+    from dbops.engines.sqlite.inspect import catalog_of
 
     data = json.loads(text)
     if data["format"] != _FORMAT:

@@ -1,13 +1,9 @@
-"""Reading the whole catalog: sqlite_schema and two table-valued pragmas tell everything but dependencies.
-
-Three queries however many tables; views and triggers cost one statement each, which SQLite only compiles, to learn what they
-use (see `dependencies`).
-"""
+"""Reading the whole catalog out of what SQLite shows of a database."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
@@ -15,28 +11,14 @@ from dbops.catalog.changes import column_ref
 from dbops.catalog.model import CatalogObject, Column, ForeignKey, Table, Unmanaged
 from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope, restrict
-from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
 from dbops.engines.sqlite.connect import SqliteConnection
-from dbops.engines.sqlite.dependencies import Use, uses
+from dbops.engines.sqlite.dependencies import Use
 from dbops.engines.sqlite.parse import parse_table
 from dbops.engines.sqlite.reader import Unreadable
-from dbops.engines.sqlite.statements import Firing, parse_index, parse_trigger, parse_view, parse_virtual
+from dbops.engines.sqlite.shown import Shown, look
+from dbops.engines.sqlite.statements import parse_index, parse_trigger, parse_view, parse_virtual
 from dbops.engines.sqlite.tokens import Names, names_of, quote
-
-# GLOB, unlike LIKE, takes _ for itself.
-_SCHEMA = """
-SELECT type, name, tbl_name, sql FROM sqlite_schema
-WHERE sql IS NOT NULL AND name NOT GLOB 'sqlite_*' AND lower(name) NOT GLOB 'dbops_*' AND lower(tbl_name) NOT GLOB 'dbops_*'
-ORDER BY rowid"""
-
-_SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
-
-_COLUMNS = """
-SELECT s.name, c.name, c.type, c."notnull", c.dflt_value, c.hidden
-FROM sqlite_schema AS s, pragma_table_xinfo(s.name) AS c
-WHERE s.type = 'table' AND s.sql NOT LIKE 'CREATE VIRTUAL%' AND s.name NOT GLOB 'sqlite_*' AND lower(s.name) NOT GLOB 'dbops_*'
-ORDER BY s.rowid, c.cid"""
 
 _KINDS = {kind: place for place, kind in enumerate(("table", "virtual_table", "index", "view", "trigger"))}
 
@@ -45,26 +27,6 @@ def inspect(conn: SqliteConnection, scope: Scope = Scope()) -> Catalog:  # noqa:
     """Return the catalog of the main database; attached and temporary ones are nobody's desired state."""
     with conn.snapshot():
         return restrict(catalog_of(look(conn)), scope)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What SQLite shows of a database: columns, rows of sqlite_schema, and what views and triggers use."""
-
-    columns: Sequence[Row]
-    """Table, name, type, notnull, dflt_value, hidden."""
-    schema: Sequence[Row]
-    """type, name, tbl_name, sql."""
-    uses: Mapping[str, Collection[Use]]
-    """By the lower-case names of views and triggers."""
-
-
-def look(conn: SqliteConnection) -> Shown:
-    """Ask for all that a catalog is made of, inside a snapshot."""
-    shadows = {name for (name,) in conn.query(_SHADOWS)}
-    columns = conn.query(_COLUMNS)
-    schema = [row for row in conn.query(_SCHEMA) if row[1] not in shadows and row[2] not in shadows]
-    return Shown(columns, schema, _uses(conn, [row for row in schema if row[0] in ("view", "trigger")]))
 
 
 def catalog_of(shown: Shown) -> Catalog:
@@ -85,20 +47,6 @@ def _by_table(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
     for table, *column in rows:
         found[table].append(tuple(column))
     return found
-
-
-def _uses(conn: SqliteConnection, code: Iterable[Row]) -> Mapping[str, Collection[Use]]:
-    firings: dict[str, Firing] = {}
-    views = []
-    for kind, name, _, sql in code:
-        if kind == "view":
-            views.append(name)
-            continue
-        try:
-            firings[name] = parse_trigger(sql, {})[1]
-        except Unreadable:  # reported when it is read in full
-            continue
-    return uses(conn, views, firings) if views or firings else {}
 
 
 class _Reading:
