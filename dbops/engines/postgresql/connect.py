@@ -225,21 +225,24 @@ class PostgresConnection:
 
 def _with_values(sql: str, parameters: Sequence[Parameter]) -> str:
     """Write texts and whole numbers in the place of `?` marks."""
-    values = iter(parameters)
+    first, *others = _around_marks(sql)
+    written = [first]
+    for value, piece in zip(parameters, others, strict=True):
+        written.append("NULL" if value is None else literal(value) if isinstance(value, str) else str(value))
+        written.append(piece)
+    return "".join(written)
 
-    def written(match: re.Match[str]) -> str:
-        if not match[2]:
-            return match[0]
-        value = next(values)
-        return "NULL" if value is None else literal(value) if isinstance(value, str) else str(value)
 
-    return _MARKS.sub(written, sql)
+@lru_cache(maxsize=64)
+def _around_marks(sql: str) -> list[str]:
+    """Return what stands around `?` marks, leaving strings, names and comments alone."""
+    return _MARKS.sub(lambda match: "\0" if match[2] else match[0], sql).split("\0")
 
 
 @lru_cache(maxsize=64)
 def with_placeholders(sql: str) -> str:
     """Turn `?` marks into the driver's `%s`, and `%` into `%%`, leaving strings, names and comments alone."""
-    return _MARKS.sub(lambda match: "\0" if match[2] else match[0], sql).replace("%", "%%").replace("\0", "%s")
+    return "%s".join(piece.replace("%", "%%") for piece in _around_marks(sql))
 
 
 def connect(target: Target, *, readonly: bool = False) -> PostgresConnection:
