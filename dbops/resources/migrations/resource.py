@@ -470,7 +470,8 @@ def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list
             result.append(Observation(address, "MIGRATION_EDITED", f"{standing.id}: cosmetic edit since it was applied", "info"))
     if not (desired.directory / FILE_NAME).exists() and found:
         text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
-        result.append(Observation(desired.address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
+        address = f"migrationset/{desired.set_name}"  # said once, on however many databases
+        result.append(Observation(address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
     return result
 
 

@@ -50,6 +50,7 @@ def test_one_that_cannot_be_reached_keeps_no_other_waiting(tmp_path: Path, verb:
         assert {step.on for step in made.steps} == {"a", "c"}
         told = [one.message for one in made.observations if one.code == "DATABASE_UNREACHABLE"]
         assert len(told) == 1 and told[0].startswith("b is left out: ")
+        assert [one.code for one in made.observations].count("MIGRATIONS_UNLOCKED") == 1, "it is the folder's, not a database's"
         assert "DATABASE_UNREACHABLE" in [one.code for one in drift(workspace).observations]
     with pytest.raises(FleetError, match="1 of 3 databases failed, the others went on; 2 are done") as caught:
         go()
