@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dbops.engines.base.sessions import WRITES, Pooling, pooled
@@ -13,6 +15,7 @@ from dbops.engines.base.url import MEMORY
 if TYPE_CHECKING:
     import sqlite3
 
+    import aiosqlite
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -35,9 +38,7 @@ class SqliteSessions:
             pooling = replace(pooling, size=1, max_overflow=0, recycle_s=-1)
 
         async def connect() -> Any:
-            import aiosqlite
-
-            conn = aiosqlite.Connection(lambda: _opened(target), iter_chunk_size=64)
+            conn = _connection_class()(lambda: _opened(target), iter_chunk_size=64)
             conn._thread.daemon = True  # as SQLAlchemy does: a program may end without closing its pools
             return await conn
 
@@ -71,6 +72,32 @@ class SqliteSessions:
         if ignore_case:
             return column.like(pattern, escape="\\")
         return column.op("GLOB", is_comparison=True)(_as_glob(pattern))
+
+
+@lru_cache(maxsize=1)
+def _connection_class() -> type[aiosqlite.Connection]:
+    """Return aiosqlite's connection with a rollback before it closes.
+
+    A statement of a cancelled task may be unfinished, and live as long as somebody looks at the task; SQLite keeps a closed
+    connection with its transaction, and its lock, as long (https://www.sqlite.org/c3ref/close.html).
+    """
+    import aiosqlite
+
+    class Connection(aiosqlite.Connection):
+        def _roll_back(self) -> None:
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.rollback()
+
+        async def close(self) -> None:
+            if self._connection is not None:
+                self._tx.put_nowait((None, self._roll_back))
+            await super().close()
+
+        def stop(self) -> asyncio.Future[Any] | None:
+            self._tx.put_nowait((None, self._roll_back))
+            return super().stop()
+
+    return Connection
 
 
 def _opened(target: Target) -> sqlite3.Connection:

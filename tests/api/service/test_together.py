@@ -118,3 +118,37 @@ def _settled(count: Any) -> int:
         if lowest == before:
             break
     return int(lowest)
+
+
+def test_cancelled_tasks_leave_nothing_behind(tmp_path: Path, database: Database) -> None:
+    """No half transaction, no connection that somebody keeps or that answers the question of another, no turn not given back."""
+    write_module(tmp_path, THINGS)
+    model = module_of(tmp_path).Thing
+
+    async def story() -> None:
+        service = DatabaseService(tmp_path, database_url=url_of(database), environ={}, max_retries=2)
+        await service.initialize()
+        crud = CRUDService(service, model)
+        await crud.create({"id": 1, "number": 0})
+
+        async def pair(n: int) -> None:
+            async with crud.transaction():
+                await crud.create({"id": 1000 + n, "number": n})
+                await crud.create({"id": 2000 + n, "number": n})
+
+        tasks = [asyncio.create_task(pair(n)) for n in range(40)]
+        for n, task in enumerate(tasks):
+            await asyncio.sleep(0.002 * (n % 4))
+            if n % 3:
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        ids = {thing.id for thing in (await crud.read_many({"id": {"gte": 1000}}, limit=None)).data}
+        assert {n + 1000 for n in ids if n < 2000} == {n for n in ids if n >= 2000}, "pairs are written whole"
+        for n in range(25):
+            changed = await crud.update(1, {"number": n})
+            assert changed.success and changed.data.number == n, changed.error
+        pool: Any = service.get_database("my_module").engine.pool
+        assert pool.checkedout() == 0
+        await service.close()
+
+    asyncio.run(story())
