@@ -38,8 +38,7 @@ SELECT table_name FROM information_schema.columns
 WHERE table_schema = DATABASE() AND extra LIKE '%INVISIBLE%' AND extra NOT LIKE '%GENERATED%' LIMIT 1"""
 
 
-#: mydumper reads and writes all texts as bytes, which other types (uuid, inet6, MySQL's json) take for something else, or not
-#: at all.
+#: mydumper reads and writes all texts as bytes, which other types (uuid, inet6) take for something else.
 _STRANGE = """
 SELECT table_name, data_type FROM information_schema.columns
 WHERE table_schema = DATABASE() AND data_type NOT IN (
@@ -130,7 +129,10 @@ def _mydumper_reason(conn: MysqlConnection, may: Privileges, dump: Reason) -> Re
     tables are locked for a moment.
     """
     _, reason = _tool(lambda: find(MYDUMPER))
-    instead = "tool: mariadb-dump" if conn.server.flavour == "mariadb" else "tool: mysqldump"
+    if conn.server.flavour != "mariadb":
+        why = "mydumper is driven for MariaDB alone: of new versions of MySQL it does not say where in the log a dump is"
+        return Reason(why, "tool: mysqldump")
+    instead = "tool: mariadb-dump"
     history = Reason("mydumper leaves out old rows of versioned tables", instead) if has_history(conn) else Reason()
     unnamed = [str(name) for (name,) in conn.query(_UNNAMED)]
     names = Reason(f"mydumper cannot name the table {unnamed[0]}, or a column of it", instead) if unnamed else Reason()
