@@ -66,9 +66,11 @@ def test_a_plan_leads_from_any_schema_to_any_other_and_back(
         with session(declared) as conn:
             wanted = ENGINE.inspect(conn, declared=True)
         with session(live) as conn:
+            held = _held(conn, ENGINE.inspect(conn), wanted)
             planned = _converge(live, declared, conn, wanted)
             if planned is not None and is_fresh:
                 _come_back(conn, planned, wanted)
+                assert _held(conn, planned.live, wanted) == held
 
 
 def _converge(live: PostgresDatabase, declared: PostgresDatabase, conn: Connection, wanted: Catalog) -> Planned | None:
@@ -168,6 +170,24 @@ def _kept(conn: Connection, these: Catalog, others: Catalog) -> dict[str, list[s
         columns = ", ".join(f"{quote(name)}::text" for name in sorted(same)) or "1"
         rows = conn.query(f"SELECT {columns} FROM {'' if table.partition_by else 'ONLY '}{named(table.ref)}")
         found[str(table.ref)] = sorted(map(repr, rows))
+    return found
+
+
+def _held(conn: Connection, these: Catalog, others: Catalog) -> dict[str, list[str]]:
+    """The values that a way back restores, dropped tables and columns included: all but computed ones, and those converted."""
+    found = {}
+    for table in these.all(Table):
+        if table.partition_by or _reaches_abroad(these, table):
+            continue
+        other = others.objects.get(table.ref)
+        new = (
+            {column.name: (column.type, column.collation, column.generated) for column in other.columns}
+            if isinstance(other, Table)
+            else {}
+        )
+        names = [c.name for c in table.columns if not c.generated and new.get(c.name) in (None, (c.type, c.collation, None))]
+        columns = ", ".join(f"{quote(name)}::text" for name in sorted(names)) or "1"
+        found[str(table.ref)] = sorted(map(repr, conn.query(f"SELECT {columns} FROM ONLY {named(table.ref)}")))
     return found
 
 
