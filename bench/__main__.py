@@ -11,7 +11,7 @@ from compileall import compile_dir
 from pathlib import Path
 
 import dbops
-from bench import backup, migrations, online, schemas, scripts, startup
+from bench import api, backup, migrations, online, schemas, scripts, startup
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.report,
@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "scripts": scripts.report,
     "migrations": migrations.report,
     "backup": backup.report,
+    "api": api.report,
 }
 
 

@@ -212,6 +212,8 @@ def test_many_rows_are_inserted_all_or_none(database: Database, manager: Databas
     assert manager.execute_many("INSERT INTO items (id, name) VALUES (:id, :name)", by_name).row_count == 2
     assert names(database) == ["one", "two"]
     assert manager.execute_many(INSERT, []).row_count == 0
+    for rows in ([(3, "three"), (4,)], [(3, "three"), {"id": 4}]):
+        assert "row 1 has other values than the first" in str(manager.execute_many(INSERT, rows).error_message)
 
 
 def test_statements_may_wait_for_a_later_commit(database: Database, manager: DatabaseManager) -> None:

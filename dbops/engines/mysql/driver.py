@@ -6,6 +6,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, cast
 from uuid import UUID
 
@@ -59,8 +60,10 @@ class MysqlSession:
         if own:
             self.begin()
         try:
+            if not _PLAIN.issuperset(map(type, chain.from_iterable(rows))):
+                rows = [[_sent(value) for value in row] for row in rows]
             with self._translated(), self._raw.cursor() as cursor:
-                count = cursor.executemany(sql, [[_sent(value) for value in row] for row in rows])
+                count = cursor.executemany(sql, rows)
             if own:
                 self.commit()
         except BaseException:
@@ -108,6 +111,10 @@ class MysqlSession:
             yield
         except pymysql.Error as error:
             raise query_error(error, self._conn.target.secrets) from error
+
+
+_PLAIN = frozenset({str, int, float, bytes, bool, type(None)})
+"""Types that PyMySQL writes as they are."""
 
 
 def _sent(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, cast
 
 from dbops.engines.base.connect import Target
@@ -56,8 +57,10 @@ class PostgresSession:
             return Answer(tuple(column.name for column in cursor.description), cursor.fetchall(), max(cursor.rowcount, 0))
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        if dict in map(type, chain.from_iterable(rows)):
+            rows = [[_sent(value) for value in row] for row in rows]
         with self._translated(), self._raw.transaction(), self._raw.cursor() as cursor:
-            cursor.executemany(cast(Any, sql), ([_sent(value) for value in row] for row in rows))
+            cursor.executemany(cast(Any, sql), rows)
             return max(cursor.rowcount, 0)
 
     def begin(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -63,8 +64,10 @@ class SqliteSession:
         if own:
             self.begin()
         try:
+            if not _STORED.keys().isdisjoint(map(type, chain.from_iterable(rows))):
+                rows = [[_stored(value) for value in row] for row in rows]
             with self._translated():
-                count = self._raw.executemany(sql, ([_stored(value) for value in row] for row in rows)).rowcount
+                count = self._raw.executemany(sql, rows).rowcount
             if own:
                 self.commit()
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from dbops.errors import DbopsError, LostConnectionError, MissingTableError, Que
 from dbops.sql.dialect import Dialect
 from dbops.sql.marks import Style, named, positional
 from dbops.usecases.databases.pool import Lease, Pool, PoolState
+from dbops.usecases.databases.turns import Turn, turns_of
 from dbops.usecases.runtime import engine_for
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class _Held:
 
     lease: Lease
     by: Literal["block", "pending", "hand"]
+    turn: Turn | None = None
     depth: int = 0
     failure: QueryError | None = None
 
@@ -55,6 +58,9 @@ class Database:
         self._driver = self._engine.driver
         self._dialect, self._style = self._engine.dialect, self._driver.style
         self._mine = _PerThread()
+        self._wait_s = wait_s
+        is_file = not self._engine.features.has_servers and not self._driver.is_private(target)
+        self._turns = turns_of(str(target.url.database)) if is_file else None
         self._pool = Pool(target, size, wait_s)
 
     # --- statements
@@ -82,8 +88,12 @@ class Database:
         held = self._held()
         if held is not None:
             return self._inside(held, lambda session: self._sent_many(session, sql, rows), sql)
-        with self._leased() as lease:
-            return self._sent_many(lease.session, sql, rows)
+        turn = self._turn()
+        try:
+            with self._leased() as lease:
+                return self._sent_many(lease.session, sql, rows)
+        finally:
+            _over(turn)
 
     def ask(self) -> None:
         """Ask the server for an answer, on another session where one is found dead.
@@ -102,16 +112,21 @@ class Database:
         return session.run(*prepared(sql, parameters, self._dialect, self._style))
 
     def _sent_many(self, session: Session, sql: str, rows: Sequence[Parameters]) -> int:
-        first, _ = prepared(sql, rows[0], self._dialect, self._style)
-        return session.run_many(first, [prepared(sql, row, self._dialect, self._style)[1] for row in rows])
+        text, _ = prepared(sql, rows[0], self._dialect, self._style)
+        return session.run_many(text, _alike(rows, sql, self._dialect, self._style))
 
     def _by_itself(self, sql: str, parameters: Parameters) -> Answer:
-        lease = self._pool.lease()
-        answer = self._or_thrown_away(lease, lambda: self._sent(lease.session, sql, parameters))
-        if lease.session.is_in_transaction():  # BEGIN, in the user's own words
-            self._hold(_Held(lease, "hand"))
-        else:
-            lease.give_back()
+        turn = None if self._turns is None or _READS.match(sql) else self._turn()
+        try:
+            lease = self._pool.lease()
+            answer = self._or_thrown_away(lease, lambda: self._sent(lease.session, sql, parameters))
+            if lease.session.is_in_transaction():  # BEGIN, in the user's own words
+                self._hold(_Held(lease, "hand", turn))
+                turn = None
+            else:
+                lease.give_back()
+        finally:
+            _over(turn)
         return answer
 
     def _pending(self, sql: str, parameters: Parameters) -> Answer:
@@ -227,11 +242,20 @@ class Database:
         self._let_go(held)
 
     def _begun(self, by: Literal["block", "pending"]) -> _Held:
-        lease = self._pool.lease()
-        self._or_thrown_away(lease, lease.session.begin)
-        held = _Held(lease, by)
+        turn = self._turn()
+        try:
+            lease = self._pool.lease()
+            self._or_thrown_away(lease, lease.session.begin)
+        except BaseException:
+            _over(turn)
+            raise
+        held = _Held(lease, by, turn)
         self._hold(held)
         return held
+
+    def _turn(self) -> Turn | None:
+        """Wait for the turn to write, where there is one writer at a time."""
+        return None if self._turns is None else self._turns.take(self._wait_s)
 
     # --- names
 
@@ -341,10 +365,22 @@ class Database:
             self._mine.own = None
         else:
             self._mine.of_tasks.pop(task, None)
-        if is_usable:
-            held.lease.give_back()
-        else:
-            held.lease.throw_away()
+        try:
+            if is_usable:
+                held.lease.give_back()
+            else:
+                held.lease.throw_away()
+        finally:
+            _over(held.turn)
+
+
+#: What does not write, by its first word; what might counts as writing.
+_READS = re.compile(r"\s*(?:SELECT|VALUES|EXPLAIN|PRAGMA)\b", re.IGNORECASE)
+
+
+def _over(turn: Turn | None) -> None:
+    if turn is not None:
+        turn.give_up()
 
 
 def _after(lease: Lease, error: QueryError) -> None:
@@ -380,6 +416,26 @@ def prepared(sql: str, parameters: Parameters, dialect: Dialect, style: Style) -
     raise QueryError(
         f"parameters cannot be {type(parameters).__name__}", expected="a tuple or list of values, or a dictionary by name"
     )
+
+
+def _alike(rows: Sequence[Parameters], sql: str, dialect: Dialect, style: Style) -> Sequence[Sequence[Any]]:
+    """Return the values of many rows in the order of the marks of the first.
+
+    Raises:
+        QueryError: a row has other values than the first.
+    """
+    first = rows[0]
+    if isinstance(first, Mapping):
+        order = named(sql, frozenset(first), dialect, style).names or ()
+        for place, row in enumerate(rows):
+            if not isinstance(row, Mapping) or row.keys() != first.keys():
+                raise QueryError(f"row {place} has other names than the first", expected=", ".join(first))
+        return [[row[name] for name in order] for row in rows]  # type: ignore[index,call-overload]  # looked at above
+    width = len(first or ())
+    for place, row in enumerate(rows):
+        if not isinstance(row, tuple | list) or len(row) != width:
+            raise QueryError(f"row {place} has other values than the first", expected=f"a tuple or list of {width}")
+    return rows  # type: ignore[return-value]  # looked at above
 
 
 def conduct_of(sql: str, engine: Engine) -> Conduct | None:

@@ -1,0 +1,79 @@
+"""Turns of writers on a database that has one writer at a time: in the order in which they came, waiting without a session.
+
+SQLite itself lets a writer ask again and again, who may starve among others that come and go
+(https://www.sqlite.org/c3ref/busy_timeout.html). Turns are those of this program; writers of others are waited for as before.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from weakref import WeakValueDictionary
+
+from dbops.errors import LockTimeoutError
+
+
+class Turn:
+    """The right to write; given up when it is over, or forgotten."""
+
+    __slots__ = ("_turns",)
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns: Turns | None = turns
+
+    def give_up(self) -> None:
+        """Let the next one write; nothing to do the second time."""
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns._next()
+
+    def __del__(self) -> None:
+        self.give_up()
+
+
+class Turns:
+    """Those who want to write, first come first served."""
+
+    def __init__(self) -> None:
+        self._guard = threading.RLock()  # a turn may be forgotten in the midst of this
+        self._waiting: deque[threading.Event] = deque()
+        self._is_taken = False
+
+    def take(self, wait_s: float) -> Turn:
+        """Wait for one's turn.
+
+        Raises:
+            LockTimeoutError: it did not come in time.
+        """
+        mine = threading.Event()
+        with self._guard:
+            if not self._is_taken:
+                self._is_taken = True
+                return Turn(self)
+            self._waiting.append(mine)
+        if not mine.wait(wait_s or None):
+            with self._guard:
+                if not mine.is_set():
+                    self._waiting.remove(mine)
+                    raise LockTimeoutError(
+                        f"other writers of this program were before this one for {wait_s:g} s",
+                        fix="keep transactions shorter, or raise the connection's timeout",
+                    )
+        return Turn(self)
+
+    def _next(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._is_taken = False
+
+
+_known: WeakValueDictionary[str, Turns] = WeakValueDictionary()
+_guard = threading.Lock()
+
+
+def turns_of(path: str) -> Turns:
+    """Return the turns of a database, the same for all who write it in this program."""
+    with _guard:
+        return _known.setdefault(path, Turns())
