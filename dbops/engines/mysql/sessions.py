@@ -96,11 +96,13 @@ async def _connect_once(target: Target) -> Any:
     taken = {name: value for name, value in given.items() if name in _TAKEN}
     taken["client_flag"] |= CLIENT.FOUND_ROWS  # SQLAlchemy counts rows that were found, changed or not
     limit_s = given["connect_timeout"]
+    conn = aiomysql.Connection(**taken, db=given.get("database"), autocommit=False, ssl=_tls(given))
     try:
-        conn = await asyncio.wait_for(
-            aiomysql.connect(**taken, db=given.get("database"), autocommit=False, ssl=_tls(given)), limit_s
-        )
-    except (pymysql.Error, OSError, TimeoutError) as error:
+        await asyncio.wait_for(conn.ping(reconnect=True), limit_s)
+    except BaseException as error:
+        conn.close()  # `aiomysql.connect` would leave it open when it is cancelled
+        if not isinstance(error, pymysql.Error | OSError | TimeoutError):
+            raise
         raise connect_error(error, place, str(target.url.database or ""), target.secrets) from error
     try:
         async with conn.cursor() as cursor:
