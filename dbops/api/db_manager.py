@@ -95,14 +95,14 @@ class DatabaseConnection:
     max_retries: int = 3
     connection_string: str | None = field(default=None, repr=False)
     created_at: datetime = field(default_factory=datetime.now)
-    _open: Database | None = field(default=None, init=False, repr=False)
-    _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Take a type given by its value, and fill in what the engine has for a default."""
         from dbops.usecases.databases.address import DEFAULTS
 
         self.db_type = _type_of(self.db_type)
+        self._open: Database | None = None
+        self._opening = threading.Lock()
         port, username = DEFAULTS.get(self.db_type.value, (None, None))
         self.port = port if self.port is None else self.port
         self.username = username if self.username is None else self.username

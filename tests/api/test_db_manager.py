@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -424,6 +425,7 @@ def test_ports_and_users_default_by_engine() -> None:
         "mysql://root@localhost:3306/db",
     ]
     assert DatabaseConnection("x", DatabaseType.POSTGRESQL, "db", port=3306).port == 3306
+    assert asdict(found[1])["connection_pool_size"] == 10
 
 
 def test_a_password_is_escaped_and_never_shown() -> None:

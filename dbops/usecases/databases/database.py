@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.engines.base.driver import Answer, Session, TableColumn
-from dbops.errors import DbopsError, LostConnectionError, MissingTableError, QueryError, SchemaError
+from dbops.errors import DbopsError, LockTimeoutError, LostConnectionError, MissingTableError, QueryError, SchemaError
 from dbops.sql.dialect import Dialect
 from dbops.sql.marks import Style, named, positional
 from dbops.usecases.databases.pool import Lease, Pool, PoolState
@@ -255,7 +255,14 @@ class Database:
 
     def _turn(self) -> Turn | None:
         """Wait for the turn to write, where there is one writer at a time."""
-        return None if self._turns is None else self._turns.take(self._wait_s)
+        if self._turns is None:
+            return None
+        if (turn := self._turns.take(self._wait_s)) is None:
+            raise LockTimeoutError(
+                f"other writers of this program were before this one for {self._wait_s:g} s",
+                fix="keep transactions shorter, or raise the connection's timeout",
+            )
+        return turn
 
     # --- names
 

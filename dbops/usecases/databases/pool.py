@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.errors import ConnectError, QueryError
+from dbops.usecases.databases.turns import Turn, Turns
 from dbops.usecases.runtime import engine_for
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class PoolState:
 class Lease:
     """A session in one user's hands."""
 
-    __slots__ = ("_proxy", "session")
+    __slots__ = ("_proxy", "_turn", "session")
 
-    def __init__(self, proxy: PoolProxiedConnection) -> None:
-        self._proxy = proxy
+    def __init__(self, proxy: PoolProxiedConnection, turn: Turn) -> None:
+        self._proxy, self._turn = proxy, turn
         self.session = cast("Session", proxy.dbapi_connection)
 
     @property
@@ -47,12 +48,18 @@ class Lease:
     def give_back(self) -> None:
         """Put the session back, a transaction that it is in rolled back."""
         self._proxy.info["given_back"] = time.monotonic()
-        self._proxy.close()
+        try:
+            self._proxy.close()
+        finally:
+            self._turn.give_up()
 
     def throw_away(self) -> None:
         """Close the session instead of putting it back: what state it is in is not known."""
-        self._proxy.invalidate()
-        self._proxy.close()
+        try:
+            self._proxy.invalidate()
+            self._proxy.close()
+        finally:
+            self._turn.give_up()
 
 
 class Pool:
@@ -68,6 +75,7 @@ class Pool:
         self.is_single = driver.is_private(target)
         self._size = 1 if self.is_single else max(1, size)
         self._wait_s = wait_s
+        self._turns = Turns(self._size)
         self._pool = QueuePool(
             lambda: cast(Any, driver.open(target)),
             pool_size=self._size,
@@ -85,7 +93,7 @@ class Pool:
             ConnectError: the server cannot be reached, or all sessions stayed in use for too long.
         """
         while True:
-            lease = Lease(self._connection())
+            lease = self._leased()
             if not must_answer and lease.idle_s < _TRUSTED_S:
                 return lease
             try:
@@ -95,16 +103,19 @@ class Pool:
             else:
                 return lease
 
-    def _connection(self) -> PoolProxiedConnection:
-        from sqlalchemy.exc import TimeoutError
-
-        try:
-            return self._pool.connect()
-        except TimeoutError as error:
+    def _leased(self) -> Lease:
+        """Wait for one's turn: the pool itself would let those who come again and again go before those who wait."""
+        turn = self._turns.take(self._wait_s)
+        if turn is None:
             raise ConnectError(
                 f"all {self._size} sessions of the pool stayed in use for {self._wait_s:g} s",
                 fix="give the connection a larger pool, or keep transactions shorter",
-            ) from error
+            )
+        try:
+            return Lease(self._pool.connect(), turn)
+        except BaseException:
+            turn.give_up()
+            raise
 
     @property
     def state(self) -> PoolState:

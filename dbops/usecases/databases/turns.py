@@ -1,7 +1,8 @@
-"""Turns of writers on a database that has one writer at a time: in the order in which they came, waiting without a session.
+"""Turns: of those who want a session of a pool, and of writers on a database that has one writer at a time.
 
-SQLite itself lets a writer ask again and again, who may starve among others that come and go
-(https://www.sqlite.org/c3ref/busy_timeout.html). Turns are those of this program; writers of others are waited for as before.
+Everybody gets theirs in the order in which they came. SQLite itself lets a writer ask again and again, who may starve among
+others that come and go (https://www.sqlite.org/c3ref/busy_timeout.html). Turns are those of this program; writers of others are
+waited for as before.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from weakref import WeakValueDictionary
-
-from dbops.errors import LockTimeoutError
 
 
 class Turn:
@@ -32,33 +31,26 @@ class Turn:
 
 
 class Turns:
-    """Those who want to write, first come first served."""
+    """Those who want something of which there are so many, first come first served: who gives up a turn is behind who waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 1) -> None:
         self._guard = threading.RLock()  # a turn may be forgotten in the midst of this
         self._waiting: deque[threading.Event] = deque()
-        self._is_taken = False
+        self._free = count
 
-    def take(self, wait_s: float) -> Turn:
-        """Wait for one's turn.
-
-        Raises:
-            LockTimeoutError: it did not come in time.
-        """
+    def take(self, wait_s: float) -> Turn | None:
+        """Wait for one's turn; None where it did not come in time."""
         mine = threading.Event()
         with self._guard:
-            if not self._is_taken:
-                self._is_taken = True
+            if self._free:
+                self._free -= 1
                 return Turn(self)
             self._waiting.append(mine)
         if not mine.wait(wait_s or None):
             with self._guard:
                 if not mine.is_set():
                     self._waiting.remove(mine)
-                    raise LockTimeoutError(
-                        f"other writers of this program were before this one for {wait_s:g} s",
-                        fix="keep transactions shorter, or raise the connection's timeout",
-                    )
+                    return None
         return Turn(self)
 
     def _next(self) -> None:
@@ -66,7 +58,7 @@ class Turns:
             if self._waiting:
                 self._waiting.popleft().set()
             else:
-                self._is_taken = False
+                self._free += 1
 
 
 _known: WeakValueDictionary[str, Turns] = WeakValueDictionary()
