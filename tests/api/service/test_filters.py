@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbops.api.service import CRUDService
-from tests.api.service.filtering import EXAMPLES, FILTERS, ORDERS, THINGS, VALUES, meets, ordered, records
+from tests.api.service.filtering import EXAMPLES, FILTERS, ORDERS, THINGS, VALUES, meets, ordered, records, things
 from tests.api.service.made import module_of, opened, write_module
 from tests.databases import Database
 
 
 def test_random_filters_find_what_python_finds(tmp_path: Path, database: Database) -> None:
-    write_module(tmp_path, THINGS)
+    write_module(tmp_path, things(database.engine))
     model = module_of(tmp_path).Thing
     rows = st.lists(records("id"), max_size=6, unique_by=(lambda row: row["id"], lambda row: row.get("code") or row["id"]))
 

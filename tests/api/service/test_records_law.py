@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dbops.api.service import CRUDService, Result
 from dbops.errors import DbopsError
-from tests.api.service.filtering import EXAMPLES, FILTERS, THINGS, VALUES, meets, records
+from tests.api.service.filtering import EXAMPLES, FILTERS, VALUES, meets, records, things
 from tests.api.service.made import module_of, opened, write_module
 from tests.databases import Database
 
@@ -106,10 +106,7 @@ def _check_unique(rows: list[dict[str, Any]]) -> None:
 
 
 def test_the_service_does_what_a_dictionary_does(tmp_path: Path, database: Database) -> None:
-    # MySQL's collation takes "x" and "x " for the same where the key is unique, as other engines do not
-    write_module(
-        tmp_path, THINGS if database.engine != "mysql" else THINGS.replace("String(10)", 'String(10, "utf8mb4_nopad_bin")')
-    )
+    write_module(tmp_path, things(database.engine))
     model = module_of(tmp_path).Thing
 
     with asyncio.Runner() as runner:
