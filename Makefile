@@ -1,7 +1,7 @@
 # All that a developer or a CI job runs. `make help` lists it; ARGS reaches the program behind a target.
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 ACCEPTANCE ?= ../shared/acceptance
 MYSQL ?=
