@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -49,6 +50,9 @@ def test_each_rule_finds_what_is_planted_and_can_be_asked_in_one_go(database: Da
         if "setup" in one:
             database.load(one["setup"] + ";")
     thresholds = {id_: one["thresholds"] for id_, one in case["finds"].items() if "thresholds" in one}
+    if database.engine == "mysql":
+        while database.rows("SHOW GLOBAL STATUS LIKE 'Uptime'") == [("Uptime", "0")]:  # nothing is a rate in the first second
+            time.sleep(0.1)
     found = ask(database.url, *case["finds"], thresholds=thresholds)
     name = getattr(database, "name", "")
     missing = []

@@ -131,7 +131,7 @@ FROM pragma_page_count AS p, pragma_max_page_count AS m WHERE p.page_count > :ra
         """
 SELECT 'sqlite_stat1', 'ANALYZE was never run', 'ANALYZE;'
 WHERE NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1')
-  AND EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'index')""",
+  AND EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'index' AND tbl_name NOT LIKE 'dbops\\_%' ESCAPE '\\')""",
         "ANALYZE, or PRAGMA optimize before a session ends",
         is_safe=True,
     ),

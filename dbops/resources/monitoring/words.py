@@ -35,4 +35,4 @@ def _span(number: float) -> str:
     for length, unit in _SPANS:
         if abs(number) >= length:
             return f"{number / length:.3g} {unit}"
-    return f"{number:.3g} s"
+    return f"{number * 1000:.3g} ms" if number else "0 s"
