@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 
 from dbops.usecases.advise import all_rules
+from tests.docs.generated import hold
 
 PAGE = Path(__file__).parents[2] / "specs" / "advice.md"
 
@@ -18,14 +17,4 @@ def test_the_table_is_fresh() -> None:
         for _, rule in all_rules()
     ]
     table = "\n".join(["| rule | severity | finds | thresholds | what to do |", "|---|---|---|---|---|", *rows])
-    text = PAGE.read_text(encoding="utf-8")
-    written = re.sub(
-        r"(<!-- generated: rules -->\n).*?(<!-- end -->)",
-        lambda found: f"{found[1]}\n{table}\n\n{found[2]}",
-        text,
-        flags=re.DOTALL,
-    )
-    if os.environ.get("DBOPS_UPDATE"):
-        PAGE.write_text(written, encoding="utf-8")
-        return
-    assert text == written
+    hold(PAGE, "rules", table)

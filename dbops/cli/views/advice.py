@@ -10,6 +10,7 @@ from click import style
 from dbops.cli.views import wording
 from dbops.cli.views.journal import table
 from dbops.cli.views.text import indented
+from dbops.cli.views.unseen import unseen_text
 from dbops.usecases.advise import Advised, Rule, Verdict
 
 _COLORS = {"info": "blue", "warning": "yellow", "error": "red", "critical": "red"}
@@ -27,7 +28,7 @@ def _advised(one: Advised) -> str:
         return f"{name}: {style('not asked', fg='red')}: {wording.printable(one.error)}"
     counts = f"{len(one.of('fail'))} found, {len(one.of('unknown'))} unknown, {len(one.of('pass'))} well"
     parts = [f"{name} ({one.engine}): {counts}", *map(_failed, one.of("fail"))]
-    if unknown := _unknown_text(one.of("unknown")):
+    if unknown := unseen_text("unknown", ((v.rule.id, v.why, v.fix) for v in one.of("unknown"))):
         parts.append(unknown)
     return "\n\n".join(parts)
 
@@ -43,17 +44,6 @@ def _failed(verdict: Verdict) -> str:
     if len(verdict.findings) > _SHOWN:
         lines.append(f"  … and {len(verdict.findings) - _SHOWN} more; -o json has all")
     return "\n".join([*lines, f"  {rule.remedy}"])
-
-
-def _unknown_text(verdicts: Sequence[Verdict]) -> str:
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for verdict in verdicts:
-        reasons.setdefault((verdict.why, verdict.fix), []).append(verdict.rule.id)
-    return "\n".join(
-        f"{style('?', fg='yellow')} unknown: {', '.join(ids)}\n    {wording.printable(why)}"
-        + (f"\n    {wording.printable(fix)}" if fix else "")
-        for (why, fix), ids in reasons.items()
-    )
 
 
 def advised_sql(found: Sequence[Advised]) -> str:

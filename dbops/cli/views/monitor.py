@@ -11,6 +11,7 @@ from click import style
 
 from dbops.cli.views import wording
 from dbops.cli.views.journal import table
+from dbops.cli.views.unseen import unseen_text
 from dbops.usecases.monitor import History, KnownFigure, Number, Reading, in_words
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -35,18 +36,13 @@ def _reading_text(one: Reading) -> str:
             of.append((item.figure, wording.on_one_line(" ".join(item.labels.values())), shown))
         else:
             plain.append((item.figure, shown))
-    parts = [head, table(plain), table(of) if len(of) > 1 else "", _unseen_text(one)]
+    parts = [
+        head,
+        table(plain),
+        table(of) if len(of) > 1 else "",
+        unseen_text("not seen", ((item.metric, item.why, item.fix) for item in one.unseen)),
+    ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _unseen_text(one: Reading) -> str:
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for item in one.unseen:
-        reasons.setdefault((item.why, item.fix), []).append(item.metric)
-    return "\n".join(
-        f"{style('?', fg='yellow')} not seen: {', '.join(names)}\n    {wording.printable(why)}\n    {wording.printable(fix)}"
-        for (why, fix), names in reasons.items()
-    )
 
 
 def _moment(at: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.workload import Counted, Order, Workload
+from dbops.engines.mysql.account import own_account
 from dbops.errors import QueryError
 
 _ORDERS: dict[Order, str] = {
@@ -36,9 +37,7 @@ class MysqlWorkloads:
         try:
             rows = conn.query(_COSTLIEST.format(p95=p95, order=_ORDERS[by]), (limit,))
         except QueryError as error:
-            ((account,),) = conn.query("SELECT CURRENT_USER()")
-            user, _, host = str(account).rpartition("@")
-            return Workload(why=error.message, fix=f"GRANT SELECT ON performance_schema.* TO '{user}'@'{host}';")
+            return Workload(why=error.message, fix=f"GRANT SELECT ON performance_schema.* TO {own_account(conn)};")
         return Workload(
             [
                 Counted(
