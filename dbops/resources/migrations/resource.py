@@ -472,6 +472,11 @@ def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list
         text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
         address = f"migrationset/{desired.set_name}"  # said once, on however many databases
         result.append(Observation(address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
+    if not found and desired.format == "alembic":  # of a set that is new somebody knows; Alembic's files may lie elsewhere
+        text = (
+            f"{desired.directory.name} has no revisions in versions; folders that env.py or version_locations name are not read"
+        )
+        result.append(Observation(f"migrationset/{desired.set_name}", "MIGRATIONS_NONE", text, "warning"))
     return result
 
 

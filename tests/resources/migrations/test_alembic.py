@@ -109,6 +109,12 @@ def test_a_folder_that_alembic_does_not_understand_is_named(shop: Migrations) ->
         shop.up()
 
 
+def test_a_folder_without_revisions_is_no_silence(shop: Migrations) -> None:
+    for file in (shop.folder / "migrations" / "versions").glob("*.py"):
+        file.unlink()
+    assert "MIGRATIONS_NONE" in [one.code for one in shop.plan().observations]
+
+
 def env_py(shop: Migrations, configure: str, connection: str = 'config.attributes["connection"]') -> None:
     text = (
         "import sqlalchemy\nfrom alembic import context\n\nTABLE = 'versions'\nconfig = context.config\n"
