@@ -17,6 +17,7 @@ import pytest
 
 from dbops.archive.manifest import Manifest
 from dbops.engines.postgresql.backup import loading, parallel
+from dbops.engines.postgresql.scratch import PREFIX
 from dbops.errors import BackupError
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
@@ -282,30 +283,32 @@ def test_occupied_database_is_left_alone_and_replaced_only_when_told(
     assert leftovers(postgres_server, mark) == []
 
 
-def test_failed_restore_changes_nothing(shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer, mark: str) -> None:
-    stop = threading.Event()
+CUT_OFF = """
+CREATE FUNCTION public.cut_off() RETURNS event_trigger LANGUAGE plpgsql
+    AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); END';
+CREATE EVENT TRIGGER cut_off ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.cut_off();
+"""
 
-    def end_them() -> None:
-        while not stop.is_set():
-            postgres_server.rows(
-                "postgres",
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                f" WHERE application_name = 'dbops pg_restore' AND datname ~ '_{mark}'",
-            )
 
+def test_failed_restore_changes_nothing(
+    shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, cut = loading.load, []
+
+    def cut_off(*arguments: Any) -> Any:
+        [passing] = (name for name in leftovers(postgres_server, mark) if name.startswith(PREFIX))
+        postgres_server.psql(passing, CUT_OFF)
+        cut.append(passing)
+        return load(*arguments)
+
+    monkeypatch.setattr(loading, "load", cut_off)
     with fresh_postgres(postgres_server) as other:
         other.load("CREATE TABLE precious (id int); INSERT INTO precious VALUES (1)")
-        thread = threading.Thread(target=end_them)
-        thread.start()
-        try:
-            for url in (postgres_server.url(new), other.url):
-                with pytest.raises(BackupError, match="pg_restore"):
-                    shop.restore(url, replaces=True, word=made.id)
-        finally:
-            stop.set()
-            thread.join()
+        for url in (postgres_server.url(new), other.url):
+            with pytest.raises(BackupError, match="pg_restore"):
+                shop.restore(url, replaces=True, word=made.id)
         assert other.rows("SELECT * FROM precious") == [(1,)]
-    assert new not in databases(postgres_server) and leftovers(postgres_server, mark) == []
+    assert len(cut) == 2 and new not in databases(postgres_server) and leftovers(postgres_server, mark) == []
 
 
 def test_missing_roles_are_named_and_made_when_told(
