@@ -76,6 +76,50 @@ class Point:
     step_s: int = 0
 
 
+def opened(url: str, metadata: sa.MetaData) -> sa.Engine:
+    """Open a store, and make the tables that are missing.
+
+    Raises:
+        MonitoringError: it cannot be opened.
+    """
+    try:
+        engine = sa.create_engine(url)
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", _prepare_file)
+        metadata.create_all(engine)
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        shown = sa.engine.make_url(url).render_as_string(hide_password=True) if "://" in url else "the store"
+        raise MonitoringError(f"{shown}: the history of metrics cannot be opened: {error}") from error
+    return engine
+
+
+def url_in(folder: Path) -> str:
+    """Return the URL of the store of a workspace, whose folder is made.
+
+    Raises:
+        MonitoringError: it cannot be made.
+    """
+    file = history_file(folder)
+    home = file.parent
+    try:
+        home.mkdir(exist_ok=True)
+        ignore = home / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise MonitoringError(
+            f"{home}: no place for the history of metrics: {error.strerror}", fix="--store URL names another"
+        ) from error
+    return f"sqlite:///{file}"
+
+
+def _prepare_file(raw: Any, record: Any) -> None:
+    """Writers wait for each other, and readers for nobody."""
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.execute("PRAGMA busy_timeout = 10000")
+    raw.execute("PRAGMA synchronous = NORMAL")
+
+
 class MetricsStore:
     """History by connection; `url` is SQLAlchemy's. Tables are made when they are missing.
 
@@ -84,30 +128,12 @@ class MetricsStore:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            self._engine = sa.create_engine(url)
-            if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _prepare_file)
-            _metadata.create_all(self._engine)
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            shown = sa.engine.make_url(url).render_as_string(hide_password=True) if "://" in url else "the store"
-            raise MonitoringError(f"{shown}: the history of metrics cannot be opened: {error}") from error
+        self._engine = opened(url, _metadata)
 
     @classmethod
     def in_folder(cls, folder: Path) -> MetricsStore:
         """Return the store of a workspace: `.dbops/metrics.db` in its folder, which git leaves alone."""
-        file = history_file(folder)
-        home = file.parent
-        try:
-            home.mkdir(exist_ok=True)
-            ignore = home / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-        except OSError as error:
-            raise MonitoringError(
-                f"{home}: no place for the history of metrics: {error.strerror}", fix="--store URL names another"
-            ) from error
-        return cls(f"sqlite:///{file}")
+        return cls(url_in(folder))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -190,13 +216,6 @@ class MetricsStore:
 
 def _text(labels: tuple[str, ...]) -> str:
     return json.dumps(labels, ensure_ascii=False)
-
-
-def _prepare_file(raw: Any, record: Any) -> None:
-    """Writers wait for each other, and readers for nobody."""
-    raw.execute("PRAGMA journal_mode = WAL")
-    raw.execute("PRAGMA busy_timeout = 10000")
-    raw.execute("PRAGMA synchronous = NORMAL")
 
 
 def _point(series_id: int, step_s: int, at: float, mean: float, least: float, most: float) -> dict[str, float]:

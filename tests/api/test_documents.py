@@ -136,6 +136,28 @@ def test_backups_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert (tmp_path / "restored.db").is_file() and manager.list_backups("test") == []
 
 
+def test_performance_monitoring_of_the_specification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from dbops import monitor_database, optimize_database
+
+    monkeypatch.chdir(tmp_path)
+    # Monitor database performance
+    metrics = monitor_database("my_database", workspace_dir="./perf_data")
+
+    # Generate optimization report
+    report = optimize_database("my_database", workspace_dir="./perf_data")
+    assert metrics["metrics_count"] == 0 and report["database_performance"] == metrics
+
+
+def test_monitoring_of_the_agents_page(database: Database, tmp_path: Path) -> None:
+    from dbops.performance_monitor import PerformanceMonitor
+
+    database.load(f"{USERS}; {ROWS};")
+    with PerformanceMonitor(tmp_path, database.url) as monitor:
+        assert monitor.monitor_query_performance("SELECT name FROM users").query_type == "SELECT"
+        assert [slow.query_text for slow in monitor.analyze_slow_queries(threshold=0.0)][-1:] == ["SELECT name FROM users"]
+        assert monitor.get_database_stats().figures["database_size_bytes"] > 0
+
+
 @pytest.mark.parametrize(
     "block", re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 )

@@ -1,4 +1,4 @@
-"""The Python of the README about the service and lineage, and of their pages, run as it stands."""
+"""The Python of the README about the service, lineage and monitoring, and of their pages, run as it stands."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def test_the_example_of_lineage_runs(tmp_path: Path) -> None:
     done = run(program + report, tmp_path)
     assert "'total_affected': 3" in done.stdout and done.stdout.endswith("['orders']\n")
     assert (tmp_path / "lineage.jsonl").read_text().startswith('{"format": "dbops.lineage/1"}\n')
+
+
+def test_the_example_of_monitoring_runs(tmp_path: Path) -> None:
+    (program,) = blocks("specs/monitoring.md", "DatabaseMonitor")
+    (tmp_path / "shop.db").touch()
+    run(program, tmp_path)
 
 
 def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:

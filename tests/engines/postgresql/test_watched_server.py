@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops import DatabaseMonitor
 from dbops.engines.base.advice import Verdict
 from dbops.engines.base.connect import Target
 from dbops.engines.base.metrics import Look
@@ -105,6 +106,14 @@ def test_slow_frequent_and_spilling_statements_are_found(server: PostgresServer)
     (many,) = ask(server, "PG-STM-004", min_calls=50).findings
     assert "SELECT n FROM t WHERE id = $1" in many.evidence
     assert ask(server, "PG-EXT-002").state == "pass"
+
+
+def test_slow_statements_are_told_to_a_program(server: PostgresServer, tmp_path: Path) -> None:
+    server.psql("postgres", "SELECT pg_stat_statements_reset();")
+    server.psql("postgres", "SELECT pg_sleep(0.06);")
+    (slow,) = DatabaseMonitor(tmp_path, server.admin_url).analyze_slow_queries(0.05)
+    assert (slow.source, slow.calls, slow.query_type, slow.query_text) == ("server", 1, "SELECT", "SELECT pg_sleep($1)")
+    assert 60 <= slow.execution_time_ms == slow.max_time_ms == slow.total_time_ms
 
 
 def test_an_archive_that_fails_is_seen(server: PostgresServer) -> None:
