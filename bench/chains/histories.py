@@ -19,7 +19,7 @@ from tests.databases import Database, PostgresDatabase, SqliteDatabase, fresh_my
 from tests.servers import Lease, ServerError
 
 _VERSION = re.compile(r"v\d+_")
-_ENGINES = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
+_DIALECTS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "sqlite": SQLITE}
 _MISSING_ROLE = re.compile(r'role "([^"]+)" does not exist')
 #: Lines that lead out of the database in hand, or to files that are not here.
 _ELSEWHERE = {
@@ -54,7 +54,7 @@ def histories(folder: Path) -> list[History]:
 
 
 def _history(name: str, versions: Sequence[Path]) -> History:
-    engine = next((_ENGINES[part] for part in versions[0].parts[::-1] if part in _ENGINES), None)
+    engine = next((part for part in versions[0].parts[::-1] if part in _DIALECTS), None)
     return History(name, engine or _guessed(versions[0].read_text(errors="replace")), tuple(versions))
 
 
@@ -111,14 +111,30 @@ class Servers:
         raise NotLoaded("too many roles are missing")
 
 
+def as_source(history: History, version: Path, folder: Path) -> Path:
+    """Return a file that dbops reads: the version's own, or a copy in UTF-8 where it is in Latin 1 and does not say so."""
+    if _named(version, history.engine) is not None:
+        return version
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / version.name
+    copy.write_text(_text(version, history.engine), encoding="utf-8")
+    return copy
+
+
 def _text(version: Path, engine: str) -> str:
     """Return a script in the encoding that it names, as text that says it is UTF-8; one that names none may be in Latin 1."""
-    dialect = {"postgresql": POSTGRESQL, "mysql": MYSQL}.get(engine, SQLITE)
-    try:
-        text = read_sql(version, dialect)
-    except SchemaError:
+    text = _named(version, engine)
+    if text is None:
         return version.read_bytes().decode("latin-1")
-    return _NAMES_ENCODING.sub("SET client_encoding = 'UTF8';", text) if dialect.sets_encoding else text
+    return _NAMES_ENCODING.sub("SET client_encoding = 'UTF8';", text) if _DIALECTS[engine].sets_encoding else text
+
+
+def _named(version: Path, engine: str) -> str | None:
+    """Return a script in the encoding that it names, UTF-8 where it names none; None where it is not in that."""
+    try:
+        return read_sql(version, _DIALECTS[engine])
+    except SchemaError:
+        return None
 
 
 def _without_rows(engine: str, sql: str) -> str:

@@ -65,7 +65,9 @@ def _mutate(chance: random.Random, copy: Database) -> list[str]:
     """Change the copy once to three times and return the SQL that did."""
     done: list[str] = []
     for _ in range(chance.choice((1, 1, 2, 3)) * 4):
-        sql = chance.choice(_BY_ENGINE[copy.engine])(chance, copy, tables(copy))
+        if not (found := [table for table in tables(copy) if table.columns]):
+            break
+        sql = chance.choice(_BY_ENGINE[copy.engine])(chance, copy, found)
         if sql is None:
             continue
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.chains.contents import Rows, contents, lost
 from bench.chains.desk import Desk, statements
 from bench.chains.findings import Findings
-from bench.chains.histories import History, Servers
+from bench.chains.histories import History, Servers, as_source
 from bench.chains.reading import difference, reading
 from bench.chains.rows import fill, refusal, tables
 from dbops.errors import ApplyError, ConvergenceError, PlanError
@@ -49,7 +49,7 @@ class _Walker:
 
     def plans_clean(self, version: Path) -> None:
         """A database loaded by the engine's own client is what the file says."""
-        self.desk.want([version])
+        self._want(version)
         planned = self.desk.plan()
         self.findings.say(f"{version.stem} plans clean from its own file", "\n".join(statements(planned)) or None)
 
@@ -59,7 +59,7 @@ class _Walker:
         want = self._native(after)
         fill(self.database, tables(self.database))
         schema = reading(self.database)
-        self.desk.want([after])
+        self._want(after)
         apply_id, rows = self._apply(name)
         if apply_id is None:
             return self.findings.say(name, difference(schema, want))
@@ -68,6 +68,9 @@ class _Walker:
             self.desk.apply()
             self._look(f"{name} again", want, rows)
         return True
+
+    def _want(self, version: Path) -> None:
+        self.desk.want([as_source(self.history, version, self.desk.folder / "utf8")])
 
     def _look(self, name: str, want: frozenset[str], rows: Rows) -> None:
         left = statements(self.desk.plan())
