@@ -41,17 +41,12 @@ class Make:
 
     def install(self, home: Path) -> list[str]:
         """Return the command that makes the data directory `data` in `home`; root needs no password there."""
-        data = f"--datadir={home / 'data'}"
+        places = [f"--datadir={home / 'data'}", f"--tmpdir={home}"]
         if self.installer is None:
-            return [
-                self.server,
-                "--no-defaults",
-                data,
-                "--initialize-insecure",
-                *(f"--{k}={v}" for k, v in self.settings.items()),
-            ]
-        options = ("--auth-root-authentication-method=normal", "--skip-test-db", "--debug-no-sync")
-        return [self.installer, "--no-defaults", data, f"--tmpdir={home}", *options]
+            options = [f"--{name}={value}" for name, value in self.settings.items()]
+            return [self.server, "--no-defaults", *places, "--initialize-insecure", *options]
+        options = ["--auth-root-authentication-method=normal", "--skip-test-db", "--debug-no-sync"]
+        return [self.installer, "--no-defaults", *places, *options]
 
 
 def chosen_make() -> Make:
