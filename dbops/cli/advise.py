@@ -47,6 +47,19 @@ def _thresholds(ctx: click.Context, parameter: click.Parameter, values: tuple[st
     callback=_thresholds,
     help="Another number for a rule.",
 )
+@click.option(
+    "--statements",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Advise indexes for the SQL of a file, in place of what the database counted.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="ROWS",
+    help="Where indexes cannot be tried otherwise, copy so many rows of each table to a scratch beside it.",
+)
 @click.option("--rules", "lists", is_flag=True, help="List the rules with their thresholds; ask nothing.")
 @output_option("text", "json", "sql")
 def advise(
@@ -56,6 +69,8 @@ def advise(
     severity: str,
     fail_on: str | None,
     thresholds: dict[str, dict[str, float]],
+    statements: Path | None,
+    sample: int,
     lists: bool,
     output: str,
 ) -> int:
@@ -68,6 +83,7 @@ def advise(
       dbops advise environments/shop
       dbops advise environments/shop --severity warning --fail-on error
       dbops advise environments/shop --rule PG-IDX-004 --threshold PG-IDX-004.min_days=30 -o sql
+      dbops advise environments/shop --rule LT-IDX-004 --statements queries.sql
       dbops advise --rules
     """
     from dbops.cli.views import advice as views
@@ -79,8 +95,11 @@ def advise(
             views.rules_text(known)
         )
         return EXIT_DONE
+    source = usecase.source_of(statements, sample)
     with open_workspace(env, os.environ) as workspace:
-        found = usecase.advise(workspace, only=only, rules=rules, least=cast("Severity", severity), thresholds=thresholds)
+        found = usecase.advise(
+            workspace, only=only, rules=rules, least=cast("Severity", severity), thresholds=thresholds, source=source
+        )
     if output == "json":
         write_json([views.advised_data(one) for one in found])
     else:

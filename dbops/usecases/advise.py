@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.advice import Rule as Rule  # these three are what faces show
+from dbops.engines.base.advice import Finding as Finding  # these four are what faces show
+from dbops.engines.base.advice import Rule as Rule
 from dbops.engines.base.advice import Severity as Severity
 from dbops.engines.base.advice import Verdict as Verdict
 from dbops.errors import DbopsError, MonitoringError
 from dbops.usecases.runtime import ENGINES, Workspace, engine_named
+
+if TYPE_CHECKING:
+    from dbops.usecases.indexing.advice import Source
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 ASK_S = 30.0
@@ -39,10 +45,12 @@ def advise(
     rules: Collection[str] = (),
     least: Severity = "info",
     thresholds: Thresholds | None = None,
+    source: Source | None = None,
 ) -> list[Advised]:
     """Ask the rules of each connection, the gravest findings first; one that fails does not hide the others.
 
-    `rules` are the ids of those to ask, all of at least the severity `least` unless given.
+    `rules` are the ids of those to ask, all of at least the severity `least` unless given. `source` says which statements the
+    rule about indexes hears of, those that the database counts unless given, and how many rows it may copy.
 
     Raises:
         PlanError: `only` names a connection that is not there.
@@ -51,15 +59,25 @@ def advise(
     _must_exist(rules, thresholds or {})
     names = [workspace.require_connection(name) for name in only] or workspace.connection_names()
     servers: set[object] = set()
-    return [_of_connection(workspace, name, rules, least, thresholds or {}, servers) for name in names]
+    question = _Question(rules, least, thresholds or {}, source)
+    return [_of_connection(workspace, name, question, servers) for name in names]
 
 
-def _of_connection(
-    workspace: Workspace, name: str, ids: Collection[str], least: Severity, thresholds: Thresholds, servers: set[object]
-) -> Advised:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    ids: Collection[str]
+    least: Severity
+    thresholds: Thresholds
+    source: Source | None
+
+    def wants(self, rule: Rule) -> bool:
+        return rule.id in self.ids if self.ids else SEVERITIES.index(rule.severity) >= SEVERITIES.index(self.least)
+
+
+def _of_connection(workspace: Workspace, name: str, question: _Question, servers: set[object]) -> Advised:
     engine, url = workspace.targets.engine(name), workspace.targets.target(name).url
     server = (engine.name, url.host, url.port, url.query if not url.host else None)
-    wanted = [rule for rule in engine.advice.rules if _is_wanted(rule, ids, least)]
+    wanted = [rule for rule in engine.advice.rules if question.wants(rule)]
     if engine.features.has_servers and server in servers:
         wanted = [rule for rule in wanted if rule.scope != "server"]
     try:
@@ -67,22 +85,34 @@ def _of_connection(
         if conn is None:
             raise MonitoringError("the database does not exist")
         with conn.ending_statements_after(ASK_S):
-            verdicts = engine.advice.ask(conn, wanted, thresholds)
+            verdicts = engine.advice.ask(conn, wanted, question.thresholds)
+            if question.wants(engine.advice.index_rule):
+                verdicts.append(_indexes(workspace, name, engine.advice.index_rule, question))
     except DbopsError as error:
         return Advised(name, engine.name, error=error.message)
     servers.add(server)
     return Advised(name, engine.name, sorted(verdicts, key=lambda one: -SEVERITIES.index(one.rule.severity)))
 
 
-def _is_wanted(rule: Rule, ids: Collection[str], least: Severity) -> bool:
-    return rule.id in ids if ids else SEVERITIES.index(rule.severity) >= SEVERITIES.index(least)
+def source_of(statements: Path | None, sample: int) -> Source:
+    """Return where the statements for index advice come from: a file, or the database where there is none."""
+    from dbops.usecases.indexing.advice import Source
+
+    return Source(statements, sample)
+
+
+def _indexes(workspace: Workspace, name: str, rule: Rule, question: _Question) -> Verdict:
+    from dbops.usecases.indexing.advice import Source, index_verdict
+
+    return index_verdict(workspace, name, question.source or Source(), question.thresholds.get(rule.id, {}))
 
 
 def all_rules() -> list[tuple[str, Rule]]:
     """Return every rule with its engine; one that is asked otherwise on other versions stands once."""
     found: dict[str, tuple[str, Rule]] = {}
     for name in ENGINES:
-        for rule in engine_named(name).advice.rules:
+        advice = engine_named(name).advice
+        for rule in (*advice.rules, advice.index_rule):
             found.setdefault(rule.id, (name, rule))
     return list(found.values())
 

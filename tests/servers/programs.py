@@ -66,7 +66,17 @@ def missing_packages() -> list[str]:
 
 def optional_packages() -> list[str]:
     """Return the Debian packages that this machine lacks and without which some tests are skipped."""
-    return [name for name in ("mariadb-backup", "mydumper") if shutil.which(name, path=_search_path()) is None]
+    lacking = [name for name in ("mariadb-backup", "mydumper") if shutil.which(name, path=_search_path()) is None]
+    return lacking + [f"postgresql-{major}-hypopg" for major in _debian_majors() if not _has_hypopg(major)]
+
+
+def _debian_majors() -> list[str]:
+    """Return the newest PostgreSQL of Debian that is installed, if one is."""
+    return sorted((folder.name for folder in Path("/usr/lib/postgresql").glob("[0-9]*")), key=int)[-1:]
+
+
+def _has_hypopg(major: str) -> bool:
+    return Path(f"/usr/share/postgresql/{major}/extension/hypopg.control").exists()
 
 
 def clean_environment() -> dict[str, str]:

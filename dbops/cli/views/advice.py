@@ -11,7 +11,7 @@ from dbops.cli.views import wording
 from dbops.cli.views.journal import table
 from dbops.cli.views.text import indented
 from dbops.cli.views.unseen import unseen_text
-from dbops.usecases.advise import Advised, Rule, Verdict
+from dbops.usecases.advise import Advised, Finding, Rule, Verdict
 
 _COLORS = {"info": "blue", "warning": "yellow", "error": "red", "critical": "red"}
 _SHOWN = 10
@@ -37,10 +37,13 @@ def _failed(verdict: Verdict) -> str:
     rule = verdict.rule
     lines = [f"{style(rule.severity, fg=_COLORS[rule.severity])} {rule.id}: {rule.title}"]
     for finding in verdict.findings[:_SHOWN]:
-        evidence = f": {wording.printable(finding.evidence)}" if finding.evidence else ""
+        first, *others = wording.printable(finding.evidence).split("\n")
+        evidence = f": {first}" if first else ""
         lines.append(f"  {style(wording.on_one_line(finding.object), bold=True)}{evidence}")
+        lines += [f"    {line}" for line in others]
         if finding.sql:
             lines.append(indented(wording.printable(finding.sql), 6))
+        lines += [f"      {style(hazard.code, fg='yellow')}: {wording.printable(hazard.message)}" for hazard in finding.hazards]
     if len(verdict.findings) > _SHOWN:
         lines.append(f"  … and {len(verdict.findings) - _SHOWN} more; -o json has all")
     return "\n".join([*lines, f"  {rule.remedy}"])
@@ -74,10 +77,20 @@ def advised_data(one: Advised) -> dict[str, Any]:
                 "state": verdict.state,
                 "why": verdict.why,
                 "fix": verdict.fix,
-                "findings": [{"object": f.object, "evidence": f.evidence, "sql": f.sql} for f in verdict.findings],
+                "findings": [_finding_data(finding) for finding in verdict.findings],
             }
             for verdict in one.verdicts
         ],
+    }
+
+
+def _finding_data(finding: Finding) -> dict[str, Any]:
+    return {
+        "object": finding.object,
+        "evidence": finding.evidence,
+        "sql": finding.sql,
+        "hazards": [{"code": hazard.code, "message": hazard.message} for hazard in finding.hazards],
+        "details": dict(finding.details),
     }
 
 

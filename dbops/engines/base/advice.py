@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dbops.dataclass import dataclass
 from dbops.errors import QueryError
+from dbops.sql.hazard import Hazard
 
 if TYPE_CHECKING:
     from dbops.engines.base.connect import Connection
@@ -48,11 +49,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where a rule fails: the object as the engine names it, what was seen, and the SQL that mends it, if any does."""
+    """Where a rule fails: the object as the engine names it, what was seen, and the SQL that mends it, if any does.
+
+    `hazards` are those of the SQL, as far as they are known before it is planned. `details` are what was seen as data.
+    """
 
     object: str
     evidence: str
     sql: str | None = None
+    hazards: tuple[Hazard, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +87,35 @@ class Advice(Protocol):
     @property
     def rules(self) -> Sequence[Rule]: ...
 
+    @property
+    def index_rule(self) -> Rule:
+        """Return the rule about indexes that statements want, which `ask` does not ask: it has no SQL."""
+        ...
+
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         """Ask rules of a database, in their order. `thresholds` by rule go before those of the rules themselves.
 
         One query for each rule and each probe that they need; none writes.
         """
         ...
+
+
+def index_rule(id_: str, min_cost: float) -> Rule:
+    """Return the rule about indexes that the statements of a database want; `min_cost` is in the unit of the engine's trials.
+
+    Tried are `candidates` indexes at most, for so many `statements`, the costliest; told are `most`. An index helps a statement
+    that costs no more than `max_share` of what it did.
+    """
+    return Rule(
+        id_,
+        "warning",
+        "object",
+        "an index that statements would use",
+        "",
+        "the index: they then find their rows without reading the others",
+        thresholds={"min_cost": min_cost, "max_share": 0.5, "statements": 100, "candidates": 60, "most": 10},
+        is_safe=True,
+    )
 
 
 def ask_each(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.trial import Trials
     from dbops.engines.base.workload import Workloads
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
@@ -176,6 +177,11 @@ class Engine(Protocol):
     @property
     def workloads(self) -> Workloads:
         """Return what knows the statements that a database is asked."""
+        ...
+
+    @property
+    def trials(self) -> Trials:
+        """Return what says what statements would cost with other indexes."""
         ...
 
     # --- writing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each
+from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each, index_rule
 from dbops.engines.base.connect import Connection
 from dbops.engines.mysql import advice_schema, advice_server
 from dbops.engines.mysql.account import own_account
@@ -39,6 +39,10 @@ class MysqlAdvice:
     @property
     def rules(self) -> Sequence[Rule]:
         return _RULES
+
+    @property
+    def index_rule(self) -> Rule:
+        return index_rule("MY-IDX-004", 1000)
 
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         is_mariadb = conn.server.flavour == "mariadb"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.trial import Trials
     from dbops.engines.base.workload import Workloads
     from dbops.engines.mysql.connect import MysqlConnection
     from dbops.sql.dialect import Dialect
@@ -154,6 +155,12 @@ class MysqlEngine:
         from dbops.engines.mysql.workload import MysqlWorkloads
 
         return MysqlWorkloads()
+
+    @property
+    def trials(self) -> Trials:
+        from dbops.engines.mysql.trial import MysqlTrials
+
+        return MysqlTrials()
 
     @property
     def scripts(self) -> Scripts:

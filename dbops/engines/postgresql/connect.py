@@ -200,6 +200,12 @@ class PostgresConnection:
         with self._translated(), self._conn.cursor() as cursor, cursor.copy(cast(Any, sql)) as copy:
             copy.write(rows)
 
+    def copy_out(self, sql: str) -> str:
+        """Run COPY ... TO STDOUT and return its rows, a line each."""
+        self._catch_up()
+        with self._translated(), self._conn.cursor() as cursor, cursor.copy(cast(Any, sql)) as copy:
+            return b"".join(copy).decode()
+
     def reset(self) -> None:
         """Take back every setting of the session, roles too, and set those of the target again."""
         self.execute("RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.trial import Trials
     from dbops.engines.base.workload import Workloads
     from dbops.sql.dialect import Dialect
     from dbops.sql.splitter import SourceStatement
@@ -152,6 +153,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.workload import PostgresWorkloads
 
         return PostgresWorkloads()
+
+    @property
+    def trials(self) -> Trials:
+        from dbops.engines.postgresql.trial import PostgresTrials
+
+        return PostgresTrials()
 
     @property
     def scripts(self) -> Scripts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each
+from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each, index_rule
 from dbops.engines.base.connect import Connection
 
 _TABLES = """(SELECT m.name, m.sql, l.wr AS without_rowid, l.strict FROM sqlite_schema AS m
@@ -260,6 +260,10 @@ class SqliteAdvice:
     @property
     def rules(self) -> Sequence[Rule]:
         return (*_RULES, _COUNTED)
+
+    @property
+    def index_rule(self) -> Rule:
+        return index_rule("LT-IDX-004", 1000)
 
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         counts = bool(conn.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.render import Act, RenderContext
     from dbops.engines.base.scripts import Scripts
     from dbops.engines.base.sessions import Sessions
+    from dbops.engines.base.trial import Trials
     from dbops.engines.base.workload import Workloads
     from dbops.engines.sqlite.connect import SqliteConnection
     from dbops.sql.dialect import Dialect
@@ -153,6 +154,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.workload import SqliteWorkloads
 
         return SqliteWorkloads()
+
+    @property
+    def trials(self) -> Trials:
+        from dbops.engines.sqlite.trial import SqliteTrials
+
+        return SqliteTrials()
 
     @property
     def scripts(self) -> Scripts:

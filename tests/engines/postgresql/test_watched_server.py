@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,9 +14,11 @@ from dbops.engines.base.advice import Verdict
 from dbops.engines.base.connect import Target
 from dbops.engines.base.metrics import Look
 from dbops.engines.base.url import parse_url
-from dbops.usecases.runtime import engine_for
+from dbops.usecases.advise import advise
+from dbops.usecases.runtime import engine_for, open_workspace
 from tests.servers import PostgresServer
-from tests.servers.programs import free_port, run, server_account
+from tests.servers.alone import alone
+from tests.servers.programs import run, server_account
 from tests.servers.releases import programs
 
 SETTINGS = {
@@ -34,26 +33,14 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    memory = Path("/dev/shm")
-    home = Path(tempfile.mkdtemp(prefix="dbops-watched-", dir=memory if memory.is_dir() else None))
-    made = PostgresServer(home, free_port())
-    account = server_account(made.account)
-    shutil.chown(home, account.get("user"), account.get("group"))
-    made.prepare()
-    run([str(programs(None).server / "pg_checksums"), "--enable", "--no-sync", "-D", str(home / "data")], cwd=home, **account)
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
-    with subprocess.Popen([*made.command(), *options], cwd=home, stderr=subprocess.DEVNULL, **account) as process:
-        try:
-            for _ in range(300):
-                if made.is_ready():
-                    break
-                time.sleep(0.1)
-            made.psql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE TABLE t (id int PRIMARY KEY, n int);")
-            yield made
-        finally:
-            process.terminate()
-            process.wait(30)
-            shutil.rmtree(home, ignore_errors=True)
+    with alone(PostgresServer, SETTINGS, _with_checksums) as made:
+        made.psql("postgres", "CREATE EXTENSION pg_stat_statements; CREATE TABLE t (id int PRIMARY KEY, n int);")
+        yield made
+
+
+def _with_checksums(made: PostgresServer) -> None:
+    command = [str(programs(None).server / "pg_checksums"), "--enable", "--no-sync", "-D", str(made.home / "data")]
+    run(command, cwd=made.home, **server_account(made.account))
 
 
 def look_at(server: PostgresServer) -> Look:
@@ -188,3 +175,36 @@ def test_the_statements_that_cost_most_are_told_with_their_texts(server: Postgre
         (rows,) = engine.workloads.costliest(conn, by="reads", limit=1).statements
         assert rows.reads > 0
         assert 2 in {one.calls for one in engine.workloads.costliest(conn, by="calls", limit=10).statements}
+
+
+def test_index_advice_hears_of_the_statements_that_are_counted(server: PostgresServer, tmp_path: Path) -> None:
+    if not server.rows("postgres", "SELECT 1 FROM pg_available_extensions WHERE name = 'hypopg'"):
+        pytest.skip("HypoPG is not installed: apt install postgresql-15-hypopg")
+    server.psql(
+        "postgres",
+        """
+        CREATE EXTENSION hypopg; CREATE TABLE visits (id int PRIMARY KEY, person int, at int);
+        INSERT INTO visits SELECT i, i % 3000, i FROM generate_series(1, 30000) AS i; ANALYZE visits;
+        SELECT pg_stat_statements_reset();""",
+    )
+    slow = "SELECT at FROM visits WHERE person = {} AND at BETWEEN {} AND {} LIMIT 5;"
+    server.psql("postgres", "".join(slow.format(n, n, n + 10000) for n in range(20)))
+    (tmp_path / "c.yaml").write_text(
+        f"apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: w}}\nspec: {{url: '{server.admin_url}'}}\n"
+    )
+    with open_workspace(tmp_path) as workspace:
+        ((verdict,),) = [one.verdicts for one in advise(workspace, rules=["PG-IDX-008"])]
+    (found,) = verdict.findings
+    assert found.object == "public.visits (person)" or found.object == "public.visits (person, at)"
+    (statement,) = found.details["statements"]
+    assert statement["calls"] == 20 and statement["total_s"] > 0 and "person = $1" in statement["text"]
+
+    def took() -> float:
+        server.psql("postgres", "SELECT pg_stat_statements_reset();")
+        server.psql("postgres", "".join(slow.format(n, n, n + 10000) for n in range(20)))
+        query = "SELECT sum(total_exec_time) FROM pg_stat_statements WHERE query LIKE '%person = %'"
+        return float(server.rows("postgres", query)[0][0])
+
+    before = took()
+    server.psql("postgres", str(found.sql))
+    assert took() < before / 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each
+from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each, index_rule
 from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.advice import indexes, server, sessions, settings, statements, tables
 from dbops.engines.postgresql.advice.words import OWN
@@ -64,6 +64,10 @@ class PostgresAdvice:
     @property
     def rules(self) -> Sequence[Rule]:
         return _RULES
+
+    @property
+    def index_rule(self) -> Rule:
+        return index_rule("PG-IDX-008", 100)
 
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         version = conn.server.version[0]

@@ -1,0 +1,93 @@
+"""What is seen of a server that counts statements (performance_schema)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dbops.engines.base.advice import Verdict
+from dbops.engines.base.connect import Target
+from dbops.engines.base.url import parse_url
+from dbops.usecases.advise import advise, source_of
+from dbops.usecases.runtime import engine_for, open_workspace
+from tests.servers import MysqlServer
+from tests.servers.alone import alone
+
+SETTINGS = {
+    "performance_schema": "ON",
+    "tmp_memory_table_size": "16384",
+    "tmp_table_size": "16384",
+    "max_heap_table_size": "16384",
+}
+ROWS = "SELECT seq FROM seq_1_to_{}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MysqlServer]:
+    with alone(MysqlServer, SETTINGS) as made:
+        made.rows("mysql", "CREATE DATABASE shop")
+        made.client(
+            "shop",
+            """
+            CREATE TABLE numbers (n int PRIMARY KEY);
+            INSERT INTO numbers WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1000) SELECT n FROM r;
+            CREATE TABLE visits (id int PRIMARY KEY, person int NOT NULL, at int NOT NULL, note varchar(200), KEY unused (at));
+            INSERT INTO visits SELECT 1000 * a.n + b.n, (1000 * a.n + b.n) % 1500, b.n, REPEAT('x', 150)
+              FROM numbers AS a JOIN numbers AS b ON a.n <= 15;
+            ANALYZE TABLE visits;
+            """,
+        )
+        yield made
+
+
+def ask(server: MysqlServer, id_: str, **thresholds: float) -> Verdict:
+    target = Target("watched", parse_url(server.url("shop")))
+    engine = engine_for(target.url)
+    with closing(engine.connect(target, readonly=True)) as conn:
+        rules = [rule for rule in engine.advice.rules if rule.id == id_]
+        (verdict,) = engine.advice.ask(conn, rules, {id_: thresholds})
+    return verdict
+
+
+def counted(server: MysqlServer, sql: str) -> None:
+    server.rows("mysql", "TRUNCATE performance_schema.events_statements_summary_by_digest")
+    server.client("shop", sql)
+
+
+def test_statements_that_are_slow_read_whole_tables_spill_or_fail_are_found(server: MysqlServer) -> None:
+    counted(server, "SELECT SLEEP(0.06); SELECT SLEEP(0.06);" + "SELECT id FROM visits WHERE person = 7;" * 3)
+    assert "2 calls" in ask(server, "MY-STM-001", min_calls=2, milliseconds=50).findings[0].evidence
+    assert ask(server, "MY-STM-001").state == "pass"
+    (whole,) = ask(server, "MY-STM-002", min_calls=3, rows=10_000).findings
+    assert "`person` = ?" in whole.evidence
+    (reads,) = ask(server, "MY-STM-003", min_calls=3, rows=1000).findings
+    assert "`person` = ?" in reads.evidence
+    assert {ask(server, id_).state for id_ in ("MY-STM-002", "MY-STM-003", "MY-STM-004", "MY-STM-005")} == {"pass"}
+    counted(server, "SELECT note, COUNT(*) FROM visits GROUP BY id, note ORDER BY 2 LIMIT 1;")
+    assert ask(server, "MY-STM-004", min_calls=1).state == "fail"
+    with closing(server.connect("shop")) as conn, conn.cursor() as cursor:
+        for _ in range(2):
+            with pytest.raises(Exception, match="Duplicate"):
+                cursor.execute("INSERT INTO visits (id, person, at) VALUES (1001, 1, 1)")
+    assert "2 of 2 calls" in ask(server, "MY-STM-005", min_calls=2).findings[0].evidence
+
+
+def test_indexes_that_nothing_uses_are_found(server: MysqlServer) -> None:
+    assert {one.object for one in ask(server, "MY-IDX-002", min_uptime=0).findings} == {"visits.unused"}
+    assert ask(server, "MY-IDX-002").state == "pass"
+
+
+def test_index_advice_hears_of_the_statements_that_are_counted(server: MysqlServer, tmp_path: Path) -> None:
+    slow = "SELECT at FROM visits WHERE person IN ({0}, 1) AND note > 'a' LIMIT 5;"
+    counted(server, "".join(slow.format(n) for n in range(20)))
+    (tmp_path / "c.yaml").write_text(
+        f"apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: w}}\nspec: {{url: '{server.url('shop')}'}}\n"
+    )
+    with open_workspace(tmp_path) as workspace:
+        ((verdict,),) = [one.verdicts for one in advise(workspace, rules=["MY-IDX-004"], source=source_of(None, 5000))]
+    (found,) = verdict.findings
+    assert found.object == "visits (person)"
+    assert found.details["statements"][0]["calls"] == 20
