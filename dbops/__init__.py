@@ -45,21 +45,20 @@ if TYPE_CHECKING:
         NodeType,
     )
     from dbops.api.migration_manager import (
+        Migration,
+        MigrationManager,
+        MigrationResult,
+        MigrationStatus,
+        run_migrations,
+    )
+    from dbops.api.migration_records import (
         CompositeTransformer,
         DataMigrationResult,
         DataMigrator,
         FieldRenameTransformer,
         FieldTypeTransformer,
-        Migration,
-        MigrationManager,
-        MigrationResult,
-        MigrationRunner,
-        MigrationStatus,
-        MigrationStep,
-        TransferResult,
-        run_migrations,
-        transfer,
     )
+    from dbops.api.migration_steps import MigrationRunner, MigrationStep
     from dbops.api.performance_monitor import (
         DatabaseMetrics,
         DatabaseMonitor,
@@ -83,6 +82,7 @@ if TYPE_CHECKING:
         generate_schema,
     )
     from dbops.api.service import CRUDService, DatabaseService, Result, SQLiteJSON, get_database_base
+    from dbops.api.transfer import TransferResult, transfer
     from dbops.errors import CodomyrmexError, DbopsError
 
 __all__ = [
@@ -161,12 +161,12 @@ _HOMES = {
     "CRUDService": "dbops.api.service",
     "CodomyrmexError": "dbops.errors",
     "Column": "dbops.api.schema_generator",
-    "CompositeTransformer": "dbops.api.migration_manager",
+    "CompositeTransformer": "dbops.api.migration_records",
     "ConnectionFactory": "dbops.api.connections",
     "ConnectionPool": "dbops.api.connections",
     "DataAsset": "dbops.api.lineage",
-    "DataMigrationResult": "dbops.api.migration_manager",
-    "DataMigrator": "dbops.api.migration_manager",
+    "DataMigrationResult": "dbops.api.migration_records",
+    "DataMigrator": "dbops.api.migration_records",
     "DatabaseConnection": "dbops.api.db_manager",
     "DatabaseManager": "dbops.api.db_manager",
     "DatabaseMetrics": "dbops.api.performance_monitor",
@@ -177,8 +177,8 @@ _HOMES = {
     "DatabaseType": "dbops.api.db_manager",
     "DbopsError": "dbops.errors",
     "EdgeType": "dbops.api.lineage",
-    "FieldRenameTransformer": "dbops.api.migration_manager",
-    "FieldTypeTransformer": "dbops.api.migration_manager",
+    "FieldRenameTransformer": "dbops.api.migration_records",
+    "FieldTypeTransformer": "dbops.api.migration_records",
     "HealthChecker": "dbops.api.connections",
     "ImpactAnalyzer": "dbops.api.lineage",
     "Index": "dbops.api.schema_generator",
@@ -189,9 +189,9 @@ _HOMES = {
     "Migration": "dbops.api.migration_manager",
     "MigrationManager": "dbops.api.migration_manager",
     "MigrationResult": "dbops.api.migration_manager",
-    "MigrationRunner": "dbops.api.migration_manager",
+    "MigrationRunner": "dbops.api.migration_steps",
     "MigrationStatus": "dbops.api.migration_manager",
-    "MigrationStep": "dbops.api.migration_manager",
+    "MigrationStep": "dbops.api.migration_steps",
     "NodeType": "dbops.api.lineage",
     "PerformanceAlert": "dbops.api.performance_monitor",
     "PerformanceMonitor": "dbops.api.performance_monitor",
@@ -208,7 +208,7 @@ _HOMES = {
     "SchemaMigration": "dbops.api.schema_generator",
     "SchemaTable": "dbops.api.schema_generator",
     "SlowQuery": "dbops.api.performance_monitor",
-    "TransferResult": "dbops.api.migration_manager",
+    "TransferResult": "dbops.api.transfer",
     "backup_database": "dbops.api.backup_manager",
     "connect_database": "dbops.api.db_manager",
     "execute_query": "dbops.api.db_manager",
@@ -218,7 +218,7 @@ _HOMES = {
     "monitor_database": "dbops.api.performance_monitor",
     "optimize_database": "dbops.api.performance_monitor",
     "run_migrations": "dbops.api.migration_manager",
-    "transfer": "dbops.api.migration_manager",
+    "transfer": "dbops.api.transfer",
 }
 
 

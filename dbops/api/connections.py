@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dbops.api.db_manager import Parameters, QueryResult, _timed
+from dbops.api.database_connection import Parameters, QueryResult, timed
 from dbops.dataclass import dataclass
 from dbops.errors import DbopsError
 
@@ -82,7 +82,7 @@ class PooledConnection:
             count = len(answer.rows) if answer.columns else answer.count
             return QueryResult(True, answer.rows, list(answer.columns), count)
 
-        return _timed(run)
+        return timed(run)
 
     def execute_query(self, query: str, params: Parameters = None) -> list[dict[str, Any]]:
         """Run one statement and return its rows as dictionaries.

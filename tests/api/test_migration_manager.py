@@ -153,7 +153,7 @@ def test_a_dry_run_keeps_nothing(database: Database, manager: MigrationManager) 
     assert manager.get_migration_status(wrong.id)["status"] == "pending"
 
 
-def test_edited_migrations_are_noticed(manager: MigrationManager) -> None:
+def test_edited_migrations_are_noticed_until_they_are_accepted(manager: MigrationManager) -> None:
     first, second = two(manager)
     manager.apply_migration(first)
     path = manager.migrations_dir / f"{first}.json"
@@ -161,6 +161,8 @@ def test_edited_migrations_are_noticed(manager: MigrationManager) -> None:
     with pytest.raises(MigrationError, match=first):
         manager.apply_migration(second)
     assert manager.get_migration_status(first)["detail"]
+    assert manager.verify_migrations() == [first] == manager.verify_migrations(accept=True)
+    assert manager.verify_migrations() == [] and manager.apply_migration(second)
 
 
 def test_a_migration_without_a_way_back_says_so(manager: MigrationManager) -> None:

@@ -25,7 +25,7 @@ from dbops.resources.migrations.standing import in_the_way
 from dbops.sql.hazard import HAZARDS
 from dbops.usecases.apply import Consent, locked
 from dbops.usecases.databases.address import target_of
-from dbops.usecases.migrate import files
+from dbops.usecases.migrate import files, records
 from dbops.usecases.migrate.running import down_one, up_one
 from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.runtime import OpenTargets, Workspace, engine_for, resources
@@ -149,6 +149,16 @@ class DirectSet:
         ]
         return max(applied)[1] if applied else None
 
+    def edited(self) -> list[str]:
+        """Return the ids of applied migrations whose files are no longer what was applied."""
+        return [_id(one) for one in self._observed() if one.state in ("changed", "cosmetic")]
+
+    def accept(self) -> list[str]:
+        """Let edited files of applied migrations count as what was applied; return the ids of those that were edited."""
+        if edited := self.edited():
+            records.accept(self._workspace(), Consent(lambda plan: True))
+        return edited
+
     def close(self) -> None:
         """Close the sessions; they are opened again when they are needed."""
         self._stack.close()
@@ -211,7 +221,7 @@ class DirectSet:
             raise MigrationError(
                 f"{_id(stuck[0])}: {stuck[0].detail}",
                 at=stuck[0].migration.at if stuck[0].migration else None,
-                fix="put the file back and write a new migration, or accept the change (verify --accept)",
+                fix="put the file back and write a new migration, or accept the change: verify_migrations(accept=True)",
                 migration_id=_id(stuck[0]),
             )
         applied = {_id(item) for item in found if item.record and item.record.state in ("applied", "baselined")}
