@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.metrics import Counters, Key, Value
 from dbops.errors import MonitoringError
 from dbops.state.metrics_folder import history_file
+from dbops.state.statements import StatementHistory
 
 _DAY_S = 86_400
 RAW_S, STEPS = 2 * _DAY_S, ((300, 30 * _DAY_S), (3600, 400 * _DAY_S))
@@ -137,6 +139,11 @@ class MetricsStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    @cached_property
+    def statements(self) -> StatementHistory:
+        """The history of statements, in the same place."""
+        return StatementHistory(self._engine)
 
     def counters(self, connection: str) -> Counters | None:
         """Return the counters of the last look, None before the first."""

@@ -15,6 +15,7 @@ from dbops.resources.monitoring.watching import LOOK_S, OBJECTS
 from dbops.resources.monitoring.words import in_words as in_words  # what faces show
 from dbops.state.metrics import MetricsStore, Point
 from dbops.usecases.runtime import Workspace
+from dbops.usecases.workload import keep_statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
     before = store.counters(name)
     started = time.perf_counter()
     try:
-        look = _look(workspace, name, objects)
+        look = _look(workspace, name, objects, store, at)
     except DbopsError as error:
         workspace.targets.forget(name)
         down = [Value("up", 0.0)]
@@ -103,21 +104,24 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
     return Reading(name, engine.name, at, took_s, look, figures)
 
 
-def _look(workspace: Workspace, name: str, objects: int) -> Look:
+def _look(workspace: Workspace, name: str, objects: int, store: MetricsStore, at: float) -> Look:
     """Look through the reader; a session that was lost since the last look is opened anew."""
     try:
-        return _look_once(workspace, name, objects)
+        return _look_once(workspace, name, objects, store, at)
     except LostConnectionError:
         workspace.targets.forget(name)
-        return _look_once(workspace, name, objects)
+        return _look_once(workspace, name, objects, store, at)
 
 
-def _look_once(workspace: Workspace, name: str, objects: int) -> Look:
+def _look_once(workspace: Workspace, name: str, objects: int, store: MetricsStore, at: float) -> Look:
     conn = workspace.targets.reader(name)
     if conn is None:
         raise MonitoringError("the database does not exist")
+    engine = workspace.targets.engine(name)
     with conn.ending_statements_after(LOOK_S):
-        return workspace.targets.engine(name).metrics.look(conn, objects=objects)
+        look = engine.metrics.look(conn, objects=objects)
+        keep_statements(engine, conn, store.statements, name, at)
+        return look
 
 
 @dataclass(frozen=True, slots=True)

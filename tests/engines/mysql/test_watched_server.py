@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbops.engines.base.advice import Verdict
-from dbops.engines.base.connect import Target
+from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.engine import Engine
 from dbops.engines.base.url import parse_url
+from dbops.engines.base.workload import NOT_PLANNED, Before, costs_between
 from dbops.usecases.advise import advise, source_of
 from dbops.usecases.runtime import engine_for, open_workspace
 from tests.servers import MysqlServer
@@ -22,6 +25,7 @@ SETTINGS = {
     "tmp_table_size": "16384",
     "max_heap_table_size": "16384",
 }
+REMEMBERS = "UPDATE performance_schema.setup_consumers SET enabled = 'YES' WHERE name LIKE 'events\\_statements\\_%'"
 ROWS = "SELECT seq FROM seq_1_to_{}"
 
 
@@ -38,6 +42,8 @@ def server() -> Iterator[MysqlServer]:
             INSERT INTO visits SELECT 1000 * a.n + b.n, (1000 * a.n + b.n) % 1500, b.n, REPEAT('x', 150)
               FROM numbers AS a JOIN numbers AS b ON a.n <= 15;
             ANALYZE TABLE visits;
+            CREATE TABLE t (id int PRIMARY KEY, n int);
+            INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);
             """,
         )
         yield made
@@ -91,3 +97,51 @@ def test_index_advice_hears_of_the_statements_that_are_counted(server: MysqlServ
     (found,) = verdict.findings
     assert found.object == "visits (person)"
     assert found.details["statements"][0]["calls"] == 20
+
+
+@pytest.fixture
+def asking(server: MysqlServer) -> Iterator[tuple[Engine, Connection]]:
+    target = Target("watched", parse_url(server.url("shop")))
+    engine = engine_for(target.url)
+    with closing(engine.connect(target, readonly=True)) as conn:
+        yield engine, conn
+
+
+def bare(text: str) -> str:
+    """Return a text as all makes and versions write it."""
+    return "".join(text.replace("`", "").split()).upper()
+
+
+def test_the_statements_that_cost_most_are_told_with_texts_and_plans(
+    server: MysqlServer, asking: tuple[Engine, Connection]
+) -> None:
+    engine, conn = asking
+    server.client("mysql", f"{REMEMBERS};")
+    server.client("shop", "SELECT n FROM t WHERE n = 1; SELECT n FROM t WHERE n = 2; SELECT SLEEP(0.2); DO 1;")
+    found = {bare(one.text): one for one in engine.workloads.costliest(conn, by="mean", limit=100).statements}
+    slow, read = found["SELECTSLEEP(?)"], found["SELECTNFROMTWHEREN=?"]
+    assert slow.calls == 1 and slow.mean_s >= 0.2
+    assert (slow.p95_s is not None) is (server.make.name == "mysql")
+    assert read.calls == 2 and read.reads == 6
+    plan = engine.workloads.plan(conn, read)
+    assert plan.lines[0].split()[0] == "id" and " ALL " in plan.lines[1]
+    assert engine.workloads.plan(conn, found["DO?"]).why == NOT_PLANNED.why
+    assert "remembers no call" in engine.workloads.plan(conn, replace(read, id="0" * 32)).why
+
+
+def test_what_statements_cost_between_looks(server: MysqlServer, asking: tuple[Engine, Connection]) -> None:
+    engine, conn = asking
+    query = "SELECT n FROM t WHERE id = 1;"
+    server.client("shop", query * 3)
+
+    def since(before: Before) -> dict[str, int]:
+        costs = costs_between(before, engine.workloads.tallies(conn).of)
+        texts = engine.workloads.texts(conn, list(costs))
+        return {bare(texts[id_]): cost.calls for id_, cost in costs.items()}
+
+    before = Before(0.0, {one.key: one for one in engine.workloads.tallies(conn).of})
+    server.client("shop", query * 2)
+    text = "SELECTNFROMTWHEREID=?"
+    assert since(before)[text] == 2
+    server.client("shop", "TRUNCATE performance_schema.events_statements_summary_by_digest; DO SLEEP(1.1);" + query * 4)
+    assert since(before)[text] == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ from dbops.engines.base.advice import Verdict
 from dbops.engines.base.connect import Target
 from dbops.engines.base.metrics import Look
 from dbops.engines.base.url import parse_url
+from dbops.engines.base.workload import NOT_PLANNED
 from dbops.usecases.advise import advise
+from dbops.usecases.monitor import metrics_store
 from dbops.usecases.runtime import engine_for, open_workspace
+from dbops.usecases.workload import Wish, costliest
 from tests.servers import PostgresServer
 from tests.servers.alone import alone
 from tests.servers.programs import run, server_account
@@ -208,3 +212,47 @@ def test_index_advice_hears_of_the_statements_that_are_counted(server: PostgresS
     before = took()
     server.psql("postgres", str(found.sql))
     assert took() < before / 10
+
+
+def test_a_plan_is_shown_of_a_statement_without_its_values_and_nothing_stays_of_it(server: PostgresServer) -> None:
+    server.psql("postgres", "SELECT pg_stat_statements_reset();")
+    server.psql(
+        "postgres", "SELECT n FROM t WHERE id = 1; UPDATE t SET n = 5 WHERE id = -1; CREATE TABLE u (a int); DROP TABLE u;"
+    )
+    target = Target("watched", parse_url(server.admin_url))
+    engine = engine_for(target.url)
+    with closing(engine.connect(target, readonly=True)) as conn:
+        found = {one.text: one for one in engine.workloads.costliest(conn, by="total", limit=50).statements}
+        read = engine.workloads.plan(conn, found["SELECT n FROM t WHERE id = $1"])
+        assert "Index" in read.lines[0] or "Bitmap" in read.lines[0]
+        change = engine.workloads.plan(conn, found["UPDATE t SET n = $1 WHERE id = $2"])
+        assert change.lines[0].startswith("Update on t")
+        assert engine.workloads.plan(conn, found["CREATE TABLE u (a int)"]).why == NOT_PLANNED.why
+        several = engine.workloads.plan(
+            conn, replace(found["CREATE TABLE u (a int)"], text="SELECT 1; COMMIT; CREATE TABLE v (a int)")
+        )
+        assert "multiple commands" in several.why
+        assert conn.query("SELECT count(*) FROM pg_prepared_statements WHERE name = 'dbops_sample'") == [(0,)]
+    assert server.rows("postgres", "SELECT to_regclass('v')") == [(None,)]
+
+
+def test_what_statements_cost_between_looks_is_kept_also_across_a_reset(server: PostgresServer, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        f"apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nspec: {{url: '{server.admin_url}'}}\n"
+    )
+    slow, text = "SELECT pg_sleep(0.01);", "SELECT pg_sleep($1)"
+
+    def calls(now: float) -> int:
+        with open_workspace(tmp_path) as workspace, metrics_store(workspace, None) as store:
+            (asked,) = costliest(workspace, store, Wish(since_s=3600, limit=1000), now=now)
+        return {one.text: one.calls for one in asked.workload.statements}.get(text, 0)
+
+    server.psql("postgres", slow * 5)
+    assert calls(1000.0) == 0
+    server.psql("postgres", slow * 2)
+    assert calls(1060.0) == 2
+    server.psql("postgres", slow + "SELECT pg_stat_statements_reset();" + slow * 3)
+    assert calls(1120.0) == 2 + 3
+    assert calls(1120.5) == 2 + 3
+    server.psql("postgres", slow)
+    assert calls(1180.0) == 2 + 3 + 1
