@@ -280,7 +280,7 @@ class DatabasePerformanceMonitor:
             found += [
                 SlowQuery(
                     *(one.id, one.text, kind_of(one.text, url), one.calls),
-                    *(one.mean_s * 1000, one.most_s * 1000, one.total_s * 1000),
+                    *(one.mean_s * 1000, (one.most_s or 0.0) * 1000, one.total_s * 1000),
                     "server",
                 )
                 for one in counted(self.workspace_dir, url, None, threshold)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 
 from dbops.dataclass import dataclass
@@ -70,13 +71,29 @@ def costliest(workspace: Workspace, store: MetricsStore, wish: Wish, *, only: Co
     return [_of_connection(workspace, store.statements, name, wish, now) for name in names]
 
 
+def counted_now(workspace: Workspace, name: str, by: Order, limit: int) -> Workload:
+    """Return the costliest statements that the server of a connection counted; nothing is kept.
+
+    Raises:
+        DbopsError: it cannot be looked at.
+    """
+    with _reader(workspace, name) as (engine, conn):
+        return engine.workloads.costliest(conn, by=by, limit=limit)
+
+
+@contextmanager
+def _reader(workspace: Workspace, name: str) -> Iterator[tuple[Engine, Connection]]:
+    conn = workspace.targets.reader(name)
+    if conn is None:
+        raise MonitoringError("the database does not exist")
+    with conn.ending_statements_after(ASK_S):
+        yield workspace.targets.engine(name), conn
+
+
 def _of_connection(workspace: Workspace, kept: StatementHistory, name: str, wish: Wish, now: float) -> Asked:
     engine = workspace.targets.engine(name)
     try:
-        conn = workspace.targets.reader(name)
-        if conn is None:
-            raise MonitoringError("the database does not exist")
-        with conn.ending_statements_after(ASK_S):
+        with _reader(workspace, name) as (_, conn):
             keep_statements(engine, conn, kept, name, now, AT_ONCE_S)
             if wish.since_s is None:
                 workload = engine.workloads.costliest(conn, by=wish.by, limit=wish.limit)

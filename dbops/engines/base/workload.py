@@ -46,28 +46,17 @@ class Cost:
 
     def plus(self, other: Cost) -> Cost:
         """Return both together; of two distributions nothing can be said but the worse."""
-        io = None if self.io is None or other.io is None else self.io + other.io
         p95 = None if self.p95_s is None or other.p95_s is None else max(self.p95_s, other.p95_s)
-        return Cost(
-            self.calls + other.calls,
-            self.total_s + other.total_s,
-            self.rows + other.rows,
-            self.reads + other.reads,
-            io,
-            p95,
-        )
+        return self._with(other, 1, p95)
 
     def less(self, before: Cost) -> Cost:
         """Return what came since `before`."""
-        io = None if self.io is None or before.io is None else self.io - before.io
-        return Cost(
-            self.calls - before.calls,
-            self.total_s - before.total_s,
-            self.rows - before.rows,
-            self.reads - before.reads,
-            io,
-            self.p95_s,
-        )
+        return self._with(before, -1, self.p95_s)
+
+    def _with(self, other: Cost, sign: int, p95_s: float | None) -> Cost:
+        io = None if self.io is None or other.io is None else self.io + sign * other.io
+        counts = (self.rows + sign * other.rows, self.reads + sign * other.reads)
+        return Cost(self.calls + sign * other.calls, self.total_s + sign * other.total_s, *counts, io, p95_s)
 
 
 @dataclass(frozen=True, slots=True)

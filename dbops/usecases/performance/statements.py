@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from dbops.engines.base.workload import Counted
-from dbops.errors import MonitoringError
+from dbops.errors import DbopsError, MonitoringError
 from dbops.sql.tokens import leading_words
 from dbops.state.metrics_folder import history_file
 from dbops.state.timings import Timing as Timing  # these two are what faces show
@@ -15,7 +15,7 @@ from dbops.state.timings import Timings as Timings
 from dbops.usecases.databases.address import parts_of
 from dbops.usecases.performance.places import name_of, workspace_of
 from dbops.usecases.runtime import engine_named
-from dbops.usecases.workload import costliest
+from dbops.usecases.workload import counted_now
 
 _LIMIT = 200
 
@@ -53,7 +53,8 @@ def counted(folder: Path, database: str, own_url: str | None, least_s: float) ->
     with workspace_of(folder, database, own_url) as workspace:
         if workspace is None:
             return ()
-        (asked,) = costliest(workspace, only=[name_of(database)], by="mean", limit=_LIMIT)
-    if asked.error is not None:
-        raise MonitoringError(f"{name_of(database)} cannot be looked at: {asked.error}")
-    return [one for one in asked.workload.statements if one.mean_s >= least_s]
+        try:
+            workload = counted_now(workspace, name_of(database), "mean", _LIMIT)
+        except DbopsError as error:
+            raise MonitoringError(f"{name_of(database)} cannot be looked at: {error.message}") from error
+    return [one for one in workload.statements if one.mean_s >= least_s]

@@ -76,7 +76,7 @@ def _course(course: Sequence[Stretch]) -> Iterable[Markup]:
             y=_HEIGHT * (1 - stretch.total_s / most),
             width=width - 1,
             height=_HEIGHT * stretch.total_s / most,
-            class_="c0",
+            class_="bar",
         )
         for place, stretch in enumerate(course)
     )
