@@ -57,14 +57,15 @@ def kinds_of(engine: str, rows: list[Row]) -> set[str]:
 
 def part(engine: str, rows: list[Row], before: str) -> str:
     """Return the table of an engine; `before` is the table as it stands."""
+    known = kinds_of(engine, rows)
     lines = [f"| kind | {' | '.join(ACTIONS)} |", "|---" * (len(ACTIONS) + 1) + "|"]
-    for kind in (kind for kind in kinds() if kind in kinds_of(engine, rows)):
+    for kind in (kind for kind in kinds() if kind in known):
         standing = re.search(rf"(?m)^\| {kind} \| (.*) \|$", before)
         cells = standing[1].split(" | ") if standing else []
         cells = cells if len(cells) == len(ACTIONS) else [""] * len(ACTIONS)
         found = [_cell(engine, kind, action, rows, cell) for action, cell in zip(ACTIONS, cells, strict=True)]
         lines.append(f"| {kind} | {' | '.join(found)} |")
-    others = ", ".join(kind for kind in kinds() if kind not in kinds_of(engine, rows))
+    others = ", ".join(kind for kind in kinds() if kind not in known)
     return "\n".join(lines) + (f"\n\nNot an object of this engine: {others}." if others else "")
 
 
