@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,14 +18,27 @@ S3 = {"region": "us-east-1", "access_key_id": "test", "secret_access_key": "hunt
 def s3_server() -> Iterator[str]:
     """Give the URL of a server; the test is skipped where moto is not installed."""
     moto = pytest.importorskip("moto.server", reason="moto[s3,server] is not installed")
-    import logging
+    from werkzeug.serving import make_server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    server = make_server("127.0.0.1", 0, _serial(moto.DomainDispatcherApplication(moto.create_backend_app)), threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _serial(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Let one request in at a time: moto looks whether a key is there and writes it in two steps, which S3 does in one."""
+    lock = threading.Lock()
+
+    def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
+        with lock:
+            return list(app(environ, start_response))
+
+    return answer
 
 
 def new_bucket(endpoint: str) -> str:
