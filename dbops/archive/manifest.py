@@ -74,11 +74,12 @@ class Manifest:
 
     @property
     def plain_size(self) -> int:
-        return sum(stream.plain_size for stream in self.streams)
+        """The bytes of all streams, with what a tool keeps of this backup in a place of its own (`details.elsewhere`)."""
+        return sum(stream.plain_size for stream in self.streams) + int(self.details.get("elsewhere", {}).get("plain", 0))
 
     @property
     def stored_size(self) -> int:
-        return sum(stream.stored_size for stream in self.streams)
+        return sum(stream.stored_size for stream in self.streams) + int(self.details.get("elsewhere", {}).get("stored", 0))
 
     @property
     def duration_s(self) -> float:

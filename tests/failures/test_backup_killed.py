@@ -27,18 +27,24 @@ from tests.usecases.policies import Shop
 
 _ROWS = 2000
 _SCHEDULE = '[{type: full, cron: "0 3 * * *"}]'
+_FILES = '[{type: full, cron: "0 3 * * *", method: physical}, {type: log, cron: "0 * * * *"}]'
+_RESTORED_EACH = 10
+"""Copies of a server's files are restored after each so many kills, for it takes servers of their own."""
 _SQL = "CREATE TABLE orders (id integer PRIMARY KEY, note varchar(200)); CREATE INDEX notes ON orders (note);"
 Trials = pytest.mark.parametrize("trials", [3, pytest.param(100, marks=pytest.mark.campaign)], ids=["few", "many"])
 
 
 @dataclass(slots=True)
 class Site:
-    """A database, its backups, and a target that holds rows of its own. `tmp` is where programs put what passes."""
+    """A database, its backups, and a target that holds rows of its own. `tmp` is where programs put what passes. `kinds` are what
+    is made by turns, of `files` of the server or of the database alone.
+    """
 
     shop: Shop
     source: Database
     target: Database
     tmp: Path
+    kinds: tuple[str, ...] = ("full",)
     version: int = 0
 
     def change(self) -> None:
@@ -47,7 +53,8 @@ class Site:
         self.source.load(f"UPDATE orders SET note = '{self.version} {'x' * 100}';")
 
     def back_up(self) -> None:
-        self.shop.run("full")
+        """Make the next kind by turns, a full first."""
+        self.shop.run(self.kinds[self.version % len(self.kinds)] if self.shop.backups() else "full")
 
     def prune(self) -> None:
         with self.shop.keeper() as keeper:
@@ -69,11 +76,18 @@ class Site:
 
 
 @pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.campaign), pytest.param("mysql", marks=pytest.mark.campaign)]
+    params=[
+        "sqlite",
+        *(
+            pytest.param(name, marks=pytest.mark.campaign)
+            for name in ("postgresql", "mysql", "files of postgresql", "files of mysql")
+        ),
+    ]
 )
 def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
-    source, target = _two(request, tmp_path)  # first: a server that is started now keeps this environment
+    engine, has_files = request.param.removeprefix("files of "), request.param.startswith("files")
+    source, target = _two(request, engine, tmp_path)  # first: a server that is started now keeps this environment
     tmp = Path(tempfile.mkdtemp(prefix="dbops-killed-"))
     tmp.chmod(0o755)  # servers' own accounts pass through
     request.addfinalizer(lambda: shutil.rmtree(tmp))
@@ -86,17 +100,26 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             database.load(_SQL)
         database.load(f"INSERT INTO orders VALUES {values};")
     target.load("UPDATE orders SET note = 'own row';")
-    return Site(Shop(tmp_path / "env", source.url, "  retention: {last: 2, verified: 0}\n", _SCHEDULE), source, target, tmp)
+    shop = Shop(tmp_path / "env", source.url, "  retention: {last: 2, verified: 0}\n", _FILES if has_files else _SCHEDULE)
+    request.addfinalizer(lambda: _let_go(shop))
+    return Site(shop, source, target, tmp, ("full", "log") if has_files else ("full",))
 
 
-def _two(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Database, Database]:
-    if request.param == "sqlite":
+def _let_go(shop: Shop) -> None:
+    """Drop the slot that keeps the server's log for the policy."""
+    with shop.keeper() as keeper:
+        if keeper.keeps():
+            keeper.let_go()
+
+
+def _two(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> tuple[Database, Database]:
+    if engine == "sqlite":
         return request.getfixturevalue("sqlite_database"), SqliteDatabase(tmp_path / "target.db")
-    if request.param == "postgresql":
+    if engine == "postgresql":
         server = request.getfixturevalue("postgres_server")
         return request.getfixturevalue("pg_database"), PostgresDatabase(server, server.new_database("target"))
-    server = request.getfixturevalue("mysql_server")
-    return request.getfixturevalue("my_database"), MysqlDatabase(server, server.new_database("target"))
+    server = request.getfixturevalue("logging_mysql_server")
+    return MysqlDatabase(server, server.new_database("source")), MysqlDatabase(server, server.new_database("target"))
 
 
 def killed(work: Callable[[], object], after_s: float) -> bool:
@@ -115,20 +138,23 @@ def killed(work: Callable[[], object], after_s: float) -> bool:
 
 def strike(site: Site, work: Callable[[], object], chance: random.Random, trials: int) -> int:
     """Kill `work` at so many random moments, and check what is left each time; return how often it was cut off."""
-    begun = time.monotonic()
-    work()
-    usual_s = time.monotonic() - begun
+    usual_s: dict[int, float] = {}
+    for _ in site.kinds:
+        begun = time.monotonic()
+        work()
+        usual_s[site.version % len(site.kinds)] = time.monotonic() - begun
+        site.change()
     cut = 0
-    for _ in range(trials):
+    for trial in range(trials):
         site.change()
         site.back_up()
         before = site.standing()
-        cut += killed(work, chance.random() * usual_s * 1.1)
-        left_usable(site, before)
+        cut += killed(work, chance.random() * usual_s[site.version % len(site.kinds)] * 1.1)
+        left_usable(site, before, is_restored=len(site.kinds) == 1 or trial % _RESTORED_EACH == 0)
     return cut
 
 
-def left_usable(site: Site, before: list[tuple[str, int]]) -> None:
+def left_usable(site: Site, before: list[tuple[str, int]], *, is_restored: bool) -> None:
     """Check storage and target after a kill, then that everything works and clears away what was left."""
     with site.shop.workspace() as workspace:
         [listed] = listing(workspace)
@@ -136,12 +162,13 @@ def left_usable(site: Site, before: list[tuple[str, int]]) -> None:
         assert not listed.broken or all("manifest is gone" in one.reason for one in listed.broken)
         problems = [problem for one in verify(workspace, None, 1, lambda text: None) for problem in one.problems]
         assert all("no manifest" in problem or "manifest is gone" in problem for problem in problems)
-    wait_until(lambda: not processes_below(site.tmp))
+    programs_end(site.tmp)
     if site.target.engine != "mysql":  # it has no way to give a database another name; the next restore goes on there
         assert site.standing() in (before, [(str(site.version), _ROWS)]), "the target is neither what it was nor complete"
     site.back_up()
-    site.restore()
-    assert site.standing() == [(str(site.version), _ROWS)]
+    if is_restored:
+        site.restore()
+        assert site.standing() == [(str(site.version), _ROWS)]
     with site.shop.keeper() as keeper:
         replace(
             keeper, clock=lambda: datetime.now(UTC) + timedelta(days=15)
@@ -150,10 +177,18 @@ def left_usable(site: Site, before: list[tuple[str, int]]) -> None:
     assert list(root.rglob(f"{WRITING}*")) == []
     folders = {path.parent.parent for path in root.rglob("parts/*")}
     assert [folder for folder in folders if not (folder / "manifest.json").exists()] == []
-    wait_until(lambda: not processes_below(site.tmp))
+    programs_end(site.tmp)
     assert not list(site.tmp.iterdir()), "temporary files are left"
     if site.target.engine == "sqlite":
         assert [path.name for path in Path(site.target.path).parent.iterdir() if "restoring" in path.name] == []  # type: ignore[attr-defined]
+
+
+def programs_end(tmp: Path) -> None:
+    """Wait until nothing runs any more that was started with this folder for temporary files."""
+    try:
+        wait_until(lambda: not processes_below(tmp), 60)
+    except TimeoutError:
+        pytest.fail(f"these go on: {processes_below(tmp)}")
 
 
 def processes_below(tmp: Path) -> list[str]:

@@ -66,7 +66,7 @@ def missing_packages() -> list[str]:
 
 def optional_packages() -> list[str]:
     """Return the Debian packages that this machine lacks and without which some tests are skipped."""
-    lacking = [name for name in ("mariadb-backup", "mydumper") if shutil.which(name, path=_search_path()) is None]
+    lacking = [name for name in ("mariadb-backup", "mydumper", "pgbackrest") if shutil.which(name, path=_search_path()) is None]
     return lacking + [f"postgresql-{major}-hypopg" for major in _debian_majors() if not _has_hypopg(major)]
 
 

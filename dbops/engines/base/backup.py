@@ -11,7 +11,7 @@ of which nothing is kept. A restore is given the whole chain, whose stored bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
@@ -51,7 +51,8 @@ class Mechanism:
     A kind that an engine never has is there too, refused. `picks` are what a restore can take out of the whole. `points` are what
     a restore can stop at while it replays this very backup: empty for bases and pages, set for what is made of a log. What has
     points goes on behind any backup of its family; what has none follows the last that is no log.
-    `caution` is what it may do to the server, and how that is bounded; empty where it is.
+    `caution` is what it may do to the server, and how that is bounded; empty where it is. `by_name`: it is taken only where a
+    policy names its tool, because its backups lie elsewhere.
     """
 
     kind: BackupKind
@@ -63,6 +64,7 @@ class Mechanism:
     picks: frozenset[Literal["schema", "table"]] = frozenset()
     points: frozenset[Literal["time", "lsn", "name"]] = frozenset()
     caution: str = ""
+    by_name: bool = False
 
     @property
     def works(self) -> bool:
@@ -291,6 +293,10 @@ class Backups(Protocol):
         Raises:
             BackupError: it cannot be removed; says why.
         """
+        ...
+
+    def clear(self, conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
+        """Remove what a tool that keeps backups in a place of its own still has of a policy's, but for the ids `kept`."""
         ...
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:

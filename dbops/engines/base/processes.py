@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import field
 from pathlib import Path
 from time import monotonic
-from typing import IO
+from typing import IO, Any
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit
@@ -96,7 +96,7 @@ class Stage:
     """One program of a pipeline. `env` is added to a small part of our environment, and is where secrets may be.
 
     `good` are exit codes that are no failure. `secrets` are cut out of what it says. `handles` are open files of ours that it
-    inherits.
+    inherits. `user` is the account that runs it, None for ours; only root may name another.
     """
 
     program: Path
@@ -106,6 +106,7 @@ class Stage:
     folder: Path | None = None
     secrets: Collection[str] = field(default=(), repr=False)
     handles: tuple[int, ...] = ()
+    user: str | None = None
 
     @property
     def tool(self) -> str:
@@ -139,6 +140,16 @@ class _Tail:
         for secret in self._secrets:
             text = text.replace(secret, "***") if secret else text
         return text
+
+
+def _account(name: str | None) -> dict[str, Any]:
+    """Return what starts a program as another account, with its groups and no others."""
+    if name is None:
+        return {}
+    import pwd
+
+    entry = pwd.getpwnam(name)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(name, entry.pw_gid)}
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
@@ -183,6 +194,7 @@ class Pipeline:
                     start_new_session=True,
                     bufsize=0,
                     pass_fds=stage.handles,
+                    **_account(stage.user),
                 )
             except OSError as error:
                 raise BackupError(f"{stage.tool} cannot be run: {error.strerror}", fix=missing_tool(stage.tool)) from error

@@ -30,28 +30,36 @@ def choose(
     """Return the mechanism of each scheduled kind, and the kinds that have none.
 
     All kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind is taken.
-    Where there is none, the family that makes the most, so that what can be made is made.
+    Where there is none, the family that makes the most, so that what can be made is made; of those that make as many the one
+    that knows the tools of the schedule, and so says why they do not work.
     """
     families = dict.fromkeys(mechanism.family for mechanism in offered)
     best: tuple[dict[Kind, Mechanism], list[Refusal]] | None = None
+    least = (0, 0)
     for family in families or ("",):
+        own = [one for one in offered if one.family == family]
         chosen: dict[Kind, Mechanism] = {}
         refused: list[Refusal] = []
         for entry in schedule:
-            found = _fitting(entry, [one for one in offered if one.family == family])
+            found = _fitting(entry, own)
             if isinstance(found, Mechanism):
                 chosen[entry.type] = found
             else:
                 refused.append(Refusal(entry.type, *found, marks.get(entry.type)))
-        if best is None or len(refused) < len(best[1]):
-            best = chosen, refused
+        lacks = len(refused), len({entry.tool for entry in schedule} - {None} - {one.tool for one in own})
+        if best is None or lacks < least:
+            best, least = (chosen, refused), lacks
     assert best is not None
     return best
 
 
 def _fitting(entry: ScheduleSpec, offered: Sequence[Mechanism]) -> Mechanism | tuple[str, str]:
     wanted = [
-        one for one in offered if one.kind == entry.type and entry.method in (None, one.method) and entry.tool in (None, one.tool)
+        one
+        for one in offered
+        if one.kind == entry.type
+        and entry.method in (None, one.method)
+        and (entry.tool == one.tool or (entry.tool is None and not one.by_name))
     ]
     if works := next((one for one in wanted if one.works), None):
         return works

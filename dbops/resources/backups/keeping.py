@@ -171,7 +171,18 @@ class Keeper:
     def _prune(self, only: Sequence[str] | None, *, is_dry: bool, check: Callable[[], None] = lambda: None) -> Pruned:
         verdict = prunable(self.desired.spec, self.standing(), self.clock())
         going = [one for one in verdict.deleted if only is None or one.id in only]
-        return prune(self.repository, going, self.clock(), self.told, is_dry=is_dry, check=check)
+        pruned = prune(self.repository, going, self.clock(), self.told, is_dry=is_dry, check=check)
+        if not is_dry:
+            self.clear()
+        return pruned
+
+    def clear(self) -> None:
+        """Let a tool that keeps backups in a place of its own remove those that are none any more; under the lease."""
+        if (conn := self.conn()) is None:
+            return
+        contents = self.repository.contents()
+        kept = {one.id for one in contents.backups} | {one.key.split("/")[-2] for one in contents.broken}
+        self.engine.backups.clear(conn, owner_of(self.repository), kept, self.told)
 
     @contextmanager
     def _making(self, conn: Connection, target: Target) -> Iterator[Maker]:

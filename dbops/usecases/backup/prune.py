@@ -43,7 +43,9 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
-        return prune(policy.repository, going, policy.clock(), told, check=lease.check)
+        pruned = prune(policy.repository, going, policy.clock(), told, check=lease.check)
+        policy.clear()
+        return pruned
 
 
 def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:

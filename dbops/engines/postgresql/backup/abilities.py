@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import BackupKind, Mechanism
+from dbops.engines.base.backup import KINDS, BackupKind, Mechanism
 from dbops.engines.postgresql.backup.programs import find, versions
+from dbops.engines.postgresql.backup.stanzas import NAME, refusal
 from dbops.engines.postgresql.connect import quoted, refuses_replication
 from dbops.errors import BackupError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dbops.engines.base.connect import Connection, Target
 
 #: A dump is alone. Blocks: a base and the blocks that changed since. WAL: a base and the log since, kept for us by a slot.
-DUMP, BLOCKS, WAL, PGBACKREST = "dump", "blocks", "wal", "pgbackrest"
+DUMP, BLOCKS, WAL = "dump", "blocks", "wal"
 PICKS: frozenset[str] = frozenset({"schema", "table"})
 POINTS: frozenset[str] = frozenset({"time", "lsn", "name"})
 _INCREMENTS_SINCE = 17
@@ -38,19 +39,25 @@ _SETTINGS = """
 SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_wal_senders')::int,
        pg_catalog.current_setting('max_replication_slots')::int, pg_catalog.current_setting('summarize_wal', true),
        pg_catalog.pg_is_in_recovery(), rolsuper OR rolreplication,
-       pg_catalog.current_setting('max_slot_wal_keep_size') = '-1'
+       pg_catalog.current_setting('max_slot_wal_keep_size') = '-1',
+       pg_catalog.current_setting('archive_mode'), pg_catalog.current_setting('archive_command')
 FROM pg_catalog.pg_roles WHERE rolname = current_user"""
 
 
 def mechanisms(conn: Connection, target: Target) -> Sequence[Mechanism]:
     """Return every way to make every kind, dumps first."""
-    [(level, senders, slots, summarizes, is_standby, may_replicate, is_boundless)] = conn.query(_SETTINGS)
+    [(level, senders, slots, summarizes, is_standby, may_replicate, is_boundless, *archive)] = conn.query(_SETTINGS)
     major, user = conn.server.version[0], conn.server.user
     base = _tool("pg_basebackup", major) or _setting(level, senders) or _account(user, may_replicate) or _reached(target, user)
     wal = base or _tool("pg_receivewal", major) or _archive(slots, is_standby)
     blocks = base or _blocks(major, summarizes) or (_tool("pg_combinebackup", major))
     dump = _tool("pg_dump", major)
-    return [*_dumps(dump, wal), *_blocked(base, blocks, wal), *_logged(wal, blocks, is_boundless), *_pgbackrest()]
+    return [
+        *_dumps(dump, wal),
+        *_blocked(base, blocks, wal),
+        *_logged(wal, blocks, is_boundless),
+        *_pgbackrest(*archive, is_standby=is_standby),
+    ]
 
 
 def _dumps(dump: Refused | None, wal: Refused | None) -> Iterator[Mechanism]:
@@ -78,14 +85,12 @@ def _logged(wal: Refused | None, blocks: Refused | None, is_boundless: bool) -> 
         yield _mechanism(kind, "pg_receivewal", WAL, wal, points=POINTS)
 
 
-def _pgbackrest() -> Iterator[Mechanism]:
-    """It keeps a repository of its own, with its own retention, which this one would have to follow."""
-    why = Refused(
-        "pgBackRest keeps a repository of its own, outside the policy's storage, key and retention, and is not driven",
-        "tool: pg_basebackup, with pg_receivewal for the kinds that follow; or run pgBackRest beside",
-    )
-    for kind in ("full", "incremental", "differential", "log"):
-        yield _mechanism(kind, "pgbackrest", PGBACKREST, why)
+def _pgbackrest(archive_mode: str, archive_command: str, *, is_standby: bool) -> Iterator[Mechanism]:
+    why = refusal(archive_mode, archive_command, is_standby=is_standby)
+    refused = Refused(*why) if why is not None else None
+    for kind in KINDS:
+        points = POINTS if kind == "log" else frozenset()
+        yield replace(_mechanism(kind, NAME, NAME, refused, points=points), by_name=True)
 
 
 def _mechanism(

@@ -39,7 +39,7 @@ def take_apart(chain: Sequence[Link]) -> Parts:
     Raises:
         BackupError: there is a gap in its log, or another timeline; nothing was touched.
     """
-    bases = tuple(link for link in chain if LOG not in link.source.names)
+    bases = tuple(link for link in chain if link.kind != "log" and LOG not in link.source.names)
     last = max(chain.index(link) for link in bases)
     logs = tuple(link for link in chain[last + 1 :])
     before = bases[-1]

@@ -7,7 +7,7 @@ name is that of a scratch: what a killed run leaves, the next one removes.
 from __future__ import annotations
 
 import json
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -29,6 +29,8 @@ from dbops.engines.postgresql.scratch import create_from, drop, passing_name, re
 from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
 
 _MAINTENANCE = ("postgres", "template1")
+_OBJECT_IN_USE = "55006"
+_AGAIN_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,24 +221,40 @@ def _switch(home: PostgresConnection, passing: str, name: str, exists: bool) -> 
         home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
         return
     old = passing_name()
-    home.execute(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS false")
-    try:
-        _end_sessions(home, name)
-        with home.transaction():
-            home.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(old)}")
-            home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
-    except BaseException:
-        with suppress(DbopsError):
-            home.execute(f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS true")
-        raise
+    with _without_sessions(home, name), home.transaction():
+        home.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(old)}")
+        home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
     with suppress(QueryError):
         drop(home, old)  # by its name a leftover, if this fails
 
 
-def _end_sessions(home: PostgresConnection, name: str) -> None:
-    for _ in range(100):
-        home.query("SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = ?", (name,))
-        if not home.query("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE datname = ?", (name,)):
-            return
-        time.sleep(0.05)
-    raise BackupError(f"sessions on the database {name} do not end", fix="end them, and restore again")
+@contextmanager
+def _without_sessions(home: PostgresConnection, name: str) -> Iterator[None]:
+    """End the sessions of a database for as long as a block takes that renames it.
+
+    The statement keeps new sessions out and waits some seconds for the old ones to end (commands/dbcommands.c, RenameDatabase),
+    so nothing has to be forbidden before, which somebody would have to allow again after a run that was killed.
+    """
+    [(oid,)] = home.query("SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = ?", (name,))
+    is_done = threading.Event()
+    with closing(connect(home.target)) as other:
+
+        def end() -> None:
+            with suppress(DbopsError):  # of somebody whom we may not end; the server says so
+                while not is_done.is_set():
+                    other.query(
+                        "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datid = ?", (oid,)
+                    )
+                    is_done.wait(_AGAIN_S)
+
+        thread = threading.Thread(target=end, daemon=True)
+        thread.start()
+        try:
+            yield
+        except QueryError as error:
+            if error.context.get("sqlstate") != _OBJECT_IN_USE:
+                raise
+            raise BackupError(f"sessions on the database {name} do not end", fix="end them, and restore again") from error
+        finally:
+            is_done.set()
+            thread.join()

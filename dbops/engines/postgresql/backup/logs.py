@@ -36,6 +36,14 @@ _FULL = "make a full backup: dbops backup run --type full"
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A commit of our own: everything that was committed before the moment `at` stands before it. `lsn_text` is where it ends."""
+
+    at: datetime
+    lsn_text: str
+
+
+@dataclass(frozen=True, slots=True)
 class _End:
     """Where the log is taken to, and the moment before which everything committed is in it."""
 
@@ -114,17 +122,23 @@ def _is_kept(log_end: Position, base_end: Position, slot: slots.Slot) -> bool:
 
 def _end(conn: PostgresConnection, size: int) -> _End:
     """Write a commit, and end the segment where the account may; else the log is taken up to its middle."""
+    at = write_mark(conn).at
+    [(may_switch,)] = conn.query("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_switch_wal()', 'EXECUTE')")
+    if may_switch:
+        [(lsn,)] = conn.query("SELECT pg_catalog.pg_switch_wal()::text")
+        return _End(-(-lsn_number(lsn) // size) * size, at)
+    [(lsn,)] = conn.query("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")
+    return _End(lsn_number(lsn), at)
+
+
+def write_mark(conn: PostgresConnection) -> Mark:
+    """Write a commit into the log, at which a restore can stop."""
     [(at,)] = conn.query("SELECT pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'")
     with conn.transaction():
         conn.execute("SET LOCAL synchronous_commit = local")
         # it has to write something: the commit of a mere number is not waited for (xact.c, RecordTransactionCommit)
-        conn.query("SELECT pg_catalog.pg_logical_emit_message(true, 'dbops', '')")
-    [(may_switch,)] = conn.query("SELECT pg_catalog.has_function_privilege('pg_catalog.pg_switch_wal()', 'EXECUTE')")
-    if may_switch:
-        [(lsn,)] = conn.query("SELECT pg_catalog.pg_switch_wal()::text")
-        return _End(-(-lsn_number(lsn) // size) * size, at.replace(tzinfo=UTC))
-    [(lsn,)] = conn.query("SELECT pg_catalog.pg_current_wal_flush_lsn()::text")
-    return _End(lsn_number(lsn), at.replace(tzinfo=UTC))
+        [(lsn,)] = conn.query("SELECT pg_catalog.pg_logical_emit_message(true, 'dbops', '')::text")
+    return Mark(at.replace(tzinfo=UTC), str(lsn))
 
 
 class _Taking:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -34,7 +34,7 @@ class PostgresBackups:
         return mechanisms(conn, target)
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
-        from dbops.engines.postgresql.backup import bases, dumping, logs
+        from dbops.engines.postgresql.backup import bases, dumping, logs, pgbackrest
 
         own = cast("PostgresConnection", conn)
         match order.mechanism.tool:
@@ -42,6 +42,8 @@ class PostgresBackups:
                 return bases.produce(order, own, target, sink, told)
             case "pg_receivewal":
                 return logs.produce(order, own, target, sink, told)
+            case "pgbackrest":
+                return pgbackrest.produce(order, own, target, sink, told)
             case _:
                 return dumping.produce(order, own, target, sink, told)
 
@@ -58,6 +60,11 @@ class PostgresBackups:
         told = slots.drop(own, name)
         if slots.find(own, name) is not None:
             raise BackupError("; ".join(told), fix="end the run that uses it, and apply again")
+
+    def clear(self, conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
+        from dbops.engines.postgresql.backup import pgbackrest
+
+        pgbackrest.clear(conn, owner, kept, told)
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
         from dbops.engines.postgresql.backup import loading, restoring

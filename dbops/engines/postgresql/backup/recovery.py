@@ -39,10 +39,12 @@ _TARGETS = ("recovery_target", "recovery_target_time", "recovery_target_lsn", "r
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Restored files, and what must be known to start a server on them. `is_kept`: they are written to the disk for good."""
+    """Restored files, and what must be known to start a server on them. `fetch` is its restore_command; `is_kept`: the files are
+    written to the disk for good.
+    """
 
     data: Path
-    wal: Path
+    fetch: str
     major: int
     superuser: str
     database: str
@@ -89,7 +91,7 @@ def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running
     (sockets / "pg_ident.conf").touch()
     (sockets / "postgresql.conf").touch()
     settings = {**_settings(cluster, sockets), **_recovery(cluster, point)}
-    give_to_account(cluster.data, cluster.wal, sockets, *_tablespaces(cluster.data))
+    give_to_account(cluster.data, sockets, *_tablespaces(cluster.data))
     command = [
         str(postgres),
         "-D",
@@ -117,6 +119,11 @@ def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running
         _stop(server, signal.SIGINT if is_well and cluster.is_kept else signal.SIGQUIT)
     if cluster.is_kept and server.returncode != 0:
         raise BackupError(f"the server did not stop cleanly: {_last_words(log)}")
+
+
+def fetched_from(folder: Path) -> str:
+    """Return a restore_command that finds segments of the log in a folder."""
+    return f'cp {shlex.quote(str(folder)).replace("%", "%%")}/"%f" "%p"'
 
 
 def give_to_account(*places: Path) -> None:
@@ -194,9 +201,8 @@ def _prepared(cluster: Cluster) -> int:
 
 
 def _recovery(cluster: Cluster, point: Point) -> dict[str, Any]:
-    folder = shlex.quote(str(cluster.wal)).replace("%", "%%")
     settings: dict[str, Any] = {
-        "restore_command": f'cp {folder}/"%f" "%p"',
+        "restore_command": cluster.fetch,
         "archive_cleanup_command": "",
         "recovery_end_command": "",
         "recovery_target_timeline": "current",

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dbops.engines.base.backup import LATEST, Link, Mechanism, Order, Point, Restored, RestoreOrder, Told
-from dbops.engines.postgresql.backup import dumping, loading
+from dbops.engines.postgresql.backup import dumping, loading, pgbackrest
 from dbops.engines.postgresql.backup.folders import lay_out, map_tablespaces, tablespaces_beside, take_apart
 from dbops.engines.postgresql.backup.parallel import jobs_of
-from dbops.engines.postgresql.backup.recovery import Cluster, Running, must_have_reached, recovered, workplace
+from dbops.engines.postgresql.backup.recovery import Cluster, Running, fetched_from, must_have_reached, recovered, workplace
 from dbops.engines.postgresql.backup.segments import lsn_number
+from dbops.engines.postgresql.backup.stanzas import NAME
 from dbops.errors import BackupError
 
 
@@ -50,10 +52,12 @@ def check_point(chain: Sequence[Link], point: Point) -> None:
 
 
 @contextmanager
-def throwaway(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Running]:
+def throwaway(
+    chain: Sequence[Link], point: Point, told: Told, options: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Running]:
     """Run a server on a restored chain for the length of a block; nothing of it stays."""
     check_point(chain, point)
-    with workplace() as place, _running(chain, point, place / "data", place, told, is_kept=False) as running:
+    with workplace() as place, _running(chain, point, place / "data", place, told, is_kept=False, options=options) as running:
         yield running
 
 
@@ -71,16 +75,30 @@ def occupied(folder: Path) -> str | None:
 
 
 @contextmanager
-def _running(chain: Sequence[Link], point: Point, data: Path, place: Path, told: Told, *, is_kept: bool) -> Iterator[Running]:
+def _running(
+    chain: Sequence[Link],
+    point: Point,
+    data: Path,
+    place: Path,
+    told: Told,
+    *,
+    is_kept: bool,
+    options: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[Running]:
     parts = take_apart(chain)
     facts = chain[0].details
-    wal = place / "wal"
-    lay_out(parts, data, wal, told)
+    if chain[0].tool == NAME:
+        fetch = pgbackrest.lay_out(chain, data, options, told)
+        # its archive goes on beyond this backup
+        stop = Point("lsn", text=str(parts.end["lsn"])) if point == LATEST else point
+    else:
+        lay_out(parts, data, place / "wal", told)
+        fetch, stop = fetched_from(place / "wal"), point
     map_tablespaces(data, data)
-    cluster = Cluster(data, wal, int(facts["major"]), facts["superuser"], facts["database"], is_kept)
+    cluster = Cluster(data, fetch, int(facts["major"]), facts["superuser"], facts["database"], is_kept)
     told("replaying the log")
-    with recovered(cluster, point, place) as running:
-        must_have_reached(running, parts.end["lsn"], point)
+    with recovered(cluster, stop, place) as running:
+        must_have_reached(running, parts.end["lsn"], stop)
         yield running
 
 
@@ -97,7 +115,7 @@ def _to_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, told: T
         raise BackupError(f"{tablespaces_beside(folder)} is there already", fix="move it away: tablespaces are restored there")
     with workplace(folder.parent) as place:
         data = place / "data"
-        with _running(chain, order.point, data, place, told, is_kept=True) as running:
+        with _running(chain, order.point, data, place, told, is_kept=True, options=order.options) as running:
             told("recovered; stopping the server")
         map_tablespaces(data, folder)
         aside = _put(data, folder, found is not None)
@@ -123,12 +141,17 @@ def _put(data: Path, folder: Path, is_occupied: bool) -> Path | None:
 def _to_database(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     """Dump the database from a throwaway server, and load it where it is wanted."""
     dump = Order(Mechanism("full", "logical", "pg_dump", "dump"), "restore", options={"jobs": jobs_of(order.options)})
-    with throwaway(chain, order.point, told) as running:
+    with throwaway(chain, order.point, told, order.options) as running:
         spool = _Spool(Path(running.target.url.query[0][1]) / "spool")
         produced = dumping.produce(dump, None, running.target, spool, told)
         last = chain[-1]
         link = replace(last, details=produced.details, end={"lsn": running.lsn, "timeline": last.end["timeline"]}, source=spool)
-        return loading.restore([link], order, told)
+        return loading.restore([link], replace(order, options=_of_the_load(order.options)), told)
+
+
+def _of_the_load(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are for the load, and not for pgBackRest."""
+    return {name: value for name, value in options.items() if name not in pgbackrest.OPTIONS}
 
 
 class _Spool:

@@ -10,12 +10,14 @@ from pathlib import Path
 from dbops.engines.base.backup import Link, Point, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import run
+from dbops.engines.postgresql.backup import pgbackrest
 from dbops.engines.postgresql.backup.checking import check_files
 from dbops.engines.postgresql.backup.folders import lay_out_log, must_fit, tablespaces_beside, take_apart, unpack
 from dbops.engines.postgresql.backup.parallel import load
 from dbops.engines.postgresql.backup.programs import find, stage, version_of
 from dbops.engines.postgresql.backup.recovery import workplace
 from dbops.engines.postgresql.backup.restoring import throwaway
+from dbops.engines.postgresql.backup.stanzas import NAME
 from dbops.engines.postgresql.connect import PostgresConnection, connect
 from dbops.engines.postgresql.scratch import scratch
 from dbops.errors import BackupError, ConnectError, SchemaError
@@ -42,6 +44,8 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
 
 def _examine_files(chain: Sequence[Link], told: Told) -> Sequence[str]:
     """Let pg_verifybackup compare every file of every base, and pg_waldump read the log behind them record by record."""
+    if chain[0].tool == NAME:
+        return pgbackrest.examine(chain, told)
     problems: list[str] = []
     parts = take_apart(chain)
     with workplace() as place:

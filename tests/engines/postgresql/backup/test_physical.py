@@ -21,7 +21,7 @@ from dbops.archive.parts import PartRecord
 from dbops.engines.base.backup import LATEST, Point
 from dbops.engines.postgresql.backup import abilities
 from dbops.engines.postgresql.backup.port import PostgresBackups
-from dbops.engines.postgresql.backup.recovery import Cluster, recovered
+from dbops.engines.postgresql.backup.recovery import Cluster, fetched_from, recovered
 from dbops.engines.postgresql.backup.slots import name_for
 from dbops.engines.postgresql.connect import PostgresConnection, connect, on_database
 from dbops.errors import BackupError, DbopsError
@@ -98,7 +98,7 @@ def started(folder: Path, database: str) -> Iterator[PostgresConnection]:
     """Start the server of a restored folder as anybody would."""
     server = folder.with_name("sockets")
     server.mkdir()
-    cluster = Cluster(folder, server / "no log", int((folder / "PG_VERSION").read_text()), "postgres", database)
+    cluster = Cluster(folder, fetched_from(server / "no log"), int((folder / "PG_VERSION").read_text()), "postgres", database)
     with recovered(cluster, LATEST, server) as running, closing(connect(running.target)) as conn:
         yield conn
     shutil.rmtree(server)
