@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from dbops.cli.apply import hazard, plan_writer
+from dbops.cli.terminal import Screen
 from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, EXIT_ERROR, environment_argument, output_option, verb, write, write_json
 from dbops.usecases.runtime import open_workspace
 
 if TYPE_CHECKING:
-    from dbops.usecases.advise import Severity
+    from collections.abc import Sequence
+
+    from dbops.usecases.accept import FileEdit
+    from dbops.usecases.advise import Advised, Severity
 
 _SEVERITIES = ("info", "warning", "error", "critical")
 
@@ -60,6 +65,9 @@ def _thresholds(ctx: click.Context, parameter: click.Parameter, values: tuple[st
     metavar="ROWS",
     help="Where indexes cannot be tried otherwise, copy so many rows of each table to a scratch beside it.",
 )
+@click.option("--apply", "mends", is_flag=True, help="Carry out the SQL of rules that lose nothing and keep nobody waiting.")
+@click.option("--yes", is_flag=True, help="With --apply: do not ask.")
+@click.option("--allow", type=hazard, multiple=True, metavar="HAZARD", help="With --apply: let steps with this hazard run.")
 @click.option("--rules", "lists", is_flag=True, help="List the rules with their thresholds; ask nothing.")
 @output_option("text", "json", "sql")
 def advise(
@@ -71,12 +79,18 @@ def advise(
     thresholds: dict[str, dict[str, float]],
     statements: Path | None,
     sample: int,
+    mends: bool,
+    yes: bool,
+    allow: tuple[str, ...],
     lists: bool,
     output: str,
 ) -> int:
     """Say what is wrong with the databases, with evidence and the SQL that mends it.
 
-    Nothing is changed. A rule that could not see is unknown, never well, and says what it needs.
+    Nothing is changed without --apply. A rule that could not see is unknown, never well, and says what it needs.
+
+    With --apply, what a Schema governs is written into its source and applied from there, so that the next plan finds nothing to
+    take back: review and commit the files. Everything else runs as a plan of its own, journaled, and undo takes it back.
 
     \b
     Examples:
@@ -84,6 +98,7 @@ def advise(
       dbops advise environments/shop --severity warning --fail-on error
       dbops advise environments/shop --rule PG-IDX-004 --threshold PG-IDX-004.min_days=30 -o sql
       dbops advise environments/shop --rule LT-IDX-004 --statements queries.sql
+      dbops advise environments/shop --rule PG-IDX-001 --apply
       dbops advise --rules
     """
     from dbops.cli.views import advice as views
@@ -96,10 +111,16 @@ def advise(
         )
         return EXIT_DONE
     source = usecase.source_of(statements, sample)
+    if (yes or allow) and not mends:
+        raise click.UsageError("--yes and --allow go with --apply.")
+    if mends and output == "sql":
+        raise click.UsageError("--apply carries the SQL out; leave out -o sql.")
     with open_workspace(env, os.environ) as workspace:
         found = usecase.advise(
             workspace, only=only, rules=rules, least=cast("Severity", severity), thresholds=thresholds, source=source
         )
+    if mends:
+        return _mended(env, found, yes, allow, output)
     if output == "json":
         write_json([views.advised_data(one) for one in found])
     else:
@@ -108,3 +129,21 @@ def advise(
         return EXIT_ERROR
     grave = _SEVERITIES[_SEVERITIES.index(fail_on) :] if fail_on is not None else ()
     return EXIT_CHANGES if any(v.rule.severity in grave for one in found for v in one.of("fail")) else EXIT_DONE
+
+
+def _mended(env: Path, found: Sequence[Advised], yes: bool, allow: tuple[str, ...], output: str) -> int:
+    """Carry out what mends the findings, and write what became of it."""
+    from dbops.cli.views import mending as views
+    from dbops.usecases.apply import Consent
+    from dbops.usecases.mending import mend, sort_out
+
+    def show(files: Sequence[FileEdit]) -> None:
+        click.echo(views.files_text(files, Path.cwd()), err=output == "json")
+
+    with open_workspace(env, os.environ) as workspace:
+        mending = sort_out(workspace, found)
+    with Screen(auto_approve=yes, show=plan_writer(output, allow)) as screen:
+        consent = Consent(screen.approve, allow, progress=screen.progress, announce=screen.announce)
+        mended = mend(env, os.environ, mending, consent, show)
+    write_json(views.mended_data(mended, Path.cwd())) if output == "json" else write(views.mended_text(mended, Path.cwd()))
+    return EXIT_DONE if mended.is_approved and not any(one.error for one in found) else EXIT_ERROR

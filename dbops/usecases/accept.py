@@ -84,13 +84,13 @@ def accept(workspace: Workspace, addresses: Sequence[str], *, dry_run: bool = Fa
         if ALL in addresses:
             left += [change.address for change in changes if change.cause == "drift" and not isinstance(change, SchemaChange)]
         if chosen:
-            answer = _answer(workspace, work, observed, changes, chosen)
+            answer = edits_for(workspace, work, observed, changes, chosen)
             accepted += [change.address for change in answer.accepted]
-            _collect(edits, answer)
+            collect(edits, answer)
     _refuse_unknown(workspace, addresses, matched, known)
     if not dry_run:
         for edit in edits.values():
-            _write(edit)
+            write_edit(edit)
     return AcceptReport(tuple(dict.fromkeys(accepted)), tuple(edits.values()), not dry_run, tuple(left))
 
 
@@ -111,9 +111,14 @@ def _chosen(addresses: Sequence[str], changes: Sequence[Change]) -> tuple[list[C
     return list({change.address: change for change in chosen}.values()), matched
 
 
-def _answer(
+def edits_for(
     workspace: Workspace, work: Work, observed: ObservedSchema, changes: Sequence[Change], chosen: Sequence[Change]
 ) -> Answer:
+    """Return the edits that make a schema's source say what is observed, as far as it is chosen among `changes`; writes nothing.
+
+    Raises:
+        PlanError, SchemaError: there is nothing to accept, or the source cannot be edited so.
+    """
     from dbops.resources.schema.accept.accepting import Question
     from dbops.resources.schema.accept.accepting import accept as answer
     from dbops.usecases.source_files import free_path
@@ -146,7 +151,12 @@ def _surroundings(workspace: Workspace, desired: DesiredSchema) -> Surroundings:
     )
 
 
-def _collect(edits: dict[Path, FileEdit], answer: Answer) -> None:
+def collect(edits: dict[Path, FileEdit], answer: Answer) -> None:
+    """Add the files of an answer to `edits`.
+
+    Raises:
+        SchemaError: another answer changes one of them too.
+    """
     for path, text in answer.texts.items():
         if path in edits:
             raise SchemaError(
@@ -175,7 +185,7 @@ def _read(path: Path) -> str:
         raise SchemaError(f"the file cannot be read: {error}", at=Mark(str(path))) from error
 
 
-def _write(edit: FileEdit) -> None:
+def write_edit(edit: FileEdit) -> None:
     """Put a file in place as a whole, with the mode and the byte order mark it had; or remove it."""
     path = edit.path.resolve()
     if edit.after is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ from click import style
 
 from dbops.cli.views import wording
 from dbops.cli.views.markdown import code, fenced
-from dbops.usecases.accept import AcceptReport
+from dbops.usecases.accept import AcceptReport, FileEdit
 
 _COLORS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def accept_text(report: AcceptReport, root: Path) -> str:
     """Return a diff of each file, and one line on what was done; paths are shown from `root`."""
-    lines = [_colored(line) for edit in report.files for line in edit.diff(root).splitlines()]
+    lines = diff_lines(report.files, root)
     return "\n".join([*lines, *([""] if lines else []), _sentence(report), *_left(report)])
 
 
@@ -41,6 +42,11 @@ def accept_data(report: AcceptReport, root: Path) -> dict[str, Any]:
 
 def _left(report: AcceptReport) -> list[str]:
     return [f"Rows are not accepted: {', '.join(report.left)}."] if report.left else []
+
+
+def diff_lines(files: Sequence[FileEdit], root: Path) -> list[str]:
+    """Return the lines of the diffs of files, coloured; paths are shown from `root`."""
+    return [_colored(line) for edit in files for line in edit.diff(root).splitlines()]
 
 
 def _colored(line: str) -> str:
