@@ -11,12 +11,20 @@ from dbops.cli.main import run
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
 
 CONNECTION = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nspec: {{url: '{url}'}}\n"
-SCHEMA = "---\napiVersion: dbops/v1\nkind: Schema\nmetadata: {{name: shop}}\nspec: {{connection: shop, {source}}}\n"
+SCHEMA = "---\napiVersion: dbops/v1\nkind: Schema\nmetadata: {{name: shop}}\nspec:\n  connection: shop\n  {source}\n"
 TABLES = """CREATE TABLE p (id integer PRIMARY KEY);
 
 -- what people bought
 CREATE TABLE c (id integer PRIMARY KEY, p_id integer REFERENCES p (id));
 """
+PORTABLE = """
+  source:
+    tables:
+      - name: p
+        columns: [{name: id, type: integer, primaryKey: true}]
+      - name: c
+        columns: [{name: id, type: integer, primaryKey: true}, {name: p_id, type: integer}]
+        foreignKeys: [{columns: [p_id], references: {table: p, columns: [id]}}]"""
 RULES = {"sqlite": "LT-IDX-003", "postgresql": "PG-IDX-001"}
 
 
@@ -65,12 +73,7 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], *rules: str) -> str:
 def test_portable_tables_are_edited_in_the_manifest(
     sqlite_database: SqliteDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tables = (
-        "source: {tables: [{name: p, columns: [{name: id, type: integer, primaryKey: true}]},"
-        " {name: c, columns: [{name: id, type: integer, primaryKey: true}, {name: p_id, type: integer}],"
-        " foreignKeys: [{columns: [p_id], references: {table: p, columns: [id]}}]}]}"
-    )
-    folder = governed(tmp_path, sqlite_database.url, tables)
+    folder = governed(tmp_path, sqlite_database.url, PORTABLE)
     applied(folder, capsys, "--rule", "LT-IDX-003")
     assert "indexes" in (folder / "c.yaml").read_text()
     assert is_in_order(folder)
@@ -104,7 +107,8 @@ def test_migrations_are_told_of_instead(
 ) -> None:
     sqlite_database.load(TABLES)
     (tmp_path / "migrations").mkdir()
-    manifest = "---\napiVersion: dbops/v1\nkind: MigrationSet\nmetadata: {name: steps}\nspec: {connection: shop, directory: migrations}\n"
+    manifest = SCHEMA.replace("Schema", "MigrationSet").replace("name: shop", "name: steps")
+    manifest = manifest.format(source="directory: migrations")
     (tmp_path / "c.yaml").write_text(CONNECTION.format(url=sqlite_database.url) + manifest)
     shown = told(tmp_path, capsys, "LT-IDX-003")
     assert "comes about by the migrations of steps" in shown and "dbops migrate new" in shown and "CREATE INDEX" in shown
