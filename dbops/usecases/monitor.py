@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import field
 
 from dbops.dataclass import dataclass
+from dbops.engines.base.activity import Session as Session  # what faces show
 from dbops.engines.base.metrics import METRICS, Counters, Look, Metric, Unseen, Value, counters_of
 from dbops.errors import DbopsError, LostConnectionError, MonitoringError
 from dbops.resources.monitoring.figures import FIGURES, Figure, figures_of
@@ -30,7 +31,11 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One look at a connection, or why there was none. `figures` are what alerts speak about, `look` the numbers as they came."""
+    """One look at a connection, or why there was none.
+
+    `figures` are what alerts speak about, `look` the numbers as they came. `blocked` are the sessions that wait for a lock, and
+    those that they wait for.
+    """
 
     connection: str
     engine: str
@@ -39,6 +44,7 @@ class Reading:
     look: Look | None = None
     figures: Sequence[Value] = ()
     error: str | None = None
+    blocked: Sequence[Session] = ()
 
     @property
     def unseen(self) -> Sequence[Unseen]:
@@ -92,7 +98,7 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
     before = store.counters(name)
     started = time.perf_counter()
     try:
-        look = _look(workspace, name, objects, store, at)
+        look, blocked = _look(workspace, name, objects, store, at)
     except DbopsError as error:
         workspace.targets.forget(name)
         down = [Value("up", 0.0)]
@@ -101,10 +107,13 @@ def _read(workspace: Workspace, store: MetricsStore, name: str, objects: int, at
     took_s = time.perf_counter() - started
     figures = figures_of(look, at, before)
     store.keep(name, at, figures, counters_of(look, at))
-    return Reading(name, engine.name, at, took_s, look, figures)
+    return Reading(name, engine.name, at, took_s, look, figures, blocked=blocked)
 
 
-def _look(workspace: Workspace, name: str, objects: int, store: MetricsStore, at: float) -> Look:
+Seen = tuple[Look, Sequence[Session]]
+
+
+def _look(workspace: Workspace, name: str, objects: int, store: MetricsStore, at: float) -> Seen:
     """Look through the reader; a session that was lost since the last look is opened anew."""
     try:
         return _look_once(workspace, name, objects, store, at)
@@ -113,7 +122,7 @@ def _look(workspace: Workspace, name: str, objects: int, store: MetricsStore, at
         return _look_once(workspace, name, objects, store, at)
 
 
-def _look_once(workspace: Workspace, name: str, objects: int, store: MetricsStore, at: float) -> Look:
+def _look_once(workspace: Workspace, name: str, objects: int, store: MetricsStore, at: float) -> Seen:
     conn = workspace.targets.reader(name)
     if conn is None:
         raise MonitoringError("the database does not exist")
@@ -121,7 +130,8 @@ def _look_once(workspace: Workspace, name: str, objects: int, store: MetricsStor
     with conn.ending_statements_after(LOOK_S):
         look = engine.metrics.look(conn, objects=objects)
         keep_statements(engine, conn, store.statements, name, at)
-        return look
+        is_blocked = any(value.metric == "sessions_blocked" and value.number for value in look.values)
+        return look, engine.activity.blocked(conn) if is_blocked else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ INSERT INTO customers (id) VALUES (1), (2), (3);
 
 #: What a server says nothing of where there is no such thing: replicas, slots, an archive, a table that was vacuumed, a counter.
 OF_NOTHING = {
+    "sessions_waiting",
     "replication_lag_bytes",
     "replication_lag_seconds",
     "replication_running",
@@ -157,11 +158,29 @@ def test_a_session_that_waits_for_another_is_seen(database: Database) -> None:
             holder.execute(change)
             waiting.start()
             look = _until_blocked(database.url)
+            with session(database.url) as (_, conn):
+                pair = [one for one in engine.activity.blocked(conn) if "n = n + ?" in one.text or not one.blocked_by]
         waiting.join(30)
+    (waited,) = [one for one in pair if one.text == "UPDATE t SET n = n + ? WHERE id = ?" and one.waits_for]
+    (held,) = [one for one in pair if one.id in waited.blocked_by]
+    assert held.waits_for == "" and held.transaction_s is not None and held.transaction_s > 0
+    wait = "Lock: transactionid" if database.engine == "postgresql" else "row lock"
+    assert of(look, "sessions_waiting")[wait] >= 1
     assert of(look, "sessions_blocked")[""] >= 1  # other tests may have theirs
     assert of(look, "connections_idle_in_transaction")[""] >= 1
     assert of(look, "longest_transaction_seconds")[""] > 0
     assert of(look, "connections_used")[""] >= 3
+
+
+def test_a_table_that_somebody_changes_does_not_keep_a_look_waiting(pg_database: PostgresDatabase) -> None:
+    pg_database.load(SHOP)
+    with pg_database.server.connect(pg_database.name) as holder, holder.transaction():
+        holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        look = look_at(pg_database.url)
+    assert of(look, "table_size_bytes").keys() == {"public.customers"}
+    assert of(look, "table_rows").keys() == {"public.customers", "public.orders"}
+    (why,) = {item.why for item in look.unseen if item.metric in ("table_size_bytes", "index_size_bytes")}
+    assert why == "somebody changes public.orders, or waits to"
 
 
 def _change(conn: Connection, sql: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from click import style
 
 from dbops.cli.views import wording
+from dbops.cli.views.blocked import blocked_text
 from dbops.cli.views.journal import table
 from dbops.cli.views.unseen import unseen_text
 from dbops.usecases.monitor import History, KnownFigure, Number, Reading, in_words
@@ -40,6 +42,7 @@ def _reading_text(one: Reading) -> str:
         head,
         table(plain),
         table(of) if len(of) > 1 else "",
+        blocked_text(one.blocked),
         unseen_text("not seen", ((item.metric, item.why, item.fix) for item in one.unseen)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -59,6 +62,7 @@ def reading_data(one: Reading) -> dict[str, Any]:
         "queries": one.look.queries if one.look else None,
         "took_s": round(one.took_s, 6),
         "figures": [_number_data(item) for item in one.numbers],
+        "blocked": [asdict(item) for item in one.blocked],
         "unseen": [{"metric": item.metric, "why": item.why, "fix": item.fix} for item in one.unseen],
     }
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
     from dbops.catalog.scope import Scope
+    from dbops.engines.base.activity import Activity
     from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -172,6 +173,11 @@ class Engine(Protocol):
     @property
     def driver(self) -> Driver:
         """Return what opens sessions for SQL of other programs."""
+        ...
+
+    @property
+    def activity(self) -> Activity:
+        """Sessions that stand in each other's way."""
         ...
 
     @property

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 Unit = Literal["1", "seconds", "bytes", "ratio"]
 
+#: So many kinds of waits are told at most, those with most of them first.
+WAITS = 50
+
 #: A `gauge` is what it is now; a `counter` only grows, until it begins anew.
 Shape = Literal["gauge", "counter"]
 
-Scope = Literal["server", "database", "replica", "slot", "table", "index", "sequence"]
+Scope = Literal["server", "database", "wait", "replica", "slot", "table", "index", "sequence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,15 @@ METRICS: Mapping[str, Metric] = _metrics(
         "server",
         "the longest that a session has been waiting for a lock, 0 where none is",
     ),
+    (
+        "sessions_waiting",
+        "1",
+        "gauge",
+        "wait",
+        "sessions that run a statement and wait, by what for, at the moment of a look",
+        ("wait",),
+    ),
+    ("wait_seconds_total", "seconds", "counter", "wait", "time that sessions waited, by what for", ("wait",)),
     ("longest_query_seconds", "seconds", "gauge", "server", "the longest that a running statement of a client has taken so far"),
     ("longest_transaction_seconds", "seconds", "gauge", "server", "the age of the oldest open transaction of a client"),
     (

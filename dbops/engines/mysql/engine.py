@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.activity import Activity
     from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -131,6 +132,12 @@ class MysqlEngine:
         from dbops.engines.mysql.sessions import MysqlSessions
 
         return MysqlSessions()
+
+    @property
+    def activity(self) -> Activity:
+        from dbops.engines.mysql.activity import MysqlActivity
+
+        return MysqlActivity()
 
     @property
     def advice(self) -> Advice:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Connection
-from dbops.engines.base.metrics import METRICS, Look, Looking
+from dbops.engines.base.metrics import METRICS, WAITS, Look, Looking
 from dbops.engines.mysql.account import own_account
 from dbops.errors import QueryError
 
@@ -80,12 +80,26 @@ LEFT JOIN information_schema.innodb_trx AS t ON t.trx_mysql_thread_id = p.id
 WHERE p.id <> CONNECTION_ID() AND p.command NOT IN ('Daemon', 'Binlog Dump', 'Binlog Dump GTID')
   AND p.user NOT IN ('system user', 'event_scheduler')"""
 
+#: A wait for a row stands in no state of a session.
+_WAITING = """
+SELECT CASE WHEN t.trx_state = 'LOCK WAIT' THEN 'row lock' ELSE p.state END AS wait, COUNT(*)
+FROM information_schema.processlist AS p
+LEFT JOIN information_schema.innodb_trx AS t ON t.trx_mysql_thread_id = p.id
+WHERE p.command IN ('Query', 'Execute') AND p.id <> CONNECTION_ID() AND p.user NOT IN ('system user', 'event_scheduler')
+  AND (t.trx_state = 'LOCK WAIT' OR p.state LIKE 'Waiting%' OR p.state IN ('User sleep', 'System lock'))
+GROUP BY wait ORDER BY 2 DESC, 1 LIMIT ?"""
+
+#: What instruments are switched on for is summed up whether consumers are on or not (manual, 29.12.20.1); in picoseconds.
+_WAITED = """
+SELECT event_name, sum_timer_wait / 1000000000000 FROM performance_schema.events_waits_summary_global_by_event_name
+WHERE sum_timer_wait > 0 AND event_name <> 'idle' ORDER BY sum_timer_wait DESC, event_name LIMIT ?"""
+
 _INNODB_NAMES = {"trx_rseg_history_len": "purge_lag", "lock_deadlocks": "deadlocks_total"}
 #: Whether it is counted stands in a column STATUS on MySQL and ENABLED on MariaDB.
 _INNODB = "SELECT * FROM information_schema.innodb_metrics WHERE name IN ('trx_rseg_history_len', 'lock_deadlocks')"
 
 _SIZES = """
-SELECT COALESCE(SUM(data_length + index_length), 0), COALESCE(SUM(data_free), 0)
+SELECT COALESCE(SUM(data_length + index_length + data_free), 0), COALESCE(SUM(data_free), 0)
 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'"""
 
 _TABLES = """
@@ -143,7 +157,7 @@ class MysqlMetrics:
         _statements(looking, schema_is_on)
         _replicas(looking)
         started_at = str(round(time.time() - float(status["uptime"]), -1))
-        looking.epochs |= dict.fromkeys(("server", "database", "table", "index"), started_at)
+        looking.epochs |= dict.fromkeys(("server", "database", "wait", "table", "index"), started_at)
         return looking.seen()
 
 
@@ -176,8 +190,10 @@ def _transactions(looking: Looking) -> None:
         looking.tell_all(_TRANSACTIONS_NAMES, looking.rows(_TRANSACTIONS)[0])
     except QueryError as error:
         fix = f"GRANT PROCESS ON *.* TO {_account(looking)};"
-        looking.hide([*_TRANSACTIONS_NAMES, *_INNODB_NAMES.values()], error.message, fix)
+        looking.hide([*_TRANSACTIONS_NAMES, "sessions_waiting", *_INNODB_NAMES.values()], error.message, fix)
         return
+    for state, number in looking.rows(_WAITING, WAITS):
+        looking.tell("sessions_waiting", number, (str(state),))
     for row in _named_rows(looking, _INNODB):
         name = str(row["NAME"])
         metric = _INNODB_NAMES[name.lower()]
@@ -240,13 +256,16 @@ def _scans(looking: Looking, tables: set[str], rows: Sequence[Any]) -> None:
 
 
 def _statements(looking: Looking, schema_is_on: bool) -> None:
+    names = ["statement_seconds_total", "wait_seconds_total"]
     if not schema_is_on:
-        _schema_is_off(looking, ["statement_seconds_total"])
+        _schema_is_off(looking, names)
         return
     try:
         looking.tell("statement_seconds_total", looking.rows(_STATEMENT_TIME)[0][0])
+        for wait, seconds in looking.rows(_WAITED, WAITS):
+            looking.tell("wait_seconds_total", seconds, (str(wait),))
     except QueryError as error:
-        looking.hide(["statement_seconds_total"], error.message, f"GRANT SELECT ON performance_schema.* TO {_account(looking)};")
+        looking.hide(names, error.message, f"GRANT SELECT ON performance_schema.* TO {_account(looking)};")
 
 
 def _schema_is_off(looking: Looking, names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.activity import Activity
     from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -129,6 +130,12 @@ class PostgresEngine:
         from dbops.engines.postgresql.sessions import PostgresSessions
 
         return PostgresSessions()
+
+    @property
+    def activity(self) -> Activity:
+        from dbops.engines.postgresql.activity import PostgresActivity
+
+        return PostgresActivity()
 
     @property
     def advice(self) -> Advice:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 
 from dbops.engines.base.connect import Connection
-from dbops.engines.base.metrics import METRICS, Look, Looking
+from dbops.engines.base.metrics import METRICS, WAITS, Look, Looking
 from dbops.engines.postgresql.connect import quoted
-from dbops.errors import QueryError
+from dbops.errors import LockTimeoutError, QueryError
 
 _NOT_HERE = frozenset(
     {
@@ -24,6 +24,7 @@ _NOT_HERE = frozenset(
         "log_size_bytes",
         "log_waits_total",
         "replication_running",
+        "wait_seconds_total",
     }
 )
 
@@ -47,6 +48,11 @@ SELECT count(DISTINCT pid), max(pg_catalog.clock_timestamp() - waitstart) FROM p
 _BLOCKED_13 = """
 SELECT count(DISTINCT l.pid), max(pg_catalog.clock_timestamp() - a.query_start)
 FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a USING (pid) WHERE NOT l.granted"""
+
+_WAITING = """
+SELECT wait_event_type || ': ' || wait_event, count(*) FROM pg_catalog.pg_stat_activity
+WHERE state = 'active' AND wait_event IS NOT NULL AND backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid()
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
 
 _SERVER = """
 SELECT pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), pg_catalog.pg_is_in_recovery(),
@@ -109,9 +115,17 @@ FROM pg_catalog.pg_replication_slots"""
 
 _OWN = "n.nspname NOT IN ('information_schema', 'dbops') AND n.nspname !~ '^pg_'"
 
+#: Functions that tell sizes wait for whoever changes a table: those that somebody wants for himself are left alone.
+_TAKEN = """taken AS MATERIALIZED (
+  SELECT relation FROM pg_catalog.pg_locks
+  WHERE mode = 'AccessExclusiveLock' AND relation IS NOT NULL AND pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))"""
+
 _LARGEST = f"""
-WITH largest AS (
-  SELECT c.oid, n.nspname::text || '.' || c.relname AS name, c.reltuples
+WITH {_TAKEN}, largest AS (
+  SELECT c.oid, n.nspname::text || '.' || c.relname AS name, c.reltuples,
+         EXISTS (SELECT FROM taken AS k WHERE k.relation IN (c.oid, c.reltoastrelid)
+                 OR k.relation IN (SELECT i.indexrelid FROM pg_catalog.pg_index AS i WHERE i.indrelid = c.oid)) AS is_taken
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'm') AND {_OWN}
   ORDER BY c.relpages DESC, pg_catalog.pg_stat_get_live_tuples(c.oid) DESC, c.oid LIMIT ?)"""
@@ -121,7 +135,7 @@ _TABLES_NAMES = (
     "table_vacuum_age_seconds",
 )
 _TABLES = f"""{_LARGEST}
-SELECT t.oid::text, t.name, pg_catalog.pg_total_relation_size(t.oid),
+SELECT t.oid::text, t.name, t.is_taken, CASE WHEN NOT t.is_taken THEN pg_catalog.pg_total_relation_size(t.oid) END,
        CASE WHEN t.reltuples > 0 THEN t.reltuples::bigint ELSE pg_catalog.pg_stat_get_live_tuples(t.oid) END,
        pg_catalog.pg_stat_get_dead_tuples(t.oid), pg_catalog.pg_stat_get_numscans(t.oid),
        (SELECT coalesce(sum(pg_catalog.pg_stat_get_numscans(i.indexrelid)), 0) FROM pg_catalog.pg_index AS i
@@ -140,6 +154,7 @@ WHERE i.indrelid = ANY (?::oid[]) ORDER BY c.relpages DESC, c.oid LIMIT ?"""
 #: A column that owns the sequence may end before the sequence does. Its type is looked up for those nearest to the end of 32 bits
 #: alone: for thousands of sequences that is most of the work.
 _SEQUENCES = f"""
+WITH {_TAKEN}
 SELECT n.nspname::text || '.' || c.relname, CASE WHEN q.last IS NOT NULL THEN (q.last - q.seqmin + 1)::float8
          / (least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
                    ELSE q.seqmax END)::float8 - q.seqmin + 1) END AS used, NOT q.may
@@ -150,7 +165,7 @@ FROM (
   FROM pg_catalog.pg_sequence AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.seqrelid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL (SELECT pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT, USAGE') AS may OFFSET 0) AS p
-  WHERE NOT s.seqcycle AND {_OWN} OFFSET 0) AS all_of_them
+  WHERE NOT s.seqcycle AND {_OWN} AND s.seqrelid NOT IN (SELECT relation FROM taken) OFFSET 0) AS all_of_them
   ORDER BY may, last::float8 / least(seqmax, 2147483647) DESC, seqrelid LIMIT ?) AS q
 JOIN pg_catalog.pg_class AS c ON c.oid = q.seqrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = q.seqrelid
@@ -158,6 +173,7 @@ LEFT JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_class'::regcla
 LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 ORDER BY q.may, used DESC, 1 LIMIT ?"""
 
+_NEXT_LOOK = "the next look after that"
 _READ_ALL = "GRANT pg_monitor TO {user};"
 
 
@@ -218,8 +234,10 @@ def _sessions(looking: Looking, sees_all: bool) -> None:
         numbers = looking.rows(_SESSIONS)[0]
         looking.tell_all(_SESSIONS_NAMES, [number or 0 for number in numbers])
         looking.tell("oldest_xmin_age", looking.rows(_XMIN)[0][0])
+        for wait, number in looking.rows(_WAITING, WAITS):
+            looking.tell("sessions_waiting", number, (wait,))
         return
-    hidden = [*_SESSIONS_NAMES, "oldest_xmin_age", "replication_lag_bytes", "replication_lag_seconds"]
+    hidden = [*_SESSIONS_NAMES, "oldest_xmin_age", "sessions_waiting", "replication_lag_bytes", "replication_lag_seconds"]
     hidden += [] if looking.conn.server.version[0] >= 14 else ["longest_block_seconds"]
     user = looking.conn.server.user
     looking.hide(hidden, f"{user} sees the sessions of others without their state", _READ_ALL.format(user=quoted(user)))
@@ -251,13 +269,28 @@ def _database(looking: Looking, started_at: str) -> None:
 
 
 def _sized(looking: Looking) -> None:
+    """Tell of tables, indexes and sequences; also while somebody changes some of them."""
+    try:
+        _tables(looking)
+        _sequences(looking)
+    except LockTimeoutError as error:  # it came in between
+        looking.hide(("table_size_bytes", "index_size_bytes", "sequence_used_ratio"), error.message, _NEXT_LOOK)
+
+
+def _tables(looking: Looking) -> None:
+    looking.epochs |= dict.fromkeys(("table", "index"), looking.epochs["database"])
     tables = looking.rows(_TABLES, looking.objects)
-    for _, name, *numbers in tables:
+    for _, name, _, *numbers in tables:
         looking.tell_all(_TABLES_NAMES, numbers, (str(name),))
-    oids = "{" + ",".join(row[0] for row in tables) + "}"
+    if taken := [str(name) for _, name, is_taken, *_ in tables if is_taken]:
+        why = f"somebody changes {', '.join(taken)}, or waits to"
+        looking.hide(("table_size_bytes", "index_size_bytes"), why, _NEXT_LOOK)
+    oids = "{" + ",".join(oid for oid, _, is_taken, *_ in tables if not is_taken) + "}"
     for table, index, size, scans in looking.rows(_INDEXES, oids, looking.objects):
         looking.tell_all(("index_size_bytes", "index_scans_total"), (size, scans), (str(table), str(index)))
-    looking.epochs |= dict.fromkeys(("table", "index"), looking.epochs["database"])
+
+
+def _sequences(looking: Looking) -> None:
     hidden = []
     for name, used, is_hidden in looking.rows(_SEQUENCES, 4 * looking.objects, looking.objects):
         if is_hidden:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dbops.catalog.changes import CatalogChange, ChangeSet
     from dbops.catalog.model import Column, Options
     from dbops.catalog.ref import Ref
+    from dbops.engines.base.activity import Activity
     from dbops.engines.base.advice import Advice
     from dbops.engines.base.backup import Backups
     from dbops.engines.base.connect import Abilities, Connection, TableSize, Target
@@ -130,6 +131,12 @@ class SqliteEngine:
         from dbops.engines.sqlite.sessions import SqliteSessions
 
         return SqliteSessions()
+
+    @property
+    def activity(self) -> Activity:
+        from dbops.engines.sqlite.activity import SqliteActivity
+
+        return SqliteActivity()
 
     @property
     def advice(self) -> Advice:

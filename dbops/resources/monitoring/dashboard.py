@@ -20,6 +20,7 @@ _ROWS: Sequence[tuple[str, Sequence[Sequence[str]]]] = (
         (
             ("connections_active", "connections_idle", "connections_idle_in_transaction"),
             ("sessions_blocked",),
+            ("sessions_waiting",),
             (
                 "longest_query_seconds",
                 "longest_transaction_seconds",
