@@ -65,7 +65,7 @@ class DbopsError(Exception):
         super().__init__(message)
         self.message = message
         self.context: dict[str, Any] = {**(context or {}), **details}
-        self.error_code = error_code or type(self).__name__
+        self.error_code: str = error_code or type(self).__name__
         self.at = at
         self.expected = expected
         self.fix = fix

@@ -71,8 +71,8 @@ class BackupManager:
     """
 
     def __init__(self, workspace_dir: str | Path | None = None, database_url: str | None = None) -> None:
-        self.workspace_dir = Path(workspace_dir or Path.cwd())
-        self.backup_dir = self.workspace_dir / "backups"
+        self.workspace_dir: Path = Path(workspace_dir or Path.cwd())
+        self.backup_dir: Path = self.workspace_dir / "backups"
         self.database_url = database_url
 
     def create_backup(

@@ -135,7 +135,7 @@ class ConnectionPool:
     def __init__(self, factory: ConnectionFactory | str | Callable[[], Any], config: PoolConfig | None = None) -> None:
         from dbops.usecases.databases.lending import Lending, Terms
 
-        self.config = config or PoolConfig()
+        self.config: PoolConfig = config or PoolConfig()
         given = self.config
         terms = Terms(
             given.min_connections,

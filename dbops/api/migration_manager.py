@@ -57,8 +57,8 @@ class MigrationManager:
             if database_url is None and connection is not None:
                 database_url = connection.get_connection_string()
             workspace_dir = None
-        self.workspace_dir = Path(workspace_dir or Path.cwd())
-        self.migrations_dir = self.workspace_dir / "migrations"
+        self.workspace_dir: Path = Path(workspace_dir or Path.cwd())
+        self.migrations_dir: Path = self.workspace_dir / "migrations"
         self._url = database_url
         self._set: DirectSet | None = None
 

@@ -34,7 +34,7 @@ class FieldRenameTransformer:
     """Renames fields: `{"old": "new"}`; fields that are not there are passed over."""
 
     def __init__(self, renames: Mapping[str, str]) -> None:
-        self.renames = dict(renames)
+        self.renames: dict[str, str] = dict(renames)
 
     def transform(self, record: Record) -> Record:
         """Return the record under its new names, in the old order.
@@ -53,7 +53,7 @@ class FieldTypeTransformer:
     """Converts fields: `{"age": int}`; None stays None, fields that are not there are passed over."""
 
     def __init__(self, conversions: Mapping[str, Callable[[Any], Any]]) -> None:
-        self.conversions = dict(conversions)
+        self.conversions: dict[str, Callable[[Any], Any]] = dict(conversions)
 
     def transform(self, record: Record) -> Record:
         """Return the record with its fields converted.
@@ -78,7 +78,7 @@ class CompositeTransformer:
     """Several transformers, one after the other."""
 
     def __init__(self, transformers: Iterable[Transformer]) -> None:
-        self.transformers = list(transformers)
+        self.transformers: list[Transformer] = list(transformers)
 
     def transform(self, record: Record) -> Record:
         """Return what the last of them makes of it."""

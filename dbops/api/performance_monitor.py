@@ -67,7 +67,7 @@ class DatabasePerformanceMonitor:
     def __init__(
         self, workspace_dir: str | Path | None = None, database_url: str | None = None, *, keep_days: float = 30.0
     ) -> None:
-        self.workspace_dir = Path(workspace_dir or Path.cwd())
+        self.workspace_dir: Path = Path(workspace_dir or Path.cwd())
         self.database_url = database_url
         self.keep_days = keep_days
         self._open: Timings | None = None

@@ -164,8 +164,8 @@ class SchemaGenerator:
         from dbops.usecases.schemas.changing import speaker_of
 
         speaker_of(dialect)
-        self.workspace_dir = Path(workspace_dir or Path.cwd())
-        self.dialect = dialect.lower()
+        self.workspace_dir: Path = Path(workspace_dir or Path.cwd())
+        self.dialect: str = dialect.lower()
         self._tables: dict[str, dict[str, Any]] = {}
 
     def create_table(self, table: SchemaTable) -> str:

@@ -62,7 +62,10 @@ class Repository:
     """The backups of one target."""
 
     def __init__(self, storage: Storage, target: str, keys: Keys, index: Index) -> None:
-        self.storage, self.target, self.keys, self.index = storage, target, keys, index
+        self.storage: Storage = storage
+        self.target: str = target
+        self.keys: Keys = keys
+        self.index: Index = index
         self._encryptions: dict[str, Encryption] = {}
         self._known: dict[str, tuple[bytes, Manifest]] = {}  # the texts that were read before, and what they say
 
@@ -279,12 +282,14 @@ class Draft:
         part_size: int,
         progressed: Callable[[int], None],
     ) -> None:
-        self._repository, self.id, self.timeline = repository, backup_id, timeline
+        self._repository = repository
+        self.id: str = backup_id
+        self.timeline: str = timeline
         self.encryption = encryption
         self._is_committing = False
         folder = f"{repository.target}/{timeline}/backups/{backup_id}"
         shelf = Shelf(repository.storage, folder, backup_id, codec, encryption, part_size)
-        self.sink = BackupSink(shelf, self._keeping, progressed)
+        self.sink: BackupSink = BackupSink(shelf, self._keeping, progressed)
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest, which makes this a backup; return it sealed.

@@ -164,7 +164,8 @@ class BackupSink:
         progressed: Callable[[int], None] = lambda size: None,
         workers: int = 2,
     ) -> None:
-        self._shelf, self._kept, self.progressed = shelf, kept, progressed
+        self._shelf, self._kept = shelf, kept
+        self.progressed: Callable[[int], None] = progressed
         self._pool = ThreadPoolExecutor(workers, "compress")
         self._guard = threading.Lock()
         self._number = 0

@@ -23,7 +23,7 @@ class ListText:
 
     def __init__(self, text: str, items: Sequence[Mark]) -> None:
         self._newline = "\r\n" if "\r\n" in text else "\n"
-        self.lines = text.replace("\r\n", "\n").split("\n")
+        self.lines: list[str] = text.replace("\r\n", "\n").split("\n")
         self._places = [(mark.line - 1, self._dash(mark)) for mark in items]
         self._end = self._end_of(len(items) - 1) if items else 0
 

@@ -82,7 +82,9 @@ class Form:
 class Spec(BaseModel):
     """A spec or a part of one: camelCase in YAML, unknown fields refused, frozen, built when first used."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True, defer_build=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", alias_generator=to_camel, frozen=True, defer_build=True, hide_input_in_errors=True
+    )
 
 
 class Choice(Spec):

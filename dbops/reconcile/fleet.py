@@ -26,7 +26,8 @@ class FleetError(ApplyError):
     """Some of many databases failed. `failures` are told by connection; all steps of those in `done` ran."""
 
     def __init__(self, message: str, failures: Mapping[str, DbopsError], done: Sequence[str], left: Sequence[str]) -> None:
-        self.failures, self.done = dict(failures), frozenset(done)
+        self.failures: dict[str, DbopsError] = dict(failures)
+        self.done: frozenset[str] = frozenset(done)
         first = next(iter(failures.values()))
         told = {"failed": {name: error.message for name, error in failures.items()}, "done": list(done), "left": list(left)}
         super().__init__(message, {**first.context, **told}, at=first.at, fix=_FIX)

@@ -25,7 +25,8 @@ class Rules:
     """The lexical rules in force: `now` is right for the statement behind the last one that was heard."""
 
     def __init__(self, initial: Dialect) -> None:
-        self._initial = self.now = initial
+        self._initial = initial
+        self.now: Dialect = initial
         self._before: Dialect | None = None
         self._after = initial
         self._saved: dict[str, Dialect] = {}

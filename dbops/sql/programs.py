@@ -46,7 +46,7 @@ class BlockBody:
     CASE ... END and columns named "end" pass.
     """
 
-    words = frozenset(("BEGIN", "ATOMIC", "END"))
+    words: frozenset[str] = frozenset(("BEGIN", "ATOMIC", "END"))
 
     def __init__(self, text: str, opened: int | None = None) -> None:
         self._text = text
@@ -116,7 +116,9 @@ class CompoundBody:
     starts; a CASE anywhere else is an expression. Each open construct is its offset and whether statements stand in it.
     """
 
-    words = frozenset(("BEGIN", "CASE", "IF", "LOOP", "REPEAT", "WHILE", "FOR", "END", "THEN", "ELSE", "DO", "UNTIL", "HANDLER"))
+    words: frozenset[str] = frozenset(
+        ("BEGIN", "CASE", "IF", "LOOP", "REPEAT", "WHILE", "FOR", "END", "THEN", "ELSE", "DO", "UNTIL", "HANDLER")
+    )
 
     def __init__(self, text: str, start: int) -> None:
         self._text = text

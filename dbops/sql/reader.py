@@ -15,7 +15,9 @@ class Reader:
     """Tokens of one statement, comments left out, read from left to right; `at` is the index of the next."""
 
     def __init__(self, found: Sequence[Token], dialect: Dialect) -> None:
-        self.tokens, self.at, self.dialect = found, 0, dialect
+        self.tokens: Sequence[Token] = found
+        self.at: int = 0
+        self.dialect: Dialect = dialect
 
     @property
     def end(self) -> int:

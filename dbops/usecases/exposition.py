@@ -18,8 +18,8 @@ try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
     from prometheus_client.openmetrics.exposition import generate_latest
     from prometheus_client.registry import Collector
-except ImportError as error:
-    raise MonitoringError("this needs the package prometheus-client", fix="install it: pip install 'dbops[monitor]'") from error
+except ImportError as _error:
+    raise MonitoringError("this needs the package prometheus-client", fix="install it: pip install 'dbops[monitor]'") from _error
 
 _PREFIX = "dbops_"
 Families = dict[str, "CounterMetricFamily | GaugeMetricFamily"]

@@ -31,7 +31,7 @@ class DatabaseInfo(Mapping[str, Any]):
     def __init__(self, pool: PooledDatabase, owner: str | None = None) -> None:
         self.pool = pool
         self.owner = owner
-        self.catalog = Tables(pool)
+        self.catalog: Tables = Tables(pool)
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class DatabaseOperations:
         self.root = root
         self.settings = settings
         self.places: Places = places_of(settings, root)
-        self.revisions = Revisions(migrations, self.places)
+        self.revisions: Revisions = Revisions(migrations, self.places)
         self.databases: dict[str, DatabaseInfo] = {}
         self._files: Mapping[str, Sequence[ModelFile]] = {}
         self._metadata: dict[str, list[MetaData]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from dbops.errors import DbopsError
 
@@ -51,15 +51,15 @@ class Result:
     `Result.success(data=...)` and `Result.error(code=..., message=..., details=...)` make one.
     """
 
-    success = _Success()
-    error = _Error()
+    success: ClassVar[_Success] = _Success()
+    error: ClassVar[_Error] = _Error()
     __slots__ = ("_error", "data")
 
     def __init__(self, success: bool = True, data: Any = None, error: dict[str, Any] | None = None) -> None:
         """Raises: ValueError: a success with an error, or a failure without one."""
         if success != (error is None):
             raise ValueError("a success has no error, a failure has one")
-        self.data = data
+        self.data: Any = data
         self._error = error
 
     def __bool__(self) -> bool:
@@ -67,8 +67,6 @@ class Result:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Result) and (self.data, self._error) == (other.data, other._error)
-
-    __hash__ = None  # type: ignore[assignment]  # data may change
 
     def __repr__(self) -> str:
         return f"Result.success({self.data!r})" if self else f"Result.error({self._error!r})"

@@ -15,7 +15,7 @@ from dbops.errors import DbopsError, RecordError
 from dbops.usecases.service import records
 from dbops.usecases.service.filters import Filters
 from dbops.usecases.service.retries import persistently
-from dbops.usecases.service.settings import settings_of
+from dbops.usecases.service.settings import ServiceSettings, settings_of
 from dbops.usecases.service.tables import fields_of, table_not_found
 from dbops.usecases.service.transactions import session_for, transaction
 
@@ -53,9 +53,10 @@ class DatabaseService:
             ConnectError: the database URL is none.
         """
         given = {"database_url": database_url, "max_retries": max_retries, "connection_timeout": connection_timeout, **settings}
-        self.settings = settings_of(given, os.environ if environ is None else environ)
-        self.root = Path(root).absolute()
-        self.operations = DatabaseOperations(self.root, self.settings, Path(migrations or self.root / "migrations").absolute())
+        self.settings: ServiceSettings = settings_of(given, os.environ if environ is None else environ)
+        self.root: Path = Path(root).absolute()
+        folder = Path(migrations or self.root / "migrations").absolute()
+        self.operations: DatabaseOperations = DatabaseOperations(self.root, self.settings, folder)
         self._initialization: dict[str, Any] = {"initialized": False, "databases": [], "tables_created": {}}
 
     # --- life

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from dbops.cli.group import LazyGroup
@@ -24,7 +26,7 @@ class Commands(LazyGroup):
     """What `dbops backup` can do."""
 
     package = __name__
-    commands_by_name = COMMANDS
+    commands_by_name: Mapping[str, tuple[str, str]] = COMMANDS
 
 
 @click.group(cls=Commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from dbops.cli.group import DefaultGroup
@@ -22,7 +24,7 @@ class Commands(DefaultGroup):
     """What `dbops monitor` can do."""
 
     package = __name__
-    commands_by_name = COMMANDS
+    commands_by_name: Mapping[str, tuple[str, str]] = COMMANDS
     default = "now"
 
 

@@ -66,12 +66,12 @@ class MysqlConnection:
         self._target = target
         self.server = server
         self.server_sql_mode = server_sql_mode
-        self.session_charset = FOUR_BYTES
+        self.session_charset: str = FOUR_BYTES
         self.parked_events: dict[str, str] | None = None
         self.ledger: Ledger | None = None
         self.stands_for: str | None = None
         self.home: Target | None = None
-        self.account = server.user
+        self.account: str = server.user
         self._beside: MysqlConnection | None = None
         self._lock_s = target.timeouts.lock_s
 

@@ -39,8 +39,8 @@ class MysqlSession:
         self._raw = conn.driver
         if conn.session_charset != FOUR_BYTES:
             conn.use_charset(FOUR_BYTES)
-        self.is_mariadb = conn.server.flavour == "mariadb"
-        self.version_text = conn.server.version_text
+        self.is_mariadb: bool = conn.server.flavour == "mariadb"
+        self.version_text: str = conn.server.version_text
         self._allow_one_statement()
 
     def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:

@@ -47,7 +47,7 @@ class PostgresConnection:
         self._is_in_block = False
         self._later: list[str] = []
         self._beside: PostgresConnection | None = None
-        self.backend_pid = conn.info.backend_pid
+        self.backend_pid: int = conn.info.backend_pid
         """The server's process; behind a pooler, which makes one up, another than libpq says."""
         self.is_own_cluster = False
         """True for a scratch on a server whose roles are nobody's: missing ones may be made."""

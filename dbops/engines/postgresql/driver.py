@@ -45,7 +45,7 @@ class PostgresSession:
     def __init__(self, conn: PostgresConnection) -> None:
         self._conn = conn
         self._raw = conn.driver
-        self.version_text = conn.server.version_text
+        self.version_text: str = conn.server.version_text
 
     def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
         with self._translated():

@@ -24,7 +24,7 @@ from dbops.engines.postgresql.statements import Role, created_name, drops, in_li
 from dbops.errors import DbopsError, Problems, QueryError, SchemaError
 from dbops.sql.splitter import SourceStatement
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _UNDEFINED_OBJECT, _INVALID_SCHEMA, _UNDEFINED_TABLE = "42704", "3F000", "42P01"
 _MISSING = frozenset({_UNDEFINED_TABLE, _UNDEFINED_OBJECT, "42883", "42703", _INVALID_SCHEMA})

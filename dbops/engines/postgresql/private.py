@@ -24,7 +24,7 @@ from types import FrameType
 from dbops.engines.base.url import DatabaseUrl
 from dbops.errors import SchemaError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FOLDER = re.compile(r"dbops-pg-(\d+)-\w+")
 #: A version above all there will be, for whom the newest programs are the right ones.

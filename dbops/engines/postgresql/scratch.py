@@ -28,7 +28,7 @@ from dbops.engines.postgresql.connect import (
 from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE
 from dbops.errors import ConnectError, NoScratchError, QueryError, SchemaError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 PREFIX = "dbops_scratch_"
 _NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+")

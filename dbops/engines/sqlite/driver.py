@@ -49,7 +49,7 @@ class SqliteSession:
         self._raw: sqlite3.Connection = conn.raw
         self._raw.set_progress_handler(None, 0)
         self._lock_s = lock_s
-        self.version_text = conn.server.version_text
+        self.version_text: str = conn.server.version_text
 
     def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
         with self._translated():

@@ -18,7 +18,7 @@ class Reader:
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
-        self.at = 0
+        self.at: int = 0
 
     @property
     def token(self) -> Token:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -69,7 +69,7 @@ Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "
 class RuleSpec(Choice):
     """One thing that shall not be. A rule with the name of one of a pack takes its place."""
 
-    exactly_one = (("above", "below", "equals", "absent"),)
+    exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = (("above", "below", "equals", "absent"),)
 
     name: Text
     """What the alert is called."""
@@ -141,7 +141,7 @@ class SilenceSpec(Spec):
 class ChannelSpec(Choice):
     """Where alerts are told: exactly one of the fields."""
 
-    exactly_one = (("webhook", "apprise"),)
+    exactly_one: ClassVar[tuple[tuple[str, ...], ...]] = (("webhook", "apprise"),)
 
     webhook: Secret | None = None
     """An http(s) URL that gets a JSON document for each alert."""

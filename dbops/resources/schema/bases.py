@@ -76,8 +76,8 @@ class SQLiteJSON(TypeDecorator[Any]):
     On SQLite it is text and not the type JSON, which would store a large number as a float (sqlite.org/datatype3.html, 3.1).
     """
 
-    impl = JSON
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = JSON
+    cache_ok: bool | None = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the type that the engine stores."""

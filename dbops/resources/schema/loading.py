@@ -16,7 +16,7 @@ from dbops.resources.schema.partial import Choice, Outline, Source, affected, ch
 from dbops.resources.schema.portions import joined, portions
 from dbops.sql.splitter import SourceStatement
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 Scratches = Callable[[], AbstractContextManager[Connection]]

@@ -38,11 +38,11 @@ class Source:
 
     def __init__(self, statements: Sequence[SourceStatement], features: Features) -> None:
         self.statements = statements
-        self.aims = [aim_of(statement, has_schemas=features.has_schemas) for statement in statements]
-        self.identities = list(_identities(statements, self.aims))
+        self.aims: list[Aim] = [aim_of(statement, has_schemas=features.has_schemas) for statement in statements]
+        self.identities: list[str] = list(_identities(statements, self.aims))
         self._by_name: dict[str, list[int]] = defaultdict(list)
         makers = {aim.makes_index: aim.names for aim in self.aims if aim.makes_index}
-        self.names = [
+        self.names: list[tuple[str, ...]] = [
             (*aim.names, *(name for index in aim.indexes for name in makers.get(index, (f"index {index}",)))) for aim in self.aims
         ]
         for place, names in enumerate(self.names):

@@ -65,7 +65,7 @@ class BackupFolder:
     """The backups in a folder, of any number of databases by name."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
+        self.folder: Path = folder.absolute()
 
     @property
     def url(self) -> str:

@@ -101,7 +101,8 @@ class Lending:
         from sqlalchemy import event
         from sqlalchemy.pool import QueuePool
 
-        self.terms, self.counts = terms, Counts()
+        self.terms: Terms = terms
+        self.counts: Counts = Counts()
         self._make, self._lock = make, threading.Lock()
         self._lent: dict[int, PoolProxiedConnection] = {}
         self._is_closed = False

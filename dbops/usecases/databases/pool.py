@@ -37,7 +37,7 @@ class Lease:
 
     def __init__(self, proxy: PoolProxiedConnection, turn: Turn) -> None:
         self._proxy, self._turn = proxy, turn
-        self.session = cast("Session", proxy.dbapi_connection)
+        self.session: Session = cast("Session", proxy.dbapi_connection)
 
     @property
     def idle_s(self) -> float:
@@ -72,7 +72,7 @@ class Pool:
         from sqlalchemy.pool import QueuePool
 
         driver = engine_for(target.url).driver
-        self.is_single = driver.is_private(target)
+        self.is_single: bool = driver.is_private(target)
         self._size = 1 if self.is_single else max(1, size)
         self._wait_s = wait_s
         self._turns = Turns(self._size)

@@ -27,15 +27,15 @@ class Objects:
         from sqlalchemy.exc import NoInspectionAvailable
 
         try:
-            self.mapper = cast("Mapper[Any]", inspect(model))
+            self.mapper: Mapper[Any] = cast("Mapper[Any]", inspect(model))
         except NoInspectionAvailable as error:
             raise RecordError(
                 f"{model!r:.80} is no SQLAlchemy model", error_code="NO_MODEL", expected="a class that is mapped to a table"
             ) from error
         self.model = model
-        self.table = str(self.mapper.local_table.name) if hasattr(self.mapper.local_table, "name") else model.__name__
+        self.table: str = str(self.mapper.local_table.name) if hasattr(self.mapper.local_table, "name") else model.__name__
         self.fields: Fields = _fields(self.mapper)
-        self.filters = Filters(self.fields, sessions, self.table)
+        self.filters: Filters = Filters(self.fields, sessions, self.table)
 
     @property
     def key(self) -> list[Column[Any]]:

@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.api.service.made import IMPORTS
+from tests.databases import Database
 
 #: Enough in every run to say something about the change; many in the campaign.
 EXAMPLES = settings(max_examples=2000 if os.environ.get("HYPOTHESIS_PROFILE") == "campaign" else 25)
@@ -39,9 +40,18 @@ class Thing(MyBase):
 )
 
 
-def things(engine: str) -> str:
+#: A collation of the binary kind without padding, by the name that MariaDB and MySQL each have for it.
+_NO_PADDING = (
+    "SELECT collation_name FROM information_schema.collations WHERE collation_name IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')"
+)
+
+
+def things(database: Database) -> str:
     """Return the models; where a unique key would take "x" and "x " for the same, as on MySQL, it says that it does not."""
-    return THINGS.replace("String(10)", 'String(10, "utf8mb4_nopad_bin")') if engine == "mysql" else THINGS
+    if database.engine != "mysql":
+        return THINGS
+    [(collation,)] = database.rows(_NO_PADDING)
+    return THINGS.replace("String(10)", f'String(10, "{collation}")')
 
 
 _TEXT = st.text("aAbBéÉß %_\\'\"`*?[]^-;", max_size=4)

@@ -16,7 +16,7 @@ from tests.databases import Database
 
 
 def test_random_filters_find_what_python_finds(tmp_path: Path, database: Database) -> None:
-    write_module(tmp_path, things(database.engine))
+    write_module(tmp_path, things(database))
     model = module_of(tmp_path).Thing
     rows = st.lists(records("id"), max_size=6, unique_by=(lambda row: row["id"], lambda row: row.get("code") or row["id"]))
 

@@ -106,7 +106,7 @@ def _check_unique(rows: list[dict[str, Any]]) -> None:
 
 
 def test_the_service_does_what_a_dictionary_does(tmp_path: Path, database: Database) -> None:
-    write_module(tmp_path, things(database.engine))
+    write_module(tmp_path, things(database))
     model = module_of(tmp_path).Thing
 
     with asyncio.Runner() as runner:

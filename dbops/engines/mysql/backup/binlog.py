@@ -74,7 +74,7 @@ class Format:
     """What the first event of a file says of the others: whether they have checksums."""
 
     def __init__(self, data: bytes) -> None:
-        self.has_checksums = data[-5] == _CRC32
+        self.has_checksums: bool = data[-5] == _CRC32
 
     def body(self, event: Event) -> bytes:
         """Return an event without its header and checksum."""

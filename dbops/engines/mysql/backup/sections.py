@@ -50,9 +50,9 @@ class Cutter:
     """Hands a dump on piece by piece, and knows at the end what was in it. `counts_rows` where each row is a line."""
 
     def __init__(self) -> None:
-        self.sections = [Section("header", "", 0)]
-        self.counts_rows = True
-        self.longest = 0
+        self.sections: list[Section] = [Section("header", "", 0)]
+        self.counts_rows: bool = True
+        self.longest: int = 0
         self._buffer = b""
         self._place = 0  # in the stream of tables
         self._head = b""

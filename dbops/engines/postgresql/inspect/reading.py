@@ -93,7 +93,7 @@ class Reading:
     def __init__(self, conn: Connection, declared: bool) -> None:
         self.conn = conn
         self.declared = declared
-        self.major = conn.server.version[0]
+        self.major: int = conn.server.version[0]
         self.objects: dict[Ref, CatalogObject] = {}
         self.unmanaged: set[Unmanaged] = set()
         self.refs: dict[tuple[int, int], Ref] = {}

@@ -44,7 +44,7 @@ from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, Me
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.statement import Statement
 
-UserType = (Enum, Domain, CompositeType, RangeType)
+_USER_TYPES = (Enum, Domain, CompositeType, RangeType)
 
 
 def create(

@@ -38,7 +38,8 @@ class HashTable:
     """The hashes of all pages of one state."""
 
     def __init__(self, seed: int, digests: bytearray) -> None:
-        self.seed, self.digests = seed, digests
+        self.seed: int = seed
+        self.digests: bytearray = digests
 
     def __len__(self) -> int:
         return len(self.digests) // DIGEST
