@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from dbops.engines.base.advice import Finding as Finding  # these four are what 
 from dbops.engines.base.advice import Rule as Rule
 from dbops.engines.base.advice import Severity as Severity
 from dbops.engines.base.advice import Verdict as Verdict
-from dbops.errors import DbopsError, MonitoringError
-from dbops.usecases.runtime import ENGINES, Workspace, engine_named
+from dbops.errors import DbopsError, MonitoringError, Problems
+from dbops.usecases.rule_numbers import Numbers, Thresholds, check_policies, must_exist, numbers_of, values
+from dbops.usecases.rule_numbers import all_rules as all_rules
+from dbops.usecases.runtime import Workspace
 
 if TYPE_CHECKING:
     from dbops.usecases.indexing.advice import Source
@@ -21,18 +24,19 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
 ASK_S = 30.0
 """A rule whose query takes longer is unknown."""
 
-#: Numbers by rule and the name of the threshold.
-Thresholds = Mapping[str, Mapping[str, float]]
-
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """What the rules say of one connection; `error` says why none was asked. Rules of a server are told at its first one."""
+    """What the rules say of one connection; `error` says why none was asked. Rules of a server are told at its first one.
+
+    `numbers` are thresholds that are not the rules' own.
+    """
 
     connection: str
     engine: str
     verdicts: Sequence[Verdict] = ()
     error: str | None = None
+    numbers: Numbers = field(default_factory=dict)
 
     def of(self, state: str) -> list[Verdict]:
         return [verdict for verdict in self.verdicts if verdict.state == state]
@@ -55,8 +59,12 @@ def advise(
     Raises:
         PlanError: `only` names a connection that is not there.
         MonitoringError: there is no such rule or threshold; names the nearest.
+        Problems, ManifestError: an AlertPolicy names a rule or threshold that is not there, or two contradict each other.
     """
-    _must_exist(rules, thresholds or {})
+    _rules_must_exist(rules)
+    must_exist(thresholds or {})
+    if problems := check_policies(workspace):
+        raise Problems(problems)
     names = [workspace.require_connection(name) for name in only] or workspace.connection_names()
     servers: set[object] = set()
     question = _Question(rules, least, thresholds or {}, source)
@@ -80,18 +88,20 @@ def _of_connection(workspace: Workspace, name: str, question: _Question, servers
     wanted = [rule for rule in engine.advice.rules if question.wants(rule)]
     if engine.features.has_servers and server in servers:
         wanted = [rule for rule in wanted if rule.scope != "server"]
+    numbers = numbers_of(workspace, name, question.thresholds)
     try:
         conn = workspace.targets.reader(name)
         if conn is None:
             raise MonitoringError("the database does not exist")
         with conn.ending_statements_after(ASK_S):
-            verdicts = engine.advice.ask(conn, wanted, question.thresholds)
+            verdicts = engine.advice.ask(conn, wanted, values(numbers))
             if question.wants(engine.advice.index_rule):
-                verdicts.append(_indexes(workspace, name, engine.advice.index_rule, question))
+                verdicts.append(_indexes(workspace, name, engine.advice.index_rule, question, numbers))
     except DbopsError as error:
         return Advised(name, engine.name, error=error.message)
     servers.add(server)
-    return Advised(name, engine.name, sorted(verdicts, key=lambda one: -SEVERITIES.index(one.rule.severity)))
+    gravest_first = sorted(verdicts, key=lambda one: -SEVERITIES.index(one.rule.severity))
+    return Advised(name, engine.name, gravest_first, numbers=numbers)
 
 
 def source_of(statements: Path | None, sample: int) -> Source:
@@ -101,34 +111,18 @@ def source_of(statements: Path | None, sample: int) -> Source:
     return Source(statements, sample)
 
 
-def _indexes(workspace: Workspace, name: str, rule: Rule, question: _Question) -> Verdict:
+def _indexes(workspace: Workspace, name: str, rule: Rule, question: _Question, numbers: Numbers) -> Verdict:
     from dbops.usecases.indexing.advice import Source, index_verdict
 
-    return index_verdict(workspace, name, question.source or Source(), question.thresholds.get(rule.id, {}))
+    return index_verdict(workspace, name, question.source or Source(), values(numbers).get(rule.id, {}))
 
 
-def all_rules() -> list[tuple[str, Rule]]:
-    """Return every rule with its engine; one that is asked otherwise on other versions stands once."""
-    found: dict[str, tuple[str, Rule]] = {}
-    for name in ENGINES:
-        advice = engine_named(name).advice
-        for rule in (*advice.rules, advice.index_rule):
-            found.setdefault(rule.id, (name, rule))
-    return list(found.values())
-
-
-def _must_exist(ids: Collection[str], thresholds: Thresholds) -> None:
+def _rules_must_exist(ids: Collection[str]) -> None:
     from dbops.manifests.spec import nearest
 
-    known = {rule.id: rule for _, rule in all_rules()}
-    for id_ in (*ids, *thresholds):
+    known = {rule.id for _, rule in all_rules()}
+    for id_ in ids:
         if id_ not in known:
             raise MonitoringError(
                 f"there is no rule {id_!r}", expected="one that dbops advise --rules lists", fix=nearest(id_, known)
             )
-    for id_, numbers in thresholds.items():
-        for name in numbers:
-            if name not in known[id_].thresholds:
-                has = known[id_].thresholds
-                expected = f"one of {', '.join(has)}" if has else "none: the rule has no thresholds"
-                raise MonitoringError(f"{id_} has no threshold {name!r}", expected=expected, fix=nearest(name, has))

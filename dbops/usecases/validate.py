@@ -76,6 +76,10 @@ def validate(path: Path, process_env: Mapping[str, str] = os.environ) -> Validat
                 problems += error.problems
             except DbopsError as error:
                 problems.append(error)
+        if workspace.environment.of_kind("AlertPolicy"):
+            from dbops.usecases.rule_numbers import check_policies
+
+            problems += check_policies(workspace)
         if problems:
             raise Problems(problems)
         counts = Counter(manifest.kind for manifest in workspace.environment.manifests)

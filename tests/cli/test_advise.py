@@ -51,6 +51,42 @@ def test_rules_and_thresholds_that_are_not_there_are_refused(env: str, capsys: p
     assert "is no threshold" in capsys.readouterr().err
 
 
+POLICY = "apiVersion: dbops/v1\nkind: AlertPolicy\nmetadata: {{name: {name}}}\nspec: {{connection: shop, advice: {advice}}}\n"
+
+
+def test_numbers_of_a_manifest_go_before_those_of_the_rules_and_behind_those_of_the_command_line(
+    env: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path(env) / "policy.yaml").write_text(POLICY.format(name="calm", advice="{LT-MET-004: {ratio: 0}}"))
+    assert run(["advise", env, "--rule", "LT-MET-004"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 found" in shown and "ratio is 0 by alertpolicy/calm" in shown
+    assert run(["advise", env, "--rule", "LT-MET-004", "--threshold", "LT-MET-004.ratio=0.7", "-o", "json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["rules"][0]["state"] == "pass"
+    assert found["rules"][0]["thresholds"] == {"ratio": {"value": 0.7, "by": "--threshold"}}
+    (Path(env) / "other.yaml").write_text(POLICY.format(name="eager", advice="{LT-MET-004: {ratio: 50%}}"))
+    assert run(["advise", env]) == 1
+    assert "expected one number for a connection" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("advice", "said"),
+    [
+        ("{LT-MET-04: {ratio: 0}}", "policy.yaml:4:35: there is no rule 'LT-MET-04'"),
+        ("{LT-MET-004: {ration: 0}}", "did you mean 'ratio'?"),
+        ("{LT-MET-004: {ratio: much}}", "expected a number, a percentage"),
+    ],
+)
+def test_numbers_of_a_manifest_that_mean_nothing_are_refused_at_their_place(
+    env: str, capsys: pytest.CaptureFixture[str], advice: str, said: str
+) -> None:
+    (Path(env) / "policy.yaml").write_text(POLICY.format(name="calm", advice=advice))
+    for verb in ("validate", "advise"):
+        assert run([verb, env]) == 1
+        assert said in capsys.readouterr().err
+
+
 def test_the_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["advise", "--rules", "-o", "json"]) == 0
     found = {one["id"]: one for one in json.loads(capsys.readouterr().out)}

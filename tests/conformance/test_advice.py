@@ -18,7 +18,7 @@ from dbops.engines.base.connect import Connection, Target, Timeouts
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.url import parse_url
 from dbops.usecases.runtime import ENGINES, engine_for, engine_named
-from tests.databases import Database, MysqlDatabase, PostgresDatabase
+from tests.databases import Database
 
 CASES = Path(__file__).parent / "advice"
 
@@ -120,42 +120,6 @@ def test_sessions_that_wait_idle_or_take_long_are_named(database: Database) -> N
         waiting.join(30)
     assert {id_: verdict.state for id_, verdict in found.items()} == dict.fromkeys(found, "fail")
     assert len(found) == (3 if database.engine == "postgresql" else 2)
-
-
-def test_an_account_with_few_rights_is_answered_unknown_and_granting_what_is_named_answers_on_postgresql(
-    pg_database: PostgresDatabase,
-) -> None:
-    pg_database.load(cases("postgresql")["bad"])
-    name = f"advised_{pg_database.name}"
-    pg_database.load(f"CREATE ROLE {name} LOGIN PASSWORD 'pw';")
-    try:
-        url = pg_database.server.tcp_url(pg_database.name, name, "pw")
-        unknown = {id_: verdict for id_, verdict in ask(url).items() if verdict.state == "unknown"}
-        assert {"PG-SEQ-001", "PG-IDX-006", "PG-TXN-003", "PG-CON-100", "PG-SET-fileerr"} <= unknown.keys()
-        pg_database.load("\n".join({verdict.fix for verdict in unknown.values() if verdict.fix.startswith("GRANT")}))
-        left = {id_ for id_, verdict in ask(url).items() if verdict.state == "unknown"}
-        assert left <= {"PG-STM-001", "PG-STM-002", "PG-STM-003", "PG-STM-004", "PG-MET-007"}
-        assert ask(url, "PG-SEQ-001")["PG-SEQ-001"].state == "fail"
-    finally:
-        pg_database.load(f"DROP OWNED BY {name}; DROP ROLE {name};")
-
-
-def test_an_account_with_few_rights_is_answered_unknown_and_granting_what_is_named_answers_on_mysql(
-    my_database: MysqlDatabase,
-) -> None:
-    my_database.load(cases("mysql")["bad"])
-    name = f"advised_{my_database.name}"
-    my_database.load(f"CREATE USER {name}@'%' IDENTIFIED BY 'pw'; GRANT SELECT, SHOW VIEW ON {my_database.name}.* TO {name}@'%';")
-    try:
-        url = my_database.server.tcp_url(my_database.name, name, "pw")
-        unknown = {id_: verdict for id_, verdict in ask(url).items() if verdict.state == "unknown"}
-        assert {"MY-ROU-001", "MY-TXN-001", "MY-MET-014"} <= unknown.keys()
-        my_database.load("\n".join(sorted({verdict.fix for verdict in unknown.values() if verdict.fix.startswith("GRANT")})))
-        left = ask(url)
-        assert left["MY-ROU-001"].state == "fail"
-        assert {left[id_].state for id_ in ("MY-TXN-001", "MY-MET-014")} == {"pass"}
-    finally:
-        my_database.load(f"DROP USER {name}@'%';")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -27,13 +27,13 @@ def _advised(one: Advised) -> str:
     if one.error is not None:
         return f"{name}: {style('not asked', fg='red')}: {wording.printable(one.error)}"
     counts = f"{len(one.of('fail'))} found, {len(one.of('unknown'))} unknown, {len(one.of('pass'))} well"
-    parts = [f"{name} ({one.engine}): {counts}", *map(_failed, one.of("fail"))]
+    parts = [f"{name} ({one.engine}): {counts}", *(_failed(verdict, one) for verdict in one.of("fail"))]
     if unknown := unseen_text("unknown", ((v.rule.id, v.why, v.fix) for v in one.of("unknown"))):
         parts.append(unknown)
     return "\n\n".join(parts)
 
 
-def _failed(verdict: Verdict) -> str:
+def _failed(verdict: Verdict, one: Advised) -> str:
     rule = verdict.rule
     lines = [f"{style(rule.severity, fg=_COLORS[rule.severity])} {rule.id}: {rule.title}"]
     for finding in verdict.findings[:_SHOWN]:
@@ -46,6 +46,8 @@ def _failed(verdict: Verdict) -> str:
         lines += [f"      {style(hazard.code, fg='yellow')}: {wording.printable(hazard.message)}" for hazard in finding.hazards]
     if len(verdict.findings) > _SHOWN:
         lines.append(f"  … and {len(verdict.findings) - _SHOWN} more; -o json has all")
+    said = one.numbers.get(rule.id, {})
+    lines += [f"  {name} is {number.value:g} by {wording.on_one_line(number.origin)}" for name, number in said.items()]
     return "\n".join([*lines, f"  {rule.remedy}"])
 
 
@@ -77,11 +79,19 @@ def advised_data(one: Advised) -> dict[str, Any]:
                 "state": verdict.state,
                 "why": verdict.why,
                 "fix": verdict.fix,
+                "thresholds": _thresholds_data(verdict.rule, one),
                 "findings": [_finding_data(finding) for finding in verdict.findings],
             }
             for verdict in one.verdicts
         ],
     }
+
+
+def _thresholds_data(rule: Rule, one: Advised) -> dict[str, Any]:
+    """Return each number with who said so."""
+    said = one.numbers.get(rule.id, {})
+    own = {name: {"value": value, "by": "rule"} for name, value in rule.thresholds.items()}
+    return own | {name: {"value": number.value, "by": number.origin} for name, number in said.items()}
 
 
 def _finding_data(finding: Finding) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dbops.dataclass import dataclass
-from dbops.errors import QueryError
+from dbops.errors import MissingTableError, QueryError
 from dbops.sql.hazard import Hazard
 
 if TYPE_CHECKING:
@@ -74,11 +74,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What must hold before a rule can be asked: `sql` gives one value that is true where it does; `fix` may hold `{user}`."""
+    """What must hold before a rule can be asked: `sql` gives one value that is true where it does; `fix` may hold `{user}`.
+
+    One with `by_absence` asks for a table that is not there: it holds where that is what the server says, and not where it says
+    that this account may not.
+    """
 
     sql: str
     why: str
     fix: str
+    by_absence: bool = False
 
 
 class Advice(Protocol):
@@ -133,9 +138,10 @@ def ask_each(
         for name in rule.requires:
             if name not in asked:
                 asked[name] = _probed(conn, probes[name], rule, user)
-            if (unknown := asked[name]) is not None:
-                return unknown.why, unknown.fix
-        return None
+        found = [unknown for name in rule.requires if (unknown := asked[name]) is not None]
+        if not found:
+            return None
+        return "; ".join(one.why for one in found), " ".join(one.fix for one in found)
 
     return [_verdict(conn, rule, thresholds.get(rule.id, {}), words, obstacle) for rule in rules]
 
@@ -144,6 +150,9 @@ def _probed(conn: Connection, probe: Probe, rule: Rule, user: str) -> Verdict | 
     try:
         rows = conn.query(probe.sql)
         if rows and rows[0][0]:
+            return None
+    except MissingTableError:
+        if probe.by_absence:
             return None
     except QueryError:
         pass

@@ -17,7 +17,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -141,15 +140,6 @@ class _Tail:
         for secret in self._secrets:
             text = text.replace(secret, "***") if secret else text
         return text
-
-
-def ended_with_us(number: signal.Signals) -> list[str]:
-    """Return the beginning of a command that gets a signal when the thread that starts it ends, in whatever way.
-
-    Empty where there is no setpriv(1).
-    """
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", number.name.removeprefix("SIG")] if setpriv else []
 
 
 def _account(name: str | None) -> dict[str, Any]:

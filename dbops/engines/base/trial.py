@@ -10,6 +10,7 @@ from dbops.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dbops.engines.base.connect import Connection, Target
+    from dbops.errors import QueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,14 @@ class Trials(Protocol):
         Raises:
             QueryError: the statement cannot be explained.
         """
+        ...
+
+    def is_denied(self, error: QueryError) -> bool:
+        """Tell whether a statement was refused because this account may not read what it asks for."""
+        ...
+
+    def grant_to_read(self, conn: Connection) -> str:
+        """Return the statement that lets this account read the tables."""
         ...
 
     def simplified(self, table: Table) -> Table:

@@ -51,6 +51,7 @@ WHERE a.kind = 'BTREE' AND a.index_name <> 'PRIMARY'
       OR (a.non_unique = b.non_unique AND b.index_name = 'PRIMARY'))))
 GROUP BY a.table_name, a.index_name ORDER BY 1""",
         "the other one serves what it serves",
+        requires=("tables",),
     ),
     Rule(
         "MY-IDX-002",
@@ -69,7 +70,7 @@ WHERE {_own("s.")} AND s.seq_in_index = 1 AND s.non_unique = 1 AND u.count_star 
     AND k.table_name = s.table_name AND k.column_name = s.column_name AND k.referenced_table_name IS NOT NULL)
 ORDER BY 1""",
         "hide it, see whether anybody misses it, then drop it",
-        requires=("performance_schema",),
+        requires=("tables", "performance_schema", "counters"),
         thresholds={"min_uptime": 604_800},
         is_safe=False,
     ),
@@ -88,6 +89,7 @@ WHERE {_own("s.")} AND s.seq_in_index = 1 AND s.non_unique = 1 AND s.index_type 
 ORDER BY 1""",
         "drop it, or let another column stand behind it",
         thresholds={"min_rows": 10_000, "ratio": 0.001},
+        requires=("tables",),
     ),
     Rule(
         "MY-TBL-001",
@@ -100,6 +102,7 @@ WHERE {_own("t.")} AND t.table_type = 'BASE TABLE' AND NOT EXISTS (SELECT 1 FROM
   WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name AND c.constraint_type = 'PRIMARY KEY')
 ORDER BY 1""",
         "a primary key: InnoDB makes a hidden one, and replicas search rows one by one",
+        requires=("tables",),
     ),
     Rule(
         "MY-TBL-002",
@@ -110,6 +113,7 @@ ORDER BY 1""",
 SELECT table_name, engine, CONCAT('ALTER TABLE ', {_q("table_name")}, ' ENGINE = InnoDB;') FROM information_schema.tables
 WHERE {_own()} AND table_type = 'BASE TABLE' AND engine NOT IN ('InnoDB', 'SEQUENCE') ORDER BY 1""",
         "InnoDB: the others know no transactions, or lose rows in a crash",
+        requires=("tables",),
     ),
     Rule(
         "MY-TBL-003",
@@ -124,6 +128,7 @@ WHERE {_own()} AND table_type = 'BASE TABLE' AND data_length + index_length >= :
   AND data_free / (data_length + index_length + data_free) > :ratio ORDER BY data_free DESC, 1""",
         "write it anew, when it may take the time",
         thresholds={"min_bytes": 100 << 20, "ratio": 0.1},
+        requires=("tables",),
     ),
     Rule(
         "MY-TBL-004",
@@ -135,6 +140,7 @@ SELECT CONCAT(table_name, '.', column_name), CONCAT(character_set_name, ', ', co
 FROM information_schema.columns
 WHERE {_own()} AND character_set_name NOT IN ('utf8mb4', 'utf16', 'utf16le', 'utf32') ORDER BY 1""",
         "utf8mb4",
+        requires=("tables",),
     ),
     Rule(
         "MY-TBL-005",
@@ -146,6 +152,7 @@ SELECT table_schema, GROUP_CONCAT(DISTINCT collation_name ORDER BY collation_nam
 FROM information_schema.columns WHERE {_own()} AND collation_name IS NOT NULL AND collation_name NOT LIKE '%\\_bin'
 GROUP BY table_schema HAVING COUNT(DISTINCT collation_name) > 1""",
         "one collation: joins between different ones use no index",
+        requires=("tables",),
     ),
     Rule(
         "MY-SEQ-001",
@@ -160,6 +167,7 @@ JOIN information_schema.columns AS c ON c.table_schema = t.table_schema AND c.ta
 WHERE {_own("t.")} AND c.extra LIKE '%auto_increment%' AND (t.auto_increment - 1) / ({_MOST}) > :ratio ORDER BY 1""",
         "a wider type for the column and for what refers to it, before inserts fail",
         thresholds={"ratio": 0.75},
+        requires=("tables",),
     ),
     Rule(
         "MY-FK-001",
@@ -175,6 +183,7 @@ JOIN information_schema.columns AS b ON b.table_schema = k.referenced_table_sche
   AND b.column_name = k.referenced_column_name
 WHERE {_own("k.")} AND k.referenced_table_name IS NOT NULL AND a.column_type <> b.column_type ORDER BY 1""",
         "one type for both",
+        requires=("tables",),
     ),
     Rule(
         "MY-ROU-001",
@@ -185,6 +194,6 @@ WHERE {_own("k.")} AND k.referenced_table_name IS NOT NULL AND a.column_type <> 
 SELECT what, definer, NULL FROM ({_DEFINED}) AS d
 WHERE NOT EXISTS (SELECT 1 FROM mysql.user AS u WHERE CONCAT(u.user, '@', u.host) = d.definer) AND definer <> '' ORDER BY 1""",
         "make it again with a DEFINER that exists, or SQL SECURITY INVOKER",
-        requires=("accounts",),
+        requires=("accounts", "tables", "programs"),
     ),
 )

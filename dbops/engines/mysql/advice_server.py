@@ -331,7 +331,7 @@ WHERE (t.trx_state = 'LOCK WAIT' OR p.state LIKE 'Waiting for%lock') AND p.time 
 SELECT digest, CONCAT(ROUND(avg_timer_wait / 1e9, 1), ' ms on average, ', count_star, ' calls: ', {_TEXT}), NULL
 {_DIGESTS} AND avg_timer_wait / 1e9 >= :milliseconds ORDER BY sum_timer_wait DESC LIMIT 25""",
         "look at its plan; an index for what it looks for",
-        requires=("performance_schema",),
+        requires=("performance_schema", "counters"),
         thresholds={"min_calls": 100, "milliseconds": 50},
     ),
     Rule(
@@ -343,7 +343,7 @@ SELECT digest, CONCAT(ROUND(avg_timer_wait / 1e9, 1), ' ms on average, ', count_
 SELECT digest, CONCAT(ROUND(sum_rows_examined / count_star), ' rows each of ', count_star, ' times: ', {_TEXT}), NULL
 {_DIGESTS} AND sum_no_index_used > 0 AND sum_rows_examined / count_star > :rows ORDER BY sum_rows_examined DESC LIMIT 25""",
         "an index for what it looks for",
-        requires=("performance_schema",),
+        requires=("performance_schema", "counters"),
         thresholds={"min_calls": 10, "rows": 1000},
     ),
     Rule(
@@ -356,7 +356,7 @@ SELECT digest, CONCAT(ROUND(sum_rows_examined / GREATEST(1, sum_rows_sent)), ' r
 {_DIGESTS} AND digest_text LIKE 'SELECT%' AND sum_rows_examined / GREATEST(1, sum_rows_sent) > :rows
 ORDER BY sum_rows_examined DESC LIMIT 25""",
         "an index that finds just these rows",
-        requires=("performance_schema",),
+        requires=("performance_schema", "counters"),
         thresholds={"min_calls": 100, "rows": 1000},
     ),
     Rule(
@@ -370,7 +370,7 @@ SELECT digest, CONCAT(sum_created_tmp_disk_tables, ' tables, ', sum_sort_merge_p
 {_DIGESTS} AND sum_created_tmp_disk_tables + sum_sort_merge_passes >= count_star
 ORDER BY sum_created_tmp_disk_tables DESC LIMIT 25""",
         "fewer long columns in GROUP BY and ORDER BY; an index that sorts",
-        requires=("performance_schema",),
+        requires=("performance_schema", "counters"),
         thresholds={"min_calls": 100},
     ),
     Rule(
@@ -382,7 +382,7 @@ ORDER BY sum_created_tmp_disk_tables DESC LIMIT 25""",
 SELECT digest, CONCAT(sum_errors, ' of ', count_star, ' calls: ', {_TEXT}), NULL
 {_DIGESTS} AND sum_errors / count_star > :ratio ORDER BY sum_errors DESC LIMIT 25""",
         "see which error the program meets",
-        requires=("performance_schema",),
+        requires=("performance_schema", "counters"),
         thresholds={"min_calls": 100, "ratio": 0.01},
     ),
 )

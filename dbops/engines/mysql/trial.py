@@ -14,11 +14,15 @@ from typing import Any, cast
 from dbops.catalog.model import Index, Table
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.trial import Explained, Values
+from dbops.engines.mysql.account import own_account
 from dbops.engines.mysql.connect import MysqlConnection, quoted
+from dbops.engines.mysql.errors import number_of
 from dbops.errors import QueryError
 
 _SLICES = 20
 """A sample of a table with a whole number for its key begins at so many places."""
+_DENIED = frozenset({1142, 1143})
+"""ER_TABLEACCESS_DENIED_ERROR and ER_COLUMNACCESS_DENIED_ERROR."""
 _WHOLE = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _ENTRY_BYTES = 20
 """Of an entry of an index beside its columns: the header, and the primary key."""
@@ -56,6 +60,12 @@ class MysqlTrials:
                 cost += outer * max(1.0, math.log2(max(outer, 1.0)))
             used |= {name for name in str(key or "").split(",") if name}
         return Explained(cost, frozenset(used))
+
+    def is_denied(self, error: QueryError) -> bool:
+        return number_of(error) in _DENIED
+
+    def grant_to_read(self, conn: Connection) -> str:
+        return f"GRANT SELECT ON {quoted(cast(MysqlConnection, conn).database)}.* TO {own_account(conn)};"
 
     def simplified(self, table: Table) -> Table:
         columns = tuple(replace(column, default=None, identity=None, generated=None, comment=None) for column in table.columns)

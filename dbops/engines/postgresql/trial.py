@@ -12,6 +12,7 @@ from dbops.catalog.model import Index, Table
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.trial import Explained
 from dbops.engines.postgresql.connect import PostgresConnection, quoted
+from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE
 from dbops.errors import QueryError
 
 _HOME = """
@@ -67,6 +68,14 @@ class PostgresTrials:
         plan = rows[0][0]
         plan = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
         return Explained(float(plan["Total Cost"]), frozenset(_indexes(plan)))
+
+    def is_denied(self, error: QueryError) -> bool:
+        return error.context.get("sqlstate") == INSUFFICIENT_PRIVILEGE
+
+    def grant_to_read(self, conn: Connection) -> str:
+        if conn.server.version[0] < 14:
+            return f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {quoted(conn.server.user)};"
+        return f"GRANT pg_read_all_data TO {quoted(conn.server.user)};"
 
     def simplified(self, table: Table) -> Table:
         columns = tuple(replace(column, default=None, identity=None, generated=None, comment=None) for column in table.columns)

@@ -16,6 +16,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row, Target
 from dbops.engines.base.trial import Explained
 from dbops.engines.sqlite.tokens import quote
+from dbops.errors import QueryError
 
 _AT_ONCE = 500
 _VISITED = re.compile(
@@ -42,6 +43,12 @@ class SqliteTrials:
 
     def explain(self, conn: Connection, sql: str) -> Explained:
         return _Plan(conn, sql).explained()
+
+    def is_denied(self, error: QueryError) -> bool:
+        return False
+
+    def grant_to_read(self, conn: Connection) -> str:
+        return ""
 
     def simplified(self, table: Table) -> Table:
         columns = tuple(replace(column, default=None, generated=None) for column in table.columns)

@@ -158,6 +158,8 @@ class AlertPolicySpec(Bound):
     """Ready-made rules: `essentials`."""
     rules: tuple[RuleSpec, ...] = ()
     """Rules of one's own, and others in place of a pack's."""
+    advice: dict[str, dict[str, Threshold]] = Field(default_factory=dict)
+    """Other numbers for the rules of `dbops advise`, by rule and threshold: `{PG-IDX-004: {min_days: 30}}`."""
     silences: tuple[SilenceSpec, ...] = ()
     notify: tuple[ChannelSpec, ...] = ()
     remind: Duration | None = None
@@ -169,6 +171,6 @@ class AlertPolicySpec(Bound):
         for place, name in enumerate(names):
             if name in names[:place]:
                 raise complain(f"two rules are called '{name}'", path=("rules", place, "name"))
-        if not self.rules and not self.packs:
-            raise complain("the policy watches nothing", expected="rules, or packs: [essentials]")
+        if not self.rules and not self.packs and not self.advice:
+            raise complain("the policy watches nothing", expected="rules, packs: [essentials], or advice")
         return self

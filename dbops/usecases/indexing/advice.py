@@ -97,7 +97,7 @@ def _answer(live: Live, statements: Sequence[Counted], numbers: Mapping[str, flo
     if not ideas:
         return Verdict(rule, "pass")
     with trial(live, tables_of(uses), sample) as place:
-        asked = [Asked(one, _sql(one, reading, reader, place.values)) for one, reading in wanting]
+        asked = [Asked(one, _sql(reading, reader, place.values)) for one, reading in wanting]
         chosen, unexplained = choose(
             asked,
             ideas,
@@ -106,10 +106,9 @@ def _answer(live: Live, statements: Sequence[Counted], numbers: Mapping[str, flo
             max_share=numbers["max_share"],
             most=int(numbers["most"]),
         )
-        if unexplained == len(asked):
-            return Verdict(
-                rule, "unknown", (), "none of the statements can be explained here", "an account that may read the tables"
-            )
+        if place.denied or unexplained == len(asked):
+            why = f"{unexplained} of {len(asked)} statements cannot be explained by this account"
+            return Verdict(rule, "unknown", (), why, live.engine.trials.grant_to_read(live.conn))
         how, unit = place.how, place.unit
     written = Counter(
         {ref: sum(o.calls for o, r in read if r.writes is not None and r.writes.ref == ref) for ref in _written(read)}
@@ -126,8 +125,8 @@ def _written(read: Sequence[tuple[Counted, Reading]]) -> set[Ref]:
     return {reading.writes.ref for _, reading in read if reading.writes is not None}
 
 
-def _sql(counted: Counted, reading: Reading, reader: Reader, values: Values | None) -> str:
-    return counted.text if values is None else reader.with_values(reading, values)
+def _sql(reading: Reading, reader: Reader, values: Values | None) -> str:
+    return reading.sql if values is None else reader.with_values(reading, values)
 
 
 def _finding(choice: Choice, live: Live, writes: int, how: str, unit: str) -> Finding:

@@ -35,10 +35,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a statement asks; `writes` is the table that it changes rows of. `parsed` is its tree, for `with_values`."""
+    """What a statement asks; `writes` is the table that it changes rows of.
+
+    `sql` finds the rows that it reads or changes: an account that may only read can have it explained. `parsed` is its tree.
+    """
 
     uses: tuple[Use, ...]
     writes: Table | None
+    sql: str
     parsed: Any = field(compare=False, repr=False)
 
 
@@ -81,7 +85,9 @@ class Reader:
         writes = self._table(statement.find(exp.Table)) if is_write else None
         nodes = [node for node in statement.walk() if isinstance(node, exp.Select | exp.Update | exp.Delete)]
         uses = [use for node in nodes for use in _Query(node, self._sources(node), exp).uses()]
-        return Reading(tuple(uses), writes, statement)
+        query = _query(statement, exp)
+        sql = text if query is statement else str(query.sql(dialect=self._dialect))
+        return Reading(tuple(uses), writes, sql, query)
 
     def _sources(self, node: exp.Expression) -> dict[str, Table]:
         """Return the tables of a query by the names it calls them; what is no table is left out."""
@@ -115,6 +121,21 @@ class Reader:
             found = value(place[0], place[1], share) if place else 10
             mark.replace(exp.convert(found))
         return str(tree.sql(dialect=self._dialect))
+
+
+def _query(statement: Any, exp: Any) -> Any:
+    """Return a query for the rows that a statement changes, or that it inserts; a query itself."""
+    if isinstance(statement, exp.Insert) and isinstance(statement.expression, exp.Query):
+        return statement.expression
+    if not isinstance(statement, exp.Update | exp.Delete):
+        return statement
+    from_ = statement.args.get("from_") or statement.args.get("from")
+    tables = [statement.this, *([from_.this] if from_ is not None else []), *(statement.args.get("using") or [])]
+    query = exp.select("*").from_(tables[0].copy())
+    for table in tables[1:]:
+        query = query.join(table.copy(), join_type="cross")
+    where = statement.args.get("where")
+    return query if where is None else query.where(where.this.copy())
 
 
 def _sources_of(node: exp.Expression) -> Iterator[Any]:

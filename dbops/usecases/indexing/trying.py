@@ -39,7 +39,12 @@ class Live:
 
 
 class Trial(Protocol):
-    """A place where indexes can be put and statements explained. `how` says in words what it is."""
+    """A place where indexes can be put and statements explained. `how` says in words what it is.
+
+    `denied` counts the explanations that were refused because this account may not read the tables.
+    """
+
+    denied: int
 
     @property
     def how(self) -> str: ...
@@ -94,7 +99,7 @@ class _MadeUp:
         self._trials, self._conn, self._made_up = trials, conn, made_up
         self._names: dict[str, str] = {}
         self.how, self.unit = "made up by HypoPG on the live database", trials.unit
-        self.values = None
+        self.values, self.denied = None, 0
 
     def add(self, index: Index) -> bool:
         try:
@@ -107,7 +112,7 @@ class _MadeUp:
         self._made_up.remove(self._names.pop(index.name))
 
     def explain(self, sql: str) -> Explained | None:
-        explained = _explained(self._trials, self._conn, sql)
+        explained = _explained(self, self._trials, self._conn, sql)
         own = {made_up: name for name, made_up in self._names.items()}
         return explained and replace(explained, indexes=frozenset(own.get(name, name) for name in explained.indexes))
 
@@ -120,7 +125,7 @@ class _OnScratch:
         self._live, self._scratch, self._copied = live, scratch, copied
         self._trials = live.engine.trials
         self._context = RenderContext(scratch.server, online=False)
-        self.unit, self.values = self._trials.unit, self._trials.values(scratch)
+        self.unit, self.values, self.denied = self._trials.unit, self._trials.values(scratch), 0
         whole = sum(max(live.rows(ref), number) for ref, (_, number) in copied.items())
         self.how = f"on a scratch with {sum(number for _, number in copied.values()):,} of about {whole:,} rows"
 
@@ -135,7 +140,7 @@ class _OnScratch:
         self._run(DropObject(index), index)
 
     def explain(self, sql: str) -> Explained | None:
-        return _explained(self._trials, self._scratch, sql)
+        return _explained(self, self._trials, self._scratch, sql)
 
     def size_bytes(self, index: Index) -> int:
         _, copied = self._copied[index.ref.table]
@@ -152,10 +157,11 @@ class _OnScratch:
             self._trials.count(self._scratch, [(own, copied, self._live.rows(own.ref))])
 
 
-def _explained(trials: Trials, conn: Connection, sql: str) -> Explained | None:
+def _explained(place: Trial, trials: Trials, conn: Connection, sql: str) -> Explained | None:
     try:
         return trials.explain(conn, sql)
-    except QueryError:
+    except QueryError as error:
+        place.denied += trials.is_denied(error)
         return None
 
 
@@ -171,7 +177,7 @@ def _filled(live: Live, scratch: Connection, tables: Sequence[Table], sample: in
             copied[table.ref] = plain, number
     except QueryError as error:
         raise MonitoringError(
-            f"the tables cannot be copied to a scratch: {error.message}", fix="an account that may read them"
+            f"the tables cannot be copied to a scratch: {error.message}", fix=trials.grant_to_read(live.conn)
         ) from error
     trials.count(scratch, [(table, number, live.rows(ref)) for ref, (table, number) in copied.items()])
     return _OnScratch(live, scratch, copied)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dbops.engines.base.advice import Verdict
 from dbops.engines.base.connect import Connection, Target
@@ -16,6 +17,7 @@ from dbops.engines.base.url import parse_url
 from dbops.engines.base.workload import NOT_PLANNED, Before, costs_between
 from dbops.usecases.advise import advise, source_of
 from dbops.usecases.runtime import engine_for, open_workspace
+from tests.engines.three_states import sees_what_is_true_and_all_once_granted
 from tests.servers import MysqlServer
 from tests.servers.alone import alone
 
@@ -145,3 +147,25 @@ def test_what_statements_cost_between_looks(server: MysqlServer, asking: tuple[E
     assert since(before)[text] == 2
     server.client("shop", "TRUNCATE performance_schema.events_statements_summary_by_digest; DO SLEEP(1.1);" + query * 4)
     assert since(before)[text] == 4
+
+
+MONITORS = """
+GRANT PROCESS, REPLICATION CLIENT, SLAVE MONITOR ON *.* TO {0};
+GRANT SELECT ON performance_schema.* TO {0}; GRANT SELECT ON mysql.* TO {0};
+"""
+
+
+@pytest.mark.parametrize("grants", [MONITORS, ""], ids=["monitors", "nothing"])
+def test_no_account_is_told_that_all_is_well_where_it_cannot_see(server: MysqlServer, tmp_path: Path, grants: str) -> None:
+    case = yaml.safe_load((Path(__file__).parents[2] / "conformance" / "advice" / "mysql.yaml").read_text())
+    thresholds = {id_: one["thresholds"] for id_, one in case["finds"].items() if "thresholds" in one}
+    name, database = f"sees_{len(grants)}", server.new_database("seen")
+    server.client(database, case["bad"])
+    account = f"{name}@'%'"
+    server.client(
+        database, f"CREATE USER {account} IDENTIFIED BY 'pw'; GRANT SELECT ON parent TO {account};" + grants.format(account)
+    )
+    hidden = sees_what_is_true_and_all_once_granted(
+        tmp_path, server.tcp_url(database, name, "pw"), server.url(database), lambda sql: server.client(database, sql), thresholds
+    )
+    assert hidden == []

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dbops import DatabaseMonitor
 from dbops.engines.base.advice import Verdict
@@ -20,6 +21,7 @@ from dbops.usecases.advise import advise
 from dbops.usecases.monitor import metrics_store
 from dbops.usecases.runtime import engine_for, open_workspace
 from dbops.usecases.workload import Wish, costliest
+from tests.engines.three_states import sees_what_is_true_and_all_once_granted
 from tests.servers import PostgresServer
 from tests.servers.alone import alone
 from tests.servers.programs import run, server_account
@@ -256,3 +258,19 @@ def test_what_statements_cost_between_looks_is_kept_also_across_a_reset(server: 
     assert calls(1120.5) == 2 + 3
     server.psql("postgres", slow)
     assert calls(1180.0) == 2 + 3 + 1
+
+
+@pytest.mark.parametrize("role", ["pg_monitor", None])
+def test_no_account_is_told_that_all_is_well_where_it_cannot_see(
+    server: PostgresServer, tmp_path: Path, role: str | None
+) -> None:
+    case = yaml.safe_load((Path(__file__).parents[2] / "conformance" / "advice" / "postgresql.yaml").read_text())
+    thresholds = {id_: one["thresholds"] for id_, one in case["finds"].items() if "thresholds" in one}
+    name, database = f"sees_{role}".lower(), server.new_database("seen")
+    server.psql(database, "CREATE EXTENSION pg_stat_statements;" + case["bad"])
+    server.psql(database, f"CREATE ROLE {name} LOGIN PASSWORD 'pw';" + (f"GRANT {role} TO {name};" if role else ""))
+    server.psql(database, "SELECT count(*) FROM twins WHERE b = 1;")
+    hidden = sees_what_is_true_and_all_once_granted(
+        tmp_path, server.tcp_url(database, name, "pw"), server.url(database), lambda sql: server.psql(database, sql), thresholds
+    )
+    assert set(hidden) <= {"PG-IDX-008"}  # HypoPG is missing, which no grant helps

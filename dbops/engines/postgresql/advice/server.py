@@ -16,7 +16,7 @@ _ENDS = """(VALUES (12, '2024-11-14'::date), (13, '2025-11-13'), (14, '2026-11-1
 
 _CHECKPOINTS = """
 SELECT 'checkpoints', format('%s forced, %s due', {requested}, {timed}), NULL FROM pg_catalog.{view}
-WHERE {requested} + {timed} >= :min AND {requested}::float8 / ({requested} + {timed}) > :ratio"""
+WHERE {requested} + {timed} >= :min AND {requested}::float8 / nullif({requested} + {timed}, 0) > :ratio"""
 
 RULES: Sequence[Rule] = (
     Rule(

@@ -21,7 +21,7 @@ RULES: Sequence[Rule] = (
 SELECT {_ID}, format('%s ms on average, %s calls: %s', round(s.mean_exec_time::numeric, 1), s.calls, {_TEXT}), NULL
 {_FROM} AND s.calls >= :min_calls AND s.mean_exec_time >= :milliseconds ORDER BY s.total_exec_time DESC LIMIT 25""",
         "look at its plan; an index for what it looks for",
-        requires=("statements",),
+        requires=("sessions", "statements"),
         thresholds={"min_calls": 100, "milliseconds": 50},
     ),
     Rule(
@@ -35,7 +35,7 @@ SELECT id, format('%s%% of the time, %s calls: %s', round(100 * share), calls, t
   {_FROM}) AS q
 WHERE share >= :share AND calls >= :min_calls ORDER BY share DESC""",
         "to make it cheaper helps more than anything else",
-        requires=("statements",),
+        requires=("sessions", "statements"),
         thresholds={"share": 0.25, "min_calls": 100},
     ),
     Rule(
@@ -47,7 +47,7 @@ WHERE share >= :share AND calls >= :min_calls ORDER BY share DESC""",
 SELECT {_ID}, format('%s blocks each time: %s', s.temp_blks_written / s.calls, {_TEXT}), NULL
 {_FROM} AND s.calls > 0 AND s.temp_blks_written / s.calls >= :blocks ORDER BY s.temp_blks_written DESC LIMIT 25""",
         "more work_mem for it",
-        requires=("statements",),
+        requires=("sessions", "statements"),
         thresholds={"blocks": 100},
     ),
     Rule(
@@ -60,7 +60,7 @@ SELECT {_ID}, format('%s calls, %s rows each: %s', s.calls, round(s.rows::numeri
 {_FROM} AND s.calls >= :min_calls AND s.rows::float8 / s.calls <= 1.01 AND s.mean_exec_time < 1
   AND s.query ~* '^\\s*select\\M' AND s.query ~ '=\\s*\\$' ORDER BY s.calls DESC LIMIT 25""",
         "a loop in the program that could ask once: WHERE ... = ANY ($1)",
-        requires=("statements",),
+        requires=("sessions", "statements"),
         thresholds={"min_calls": 10_000},
     ),
 )
