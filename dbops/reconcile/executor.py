@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import field, replace
 from functools import partial
 from itertools import groupby
@@ -24,6 +25,7 @@ from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.resource import Desired, Report, Resource, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.sql.statement import Statement
+from dbops.telemetry import Attributes, operation
 
 Progress = Callable[[Step, str], None]
 
@@ -88,9 +90,11 @@ def _run_groups(plan: Plan, execution: Execution) -> int:
 
 
 def _run_group(group: Sequence[Step], owners: Mapping[int, Entry], execution: Execution) -> int:
-    if group[0].is_transactional and _shares_transactions(group[0], execution.targets):
-        return _run_together(group, execution)
-    return sum(_run_alone(step, owners[step.order], execution) for step in group)
+    attributes: Attributes = {"dbops.connection": group[0].on, "dbops.steps": len(group), "dbops.step": group[0].title}
+    with operation("steps", attributes):
+        if group[0].is_transactional and _shares_transactions(group[0], execution.targets):
+            return _run_together(group, execution)
+        return sum(_run_alone(step, owners[step.order], execution) for step in group)
 
 
 def _run_abreast(
@@ -122,7 +126,7 @@ def _run_abreast(
             order.finish(name)
 
     outcomes = abreast(
-        {name: partial(job, name) for name in by_connection},
+        {name: partial(copy_context().run, job, name) for name in by_connection},
         way.parallel,
         lambda failed: len(fleet.failures) + failed > way.max_failures,
         stop,

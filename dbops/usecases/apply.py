@@ -23,6 +23,7 @@ from dbops.reconcile.policy import gate, refuse
 from dbops.reconcile.resource import NOTHING_APPLIED
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
+from dbops.telemetry import measured
 from dbops.usecases.fleet import Fleet, fleet_of, rollout_of
 from dbops.usecases.observing import observe_together
 from dbops.usecases.runtime import Workspace, now, timestamp, who
@@ -59,6 +60,7 @@ class Consent:
     """How many databases of a set bound by labels are worked on at a time, in place of what its manifest says."""
 
 
+@measured("apply")
 def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), rehearse: bool = True) -> ApplyResult:
     """Plan under the locks of all databases that exist, ask, and carry the plan out.
 
@@ -87,6 +89,7 @@ def apply(workspace: Workspace, consent: Consent, *, only: Sequence[str] = (), r
                 consent.announce(f"{error.message}; planning anew")
 
 
+@measured("apply")
 def apply_saved(plan: Plan, workspace: Workspace, consent: Consent) -> ApplyResult:
     """Carry out a saved plan, if every database and what is wanted of it still are what the plan saw.
 

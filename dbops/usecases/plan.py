@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.planner import make_plan
+from dbops.telemetry import measured
 from dbops.usecases.fleet import within_reach
 from dbops.usecases.observing import look_together
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
 
 
+@measured("plan")
 def plan(workspace: Workspace, *, only: Sequence[str] = (), rehearse: bool = True) -> Plan:
     """Return the plan of an environment, or of the addresses `only` and what lies below them.
 

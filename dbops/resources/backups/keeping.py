@@ -24,6 +24,7 @@ from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, prove
 from dbops.resources.backups.pruning import Pruned, prune
 from dbops.resources.backups.standing import standing_of
+from dbops.telemetry import operation
 
 WAIT_S = 60.0
 
@@ -112,7 +113,8 @@ class Keeper:
             if not is_wanted():
                 self.told(f"another run has made the {kind} backup meanwhile")
                 return None
-            return make(replace(maker, kinds=scheduled), mechanism, dict(entry.options))
+            with operation("backup", {"dbops.policy": self.desired.name, "dbops.backup.kind": kind}):
+                return make(replace(maker, kinds=scheduled), mechanism, dict(entry.options))
 
     def save(self, conn: Connection, target: Target, why: str) -> Manifest:
         """Make a full backup of another database, set aside from the schedule's.
@@ -131,7 +133,8 @@ class Keeper:
         """Prove one backup, and keep the evidence."""
         checks = self.desired.spec.verify.checks
         prover = Prover(self.engine.backups, self.engine, self.target, self.repository, self.clock, self.told, checks)
-        return prove(prover, manifest, self.repository.contents(), level)
+        with operation("verify", {"dbops.policy": self.desired.name, "dbops.verify.level": level}):
+            return prove(prover, manifest, self.repository.contents(), level)
 
     def verify_newest(self) -> Evidence | None:
         """Prove the newest backup by a restore; None when there is none.

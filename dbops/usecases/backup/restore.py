@@ -21,6 +21,7 @@ from dbops.resources.backups.leading import chain_to
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound
+from dbops.telemetry import measured
 from dbops.usecases.backup.policies import Place, find_backup, one_policy
 from dbops.usecases.runtime import connected, engine_for, target_for_url
 
@@ -77,6 +78,7 @@ def point_of(at: datetime | None = None, lsn: str | None = None, name: str | Non
     return LATEST if name is None else Point("name", None, name)
 
 
+@measured("restore")
 def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None) -> RestoreResult:
     """Restore a chain.
 

@@ -10,12 +10,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
+from dbops import telemetry
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.engines.base.driver import Answer, Session, TableColumn
 from dbops.errors import DbopsError, LockTimeoutError, LostConnectionError, MissingTableError, QueryError, SchemaError
 from dbops.sql.dialect import Dialect
 from dbops.sql.marks import Style, named, positional
+from dbops.usecases.databases.observed import attributes_of, statement, system_of
 from dbops.usecases.databases.pool import Lease, Pool, PoolState
 from dbops.usecases.databases.turns import Turn, turns_of
 from dbops.usecases.runtime import engine_for
@@ -55,6 +57,8 @@ class Database:
 
     def __init__(self, target: Target, *, size: int, wait_s: float) -> None:
         self._engine: Engine = engine_for(target.url)
+        self._target = target
+        self._attributes: telemetry.Attributes | None = None
         self._driver = self._engine.driver
         self._dialect, self._style = self._engine.dialect, self._driver.style
         self._mine = _PerThread()
@@ -107,11 +111,31 @@ class Database:
             self._pool.lease(must_answer=True).give_back()
 
     def _sent(self, session: Session, sql: str, parameters: Parameters) -> Answer:
+        if telemetry.is_heard():
+            with statement(sql, self._dialect, self._where(session)) as told:
+                answer = self._answer(session, sql, parameters)
+                told(len(answer.rows))
+                return answer
+        return self._answer(session, sql, parameters)
+
+    def _answer(self, session: Session, sql: str, parameters: Parameters) -> Answer:
         if not parameters:
             return session.run(sql)
         return session.run(*prepared(sql, parameters, self._dialect, self._style))
 
+    def _where(self, session: Session) -> telemetry.Attributes:
+        """What spans say of this database; the server's version, which tells its make, is asked once."""
+        if self._attributes is None:
+            self._attributes = attributes_of(self._target, system_of(self._engine.name, self._driver.version(session)))
+        return self._attributes
+
     def _sent_many(self, session: Session, sql: str, rows: Sequence[Parameters]) -> int:
+        if telemetry.is_heard():
+            with statement(sql, self._dialect, self._where(session)):
+                return self._changed(session, sql, rows)
+        return self._changed(session, sql, rows)
+
+    def _changed(self, session: Session, sql: str, rows: Sequence[Parameters]) -> int:
         text, _ = prepared(sql, rows[0], self._dialect, self._style)
         return session.run_many(text, _alike(rows, sql, self._dialect, self._style))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.sessions import WRITES, Pooling, Sessions
+from dbops.telemetry import is_heard
+from dbops.usecases.databases.observed import observe
 from dbops.usecases.runtime import engine_for
 from dbops.usecases.service.retries import POOL_EXHAUSTED
 
@@ -86,6 +88,8 @@ def open_pool(target: Target, pooling: Pooling, metadata: Sequence[MetaData] = (
     """
     features, sessions = engine_for(target.url).features, engine_for(target.url).sessions
     engine = sessions.engine(target, pooling)
+    if is_heard():
+        observe(engine.sync_engine, target, engine_for(target.url).dialect)
     from sqlalchemy.ext.asyncio import async_sessionmaker
 
     return PooledDatabase(
