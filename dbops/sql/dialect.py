@@ -54,6 +54,8 @@ class Dialect:
     """Regular expression of a line for the client program, where a statement could begin; caseless, two backslashes end it."""
     client_command: str = ""
     """Regular expression of what the client would take for a command of its own in the middle of a statement."""
+    client_line_end: str = ""
+    """Regular expression of what the client drops at the end of a line, outside of quotes and comments."""
     hash_lines: bool = False
     """The client passes over lines that begin with `#`, where a statement could begin."""
     client_mark: str = ""
@@ -146,6 +148,7 @@ MYSQL = Dialect(
     client_line=_MYSQL_LINE,
     client_mark=r"\\[gG]",
     client_command=r"\\(?!N)",
+    client_line_end=r"\\(?=\n|\Z)",
 )
 """MySQL and MariaDB."""
 

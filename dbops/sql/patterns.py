@@ -20,7 +20,7 @@ def gap_pattern(dialect: Dialect, delimiter: str) -> re.Pattern[str]:
     """Match blanks and one `comment`, `block` comment opening or `mark` between statements; no group where a statement begins."""
     marks = _marks((delimiter, ";"))
     if dialect.delimiter_command:  # for mysql, \g behind nothing is nothing; for psql, the last statement once more
-        marks = f"{marks}|{dialect.client_mark}"
+        marks = f"{marks}|{dialect.client_mark}|{dialect.client_line_end}"
     return re.compile(f"[{BLANKS}]*+(?:(?P<mark>{marks})|{_comments(dialect, leading=True)})?")
 
 
@@ -35,13 +35,14 @@ def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) 
     """Match up to the next piece of a statement, past whole quotes; no match at the end of the text.
 
     Groups: `mark` (may end the statement), `comment`, `block`, `opaque` (hints, dollar quotes, and quotes that are not plain,
-    known by their opening only), `version`, `close`, `backslash`; with `has_body` also `word` and `parenthesis`.
+    known by their opening only), `version`, `close`, `continued` (dropped by the client), `backslash`; with `has_body` also `word` and `parenthesis`.
     """
     groups = {
         "mark": "|".join(filter(None, (_marks(marks), dialect.client_mark))),
         "version": _VERSION_OPENING if dialect.version_comments else "",
         "close": r"\*/" if dialect.version_comments else "",
         "opaque": _openings(dialect),
+        "continued": dialect.client_line_end,
         "backslash": dialect.client_command,
         "word": f"{WORD_START}{WORD}*+" if has_body else "",
         "parenthesis": "[()]" if has_body else "",

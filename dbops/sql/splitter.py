@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from dbops.dataclass import dataclass
@@ -86,7 +87,10 @@ _OPENED = {"'": "string", '"': "quoted text", "`": "quoted name", "[": "quoted n
 
 
 class _Script:
-    """The state of one pass. Offsets only grow; `_spans` are the comments seen since the last statement."""
+    """The state of one pass. Offsets only grow.
+
+    `_spans` are the comments seen since the last statement, `_dropped` the characters of it that its client does not send.
+    """
 
     def __init__(self, text: str, dialect: Dialect, file: str) -> None:
         self._text = text
@@ -96,6 +100,7 @@ class _Script:
         self._at = 1 if text.startswith("\ufeff") else 0
         self._spans: list[tuple[int, int]] = []
         self._versions: list[int] = []
+        self._dropped: list[int] = []
         self._line, self._line_start, self._counted = 1, self._at, self._at
 
     def statements(self) -> Iterator[SourceStatement]:
@@ -234,6 +239,8 @@ class _Script:
                     body.word(word, start, end)
             case "parenthesis" if body:
                 body.parenthesis(self._text[start], start)
+            case "continued":
+                self._dropped.append(start)
             case "backslash":
                 raise SchemaError(
                     f"a command of {self._dialect.client} inside a statement",
@@ -297,23 +304,30 @@ class _Script:
         self, start: int, end: int, *, kind: Literal["sql", "meta"] = "sql", copy_data: str | None = None
     ) -> SourceStatement:
         end = self._trimmed(start, end)
+        text = self._text[start:end] if not self._dropped else self._sent(start, end)
         if not self._spans:
-            return SourceStatement(self._text[start:end], self._place(start), (), kind, copy_data)
+            self._dropped = []
+            return SourceStatement(text, self._place(start), (), kind, copy_data)
         before = tuple(self._comment(span, start) for span in self._spans if span[0] < start)
         at = self._place(start)
         comments = before + tuple(self._comment(span, start) for span in self._spans if span[0] > start)
-        self._spans = []
-        return SourceStatement(self._text[start:end], at, comments, kind, copy_data)
+        self._spans, self._dropped = [], []
+        return SourceStatement(text, at, comments, kind, copy_data)
+
+    def _sent(self, start: int, end: int) -> str:
+        """Return the text that the client would send."""
+        edges = (start - 1, *(place for place in self._dropped if place < end), end)
+        return "".join(self._text[before + 1 : after] for before, after in pairwise(edges))
 
     def _trimmed(self, start: int, end: int) -> int:
         """Return the end without blanks and comments, and without the semicolons that another DELIMITER makes superfluous."""
         text, spans = self._text, self._spans
-        dropped = BLANKS if self._delimiter == ";" else BLANKS + ";"
+        blanks = BLANKS if self._delimiter == ";" else BLANKS + ";"
         index = len(spans)
         while end > start:
             while index and spans[index - 1][0] >= end:
                 index -= 1
-            if text[end - 1] in dropped:
+            if text[end - 1] in blanks or end - 1 in self._dropped:
                 end -= 1
             elif index and spans[index - 1][1] == end:
                 end = spans[index - 1][0]
@@ -322,7 +336,8 @@ class _Script:
         return end
 
     def _comment(self, span: tuple[int, int], start: int) -> Comment:
-        return Comment(self._text[span[0] : span[1]], self._place(span[0]), span[0] - start)
+        dropped = sum(start < place < span[0] for place in self._dropped)
+        return Comment(self._text[span[0] : span[1]], self._place(span[0]), span[0] - start - dropped)
 
     def _place(self, offset: int) -> Mark:
         """Return the place of `offset`, which is never before the last one asked for: every character is counted once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,10 @@ def test_every_statement_stands_in_the_script_at_its_mark(dialect: Dialect, case
     if "error" in case:
         return
     lines = case["sql"].removeprefix("\ufeff").split("\n")
+    dropped = re.compile(dialect.client_line_end or "(?!)")
     for statement in split(case["sql"], dialect):
         rest = "\n".join([lines[statement.at.line - 1][statement.at.column - 1 :], *lines[statement.at.line :]])
-        assert rest.startswith(statement.text)
+        assert dropped.sub("", rest).startswith(dropped.sub("", statement.text))
         for comment in statement.comments:
             assert lines[comment.at.line - 1][comment.at.column - 1 :].startswith(comment.text.split("\n")[0])
 
