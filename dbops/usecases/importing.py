@@ -218,7 +218,7 @@ def _listed(places: Sequence[str]) -> str:
 
 
 def _per_object(inspection: Inspection, folder: str) -> dict[str, str]:
-    acts = creation(inspection)
+    acts = creation(inspection, order_free=True)
     owners = file_owners([act.ref for act in acts], inspection.catalog)
     paths = file_paths(sorted(set(owners.values())), inspection.catalog)
     contents: dict[str, list[Act]] = {f"{folder}/{path}": [] for path in sorted(paths.values())}

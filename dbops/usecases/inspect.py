@@ -58,11 +58,14 @@ def _opened(what: str, workspace: Workspace | None) -> Iterator[tuple[str, Targe
     yield name, workspace.targets.target(name), workspace.targets.engine(name), reader
 
 
-def creation(inspection: Inspection) -> list[Act]:
-    """Return the acts that build the inspected catalog in an empty database, in an order that names alone decide."""
+def creation(inspection: Inspection, *, order_free: bool = False) -> list[Act]:
+    """Return the acts that build the inspected catalog in an empty database, in an order that names alone decide.
+
+    `order_free` is for files that are loaded in any order.
+    """
     catalog = inspection.catalog.in_order()
     changes = ChangeSet(EMPTY, catalog, diff(EMPTY, catalog))
-    return inspection.engine.render(changes, RenderContext(inspection.server, online=False))
+    return inspection.engine.render(changes, RenderContext(inspection.server, online=False, order_free=order_free))
 
 
 def to_sql(inspection: Inspection) -> str:

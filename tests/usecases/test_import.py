@@ -116,6 +116,8 @@ COMMENT ON TABLE authors IS 'who; writes';
 COMMENT ON COLUMN authors.name IS 'in full';
 ALTER TABLE authors ENABLE ROW LEVEL SECURITY;
 CREATE POLICY everybody ON authors FOR SELECT USING (name <> '');
+ALTER DEFAULT PRIVILEGES IN SCHEMA stock GRANT SELECT ON TABLES TO PUBLIC;
+CREATE TABLE stock.shown (id integer);
 """,
     "mysql": """\
 CREATE TABLE authors (id bigint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, name varchar(100) NOT NULL COMMENT 'in; full')

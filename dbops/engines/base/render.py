@@ -30,6 +30,7 @@ class RenderContext:
     `renames` are those that the plan carries out before: undo takes them back after all else.
     `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
     `as_shown` writes expressions in the very words in which the engine shows them, also where it reads those as others.
+    `order_free` is set where default privileges may come before or after the objects: each then says what it was not granted.
     `for_reading` is set where objects are made only to read their texts back: as the engine writes them in the end.
     """
 
@@ -40,6 +41,7 @@ class RenderContext:
     renames: tuple[RenameObject | RenameColumn, ...] = ()
     as_shown: bool = False
     for_reading: bool = False
+    order_free: bool = False
 
     def rows(self, table: Ref) -> int:
         """Return the estimated rows of a live table, 0 for a new one."""

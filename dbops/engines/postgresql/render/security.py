@@ -78,7 +78,8 @@ def new_object(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
     """Yield comment, owner and grants of an object that the account of the connection just made."""
     yield from comment(item)
     yield from owner(item, scene.context.server.user if not _is_public(item) else None, is_new=True)
-    if item.grants is not None or scene.is_way_back or item.ref in scene.renewed:
+    is_all = scene.is_way_back or scene.context.order_free or item.ref in scene.renewed
+    if item.grants is not None or is_all:
         usual = _EVERYBODY_HAS.get(item.ref.kind, ())
         defaults = [default for survey in (scene.old, scene.new) for default in _defaults_for(item, survey)]
         given = {grant for default in defaults for grant in _given_by(default)}

@@ -43,7 +43,7 @@ def rendered(catalog: Catalog, engine: Engine, server: Server, both: Catalog) ->
     """Return what the engine writes for a catalog; tables that are also in `both` in its own words, not their author's."""
     objects = {ref: _plain(item, both) for ref, item in catalog.objects.items()}
     plain = replace(catalog, objects=objects)
-    acts = engine.render(ChangeSet(EMPTY, plain, diff(EMPTY, plain)), RenderContext(server, online=False))
+    acts = engine.render(ChangeSet(EMPTY, plain, diff(EMPTY, plain)), RenderContext(server, online=False, order_free=True))
     texts = (statement.sql for act in acts for statement in act.do if not _FOR_THE_SESSION.match(statement.sql))
     return Rendered(engine, tuple(_pieces(texts, engine)))
 
