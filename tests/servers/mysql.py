@@ -75,13 +75,12 @@ class MysqlServer:
         name, secret = quote(user or self.tcp_user, safe=""), quote(password or self.password, safe="")
         return f"mysql://{name}:{secret}@127.0.0.1:{self.port}/{quote(database)}"
 
-    def connect(self, database: str) -> pymysql.Connection[Cursor]:
+    def connect(self, database: str, **options: Any) -> pymysql.Connection[Cursor]:
         """Return a new autocommitting connection of the driver."""
         import pymysql
 
-        return pymysql.connect(
-            unix_socket=str(self.socket), user=self.user, database=database, charset="utf8mb4", autocommit=True, ssl_disabled=True
-        )
+        usual = {"charset": "utf8mb4", "autocommit": True, "ssl_disabled": True}
+        return pymysql.connect(unix_socket=str(self.socket), user=self.user, database=database, **usual | options)
 
     def has(self, feature: str) -> bool:
         """Whether the server can do what `mysql_features` calls so; asked once."""
@@ -113,9 +112,10 @@ class MysqlServer:
 
     def dump(self, database: str) -> str:
         """Return the schema as SHOW CREATE writes it, without counters and without what dbops keeps for itself."""
-        with closing(self.connect(database)) as conn, conn.cursor() as cursor:
+        with closing(self.connect(database, use_unicode=False)) as conn, conn.cursor() as cursor:
             cursor.execute(_OBJECTS)
-            statements = [self._show_create(cursor, kind, name) for kind, name in sorted(cursor.fetchall())]
+            objects = sorted((kind.decode(), name.decode()) for kind, name in cursor.fetchall())
+            statements = [self._show_create(cursor, kind, name) for kind, name in objects]
         text = ";\n\n".join(statements).replace(f"`{database}`.", "")
         return re.sub(r" AUTO_INCREMENT=\d+", "", text)
 
@@ -156,7 +156,8 @@ class MysqlServer:
     def _show_create(self, cursor: Cursor, kind: str, name: str) -> str:
         cursor.execute(f"SHOW CREATE {kind} `{name.replace('`', '``')}`")
         row = cursor.fetchone()
-        return f"{kind} {name}: {row[_STATEMENT_COLUMN[kind]] if row else None}"
+        text = row[_STATEMENT_COLUMN[kind]] if row else None
+        return f"{kind} {name}: {text.decode(errors='backslashreplace') if text is not None else None}"
 
 
 @cache

@@ -23,6 +23,7 @@ from dbops.engines.mysql.errors import (
 )
 from dbops.engines.mysql.flavour import Flavour, flavour_of, parse_version
 from dbops.engines.mysql.limits import ending_after, giving_way_after
+from dbops.engines.mysql.raw_text import reading_bytes
 from dbops.engines.mysql.tokens import unquoted, with_placeholders
 from dbops.errors import ConnectError, DbopsError, LostConnectionError, QueryError
 from dbops.sql.splitter import may_be_several
@@ -120,9 +121,9 @@ class MysqlConnection:
         self.execute(sql, parameters)
 
     def query_each(self, statements: Sequence[str]) -> list[list[Row]]:
-        """Run many statements and return the rows of each, 200 statements to a round trip."""
+        """Run many statements and return the rows of each, 200 statements to a round trip; bytes that are no text as `raw_text`."""
         results: list[list[Row]] = []
-        with self._translated(), self._conn.cursor() as cursor:
+        with self._translated(), reading_bytes(self._conn), self._conn.cursor() as cursor:
             for start in range(0, len(statements), _BATCH):
                 cursor.execute(";".join(statements[start : start + _BATCH]))
                 results.append(list(cursor.fetchall()))

@@ -260,7 +260,8 @@ def routine_name(routine: Routine) -> str:
 def create_routine(routine: Routine, account: str, *, replace: bool = False) -> str:
     """Write a function or procedure."""
     head = "CREATE OR REPLACE" if replace else "CREATE"
-    kind = f"{definer_clause(routine.owner, account)}{routine.flavour.upper()}"
+    aggregate = "AGGREGATE " if "aggregate" in dict(routine.options) else ""
+    kind = f"{definer_clause(routine.owner, account)}{aggregate}{routine.flavour.upper()}"
     return f"{head} {kind} {quoted(routine_name(routine))}{routine.spelling or routine.definition}"
 
 

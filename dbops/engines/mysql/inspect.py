@@ -39,7 +39,8 @@ from dbops.engines.mysql.flavour import Flavour, flavour_of
 from dbops.engines.mysql.grant_acts import database_object, place_of
 from dbops.engines.mysql.grant_tables import TABLES, GrantRows, fetch_grants, granted
 from dbops.engines.mysql.grants import DATABASE, Place
-from dbops.engines.mysql.show_create import Reader
+from dbops.engines.mysql.raw_text import readable
+from dbops.engines.mysql.show_create import Reader, literal_text
 from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier, words
 from dbops.errors import QueryError
 
@@ -109,12 +110,17 @@ def _fetch(conn: MysqlConnection) -> Texts:
     questions += [f"SHOW CREATE TRIGGER {quoted(row[0])}" for row in triggers]
     questions += [f"SHOW CREATE EVENT {quoted(row[0])}" for row in events]
     answers = iter(conn.query_each(questions))
-    table_texts = tuple(next(answers)[0][1] for _ in tables)
+
+    def text(column: int) -> str | None:
+        found: str | None = next(answers)[0][column]
+        return None if found is None else readable(found)
+
+    table_texts = tuple(readable(next(answers)[0][1]) for _ in tables)
     sequence_texts = tuple(next(answers)[0][1] for _ in sequences)
-    routine_texts = tuple((row, next(answers)[0][2] if row[1] in ("FUNCTION", "PROCEDURE") else None) for row in routines)
-    view_texts = {name: next(answers)[0][1] for name in view_names}
-    trigger_rows = tuple((*row, next(answers)[0][2]) for row in triggers)
-    event_rows = tuple((*row, next(answers)[0][3]) for row in events)
+    routine_texts = tuple((row, text(2) if row[1] in ("FUNCTION", "PROCEDURE") else None) for row in routines)
+    view_texts = {name: text(1) for name in view_names}
+    trigger_rows = tuple((*row, text(2)) for row in triggers)
+    event_rows = tuple((*row, text(3)) for row in events)
     return Texts(
         database=database[0],
         collations=tuple(collations),
@@ -208,17 +214,17 @@ class _Reading:
         """`CREATE SEQUENCE `s` start with 1 minvalue 1 maxvalue 9 increment by 1 cache 1000 nocycle ENGINE=InnoDB`."""
         match = re.match(r"CREATE SEQUENCE `((?:[^`]|``)+)`(?: as ([\w ]+?))? start with", text)
         if match is None:
-            raise ValueError(f"not a SHOW CREATE SEQUENCE text: {text}")
+            raise QueryError(f"cannot read a sequence: {text}")
 
         def number(words: str) -> int:
             found = re.search(rf" {words} (-?\d+)", text)
             return int(found[1]) if found else 0
 
         engine = re.search(r" ENGINE=(\w+)", text)
-        comment = re.search(r" COMMENT='((?:[^'\\]|\\.|'')*)'", text)
+        comment = re.search(r" COMMENT=('(?:[^'\\]|\\.|'')*')", text)
         return CatalogSequence(
             name=match[1].replace("``", "`"),
-            comment=comment[1] if comment else None,
+            comment=literal_text(comment[1]) if comment else None,
             numbers=SequenceOptions(
                 data_type=match[2] or "bigint",
                 start=number("start with"),
@@ -236,7 +242,7 @@ class _Reading:
         name, qualified, check_option, definer, security, text = row
         head = _VIEW_HEAD.match(text)
         if head is None:
-            raise ValueError(f"not a SHOW CREATE VIEW text: {text[:80]}")
+            raise QueryError(f"cannot read view {name!r}: {text}")
         definition = text[head.end() :]
         options: list[tuple[str, str]] = []
         if head["algorithm"] != "UNDEFINED":
@@ -280,7 +286,10 @@ class _Reading:
             if text is None:
                 continue
             head = _ROUTINE_HEAD.match(text)
-            rest = self._own(text[head.end() :] if head else text)
+            if head is None:
+                raise QueryError(f"cannot read {kind.lower()} {name!r}: {text}")
+            rest = self._own(text[head.end() :])
+            aggregate = (("aggregate", ""),) if head["aggregate"] else ()
             clash = kind == "PROCEDURE" and name in functions
             yield Routine(
                 name=f"{name}(procedure)" if clash else name,
@@ -290,7 +299,7 @@ class _Reading:
                 spelling=rest,
                 language=(language or "SQL").lower(),
                 owner=self._owner(definer),
-                options=self._mode(mode),
+                options=(*aggregate, *self._mode(mode)),
             )
 
     def _dependencies(self, objects: Sequence[CatalogObject]) -> None:
@@ -331,7 +340,9 @@ class _Reading:
 
 
 _ANY_NAME = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"  # written as the routine's own sql_mode quotes names
-_ROUTINE_HEAD = re.compile(rf"CREATE (?:DEFINER={_ANY_NAME}(?:@{_ANY_NAME})? )?(?:FUNCTION|PROCEDURE) {_ANY_NAME}")
+_ROUTINE_HEAD = re.compile(
+    rf"CREATE (?:DEFINER={_ANY_NAME}(?:@{_ANY_NAME})? )?(?P<aggregate>AGGREGATE )?(?:FUNCTION|PROCEDURE) {_ANY_NAME}"
+)
 _NAME = r"`(?:[^`]|``)*`"
 _VIEW_HEAD = re.compile(
     rf"CREATE ALGORITHM=(?P<algorithm>\w+) DEFINER={_NAME}(?:@{_NAME})? SQL SECURITY \w+ VIEW (?:{_NAME}\.)?{_NAME}"

@@ -6,6 +6,7 @@ import re
 
 from dbops.catalog.model import Options, PartitionBy
 from dbops.engines.mysql.tokens import closing, split_list, unquoted
+from dbops.errors import QueryError
 
 _STRATEGY = re.compile(
     r"(?P<strategy>(?:RANGE|LIST)(?: +COLUMNS)?|(?:LINEAR )?HASH|(?:LINEAR )?KEY(?: +ALGORITHM *= *\d)?|SYSTEM_TIME)\s*"
@@ -23,7 +24,7 @@ def parse_partitions(text: str) -> PartitionBy:
     """
     head = _STRATEGY.match(text)
     if head is None:
-        raise ValueError(f"unknown partitioning: {text}")
+        raise QueryError(f"cannot read a partitioning: {text}")
     strategy = re.sub(r" +", " ", head["strategy"])
     key, _, listed = text[head.end() :].partition("\n(PARTITION ")
     if not listed:
@@ -38,7 +39,7 @@ def parse_partitions(text: str) -> PartitionBy:
 def _partition(text: str) -> Options:
     match = _ONE.match(text)
     if match is None:
-        raise ValueError(f"unknown partition: {text}")
+        raise QueryError(f"cannot read a partition: {text}")
     name = match["name"]
     rest = match["rest"].strip()
     values, rest = _values(rest)

@@ -32,8 +32,10 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.partitions import parse_partitions
+from dbops.engines.mysql.raw_text import unescaped
 from dbops.engines.mysql.tokens import closing, plain, split_list, unquoted, without_qualifier
 from dbops.engines.mysql.types import canonical_type, charset_of, is_textual
+from dbops.errors import QueryError
 
 _STRING = r"'(?:[^'\\]|\\.|'')*'"
 _NAME = r"`(?:[^`]|``)+`"
@@ -46,8 +48,6 @@ _COLUMN = re.compile(
     re.DOTALL,
 )
 _COLUMN_START = re.compile(rf"({_NAME}) ({_TYPE})", re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
-_ESCAPES = {"n": "\n", "r": "\r", "0": "\0", "t": "\t", "b": "\b", "Z": "\x1a"}
 _NUMERIC = re.compile(r"(?:tiny|small|medium|big)?int|decimal|float|double|year")
 _NOW = re.compile(r"current_timestamp(\(\d*\))?", re.IGNORECASE)
 
@@ -64,9 +64,9 @@ class Reader:
         """Return the table and its primary key, indexes, foreign keys and checks."""
         text = plain(text)
         head = _HEAD.match(text)
-        end = text.index("\n) ", head.end() - 1 if head else 0) if head else -1
-        if head is None:
-            raise ValueError(f"not a SHOW CREATE TABLE text: {text[:80]}")
+        end = text.find("\n) ", head.end() - 1) if head else -1
+        if head is None or end < 0:
+            raise QueryError(f"cannot read a table: {text}")
         name = unquoted(head[1])
         tail, _, partitions = text[end + 3 :].partition("\n PARTITION BY ")
         if not partitions:
@@ -127,7 +127,7 @@ class Reader:
             return self._foreign_key(match, item, table)
         match = _CHECK.match(item)
         if match is None:
-            raise ValueError(f"unknown clause in table {table}: {item}")
+            raise QueryError(f"cannot read a clause of table {table}: {item}")
         end = closing(item, match.end() - 1)
         rest = item[end:].strip()
         options = ((("not_enforced", ""),) if rest == "NOT ENFORCED" else (("other", rest),)) if rest else ()
@@ -335,7 +335,7 @@ class _Found:
     def __init__(self, item: str) -> None:
         start = _COLUMN_START.match(item)
         if start is None:
-            raise ValueError(f"not a column: {item}")
+            raise QueryError(f"cannot read a column: {item}")
         self.name, self.type = unquoted(start[1]), start[2]
         self.collation: str | None = None
         self.comment: str | None = None
@@ -451,7 +451,7 @@ def literal_text(literal: str) -> str:
     body = literal[1:-1]
     if "\\" not in body and "''" not in body:
         return body
-    return _ESCAPE.sub(lambda match: "'" if match[0] == "''" else _ESCAPES.get(match[1], match[1]), body)
+    return unescaped(body)
 
 
 def collation_of(column: Column, table: Table) -> str | None:

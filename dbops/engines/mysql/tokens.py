@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from dbops.errors import QueryError
+
 #: Executable comments (`/*!50110 ... */`, `/*M! ... */`) are code: only their opening and closing count as space.
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--(?=\s|$)[^\n]*|\#[^\n]*|/\*M?!\d*|\*/|/\*.*?\*/)
@@ -78,7 +80,7 @@ def closing(text: str, start: int) -> int:
             depth -= 1
             if depth == 0:
                 return match.end()
-    raise ValueError(f"no closing parenthesis in {text!r}")
+    raise QueryError(f"no closing parenthesis in {text!r}")
 
 
 _BRACKETS = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[()]")

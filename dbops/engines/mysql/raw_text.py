@@ -1,0 +1,68 @@
+"""Answers of the server with bytes in them that are no text.
+
+SHOW CREATE writes a default of a binary column, and a literal in a view, byte by byte between quotes. Such bytes are read as
+lone surrogates, as Python reads the names of files, and the literals that hold them are told in hexadecimal, which means the same.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pymysql
+
+_ENCODING = "utf8_or_bytes"
+_LITERAL = re.compile(r"'((?:[^'\\]|\\.|'')*)'", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
+_ESCAPES = {"n": "\n", "r": "\r", "0": "\0", "t": "\t", "b": "\b", "Z": "\x1a"}
+_NO_TEXT = re.compile(r"[\udc80-\udcff]")
+
+
+@contextmanager
+def reading_bytes(conn: pymysql.Connection[Any]) -> Iterator[None]:
+    """Read what is not UTF-8 in a session of that encoding as lone surrogates, where the driver would fail."""
+    usual = conn.encoding
+    if usual != "utf8":
+        yield
+        return
+    conn.encoding = _ENCODING
+    try:
+        yield
+    finally:
+        conn.encoding = usual
+
+
+def readable(text: str) -> str:
+    """Return SQL whose literals are text, or hexadecimal."""
+    return text if text.isascii() or not _NO_TEXT.search(text) else _LITERAL.sub(_in_hexadecimal, text)
+
+
+def unescaped(body: str) -> str:
+    """Return what the inside of a literal stands for."""
+    return _ESCAPE.sub(lambda match: "'" if match[0] == "''" else _ESCAPES.get(match[1], match[1]), body)
+
+
+def _in_hexadecimal(literal: re.Match[str]) -> str:
+    if not _NO_TEXT.search(literal[0]):
+        return literal[0]
+    # After the name of a character set the blank is what parts it from the X.
+    start = literal.start()
+    gap = " " if start and literal.string[start - 1].isalnum() else ""
+    return f"{gap}X'{unescaped(literal[1]).encode('utf-8', 'surrogateescape').hex().upper()}'"
+
+
+def _codec(name: str) -> codecs.CodecInfo | None:
+    if name != _ENCODING:
+        return None
+    return codecs.CodecInfo(
+        lambda text, _="strict": codecs.utf_8_encode(text, "surrogateescape"),
+        lambda data, _="strict": codecs.utf_8_decode(data, "surrogateescape", True),
+        name=_ENCODING,
+    )
+
+
+codecs.register(_codec)
