@@ -35,7 +35,8 @@ def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) 
     """Match up to the next piece of a statement, past whole quotes; no match at the end of the text.
 
     Groups: `mark` (may end the statement), `comment`, `block`, `opaque` (hints, dollar quotes, and quotes that are not plain,
-    known by their opening only), `version`, `close`, `continued` (dropped by the client), `backslash`; with `has_body` also `word` and `parenthesis`.
+    known by their opening only), `version`, `close`, `continued` (dropped by the client), `backslash`; with
+    `has_body` also `word` and `parenthesis`.
     """
     groups = {
         "mark": "|".join(filter(None, (_marks(marks), dialect.client_mark))),

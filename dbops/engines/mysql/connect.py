@@ -121,7 +121,7 @@ class MysqlConnection:
         self.execute(sql, parameters)
 
     def query_each(self, statements: Sequence[str]) -> list[list[Row]]:
-        """Run many statements and return the rows of each, 200 statements to a round trip; bytes that are no text as `raw_text`."""
+        """Run many statements and return the rows of each, 200 statements to a round trip; `raw_text` says what of bytes."""
         results: list[list[Row]] = []
         with self._translated(), reading_bytes(self._conn), self._conn.cursor() as cursor:
             for start in range(0, len(statements), _BATCH):

@@ -1,7 +1,7 @@
 """Answers of the server with bytes in them that are no text.
 
 SHOW CREATE writes a default of a binary column, and a literal in a view, byte by byte between quotes. Such bytes are read as
-lone surrogates, as Python reads the names of files, and the literals that hold them are told in hexadecimal, which means the same.
+lone surrogates, as Python reads the names of files; the literals that hold them are told in hexadecimal, which means the same.
 """
 
 from __future__ import annotations
