@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from dbops.archive.encryption import WrongKeyError
 from dbops.archive.manifest import Manifest
 from dbops.archive.parts import PartRecord
 from dbops.archive.reading import stored_pieces
@@ -15,10 +16,16 @@ _READERS = 2
 
 
 def check_sizes(repository: Repository, manifest: Manifest) -> list[str]:
-    """Return what is wrong with the manifest itself and with the sizes of its parts; one listing."""
+    """Return what is wrong with the manifest itself and with the sizes of its parts; one listing.
+
+    Raises:
+        WrongKeyError: the key at hand is another one.
+    """
     problems = []
     try:
         repository.fresh(manifest)
+    except WrongKeyError:
+        raise  # which says nothing of what is stored
     except BackupError as error:
         problems.append(error.message)
     folder = folder_of(manifest)

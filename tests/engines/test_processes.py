@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import sys
 import threading
 import time
@@ -12,6 +14,7 @@ import pytest
 
 from dbops.engines.base.processes import Stage, find_tool, run, running, secret_file, secret_text
 from dbops.errors import BackupError
+from tests.failures.trial import wait_until
 
 PYTHON = Path(sys.executable)
 
@@ -83,6 +86,21 @@ def test_an_exception_ends_all_that_runs() -> None:
             break
         time.sleep(0.01)
     assert not is_alive(pid)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="there is no setpriv here")
+def test_a_program_ends_with_who_started_it(tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+    child = os.fork()
+    if not child:
+        with running(
+            [python("import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)", str(started))]
+        ):
+            time.sleep(60)
+    wait_until(lambda: started.exists() and bool(started.read_text()))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    wait_until(lambda: not is_alive(int(started.read_text())))
 
 
 def test_the_time_limit_ends_a_program() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from dbops.archive import manifest as manifests
 from dbops.archive.cipher import Keys
+from dbops.archive.encryption import WrongKeyError
 from dbops.archive.index import Index
 from dbops.archive.lease import leased
 from dbops.archive.manifest import Manifest
@@ -97,6 +98,10 @@ def test_a_key_that_changed_begins_a_new_chain(tmp_path: Path, file: SqliteDatab
     monkeypatch.setenv("SHOP_KEY", "cd" * 32)
     with pytest.raises(BackupError, match="another key"):
         shop.run("incremental")
+    with pytest.raises(WrongKeyError, match="another key"):
+        shop.verify(1)
+    with pytest.raises(WrongKeyError, match="another key"):
+        shop.restore(f"sqlite:///{tmp_path / 'never.db'}")
     with shop.keeper() as keeper:
         (due, *_) = keeper.due()
     assert (due.kind, due.reason) == ("full", "there is no full backup that the key of the policy opens")

@@ -161,7 +161,7 @@ def shown_text(found: Shown) -> str:
     lines = [
         f"{style(manifest.id, bold=True)}: {style(listed.state, fg=_COLORS[listed.state])}",
         f"  {manifest.kind}, {manifest.method}, by {manifest.tool} of {manifest.engine} {manifest.server_version}",
-        f"  leads to {manifest.ended_at:%Y-%m-%d %H:%M:%S}Z, {_position(manifest.end)}",
+        f"  leads to {', '.join([f'{manifest.ended_at:%Y-%m-%d %H:%M:%S}Z', *_position(manifest.end)])}",
         f"  {_sizes(manifest)}",
         f"  encryption: {manifest.encryption['method']}; tools: {', '.join(f'{k} {v}' for k, v in manifest.tools.items())}",
         f"  kept for: {', '.join(listed.kept) or 'nothing: it goes next'}" + (f"; held: {listed.held}" if listed.held else ""),
@@ -179,8 +179,8 @@ def shown_text(found: Shown) -> str:
     return "\n\n".join(["\n".join(lines), table(rows), *counts, *proofs])
 
 
-def _position(position: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in position.items())
+def _position(position: Mapping[str, Any]) -> list[str]:
+    return [f"{name} {value}" for name, value in position.items()]
 
 
 def shown_json(found: Shown) -> dict[str, Any]:

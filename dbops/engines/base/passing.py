@@ -11,17 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_NAME = re.compile(r"dbops-passing-(\d+)-\w+")
-
 
 @contextmanager
-def passing_folder() -> Iterator[Path]:
+def passing_folder(kind: str = "passing") -> Iterator[Path]:
     """Give a folder that only we can read; it is gone afterwards.
 
-    Its name has our process, and it is locked while we live: the number alone says nothing where machines or containers share it.
+    Its name has `kind` and our process, and it is locked while we live: the number alone says nothing where machines or
+    containers share it.
     """
-    _remove_leftovers(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"dbops-passing-{os.getpid()}-"))
+    _remove_leftovers(Path(tempfile.gettempdir()), kind)
+    folder = Path(tempfile.mkdtemp(prefix=f"dbops-{kind}-{os.getpid()}-"))
     handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with suppress(OSError):  # a file system without locks
@@ -32,15 +31,15 @@ def passing_folder() -> Iterator[Path]:
         os.close(handle)
 
 
-def _remove_leftovers(place: Path) -> None:
-    for folder in place.glob("dbops-passing-*"):
-        if (found := _NAME.fullmatch(folder.name)) is None or _is_alive(int(found[1])):
+def _remove_leftovers(place: Path, kind: str) -> None:
+    for folder in place.glob(f"dbops-{kind}-*"):
+        if (found := re.fullmatch(rf"dbops-{kind}-(\d+)-\w+", folder.name)) is None or _is_alive(int(found[1])):
             continue
         with suppress(OSError):
             handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(handle).st_uid == os.getuid():
+                if os.geteuid() == 0 or os.fstat(handle).st_uid == os.getuid():  # root gives some to the accounts of servers
                     shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(handle)

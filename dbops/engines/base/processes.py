@@ -12,11 +12,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,6 +38,7 @@ _STDERR_LINES = 40
 _LINE_BYTES = 2_000
 _PIPE_BYTES = 1 << 16
 _GRACE_S = 5.0
+_ERROR = re.compile(r"\b(error|fatal):", re.IGNORECASE)
 
 #: Environment variables that programs get from ours; nothing else of it reaches them.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "TMP", "TEMP", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "KRB5CCNAME", "SSL_CERT_FILE")
@@ -142,6 +146,25 @@ class _Tail:
         return text
 
 
+def ended_with_us(number: signal.Signals) -> list[str]:
+    """Return the beginning of a command that gets a signal when the thread that starts it ends, in whatever way.
+
+    Where we end before that is arranged, the program does not begin. Empty where there is no setpriv(1).
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    if setpriv is None:
+        return []
+    begin = ["/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid())]
+    return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), *begin]
+
+
+def _must_be_there(program: Path) -> str:
+    """Return the path of a program; who begins it for us would tell of a missing one by an exit code alone."""
+    if shutil.which(program) is None:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return str(program)
+
+
 def _account(name: str | None) -> dict[str, Any]:
     """Return what starts a program as another account, with its groups and no others."""
     if name is None:
@@ -185,7 +208,7 @@ class Pipeline:
             source = previous if previous is not None else (subprocess.PIPE if stdin else subprocess.DEVNULL)
             try:
                 process = subprocess.Popen(
-                    [str(stage.program), *stage.arguments],
+                    [*ended_with_us(signal.SIGTERM), _must_be_there(stage.program), *stage.arguments],
                     stdin=source,
                     stdout=subprocess.PIPE if stdout or not is_last else subprocess.DEVNULL,
                     stderr=subprocess.PIPE,
@@ -319,7 +342,7 @@ class Pipeline:
         # a program killed by a closed pipe is the victim of the one behind it
         cause = next((one for one in reversed(bad) if one.code != -signal.SIGPIPE), bad[-1])
         how = f"was ended by {signal.Signals(-cause.code).name}" if cause.code < 0 else f"ended with exit code {cause.code}"
-        words = f": {cause.stderr.splitlines()[-1]}" if cause.stderr else ""
+        words = f": {_complaint(cause.stderr)}" if cause.stderr else ""
         raise BackupError(f"{cause.tool} {how}{words}", {"exits": told})
 
     def _out_of_time(self) -> None:
@@ -338,6 +361,12 @@ class Pipeline:
                 if stream is not None:
                     with suppress(OSError):
                         stream.close()
+
+
+def _complaint(stderr: str) -> str:
+    """Return the line that says what was wrong: the first that calls itself an error, for details come behind it, or the last."""
+    lines = stderr.splitlines()
+    return next((line for line in lines if _ERROR.search(line)), lines[-1])
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.secret import SecretValue
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.connect import connect
@@ -59,14 +59,11 @@ def private_server(programs: Programs, sql_mode: str | None, options: Mapping[st
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder for a server's `data`, which the server's account owns; it is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="dbops-my-"))
-    try:
+    """Make a folder for a server's `data`, which the server's account owns; it is gone afterwards, or with the next one."""
+    with passing_folder("my") as folder:
         if account := _account():
             shutil.chown(folder, user=account["user"])
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -179,8 +176,12 @@ def _running(
 
 
 def _watched(command: list[str], folder: Path) -> list[str]:
-    """Run the server under a shell that stops it, and removes its folder, when our end of its input closes: we end or die."""
-    watch = 'cat >/dev/null <&3; kill -TERM $server; while kill -0 $server; do sleep 0.1; done; rm -rf "$folder"'
+    """Run the server under a shell that stops it, and removes its folder, when our end of its input closes: we end or die.
+
+    A server that is told to end while it starts may wait for itself forever, so it is not asked twice.
+    """
+    tries = "n=0; while kill -0 $server; do n=$((n + 1)); [ $n -lt 300 ] || kill -KILL $server; sleep 0.1; done"
+    watch = f'cat >/dev/null <&3; kill -TERM $server; {tries}; rm -rf "$folder"'
     script = f'exec 3<&0; folder=$1; shift; "$@" & server=$!; ({watch}) 2>/dev/null & wait $server'
     return ["/bin/sh", "-c", script, "sh", str(folder), *command]
 

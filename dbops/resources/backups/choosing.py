@@ -31,7 +31,7 @@ def choose(
 
     All kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind is taken.
     Where there is none, the family that makes the most, so that what can be made is made; of those that make as many the one
-    that knows the tools of the schedule, and so says why they do not work.
+    that knows the methods and tools of the schedule, and so says why they do not work.
     """
     families = dict.fromkeys(mechanism.family for mechanism in offered)
     best: tuple[dict[Kind, Mechanism], list[Refusal]] | None = None
@@ -46,21 +46,26 @@ def choose(
                 chosen[entry.type] = found
             else:
                 refused.append(Refusal(entry.type, *found, marks.get(entry.type)))
-        lacks = len(refused), len({entry.tool for entry in schedule} - {None} - {one.tool for one in own})
+        lacks = len(refused), sum(not _wanted(entry, own) for entry in schedule)
         if best is None or lacks < least:
             best, least = (chosen, refused), lacks
     assert best is not None
     return best
 
 
-def _fitting(entry: ScheduleSpec, offered: Sequence[Mechanism]) -> Mechanism | tuple[str, str]:
-    wanted = [
+def _wanted(entry: ScheduleSpec, offered: Sequence[Mechanism]) -> list[Mechanism]:
+    """Return what the entry may mean, whether it works or not."""
+    return [
         one
         for one in offered
         if one.kind == entry.type
         and entry.method in (None, one.method)
         and (entry.tool == one.tool or (entry.tool is None and not one.by_name))
     ]
+
+
+def _fitting(entry: ScheduleSpec, offered: Sequence[Mechanism]) -> Mechanism | tuple[str, str]:
+    wanted = _wanted(entry, offered)
     if works := next((one for one in wanted if one.works), None):
         return works
     if wanted:

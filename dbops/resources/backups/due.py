@@ -171,8 +171,21 @@ def prunable(
     backups += new
     if is_proving and backups:
         guards = replace(guards, verified=frozenset(guards.verified) | {backups[-1].id})
-    verdict = judge(backups, rules_of(spec), now, guards)
-    return Verdict({key: why for key, why in verdict.kept.items() if key not in {one.id for one in new}}, verdict.deleted)
+    verdicts = [judge(group, rules_of(spec), now, guards) for group in _by_key(backups, standing.foreign)]
+    planned_ids = {one.id for one in new}
+    kept = {key: why for verdict in verdicts for key, why in verdict.kept.items() if key not in planned_ids}
+    return Verdict(kept, tuple(one for verdict in verdicts for one in verdict.deleted))
+
+
+def _by_key(backups: Sequence[Manifest], foreign: Collection[str]) -> list[list[Manifest]]:
+    """Return the backups that the policy's key opens, and those of each other key: a new key, which may be a wrong one, is no
+    reason to let go of what was made with another.
+    """
+    groups: dict[str, list[Manifest]] = {"": []}
+    for one in backups:
+        key = repr(sorted((name, str(value)) for name, value in one.encryption.items())) if one.id in foreign else ""
+        groups.setdefault(key, []).append(one)
+    return [group for group in groups.values() if group]
 
 
 def _expected(kind: Kind, standing: Standing, now: datetime) -> Manifest:

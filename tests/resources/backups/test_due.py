@@ -57,6 +57,13 @@ def test_the_greatest_that_is_due_stands_for_the_lesser(hours: float, backups: l
     assert due(policy(), hours, *backups) == expected
 
 
+def test_what_was_made_with_another_key_is_not_let_go_because_of_what_is_made_with_this_one() -> None:
+    spec, older = policy(retention={"last": 1}), backup("older", -1)
+    assert due(spec, 0.5, older, FULL) == ["prune older"]
+    assert due(spec, 0.5, older, FULL, foreign=frozenset({"older"})) == []
+    assert due(spec, 1.5, older, FULL, backup("new", 1), foreign=frozenset({"older", "full"})) == ["prune older"]
+
+
 def test_another_timeline_needs_a_full() -> None:
     assert due(policy(), 0.5, FULL, timeline="t2") == ["full"]
     assert due(policy(), 0.5, FULL, timeline="t1") == []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DUMP, BLOCKS, WAL = "dump", "blocks", "wal"
 PICKS: frozenset[str] = frozenset({"schema", "table"})
 POINTS: frozenset[str] = frozenset({"time", "lsn", "name"})
-_INCREMENTS_SINCE = 17
+_INCREMENTS_SINCE, _READ_ALL_SINCE = 17, 14
 _CAUTION = (
     "a replication slot keeps the log on the server from one backup to the next, without limit when none is made: set"
     " max_slot_wal_keep_size"
@@ -51,7 +51,7 @@ def mechanisms(conn: Connection, target: Target) -> Sequence[Mechanism]:
     base = _tool("pg_basebackup", major) or _setting(level, senders) or _account(user, may_replicate) or _reached(target, user)
     wal = base or _tool("pg_receivewal", major) or _archive(slots, is_standby)
     blocks = base or _blocks(major, summarizes) or (_tool("pg_combinebackup", major))
-    dump = _tool("pg_dump", major)
+    dump = _tool("pg_dump", major) or _readable(conn, major, user)
     return [
         *_dumps(dump, wal),
         *_blocked(base, blocks, wal),
@@ -124,6 +124,33 @@ def _account(user: str, may_replicate: bool) -> Refused | None:
     if may_replicate:
         return None
     return Refused(f"'{user}' lacks the attribute REPLICATION", f"ALTER ROLE {quoted(user)} REPLICATION")
+
+
+_UNREAD = """
+SELECT c.oid::regclass::text FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+           AND NOT pg_catalog.row_security_active(c.oid))
+ORDER BY c.oid"""
+
+
+def _readable(conn: Connection, major: int, user: str) -> Refused | None:
+    """A dump locks and reads every table and sequence, and all rows of them."""
+    unread = [str(name) for (name,) in conn.query(_UNREAD)]
+    if not unread:
+        return None
+    more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+    right = (
+        f"GRANT pg_read_all_data TO {quoted(user)}"
+        if major >= _READ_ALL_SINCE
+        else "GRANT SELECT ON them, USAGE on their schemas"
+    )
+    return Refused(
+        f"'{user}' may not read all of {unread[0]}{more}",
+        f"{right}; with row level security also ALTER ROLE {quoted(user)} BYPASSRLS",
+    )
 
 
 def _reached(target: Target, user: str) -> Refused | None:

@@ -23,7 +23,7 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Point
 from dbops.engines.base.connect import Target, Timeouts
-from dbops.engines.base.processes import run
+from dbops.engines.base.processes import ended_with_us, run
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.segments import lsn_number
@@ -93,6 +93,7 @@ def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running
     settings = {**_settings(cluster, sockets), **_recovery(cluster, point)}
     give_to_account(cluster.data, sockets, *_tablespaces(cluster.data))
     command = [
+        *ended_with_us(signal.SIGQUIT),
         str(postgres),
         "-D",
         str(cluster.data),
