@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,10 @@ from dbops.usecases.advise import advise
 from dbops.usecases.monitor import metrics_store
 from dbops.usecases.runtime import engine_for, open_workspace
 from dbops.usecases.workload import Wish, costliest
-from tests.engines.three_states import sees_what_is_true_and_all_once_granted
+from tests.engines.three_states import sees_what_is_true_and_all_once_granted, verdicts
 from tests.servers import PostgresServer
 from tests.servers.alone import alone
-from tests.servers.programs import run, server_account
+from tests.servers.programs import free_port, run, server_account
 from tests.servers.releases import programs
 
 SETTINGS = {
@@ -33,8 +34,34 @@ SETTINGS = {
     "archive_command": "false",
     "max_prepared_transactions": "5",
     "wal_level": "logical",
-    "track_io_timing": "on",
+    "shared_buffers": "160MB",
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
 }
+
+#: What is wrong with a setting, and what is right.
+ALTERED = {
+    "zero_damaged_pages": ("on", "off"),
+    "ignore_checksum_failure": ("on", "off"),
+    "allow_system_table_mods": ("on", "off"),
+    "autovacuum": ("off", "on"),
+    "track_counts": ("off", "on"),
+    "idle_in_transaction_session_timeout": ("0", "1min"),
+    "track_io_timing": ("off", "on"),
+    "statement_timeout": ("0", "1min"),
+    "lock_timeout": ("0", "5s"),
+    "log_min_duration_statement": ("-1", "1s"),
+    "log_lock_waits": ("off", "on"),
+    "log_temp_files": ("-1", "10MB"),
+    "log_autovacuum_min_duration": ("-1", "10min"),
+    "random_page_cost": ("4", "1.1"),
+    "max_wal_size": ("512MB", "4GB"),
+    "work_mem": ("4MB", "16MB"),
+    "maintenance_work_mem": ("64MB", "256MB"),
+}
+FIXED = ("fsync", "full_page_writes", "synchronous_commit", "shared_buffers", "data_checksums")
+"""Settings of the command line; what is wrong with them is so on the server that the other tests share."""
 
 
 @pytest.fixture(scope="module")
@@ -274,3 +301,78 @@ def test_no_account_is_told_that_all_is_well_where_it_cannot_see(
         tmp_path, server.tcp_url(database, name, "pw"), server.url(database), lambda sql: server.psql(database, sql), thresholds
     )
     assert set(hidden) <= {"PG-IDX-008"}  # HypoPG is missing, which no grant helps
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["wrong", "right"])
+def test_settings_that_are_wrong_are_told_and_those_that_are_right_are_not(server: PostgresServer, place: int) -> None:
+    try:
+        for name, values in ALTERED.items():
+            server.psql("postgres", f"ALTER SYSTEM SET {name} = '{values[place]}';")
+        server.psql("postgres", "SELECT pg_reload_conf();")
+        expected = dict.fromkeys((f"PG-SET-{name}" for name in ALTERED), "pass" if place else "fail")
+        for _ in range(50):
+            seen = verdicts(server.admin_url, {})
+            if {id_: seen[id_].state for id_ in expected} == expected:
+                break
+            time.sleep(0.1)
+        assert {id_: seen[id_].state for id_ in expected} == expected
+    finally:
+        server.psql("postgres", "ALTER SYSTEM RESET ALL;")
+        server.psql("postgres", "SELECT pg_reload_conf();")
+
+
+def test_settings_of_the_command_line_too(server: PostgresServer, postgres_server: PostgresServer) -> None:
+    right, wrong = verdicts(server.admin_url, {}), verdicts(postgres_server.admin_url, {})
+    assert {name: (wrong[f"PG-SET-{name}"].state, right[f"PG-SET-{name}"].state) for name in FIXED} == dict.fromkeys(
+        FIXED, ("fail", "pass")
+    )
+
+
+def test_old_extensions_and_other_rules_of_sorting_are_told(server: PostgresServer) -> None:
+    ids = {"PG-EXT-001", "PG-COLL-001"}
+    server.psql("postgres", "CREATE DATABASE sorts TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C';")
+    server.psql("sorts", "CREATE EXTENSION pg_stat_statements;")
+    seen = verdicts(server.url("sorts"), {})
+    assert {id_: seen[id_].state for id_ in ids} == dict.fromkeys(ids, "pass")
+    server.psql("sorts", "DROP EXTENSION pg_stat_statements; CREATE EXTENSION pg_stat_statements VERSION '1.9';")
+    server.psql("postgres", "UPDATE pg_database SET datcollversion = '1' WHERE datname = 'sorts';")
+    seen = verdicts(server.url("sorts"), {})
+    assert {id_: [one.object for one in seen[id_].findings] for id_ in ids} == {
+        "PG-EXT-001": ["pg_stat_statements"],
+        "PG-COLL-001": ["sorts"],
+    }
+
+
+@pytest.mark.campaign
+def test_a_log_without_what_copies_need_is_told() -> None:
+    with alone(PostgresServer, {"wal_level": "minimal", "max_wal_senders": "0"}) as careless:
+        assert verdicts(careless.admin_url, {})["PG-SET-wal_level"].state == "fail"
+
+
+@pytest.mark.campaign
+def test_a_replica_that_is_behind_is_told(server: PostgresServer) -> None:
+    home = server.home / "standby"
+    account = server_account(server.account)
+    copy = [str(programs(None).clients / "pg_basebackup"), "-h", str(server.home), "-p", str(server.port), "-U", server.user]
+    run([*copy, "-D", str(home / "data"), "-R", "--checkpoint=fast", "--no-sync"], cwd=server.home, **account)
+    standby = PostgresServer(home, free_port())
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+    with subprocess.Popen([*standby.command(), *options], cwd=home, stderr=subprocess.DEVNULL, **account) as process:
+        try:
+            until(standby.is_ready)
+            until(lambda: server.rows("postgres", "SELECT 1 FROM pg_stat_replication WHERE replay_lsn IS NOT NULL") != [])
+            assert ask(server, "PG-REP-001").state == "pass"
+            standby.psql("postgres", "SELECT pg_wal_replay_pause();")
+            server.psql("postgres", "INSERT INTO t SELECT i, i FROM generate_series(5000, 9000) AS i;")
+            until(lambda: ask(server, "PG-REP-001", bytes=1000, seconds=1000).state == "fail")
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if holds():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come about within ten seconds")

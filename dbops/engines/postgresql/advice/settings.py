@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from dbops.engines.base.advice import Rule, Severity
 
-#: Setting, severity, when it is wrong (`v` is the stored value), what to set, and why.
+#: Setting, severity, when it is wrong, what to set, and why. `v` is the stored value with which a session of this account begins:
+#: the one that asks has timeouts of its own.
 _SETTINGS: Sequence[tuple[str, Severity, str, str, str]] = (
     ("fsync", "critical", "v = 'off'", "on", "a crash may lose the whole cluster"),
     ("full_page_writes", "error", "v = 'off'", "on", "a crash may leave pages half written"),
@@ -49,8 +50,9 @@ _SETTINGS: Sequence[tuple[str, Severity, str, str, str]] = (
 def _rules() -> Iterator[Rule]:
     for name, severity, wrong, wanted, why in _SETTINGS:
         sql = f"""
-SELECT name, 'is ' || pg_catalog.current_setting(name), NULL
-FROM (SELECT name, setting AS v, boot_val FROM pg_catalog.pg_settings WHERE name = '{name}' OFFSET 0) AS s WHERE {wrong}"""
+SELECT name, 'is ' || CASE WHEN v = setting THEN pg_catalog.current_setting(name) ELSE v END, NULL
+FROM (SELECT name, setting, reset_val AS v, boot_val FROM pg_catalog.pg_settings WHERE name = '{name}' OFFSET 0) AS s
+WHERE {wrong}"""
         yield Rule(f"PG-SET-{name}", severity, "server", f"{name}: {why}", sql, f"{name}: {wanted}")
 
 
