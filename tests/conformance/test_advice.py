@@ -18,7 +18,8 @@ from dbops.engines.base.connect import Connection, Target, Timeouts
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.url import parse_url
 from dbops.usecases.runtime import ENGINES, engine_for, engine_named
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
+from tests.servers import PostgresServer
 
 CASES = Path(__file__).parent / "advice"
 
@@ -120,6 +121,22 @@ def test_sessions_that_wait_idle_or_take_long_are_named(database: Database) -> N
         waiting.join(30)
     assert {id_: verdict.state for id_, verdict in found.items()} == dict.fromkeys(found, "fail")
     assert len(found) == (3 if database.engine == "postgresql" else 2)
+
+
+def test_a_damaged_file_is_told(sqlite_database: SqliteDatabase) -> None:
+    sqlite_database.load("CREATE TABLE t (a PRIMARY KEY); INSERT INTO t SELECT randomblob(500) FROM pragma_function_list;")
+    assert ask(sqlite_database.url, "LT-INT-001")["LT-INT-001"].state == "pass"
+    with sqlite_database.path.open("r+b") as file:
+        file.seek(2 * 4096 + 100)
+        file.write(b"x" * 3000)
+    assert ask(sqlite_database.url, "LT-INT-001")["LT-INT-001"].state == "fail"
+
+
+@pytest.mark.majors
+def test_a_version_that_gets_no_more_fixes_is_told(postgres_server: PostgresServer) -> None:
+    major = int(postgres_server.rows("postgres", "SHOW server_version_num")[0][0]) // 10000
+    state = ask(postgres_server.admin_url, "PG-VER-001")["PG-VER-001"].state
+    assert state == ("fail" if major < 14 else "pass") or 14 <= major < 18  # these end while this test lives
 
 
 @pytest.mark.parametrize("engine", ENGINES)
