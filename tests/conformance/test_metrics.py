@@ -88,46 +88,6 @@ def test_a_look_takes_as_many_queries_for_many_tables(database: Database) -> Non
     assert len(of(many, "index_size_bytes")) <= 20  # of SQLite's ten largest tables all indexes
 
 
-def test_numbers_are_the_servers_own(database: Database) -> None:
-    database.load(SHOP)
-    look = look_at(database.url)
-    if database.engine == "sqlite":
-        database.load("ANALYZE")
-        look = look_at(database.url)
-        ((pages,),) = database.rows("PRAGMA page_count")
-        ((size,),) = database.rows("PRAGMA page_size")
-        assert of(look, "database_size_bytes") == {"": pages * size}
-        ((own,),) = database.rows("SELECT sum(pgsize) FROM dbstat WHERE name IN ('orders', 'orders_customer')")
-        assert of(look, "table_size_bytes")["orders"] == own
-        assert of(look, "table_rows") == {"customers": 3}
-    elif database.engine == "postgresql":
-        ((size, age),) = database.rows(
-            "SELECT pg_database_size(oid), age(datfrozenxid) FROM pg_database WHERE datname = current_database()"
-        )
-        assert of(look, "database_size_bytes")[""] == pytest.approx(size, rel=0.05)
-        assert of(look, "transaction_id_age")[""] == pytest.approx(age, abs=500)  # other tests of the server go on
-        ((table, index),) = database.rows("SELECT pg_total_relation_size('orders'), pg_relation_size('orders_customer')")
-        assert of(look, "table_size_bytes")["public.orders"] == table
-        assert of(look, "index_size_bytes")["public.orders orders_customer"] == index
-        for _ in range(100):  # before PostgreSQL 15 a process of its own hears of rows, a little later
-            if of(look, "table_rows")["public.customers"] == 3:
-                break
-            threading.Event().wait(0.1)
-            look = look_at(database.url)
-        assert of(look, "table_rows")["public.customers"] == 3
-    else:
-        ((most,),) = database.rows("SELECT @@max_connections")
-        assert of(look, "connections_max")[""] == most
-        ((size,),) = database.rows(
-            "SELECT data_length + index_length FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = 'orders'"
-        )
-        assert of(look, "table_size_bytes")["orders"] == size
-        before, ((_, said),) = look, database.rows("SHOW GLOBAL STATUS LIKE 'Questions'")
-        after = look_at(database.url)
-        assert of(before, "statements_total")[""] < float(said) < of(after, "statements_total")[""]
-
-
 def test_counters_that_began_anew_have_another_epoch(database: Database) -> None:
     database.load(SHOP)
     if database.engine == "sqlite":

@@ -30,7 +30,7 @@ _ESSENTIALS: Sequence[Mapping[str, Any]] = (
         "metric": "longest_block_seconds",
         "above": 30,
         "severity": "error",
-        "summary": "a session waits for a lock; dbops advise names who holds it",
+        "summary": "a session waits for a lock; dbops monitor shows who holds it",
     },
     {
         "name": "idle-in-transaction",

@@ -1,0 +1,72 @@
+"""Metrics are what the server says itself, move with what they count, and stay where nothing happens: metrics/<engine>.yaml."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dbops.engines.base.metrics import METRICS, Look
+from tests.conformance.test_metrics import SHOP, look_at
+from tests.databases import Database
+
+CASES = Path(__file__).parent / "metrics"
+
+
+@pytest.fixture
+def case(database: Database) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((CASES / f"{database.engine}.yaml").read_text(encoding="utf-8"))
+    database.load(SHOP + "INSERT INTO orders VALUES (1, 1, 1), (2, 1, 1);" if database.engine != "sqlite" else SHOP)
+    database.load(found["setup"])
+    return found
+
+
+def numbers(look: Look) -> dict[str, float]:
+    return {" ".join((value.metric, *value.labels)): value.number for value in look.values}
+
+
+def own(database: Database, metric: str, asked: dict[str, Any]) -> dict[str, float]:
+    """Return what the server says itself, by metric and labels."""
+    if "status" in asked:
+        ((_, number),) = database.rows(f"SHOW GLOBAL STATUS LIKE '{asked['status']}'")
+        return {metric: float(number)}
+    return {" ".join((metric, *map(str, row[:-1]))): float(row[-1]) for row in database.rows(asked["sql"])}
+
+
+def test_numbers_are_what_the_server_says_itself(database: Database, case: dict[str, Any]) -> None:
+    """A look stands between two answers of the server; what others do meanwhile may come in between."""
+    assert case["own"].keys() <= METRICS.keys()
+    apart: dict[str, Any] = {}
+    for _ in range(20):
+        before = {name: own(database, name, asked) for name, asked in case["own"].items()}
+        seen = numbers(look_at(database.url, 50))
+        after = {name: own(database, name, asked) for name, asked in case["own"].items()}
+        apart = {}
+        for name, asked in case["own"].items():
+            slack = asked.get("slack", 0) + 1e-5
+            for key in before[name].keys() & after[name].keys():
+                low, high = sorted((before[name][key], after[name][key]))
+                if key not in seen or not low - slack <= seen[key] <= high + slack:
+                    apart[key] = (low, seen.get(key), high)
+        if not apart:
+            return
+        threading.Event().wait(0.2)  # statistics come a little later
+    assert apart == {}
+
+
+def test_numbers_move_with_what_they_count_and_stay_where_nothing_happens(database: Database, case: dict[str, Any]) -> None:
+    before = numbers(look_at(database.url, 50))
+    database.load(case["acts"])
+    left: dict[str, Any] = {}
+    for _ in range(50):  # statistics come a little later, before PostgreSQL 15 through a process of its own
+        after = numbers(look_at(database.url, 50))
+        left = {key: (before.get(key), after.get(key)) for key in case["grows"] if not after.get(key, 0) > before.get(key, 0)}
+        if not left:
+            break
+        threading.Event().wait(0.1)
+    assert left == {}
+    stayed = {key: (before.get(key), after.get(key)) for key in case["stays"] if before.get(key) != after.get(key)}
+    assert stayed == {}
