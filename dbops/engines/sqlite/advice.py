@@ -6,10 +6,15 @@ connection's manifest sets it for dbops, and every program for itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
-from dbops.engines.base.advice import Probe, Rule, Verdict, ask_each, index_rule
+from dbops.engines.base.advice import Finding, Probe, Rule, Verdict, ask_each, index_rule
 from dbops.engines.base.connect import Connection
+from dbops.engines.sqlite import advice_files
+from dbops.engines.sqlite.advice_values import VALUES, contradicting
+from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.errors import QueryError
 
 _TABLES = """(SELECT m.name, m.sql, l.wr AS without_rowid, l.strict FROM sqlite_schema AS m
   JOIN pragma_table_list AS l ON l.schema = 'main' AND l.name = m.name AND l.type = 'table'
@@ -254,12 +259,23 @@ SELECT name, seq || ' of 9223372036854775807', NULL FROM sqlite_sequence WHERE s
 )
 
 
+Look = Callable[[SqliteConnection, Mapping[str, float]], Iterator[Finding]]
+
+#: Rules that no single query answers, and what answers them.
+_LOOKED_AT: Sequence[tuple[Rule, Look]] = (
+    (advice_files.ACCESS, advice_files.accessible),
+    (advice_files.JOURNAL, advice_files.left_journal),
+    (advice_files.LOG, advice_files.large_log),
+    (VALUES, contradicting),
+)
+
+
 class SqliteAdvice:
     """Fills `engines.base.advice.Advice`."""
 
     @property
     def rules(self) -> Sequence[Rule]:
-        return (*_RULES, _COUNTED)
+        return (*_RULES, _COUNTED, *(rule for rule, _ in _LOOKED_AT))
 
     @property
     def index_rule(self) -> Rule:
@@ -267,6 +283,17 @@ class SqliteAdvice:
 
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         counts = bool(conn.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"))
-        askable = [rule for rule in rules if counts or rule.id != _COUNTED.id]
+        askable = [rule for rule in rules if rule.sql and (counts or rule.id != _COUNTED.id)]
         found = {verdict.rule.id: verdict for verdict in ask_each(conn, askable, thresholds, _PROBES, {}, "")}
+        for rule, look in _LOOKED_AT:
+            if rule in rules:
+                found[rule.id] = _looked_at(cast(SqliteConnection, conn), rule, look, thresholds.get(rule.id, {}))
         return [found.get(rule.id, Verdict(rule, "pass")) for rule in rules]
+
+
+def _looked_at(conn: SqliteConnection, rule: Rule, look: Look, own: Mapping[str, float]) -> Verdict:
+    try:
+        findings = list(look(conn, {**rule.thresholds, **own}))
+    except QueryError as error:
+        return Verdict(rule, "unknown", (), error.message, "")
+    return Verdict(rule, "fail" if findings else "pass", findings)
