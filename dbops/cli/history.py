@@ -18,7 +18,8 @@ from dbops.usecases.runtime import open_workspace
 def history(env: Path, limit: int, output: str) -> None:
     """List what was applied, when and by whom.
 
-    The newest comes first; an apply on several databases has a line for each.
+    The newest comes first; an apply on several databases has a line for each. Databases that cannot be reached are left
+    out, and named.
 
     \b
     Examples:
@@ -29,7 +30,7 @@ def history(env: Path, limit: int, output: str) -> None:
     from dbops.usecases.history import history as look
 
     with open_workspace(env, os.environ) as workspace:
-        found = look(workspace, limit=limit)
+        found = look(workspace, limit=limit, told=lambda text: click.echo(text, err=True))
     if output == "json":
         write_json([views.record_data(one) for one in found])
     else:

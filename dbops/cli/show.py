@@ -35,7 +35,7 @@ def show(what: str, env: Path, output: str) -> None:
     if output not in ("text", "json"):
         raise click.UsageError(f"an apply is shown as text or json, not as {output}")
     with open_workspace(env, os.environ) as workspace:
-        found = show_apply(workspace, what)
+        found = show_apply(workspace, what, told=lambda text: click.echo(text, err=True))
     if output == "json":
         write_json([views.record_data(one) for one in found])
     else:

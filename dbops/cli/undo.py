@@ -17,9 +17,12 @@ from dbops.usecases.runtime import open_workspace
 @verb()
 @click.argument("apply_id")
 @environment_argument
+@click.option("--connection", "only", multiple=True, metavar="NAME", help="Only on this database; may be repeated.")
 @consent_options
 @output_option("text", "json")
-def undo(apply_id: str, env: Path, auto_approve: bool, allow: tuple[str, ...], lock_timeout: float, output: str) -> int:
+def undo(
+    apply_id: str, env: Path, only: tuple[str, ...], auto_approve: bool, allow: tuple[str, ...], lock_timeout: float, output: str
+) -> int:
     """Take an apply back.
 
     Runs the undo of every statement of the apply that was done, last first: the structure comes back, and the rows that
@@ -29,6 +32,7 @@ def undo(apply_id: str, env: Path, auto_approve: bool, allow: tuple[str, ...], l
     Examples:
       dbops history
       dbops undo 20260131T120000-1a2b3c
+      dbops undo 20260131T120000-1a2b3c --connection shop
     """
     from dbops.usecases.history import undo as take_back
 
@@ -37,5 +41,5 @@ def undo(apply_id: str, env: Path, auto_approve: bool, allow: tuple[str, ...], l
         open_workspace(env, os.environ) as workspace,
     ):
         consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce)
-        result = take_back(workspace, apply_id, consent)
+        result = take_back(workspace, apply_id, consent, only=only)
     return report(result, output, is_undo=True)

@@ -60,8 +60,11 @@ class Ledger(Protocol):
         """Return the texts up and down that were applied."""
         ...
 
-    def put(self, record: Record) -> int:
-        """Write a record in place of the one of its version, last where its position is 0; return its position."""
+    def put(self, record: Record, *, is_ahead: bool = False) -> int:
+        """Write a record in place of the one of its version, last where its position is 0; return its position.
+
+        With `is_ahead` statements that it counts go out together with it: the time that they take is added where they run.
+        """
         ...
 
     def reach(self, version: str, reached: int, trace: str | None) -> None:

@@ -45,11 +45,7 @@ class DatabaseLedger:
         self._last = 0
         self._places: dict[str, int] | None = None
         """The place of every version in the order of applying, as far as the table was read."""
-        columns = (*_WRITTEN, "up_text", "down_text")
-        settings = ", ".join(f"{name} = ?" for name in columns)
-        self._update = f"UPDATE {self._table} SET {settings} WHERE set_name = ? AND version = ?"
-        marks = ", ".join("?" * (len(columns) + 2))
-        self._insert = f"INSERT INTO {self._table} ({', '.join(columns)}, set_name, version) VALUES ({marks})"
+        self._writes = {is_ahead: _writes(self._table, features.time_ahead if is_ahead else None) for is_ahead in (False, True)}
 
     def exists(self) -> bool:
         conn = self._reader()
@@ -76,7 +72,7 @@ class DatabaseLedger:
         )
         return (_unpacked(rows[0][0]), _unpacked(rows[0][1])) if rows else (None, None)
 
-    def put(self, record: Record) -> int:
+    def put(self, record: Record, *, is_ahead: bool = False) -> int:
         if self._places is None:
             self.records()
         assert self._places is not None
@@ -101,7 +97,8 @@ class DatabaseLedger:
             self._set,
             record.version,
         )
-        self._writer().execute_later(self._update if record.version in self._places else self._insert, values)
+        update, insert = self._writes[is_ahead]
+        self._writer().execute_later(update if record.version in self._places else insert, values)
         self._places[record.version] = place
         self._last = max(self._last, place)
         return place
@@ -120,6 +117,16 @@ class DatabaseLedger:
             self._writer().execute(f"DELETE FROM {self._table} WHERE set_name = ? AND version = ?", (self._set, version))
             if self._places is not None:
                 self._places.pop(version, None)
+
+
+def _writes(table: str, time_ahead: tuple[str, str] | None) -> tuple[str, str]:
+    """Return the UPDATE and the INSERT of a record, with the same parameters."""
+    marks = dict.fromkeys((*_WRITTEN, "up_text", "down_text"), "?")
+    if time_ahead is not None:
+        marks["finished_at"], marks["duration_ms"] = time_ahead
+    settings = ", ".join(f"{name} = {mark}" for name, mark in marks.items())
+    update = f"UPDATE {table} SET {settings} WHERE set_name = ? AND version = ?"
+    return update, f"INSERT INTO {table} ({', '.join(marks)}, set_name, version) VALUES ({', '.join(marks.values())}, ?, ?)"
 
 
 def _packed(text: str | None) -> str | None:

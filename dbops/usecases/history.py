@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from dbops.dataclass import dataclass
-from dbops.errors import PlanError
+from dbops.engines.base.connect import Connection
+from dbops.errors import DbopsError, PlanError
 from dbops.reconcile.change import Change
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.policy import gate
@@ -28,54 +29,93 @@ class AppliedTo:
     steps: tuple[StepRecord, ...] = ()
 
 
-def history(workspace: Workspace, *, limit: int = 20) -> list[AppliedTo]:
-    """Return the latest applies of all connections that exist, newest first."""
+Told = Callable[[str], None]
+"""Hears in words which databases were left out, because they cannot be reached."""
+
+
+def history(workspace: Workspace, *, limit: int = 20, told: Told = lambda text: None) -> list[AppliedTo]:
+    """Return the latest applies of all connections that exist, newest first.
+
+    Raises:
+        ConnectError: no database can be reached.
+    """
     found = []
-    for name in workspace.connection_names():
-        conn = workspace.targets.reader(name)
-        if conn is not None:
-            found += [AppliedTo(name, record) for record in applies(conn, workspace.targets.engine(name).features, limit)]
+    for name, conn in _within_reach(workspace, told):
+        found += [AppliedTo(name, record) for record in applies(conn, workspace.targets.engine(name).features, limit)]
     return sorted(found, key=lambda item: (item.record.started_at, item.record.id), reverse=True)[:limit]
 
 
-def show_apply(workspace: Workspace, apply_id: str) -> list[AppliedTo]:
-    """Return one apply, with its statements, as each database remembers it.
+def _within_reach(workspace: Workspace, told: Told) -> Iterator[tuple[str, Connection]]:
+    """Yield the databases that are there; those out of reach are told, and are an error where all of them are."""
+    names = workspace.connection_names()
+    failures = 0
+    for name in names:
+        try:
+            conn = workspace.targets.reader(name)
+        except DbopsError as error:
+            failures += 1
+            if failures == len(names):
+                raise
+            told(f"{name} is left out: {error.message}")
+            continue
+        if conn is not None:
+            yield name, conn
+
+
+def show_apply(workspace: Workspace, apply_id: str, *, only: Sequence[str] = (), told: Told | None = None) -> list[AppliedTo]:
+    """Return one apply, with its statements, as each database remembers it, or each of `only`.
+
+    Databases that cannot be reached are left out where somebody is `told`.
 
     Raises:
-        PlanError: no database of this environment knows the id.
+        PlanError: no database that was asked knows the id.
+        ConnectError: a database cannot be reached, and nobody is told; or none can.
     """
     found = []
-    for name in workspace.connection_names():
-        conn = workspace.targets.reader(name)
-        if conn is None:
-            continue
+    asked = _within_reach(workspace, told) if told is not None and not only else _all(workspace, only)
+    for name, conn in asked:
         features = workspace.targets.engine(name).features
         record = next((record for record in applies(conn, features, 10_000) if record.id == apply_id), None)
         if record:
             found.append(AppliedTo(name, record, tuple(step_records(conn, features, apply_id))))
     if not found:
-        raise PlanError(f"no apply {apply_id!r} in this environment", fix="list them with: dbops history")
+        where = f"in {', '.join(only)}" if only else "in this environment"
+        raise PlanError(f"no apply {apply_id!r} {where}", fix="list them with: dbops history")
     return found
 
 
-def undo(workspace: Workspace, apply_id: str, consent: Consent) -> ApplyResult:
-    """Take an apply back: run the undo of every statement that was done, last first.
+def _all(workspace: Workspace, only: Sequence[str]) -> Iterator[tuple[str, Connection]]:
+    """Yield the databases of an environment that are there, or those of `only`."""
+    for name in only or workspace.connection_names():
+        try:
+            conn = workspace.targets.reader(workspace.require_connection(name))
+        except DbopsError as error:
+            if not only and len(workspace.targets.known) > 1:
+                error.fix = "--connection names the databases on which it is taken back; it can be on the others later"
+            raise
+        if conn is not None:
+            yield name, conn
+
+
+def undo(workspace: Workspace, apply_id: str, consent: Consent, *, only: Sequence[str] = ()) -> ApplyResult:
+    """Take an apply back, on the connections of `only` or all of them: run the undo of what was done, last first.
 
     What comes back is the structure, and the rows that were archived when they were deleted. The manifests still say
     what they said: a plan right after shows the difference. Where an undo failed half way, the next goes on from there.
 
     Raises:
         PlanError: unknown id, taken back already, later applies stand on it, or a step that nothing takes back; nothing was done.
+        ConnectError: a database cannot be reached; nothing was done.
         and what `apply` raises.
     """
-    names = [applied.connection for applied in show_apply(workspace, apply_id)]
+    names = [applied.connection for applied in show_apply(workspace, apply_id, only=only)]
     with locked(workspace, consent, names) as locks:
-        return _take_back(workspace, apply_id, consent, locks)
+        return _take_back(workspace, apply_id, names, consent, locks)
 
 
-def _take_back(workspace: Workspace, apply_id: str, consent: Consent, locks: Locks) -> ApplyResult:
+def _take_back(workspace: Workspace, apply_id: str, names: Sequence[str], consent: Consent, locks: Locks) -> ApplyResult:
     entries: list[Entry] = []
-    found = show_apply(workspace, apply_id)
+    found = show_apply(workspace, apply_id, only=names)
     offset, is_resumed = 0, False
     for applied in found:
         _must_be_last(applied, workspace)

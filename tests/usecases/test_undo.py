@@ -1,4 +1,4 @@
-"""An undo that fails half way is gone on with, where the engine could not take back the half."""
+"""An undo that fails half way is gone on with, where the engine could not take back the half; databases out of reach wait."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dbops.errors import DbopsError, PlanError
+from dbops.errors import ConnectError, DbopsError, PlanError
 from dbops.usecases.apply import Consent, apply
-from dbops.usecases.history import undo
+from dbops.usecases.history import history, show_apply, undo
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database
 
@@ -60,11 +60,59 @@ def test_an_undo_that_failed_half_way_is_gone_on_with(
         _undo(tmp_path, applied)
 
 
+TWO = """\
+apiVersion: dbops/v1
+kind: Connection
+metadata: {name: near}
+spec: {url: "sqlite:///near.db"}
+---
+apiVersion: dbops/v1
+kind: Connection
+metadata: {name: far}
+spec: {url: "sqlite:///mounted/far.db"}
+---
+apiVersion: dbops/v1
+kind: Schema
+metadata: {name: near}
+spec: {connection: near, source: {sql: [shop.sql]}}
+---
+apiVersion: dbops/v1
+kind: Schema
+metadata: {name: far}
+spec: {connection: far, source: {sql: [shop.sql]}}
+"""
+
+
+def test_what_cannot_be_reached_is_left_out_of_history_and_taken_back_later(tmp_path: Path) -> None:
+    (tmp_path / "env.yaml").write_text(TWO)
+    (tmp_path / "shop.sql").write_text("CREATE TABLE a (id integer);")
+    (mounted := tmp_path / "mounted").mkdir()
+    applied = _apply(tmp_path)
+    mounted.rename(tmp_path / "away")
+    told: list[str] = []
+    with open_workspace(tmp_path) as workspace:
+        assert [one.connection for one in history(workspace, told=told.append)] == ["near"]
+        assert [one.connection for one in show_apply(workspace, applied, told=told.append)] == ["near"]
+        assert len(told) == 2
+        assert all(text.startswith("far is left out: there is no folder") for text in told)
+        with pytest.raises(ConnectError) as error:
+            undo(workspace, applied, CONSENT)
+        assert error.value.fix is not None
+        assert "--connection" in error.value.fix
+    _undo(tmp_path, applied, "near")
+    (tmp_path / "away").rename(mounted)
+    with pytest.raises(PlanError, match="taken back already"):
+        _undo(tmp_path, applied)
+    _undo(tmp_path, applied, "far")
+    with pytest.raises(PlanError, match="taken back already"):
+        _undo(tmp_path, applied, "far")
+
+
 def _apply(folder: Path) -> str:
     with open_workspace(folder) as workspace:
         return str(apply(workspace, CONSENT).apply_id)
 
 
-def _undo(folder: Path, apply_id: str) -> None:
+def _undo(folder: Path, apply_id: str, *only: str) -> None:
     with open_workspace(folder) as workspace:
-        undo(workspace, apply_id, CONSENT)
+        undo(workspace, apply_id, CONSENT, only=only)

@@ -55,5 +55,10 @@ class Features:
     """The longest name, in characters."""
     has_indexes_per_table: bool = False
     """The name of an index belongs to its table, not to the schema."""
+    time_ahead: tuple[str, str] | None = None
+    """SQL that adds to a moment, and to milliseconds, `?`, what the statements sent together with it took until it ran.
+
+    None where statements are sent one by one.
+    """
     portion: int = 0
     """So many statements a scratch should hold at most, because each costs more the more there are; 0 where it does not."""

@@ -59,6 +59,14 @@ class Scripts(Protocol):
         """
         ...
 
+    def run_later(self, conn: Connection, statements: Sequence[SourceStatement]) -> int | None:
+        """Let the last statements of a transaction go out with what ends it; return the place of the first.
+
+        None where they have to be run by themselves. The error of one that fails ends the transaction, and says its `place` in
+        its context.
+        """
+        ...
+
     def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
         """Run a statement that may commit, inside the caller's transaction; say whether that goes on, and why it failed."""
         ...

@@ -96,6 +96,9 @@ class MysqlScripts:
             start = end
         return len(statements), None
 
+    def run_later(self, conn: Connection, statements: Sequence[SourceStatement]) -> int | None:
+        return None
+
     def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
         """A procedure that commits and leaves a transaction of its own open is taken for one that did not commit."""
         _, error = self.run(conn, [statement])

@@ -82,6 +82,15 @@ class PostgresConnection:
         if sum(map(len, self._later)) > _LATER_CHARACTERS:
             self._catch_up()
 
+    def send_later(self, statements: Sequence[str]) -> int:
+        """Let statements go out with what comes next in this transaction, the COMMIT at the latest.
+
+        Returns the place of the first. The error of what waited ends the transaction, and its context says the `place`.
+        """
+        place = len(self._later)
+        self._later += statements
+        return place
+
     @contextmanager
     def transaction(self, *, schema_change: bool = False) -> Iterator[None]:
         """Run a block as the port says: BEGIN goes out with its first statement, COMMIT with those that had time until then."""
@@ -170,15 +179,18 @@ class PostgresConnection:
         Raises:
             QueryError: of a statement that waited to be sent before them.
         """
-        before = [*(("BEGIN",) if self._is_due else ()), *self._later]
+        begin = ("BEGIN",) if self._is_due else ()
+        before = [*begin, *self._later]
         self._is_due = False
         self._later.clear()
         done, error = self._sent([*before, *statements])
-        if error is not None and done < len(before):
-            error.context.pop("position", None)  # counts in a text that nobody else has seen
+        if error is None:
+            return done - len(before), None
+        if (position := error.context.get("position")) is not None:
+            error.context["position"] = position - sum(len(text) + len(_JOINT) for text in before[:done])
+        if done < len(before):
+            error.context["place"] = done - len(begin)
             raise error
-        if error is not None and (position := error.context.get("position")) is not None:
-            error.context["position"] = position - sum(len(text) + len(_JOINT) for text in before)
         return done - len(before), error
 
     def _sent(self, statements: Sequence[str]) -> tuple[int, QueryError | None]:

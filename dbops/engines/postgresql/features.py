@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dbops.engines.base.features import Features
 
+#: A message is one statement to `statement_timestamp` (PostgreSQL manual, 9.9.5 Current Date/Time).
+_SINCE_SENT = "pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp()"
+
 FEATURES = Features(
     has_schemas=True,
     has_transactional_ddl=True,
@@ -16,4 +19,8 @@ FEATURES = Features(
     state_prefix="dbops.",
     comments="statement",
     booleans=("false", "true"),
+    time_ahead=(
+        f'pg_catalog.to_char(?::timestamp + ({_SINCE_SENT}), \'YYYY-MM-DD"T"HH24:MI:SS"Z"\')',
+        f"? + (pg_catalog.date_part('epoch', {_SINCE_SENT}) * 1000)::bigint",
+    ),
 )

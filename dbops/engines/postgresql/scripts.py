@@ -98,6 +98,11 @@ class PostgresScripts:
                 return done, error
         return done, None
 
+    def run_later(self, conn: Connection, statements: Sequence[SourceStatement]) -> int | None:
+        if any(statement.copy_data is not None or _CHANGES_READING.match(statement.text) for statement in statements):
+            return None
+        return cast("PostgresConnection", conn).send_later([statement.text for statement in statements])
+
     def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
         return True, self.run(conn, [statement])[1]  # inside a transaction block the server refuses to end it
 

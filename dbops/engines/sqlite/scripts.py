@@ -78,6 +78,9 @@ class SqliteScripts:
     def run(self, conn: Connection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
         return cast("SqliteConnection", conn).run_each([statement.text for statement in statements])
 
+    def run_later(self, conn: Connection, statements: Sequence[SourceStatement]) -> int | None:
+        return None
+
     def run_opaque(self, conn: Connection, statement: SourceStatement) -> tuple[bool, QueryError | None]:
         return True, self.run(conn, [statement])[1]
 

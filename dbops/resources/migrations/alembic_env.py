@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbops.errors import Mark, MigrationError
-from dbops.resources.migrations.model import ALEMBIC_TABLE, AlembicOptions
+from dbops.resources.migrations.alembic_folders import INI, config_of, ini_of
+from dbops.resources.migrations.model import ALEMBIC_TABLE, AlembicOptions, Revisions
 
 if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
     from sqlalchemy import Connection as SqlAlchemyConnection
-
-_INI = "alembic.ini"
 
 
 def history_options(directory: Path, options: AlembicOptions) -> dict[str, str]:
@@ -80,40 +78,30 @@ def _plain(value: ast.expr, constants: dict[str, ast.expr], directory: Path, fil
 
 
 def _of_ini(directory: Path, option: str) -> str | None:
-    ini = _ini(directory)
+    ini = ini_of(directory)
     parser = ConfigParser({"here": str(ini.parent)} if ini else {})
     try:
         parser.read([ini] if ini else [], encoding="utf-8")
         return parser.get("alembic", option, fallback=None)
     except ConfigError as error:
-        raise MigrationError(f"{_INI} cannot be read: {error}", at=Mark(str(ini))) from error
+        raise MigrationError(f"{INI} cannot be read: {error}", at=Mark(str(ini))) from error
 
 
-def _ini(directory: Path) -> Path | None:
-    """Return the alembic.ini of a script directory: in it, or in one of the folders above."""
-    return next((folder / _INI for folder in (directory, *directory.parents) if (folder / _INI).is_file()), None)
+Steps = Callable[[Any, Any], Any]
 
 
-Steps = Callable[["ScriptDirectory", Any, Any], Any]
-
-
-def run_env(session: SqlAlchemyConnection, directory: Path, steps: Steps, *, on_scratch: bool) -> None:
+def run_env(session: SqlAlchemyConnection, revisions: Revisions, steps: Steps, *, on_scratch: bool) -> None:
     """Run env.py, as Alembic's commands do, with `session` as `config.attributes["connection"]`.
 
     Raises:
         MigrationError: env.py connects by itself; nothing was run.
         and what env.py and the revisions raise.
     """
-    from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory as Directory
 
-    ini = _ini(directory)
-    config = Config(str(ini)) if ini else Config()
-    config.set_main_option("script_location", str(directory).replace("%", "%%"))
+    config = config_of(revisions.directory, whole=True)
     config.attributes["connection"] = session
-    scripts = Directory.from_config(config)
-    environment = EnvironmentContext(config, scripts, fn=lambda heads, context: steps(scripts, heads, context))
+    environment = EnvironmentContext(config, revisions.scripts, fn=steps)
     configure = environment.configure
 
     def on_session(connection: SqlAlchemyConnection | None = None, *positional: Any, **given: Any) -> None:
@@ -121,7 +109,7 @@ def run_env(session: SqlAlchemyConnection, directory: Path, steps: Steps, *, on_
         if connection is None or connection.engine is not session.engine:
             raise MigrationError(
                 "env.py connects by itself, wherever that leads",
-                at=Mark(str(directory / "env.py")),
+                at=Mark(str(revisions.directory / "env.py")),
                 expected='connection=config.attributes["connection"] where that is given',
                 fix="take it from there (Alembic's cookbook, Sharing a Connection), or alembic: {env: skip}; where it is about"
                 " several databases, a MigrationSet for each, with alembic: {engineName: NAME}",
@@ -132,4 +120,4 @@ def run_env(session: SqlAlchemyConnection, directory: Path, steps: Steps, *, on_
 
     environment.configure = on_session  # type: ignore[method-assign]  # alembic.context knows methods of this very class alone
     with environment:
-        scripts.run_env()
+        revisions.scripts.run_env()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 from dbops.engines.base.connect import Connection
 from dbops.errors import DbopsError, Mark, MigrationError, QueryError
 from dbops.resources.migrations.alembic_env import history_options, run_env
-from dbops.resources.migrations.model import Direction, Migration, Script
+from dbops.resources.migrations.alembic_folders import script_directory
+from dbops.resources.migrations.model import Direction, Migration, Revisions, Script
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from dbops.engines.base.engine import Engine
 
 
-def migrations_of(directory: Path, shown: dict[str, str]) -> list[Migration]:
-    """Return the revisions of a script directory as migrations; `shown` holds the text of each file by its name.
+def migrations_of(directory: Path, texts: dict[Path, str]) -> list[Migration]:
+    """Return the revisions of a script directory as migrations; `texts` holds the text of each file by its resolved path.
 
     Raises:
         MigrationError: Alembic is not installed, or does not understand the directory.
@@ -35,12 +36,12 @@ def migrations_of(directory: Path, shown: dict[str, str]) -> list[Migration]:
         revisions = list(scripts.walk_revisions())
     except Exception as error:  # files of the user's are imported, and what they raise is the answer
         raise MigrationError(f"Alembic cannot read {directory.name}: {error}", at=Mark(str(directory))) from error
-    return [_migration(revision, shown) for revision in revisions]
+    return [_migration(revision, texts, Revisions(directory, scripts)) for revision in revisions]
 
 
-def _migration(revision: Any, shown: dict[str, str]) -> Migration:
+def _migration(revision: Any, texts: dict[Path, str], revisions: Revisions) -> Migration:
     file = Path(revision.path)
-    text = shown.get(file.name, "")
+    text = texts.get(file.resolve(), "")
     at = Mark(str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file))
     depends = (*_listed(revision.down_revision), *_listed(revision.dependencies))
     return Migration(
@@ -52,6 +53,7 @@ def _migration(revision: Any, shown: dict[str, str]) -> Migration:
         kind="alembic",
         depends=depends,
         description=revision.doc or "",
+        revisions=revisions,
     )
 
 
@@ -61,9 +63,7 @@ def _listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def run(
-    migration: Migration, direction: Direction, directory: Path, engine: Engine, conn: Connection, *, on_scratch: bool = False
-) -> None:
+def run(migration: Migration, direction: Direction, engine: Engine, conn: Connection, *, on_scratch: bool = False) -> None:
     """Let Alembic run one revision on a session of its own; one that it has had already is left alone.
 
     On a scratch Alembic's table is `alembic_version` beside the others, whatever it is elsewhere.
@@ -76,14 +76,15 @@ def run(
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy.exc import DBAPIError
 
+    revisions = revisions_of(migration)
+    scripts = revisions.scripts
     with engine.scripts.sqlalchemy(conn) as session:
         try:
             if migration.alembic.runs_env:
-                run_env(session, directory, partial(_steps, migration, direction), on_scratch=on_scratch)
+                run_env(session, revisions, partial(_steps, migration, direction, scripts), on_scratch=on_scratch)
                 return
-            scripts = script_directory(directory)
             given = database_named(migration, direction, scripts)
-            table = {} if on_scratch else history_options(directory, migration.alembic)
+            table = {} if on_scratch else history_options(revisions.directory, migration.alembic)
             opts = {"transaction_per_migration": True, "script": scripts, "fn": partial(_steps, migration, direction, scripts)}
             context = MigrationContext.configure(session, opts={**opts, **table})
             with Operations.context(context), context.begin_transaction():
@@ -143,17 +144,8 @@ def _is_there(migration: Migration, heads: Sequence[str], scripts: ScriptDirecto
     return any(found.revision == migration.version for found in scripts.iterate_revisions(tuple(heads), "base", inclusive=True))
 
 
-def script_directory(directory: Path) -> ScriptDirectory:
-    try:
-        from alembic.config import Config
-        from alembic.script import ScriptDirectory as Directory
-    except ImportError as error:
-        raise MigrationError("the format alembic needs Alembic", fix="pip install 'dbops[alembic]'") from error
-    config = Config()
-    config.set_main_option("script_location", str(directory).replace("%", "%%"))
-    try:
-        return Directory.from_config(config)
-    except Exception as error:
-        raise MigrationError(
-            f"{directory} is no script directory of Alembic: {error}", expected="a folder with versions/"
-        ) from error
+def revisions_of(migration: Migration) -> Revisions:
+    """Return the script directory that a revision was read from."""
+    if migration.revisions is None:
+        raise MigrationError(f"{migration.id} was read from no script directory of Alembic", at=migration.at)
+    return migration.revisions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from codecs import BOM_UTF8
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,22 +61,34 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
             fix="make it, or dbops migrate new NAME writes the first one",
         )
     problems: list[DbopsError] = []
-    found = []
-    folder = folder / "versions" if format == "alembic" else folder
-    place = shown(folder / "_").removesuffix("_")
-    for entry in _entries(folder):
+    found: list[Contents] = []
+    if format == "alembic":
+        from dbops.resources.migrations.alembic_folders import version_folders
+
+        first, *others = version_folders(folder)
+        found += _read_folder(first, "", format, problems)
+        for other in others:
+            found += _read_folder(first, f"{os.path.relpath(other, first)}/", format, problems)
+    else:
+        found += _read_folder(folder, "", format, problems)
+    if problems:
+        raise Problems(problems)
+    return found
+
+
+def _read_folder(folder: Path, below: str, format: Format, problems: list[DbopsError]) -> Iterator[Contents]:
+    """Yield the files of `below` in a folder, the folder itself where that is empty."""
+    place = shown(folder / f"{below}_").removesuffix("_")
+    for entry in _entries(folder / below):
         if not entry.name.lower().endswith(SUFFIXES[format]) or entry.name.startswith((".", "_")):
             continue
         if not entry.name.endswith(SUFFIXES[format]):
             problems.append(_in_capitals(place + entry.name))
         elif not entry.is_dir():
             try:
-                found.append(Contents(folder, entry.name, read_text(entry.path), place + entry.name))
+                yield Contents(folder, below + entry.name, read_text(entry.path), place + entry.name)
             except MigrationError as error:
                 problems.append(error)
-    if problems:
-        raise Problems(problems)
-    return found
 
 
 def _in_capitals(name: str) -> MigrationError:
@@ -120,15 +132,17 @@ def read_text(path: Path | str) -> str:
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def migrations_of(contents: Iterable[Contents], format: Format, alembic: AlembicOptions = AS_ALEMBIC_DOES) -> list[Migration]:
-    """Return the migrations that files say, in the order in which they run, repeatable ones last.
+def migrations_of(
+    directory: Path, contents: Iterable[Contents], format: Format, alembic: AlembicOptions = AS_ALEMBIC_DOES
+) -> list[Migration]:
+    """Return the migrations that files of a set's directory say, in the order in which they run, repeatable ones last.
 
     Raises:
         Problems, MigrationError: files that say nothing dbops understands; duplicates, cycles, unknown dependencies.
     """
     problems: list[DbopsError] = []
     if format == "alembic":
-        found = [replace(migration, alembic=alembic) for migration in _alembic(list(contents))]
+        found = [replace(migration, alembic=alembic) for migration in _alembic(directory, list(contents))]
     else:
         found = list(_json(contents, problems) if format == "json" else _sql(contents, problems))
     if problems:
@@ -136,13 +150,12 @@ def migrations_of(contents: Iterable[Contents], format: Format, alembic: Alembic
     return ordered([one if one.checksum else replace(one, checksum=checksum_of(one.up.text)) for one in found])
 
 
-def _alembic(contents: Sequence[Contents]) -> list[Migration]:
+def _alembic(directory: Path, contents: Sequence[Contents]) -> list[Migration]:
     if not contents:
         return []
     from dbops.resources.migrations import alembic_scripts
 
-    texts = {file.name: file.text for file in contents}
-    return alembic_scripts.migrations_of(contents[0].path.parent.parent, texts)
+    return alembic_scripts.migrations_of(directory, {file.path.resolve(): file.text for file in contents})
 
 
 def _json(contents: Iterable[Contents], problems: list[DbopsError]) -> Iterable[Migration]:

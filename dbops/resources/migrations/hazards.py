@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +12,12 @@ from dbops.sql.hazard import Hazard
 
 if TYPE_CHECKING:
     from dbops.catalog.ref import Ref
-    from dbops.engines.base.connect import Connection, TableSize
+    from dbops.engines.base.connect import Connection, TableSize, Target
     from dbops.engines.base.engine import Engine
     from dbops.lint.check import Weighed
     from dbops.lint.facts import Fact, Name
     from dbops.resources.migrations.model import Migration
+    from dbops.resources.migrations.visible import Lines
     from dbops.sql.dialect import Dialect
 
 _WORDS = (
@@ -40,15 +41,17 @@ _OF_WORK = frozenset(
 
 
 def hazards_of(
-    pending: Sequence[Migration], earlier: Sequence[Migration], engine: Engine, conn: Connection
+    pending: Sequence[Migration], migrations: Sequence[Migration], engine: Engine, conn: Connection, target: Target
 ) -> Mapping[str, tuple[Hazard, ...]]:
     """Return the hazards of ways up, by version, each statement's in order; of Python as far as it shows its SQL.
 
-    What one pending migration makes is new to the next. `earlier` are those applied, which tell what is there by the statements
-    that made it; only such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text
+    `migrations` are all of the set. A Python step that puts SQL together runs on a scratch of `target`, to hear what it sends.
+
+    What one pending migration makes is new to the next. Those applied tell what is there by the statements that made it; only
+    such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text
     may be hazardous, and none where not; a database without tables has nothing to lose.
     """
-    if not any(_may_be_hazardous(migration.up.text) for migration in pending):
+    if not any(migration.kind == "python" or _may_be_hazardous(migration.up.text) for migration in pending):
         return {}
     if not (live := engine.sizes(conn)):
         return {}
@@ -57,9 +60,18 @@ def hazards_of(
         from dbops.resources.migrations.visible import Sight
 
         sight = Sight(engine.dialect)
-        texts |= {one.version: sight.one_way(one, "up") for one in others}
+        unseen = {one.version for one in others if one.kind == "python" and not sight.is_whole(one)}
+        heard = _heard(migrations, unseen, engine, target) if unseen else {}
+        texts |= {one.version: sight.one_way(one, "up", heard.get(one.version)) for one in others}
         texts = {one.version: texts[one.version] for one in pending}
+    earlier = [one for one in migrations if one.version not in texts]
     return _weighed(texts, earlier, engine, conn, live)
+
+
+def _heard(migrations: Sequence[Migration], versions: Collection[str], engine: Engine, target: Target) -> Mapping[str, Lines]:
+    from dbops.resources.migrations.heard import heard_on_scratch
+
+    return heard_on_scratch(migrations, versions, engine, target)
 
 
 def hazards_of_way_back(

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dbops.dataclass import dataclass
 from dbops.errors import Mark
 from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.ledger import Record
 from dbops.sql.hazard import Hazard
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 Format = Literal["sql", "json", "alembic"]
 OutOfOrder = bool | Literal["if-independent"]
@@ -49,6 +52,14 @@ AS_ALEMBIC_DOES = AlembicOptions()
 
 
 @dataclass(frozen=True, slots=True)
+class Revisions:
+    """The script directory of Alembic that a set is: loading it imports every revision, so it is done once for all of them."""
+
+    directory: Path
+    scripts: ScriptDirectory
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """The text of one direction, without markers; `at` is where it begins in its file."""
 
@@ -80,6 +91,8 @@ class Migration:
     description: str = ""
     checksum: str = ""
     alembic: AlembicOptions = AS_ALEMBIC_DOES
+    revisions: Revisions | None = field(default=None, compare=False, repr=False)
+    """Of a revision of Alembic, what it was read from."""
 
     @property
     def id(self) -> str:

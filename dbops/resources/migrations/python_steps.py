@@ -39,6 +39,7 @@ class Step:
     _reach: Callable[[str], None]
     _told: Callable[[str], None]
     _patiently: Callable[[Callable[[], int]], int]
+    _heard: Callable[[str], None] = lambda sql: None
     _progress: dict[str, Any] = field(default_factory=dict)
     statements: int = 0
 
@@ -50,11 +51,13 @@ class Step:
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[Row]:
         """Run one statement and return its rows."""
         self.statements += 1
+        self._heard(sql)
         return self.conn.query(sql, parameters)
 
     def execute(self, sql: str, parameters: Sequence[Parameter] = ()) -> int:
         """Run one statement, which commits by itself; return the rows it changed."""
         self.statements += 1
+        self._heard(sql)
         return self.conn.execute(sql, parameters)
 
     def once(self, name: str, act: Callable[[], object]) -> None:
@@ -145,7 +148,7 @@ def step_for(migration: Migration, runner: Runner, progress: str | None) -> Step
     def waiting(act: Callable[[], int]) -> int:
         return patiently(act, runner.patience)
 
-    return Step(runner.conn, runner.engine.dialect, reach, runner.told, waiting, _read(progress))
+    return Step(runner.conn, runner.engine.dialect, reach, runner.told, waiting, runner.heard, _read(progress))
 
 
 def run_steps(migration: Migration, direction: Direction, step: Step) -> None:

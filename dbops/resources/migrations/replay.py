@@ -29,9 +29,15 @@ def replay(
         conn.execute(f"DROP TABLE {ALEMBIC_TABLE}")  # what Alembic keeps for itself is no part of a schema
 
 
-def run_on_scratch(migration: Migration, direction: Direction, engine: Engine, conn: Connection) -> None:
-    """Run one migration without a ledger. Raises as `replay` does."""
-    runner = Runner(conn, engine, None, Author("", "", lambda: ""))
+def run_on_scratch(
+    migration: Migration,
+    direction: Direction,
+    engine: Engine,
+    conn: Connection,
+    heard: Callable[[str], None] = lambda sql: None,
+) -> None:
+    """Run one migration without a ledger; what a Python step sends is `heard`. Raises as `replay` does."""
+    runner = Runner(conn, engine, None, Author("", "", lambda: ""), heard=heard)
     must_stay_inside(migration, direction, engine, conn)
     try:
         runner.run(migration, direction, None)

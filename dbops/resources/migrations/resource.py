@@ -129,7 +129,7 @@ class MigrationResource:
         if key not in self._sets:
             _must_be_there(desired.hooks)
             contents = read_contents(desired.directory, desired.format)
-            found = migrations_of(contents, desired.format, desired.alembic)
+            found = migrations_of(desired.directory, contents, desired.format, desired.alembic)
             check_lock(desired.directory, contents)
             self._sets[key] = found
         return self._sets[key]
@@ -142,7 +142,7 @@ class MigrationResource:
         observed = self._look(desired, targets)
         reader = targets.reader(desired.connection)
         if reader is not None:
-            observed = replace(observed, hazards=self._hazards(desired, observed, targets.engine(desired.connection), reader))
+            observed = replace(observed, hazards=self._hazards(desired, observed, targets, reader))
         if reader is None or desired.drift == "adopt" or not any(one.record for one in observed.standings):
             return observed
         engine, memory = targets.engine(desired.connection), targets.memory(desired.connection)
@@ -150,16 +150,15 @@ class MigrationResource:
         return replace(observed, observations=(*observed.observations, *_by_hand(desired, moved))) if moved else observed
 
     def _hazards(
-        self, desired: DesiredMigrations, observed: ObservedMigrations, engine: Engine, reader: Connection
+        self, desired: DesiredMigrations, observed: ObservedMigrations, targets: Targets, reader: Connection
     ) -> Mapping[str, tuple[Hazard, ...]]:
         pending = [one.migration for one in to_run(observed.standings) if one.migration is not None]
         if not pending:
             return {}
         from dbops.resources.migrations.hazards import hazards_of
 
-        coming = {migration.version for migration in pending}
-        earlier = [migration for migration in self.migrations(desired) if migration.version not in coming]
-        return hazards_of(pending, earlier, engine, reader)
+        engine, target = targets.engine(desired.connection), targets.target(desired.connection)
+        return hazards_of(pending, self.migrations(desired), engine, reader, target)
 
     def _look(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
         """Read the files and the ledger, and nothing else of the database."""
@@ -474,7 +473,7 @@ def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list
         result.append(Observation(address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
     if not found and desired.format == "alembic":  # of a set that is new somebody knows; Alembic's files may lie elsewhere
         text = (
-            f"{desired.directory.name} has no revisions in versions; folders that env.py or version_locations name are not read"
+            f"{desired.directory.name} has no revisions in versions, nor in what alembic.ini names; what env.py names is not read"
         )
         result.append(Observation(f"migrationset/{desired.set_name}", "MIGRATIONS_NONE", text, "warning"))
     return result

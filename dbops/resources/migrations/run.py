@@ -16,12 +16,12 @@ from pathlib import Path
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
-from dbops.errors import DbopsError, LostConnectionError, Mark, MigrationError, QueryError
+from dbops.errors import DbopsError, LostConnectionError, Mark, QueryError
 from dbops.reconcile.ledger import Ledger, Record
 from dbops.reconcile.patience import Lookout, Patience, patiently
-from dbops.resources.migrations.edits import same_beginning
 from dbops.resources.migrations.model import Direction, Migration, Script
-from dbops.resources.migrations.script import Planned, checked, failure, of_session, title
+from dbops.resources.migrations.resuming import must_be_resumable
+from dbops.resources.migrations.script import Planned, checked, failure, of_session, title, way_back
 from dbops.sql.redact import redact
 from dbops.sql.splitter import SourceStatement
 
@@ -53,6 +53,8 @@ class Runner:
     told: Callable[[str], None] = lambda text: None
     each: Sequence[Script] = ()
     done: Callable[[], None] = lambda: None
+    heard: Callable[[str], None] = lambda sql: None
+    """Hears what Python steps send."""
     lookout: Lookout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +100,7 @@ class _Run:
     def __init__(self, runner: Runner, migration: Migration, direction: Direction, previous: Record | None) -> None:
         self.runner, self.migration, self.direction = runner, migration, direction
         self.conn, self.engine, self.ledger, self.scripts = runner.conn, runner.engine, runner.ledger, runner.engine.scripts
-        self.script = migration.up if direction == "up" else _down_of(migration)
+        self.script = migration.up if direction == "up" else way_back(migration)
         self.began, self.started_at = time.monotonic(), runner.author.now()
         is_resumed = previous is not None and previous.state in ("running", "failed") and previous.direction == direction
         self.previous = previous
@@ -115,11 +117,14 @@ class _Run:
         """Places of statements that turned out to stand alone, though their text does not say it."""
         self.bring_back: Callable[[], None] | None = None
         self.failing: tuple[SourceStatement, int] | None = None
+        self.sent: _Sent | None = None
+        """What goes out with the COMMIT."""
         self.is_partial = False
         """Whether the failing statement committed a part of what it does."""
 
     def run(self) -> int:
-        self._must_be_resumable()
+        if self.resumed is not None and self.ledger is not None:
+            must_be_resumable(self.migration, self.direction, self.script, self.resumed, self.ledger, self.engine.dialect)
         try:
             match self.migration.kind:
                 case "python":
@@ -145,10 +150,12 @@ class _Run:
 
     def _attempt(self) -> bool:
         """Run the next segment; what its transaction did is forgotten where that was rolled back. True at the end of the file."""
-        was_recorded, self.failing = self.is_recorded, None
+        was_recorded, self.failing, self.sent = self.is_recorded, None, None
         try:
             return self._segment()
         except BaseException as error:
+            if isinstance(error, DbopsError) and self.sent is not None:
+                self.failing = self.sent.failing(error)
             self.ran -= self.reached - self.secured
             self.reached, self.is_recorded = self.secured, was_recorded
             if self.ledger is not None:
@@ -180,8 +187,8 @@ class _Run:
             self._reach(None)
             self.is_recorded = True
         with (
-            self.conn.transaction(schema_change=self.scripts.rebuilds(self.script.text)),
             self.runner.lookout.watching(),
+            self.conn.transaction(schema_change=self.scripts.rebuilds(self.script.text)),
         ):
             further = self._run_together(first, coming)
             if further is not None:
@@ -226,14 +233,33 @@ class _Run:
                 self._flush(batch)
                 return next(coming, None)
             statement = next(coming, None)
-        self._flush(batch)
+        if not self._goes_with_commit(batch):
+            self._flush(batch)
         return None
+
+    def _goes_with_commit(self, batch: Sequence[Planned]) -> bool:
+        """Let the last statements go out with the ledger's record behind them, where nothing else comes between."""
+        if not batch or self.bring_back or self.runner.each or self.ledger is None or not self.script.is_transactional:
+            return False
+        if any(planned.conduct.touches_session for planned in batch):
+            return False
+        place = self.scripts.run_later(self.conn, [planned.source for planned in batch])
+        if place is None:
+            return False
+        self._tell(batch[0])
+        self.sent = _Sent(batch, place, self.reached)
+        self.reached += len(batch)
+        self.ran += len(batch)
+        return True
+
+    def _tell(self, planned: Planned) -> None:
+        self.runner.told(f"running: statement {self.reached + 1}: {title(planned.source)}")
 
     def _flush(self, batch: Sequence[Planned]) -> None:
         if not batch:
             return
         self._remember_session(batch)
-        self.runner.told(f"running: statement {self.reached + 1}: {title(batch[0].source)}")
+        self._tell(batch[0])
         done, error = self.scripts.run(self.conn, [planned.source for planned in batch])
         self.reached += done
         self.ran += done
@@ -249,7 +275,7 @@ class _Run:
         self._remember_session([planned])
         if self.ledger is not None:
             self._reach(self.scripts.trace(self.conn, planned.source) or _ANY)
-        self.runner.told(f"running: statement {self.reached + 1}: {title(planned.source)}")
+        self._tell(planned)
         is_same, error = self.scripts.run_opaque(self.conn, planned.source)
         if not is_same:
             self.secured = self.reached
@@ -277,7 +303,7 @@ class _Run:
             self.trace = self.scripts.trace(self.conn, statement) or _ANY
             self._reach(self.trace)
             self.is_recorded = True
-        self.runner.told(f"running: statement {self.reached + 1}: {title(statement)}")
+        self._tell(planned)
         waits_long = planned.conduct.waits_long and self.bring_back is None  # else the file has settings of its own
         with self.conn.giving_up_locks_after(0) if waits_long else nullcontext(), self.runner.lookout.watching():
             _, error = self.scripts.run(self.conn, [statement])
@@ -340,9 +366,7 @@ class _Run:
         from dbops.resources.migrations import alembic_scripts
 
         self._record("running")
-        directory = Path(self.migration.at.file).absolute().parent.parent
-        on_scratch = self.ledger is None
-        alembic_scripts.run(self.migration, self.direction, directory, self.engine, self.conn, on_scratch=on_scratch)
+        alembic_scripts.run(self.migration, self.direction, self.engine, self.conn, on_scratch=self.ledger is None)
         self.ran = 1
         with self.conn.transaction():
             self._finish()
@@ -389,7 +413,8 @@ class _Run:
                 error=error,
                 text=text,
                 down_text=down_text,
-            )
+            ),
+            is_ahead=is_over and self.sent is not None,
         )
 
     def _note_failure(self, error: DbopsError) -> None:
@@ -432,31 +457,22 @@ class _Run:
             with suppress(LostConnectionError):  # a session that is gone has no settings
                 bring_back()
 
-    def _must_be_resumable(self) -> None:
-        """Refuse to go on in a file whose statements that stand were edited since."""
-        resumed = self.resumed
-        is_the_same = self.direction == "up" and resumed is not None and resumed.checksum == self.migration.checksum
-        if resumed is None or not self.reached or is_the_same or self.ledger is None:
-            return
-        texts = self.ledger.texts(self.migration.version)
-        before = texts[0] if self.direction == "up" else texts[1]
-        if before is None:
-            raise MigrationError(
-                f"{self.migration.id} failed behind statement {self.reached}, and its file was edited since: whether in what"
-                " stands cannot be told, for texts that are long or hold a password are not kept",
-                at=self.migration.at,
-                fix=f"take the edit back, or let them stand: dbops migrate resolve {self.migration.id} --reached {self.reached}",
-                error_code="RESUME_EDITED",
-            )
-        moved = same_beginning(before, self.script.text, self.reached, self.engine.dialect)
-        if moved is not None:
-            raise MigrationError(
-                f"{self.migration.id} failed behind statement {self.reached}; its statement {moved}, which stands, was edited",
-                at=self.migration.at,
-                expected="the statements that stand as they were; what comes behind them may change",
-                fix="take the edit back, or undo the statements by hand and dbops migrate resolve --pending",
-                error_code="RESUME_EDITED",
-            )
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Statements that are sent with the COMMIT: the place of the first among what is sent, and how many stood before it."""
+
+    batch: Sequence[Planned]
+    place: int
+    before: int
+
+    def failing(self, error: DbopsError) -> tuple[SourceStatement, int] | None:
+        """Return the statement that failed, and its number; None where what failed is none of them."""
+        index = error.context.pop("place", -1) - self.place
+        if not 0 <= index < len(self.batch):
+            error.context.pop("position", None)  # counts in a text that nobody has seen
+            return None
+        return self.batch[index].source, self.before + index + 1
 
 
 _LONGEST_ERROR = 10_000
@@ -465,15 +481,3 @@ _UNKNOWN = (
 )
 _ANY = "-"
 """Stands in the ledger for a statement that may be run once more whatever it has done."""
-
-
-def _down_of(migration: Migration) -> Script:
-    if migration.down is None:
-        why = f": {migration.irreversible}" if migration.irreversible else ""
-        raise MigrationError(
-            f"nothing leads back from {migration.id}{why}",
-            at=migration.at,
-            expected="-- migrate:down, or a file beside it",
-            error_code="IRREVERSIBLE",
-        )
-    return migration.down

@@ -10,7 +10,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.scripts import Conduct
 from dbops.errors import Mark, MigrationError, QueryError, SchemaError
-from dbops.resources.migrations.model import Script
+from dbops.resources.migrations.model import Migration, Script
 from dbops.sql.redact import redact
 from dbops.sql.splitter import SourceStatement, iterate
 
@@ -112,6 +112,23 @@ _ON_TABLE = re.compile(
     rf"|DROP\s+(?:TEMPORARY\s+)?TABLE(?:\s+IF\s+EXISTS)?|CREATE\s+(?:UNIQUE\s+)?INDEX\s+\S+\s+ON)\s+{_NAME}",
     re.IGNORECASE,
 )
+
+
+def way_back(migration: Migration) -> Script:
+    """Return the script that leads back.
+
+    Raises:
+        MigrationError: there is none; says why where the file does.
+    """
+    if migration.down is None:
+        why = f": {migration.irreversible}" if migration.irreversible else ""
+        raise MigrationError(
+            f"nothing leads back from {migration.id}{why}",
+            at=migration.at,
+            expected="-- migrate:down, or a file beside it",
+            error_code="IRREVERSIBLE",
+        )
+    return migration.down
 
 
 def _control(statement: SourceStatement, script: Script) -> MigrationError:

@@ -1,8 +1,8 @@
 """The SQL of migrations that are no SQL files, as far as it is seen without running them: text whose lines are those of the file.
 
-Of Python steps it is what stands as text in calls of `execute`, `query` and `executemany`; of Alembic's revisions what they write
-in Alembic's offline mode, without a database (`alembic upgrade --sql`); of JSON files their SQL. A remark `# dbops:allow CODE
-reason` is one of SQL here.
+Of Python steps it is what stands as text in calls of `execute`, `query` and `executemany`, beside what they were heard to send on
+a scratch; of Alembic's revisions what they write in Alembic's offline mode, without a database (`alembic upgrade --sql`); of JSON
+files their SQL. A remark `# dbops:allow CODE reason` is one of SQL here.
 """
 
 from __future__ import annotations
@@ -13,18 +13,14 @@ import json
 import re
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
-from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeGuard
 
 from dbops.errors import MigrationError
 from dbops.resources.migrations.model import Direction, Migration
 from dbops.sql.dialect import Dialect
-
-if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
 
 Lines = dict[int, list[str]]
 """SQL by the line of the file on which it begins; remarks end with their line."""
@@ -38,11 +34,19 @@ class Sight:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._scripts: ScriptDirectory | None = None
 
-    def one_way(self, migration: Migration, direction: Direction) -> str:
-        """Return what a migration in Python runs in one direction; empty where nothing can be seen."""
-        return _text(self._lines(migration, ast.parse(migration.up.text), direction), migration.up.text)
+    def one_way(self, migration: Migration, direction: Direction, heard: Lines | None = None) -> str:
+        """Return what a migration in Python runs in one direction, and what was `heard`; empty where nothing can be seen."""
+        lines = self._lines(migration, tree := ast.parse(migration.up.text), direction)
+        for number, pieces in _placed(heard or {}, tree).items():
+            lines[number] = list(dict.fromkeys((*lines.get(number, ()), *pieces)))
+        return _text(lines, migration.up.text)
+
+    def is_whole(self, migration: Migration) -> bool:
+        """Tell whether all that a Python step runs up can be seen: none of its SQL is put together, or sent from elsewhere."""
+        functions = _functions(tree := ast.parse(migration.up.text))
+        constants = _constants(tree)
+        return not any(_is_unseen(node, functions, constants) for name in functions for node in ast.walk(functions[name]))
 
     def file(self, migration: Migration, text: str) -> str:
         """Return what the file of a migration, whose text this is, runs both ways: the way back behind `-- migrate:down`.
@@ -62,11 +66,7 @@ class Sight:
     def _lines(self, migration: Migration, tree: ast.Module, direction: Direction) -> Lines:
         if migration.kind == "python":
             return _of_python(tree, "up_fn" if direction == "up" else "down_fn", self._dialect)
-        if self._scripts is None:
-            from dbops.resources.migrations.alembic_scripts import script_directory
-
-            self._scripts = script_directory(Path(migration.at.file).absolute().parent.parent)
-        return _of_revision(migration, direction, self._dialect, self._scripts)
+        return _of_revision(migration, direction, self._dialect)
 
 
 def _text(lines: Lines, source: str) -> str:
@@ -108,14 +108,7 @@ def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
 
 def _of_python(tree: ast.Module, entry: str, dialect: Dialect) -> Lines:
     """Read the function that is run, and those of the file that it names."""
-    functions = _functions(tree)
-    constants = {
-        target.id: value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and (value := _plain(node.value, {})) is not None
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    functions, constants = _functions(tree), _constants(tree)
     waiting, seen, found = [entry], set[str](), Lines()
     while waiting:
         name = waiting.pop()
@@ -125,11 +118,44 @@ def _of_python(tree: ast.Module, entry: str, dialect: Dialect) -> Lines:
         for node in ast.walk(functions[name]):
             if isinstance(node, ast.Name):
                 waiting.append(node.id)
-            elif (
-                isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _RUNS and node.args
-                and (sql := _plain(node.args[0], constants)) is not None
-            ):  # fmt: skip
+            elif _runs(node) and (sql := _plain(node.args[0], constants)) is not None:
                 found.setdefault(node.args[0].lineno, []).append(dialect.terminated(sql.strip()))
+    return found
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    return {
+        target.id: value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and (value := _plain(node.value, {})) is not None
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def _runs(node: ast.AST) -> TypeGuard[ast.Call]:
+    """Tell whether a node is a call that is given SQL."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _RUNS and bool(node.args)
+
+
+def _is_unseen(node: ast.AST, functions: Mapping[str, ast.FunctionDef], constants: dict[str, str]) -> bool:
+    """Tell whether a call is given SQL that is no plain text, or hands a step on to what stands in another file."""
+    if _runs(node):
+        return _plain(node.args[0], constants) is None
+    if not isinstance(node, ast.Call):
+        return False
+    is_own = isinstance(node.func, ast.Name) and node.func.id in functions
+    steps = {function.args.args[0].arg for function in functions.values() if function.args.args}
+    return not is_own and any(isinstance(given, ast.Name) and given.id in steps for given in node.args)
+
+
+def _placed(heard: Lines, tree: ast.Module) -> Lines:
+    """Return what was heard by the lines on which the SQL of its call begins; Python tells the line of the call."""
+    calls = [node for node in ast.walk(tree) if _runs(node)]
+    found = Lines()
+    for number, pieces in heard.items():
+        begins = [call.args[0].lineno for call in calls if call.lineno <= number <= (call.end_lineno or call.lineno)]
+        found.setdefault(min(begins, default=number), []).extend(pieces)
     return found
 
 
@@ -170,13 +196,14 @@ class _Heard(io.TextIOBase):
         return frame.f_lineno if frame is not None else 1
 
 
-def _of_revision(migration: Migration, direction: Direction, dialect: Dialect, scripts: ScriptDirectory) -> Lines:
+def _of_revision(migration: Migration, direction: Direction, dialect: Dialect) -> Lines:
     """Let a revision write its SQL; where it wants a database, what it has written until then counts."""
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
 
-    from dbops.resources.migrations.alembic_scripts import database_named
+    from dbops.resources.migrations.alembic_scripts import database_named, revisions_of
 
+    scripts = revisions_of(migration).scripts
     revision: Any = scripts.get_revision(migration.version)
     heard = _Heard(revision.path)
     options: dict[str, Any] = {"as_sql": True, "output_buffer": heard, "literal_binds": True}

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dbops.errors import MigrationError
+from dbops.resources.migrations.alembic_folders import version_folders
 from dbops.resources.migrations.folder import Contents, migrations_of, read_contents
 from dbops.resources.migrations.graph import heads
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock, write_lock
@@ -100,7 +101,7 @@ def read_set(desired: DesiredMigrations) -> list[Migration]:
         return []
     contents = read_contents(desired.directory, desired.format)
     check_lock(desired.directory, contents)
-    return migrations_of(contents, desired.format, desired.alembic)
+    return migrations_of(desired.directory, contents, desired.format, desired.alembic)
 
 
 def write(desired: DesiredMigrations, migrations: Sequence[Migration], name: str, texts: dict[str, str]) -> list[Path]:
@@ -164,7 +165,7 @@ def write_alembic(
         up="\n".join(f"    {line}" if line else "" for line in up),
         down="\n".join(f"    {line}" if line else "" for line in down),
     )
-    folder = desired.directory / "versions"
+    folder = version_folders(desired.directory)[0]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{revision}_{slug(name)}.py"
     path.write_text(text, encoding="utf-8")
@@ -174,7 +175,7 @@ def write_alembic(
 def lock(desired: DesiredMigrations) -> Path:
     """Write the lock file of the folder, once its migrations are found to be in order; return it."""
     contents = read_contents(desired.directory, desired.format)
-    migrations_of(contents, desired.format, desired.alembic)
+    migrations_of(desired.directory, contents, desired.format, desired.alembic)
     return write_lock(desired.directory, contents)
 
 

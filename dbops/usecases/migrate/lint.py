@@ -48,7 +48,7 @@ def _no_sql(one: MigrationWork) -> Mapping[Path, str]:
         return {file.path: sight.file(python_files.migration_of(file.text, file.path, file.shown), file.text) for file in files}
     by_path = {file.path.resolve(): file for file in files}
     found = {}
-    for migration in migrations_of(files, desired.format, desired.alembic):
+    for migration in migrations_of(desired.directory, files, desired.format, desired.alembic):
         if file := by_path.get(Path(migration.at.file).resolve()):
             found[file.path] = sight.file(migration, file.text)
     return found

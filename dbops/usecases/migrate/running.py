@@ -15,6 +15,7 @@ from dbops.reconcile.resource import Targets
 from dbops.resources.migrations.graph import dependents_of, through
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
 from dbops.resources.migrations.resource import run_step, shown_of
+from dbops.resources.migrations.script import way_back
 from dbops.resources.migrations.standing import is_half_way_back
 from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
@@ -212,14 +213,7 @@ def _can_go(standing: Standing, going: Sequence[Standing], found: Sequence[Stand
             fix="its way back was written for what was applied; put the file back first",
             error_code="CHANGED",
         )
-    if migration.down is None:
-        why = f": {migration.irreversible}" if migration.irreversible else ""
-        raise MigrationError(
-            f"nothing leads back from {migration.id}{why}",
-            at=migration.at,
-            expected="-- migrate:down, or a file beside it",
-            error_code="IRREVERSIBLE",
-        )
+    way_back(migration)
     staying = [s.migration for s in found if s.migration and s.record and s not in going and s.state in ("applied", "cosmetic")]
     if needing := dependents_of(migration.version, staying):
         raise MigrationError(

@@ -76,7 +76,7 @@ def _from(one: MigrationWork, tree: str, tags: str, wanted: _Built, target: Targ
         folder.mkdir()
         unpack(one.desired.directory, tree, folder)
         try:
-            then = migrations_of(read_contents(folder, one.desired.format), one.desired.format, one.desired.alembic)
+            then = migrations_of(folder, read_contents(folder, one.desired.format), one.desired.format, one.desired.alembic)
             return Verified(tags, *_brought_up(one, from_nothing(then), wanted, target))
         except Problems as error:
             return Verified(tags, "", "; ".join(problem.message for problem in error.problems))

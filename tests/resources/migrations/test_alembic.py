@@ -85,6 +85,23 @@ def test_what_alembic_ran_beside_is_not_run_again(shop: Migrations) -> None:
     assert heads(shop) == ["a33"]
 
 
+def test_revisions_in_several_folders_are_found_as_alembic_finds_them(shop: Migrations) -> None:
+    (billing := shop.folder / "billing").mkdir()
+    text = _REVISION.format(revision="d44", before="a33", up=TABLE.format(name="d"), down="op.drop_table('d')", doc="bills")
+    (billing / "d44_bills.py").write_text(text)
+    locations = "version_locations = %(here)s/migrations/versions;%(here)s/billing\npath_separator = ;\n"
+    (shop.folder / "alembic.ini").write_text(f"[alembic]\nscript_location = %(here)s/migrations\n{locations}")
+    with open_workspace(shop.folder) as workspace:
+        assert new(one_set(workspace, None).desired, "more")[0].parent.name == "versions"
+    assert shop.up().state == "done"
+    assert shop.states()["d44_bills"] == "applied"
+    (shop.folder / "migrations" / "migrations.lock").unlink()
+    (billing / "d44_bills.py").unlink()
+    billing.rmdir()
+    with pytest.raises(MigrationError, match="folder of revisions that is not there"):
+        shop.up()
+
+
 def test_a_failure_is_told_and_mended(shop: Migrations) -> None:
     revision(shop, "d44", "a33", "op.execute('INSERT INTO nowhere VALUES (1)')")
     with pytest.raises(ApplyError, match="nowhere"):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dbops.engines.sqlite.engine import SqliteEngine
-from dbops.errors import HazardError, Mark
+from dbops.errors import HazardError
 from dbops.lint.check import Finding
 from dbops.reconcile.plan import Plan
-from dbops.resources.migrations.model import Migration, Script
+from dbops.resources.migrations.folder import migrations_of, read_contents
 from dbops.resources.migrations.visible import Sight
 from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import Consent
@@ -149,6 +148,25 @@ def test_what_a_python_step_shows_of_its_sql_is_weighed(shop: Migrations) -> Non
     ]
 
 
+PUT_TOGETHER = """\
+def up_fn(step):
+    for name in ("a", "b"):
+        # dbops:allow DELETES_DATA moved to the archive
+        step.execute("DELETE FROM " + name)
+    step.execute("DROP" + f" TABLE {'b'}")
+"""
+
+
+def test_what_a_python_step_puts_together_is_heard_on_a_scratch(shop: Migrations) -> None:
+    run(shop)
+    shop.write("0002_gone.py", PUT_TOGETHER)
+    lost = [hazard for hazard in hazards(shop.plan()) if hazard.code == "DELETES_DATA"]
+    found = {re.split(":| with ", hazard.message)[0]: hazard.allowed for hazard in lost if "all rows of b" not in hazard.message}
+    assert found == {"all rows of a are deleted": "moved to the archive", "table b is dropped": None}
+    with pytest.raises(HazardError, match="table b is dropped"):
+        run(shop)
+
+
 def linted(shop: Migrations) -> tuple[Finding, ...]:
     with open_workspace(shop.folder) as workspace:
         return lint(workspace, LintRequest(())).findings
@@ -236,10 +254,9 @@ def test_a_revision_that_asks_the_database_is_weighed_as_far_as_it_comes(shop: M
     text = "def upgrade():\n    op.execute('DELETE FROM a')\n    op.get_bind().execute('x').fetchall()\n    op.drop_table('b')\n"
     head = 'from alembic import op\nrevision = "a00"\ndown_revision = None\n'
     path = shop.write("a00.py", f"{head}{text}def downgrade():\n    pass\n")
-    migration = Migration("a00", "", Mark(str(path)), Script(path.read_text(), Mark(str(path))), kind="alembic")
-    (shop.folder / "migrations" / "versions").mkdir()
-    path.rename(path.parent / "versions" / path.name)
-    migration = replace(migration, at=Mark(str(path.parent / "versions" / path.name)))
+    (folder := path.parent / "versions").mkdir()
+    path.rename(folder / path.name)
+    (migration,) = migrations_of(path.parent, read_contents(path.parent, "alembic"), "alembic")
     assert Sight(SqliteEngine().dialect).one_way(migration, "up").split() == ["DELETE", "FROM", "a;", "x;"]
 
 
