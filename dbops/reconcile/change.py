@@ -45,9 +45,13 @@ MIGRATION_DRIFT = "MIGRATION_DRIFT"
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Something worth saying that no step changes: an object not managed yet, an alert, an overdue backup."""
+    """Something worth saying that no step changes: an object not managed yet, an alert, an overdue backup.
+
+    `fix` says what to do about what stops an apply; it is no part of a plan.
+    """
 
     address: str
     code: str
     message: str
     severity: Literal["info", "warning", "error"] = "info"
+    fix: str = ""

@@ -68,7 +68,7 @@ def refuse(observations: Iterable[Observation]) -> None:
         lines = "\n".join(f"  {item.message}" for item in refused)
         raise ApplyError(
             f"migrations stand in the way; nothing was done:\n{lines}",
-            fix="put the files back and write a new migration, or dbops migrate verify --accept; dbops migrate status shows all",
+            fix="; ".join((*dict.fromkeys(item.fix for item in refused if item.fix), "dbops migrate status shows all")),
             error_code=MIGRATION_REFUSED,
         )
     if impossible := [item for item in seen if item.code == BACKUP_REFUSED]:

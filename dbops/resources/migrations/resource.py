@@ -16,7 +16,7 @@ from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
 from dbops.errors import ApplyError, MigrationError, Problems, RehearsalError, StalePlanError
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Change, Observation
+from dbops.reconcile.change import Change
 from dbops.reconcile.ledger import Ledger, Record
 from dbops.reconcile.patience import Patience
 from dbops.reconcile.plan import Entry, Rehearsal
@@ -25,7 +25,7 @@ from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.by_hand import changed_by_hand, remember
 from dbops.resources.migrations.folder import migrations_of, read_contents, shown
 from dbops.resources.migrations.graph import through
-from dbops.resources.migrations.lock_file import FILE_NAME, check_lock
+from dbops.resources.migrations.lock_file import check_lock
 from dbops.resources.migrations.model import (
     AlembicOptions,
     DesiredMigrations,
@@ -38,9 +38,10 @@ from dbops.resources.migrations.model import (
     Standing,
     version_key,
 )
+from dbops.resources.migrations.observations import changes_by_hand, observations
 from dbops.resources.migrations.run import Author, Runner, read_hooks
 from dbops.resources.migrations.script import check, statements_of
-from dbops.resources.migrations.standing import Rules, aliases, in_the_way, standings, to_run
+from dbops.resources.migrations.standing import Rules, aliases, standings, to_run
 from dbops.sql.hazard import Hazard
 from dbops.sql.redact import redact
 
@@ -147,7 +148,7 @@ class MigrationResource:
             return observed
         engine, memory = targets.engine(desired.connection), targets.memory(desired.connection)
         moved = changed_by_hand(engine, reader, memory)
-        return replace(observed, observations=(*observed.observations, *_by_hand(desired, moved))) if moved else observed
+        return replace(observed, observations=(*observed.observations, *changes_by_hand(desired, moved))) if moved else observed
 
     def _hazards(
         self, desired: DesiredMigrations, observed: ObservedMigrations, targets: Targets, reader: Connection
@@ -183,7 +184,7 @@ class MigrationResource:
         return ObservedMigrations(
             standings=tuple(found),
             fingerprints={desired.connection: hashlib.sha256("\n".join(marks).encode()).hexdigest()},
-            observations=tuple(_observations(desired, found)),
+            observations=tuple(observations(desired, found)),
             shown=_shown(found, engine),
             exists=reader is not None,
         )
@@ -453,40 +454,3 @@ def _reason(standing: Standing) -> str:
     if standing.migration is not None and standing.migration.is_repeatable and standing.record is not None:
         return "changed since it ran last"
     return standing.detail or "not applied yet"
-
-
-def _observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
-    result = []
-    stuck = {id(standing) for standing in in_the_way(found)}
-    for standing in found:
-        address = f"{desired.address}/{standing.id}"
-        if id(standing) in stuck:
-            text = f"{_place(standing)}{standing.id}: {standing.detail}"
-            result.append(Observation(address, MIGRATION_REFUSED, text, "error"))
-        elif standing.state == "unknown":
-            result.append(Observation(address, "MIGRATION_UNKNOWN", f"{standing.id}: {standing.detail}", "warning"))
-        elif standing.state == "cosmetic":
-            result.append(Observation(address, "MIGRATION_EDITED", f"{standing.id}: cosmetic edit since it was applied", "info"))
-    if not (desired.directory / FILE_NAME).exists() and found:
-        text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
-        address = f"migrationset/{desired.set_name}"  # said once, on however many databases
-        result.append(Observation(address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
-    if not found and desired.format == "alembic":  # of a set that is new somebody knows; Alembic's files may lie elsewhere
-        text = (
-            f"{desired.directory.name} has no revisions in versions, nor in what alembic.ini names; what env.py names is not read"
-        )
-        result.append(Observation(f"migrationset/{desired.set_name}", "MIGRATIONS_NONE", text, "warning"))
-    return result
-
-
-def _by_hand(desired: DesiredMigrations, moved: Sequence[tuple[str, str]]) -> list[Observation]:
-    """Return what was changed by hand; with the policy refuse it stops an apply."""
-    code, severity = (MIGRATION_REFUSED, "error") if desired.drift == "refuse" else (MIGRATION_DRIFT, "warning")
-    return [
-        Observation(f"{desired.address}/{name}", code, f"{name}: {what}", "error" if severity == "error" else "warning")
-        for name, what in moved
-    ]
-
-
-def _place(standing: Standing) -> str:
-    return f"{standing.migration.at}: " if standing.migration is not None else ""

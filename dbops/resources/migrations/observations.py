@@ -1,0 +1,58 @@
+"""What a plan says of migrations beside its steps: what stands in the way, was edited, is unknown, or was changed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Observation
+from dbops.resources.migrations.lock_file import FILE_NAME
+from dbops.resources.migrations.model import DesiredMigrations, Standing
+from dbops.resources.migrations.standing import in_the_way
+
+
+def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
+    """Return what is to be said of a set beside its steps; what stands in the way stops an apply."""
+    result = []
+    stuck = {id(standing) for standing in in_the_way(found)}
+    for standing in found:
+        address = f"{desired.address}/{standing.id}"
+        if id(standing) in stuck:
+            text = f"{_place(standing)}{standing.id}: {standing.detail}"
+            result.append(Observation(address, MIGRATION_REFUSED, text, "error", _WAYS_OUT[standing.state]))
+        elif standing.state == "unknown":
+            result.append(Observation(address, "MIGRATION_UNKNOWN", f"{standing.id}: {standing.detail}", "warning"))
+        elif standing.state == "cosmetic":
+            result.append(Observation(address, "MIGRATION_EDITED", f"{standing.id}: cosmetic edit since it was applied", "info"))
+    if not (desired.directory / FILE_NAME).exists() and found:
+        text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
+        address = f"migrationset/{desired.set_name}"  # said once, on however many databases
+        result.append(Observation(address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
+    if not found and desired.format == "alembic":  # of a set that is new somebody knows; Alembic's files may lie elsewhere
+        text = (
+            f"{desired.directory.name} has no revisions in versions, nor in what alembic.ini names; what env.py names is not read"
+        )
+        result.append(Observation(f"migrationset/{desired.set_name}", "MIGRATIONS_NONE", text, "warning"))
+    return result
+
+
+_PUT_BACK = "put the files back and write a new migration, or dbops migrate verify --accept"
+_WAYS_OUT = {
+    "changed": _PUT_BACK,
+    "missing": _PUT_BACK,
+    "late": "give what is late a version behind the last, or let the manifest's outOfOrder be true or if-independent",
+    "failed": "dbops migrate down goes on with the way back",
+}
+
+
+def changes_by_hand(desired: DesiredMigrations, moved: Sequence[tuple[str, str]]) -> list[Observation]:
+    """Return what was changed by hand; with the policy refuse it stops an apply."""
+    code, severity = (MIGRATION_REFUSED, "error") if desired.drift == "refuse" else (MIGRATION_DRIFT, "warning")
+    way_out = "take it back by hand, or let the manifest's drift be warn or adopt"
+    return [
+        Observation(f"{desired.address}/{name}", code, f"{name}: {what}", "error" if severity == "error" else "warning", way_out)
+        for name, what in moved
+    ]
+
+
+def _place(standing: Standing) -> str:
+    return f"{standing.migration.at}: " if standing.migration is not None else ""
