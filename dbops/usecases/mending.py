@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import field, replace
-from datetime import datetime
 from pathlib import Path
 
 from dbops.catalog.catalog import Catalog
@@ -112,7 +111,7 @@ def mend(
     """Write the files, apply from them, then carry out what stands beside; `show` is given the edits before anything is asked.
 
     Raises:
-        and what `apply` raises; where nothing was done, the files are as they were.
+        SchemaError: a file cannot be written; and what `apply` raises. Where nothing was done, the files are as they were.
     """
     results = []
     files = tuple(mending.files.values())
@@ -300,8 +299,7 @@ def _into_source(
     changes = [change for _, found in remedies for change in found]
     there = _as_if(observed.live or live, changes)
     changed = replace(observed, live=there, renamed=_as_if(observed.renamed, changes), changes=None)
-    today = datetime.now().date()
-    differing = schema_changes(desired, changed, today)
+    differing = schema_changes(desired, changed, now().date())
     refs: set[Ref] = {change.ref for change in changes}
     chosen = [change for change in differing if change.change.ref in refs]
     wanted = [f"{desired.address}/{change.ref}" for change in changes]

@@ -25,7 +25,7 @@ from dbops.usecases.workload import Wish, costliest
 from tests.engines.three_states import sees_what_is_true_and_all_once_granted, verdicts
 from tests.servers import PostgresServer
 from tests.servers.alone import alone
-from tests.servers.programs import free_port, run, server_account
+from tests.servers.programs import ServerError, free_port, run, server_account
 from tests.servers.releases import programs
 
 SETTINGS = {
@@ -341,6 +341,24 @@ def test_old_extensions_and_other_rules_of_sorting_are_told(server: PostgresServ
         "PG-EXT-001": ["pg_stat_statements"],
         "PG-COLL-001": ["sorts"],
     }
+
+
+def test_damaged_pages_are_told(server: PostgresServer) -> None:
+    server.psql("postgres", "CREATE TABLE hurt AS SELECT i FROM generate_series(1, 1000) AS i;")
+    server.psql("postgres", "VACUUM FULL hurt;")  # writes the pages past the cache
+    server.psql("postgres", "CHECKPOINT;")
+    ((path,),) = server.rows("postgres", "SELECT pg_relation_filepath('hurt')")
+    with (server.home / "data" / path).open("r+b") as file:
+        file.seek(4000)
+        file.write(b"damage")
+    with pytest.raises(ServerError, match="invalid page"):
+        server.psql("postgres", "SELECT count(*) FROM hurt;")
+    server.psql("postgres", "DROP TABLE hurt;")
+    for _ in range(50):
+        if found := ask(server, "PG-MET-007").findings:
+            break
+        time.sleep(0.1)
+    assert found[0].object == "postgres" and "1 checksum failures" in found[0].evidence
 
 
 @pytest.mark.campaign
