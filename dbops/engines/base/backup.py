@@ -11,7 +11,7 @@ of which nothing is kept. A restore is given the whole chain, whose stored bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
@@ -295,8 +295,12 @@ class Backups(Protocol):
         """
         ...
 
-    def clear(self, conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
-        """Remove what a tool that keeps backups in a place of its own still has of a policy's, but for the ids `kept`."""
+    def forget(self, link: Link, told: Told) -> None:
+        """Remove what a tool keeps of a backup in a place of its own, before the backup itself is deleted.
+
+        Raises:
+            BackupError: it cannot be removed, so the backup must stay.
+        """
         ...
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:

@@ -18,7 +18,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError
 from dbops.resources.backups.choosing import Refusal, choose
 from dbops.resources.backups.due import SAFETY, Due, counted, prunable, what_is_due
-from dbops.resources.backups.making import Maker, make, owner_of
+from dbops.resources.backups.making import Maker, link, make, owner_of
 from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, prove
@@ -174,18 +174,11 @@ class Keeper:
     def _prune(self, only: Sequence[str] | None, *, is_dry: bool, check: Callable[[], None] = lambda: None) -> Pruned:
         verdict = prunable(self.desired.spec, self.standing(), self.clock())
         going = [one for one in verdict.deleted if only is None or one.id in only]
-        pruned = prune(self.repository, going, self.clock(), self.told, is_dry=is_dry, check=check)
-        if not is_dry:
-            self.clear()
-        return pruned
+        return prune(self.repository, going, self.clock(), self.told, is_dry=is_dry, check=check, forget=self.forget)
 
-    def clear(self) -> None:
-        """Let a tool that keeps backups in a place of its own remove those that are none any more; under the lease."""
-        if (conn := self.conn()) is None:
-            return
-        contents = self.repository.contents()
-        kept = {one.id for one in contents.backups} | {one.key.split("/")[-2] for one in contents.broken}
-        self.engine.backups.clear(conn, owner_of(self.repository), kept, self.told)
+    def forget(self, manifest: Manifest) -> None:
+        """Let a tool that keeps backups in a place of its own remove one that is about to be deleted."""
+        self.engine.backups.forget(link(self.repository, manifest), self.told)
 
     @contextmanager
     def _making(self, conn: Connection, target: Target) -> Iterator[Maker]:

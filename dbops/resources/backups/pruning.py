@@ -38,15 +38,16 @@ def prune(
     *,
     is_dry: bool = False,
     check: Callable[[], None] = lambda: None,
+    forget: Callable[[Manifest], None] = lambda manifest: None,
 ) -> Pruned:
     """Delete backups and orphans; `deleted` come with those that depend on others first. `is_dry` deletes nothing.
 
-    `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go. What
-    somebody holds meanwhile stays, with all that it depends on.
+    `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go; then
+    `forget`, which removes what lies elsewhere. What somebody holds meanwhile stays, with all that it depends on.
 
     Raises:
         StorageError: the storage holds one back; those before it are deleted.
-        BackupError: `check` says that the lease is lost.
+        BackupError: `check` says that the lease is lost, or `forget` that it cannot; those before are deleted.
     """
     orphans = tuple(repository.orphans(now - GRACE))
     if is_dry:
@@ -59,6 +60,7 @@ def prune(
             continue
         told(f"deleting {one.id}")
         check()
+        forget(one)
         repository.delete(one)
         gone.append(one)
     check()

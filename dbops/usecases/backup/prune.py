@@ -43,9 +43,7 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
-        pruned = prune(policy.repository, going, policy.clock(), told, check=lease.check)
-        policy.clear()
-        return pruned
+        return prune(policy.repository, going, policy.clock(), told, check=lease.check, forget=policy.forget)
 
 
 def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -62,7 +62,7 @@ class MysqlBackups:
     def let_go(self, conn: Connection, owner: str) -> None:
         return
 
-    def clear(self, conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
+    def forget(self, link: Link, told: Told) -> None:
         return
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:

@@ -1,8 +1,8 @@
 """Backups by pgBackRest: in a repository of its own, which it alone writes; a policy has of each a record that leads there.
 
 Which stanza and which configuration says the server's archive_command, since the log has to go where the files go. Secrets stand
-in pgBackRest's configuration, and are never ours. Each backup is annotated with the policy and the id of its record, so that one
-whose record is gone, or was never committed, is known and can be removed.
+in pgBackRest's configuration, and are never ours. Each backup is annotated with the policy and the id of its record. A record
+that is missing is no reason to remove one: a storage that was not mounted has none.
 
 The state that a backup leads to is that of a commit written behind it, as with pg_receivewal: a restore replays the log that far.
 `check` proves that it has been archived.
@@ -14,24 +14,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, refuse_options, schema_digest
-from dbops.engines.base.connect import Connection, Target
+from dbops.engines.base.connect import Target
 from dbops.engines.postgresql.backup.bases import read_facts
 from dbops.engines.postgresql.backup.dumping import be_patient, timeline_of
 from dbops.engines.postgresql.backup.logs import write_mark
 from dbops.engines.postgresql.backup.stanzas import (
     NAME,
     Stanza,
-    archive_command,
     backups_in,
     dotted,
     ran,
-    stanza_in,
     stanza_of,
     stanza_on,
     version,
@@ -124,23 +122,21 @@ def examine(chain: Sequence[Link], told: Told) -> list[str]:
     return problems
 
 
-def clear(conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
-    """Remove what pgBackRest still has of a policy's backups that are none any more, and log that no backup needs."""
-    stanza = stanza_in(archive_command(conn))
-    if stanza is None or (known := backups_in(stanza)) is None:
+def forget(link: Link, told: Told) -> None:
+    """Let pgBackRest remove a backup, and the log that no full needs any more; see the port."""
+    stanza, label = stanza_of(link.details, {}), str(link.details["label"])
+    known = {str(one["label"]): one for one in backups_in(stanza) or ()}
+    if label not in known:
         return
-    going = [one for one in reversed(known) if _annotated(one, _POLICY) == owner and _annotated(one, _ID) not in kept]
-    for one in going:
-        label, others = one["label"], [other["label"] for other in known if one["label"] in (other["reference"] or ())]
-        if left := [other for other in others if other not in {gone["label"] for gone in going}]:
-            told(f"pgBackRest keeps {label}: {left[0]} needs it, which is not the policy's to remove")
-            continue
-        told(f"letting pgBackRest remove {label}")
-        try:
-            ran(stanza.stage("expire", "--repo=1", f"--set={label}", *_KEPT))
-        except BackupError as error:
-            told(f"{label} stays: {error.message}")
-    if going and (fulls := sum(one["type"] == "full" for one in backups_in(stanza) or ())):
+    if others := [other for other, one in known.items() if label in (one["reference"] or ())]:
+        raise BackupError(
+            f"pgBackRest's {others[0]} needs {label}, which is {link.id}: it stays",
+            fix=f"pgbackrest --stanza={stanza.name} expire --set={others[0]}, if nobody wants that one",
+        )
+    told(f"letting pgBackRest remove {label}")
+    ran(stanza.stage("expire", "--repo=1", f"--set={label}", *_KEPT))
+    if link.kind == "full":
+        fulls = sum(one["type"] == "full" for one in known.values()) - 1
         rule = ("--repo1-retention-archive-type=full", f"--repo1-retention-archive={fulls}")
         ran(stanza.stage("expire", "--repo=1", *_KEPT, *rule))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -61,10 +61,13 @@ class PostgresBackups:
         if slots.find(own, name) is not None:
             raise BackupError("; ".join(told), fix="end the run that uses it, and apply again")
 
-    def clear(self, conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
-        from dbops.engines.postgresql.backup import pgbackrest
+    def forget(self, link: Link, told: Told) -> None:
+        from dbops.engines.postgresql.backup.stanzas import NAME
 
-        pgbackrest.clear(conn, owner, kept, told)
+        if link.tool == NAME and link.kind != "log":
+            from dbops.engines.postgresql.backup import pgbackrest
+
+            pgbackrest.forget(link, told)
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
         from dbops.engines.postgresql.backup import loading, restoring

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -54,7 +54,7 @@ class SqliteBackups:
     def let_go(self, conn: Connection, owner: str) -> None:
         return
 
-    def clear(self, conn: Connection, owner: str, kept: Collection[str], told: Told) -> None:
+    def forget(self, link: Link, told: Told) -> None:
         return
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
