@@ -30,7 +30,7 @@ from dbops.catalog.ref import Ref
 
 Asks = Callable[[CatalogChange], bool]
 Survives = Callable[[CatalogObject, CatalogChange], bool]
-GivesWay = Callable[[Ref, Column], bool]
+GivesWay = Callable[[Ref, Column, CatalogChange], bool]
 Needs = Mapping[Ref, frozenset[Ref]]
 
 _NOTHING: frozenset[Ref] = frozenset()
@@ -43,14 +43,15 @@ def arrange(
     replaces: Asks = lambda change: False,
     disturbs: Asks = lambda change: isinstance(change, DropObject),
     survives: Survives = lambda dependent, change: False,
-    gives_way: GivesWay = lambda ref, column: False,
+    gives_way: GivesWay = lambda ref, column, change: False,
     hurries: Asks = lambda change: False,
 ) -> tuple[CatalogChange, ...]:
     """Return the changes, replacements and their dependents included, in an order in which each can run.
 
     `replaces(change)`: this AlterObject or AlterColumn has to be a drop and a creation. `disturbs(change)`: dependents of
     what this change touches must be away while it runs. `survives(dependent, change)`: this dependent may stay all the
-    same. `gives_way(ref, column)`: a column that depends on what is disturbed is dropped and added again (computed columns).
+    same. `gives_way(ref, column, change)`: a column that depends on what is disturbed is dropped and added again (computed
+    columns).
     `hurries(change)`: what is made again comes as soon as it can, for others use it that nobody knows of.
     A dependent that nobody asked to drop comes back even where the desired catalog does not name it.
     Linear in changes plus the dependencies of both catalogs.
@@ -140,7 +141,7 @@ class _Expansion:
     def run(self, replaces: Asks, disturbs: Asks) -> list[CatalogChange]:
         for change in self._changes.changes:
             if isinstance(change, AlterObject | AlterColumn) and replaces(change):
-                self._put_aside(change.ref, always=True)
+                self._put_aside(change.ref)
             else:
                 self._add(change)
         while self._queue:
@@ -165,17 +166,17 @@ class _Expansion:
             dependent = self._changes.before.objects.get(user)
             if self._moves_off(user, touched) or (dependent is not None and self._survives(dependent, change)):
                 continue
-            self._put_aside(user)
+            self._put_aside(user, change)
 
     def _moves_off(self, user: Ref, touched: Ref) -> bool:
         """Tell whether `user` is altered in place into something that no longer needs `touched`."""
         altered = ("AlterObject", user) in self._found or ("AlterColumn", user) in self._found
         return altered and touched not in self._new_needs.get(user, _NOTHING)
 
-    def _put_aside(self, ref: Ref, *, always: bool = False) -> None:
-        """Drop `ref` now and create it again later, unless it is going anyway."""
+    def _put_aside(self, ref: Ref, change: CatalogChange | None = None) -> None:
+        """Drop `ref` now and create it again later, unless it is going anyway; `change` is another's that it is in the way of."""
         if ref.kind == "column":
-            self._put_column_aside(ref, always)
+            self._put_column_aside(ref, change)
             return
         item = self._changes.before.objects.get(ref)
         if item is None:
@@ -185,9 +186,11 @@ class _Expansion:
         if ref not in self._goes_for_good:
             self._add(CreateObject(self._changes.after.objects.get(ref, item)))
 
-    def _put_column_aside(self, ref: Ref, always: bool) -> None:
+    def _put_column_aside(self, ref: Ref, change: CatalogChange | None) -> None:
         old, new = (_column(catalog, ref) for catalog in (self._changes.before, self._changes.after))
-        if old is None or owner_of(self._changes.before, ref) in self._goes_for_good or not (always or self._gives_way(ref, old)):
+        if old is None or owner_of(self._changes.before, ref) in self._goes_for_good:
+            return
+        if change is not None and not self._gives_way(ref, old, change):
             return
         self._found.pop(("AlterColumn", ref), None)
         self._add(DropColumn(ref.table, old))

@@ -147,7 +147,7 @@ def test_computed_columns_give_way() -> None:
     before = catalog(*whole, needs=needs)
     after = catalog(whole[0], function("f", "other"), needs=needs)
     answers = {"replaces": lambda change: isinstance(change, AlterObject), "survives": lambda d, c: isinstance(d, Table)}
-    assert planned(before, after, gives_way=lambda ref, column: column.generated is not None, **answers) == [
+    assert planned(before, after, gives_way=lambda ref, column, change: column.generated is not None, **answers) == [
         "-g",
         "-f",
         "+f",

@@ -29,6 +29,20 @@ def row_holders(objects: Mapping[Ref, CatalogObject]) -> dict[Ref, list[Ref]]:
     return found
 
 
+def domain_holders(objects: Mapping[Ref, CatalogObject]) -> dict[Ref, list[Ref]]:
+    """Return the materialized views that store such rows with values of a domain, by domain: it gets no stricter under them."""
+    holders = row_holders(objects)
+    domains = {named(ref): item for ref, item in objects.items() if isinstance(item, Domain)} if holders else {}
+    found: dict[Ref, list[Ref]] = {}
+    for ref, views in holders.items():
+        table = objects[ref]
+        for kind in {column.type for column in table.columns} if isinstance(table, Table) else ():
+            while (domain := domains.get(kind)) is not None:
+                found.setdefault(domain.ref, []).extend(views)
+                kind = domain.base_type
+    return found
+
+
 class Graph:
     """A catalog whose objects and dependencies may be added to; the catalog itself stays as it is."""
 

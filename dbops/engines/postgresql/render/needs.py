@@ -45,7 +45,7 @@ from dbops.engines.postgresql.render.adoption import (
 )
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
 from dbops.engines.postgresql.render.defaults import cyclic_defaults_apart, defaults_apart
-from dbops.engines.postgresql.render.graph import AnyTable, Graph, row_holders
+from dbops.engines.postgresql.render.graph import AnyTable, Graph, domain_holders, row_holders
 from dbops.engines.postgresql.render.names import quote
 from dbops.engines.postgresql.render.parts import Membership, ReplicaIdentity
 from dbops.engines.postgresql.render.persistence import order_persistence
@@ -120,24 +120,33 @@ def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> Non
 
 
 def _exchange_defaults(whole: Ref | None, before: Graph, after: Graph, rebuild: Rebuild) -> None:
-    """A default changes with its column's type: what the old one needs goes after the rebuild `whole`, the new before."""
+    """A default changes with its column's type: what the old one needs goes after the rebuild `whole`, the new before.
+
+    One that steps aside goes before the rebuild, and comes back after it.
+    """
     if whole is None:
         return
     for conversion in rebuild.conversions:
         default = Ref("default", *conversion.ref[1:])
         old, new = (graph.needs.get(default, frozenset()) - rebuild.refs for graph in (before, after))
+        for graph in (before, after):
+            if default in graph.objects:
+                graph.link(default, *rebuild.refs)
         before.link(whole, *old - new)
         after.link(whole, *new - old)
 
 
 def _rows_held(before: Graph, after: Graph) -> None:
-    """A materialized view with whole rows of a table in a column depends on every column that the table has or gets."""
+    """A materialized view with whole rows of a table depends on every column that the table has or gets, and on their domains."""
     for graph in (before, after):
         for table, holders in row_holders(graph.objects).items():
             sides = [side.table(table) for side in (before, after)]
             columns = {column_ref(table, column.name) for side in sides if side for column in side.columns}
             for holder in holders:
                 graph.link(holder, *columns)
+        for domain, holders in domain_holders(graph.objects).items():
+            for holder in holders:
+                graph.link(holder, domain)
 
 
 def _columns_of_keys(before: Graph, after: Graph) -> None:

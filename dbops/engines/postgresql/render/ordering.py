@@ -22,6 +22,7 @@ from dbops.catalog.changes import (
 )
 from dbops.catalog.model import (
     CatalogObject,
+    Column,
     Constraint,
     Defined,
     Domain,
@@ -36,11 +37,11 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import columns
 from dbops.engines.postgresql.render.folding import Unit, fold
-from dbops.engines.postgresql.render.graph import OF_DEFAULTS, row_holders
+from dbops.engines.postgresql.render.graph import OF_DEFAULTS, domain_holders, row_holders
 from dbops.engines.postgresql.render.needs import explode
 from dbops.engines.postgresql.render.objects import is_in_place
 from dbops.engines.postgresql.render.parts import ColumnDefault, DomainRules, Membership, ReplicaIdentity, Rows, RowType
-from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, without_conversions
+from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, tightens, without_conversions
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.engines.postgresql.render.tables import is_written_again
 
@@ -67,10 +68,10 @@ def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
         replaces=judge.replaces,
         disturbs=judge.disturbs,
         survives=judge.survives,
-        gives_way=lambda ref, column: column.generated is not None,
+        gives_way=judge.gives_way,
         hurries=lambda change: change.ref.kind == "routine",
     )
-    return Ordered(fold(_completed(found, exploded), exploded, scene), rebuild, unchecked)
+    return Ordered(fold(_completed(found, exploded), exploded, scene), _without_defaults(rebuild, found), unchecked)
 
 
 class _Judge:
@@ -79,7 +80,7 @@ class _Judge:
     def __init__(self, changes: ChangeSet, rebuild: Rebuild, scene: Scene) -> None:
         self.rebuild, self.scene = rebuild, scene
         self.before, self.after = changes.before, changes.after
-        self.holders = row_holders(changes.before.objects)
+        self.holders = row_holders(changes.before.objects) | domain_holders(changes.before.objects)
 
     def replaces(self, change: CatalogChange) -> bool:
         if isinstance(change, AlterColumn):
@@ -97,8 +98,17 @@ class _Judge:
             case AddColumn(table, column):
                 return table in self.holders and columns.fills_every_row(column, self.scene)
             case AlterObject(before, after):
-                return change.ref in self.rebuild.refs or (change.ref in self.holders and is_written_again(before, after))
+                is_heavy = is_written_again(before, after) or tightens(change)
+                return change.ref in self.rebuild.refs or (change.ref in self.holders and is_heavy)
         return False
+
+    def gives_way(self, ref: Ref, column: Column, change: CatalogChange) -> bool:
+        """A computed column does; not where whole rows alone are in the way."""
+        return column.generated is not None and not self._concerns_holders(change)
+
+    def _concerns_holders(self, change: CatalogChange) -> bool:
+        """Tell whether a table is written again, or a domain gets stricter, which none but those with whole rows forbid."""
+        return isinstance(change, AlterObject) and change.ref in self.holders and change.ref not in self.rebuild.refs
 
     def survives(self, dependent: CatalogObject, change: CatalogChange) -> bool:
         if isinstance(dependent, Table | ForeignTable):
@@ -118,7 +128,7 @@ class _Judge:
         match change:
             case AlterColumn():
                 return self._survives_retyping(dependent, change)
-            case AlterObject() if change.ref in self.holders:
+            case AlterObject() if self._concerns_holders(change):
                 return dependent.ref not in self.holders[change.ref]
             case AlterObject():
                 return dependent.ref in self.rebuild.refs or self._survives_rebuild(dependent)
@@ -229,8 +239,7 @@ def _as_it_was(change: CatalogChange, before: Catalog) -> CatalogChange:
 
 def _without_split_defaults(found: tuple[CatalogChange, ...], changes: ChangeSet) -> list[CatalogChange]:
     """A column whose default steps aside is altered without it, and a domain without its rules; a new one brings them along."""
-    parts = (ColumnDefault, DomainRules)
-    aside = {change.ref for change in found if isinstance(change, DropObject) and isinstance(change.item, parts)}
+    aside = _stepping_aside(found)
     made = {change.ref for change in found if isinstance(change, CreateObject)}
     result: list[CatalogChange] = []
     for change in found:
@@ -246,6 +255,23 @@ def _without_split_defaults(found: tuple[CatalogChange, ...], changes: ChangeSet
             change = rest
         result.append(change)
     return result
+
+
+def _without_defaults(rebuild: Rebuild, found: tuple[CatalogChange, ...]) -> Rebuild:
+    """Let a type be built anew under columns whose defaults step aside without these, as such columns are altered."""
+    aside = _stepping_aside(found)
+    conversions = (
+        replace(one, before=replace(one.before, default=None), after=replace(one.after, default=None))
+        if Ref("default", *one.ref[1:]) in aside
+        else one
+        for one in rebuild.conversions
+    )
+    return replace(rebuild, conversions=tuple(conversions))
+
+
+def _stepping_aside(found: tuple[CatalogChange, ...]) -> set[Ref]:
+    parts = (ColumnDefault, DomainRules)
+    return {change.ref for change in found if isinstance(change, DropObject) and isinstance(change.item, parts)}
 
 
 def _without_rules(change: AlterObject) -> AlterObject | None:

@@ -63,7 +63,7 @@ class Rebuild:
 def find_rebuild(changes: ChangeSet) -> Rebuild:
     """Return what has to be built anew: types that ALTER cannot change and that tables store, with all types made of them."""
     altered = [change for change in changes.changes if isinstance(change, AlterObject)]
-    wanted = [change for change in altered if _cannot_stay(change) or _tightens(change)]
+    wanted = [change for change in altered if _cannot_stay(change) or tightens(change)]
     if not wanted:
         return Rebuild()
     users = dependents(changes.before.dependencies)
@@ -79,6 +79,7 @@ def find_rebuild(changes: ChangeSet) -> Rebuild:
         Conversion(table, column, new)
         for table, column in _stored_columns(changes.before, users, found)
         if (new := _column(changes.after.objects.get(table), column.name)) and {new.type, new.collation} & _spellings(found)
+        if column.generated is None and new.generated is None  # else it makes way, and is computed again
     ]
     kept = tuple((old, new) for old, new in pairs if old is not None and new is not None)
     return Rebuild(kept, tuple(sorted(conversions, key=lambda conversion: conversion.ref)))
@@ -109,7 +110,7 @@ def _cannot_stay(change: AlterObject) -> bool:
     return before.what == "collation" and before.definition != after.definition
 
 
-def _tightens(change: AlterObject) -> bool:
+def tightens(change: AlterObject) -> bool:
     """Tell whether values are checked again, which PostgreSQL cannot do inside arrays and composites (manual, ALTER DOMAIN)."""
     before, after = change.before, change.after
     if not isinstance(before, Domain) or not isinstance(after, Domain):
