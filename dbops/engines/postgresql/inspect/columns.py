@@ -114,8 +114,12 @@ class Columns:
         return {row.number: row for row in rows} if rows else {}
 
     def names_and_types(self, relation: int) -> tuple[tuple[str, str], ...]:
-        """Names and types alone, for views."""
-        return tuple((row.name, self._types[row.type, row.modifier]) for row in self._rows.get(relation, ()))
+        """Names and types alone, for views; a type with its collation where that is not the type's own."""
+        return tuple((row.name, self._type_in_full(row)) for row in self._rows.get(relation, ()))
+
+    def _type_in_full(self, row: ColumnRow) -> str:
+        name = self._types[row.type, row.modifier]
+        return f"{name} COLLATE {row.collation}" if row.collation else name
 
     def defaults(self, relation: int) -> list[tuple[str, str]]:
         """Name and default of the columns that have one, for views."""

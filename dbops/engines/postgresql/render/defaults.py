@@ -10,6 +10,7 @@ from dbops.catalog.model import Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.graph import OF_DEFAULTS, Graph
 from dbops.engines.postgresql.render.parts import ColumnDefault
+from dbops.engines.postgresql.render.renewal import made_again
 
 
 def cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> list[CatalogChange]:
@@ -26,10 +27,12 @@ def cyclic_defaults_apart(found: list[CatalogChange], before: Graph, after: Grap
 
 
 def defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> Iterator[CatalogChange]:
-    """A default goes before its column changes, and comes after, where the new one calls what the old one's function called.
+    """A default goes before its column changes, and comes after, where a function of one calls what concerns the other.
 
-    That cannot be made again while this function is there, nor can this go while the column has the old default.
+    What the old one's function calls, and the new one too, cannot be made again while that is there, nor can that go while the
+    column has the old default. An old one's function that is made again, and which the new one's function calls, cannot either.
     """
+    again = made_again(found, before)
     for change in found:
         ref = Ref("default", *change.ref[1:]) if isinstance(change, AlterColumn) else change.ref
         sides = [(graph, graph.objects.get(ref), graph.needs.get(ref, frozenset())) for graph in (before, after)]
@@ -37,7 +40,12 @@ def defaults_apart(found: list[CatalogChange], before: Graph, after: Graph) -> I
         if not (isinstance(change, AlterColumn) and isinstance(old, ColumnDefault) and isinstance(new, ColumnDefault)):
             continue
         functions = [need for need in given_up - taken if need.kind in OF_DEFAULTS]
-        if any(_reaches(function, need, before) for function in functions for need in taken if need.kind in OF_DEFAULTS):
+        others = [need for need in taken if need.kind in OF_DEFAULTS]
+        if any(
+            _reaches(function, other, before) or (function in again and _reaches(other, function, after))
+            for function in functions
+            for other in others
+        ):
             yield from (DropObject(old), CreateObject(new))
             for graph, _, needs in sides:
                 called = [need for need in needs if need.kind in OF_DEFAULTS]

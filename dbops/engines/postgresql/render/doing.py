@@ -45,7 +45,7 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
         case AddColumn(table, column):
             yield from columns.add(table, column, scene)
             for sequence in unit.owned:
-                yield from sequences.join(sequence, scene)
+                yield from sequences.join_new(sequence, scene)
             yield from security.column(change.ref, scene)
         case DropColumn(table, column):
             yield from columns.drop(table, column, scene)

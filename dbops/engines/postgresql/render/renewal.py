@@ -5,7 +5,7 @@ A table whose partition key, or whose columns' order, has to change is made anew
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dbops.catalog.changes import (
     AddColumn,
@@ -36,7 +36,7 @@ def with_renewed(changes: tuple[CatalogChange, ...], before: Graph, after: Graph
         if isinstance(old, Table) and isinstance(new, Table) and not is_in_place(old, new):
             whole[ref] = AlterObject(old, new)
     whole |= {change.ref: change for change in changes if is_made_again(change, before, after)}
-    again = [*whole, *_called_in_keys(_made_again(changes, before), before)]
+    again = [*whole, *_called_in_keys(made_again(changes, before), before)]
     for ref in [*again, *(part for table in again for part in _divided_anew(table, before, after))]:
         if ref in after.objects and ref not in whole:
             whole[ref] = AlterObject(before.objects[ref], before.objects[ref])  # nothing changes but that it is made again
@@ -62,7 +62,7 @@ def _partitions(ref: Ref, graph: Graph) -> Iterator[tuple[Ref, str]]:
             yield item.ref, item.partition_of.bound
 
 
-def _made_again(changes: tuple[CatalogChange, ...], before: Graph) -> set[Ref]:
+def made_again(changes: Iterable[CatalogChange], before: Graph) -> set[Ref]:
     """Return the functions that are dropped and made again, with those that call them."""
     found = {
         change.ref

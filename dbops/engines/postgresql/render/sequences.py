@@ -19,7 +19,7 @@ def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Stat
     clauses = creation_clauses(item.numbers)
     yield Statement(" ".join([f"CREATE {unlogged}SEQUENCE {named(item.ref)}", *clauses]))
     if item.owned_by and is_owned_now:
-        yield from join(item, scene)
+        yield from join_new(item, scene)
         if _counts(item.owned_by, scene):
             yield continue_numbers(item, item.owned_by)
 
@@ -27,6 +27,11 @@ def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Stat
 def release(item: Sequence) -> Statement:
     """Return the statement that lets a sequence outlive its column."""
     return Statement(f"ALTER SEQUENCE {named(item.ref)} OWNED BY NONE")
+
+
+def join_new(item: Sequence, scene: Scene) -> Iterator[Statement]:
+    """Yield what gives a sequence that was just made, and is the connection's own, to a column of a table that is there."""
+    yield from join(replace(item, owner=None), scene)
 
 
 def join(item: Sequence, scene: Scene) -> Iterator[Statement]:
