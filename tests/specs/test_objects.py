@@ -48,11 +48,19 @@ def kinds() -> list[str]:
 def kinds_of(engine: str, rows: list[Row]) -> set[str]:
     """The kinds that an engine's code makes objects of, and those that a row was seen to hold."""
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (ROOT / "dbops" / "engines" / engine).rglob("*.py")]
-    calls = {node.func for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    made = {call.id for call in calls if isinstance(call, ast.Name)} | {c.attr for c in calls if isinstance(c, ast.Attribute)}
+    made = {name for tree in trees for name in _made_in(tree)}
     seen = {kind for row in rows for kind, _ in row.exercises or ()}
     defined = set(kinds()) - set(_CLASSES.values()) - {"column"} if engine == "postgresql" else set()
     return {kind for name, kind in _CLASSES.items() if name in made} | {"column"} | defined | seen
+
+
+def _made_in(tree: ast.Module) -> set[str]:
+    """The classes of the model that a module calls, by the names that they have there."""
+    nodes = list(ast.walk(tree))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == model.__name__]
+    names = {alias.asname or alias.name: alias.name for node in imports for alias in node.names}
+    calls = [node.func for node in nodes if isinstance(node, ast.Call)]
+    return {names[call.id] for call in calls if isinstance(call, ast.Name) and call.id in names}
 
 
 def part(engine: str, rows: list[Row], before: str) -> str:
