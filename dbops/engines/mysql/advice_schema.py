@@ -42,7 +42,7 @@ RULES: Sequence[Rule] = (
         "object",
         "an index that another one begins with, or that is there twice",
         f"""
-SELECT CONCAT(a.table_name, '.', a.index_name), CONCAT(b.index_name, ' (', b.cols, ') begins with it'),
+SELECT CONCAT(a.table_name, '.', a.index_name), MIN(CONCAT(b.index_name, ' (', b.cols, ') begins with it')),
        CONCAT('ALTER TABLE ', {_q("a.table_name")}, ' DROP INDEX ', {_q("a.index_name")}, ';')
 FROM ({_INDEXES}) AS a JOIN ({_INDEXES}) AS b ON b.table_name = a.table_name AND b.index_name <> a.index_name AND b.kind = a.kind
 WHERE a.kind = 'BTREE' AND a.index_name <> 'PRIMARY'

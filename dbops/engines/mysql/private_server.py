@@ -124,12 +124,12 @@ _AT_BIRTH = ("innodb-page-size", "lower-case-table-names")
 
 
 def _install(programs: Programs, folder: Path, account: dict[str, Any], settings: Mapping[str, object]) -> None:
-    data = f"--datadir={folder / 'data'}"
+    # The server's account may not write where TMPDIR says, and two at once in one folder take each other's temporary tables.
+    places = [f"--datadir={folder / 'data'}", f"--tmpdir={folder}"]
     if programs.installer:
-        command = [programs.installer, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db"]
-        command.append(f"--tmpdir={folder}")  # two at once in one folder take each other's temporary tables
+        command = [programs.installer, "--no-defaults", *places, "--auth-root-authentication-method=normal", "--skip-test-db"]
     else:
-        command = [programs.server, "--no-defaults", data, "--initialize-insecure", "--secure-file-priv=NULL"]
+        command = [programs.server, "--no-defaults", *places, "--initialize-insecure", "--secure-file-priv=NULL"]
     command += [f"--{name}={value}" for name, value in settings.items() if name in _AT_BIRTH]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **account)
     if done.returncode:
