@@ -11,7 +11,7 @@ from compileall import compile_dir
 from pathlib import Path
 
 import dbops
-from bench import api, backup, migrations, online, schemas, scripts, startup
+from bench import api, backup, migrations, online, schemas, scripts, service, startup
 
 BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "startup": startup.report,
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[Sequence[str]], None]] = {
     "migrations": migrations.report,
     "backup": backup.report,
     "api": api.report,
+    "service": service.report,
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
@@ -215,6 +215,18 @@ def test_many_rows_are_inserted_all_or_none(database: Database, manager: Databas
     assert manager.execute_many(INSERT, []).row_count == 0
     for rows in ([(3, "three"), (4,)], [(3, "three"), {"id": 4}]):
         assert "row 1 has other values than the first" in str(manager.execute_many(INSERT, rows).error_message)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_values_that_sqlite_has_no_type_for_may_come_later_among_many_rows(sqlite_database: SqliteDatabase, inside: bool) -> None:
+    rows = [(1, None), (2, Decimal("1.50")), (3, UUID(int=7)), (4, date(2025, 1, 31)), (5, {"a": 1})]
+    with DatabaseManager(sqlite_database.url) as manager:
+        manager.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+        with manager.transaction() if inside else nullcontext():
+            assert manager.execute_many("INSERT INTO t VALUES (?, ?)", rows).row_count == 5
+        assert not manager.execute_many("INSERT INTO t VALUES (?, ?)", [(6, None), (7, UUID(int=1)), (1, None)]).success
+        found = [row[0] for row in manager.execute("SELECT v FROM t ORDER BY id").rows]
+    assert found == [None, "1.50", str(UUID(int=7)), "2025-01-31", '{"a": 1}']
 
 
 def test_statements_may_wait_for_a_later_commit(database: Database, manager: DatabaseManager) -> None:

@@ -60,21 +60,31 @@ class SqliteSession:
             return Answer(columns, cursor.fetchall(), max(cursor.rowcount, 0))
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
-        own = not self._raw.in_transaction
-        if own:
-            self.begin()
+        if self._raw.in_transaction:
+            return self._sent_many(sql, _all_stored(rows) if _are_foreign(rows) else rows)
+        if _are_foreign(rows[:1]):
+            return self._in_transaction(sql, _all_stored(rows))
         try:
-            if not _STORED.keys().isdisjoint(map(type, chain.from_iterable(rows))):
-                rows = [[_stored(value) for value in row] for row in rows]
-            with self._translated():
-                count = self._raw.executemany(sql, rows).rowcount
-            if own:
-                self.commit()
+            return self._in_transaction(sql, rows)
+        except QueryError as error:
+            # To look at each value beforehand costs a tenth of the driver's own work, so that is done when it refused one.
+            if not _is_refusal(error) or not _are_foreign(rows):
+                raise
+        return self._in_transaction(sql, _all_stored(rows))
+
+    def _in_transaction(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        self.begin()
+        try:
+            count = self._sent_many(sql, rows)
+            self.commit()
         except BaseException:
-            if own:
-                self.rollback()
+            self.rollback()
             raise
-        return max(count, 0)
+        return count
+
+    def _sent_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        with self._translated():
+            return max(self._raw.executemany(sql, rows).rowcount, 0)
 
     def begin(self) -> None:
         with self._translated():
@@ -110,6 +120,22 @@ class SqliteSession:
 def _stored(value: Any) -> Any:
     how = _STORED.get(type(value))
     return value if how is None else how(value)
+
+
+def _is_refusal(error: QueryError) -> bool:
+    """Tell whether the driver itself refused a value, before the library saw it."""
+    import sqlite3
+
+    return isinstance(error.__cause__, sqlite3.ProgrammingError)
+
+
+def _are_foreign(rows: Sequence[Sequence[Any]]) -> bool:
+    """Tell whether a value has a type that SQLite does not have."""
+    return not _STORED.keys().isdisjoint(map(type, chain.from_iterable(rows)))
+
+
+def _all_stored(rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    return [[_stored(value) for value in row] for row in rows]
 
 
 class SqliteDriver:

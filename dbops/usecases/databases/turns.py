@@ -40,11 +40,11 @@ class Turns:
 
     def take(self, wait_s: float) -> Turn | None:
         """Wait for one's turn; None where it did not come in time."""
-        mine = threading.Event()
         with self._guard:
             if self._free:
                 self._free -= 1
                 return Turn(self)
+            mine = threading.Event()
             self._waiting.append(mine)
         if not mine.wait(wait_s or None):
             with self._guard:

@@ -95,7 +95,7 @@ async def _joined(opened: OpenTransaction) -> AsyncIterator[OpenTransaction]:
 
 @asynccontextmanager
 async def session_for(database: PooledDatabase, *, writes: bool) -> AsyncIterator[AsyncSession]:
-    """Give the session of the transaction that is open, else one of its own, committed at the end of the block.
+    """Give the session of the transaction that is open, else one of its own, which is committed at the end of one that writes.
 
     Raises:
         DbopsError: TRANSACTION_FAILED where an operation of the open transaction has failed already.
@@ -111,7 +111,7 @@ async def session_for(database: PooledDatabase, *, writes: bool) -> AsyncIterato
             raise
         return
     if not writes:
-        async with database.reading() as session, session.begin():
+        async with database.reading() as session:  # there is nothing to commit: closing it ends what it began
             yield session
         return
     async with _turn(database), database.writing() as session, session.begin():
