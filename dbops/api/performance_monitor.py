@@ -344,16 +344,31 @@ def monitor_database(database_name: str, workspace_dir: str | Path | None = None
         return monitor.analyze_database_performance(database_name)
 
 
-def optimize_database(database_name: str, workspace_dir: str | Path | None = None) -> dict[str, Any]:
-    """Return the report of a database with what would make it better; nothing is changed.
+def optimize_database(database_name: str, workspace_dir: str | Path | None = None, *, apply: bool = False) -> dict[str, Any]:
+    """Return the report of a database with what would make it better; with `apply`, carry out what is safe of that.
 
-    See `DatabasePerformanceMonitor.get_performance_report`.
+    See `DatabasePerformanceMonitor.get_performance_report`; `apply` adds `applied: {done, files, left: [{rule, object, why,
+    fix}]}`: steps that ran, files of a Schema that were edited first, and what was left for a person. Safe is what loses nothing
+    and keeps nobody waiting. The report is that of before.
 
     Raises:
-        MonitoringError: it cannot be looked at.
+        MonitoringError: it cannot be looked at, or with `apply` the name leads to no database.
+        HazardError: what a Schema of the workspace would be applied with needs approval; nothing was done.
+        ApplyError: a step failed; the journal of the database says what stands.
     """
     with DatabasePerformanceMonitor(workspace_dir) as monitor:
-        return monitor.get_performance_report(database_name)
+        report = monitor.get_performance_report(database_name)
+        return report | {"applied": _applied(monitor.workspace_dir, database_name)} if apply else report
+
+
+def _applied(workspace_dir: Path, database_name: str) -> dict[str, Any]:
+    from dbops.usecases.performance.advising import mend_what_is_safe
+
+    mended = mend_what_is_safe(workspace_dir, database_name, None)
+    if mended is None:
+        raise _out_of_reach(database_name)
+    left = [dict(zip(("rule", "object", "why", "fix"), one, strict=True)) for one in mended.left]
+    return {"done": list(mended.done), "files": list(mended.files), "left": left}
 
 
 def _out_of_reach(database: str) -> MonitoringError:

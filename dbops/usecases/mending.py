@@ -122,7 +122,7 @@ def mend(
         files = files if result.is_approved else ()
     if mending.entries:
         with open_workspace(folder, process_env) as workspace:
-            results.append(_beside(workspace, mending.entries, consent))
+            results.append(carry_out_beside(workspace, mending.entries, consent))
     return Mended(tuple(results), files, tuple(mending.left))
 
 
@@ -149,7 +149,7 @@ def _applied_from(
     return result
 
 
-def _beside(workspace: Workspace, entries: Sequence[Entry], consent: Consent) -> ApplyResult:
+def carry_out_beside(workspace: Workspace, entries: Sequence[Entry], consent: Consent) -> ApplyResult:
     """Carry out what no manifest speaks of, under the same locks, gates and journals as a plan of manifests."""
     plan = Plan(
         dbops_version=__version__,

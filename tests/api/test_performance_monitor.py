@@ -224,9 +224,14 @@ def test_a_statement_is_run_and_timed(database: Database, tmp_path: Path) -> Non
 # --- recommendations
 
 
-def test_what_would_be_better_is_recommended_with_the_sql_that_mends_it(database: Database, tmp_path: Path) -> None:
+def test_what_would_be_better_is_recommended_and_what_is_safe_of_it_carried_out(database: Database, tmp_path: Path) -> None:
     database.load("CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER); CREATE INDEX a1 ON a (b); CREATE INDEX a2 ON a (b);")
-    report = optimize_database(database.url, tmp_path)
-    found = [one for one in report["recommendations"] if "a2" in str(one["sql"]) or "a1" in str(one["sql"])]
-    assert found and set(found[0]) >= {"rule", "severity", "description", "object", "remedy", "sql", "is_safe"}
-    assert json.dumps(report)
+    report = optimize_database(database.url, tmp_path, apply=True)
+    (found,) = [one for one in report["recommendations"] if "DROP INDEX" in str(one["sql"]).upper()]
+    assert set(found) == {"rule", "severity", "description", "object", "remedy", "sql", "is_safe"}
+    is_left = [one["rule"] for one in report["applied"]["left"]]
+    assert (found["rule"] in is_left) != found["is_safe"] and json.dumps(report)
+    again = optimize_database(database.url, tmp_path)["recommendations"]
+    assert [one for one in again if one["is_safe"] and one["sql"]] == []
+    with pytest.raises(MonitoringError, match="leads to no database"):
+        optimize_database("my_database", tmp_path, apply=True)
