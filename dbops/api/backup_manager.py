@@ -12,7 +12,7 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError, DbopsError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Backup", "BackupManager", "BackupResult", "backup_database"]
 
+T = TypeVar("T")
 _MEGABYTE = 1_000_000
 
 
@@ -77,7 +78,7 @@ class BackupManager:
 
     def create_backup(
         self,
-        database_name: str,
+        database_name: str | None = None,
         database_url: str | None = None,
         backup_type: str = "full",
         compression: str = "gzip",
@@ -85,18 +86,20 @@ class BackupManager:
         include_data: bool = True,
         *,
         output_path: str | Path | None = None,
+        database: str | None = None,
     ) -> BackupResult:
         """Make a backup of a database, listed under a name.
 
         `backup_type` is full, incremental or differential, `compression` gzip, zstd or none.
-        `create_backup(database, output_path)` writes into another folder, which a restore takes for itself; `database` is then a
-        name or a URL.
+        `create_backup(database, output_path)` writes into another folder, which a restore takes for itself; `database`, another
+        word for `database_name`, is then a name or a URL.
 
         Raises:
             BackupError: no URL is known, an unknown type or compression, a type that this database cannot have, a part of a
                 database alone, or the backup failed.
             ConnectError: the database cannot be reached.
         """
+        name = _either(database_name, database, "create_backup(database_name, ...)")
         if database_url is not None and "://" not in database_url:
             database_url, output_path = None, database_url
         if not (include_schema and include_data):
@@ -104,11 +107,11 @@ class BackupManager:
                 "a backup has the schema and the rows, so that it can be restored",
                 fix="leave include_schema and include_data True",
             )
-        url = self._url(database_name, database_url)
+        url = self._url(name, database_url)
         folder = self._folder(self.backup_dir if output_path is None else Path(output_path))
         with _wanting_the_extra():
             began = monotonic()
-            held = folder.make(_name(database_name), url, backup_type, compression)
+            held = folder.make(_name(name), url, backup_type, compression)
         return BackupResult(
             held.manifest.id,
             True,
@@ -121,27 +124,29 @@ class BackupManager:
 
     def restore_backup(
         self,
-        backup_id: str | Path,
+        backup_id: str | Path | None = None,
         database_url: str | None = None,
         drop_existing: bool = False,
         *,
         database: str | None = None,
+        backup_path: str | Path | None = None,
     ) -> BackupResult:
         """Restore a backup, and those it follows, into a database, which is made where it is missing.
 
-        `backup_id` is an id, `latest`, or the folder that `create_backup(database, output_path)` wrote. The target is a URL, or
-        the path of a SQLite file. One that holds something is left alone unless `drop_existing`, which
+        `backup_id`, or `backup_path`, is an id, `latest`, or the folder that `create_backup(database, output_path)` wrote. The
+        target is a URL, or the path of a SQLite file. One that holds something is left alone unless `drop_existing`, which
         saves it as a backup first.
         What cannot be restored comes back as `success=False`; nothing was touched then, unless the message says so.
 
         Raises:
             BackupError: there is no such backup, or no target is known.
         """
-        path = Path(backup_id)
+        wanted: str | Path = _either(backup_id, backup_path, "restore_backup(backup_id, ...)")
+        path = Path(wanted)
         is_folder = path.is_dir()
         folder = self._folder(path if is_folder else self.backup_dir)
         with _wanting_the_extra():
-            held = folder.find("latest" if is_folder else str(backup_id))
+            held = folder.find("latest" if is_folder else str(wanted))
             target = self._url("", database_url if database_url is not None else database)
             began = monotonic()
             try:
@@ -178,12 +183,13 @@ class BackupManager:
         """Return the fields of one backup, as `list_backups` does; None when there is none of that id."""
         return next((one for one in self.list_backups() if one["backup_id"] == backup_id), None)
 
-    def list_backups(self, database_name: str | None = None) -> list[dict[str, Any]]:
-        """Return the fields of `Backup` for every backup, or those of one database, newest first."""
+    def list_backups(self, database_name: str | None = None, *, database: str | None = None) -> list[dict[str, Any]]:
+        """Return the fields of `Backup` for every backup, or those of one database under either name, newest first."""
         from dataclasses import asdict
 
+        name = database if database_name is None else database_name
         with _wanting_the_extra():
-            found = self._folder(self.backup_dir).all(None if database_name is None else _name(database_name))
+            found = self._folder(self.backup_dir).all(None if name is None else _name(name))
         return [asdict(_backup(one)) for one in found]
 
     def delete_backup(self, backup_id: str) -> bool:
@@ -237,6 +243,14 @@ def backup_database(
 ) -> BackupResult:
     """Make a backup into the folder `backups` of the working directory; see `BackupManager.create_backup`."""
     return BackupManager().create_backup(database_name, database_url, backup_type, compression)
+
+
+def _either(one: T | None, other: T | None, call: str) -> T:
+    """Return the argument that was given under one of its two names."""
+    given = other if one is None else one
+    if given is None or (one is not None and other is not None):
+        raise TypeError(f"{call}: give its first argument, once")
+    return given
 
 
 def _name(database: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
+import dbops
 from tests.databases import Database, SqliteDatabase
 
 USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(40), active BOOLEAN)"
@@ -134,6 +136,44 @@ def test_backups_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert manager.create_backup(str(sqlite_database.path), "out/first")
     assert manager.restore_backup("out/first", "restored.db")
     assert (tmp_path / "restored.db").is_file() and manager.list_backups("test") == []
+    assert manager.create_backup(database=str(sqlite_database.path), output_path="out/second")
+    assert manager.restore_backup(backup_path="out/second", database="again.db")
+    assert (tmp_path / "again.db").is_file() and manager.list_backups(database="test") == []
+    with pytest.raises(TypeError, match="once"):
+        manager.restore_backup("out/second", backup_path="out/second")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("QueryResult", "success rows columns row_count execution_time error_message"),
+        (
+            "DatabaseConnection",
+            "name db_type database host port username password ssl_mode connection_pool_size connection_timeout max_retries"
+            " connection_string created_at",
+        ),
+        ("Migration", "id name description sql rollback_sql dependencies created_at applied_at status checksum"),
+        ("MigrationResult", "migration_id success execution_time error_message rows_affected statements_executed"),
+        (
+            "Backup",
+            "backup_id database_name database_type backup_type file_path size_mb created_at compression encryption checksum"
+            " metadata",
+        ),
+        ("BackupResult", "backup_id success duration file_size_mb error_message warnings checksum"),
+        (
+            "DatabaseMetrics",
+            "database_name timestamp connections_active connections_idle queries_per_second average_query_time_ms cache_hit_ratio"
+            " disk_io_mb",
+        ),
+        ("SchemaDefinition", "name version tables created_at"),
+        (
+            "PerformanceAlert",
+            "alert_id severity metric_name current_value threshold_value description timestamp resolution_suggestions",
+        ),
+    ],
+)
+def test_dataclasses_have_the_fields_of_the_specification_in_its_order(name: str, fields: str) -> None:
+    assert [field.name for field in dataclasses.fields(getattr(dbops, name)) if field.init] == fields.split()
 
 
 def test_performance_monitoring_of_the_specification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
