@@ -12,7 +12,7 @@ from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError, DbopsError
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Backup", "BackupManager", "BackupResult", "backup_database"]
 
-T = TypeVar("T")
 _MEGABYTE = 1_000_000
 
 
@@ -99,7 +98,7 @@ class BackupManager:
                 database alone, or the backup failed.
             ConnectError: the database cannot be reached.
         """
-        name = _either(database_name, database, "create_backup(database_name, ...)")
+        name: str = _either(database_name, database, "create_backup(database_name, ...)")
         if database_url is not None and "://" not in database_url:
             database_url, output_path = None, database_url
         if not (include_schema and include_data):
@@ -245,7 +244,7 @@ def backup_database(
     return BackupManager().create_backup(database_name, database_url, backup_type, compression)
 
 
-def _either(one: T | None, other: T | None, call: str) -> T:
+def _either(one: Any, other: Any, call: str) -> Any:
     """Return the argument that was given under one of its two names."""
     given = other if one is None else one
     if given is None or (one is not None and other is not None):
