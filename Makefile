@@ -16,7 +16,7 @@ PYTEST := $(WITH_VENV) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 export PYTHON
 .NOTPARALLEL:
-.PHONY: help demo test test-mysql check format bench bench-backup campaign acceptance chains servers clean
+.PHONY: help demo test test-mysql check types format bench bench-backup campaign acceptance chains servers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ check: $(FULL) ## format, lint, types, imports between rooms, freshness of gener
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m dbops schema --all --check
+
+types: $(FULL) ## how complete the package's types are for other checkers than mypy: 100% (pyright, fetched once)
+	$(BIN)/pip install --quiet 'pyright[nodejs]'
+	cd $(VENV) && VIRTUAL_ENV="$$PWD" PATH="$$PWD/bin:$$PATH" pyright --verifytypes dbops --ignoreexternal
 
 format: $(FULL) ## write the format that check wants
 	$(BIN)/ruff format .
