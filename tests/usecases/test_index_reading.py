@@ -75,6 +75,10 @@ def test_digests_and_open_parameters_are_read() -> None:
         ("orders", "customer state", "", "", "")
     ]
     assert read("SELECT * FROM orders WHERE customer = ANY($1) LIMIT $2", "postgres") == [("orders", "customer", "", "", "")]
+    assert read("SELECT * FROM orders WHERE customer IN ($1,$2,$3)", "postgres") == [("orders", "customer", "", "", "")]
+    assert read("SELECT * FROM orders WHERE customer = ?1 AND state = :state") == [("orders", "customer state", "", "", "")]
+    written = Reader(CATALOG, "postgres").read("INSERT INTO orders (id,customer) VALUES ($1,$2)")
+    assert written is not None and written.writes == ORDERS and written.uses == ()
     reader = Reader(CATALOG, "mysql")
     reading = reader.read("DELETE FROM `orders` WHERE `customer` = ? AND ? < `at` LIMIT ?")
     assert reading is not None and reading.writes == ORDERS and reading.sql.startswith("SELECT * FROM")

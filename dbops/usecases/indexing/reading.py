@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 #: What digests put in the place of lists of values (MySQL 8.4 manual, 29.10 Performance Schema Statement Digests).
 _LISTS = re.compile(r"\(\s*\.\.\.\s*\)(?:\s*/\*\s*,\s*\.\.\.\s*\*/)?")
+
+_NUMBERED = re.compile(r"\$(\d+)|\?\d+")
+_MAY_BE_READ = re.compile(
+    r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH|INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,13 @@ def parser() -> Any:
         raise MonitoringError(
             "sqlglot, which reads the statements, is not installed", fix="pip install 'dbops[advice]'"
         ) from error
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot read is nobody's news: such statements are passed over
     return sqlglot
+
+
+def _readable(text: str) -> str:
+    """Return a statement as sqlglot reads it: it takes `$1,$` for the mark of a string, and knows no numbers behind `?`."""
+    return _LISTS.sub("(?)", _NUMBERED.sub(lambda found: f"${found[1]} " if found[1] else "?", text))
 
 
 class Reader:
@@ -72,9 +84,11 @@ class Reader:
 
     def read(self, text: str) -> Reading | None:
         """Return what a statement asks; None where it is no query or change of rows, or cannot be read."""
+        if not _MAY_BE_READ.match(text):
+            return None
         sqlglot = parser()
         try:
-            parsed = [one for one in sqlglot.parse(_LISTS.sub("(?)", text), dialect=self._dialect) if one is not None]
+            parsed = [one for one in sqlglot.parse(_readable(text), dialect=self._dialect) if one is not None]
         except (sqlglot.errors.SqlglotError, RecursionError):
             return None
         exp = sqlglot.exp
