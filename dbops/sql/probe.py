@@ -67,7 +67,7 @@ def duplicated(
     # named, for MySQL's ONLY_FULL_GROUP_BY knows an expression again by its name alone
     keys = ", ".join(f"k{number}" for number in range(len(names)))
     valued = ", ".join(f"{name} AS k{number}" for number, name in enumerate(names))
-    values = f"SELECT {valued} FROM {table} WHERE {filled}"
+    values = f"SELECT {valued} FROM {table} AS s WHERE {filled}"
     return f"({row}) IN (SELECT {keys} FROM ({values}) AS held GROUP BY {keys} HAVING count(*) > 1)"
 
 

@@ -83,6 +83,22 @@ def test_rows_in_the_way_are_counted_and_named(name: str, change: Callable[[str]
     assert database.dump() == before
 
 
+def test_rows_are_asked_for_behind_the_names_that_a_plan_gives_them(change: Callable[[str], Path]) -> None:
+    folder = change("""\
+-- dbops:renamed_from customers
+CREATE TABLE clients (id integer NOT NULL PRIMARY KEY,
+  mail varchar(100) NOT NULL, -- dbops:renamed_from email
+  visits bigint, CONSTRAINT u UNIQUE (mail));
+CREATE TABLE orders (id integer NOT NULL PRIMARY KEY,
+  client integer, -- dbops:renamed_from customer_id
+  total integer, CONSTRAINT fk FOREIGN KEY (client) REFERENCES clients (id));
+""")
+    messages = [message for code, message in answers(folder) if code == DATA_REFUSES]
+    assert len(messages) == 3
+    for wanted in ("mail is NULL (id: 2, 4)", "mail is not unique (id: 1, 3)", "client refers to no row of"):
+        assert any(wanted in message for message in messages)
+
+
 def test_rows_in_the_way_of_what_a_plan_is_not_about_do_not_refuse_it(change: Callable[[str], Path], database: Database) -> None:
     folder = change(
         BEFORE.replace("email varchar(100)", "email varchar(100) NOT NULL").replace("total integer", "total integer, x integer")

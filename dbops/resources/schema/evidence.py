@@ -1,7 +1,7 @@
 """Data is asked before it is changed: rows that a planned change would trip over, counted and named.
 
-Each question is one query on the live database. What has another name there until the plan renames it is left to the
-engine's own refusal.
+Each question is one query on the live database. What has another name there until the plan renames it is asked for by its new
+name, of a query that renames it. Only what an engine alone asks (`Engine.questions`) is left to its own refusal there.
 """
 
 from __future__ import annotations
@@ -9,10 +9,19 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, column_ref
+from dbops.catalog.changes import (
+    AddColumn,
+    AlterColumn,
+    AlterObject,
+    CatalogChange,
+    CreateObject,
+    RenameColumn,
+    RenameObject,
+    column_ref,
+)
 from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
@@ -38,25 +47,29 @@ _ALL_S = 60.0
 def evidence(
     address: str,
     changes: Sequence[CatalogChange],
-    renames: Iterable[Renaming],
     live: Catalog,
+    renamed: Catalog,
+    renames: Sequence[Renaming],
     conn: Connection,
     engine: Engine,
 ) -> list[Observation]:
     """Ask the live rows about all changes and return what stands in their way; a few queries per change of a live table.
 
-    What may not be read is said, too, so that silence means that somebody looked.
+    `renamed` is the live catalog under the names that `renames` give. What may not be read is said, too, so that silence means
+    that somebody looked.
     """
     found = []
-    asked = [*questions(changes, renames, live, engine), *engine.questions(changes, live)]
+    rows_of = rows_by_new_names(renamed, renames, engine)
+    asked = [(question, renamed, rows_of(question.table)) for question in questions(changes, renamed, rows_of, engine)]
+    asked += [(question, live, qualified(question.table, engine)) for question in engine.questions(changes, live)]
     deadline = time.monotonic() + _ALL_S
-    for question in asked:
+    for question, there, rows in asked:
         left_s = deadline - time.monotonic()
         try:
             if left_s <= 0:
                 raise QueryError(f"all questions together took longer than {_ALL_S:.0f} s")
             with conn.ending_statements_after(min(_QUESTION_S, left_s)):
-                answer = _ask(question, live, conn, engine)
+                answer = _ask(question, there, rows, conn, engine)
         except LostConnectionError:
             raise
         except QueryError as error:
@@ -70,8 +83,25 @@ def evidence(
     return found
 
 
-def _ask(question: Question, live: Catalog, conn: Connection, engine: Engine) -> str | None:
-    table = qualified(question.table, engine)
+def rows_by_new_names(renamed: Catalog, renames: Sequence[Renaming], engine: Engine) -> Callable[[Ref], str]:
+    """Return what gives the SQL of a live table's rows, under the names that its columns and itself are to have."""
+    quote = engine.dialect.identifier
+    tables = {item.after: item.before for item in renames if isinstance(item, RenameObject)}
+    columns = {item.ref: item.before for item in renames if isinstance(item, RenameColumn)}
+
+    def rows_of(table: Ref) -> str:
+        there, old = renamed.table(table.schema, table.name), tables.get(table, table)
+        names = (
+            [(column.name, columns.get(column_ref(table, column.name), column.name)) for column in there.columns] if there else []
+        )
+        if all(new == before for new, before in names):
+            return qualified(old, engine)
+        return f"(SELECT {', '.join(f'{quote(before)} AS {quote(new)}' for new, before in names)} FROM {qualified(old, engine)})"
+
+    return rows_of
+
+
+def _ask(question: Question, live: Catalog, table: str, conn: Connection, engine: Engine) -> str | None:
     [(hits,)] = conn.query(probe.count(table, question.condition))
     if not hits:
         return None
@@ -92,15 +122,17 @@ def _first_column(table: Ref, live: Catalog) -> tuple[str, ...]:
     return tuple(column.name for column in found.columns[:1]) if found else ()
 
 
-def questions(changes: Sequence[CatalogChange], renames: Iterable[Renaming], live: Catalog, engine: Engine) -> Iterator[Question]:
-    """Yield what has to be asked before these changes; only of tables and columns that exist by their new names.
+def questions(
+    changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], engine: Engine
+) -> Iterator[Question]:
+    """Yield what has to be asked before these changes, by the names that tables and columns have in `live`.
 
     What is unique depends on type and collation: where those of a column change, too, values are compared as they will be, or
     not at all.
     """
     recast = {change.ref: change.after for change in changes if isinstance(change, AlterColumn) and _compares_anew(change)}
     moved = {change.ref for change in changes if isinstance(change, AlterObject) and _collates_anew(change)}
-    coming = {change.ref for change in (*changes, *renames) if isinstance(change, AddColumn | Renaming)}
+    coming = {change.ref for change in changes if isinstance(change, AddColumn)}
     altered: defaultdict[Ref, set[str]] = defaultdict(set)
     for ref in coming:
         if ref.kind == "column":
@@ -112,14 +144,14 @@ def questions(changes: Sequence[CatalogChange], renames: Iterable[Renaming], liv
         match change:
             case AddColumn(_, column, _):
                 yield from _new_column(change.ref, table, column, live, engine)
-            case AlterColumn(_, before, after) if change.ref not in coming:
+            case AlterColumn(_, before, after):
                 yield from _altered_column(change.ref, table, before, after, engine)
             case CreateObject(ForeignKey() as key) if not coming.isdisjoint(_pointed_to(key)):
                 pass
             case CreateObject(item) if _is_key(item) and (table in moved or any(ref.table == table for ref in recast)):
-                yield from _new_key(item, table, live, recast, engine) if table not in moved else ()
+                yield from _new_key(item, table, live, recast, rows_of, engine) if table not in moved else ()
             case CreateObject(item) if not _mentions(item, altered[table]):
-                yield from _new_object(item, table, live, engine)
+                yield from _new_object(item, table, live, rows_of, engine)
             case _:
                 pass
 
@@ -139,12 +171,14 @@ def _is_key(item: object) -> bool:
     return isinstance(item, PrimaryKey | Unique) or (isinstance(item, Index) and item.unique)
 
 
-def _new_key(item: object, table: Ref, live: Catalog, recast: Mapping[Ref, Column], engine: Engine) -> Iterator[Question]:
+def _new_key(
+    item: object, table: Ref, live: Catalog, recast: Mapping[Ref, Column], rows_of: Callable[[Ref], str], engine: Engine
+) -> Iterator[Question]:
     """Ask about a key with columns that are compared in another way from now on; only other collations can be asked for."""
     columns = _columns(item)
     changed = {name: recast[ref] for name in columns if (ref := column_ref(table, name)) in recast}
     if not changed:
-        yield from _new_object(item, table, live, engine)
+        yield from _new_object(item, table, live, rows_of, engine)
         return
     there = live.table(table.schema, table.name)
     for name, after in changed.items():
@@ -154,7 +188,7 @@ def _new_key(item: object, table: Ref, live: Catalog, recast: Mapping[Ref, Colum
     if isinstance(item, CatalogObject) and not getattr(item, "nulls_not_distinct", False):
         collations = {name: after.collation for name, after in changed.items() if after.collation}
         predicate = item.predicate if isinstance(item, Index) else None
-        condition = probe.duplicated(qualified(table, engine), columns, predicate, engine.dialect, collations)
+        condition = probe.duplicated(rows_of(table), columns, predicate, engine.dialect, collations)
         yield Question(item.ref, table, condition, f"{', '.join(columns)} is not unique", columns)
 
 
@@ -228,15 +262,15 @@ def _range(name: str) -> tuple[int, int] | None:
     return (0, values - 1) if found[2] else (-values // 2, values // 2 - 1)
 
 
-def _new_object(item: object, table: Ref, live: Catalog, engine: Engine) -> Iterator[Question]:
-    dialect, name = engine.dialect, qualified(table, engine)
+def _new_object(item: object, table: Ref, live: Catalog, rows_of: Callable[[Ref], str], engine: Engine) -> Iterator[Question]:
+    dialect, name = engine.dialect, rows_of(table)
     match item:
         case Check(is_valid=True):
             words = f"they break the check {item.name or item.expression}"
             yield Question(item.ref, table, probe.breaks(item.expression), words, ())
         case ForeignKey(is_valid=True):
             there = live.table(item.references.schema, item.references.name)
-            parent = None if there is None else qualified(item.references, engine)
+            parent = None if there is None else rows_of(item.references)
             condition = probe.orphaned(item.columns, parent, item.referenced_columns, dialect)
             words = f"{', '.join(item.columns)} refers to no row of {item.references.qualified}"
             yield Question(item.ref, table, condition, words, item.columns)

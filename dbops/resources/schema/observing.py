@@ -85,7 +85,7 @@ def _asked(
     """Ask the live rows, and the server, about the changes, and add what they say."""
     from dbops.resources.schema.evidence import evidence
 
-    answers = list(evidence(desired.address, changes, observed.renames, observed.live or EMPTY, reader, engine))
+    answers = list(evidence(desired.address, changes, observed.live or EMPTY, observed.renamed, observed.renames, reader, engine))
     if (shortage := engine.lock_shortage(reader, changes)) is not None:
         answers.append(Observation(desired.address, "LOCK_TABLE_FULL", shortage, "warning"))
     return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
