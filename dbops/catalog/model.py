@@ -303,7 +303,7 @@ class Enum(CatalogObject):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain(CatalogObject):
-    """`checks` are `(name, expression)` pairs, sorted by name."""
+    """`checks` are `(name, expression)` pairs, sorted by name; `check_comments` those with a comment and what it says."""
 
     kind: ClassVar[str] = "domain"
     base_type: str
@@ -312,6 +312,7 @@ class Domain(CatalogObject):
     collation: str | None = None
     checks: tuple[tuple[str, str], ...] = ()
     not_null_name: str | None = None
+    check_comments: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

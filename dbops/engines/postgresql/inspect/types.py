@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dbops.catalog.model import Domain, Enum, RangeType, Unmanaged
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.constraints import DomainConstraint
@@ -66,6 +68,7 @@ def read_types(reading: Reading, constraints: dict[int, list[DomainConstraint]])
                     schema=schema, name=name, comment=comment, owner=owned, grants=grants, base_type=base, nullable=not not_null,
                     default=default, collation=in_catalog(collation), checks=tuple((c.name, _check(c)) for c in checks),
                     not_null_name=_not_null_name(name, constraints.get(oid, ())),
+                    check_comments=tuple(_comments(reading, checks)),
                 )  # fmt: skip
             case "r":
                 item = RangeType(
@@ -85,9 +88,15 @@ def read_types(reading: Reading, constraints: dict[int, list[DomainConstraint]])
 def _children(reading: Reading, ref: Ref, constraints: list[DomainConstraint] | tuple[()]) -> None:
     for constraint in constraints:
         reading.refs[CONSTRAINT, constraint.oid] = ref
-        if reading.comment(CONSTRAINT, constraint.oid) is not None:
-            reason = "comments on constraints of domains are not managed yet"
+        if constraint.kind != "c" and reading.comment(CONSTRAINT, constraint.oid) is not None:
+            reason = "comments on NOT NULL constraints are not managed yet"
             reading.unmanaged.add(Unmanaged("comment", f"{ref.qualified}.{constraint.name}", reason))
+
+
+def _comments(reading: Reading, checks: list[DomainConstraint]) -> Iterator[tuple[str, str]]:
+    for check in checks:
+        if (text := reading.comment(CONSTRAINT, check.oid)) is not None:
+            yield check.name, text
 
 
 def _check(constraint: DomainConstraint) -> str:

@@ -153,7 +153,8 @@ def _with_part(item: CatalogObject | None, part: Part, *, is_there: bool) -> Cat
     """Return an object with a part of it that came or went."""
     match item, part:
         case Domain(), DomainRules(domain=rules):
-            return replace(item, default=rules.default, checks=rules.checks) if is_there else without_rules(item)
+            back = replace(item, default=rules.default, checks=rules.checks, check_comments=rules.check_comments)
+            return back if is_there else without_rules(item)
         case (Table() | ForeignTable(), ColumnDefault(name=name, expression=text)):
             found = (column for column in item.columns if column.name == name)
             new = [AlterColumn(item.ref, column, replace(column, default=text if is_there else None)) for column in found]

@@ -277,5 +277,5 @@ def _stepping_aside(found: tuple[CatalogChange, ...]) -> set[Ref]:
 def _without_rules(change: AlterObject) -> AlterObject | None:
     before, after = change.before, change.after
     if isinstance(before, Domain) and isinstance(after, Domain):
-        before = replace(before, default=after.default, checks=after.checks)
+        before = replace(before, default=after.default, checks=after.checks, check_comments=after.check_comments)
     return AlterObject(before, after) if before != after else None

@@ -188,7 +188,7 @@ def _condition(item: Membership, bound: str, scene: Scene) -> str | None:
 
 
 def without_rules(domain: Domain) -> Domain:
-    return replace(domain, default=None, checks=())
+    return replace(domain, default=None, checks=(), check_comments=())
 
 
 def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:

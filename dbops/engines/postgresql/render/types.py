@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dbops.catalog.model import Column, CompositeType, Domain, Enum, RangeType
@@ -24,6 +24,7 @@ def create(item: UserType) -> Iterator[Statement]:
         case Domain():
             yield Statement(f"CREATE DOMAIN {name} AS {_domain_body(item)}")
             yield from (_add_check(item, check, text) for check, text in item.checks if text.endswith(" NOT VALID"))
+            yield from _check_comments(item, {})
         case CompositeType():
             lines = ",\n    ".join(_attribute(column) for column in item.columns)
             yield Statement(f"CREATE TYPE {name} AS (\n    {lines}\n)" if lines else f"CREATE TYPE {name} AS ()")
@@ -63,6 +64,15 @@ def _add_check(item: Domain, name: str, text: str) -> Statement:
     body = f"({text.removesuffix(' NOT VALID')}) NOT VALID" if text.endswith(" NOT VALID") else f"({text})"
     found = Hazard("MAY_FAIL_ON_DATA", f"values of {item.ref.qualified} already stored may violate {name}")
     return statement(f"ALTER DOMAIN {named(item.ref)} ADD CONSTRAINT {quote(name)} CHECK {body}", found)
+
+
+def _check_comments(item: Domain, had: Mapping[str, str]) -> Iterator[Statement]:
+    """Yield the comments on a domain's checks, where those that stay `had` others."""
+    wanted = dict(item.check_comments)
+    for name, _ in item.checks:
+        if wanted.get(name) != had.get(name):
+            text = literal(wanted[name]) if name in wanted else "NULL"
+            yield Statement(f"COMMENT ON CONSTRAINT {quote(name)} ON DOMAIN {named(item.ref)} IS {text}")
 
 
 def drop(item: UserType) -> Iterator[Statement]:
@@ -142,6 +152,7 @@ def _alter_domain(before: Domain, after: Domain) -> Iterator[Statement]:
     for name, text in after.checks:
         if old.get(name) != text:
             yield _add_check(after, name, text)
+    yield from _check_comments(after, {name: text for name, text in before.check_comments if old[name] == new.get(name)})
 
 
 def _alter_composite(before: CompositeType, after: CompositeType) -> Iterator[Statement]:
