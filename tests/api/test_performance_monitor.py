@@ -227,7 +227,7 @@ def test_a_statement_is_run_and_timed(database: Database, tmp_path: Path) -> Non
 def test_what_would_be_better_is_recommended_and_what_is_safe_of_it_carried_out(database: Database, tmp_path: Path) -> None:
     database.load("CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER); CREATE INDEX a1 ON a (b); CREATE INDEX a2 ON a (b);")
     report = optimize_database(database.url, tmp_path, apply=True)
-    (found,) = [one for one in report["recommendations"] if "DROP INDEX" in str(one["sql"]).upper()]
+    found = next(one for one in report["recommendations"] if "a1" in str(one["sql"]) or "a2" in str(one["sql"]))
     assert set(found) == {"rule", "severity", "description", "object", "remedy", "sql", "is_safe"}
     is_left = [one["rule"] for one in report["applied"]["left"]]
     assert (found["rule"] in is_left) != found["is_safe"] and json.dumps(report)
