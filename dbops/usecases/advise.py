@@ -95,8 +95,9 @@ def _of_connection(workspace: Workspace, name: str, question: _Question, servers
             raise MonitoringError("the database does not exist")
         with conn.ending_statements_after(ASK_S):
             verdicts = engine.advice.ask(conn, wanted, values(numbers))
-            if question.wants(engine.advice.index_rule):
-                verdicts.append(_indexes(workspace, name, engine.advice.index_rule, question, numbers))
+            of_statements = [rule for rule in (engine.advice.index_rule, *engine.advice.query_rules) if question.wants(rule)]
+            if of_statements:
+                verdicts += _of_statements(workspace, name, of_statements, question, numbers)
     except DbopsError as error:
         return Advised(name, engine.name, error=error.message)
     servers.add(server)
@@ -111,10 +112,12 @@ def source_of(statements: Path | None, sample: int) -> Source:
     return Source(statements, sample)
 
 
-def _indexes(workspace: Workspace, name: str, rule: Rule, question: _Question, numbers: Numbers) -> Verdict:
-    from dbops.usecases.indexing.advice import Source, index_verdict
+def _of_statements(
+    workspace: Workspace, name: str, rules: Sequence[Rule], question: _Question, numbers: Numbers
+) -> list[Verdict]:
+    from dbops.usecases.indexing.advice import Source, verdicts
 
-    return index_verdict(workspace, name, question.source or Source(), values(numbers).get(rule.id, {}))
+    return verdicts(workspace, name, rules, question.source or Source(), values(numbers))
 
 
 def _rules_must_exist(ids: Collection[str]) -> None:

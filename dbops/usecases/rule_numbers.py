@@ -34,7 +34,7 @@ def all_rules() -> list[tuple[str, Rule]]:
     found: dict[str, tuple[str, Rule]] = {}
     for name in ENGINES:
         advice = engine_named(name).advice
-        for rule in (*advice.rules, advice.index_rule):
+        for rule in (*advice.rules, advice.index_rule, *advice.query_rules):
             found.setdefault(rule.id, (name, rule))
     return list(found.values())
 

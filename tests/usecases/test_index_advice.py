@@ -103,3 +103,21 @@ def test_hypopg_tries_on_the_live_database(database: Database, tmp_path: Path) -
     assert {finding.details["columns"][0] for finding in verdict.findings} == {"customer", "email"}
     assert all("HypoPG" in finding.evidence for finding in verdict.findings)
     assert advised(database, tmp_path, SERVED, sample=0).state == "pass"
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_plans_that_read_sort_or_repeat_much_are_told(database: Database, tmp_path: Path) -> None:
+    planted(database)
+    (tmp_path / "c.yaml").write_text(MANIFEST.format(url=database.url))
+    statements = {
+        "LT-QRY-001": "SELECT * FROM orders WHERE note = 'x';",
+        "LT-QRY-002": "SELECT count(*) FROM orders AS a JOIN orders AS b ON a.note = b.note WHERE a.state = 1;",
+        "LT-QRY-003": "SELECT id FROM orders ORDER BY note;",
+        "LT-QRY-004": "SELECT id FROM customers WHERE id > (SELECT max(o.at) FROM orders AS o WHERE o.at = customers.id);",
+    }
+    (tmp_path / "queries.sql").write_text("\n".join(statements.values()) + "SELECT * FROM orders WHERE id = 5;")
+    with open_workspace(tmp_path) as workspace:
+        (one,) = advise(workspace, rules=list(statements), source=source_of(tmp_path / "queries.sql", 0))
+    told = {verdict.rule.id: [finding.object for finding in verdict.findings] for verdict in one.verdicts}
+    assert [id_ for id_, text in statements.items() if text.rstrip(";") not in told[id_]] == []
+    assert not any("id = 5" in text for texts in told.values() for text in texts)

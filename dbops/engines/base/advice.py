@@ -97,6 +97,11 @@ class Advice(Protocol):
         """Return the rule about indexes that statements want, which `ask` does not ask: it has no SQL."""
         ...
 
+    @property
+    def query_rules(self) -> Sequence[Rule]:
+        """Return the rules about the plans of single statements, which `Trials.remarks` answers; some engines have none."""
+        ...
+
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         """Ask rules of a database, in their order. `thresholds` by rule go before those of the rules themselves.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dbops.catalog.model import Index, Table
@@ -81,6 +81,14 @@ class Trials(Protocol):
 
     def explain(self, conn: Connection, sql: str) -> Explained:
         """Return the plan of one query or change of rows; nothing is run.
+
+        Raises:
+            QueryError: the statement cannot be explained.
+        """
+        ...
+
+    def remarks(self, conn: Connection, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        """Return what the plan of a statement shows: the id of one of the engine's query rules, and what was seen.
 
         Raises:
             QueryError: the statement cannot be explained.

@@ -70,6 +70,10 @@ class MysqlAdvice:
     def index_rule(self) -> Rule:
         return index_rule("MY-IDX-004", 1000)
 
+    @property
+    def query_rules(self) -> Sequence[Rule]:
+        return ()
+
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         is_mariadb = conn.server.flavour == "mariadb"
         home = "information_schema" if is_mariadb else "performance_schema"

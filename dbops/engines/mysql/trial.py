@@ -7,7 +7,7 @@ InnoDB looks into an index to see how many rows a value has, so statistics alone
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -60,6 +60,9 @@ class MysqlTrials:
                 cost += outer * max(1.0, math.log2(max(outer, 1.0)))
             used |= {name for name in str(key or "").split(",") if name}
         return Explained(cost, frozenset(used))
+
+    def remarks(self, conn: Connection, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        return ()
 
     def is_denied(self, error: QueryError) -> bool:
         return number_of(error) in _DENIED

@@ -69,6 +69,9 @@ class PostgresTrials:
         plan = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
         return Explained(float(plan["Total Cost"]), frozenset(_indexes(plan)))
 
+    def remarks(self, conn: Connection, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        return ()
+
     def is_denied(self, error: QueryError) -> bool:
         return error.context.get("sqlstate") == INSUFFICIENT_PRIVILEGE
 

@@ -12,6 +12,7 @@ from typing import cast
 from dbops.engines.base.advice import Finding, Probe, Rule, Verdict, ask_each, index_rule
 from dbops.engines.base.connect import Connection
 from dbops.engines.sqlite import advice_files
+from dbops.engines.sqlite.advice_queries import QUERIES
 from dbops.engines.sqlite.advice_values import VALUES, contradicting
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.errors import QueryError
@@ -280,6 +281,10 @@ class SqliteAdvice:
     @property
     def index_rule(self) -> Rule:
         return index_rule("LT-IDX-004", 1000)
+
+    @property
+    def query_rules(self) -> Sequence[Rule]:
+        return QUERIES
 
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         counts = bool(conn.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"))

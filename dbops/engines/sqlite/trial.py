@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dbops.catalog.model import Index, Table
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row, Target
 from dbops.engines.base.trial import Explained
+from dbops.engines.sqlite.advice_queries import AUTOMATIC, CORRELATED, QUERIES, SCAN, SORT
 from dbops.engines.sqlite.tokens import quote
 from dbops.errors import QueryError
 
@@ -22,7 +23,7 @@ _AT_ONCE = 500
 _VISITED = re.compile(
     r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<name>\S+)(?: AS \S+)?"
     r"(?: USING (?P<automatic>AUTOMATIC )?(?:PARTIAL )?(?:COVERING )?"
-    r"(?:INDEX (?P<index>[^(]+?)|(?P<key>INTEGER PRIMARY KEY|PRIMARY KEY)))?"
+    r"(?:INDEX(?: (?P<index>[^(]+?))?|(?P<key>INTEGER PRIMARY KEY|PRIMARY KEY)))?"
     r"(?: \((?P<terms>.*)\))?(?: LEFT-JOIN)?$"
 )
 _RANGE = 4
@@ -43,6 +44,10 @@ class SqliteTrials:
 
     def explain(self, conn: Connection, sql: str) -> Explained:
         return _Plan(conn, sql).explained()
+
+    def remarks(self, conn: Connection, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        large = {rule.id: {**rule.thresholds, **thresholds.get(rule.id, {})}.get("rows", 0.0) for rule in QUERIES}
+        return [(id_, seen) for id_, seen, rows in _Plan(conn, sql).remarks() if rows >= large[id_]]
 
     def is_denied(self, error: QueryError) -> bool:
         return False
@@ -122,6 +127,28 @@ class _Plan:
         cost, _ = self._cost(self._top)
         return Explained(cost, frozenset(self._used))
 
+    def remarks(self) -> Iterator[tuple[str, str, float]]:
+        """Yield the rules that the plan breaks, with what was seen, and of how many rows."""
+        yield from self._remarks(self._top)
+
+    def _remarks(self, nodes: Sequence[_Node]) -> Iterator[tuple[str, str, float]]:
+        for place, node in enumerate(nodes):
+            if (found := _VISITED.match(node.detail)) is not None:
+                rows = self._whole(self._table(found["name"]))
+                if found["automatic"]:
+                    yield AUTOMATIC, node.detail, rows
+                elif found["how"] == "SCAN" and found["index"] is None:
+                    yield SCAN, f"all of about {rows:,.0f} rows of {self._table(found['name'])}", rows
+            elif node.detail.startswith("USE TEMP B-TREE"):
+                _, rows = self._cost(nodes[:place])
+                yield SORT, f"{node.detail.removeprefix('USE ').lower()}, about {rows:,.0f} rows", rows
+            elif node.detail.startswith("CORRELATED"):
+                yield CORRELATED, node.detail.lower(), 0.0
+            yield from self._remarks(node.children)
+
+    def _whole(self, table: str) -> float:
+        return float(max((stat[0] for (name, _), stat in self._stats.items() if name == table and stat), default=0))
+
     def _cost(self, nodes: Sequence[_Node]) -> tuple[float, float]:
         """Return how many rows loops visit, each inside those before it, and how many come out of the innermost."""
         cost, outer = 0.0, 1.0
@@ -145,7 +172,7 @@ class _Plan:
         """Return the rows of one visit, and what is visited once before all."""
         index, terms = found["index"], found["terms"] or ""
         table = self._table(str(found["name"]))
-        whole = float(max((stat[0] for (name, _), stat in self._stats.items() if name == table and stat), default=0))
+        whole = self._whole(table)
         if found["automatic"]:
             return 10.0, whole * max(1.0, math.log2(max(whole, 1.0)))
         if index is not None:

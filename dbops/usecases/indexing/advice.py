@@ -11,7 +11,7 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet, CreateObject
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
-from dbops.engines.base.advice import Finding, Verdict
+from dbops.engines.base.advice import Finding, Rule, Verdict
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
 from dbops.engines.base.trial import Values
@@ -40,15 +40,19 @@ class Source:
     sample: int = 0
 
 
-def index_verdict(workspace: Workspace, name: str, source: Source, thresholds: Mapping[str, float]) -> Verdict:
-    """Answer the rule about indexes that statements want, for one connection; writes nothing to its database.
+def verdicts(
+    workspace: Workspace, name: str, rules: Sequence[Rule], source: Source, thresholds: Mapping[str, Mapping[str, float]]
+) -> list[Verdict]:
+    """Answer the rules about statements, of one connection: indexes that they want, and what their plans show.
+
+    Writes nothing to the database.
 
     Raises:
         ConnectError, QueryError: the database cannot be read.
     """
     engine = workspace.targets.engine(name)
-    rule = engine.advice.index_rule
-    numbers = {**rule.thresholds, **thresholds}
+    own = engine.advice.index_rule
+    numbers = {**own.thresholds, **thresholds.get(own.id, {})}
     conn = workspace.targets.reader(name)
     if conn is None:
         raise MonitoringError("the database does not exist")
@@ -57,13 +61,35 @@ def index_verdict(workspace: Workspace, name: str, source: Source, thresholds: M
     else:
         workload = from_file(source.file, engine)
     if workload.why:
-        return Verdict(rule, "unknown", (), workload.why, _or_a_file(workload.fix))
+        return [Verdict(rule, "unknown", (), workload.why, _or_a_file(workload.fix)) for rule in rules]
     catalog = engine.inspect(conn)
     live = Live(engine, conn, workspace.targets.target(name), catalog, engine.sizes(conn))
+    sample = source.sample or (0 if engine.trials.wants_server else SAMPLE_ROWS)
     try:
-        return _answer(live, workload.statements, numbers, source.sample or (0 if engine.trials.wants_server else SAMPLE_ROWS))
+        found = [_answer(live, workload.statements, numbers, sample)] if own in rules else []
+        others = [rule for rule in rules if rule != own]
+        return found + (_plans_of(live, others, workload.statements, thresholds, sample) if others else [])
     except (MonitoringError, SchemaError) as error:
-        return Verdict(rule, "unknown", (), error.message, error.fix or "")
+        return [Verdict(rule, "unknown", (), error.message, error.fix or "") for rule in rules]
+
+
+def _plans_of(
+    live: Live,
+    rules: Sequence[Rule],
+    statements: Sequence[Counted],
+    thresholds: Mapping[str, Mapping[str, float]],
+    sample: int,
+) -> list[Verdict]:
+    """Answer the rules about the plans of single statements."""
+    reader = Reader(_own(live.catalog), live.engine.trials.dialect)
+    read = [(shortened(one), reading) for one in statements if (reading := reader.read(one.text)) is not None]
+    findings: dict[str, list[Finding]] = {rule.id: [] for rule in rules}
+    with trial(live, reader.tables([reading for _, reading in read]), sample) as place:
+        for one, reading in read:
+            for id_, seen in place.remarks(reading.sql, thresholds):
+                if id_ in findings:
+                    findings[id_].append(Finding(one.text, f"{_calls(one)}{seen}"))
+    return [Verdict(rule, "fail" if findings[rule.id] else "pass", findings[rule.id]) for rule in rules]
 
 
 def _or_a_file(fix: str) -> str:
@@ -176,6 +202,7 @@ def _terminated(sql: str) -> str:
 
 
 def _calls(counted: Counted) -> str:
+    """Return `12 calls, 3.4 s: `."""
     took = f", {counted.total_s:,.1f} s" if counted.total_s else ""
     return f"{counted.calls:,} {'call' if counted.calls == 1 else 'calls'}{took}: "
 

@@ -103,6 +103,12 @@ class Reader:
         sql = text if query is statement else str(query.sql(dialect=self._dialect))
         return Reading(tuple(uses), writes, sql, query)
 
+    def tables(self, readings: Sequence[Reading]) -> list[Table]:
+        """Return every table that statements speak of, each once."""
+        exp = parser().exp
+        found = (self._table(source) for reading in readings for source in reading.parsed.find_all(exp.Table))
+        return list({table.ref: table for table in found if table is not None}.values())
+
     def _sources(self, node: exp.Expression) -> dict[str, Table]:
         """Return the tables of a query by the names it calls them; what is no table is left out."""
         found = {}

@@ -67,6 +67,10 @@ class Trial(Protocol):
 
     def size_bytes(self, index: Index) -> int: ...
 
+    def remarks(self, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        """Return which of the engine's query rules the plan of a statement breaks, and what was seen."""
+        ...
+
 
 @contextmanager
 def trial(live: Live, tables: Sequence[Table], sample: int) -> Iterator[Trial]:
@@ -119,6 +123,9 @@ class _MadeUp:
     def size_bytes(self, index: Index) -> int:
         return self._made_up.size_bytes(self._names[index.name])
 
+    def remarks(self, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        return _remarks(self._trials, self._conn, sql, thresholds)
+
 
 class _OnScratch:
     def __init__(self, live: Live, scratch: Connection, copied: Mapping[Ref, tuple[Table, int]]) -> None:
@@ -146,6 +153,9 @@ class _OnScratch:
         _, copied = self._copied[index.ref.table]
         return self._trials.index_bytes(self._scratch, index, max(self._live.rows(index.ref.table), copied))
 
+    def remarks(self, sql: str, thresholds: Mapping[str, Mapping[str, float]]) -> Sequence[tuple[str, str]]:
+        return _remarks(self._trials, self._scratch, sql, thresholds)
+
     def _run(self, change: CreateObject | DropObject, index: Index) -> None:
         table = Catalog.of([self._copied[index.ref.table][0]])
         both = Catalog.of([*table, index])
@@ -163,6 +173,15 @@ def _explained(place: Trial, trials: Trials, conn: Connection, sql: str) -> Expl
     except QueryError as error:
         place.denied += trials.is_denied(error)
         return None
+
+
+def _remarks(
+    trials: Trials, conn: Connection, sql: str, thresholds: Mapping[str, Mapping[str, float]]
+) -> Sequence[tuple[str, str]]:
+    try:
+        return trials.remarks(conn, sql, thresholds)
+    except QueryError:
+        return ()
 
 
 def _filled(live: Live, scratch: Connection, tables: Sequence[Table], sample: int) -> _OnScratch:

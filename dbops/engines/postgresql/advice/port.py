@@ -67,6 +67,10 @@ class PostgresAdvice:
     def index_rule(self) -> Rule:
         return index_rule("PG-IDX-008", 100)
 
+    @property
+    def query_rules(self) -> Sequence[Rule]:
+        return ()
+
     def ask(self, conn: Connection, rules: Sequence[Rule], thresholds: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
         version = conn.server.version[0]
         known = [rule for rule in rules if rule.versions[0] <= version < rule.versions[1]]
