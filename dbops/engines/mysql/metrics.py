@@ -98,6 +98,19 @@ _INNODB_NAMES = {"trx_rseg_history_len": "purge_lag", "lock_deadlocks": "deadloc
 #: Whether it is counted stands in a column STATUS on MySQL and ENABLED on MariaDB.
 _INNODB = "SELECT * FROM information_schema.innodb_metrics WHERE name IN ('trx_rseg_history_len', 'lock_deadlocks')"
 
+#: MariaDB opens every table for `information_schema.tables` unless names alone are wanted (Knowledge Base, Information Schema).
+_NUMBER = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
+_OPENED_AT_MOST = 500
+_SIZE_KEPT = """
+SELECT COALESCE(SUM(clustered_index_size + sum_of_other_index_sizes), 0) * @@innodb_page_size
+FROM mysql.innodb_table_stats WHERE database_name = DATABASE()"""
+#: A partition is kept by itself, as `table#P#partition`.
+_TABLES_KEPT = """
+SELECT SUBSTRING_INDEX(table_name, '#P#', 1) AS name,
+       SUM(clustered_index_size + sum_of_other_index_sizes) * @@innodb_page_size AS size, SUM(n_rows)
+FROM mysql.innodb_table_stats WHERE database_name = DATABASE() AND table_name NOT LIKE 'dbops\\_%'
+GROUP BY name ORDER BY size DESC, name LIMIT ?"""
+
 _SIZES = """
 SELECT COALESCE(SUM(data_length + index_length + data_free), 0), COALESCE(SUM(data_free), 0)
 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type <> 'VIEW'"""
@@ -107,6 +120,7 @@ SELECT table_name, data_length + index_length, table_rows FROM information_schem
 WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND data_length IS NOT NULL AND table_name NOT LIKE 'dbops\\_%'
 ORDER BY data_length + index_length DESC, table_name LIMIT ?"""
 
+_SCANS_NAMES = ("table_full_scans_total", "table_index_scans_total", "index_scans_total")
 #: NULL in `index_name` counts reads of the whole table (manual, 29.12.20.8, table_io_waits_summary_by_index_usage).
 _SCANS = """
 SELECT object_name, index_name, count_read FROM performance_schema.table_io_waits_summary_by_index_usage
@@ -214,6 +228,11 @@ def _account(looking: Looking) -> str:
 
 
 def _tables(looking: Looking, schema_is_on: bool) -> None:
+    """Tell of tables and indexes; of very many what can be had without opening each of them."""
+    ((number,),) = looking.rows(_NUMBER)
+    if number > _OPENED_AT_MOST and looking.conn.server.flavour == "mariadb":
+        _from_statistics(looking, f"the server opens each of {number:,} tables to tell")
+        return
     size, free = looking.rows(_SIZES)[0]
     looking.tell_all(("database_size_bytes", "free_bytes"), (size, free))
     tables = looking.rows(_TABLES, looking.objects)
@@ -222,14 +241,26 @@ def _tables(looking: Looking, schema_is_on: bool) -> None:
     for name, used in looking.rows(_COUNTERS, looking.objects):
         looking.tell("sequence_used_ratio", used, (str(name),))
     _indexes(looking)
-    scans = ("table_full_scans_total", "table_index_scans_total", "index_scans_total")
     if not schema_is_on:
-        _schema_is_off(looking, scans)
+        _schema_is_off(looking, _SCANS_NAMES)
         return
     try:
         _scans(looking, {str(row[0]) for row in tables}, looking.rows(_SCANS))
     except QueryError as error:
-        looking.hide(scans, error.message, f"GRANT SELECT ON performance_schema.* TO {_account(looking)};")
+        looking.hide(_SCANS_NAMES, error.message, f"GRANT SELECT ON performance_schema.* TO {_account(looking)};")
+
+
+def _from_statistics(looking: Looking, why: str) -> None:
+    """Read what InnoDB keeps of its tables' sizes, which is written when a tenth of a table has changed."""
+    looking.hide([*_SCANS_NAMES, "free_bytes", "sequence_used_ratio"], why, "dbops advise asks once")
+    try:
+        looking.tell("database_size_bytes", looking.rows(_SIZE_KEPT)[0][0])
+        for name, size, rows in looking.rows(_TABLES_KEPT, looking.objects):
+            looking.tell_all(("table_size_bytes", "table_rows"), (size, rows), (str(name),))
+    except QueryError as error:
+        fix = f"GRANT SELECT ON mysql.innodb_table_stats TO {_account(looking)};"
+        looking.hide(["database_size_bytes", "table_size_bytes", "table_rows"], error.message, fix)
+    _indexes(looking)
 
 
 def _indexes(looking: Looking) -> None:

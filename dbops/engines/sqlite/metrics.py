@@ -32,10 +32,12 @@ _NAMES = frozenset(
 )
 _LARGEST_ROWID = 2**63 - 1
 
-#: `aggregate` reads one row for each table and index, from all of its pages (https://www.sqlite.org/dbstat.html).
-_PAGES = """
-SELECT m.tbl_name, m.name, m.type, d.pgsize FROM dbstat('main', 1) AS d JOIN sqlite_schema AS m ON m.name = d.name
-WHERE m.name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND m.tbl_name NOT LIKE 'dbops\\_%' ESCAPE '\\'"""
+#: `aggregate` reads one row for each table and index, from all of its pages (https://www.sqlite.org/dbstat.html). Joined with the
+#: schema it would read all pages for each row of that.
+_PAGES = "SELECT name, pgsize FROM dbstat('main', 1)"
+_NAMES_OF_PAGES = """
+SELECT name, tbl_name, type FROM sqlite_schema
+WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' AND tbl_name NOT LIKE 'dbops\\_%' ESCAPE '\\'"""
 _READ_AT_MOST_BYTES = 64 << 20
 """dbstat reads every page; a file that is larger is not measured table by table."""
 
@@ -91,11 +93,12 @@ def _sequences(looking: Looking) -> None:
 
 def _pages(looking: Looking) -> None:
     try:
-        found = looking.rows(_PAGES)
+        pages = {str(name): int(size) for name, size in looking.rows(_PAGES)}
     except QueryError:
         why = "this SQLite was built without dbstat"
         looking.hide(("table_size_bytes", "index_size_bytes"), why, "a build with SQLITE_ENABLE_DBSTAT_VTAB")
         return
+    found = [(table, name, kind, pages[name]) for name, table, kind in looking.rows(_NAMES_OF_PAGES) if name in pages]
     sizes: dict[str, int] = {}
     for table, _, _, size in found:
         sizes[table] = sizes.get(table, 0) + size

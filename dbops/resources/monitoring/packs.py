@@ -111,12 +111,13 @@ _ESSENTIALS: Sequence[Mapping[str, Any]] = (
     },
     {
         "name": "forced-checkpoints",
-        "metric": "requested_checkpoints_ratio",
-        "above": 0.5,
+        "metric": "checkpoints_requested_per_second",
+        "above": 1 / 300,
         "of": "mean",
-        "over": "1h",
+        "over": "30m",
+        "for": "15m",
         "severity": "info",
-        "summary": "the log fills before a checkpoint is due: a larger max_wal_size",
+        "summary": "more than one checkpoint in five minutes before it is due, for the log is full: a larger max_wal_size",
     },
     {
         "name": "replica-lag",
