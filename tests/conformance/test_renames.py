@@ -67,6 +67,14 @@ def test_a_renamed_table_weighs_what_it_weighed(folder: Path, database: Database
     assert "INDEX_BUILD" in {hazard.code for hazard in index.hazards}
 
 
+def test_an_invalid_index_is_built_again_under_its_tables_new_name(folder: Path, pg_database: Database) -> None:
+    pg_database.load("CREATE TABLE customer (id integer); CREATE INDEX i ON customer (id);")
+    pg_database.load("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass;")
+    wanted = "CREATE TABLE customers (id integer); CREATE INDEX i ON customers (id);"
+    found = planned(folder, pg_database, wanted, "[{table: customer, to: customers}]")
+    assert "INVALID_INDEX" in {hazard.code for step in entry(found, "/index/i").steps for hazard in step.hazards}
+
+
 NOTED = """\
 -- dbops:renamed_from customer
 CREATE TABLE customers (

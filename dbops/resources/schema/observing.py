@@ -10,7 +10,7 @@ from dbops.catalog import codec
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import CatalogChange, ChangeSet, RenameColumn, RenameObject
 from dbops.catalog.declared import as_declared
-from dbops.catalog.model import UNREADABLE_GRANTS, CatalogObject
+from dbops.catalog.model import UNREADABLE_GRANTS
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
@@ -28,7 +28,7 @@ from dbops.resources.schema.leniency import left_alone
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import DataChange, ObservedSchema
 from dbops.resources.schema.remarks import noted_renames
-from dbops.resources.schema.renames import renamed_parts, sizes_after, wanted_renames
+from dbops.resources.schema.renames import as_it_stands, renamed_parts, sizes_after, wanted_renames
 from dbops.resources.schema.sources import places, read_source
 from dbops.resources.schema.wording import in_words_of
 
@@ -133,13 +133,9 @@ def _renamed(
         acts = engine.render(ChangeSet(live, live, renames), RenderContext(conn.server, online=False))
         run((statement for act in acts for statement in act.do), engine, conn)
         found = engine.inspect(conn, schema.scope)
-    return replace(found, objects={ref: _granted_as(item, live) for ref, item in found.objects.items()}, unmanaged=live.unmanaged)
-
-
-def _granted_as(item: CatalogObject, live: Catalog) -> CatalogObject:
-    """The scratch knows no grants that the source says nothing of; what is made again keeps them all the same."""
-    before = live.objects.get(item.ref)
-    return replace(item, grants=before.grants) if before is not None and item.grants is None else item
+    followed = () if engine.features.grants_by_grantee else renames
+    objects = {ref: as_it_stands(item, live, renames, followed) for ref, item in found.objects.items()}
+    return replace(found, objects=objects, unmanaged=live.unmanaged)
 
 
 def _insist_on_grants(schema: DesiredSchema, live: Catalog, wanted: Catalog) -> None:

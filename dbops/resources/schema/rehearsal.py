@@ -21,6 +21,7 @@ from dbops.resources.schema.describe import reason
 from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema, SchemaChange
+from dbops.resources.schema.renames import under_former_names
 from dbops.resources.schema.wording import in_words_of
 from dbops.sql.splitter import SourceStatement
 from dbops.sql.statement import Statement
@@ -38,7 +39,9 @@ def rehearse(
         RehearsalError: a step fails on the copy, or the outcome is not the desired schema.
     """
     started = monotonic()
-    live = as_declared(observed.live or EMPTY, observed.desired, by_grantee=engine.features.grants_by_grantee)
+    by_grantee = engine.features.grants_by_grantee
+    declared = observed.desired if by_grantee else under_former_names(observed.desired, observed.live or EMPTY, observed.renames)
+    live = as_declared(observed.live or EMPTY, declared, by_grantee=by_grantee)
     wanted = target_catalog(observed.renamed, observed.desired, observed.applied, schema, today)
     stages = [(live, wanted)]
     if observed.live is not None and not observed.renames:

@@ -136,6 +136,48 @@ def sizes_after(sizes: Mapping[Ref, TableSize], renames: Iterable[RenameObject |
     return found
 
 
+def as_it_stands(
+    item: CatalogObject,
+    live: Catalog,
+    renames: Sequence[RenameObject | RenameColumn],
+    followed: Sequence[RenameObject | RenameColumn],
+) -> CatalogObject:
+    """Return an object of a scratch copy, where `renames` were carried out, with what only the live one has.
+
+    The scratch knows no grants that the source says nothing of, and no index that a build left invalid. Grants are looked for
+    under the names from before `followed`: those renames that grants follow.
+    """
+    if isinstance(item, Index) and isinstance(index := live.objects.get(_former(item.ref, renames)), Index):
+        item = replace(item, is_valid=index.is_valid)
+    before = live.objects.get(_former(item.ref, followed))
+    if before is None or before.grants is None or item.grants is not None:
+        return item
+    names = {rename.before: rename.after for rename in followed if isinstance(rename, RenameColumn) and rename.table == item.ref}
+    grants = (replace(grant, column=names.get(grant.column, grant.column)) for grant in before.grants)
+    return replace(item, grants=tuple(sorted(grants)))
+
+
+def under_former_names(desired: Catalog, live: Catalog, renames: Sequence[RenameObject | RenameColumn]) -> Catalog:
+    """Return the desired catalog with what is renamed under its live name, too: what it says of grants is said of that one."""
+    former = {_former(ref, renames): item for ref, item in desired.objects.items()} if renames else {}
+    found = {ref: item for ref, item in former.items() if ref in live.objects}
+    return replace(desired, objects={**desired.objects, **found}) if found else desired
+
+
+def _former(ref: Ref, renames: Sequence[RenameObject | RenameColumn]) -> Ref:
+    """Return what an object was called before renames of itself, its table and its schema."""
+    for rename in reversed(renames):
+        if not isinstance(rename, RenameObject):
+            continue
+        if ref == rename.after:
+            ref = rename.before
+        elif rename.after.kind == "schema" and ref.schema == rename.after.name:
+            ref = ref._replace(schema=rename.before.name)
+        elif ref.parent and ref.table == rename.after:
+            ref = ref._replace(schema=rename.before.schema, parent=rename.before.name)
+    return ref
+
+
 def _moved(ref: Ref, rename: RenameObject) -> Ref:
     if rename.before.kind == "schema" and ref.schema == rename.before.name:
         return ref._replace(schema=rename.after.name)
