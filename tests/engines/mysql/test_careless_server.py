@@ -87,7 +87,8 @@ def states(server: MysqlServer, ids: Iterable[str]) -> dict[str, str]:
 
 def test_settings_that_are_wrong_are_told_and_those_that_are_right_are_not(server: MysqlServer, replica: MysqlServer) -> None:
     ids = [rule.id for rule in engine_named("mysql").advice.rules if rule.id.startswith("MY-SET-")]
-    assert states(server, ids) == dict.fromkeys(ids, "pass")
+    seen = verdicts(server.url("shop"), {})
+    assert {id_ for id_, one in seen.items() if one.state != "pass"} <= {"MY-MET-019"}  # it started just now
     assert states(replica, ids) == dict.fromkeys(ids, "fail")
 
 
