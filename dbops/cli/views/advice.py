@@ -10,7 +10,7 @@ from click import style
 from dbops.cli.views import wording
 from dbops.cli.views.journal import table
 from dbops.cli.views.text import indented
-from dbops.cli.views.unseen import unseen_text
+from dbops.cli.views.unseen import not_asked, unseen_text
 from dbops.usecases.advise import Advised, Finding, Rule, Verdict
 
 _COLORS = {"info": "blue", "warning": "yellow", "error": "red", "critical": "red"}
@@ -23,9 +23,9 @@ def advised_text(found: Sequence[Advised]) -> str:
 
 
 def _advised(one: Advised) -> str:
-    name = style(wording.on_one_line(one.connection), bold=True)
     if one.error is not None:
-        return f"{name}: {style('not asked', fg='red')}: {wording.printable(one.error)}"
+        return not_asked(one.connection, one.error)
+    name = style(wording.on_one_line(one.connection), bold=True)
     counts = f"{len(one.of('fail'))} found, {len(one.of('unknown'))} unknown, {len(one.of('pass'))} well"
     parts = [f"{name} ({one.engine}): {counts}", *(_failed(verdict, one) for verdict in one.of("fail"))]
     if unknown := unseen_text("unknown", ((v.rule.id, v.why, v.fix) for v in one.of("unknown"))):

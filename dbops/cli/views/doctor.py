@@ -8,7 +8,7 @@ from typing import Any
 from click import style
 
 from dbops.cli.views import wording
-from dbops.cli.views.unseen import unseen_text
+from dbops.cli.views.unseen import not_asked, unseen_text
 from dbops.usecases.doctor import Examined
 
 
@@ -18,9 +18,9 @@ def examined_text(found: Sequence[Examined]) -> str:
 
 
 def _examined(one: Examined) -> str:
-    name = style(wording.on_one_line(one.connection), bold=True)
     if one.error is not None:
-        return f"{name}: {style('not asked', fg='red')}: {wording.printable(one.error)}"
+        return not_asked(one.connection, one.error)
+    name = style(wording.on_one_line(one.connection), bold=True)
     account = f" as {wording.on_one_line(one.user)}" if one.user else ""
     title = f"{name} ({one.engine} {wording.on_one_line(one.server)}{account})"
     if not one.blind:

@@ -19,3 +19,8 @@ def unseen_text(word: str, unseen: Iterable[tuple[str, str, str]]) -> str:
         + "".join(f"\n    {wording.printable(text)}" for text in reason if text)
         for reason, names in reasons.items()
     )
+
+
+def not_asked(connection: str, error: str) -> str:
+    """Return the line of a connection that could not be asked, with the reason."""
+    return f"{style(wording.on_one_line(connection), bold=True)}: {style('not asked', fg='red')}: {wording.printable(error)}"
