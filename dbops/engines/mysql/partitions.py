@@ -138,21 +138,39 @@ def _range_changes(old: tuple[Options, ...], new: tuple[Options, ...]) -> tuple[
 
 
 def _list_changes(old: tuple[Options, ...], new: tuple[Options, ...]) -> tuple[list[str], list[str]] | None:
+    """Beside a DEFAULT partition, ADD and REORGANIZE leave rows where they are not found again (MariaDB 10.11, CHECK TABLE)."""
+    if "DEFAULT" in _value_set([*old, *new]):
+        return None
     leaving = [partition for partition in old if partition not in new]
     coming = [partition for partition in new if partition not in old]
     old_values, new_values = _value_set(leaving), _value_set(coming)
-    if not leaving:
-        return [f"ADD PARTITION ({listed(tuple(coming))})"], []
-    if leaving and coming and old_values == new_values:
-        return [f"REORGANIZE PARTITION {_names(tuple(leaving))} INTO ({listed(tuple(coming))})"], []
-    if old_values & new_values or {"DEFAULT"} & (old_values | new_values):
+    if not leaving or old_values == new_values:
+        return [_put_in_order(old, new)], []
+    if old_values & new_values:
         return None
-    clauses = [f"DROP PARTITION {_names(tuple(leaving))}"]
-    if coming:
-        clauses.insert(0, f"ADD PARTITION ({listed(tuple(coming))})")
     if {name_of(partition) for partition in leaving} & {name_of(partition) for partition in coming}:
         return None
-    return clauses, [name_of(partition) for partition in leaving]
+    lost, drop = [name_of(partition) for partition in leaving], f"DROP PARTITION {_names(tuple(leaving))}"
+    staying = tuple(partition for partition in old if partition in new)
+    if staying == new:
+        return [drop], lost
+    if (*staying, *coming) == new:
+        return [f"ADD PARTITION ({listed(tuple(coming))})", drop], lost
+    return ([drop, _put_in_order(staying, new)], lost) if staying else None
+
+
+def _put_in_order(old: tuple[Options, ...], new: tuple[Options, ...]) -> str:
+    """Lead from some partitions by list to others that take all their rows; new ones can be added at the end alone."""
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    if start == len(old):
+        return f"ADD PARTITION ({listed(new[start:])})"
+    end = 0
+    while end < min(len(old), len(new)) - start - 1 and old[-1 - end] == new[-1 - end]:
+        end += 1
+    moved, there = old[start : len(old) - end], new[start : len(new) - end]
+    return f"REORGANIZE PARTITION {_names(moved)} INTO ({listed(there)})"
 
 
 def _value_set(partitions: list[Options]) -> set[str]:
