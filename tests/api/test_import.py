@@ -39,6 +39,10 @@ def test_every_name_is_there_and_no_other() -> None:
 
 
 def test_older_programs_find_the_modules() -> None:
-    from dbops import db_manager
+    from dbops import connections, db_manager, lineage, migration, performance_monitor
 
     assert db_manager.DatabaseManager is dbops.DatabaseManager
+    assert connections.ConnectionPool is dbops.ConnectionPool
+    assert lineage.LineageGraph is dbops.LineageGraph
+    assert migration.MigrationRunner is dbops.MigrationRunner
+    assert performance_monitor.DatabaseMonitor is dbops.DatabaseMonitor
