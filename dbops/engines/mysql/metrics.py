@@ -8,7 +8,8 @@ which is MariaDB's default, its views are empty: that is said, not taken for sil
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Connection
@@ -233,12 +234,14 @@ def _tables(looking: Looking, schema_is_on: bool) -> None:
     if number > _OPENED_AT_MOST and looking.conn.server.flavour == "mariadb":
         _from_statistics(looking, f"the server opens each of {number:,} tables to tell")
         return
-    size, free = looking.rows(_SIZES)[0]
+    with _asked_anew(looking, is_wanted=number <= _OPENED_AT_MOST):
+        size, free = looking.rows(_SIZES)[0]
+        tables = looking.rows(_TABLES, looking.objects)
+        counters = looking.rows(_COUNTERS, looking.objects)
     looking.tell_all(("database_size_bytes", "free_bytes"), (size, free))
-    tables = looking.rows(_TABLES, looking.objects)
     for name, size, rows in tables:
         looking.tell_all(("table_size_bytes", "table_rows"), (size, rows), (str(name),))
-    for name, used in looking.rows(_COUNTERS, looking.objects):
+    for name, used in counters:
         looking.tell("sequence_used_ratio", used, (str(name),))
     _indexes(looking)
     if not schema_is_on:
@@ -248,6 +251,19 @@ def _tables(looking: Looking, schema_is_on: bool) -> None:
         _scans(looking, {str(row[0]) for row in tables}, looking.rows(_SCANS))
     except QueryError as error:
         looking.hide(_SCANS_NAMES, error.message, f"GRANT SELECT ON performance_schema.* TO {_account(looking)};")
+
+
+@contextmanager
+def _asked_anew(looking: Looking, *, is_wanted: bool) -> Iterator[None]:
+    """Let MySQL ask its tables, rather than say what they were up to a day ago (manual, information_schema_stats_expiry)."""
+    if not is_wanted or looking.conn.server.flavour == "mariadb":
+        yield
+        return
+    looking.rows("SET SESSION information_schema_stats_expiry = 0")
+    try:
+        yield
+    finally:
+        looking.rows("SET SESSION information_schema_stats_expiry = DEFAULT")
 
 
 def _from_statistics(looking: Looking, why: str) -> None:
