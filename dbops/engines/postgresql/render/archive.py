@@ -134,9 +134,9 @@ def keep_own_rows(whole: Ref, parts: Iterable[Table], archive: str, scene: Scene
     yield from _keep(archive, "\nUNION ALL ".join(rows), f"partitions of {whole.qualified} before rows moved to them")
 
 
-def take_strangers(part: Table, archive: str, target: str, scene: Scene) -> Iterator[Statement]:
-    """Yield what moves the rows of a partition that are not its own into a table with columns of the same names."""
-    key, names = _own_key(part, scene), columns(tuple(column.name for column in part.columns))
+def take_strangers(part: Table, before: Table, archive: str, target: str, scene: Scene) -> Iterator[Statement]:
+    """Yield what moves the rows of a partition that are not its own into a table with the columns that `before` has, too."""
+    key, names = _own_key(part, scene), columns(tuple(column.name for column in part.columns if before.column(column.name)))
     own = f"(SELECT ctid, row FROM {archive} WHERE part = {literal(named(part.ref))})"
     found = _found(part, quote(key[0]), own, key, scene)
     yield Statement(

@@ -228,7 +228,7 @@ class _Folding:
             if "inherited" in dict(own.column.options) and not apart:  # one of its own stays, and goes by itself
                 self._cover(i, j)
         elif j is not None and isinstance(change, AddColumn) and isinstance(added := self.changes[j], AddColumn):
-            self._alter_or_cover(i, j, _handed_down(change.column, added.column), added.column, child)
+            self._alter_or_cover(i, j, handed_down(change.column, added.column), added.column, child)
         elif isinstance(change, AlterColumn):
             self._hand_down_alteration(i, j, change, child)
         for heir in self._heirs(child.table):
@@ -335,7 +335,7 @@ def _column(catalog: Catalog, ref: Ref) -> Column | None:
     return table.column(ref.name) if table else None
 
 
-def _handed_down(parents: Column, own: Column) -> Column:
+def handed_down(parents: Column, own: Column) -> Column:
     """What ADD COLUMN on the parent gives the child: all but what is said of the parent alone."""
     options = tuple(pair for pair in parents.options if pair[0] in ("storage", "compression"))
     origin = tuple(pair for pair in own.options if pair[0] == "inherited")

@@ -216,7 +216,9 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
     elif isinstance(item, Rows):
         others = [f"tableoid <> {literal(named(heir))}::regclass" for heir in item.staying]
         where = f" WHERE {' AND '.join(others)}" if others else ""
-        yield Statement(f"CREATE TABLE {aside(item.before)} AS SELECT * FROM {named(table)}{where}")
+        # Types of columns that only the new table has go before the old one is there.
+        both = ", ".join(quote(column.name) for column in item.after.columns if item.before.column(column.name))
+        yield Statement(f"CREATE TABLE {aside(item.before)} AS SELECT {both} FROM {named(table)}{where}")
     elif item.bound is not None:
         yield from _detach(item, scene)
         yield from _own_not_nulls(item, scene)

@@ -35,7 +35,7 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import archive, columns, objects, retype, security, sequences
 from dbops.engines.postgresql.render.doing import do
-from dbops.engines.postgresql.render.folding import Unit
+from dbops.engines.postgresql.render.folding import Unit, handed_down
 from dbops.engines.postgresql.render.meanwhile import Meanwhile
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import Membership, Rows, aside, move_rows
@@ -174,7 +174,7 @@ class Undo:
         for ref in item.joining:
             part = self._scene.after.objects[ref]
             assert isinstance(part, Table)
-            taking = archive.take_strangers(part, kept.archive, aside(item.before), self._scene)
+            taking = archive.take_strangers(part, item.before, kept.archive, aside(item.before), self._scene)
             yield from self._quiet.around(ref, unit, taking)
 
     def _dropped_column(self, ref: Ref, column: Column, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
@@ -200,6 +200,9 @@ class Undo:
             fillable = counting
         yield from columns.alter(ref, fillable, column, back)
         yield from security.column(column_ref(ref, column.name), back)
+        for heir in (change for change in unit.covers if isinstance(change, DropColumn)):
+            yield from columns.alter(heir.table, handed_down(column, heir.column), heir.column, back)
+            yield from security.column(heir.ref, back)
 
     def _altered(self, unit: Unit) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
