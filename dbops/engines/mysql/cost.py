@@ -19,7 +19,7 @@ from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, about
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
-from dbops.engines.mysql.types import charset_of, is_textual, may_lose_values, members, parts
+from dbops.engines.mysql.types import charset_of, is_spatial, is_textual, may_lose_values, members, parts
 
 if TYPE_CHECKING:
     from dbops.engines.mysql.alter import TableChange
@@ -73,7 +73,10 @@ def added_column(column: Column, change: TableChange, flavour: Flavour) -> Cost:
     if column.generated:
         return (Speed.COPY if column.generated.is_stored else _at_once(flavour)), ()
     facts: list[Fact] = []
-    if not column.nullable and column.default is None and not column.identity and "as_row" not in dict(column.options):
+    has_no_zero = is_spatial(column.type) and not column.nullable and not flavour.is_mariadb
+    if has_no_zero:
+        facts.append(Fact("MAY_FAIL_ON_DATA", f"rows of {table} stand in the way: {column.type} has no zero value"))
+    elif not column.nullable and column.default is None and not column.identity and "as_row" not in dict(column.options):
         facts.append(
             Fact("IMPLICIT_ZERO_VALUE", f"existing rows of {table} get the zero value of {column.type} in {column.name}")
         )
@@ -83,6 +86,8 @@ def added_column(column: Column, change: TableChange, flavour: Flavour) -> Cost:
     is_plain = not column.options and not has_special_index
     called = calls(column.default)
     speed = Speed.INSTANT if flavour.has_instant_columns and is_plain and called <= _STEADY else Speed.UNKNOWN
+    if has_no_zero:
+        speed = Speed.INPLACE_REBUILD
     is_worked_out = column.default is not None and column.default.startswith("(")  # as MySQL writes it
     if called & _PER_ROW or (not flavour.is_mariadb and (is_worked_out or has_special_index)):
         speed = Speed.COPY
