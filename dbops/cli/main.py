@@ -40,7 +40,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Watch": {
         "monitor": "See what databases are doing, now and before.",
         "advise": "Say what is wrong with the databases, with evidence and the SQL that mends it.",
-        "doctor": "Say what the accounts cannot see, and the grants that would show it.",
+        "doctor": "Say what the accounts cannot see of their databases, and what would show it.",
         "alerts": "Hold AlertPolicy manifests against what the databases do.",
     },
     "Look": {
