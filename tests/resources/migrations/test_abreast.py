@@ -152,6 +152,8 @@ def test_ctrl_c_stops_all_that_run(postgres_server: PostgresServer, mysql_server
         databases = files(tmp_path, "a")
         databases["b"] = stack.enter_context(fresh_postgres(postgres_server))
         databases["c"] = stack.enter_context(fresh_mysql(mysql_server))
+        for name in "bc":
+            databases[name].load("CREATE TABLE here (id integer);")
         folder = tmp_path / "env"
         write(folder, databases)
         slow = {
@@ -162,6 +164,7 @@ def test_ctrl_c_stops_all_that_run(postgres_server: PostgresServer, mysql_server
         step = "".join(f"    {name!r}: {sql!r},\n" for name, sql in slow.items())
         (folder / "migrations" / "0003_slow.py").write_text(
             "SLOW = {\n" + step + "}\n\ndef up_fn(step):\n"
+            '    step.execute("UPDATE here SET id = 1")  # which is on no scratch\n'
             '    kind = {"SqliteConnection": "a", "PostgresConnection": "b"}.get(type(step.conn).__name__, "c")\n'
             f'    open({str(tmp_path)!r} + "/" + kind, "w").close()\n    step.execute(SLOW[kind])\n'
         )
