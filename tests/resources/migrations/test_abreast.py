@@ -170,6 +170,7 @@ def test_ctrl_c_stops_all_that_run(postgres_server: PostgresServer, mysql_server
         )
         command = [sys.executable, "-m", "dbops", "migrate", "up", "--auto-approve", "--parallel", "3", str(folder)]
         runner = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stack.callback(runner.kill)
         wait_until(lambda: all((tmp_path / name).exists() for name in slow))
         runner.send_signal(signal.SIGINT)
         _, err = runner.communicate(timeout=30)
