@@ -108,5 +108,5 @@ def test_a_backup_is_what_a_restore_of_it_gives(database: Database, tmp_path: Pa
             assert [(one.address[-6:], one.action) for one in found.differences] == [("wishes", "create")]
             assert made.id in found.before
         assert compare(database.url, "backup:latest", workspace).differences[0].action == "delete"
-        with pytest.raises(BackupError, match="no backup x"):
-            compare("backup:x", "shop", workspace)
+        with pytest.raises(BackupError, match="no backup nobody"):
+            compare("backup:nobody", "shop", workspace)

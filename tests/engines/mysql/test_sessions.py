@@ -308,10 +308,10 @@ def test_a_scratch_is_had_while_the_database_is_missing(my_database: MysqlDataba
 def test_leftovers_of_the_dead_are_removed_and_those_in_use_are_not(my_database: MysqlDatabase, target: Target) -> None:
     server, old = my_database.server, int(time.time()) - 3600
     dead, used = f"dbops_scratch_{old}_dead", f"dbops_scratch_{old}_used"
+    holder = ENGINE.connect(target)
+    holder.query("SELECT GET_LOCK(?, 0)", (used,))  # before the database is there, for other tests clear away too
     for name in (dead, used):
         server.rows("mysql", f"CREATE DATABASE IF NOT EXISTS `{name}`")
-    holder = ENGINE.connect(target)
-    holder.query("SELECT GET_LOCK(?, 0)", (used,))
     try:
         with ENGINE.scratch(target):
             found = _scratches(server)
