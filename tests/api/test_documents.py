@@ -5,22 +5,48 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Column, Integer, String
+from sqlalchemy.orm import declarative_base
 
-import dbops
-from tests.databases import Database, SqliteDatabase
+from dbops import DatabaseConnection
+from tests.databases import Database, MysqlDatabase, PostgresDatabase
 
 USERS = "CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(40), active BOOLEAN)"
+LOGS = "CREATE TABLE IF NOT EXISTS logs (id INTEGER PRIMARY KEY, message TEXT)"
+AGENTS = "CREATE TABLE agents (id INTEGER PRIMARY KEY, active INTEGER)"
 ROWS = "INSERT INTO users VALUES (1, 'Ada', TRUE), (2, 'Bob', FALSE)"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a program, in which the documents' relative paths lie."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def url_of(database: Database, shown: str) -> str:
+    """Return the URL that a document shows where it is one of SQLite, and a server's in its place."""
+    return shown if database.engine == "sqlite" else database.url
+
+
+def beside(database: Database) -> str:
+    """Return a database that does not exist yet: a file's path, a server's URL."""
+    if isinstance(database, PostgresDatabase | MysqlDatabase):
+        return database.server.url(f"{database.name}_beside")
+    return "restored.db"
 
 
 def test_database_management_of_the_specification(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     from dbops import manage_databases
 
-    database.load(f"{USERS}; {ROWS};")
+    with manage_databases(url_of(database, "sqlite:///app.db")) as before:
+        assert before.execute(USERS).success and before.execute(ROWS).success
     # Create a database manager with auto-connect
-    manager = manage_databases(database.url)
+    manager = manage_databases(url_of(database, "sqlite:///app.db"))
 
     # Execute queries
     result = manager.execute("SELECT * FROM users WHERE active = ?", (True,))
@@ -31,60 +57,45 @@ def test_database_management_of_the_specification(database: Database, capsys: py
     assert capsys.readouterr().out == "Found 1 active users\n"
 
 
-def test_database_management_of_the_specification_in_its_own_words(
-    monkeypatch: pytest.MonkeyPatch, sqlite_database: SqliteDatabase
-) -> None:
-    from dbops import manage_databases
+def test_orchestration_of_the_specification(database: Database) -> None:
+    from dbops import MigrationManager, run_migrations
 
-    monkeypatch.chdir(sqlite_database.path.parent)
-    manager = manage_databases("sqlite:///app.db")
-    assert manager.execute(USERS).success and manager.execute(ROWS).success
-    assert manager.execute("SELECT * FROM users WHERE active = ?", (True,)).row_count == 1
-    manager.disconnect()
-
-
-def test_quick_start_of_the_first_readme(monkeypatch: pytest.MonkeyPatch, sqlite_database: SqliteDatabase) -> None:
-    from dbops import DatabaseConnection, DatabaseManager
-
-    monkeypatch.chdir(sqlite_database.path.parent)
-    # Create a connection and execute queries
-    conn = DatabaseConnection(name="app_db", db_type="sqlite", database="app.db")  # type: ignore[arg-type]
-    conn.connect()
-    conn.execute_query(USERS)
-    conn.execute_query(ROWS)
-    results = conn.execute_query("SELECT * FROM users WHERE active = ?", (True,))
-    assert results == [{"id": 1, "name": "Ada", "active": 1}]
-
-    # Manage multiple connections
-    manager = DatabaseManager()
-    manager.add_connection(conn)
-    manager.execute_query("app_db", "CREATE TABLE IF NOT EXISTS logs (id INTEGER PRIMARY KEY, message TEXT)")
-    assert manager.get_tables() == ["logs", "users"]
-    conn.disconnect()
+    made = MigrationManager().create_migration("agents", "", AGENTS, "DROP TABLE agents")
+    # Run database migrations
+    result = run_migrations(migration_dir="migrations/", database_url=url_of(database, "sqlite:///app.db"), direction="up")
+    assert result["success"] and [one["migration_id"] for one in result["results"]] == [made.id]
+    again = run_migrations("migrations/", url_of(database, "sqlite:///app.db"))
+    assert again["success"] and again["migrations_processed"] == 0
+    down = run_migrations("migrations/", url_of(database, "sqlite:///app.db"), "down")
+    assert down["success"] and down["result"]["migration_id"] == made.id
 
 
-def test_names_of_the_agents_page(database: Database) -> None:
-    from dbops import DatabaseManager
+def test_performance_monitoring_of_the_specification(database: Database) -> None:
+    from dbops import DatabaseMonitor, monitor_database, optimize_database
 
-    manager = DatabaseManager(database.url)
-    assert manager.execute_query(USERS) == []
-    queries = [{"query": ROWS}, {"query": "DELETE FROM users WHERE id = :id", "params": {"id": 2}}]
-    assert manager.execute_transaction(queries) is True
-    assert manager.execute_query("SELECT name FROM users WHERE id = :id", {"id": 1}) == [{"name": "Ada"}]
-    assert manager.execute_query(query="SELECT name FROM users WHERE id = :id", params={"id": 1}) == [{"name": "Ada"}]
-    assert manager.get_connection().is_connected()  # type: ignore[union-attr]
-    manager.close_connection()
-    assert not manager.get_connection().is_connected()  # type: ignore[union-attr]
+    assert monitor_database("my_database", workspace_dir="./perf_data")["metrics_count"] == 0
+    database.load(f"{USERS}; {ROWS};")
+    with DatabaseMonitor("./perf_data", database.url) as monitor:
+        seen = dataclasses.asdict(monitor.collect(settle_s=0))
+        assert seen.pop("database_name")
+        monitor.record_database_metrics("my_database", seen)
+    # Monitor database performance
+    metrics = monitor_database("my_database", workspace_dir="./perf_data")
+
+    # Generate optimization report
+    report = optimize_database("my_database", workspace_dir="./perf_data")
+    assert metrics["database_name"] == "my_database" and metrics["metrics_count"] == 1
+    assert report["database_performance"] == metrics and "recommendations" in report
 
 
-def test_quick_start_of_the_second_readme(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_quick_start_of_the_first_readme(database: Database) -> None:
+    """Version 0, with the modules of its layout."""
     from dbops.db_manager import DatabaseManager
     from dbops.migration_manager import MigrationManager
 
-    monkeypatch.chdir(tmp_path)
-    MigrationManager().create_migration("agents", "", "CREATE TABLE agents (id INTEGER, active INTEGER)")
+    MigrationManager().create_migration("agents", "", f"{AGENTS}; INSERT INTO agents VALUES (1, 1), (2, 0);")
     # Initialize connection
-    db = DatabaseManager(connection_string="sqlite:///data.db")
+    db = DatabaseManager(connection_string=url_of(database, "sqlite:///data.db"))
     db.connect()
 
     # Run migrations
@@ -93,32 +104,68 @@ def test_quick_start_of_the_second_readme(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     # Execute query
     results = db.execute("SELECT * FROM agents WHERE active = 1")
-    assert results.success and results.columns == ["id", "active"] and results.rows == []
+    assert results.success and results.columns == ["id", "active"] and results.rows == [(1, 1)]
     migrator.close()
     db.disconnect()
 
 
-def test_orchestration_of_the_specification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from dbops import MigrationManager, run_migrations
+def test_quick_start_of_the_second_readme(database: Database) -> None:
+    """Version 1: a connection given by its fields, a server's over TCP with a password."""
+    from dbops import DatabaseManager
 
-    monkeypatch.chdir(tmp_path)
-    MigrationManager().create_migration("agents", "", "CREATE TABLE agents (id INTEGER, active INTEGER)")
-    # Run database migrations
-    result = run_migrations(
-        migration_dir="migrations/",
-        database_url="sqlite:///app.db",
-        direction="up",
+    # Create a connection and execute queries
+    conn = connection_of(database)
+    conn.connect()
+    conn.execute_query(USERS)
+    conn.execute_query(ROWS)
+    results = conn.execute_query("SELECT * FROM users WHERE active = ?", (True,))
+    assert results == [{"id": 1, "name": "Ada", "active": True}]
+
+    # Manage multiple connections
+    manager = DatabaseManager()
+    manager.add_connection(conn)
+    assert manager.execute_query("app_db", LOGS) == []
+    assert manager.get_tables() == ["logs", "users"]
+    conn.disconnect()
+
+
+def connection_of(database: Database) -> DatabaseConnection:
+    """Return the connection `app_db`, its type given as a text."""
+    if not isinstance(database, PostgresDatabase | MysqlDatabase):
+        return DatabaseConnection(name="app_db", db_type="sqlite", database="app.db")  # type: ignore[arg-type]
+    at = DatabaseConnection.from_url(database.server.tcp_url(database.name))
+    assert at.password
+    return DatabaseConnection(
+        name="app_db",
+        db_type=database.engine,  # type: ignore[arg-type]
+        database=database.name,
+        host=at.host,
+        port=at.port,
+        username=at.username,
+        password=at.password,
     )
-    assert result["success"] and result["successful"] == 1
 
 
-def test_migrations_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database: Database) -> None:
+def test_names_of_the_agents_page(database: Database) -> None:
+    from dbops import DatabaseManager
+
+    manager = DatabaseManager(database.url)
+    assert manager.execute_query(USERS) == []
+    queries: list[dict[str, Any]] = [{"query": ROWS}, {"query": "DELETE FROM users WHERE id = :id", "params": {"id": 2}}]
+    assert manager.execute_transaction(queries) is True
+    assert manager.execute_query("SELECT name FROM users WHERE id = :id", {"id": 1}) == [{"name": "Ada"}]
+    assert manager.execute_query(query="SELECT name FROM users WHERE id = :id", params={"id": 1}) == [{"name": "Ada"}]
+    assert manager.get_connection().is_connected()  # type: ignore[union-attr]
+    manager.close_connection()
+    assert not manager.get_connection().is_connected()  # type: ignore[union-attr]
+
+
+def test_migrations_of_the_agents_page(database: Database) -> None:
     from dbops import MigrationManager, MigrationStatus
 
-    monkeypatch.chdir(tmp_path)
     manager = MigrationManager()
     manager.set_database_url(database.url)
-    made = manager.create_migration("agents", "", "CREATE TABLE agents (id INTEGER)", "DROP TABLE agents")
+    made = manager.create_migration("agents", "", AGENTS, "DROP TABLE agents")
     assert manager.run_migration(f"migrations/{made.id}.json") is True
     assert isinstance(manager.get_migration_status(), MigrationStatus)
     assert [one.name for one in manager.list_migrations()] == ["agents"]
@@ -126,66 +173,38 @@ def test_migrations_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path
     manager.close()
 
 
-def test_backups_of_the_agents_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
-    from dbops import BackupManager
+def test_schemas_of_the_agents_page(database: Database) -> None:
+    from dbops import SchemaManager
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
-    sqlite_database.load(f"{USERS}; {ROWS};")
-    manager = BackupManager()
-    assert manager.create_backup(str(sqlite_database.path), "out/first")
-    assert manager.restore_backup("out/first", "restored.db")
-    assert (tmp_path / "restored.db").is_file() and manager.list_backups("test") == []
-    assert manager.create_backup(database=str(sqlite_database.path), output_path="out/second")
-    assert manager.restore_backup(backup_path="out/second", database="again.db")
-    assert (tmp_path / "again.db").is_file() and manager.list_backups(database="test") == []
-    with pytest.raises(TypeError, match="once"):
-        manager.restore_backup("out/second", backup_path="out/second")
+    class Agent(declarative_base()):  # type: ignore[misc]  # a new base in each test
+        __tablename__ = "agents"
+        id = Column(Integer, primary_key=True)
+        name = Column(String(40))
+
+    manager = SchemaManager(database.url)
+    schema = manager.generate_schema(model=Agent)
+    assert manager.create_table(schema=schema) is True
+    assert manager.alter_table(table="agents", changes={"add_columns": [{"name": "active", "type": "boolean"}]}) is True
+    assert [column["name"] for column in manager.get_schema(table="agents")["columns"]] == ["id", "name", "active"]
 
 
-@pytest.mark.parametrize(
-    ("name", "fields"),
-    [
-        ("QueryResult", "success rows columns row_count execution_time error_message"),
-        (
-            "DatabaseConnection",
-            "name db_type database host port username password ssl_mode connection_pool_size connection_timeout max_retries"
-            " connection_string created_at",
-        ),
-        ("Migration", "id name description sql rollback_sql dependencies created_at applied_at status checksum"),
-        ("MigrationResult", "migration_id success execution_time error_message rows_affected statements_executed"),
-        (
-            "Backup",
-            "backup_id database_name database_type backup_type file_path size_mb created_at compression encryption checksum"
-            " metadata",
-        ),
-        ("BackupResult", "backup_id success duration file_size_mb error_message warnings checksum"),
-        (
-            "DatabaseMetrics",
-            "database_name timestamp connections_active connections_idle queries_per_second average_query_time_ms cache_hit_ratio"
-            " disk_io_mb",
-        ),
-        ("SchemaDefinition", "name version tables created_at"),
-        (
-            "PerformanceAlert",
-            "alert_id severity metric_name current_value threshold_value description timestamp resolution_suggestions",
-        ),
-    ],
-)
-def test_dataclasses_have_the_fields_of_the_specification_in_its_order(name: str, fields: str) -> None:
-    assert [field.name for field in dataclasses.fields(getattr(dbops, name)) if field.init] == fields.split()
+def test_backups_of_the_agents_page(database: Database, folder: Path) -> None:
+    from dbops import BackupManager, DatabaseManager
 
-
-def test_performance_monitoring_of_the_specification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from dbops import monitor_database, optimize_database
-
-    monkeypatch.chdir(tmp_path)
-    # Monitor database performance
-    metrics = monitor_database("my_database", workspace_dir="./perf_data")
-
-    # Generate optimization report
-    report = optimize_database("my_database", workspace_dir="./perf_data")
-    assert metrics["metrics_count"] == 0 and report["database_performance"] == metrics
+    database.load(f"{USERS}; {ROWS};")
+    source = str(folder / "test.db") if database.engine == "sqlite" else database.url
+    manager, target = BackupManager(), beside(database)
+    try:
+        assert manager.create_backup(database=source, output_path="out/first")
+        assert manager.restore_backup(backup_path="out/first", database=target)
+        with DatabaseManager(target if "://" in target else f"sqlite:///{target}") as restored:
+            assert restored.execute("SELECT name FROM users ORDER BY id").rows == [("Ada",), ("Bob",)]
+        assert manager.list_backups(database="test") == [], "it lies in a folder of its own"
+        with pytest.raises(TypeError, match="once"):
+            manager.restore_backup("out/first", backup_path="out/first")
+    finally:
+        if isinstance(database, PostgresDatabase | MysqlDatabase):
+            database.server.drop_database(f"{database.name}_beside")
 
 
 def test_monitoring_of_the_agents_page(database: Database, tmp_path: Path) -> None:
