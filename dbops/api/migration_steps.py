@@ -58,11 +58,11 @@ class MigrationRunner:
         """Add a step, and return the runner.
 
         Raises:
-            MigrationError: there is a step of that id, or it has no `up_fn`.
+            MigrationError: there is a step of that id (1 and 01 are one), or it has no `up_fn`.
         """
         from dbops.usecases.migrate.by_steps import must_be_new
 
-        must_be_new(step.id, list(self._steps))
+        must_be_new(step.id, self._steps)
         if step.up_fn is None:
             raise MigrationError(f"the step {step.id} has no up_fn")
         self._steps[step.id] = step
@@ -84,8 +84,10 @@ class MigrationRunner:
 
     def get_pending(self) -> list[MigrationStep]:
         """Return the steps that are still to run, in order."""
-        completed = set(self.get_completed())
-        return [step for step in self.get_steps() if step.id not in completed]
+        from dbops.usecases.migrate.by_steps import without
+
+        steps = {step.id: step for step in self.get_steps()}
+        return [steps[one] for one in without(steps, self.get_completed())]
 
     def run_up(self, target: str | None = None) -> list[MigrationResult]:
         """Run what is pending, up to the step `target` if one is named, until one fails.
@@ -108,7 +110,10 @@ class MigrationRunner:
         Raises:
             MigrationError: a step has no way back, or is not known here; nothing was done.
         """
-        going = [self._steps.get(one) or MigrationStep(one, one) for one in reversed(self.get_completed())][:steps]
+        from dbops.usecases.migrate.by_steps import same_of
+
+        last = list(reversed(self.get_completed()))[:steps]
+        going = [self._steps.get(same_of(one, self._steps) or one) or MigrationStep(one, one) for one in last]
         if stuck := next((step for step in going if step.down_fn is None), None):
             raise MigrationError(f"nothing leads back from {stuck.id}", expected="a step with down_fn")
         results: list[MigrationResult] = []

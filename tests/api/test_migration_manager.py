@@ -178,7 +178,8 @@ def test_a_migration_without_a_way_back_says_so(manager: MigrationManager) -> No
         ({"a": {}}, "has no sql"),
         ({"a": {"sql": "SELECT 1", "dependencies": ["b"]}}, "depends on b, which is not there"),
         ({"a": {"sql": "x", "dependencies": ["b"]}, "b": {"sql": "x", "dependencies": ["a"]}}, "in a circle"),
-        ({"1": {"sql": "x"}, "01": {"sql": "x"}}, "two migrations have the version"),
+        ({"1": {"sql": "x"}, "01": {"sql": "x"}}, "version 1, which is 01 too: "),
+        ({"a1": {"sql": "x"}, "A01": {"sql": "x"}}, "two migrations have the version"),
     ],
 )
 def test_wrong_files_are_named(files: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -279,6 +280,19 @@ def test_steps_run_in_the_order_of_their_dependencies(database: Database) -> Non
     assert [one.migration_id for one in again.run_down(2)] == ["a_fill", "b_make"]
     assert "agents" not in tables(database) and len(again.get_pending()) == 2
     again.close()
+
+
+def test_one_and_01_are_one_step(database: Database) -> None:
+    runner = MigrationRunner(database.url).add_step(MigrationStep("1", "make", "", lambda s: s.execute(FIRST), print))
+    with pytest.raises(MigrationError, match="two steps have the id 01: 1 is the same version"):
+        runner.add_step(MigrationStep("01", "again", "", print))
+    assert [one.success for one in runner.run_up()] == [True]
+    runner.close()
+    renamed = MigrationRunner(database.url)
+    renamed.add_step(MigrationStep("01", "make", "", print, lambda s: s.execute("DROP TABLE agents")))
+    assert renamed.get_pending() == [] and renamed.get_completed() == ["1"]
+    assert [one.success for one in renamed.run_down()] == [True] and renamed.get_completed() == []
+    renamed.close()
 
 
 def test_a_failed_step_leaves_nothing(database: Database) -> None:

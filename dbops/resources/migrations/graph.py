@@ -9,7 +9,7 @@ from heapq import heapify, heappop, heappush
 
 from dbops.errors import DbopsError, MigrationError, Problems
 from dbops.reconcile.ledger import LONGEST_VERSION
-from dbops.resources.migrations.model import Migration, version_key
+from dbops.resources.migrations.model import Migration, one_version, version_key
 
 
 def ordered(migrations: Sequence[Migration]) -> list[Migration]:
@@ -42,12 +42,12 @@ def _duplicates(migrations: Sequence[Migration]) -> list[MigrationError]:
     first: dict[object, Migration] = {}
     problems = []
     for migration in migrations:
-        key = (migration.is_repeatable, version_key(migration.version.casefold()))  # as MySQL compares the ledger's key
-        other = first.setdefault(key, migration)
+        other = first.setdefault((migration.is_repeatable, one_version(migration.version)), migration)
         if other is not migration:
+            words = "" if other.version == migration.version else f", which is {other.version} too"
             problems.append(
                 MigrationError(
-                    f"two migrations have the version {migration.version}: {other.at.file} and {migration.at.file}",
+                    f"two migrations have the version {migration.version}{words}: {other.at.file} and {migration.at.file}",
                     at=migration.at,
                     expected="a version of its own for each",
                     fix="give the one that was applied nowhere the next version",

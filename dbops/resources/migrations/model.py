@@ -130,6 +130,11 @@ def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", version) if part.strip("._-"))
 
 
+def one_version(version: str) -> object:
+    """Return what texts share that mean one version: 1 and 01; and A and a, which are one key of the ledger on MySQL."""
+    return version_key(version.casefold())
+
+
 @dataclass(frozen=True, slots=True)
 class HookFiles:
     """Absolute paths of the SQL files that run around migrations."""

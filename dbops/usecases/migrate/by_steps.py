@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import Any
@@ -12,7 +12,7 @@ from dbops.engines.base.connect import Connection, Row
 from dbops.errors import DbopsError, Mark, MigrationError
 from dbops.reconcile.ledger import Ledger, Record
 from dbops.resources.migrations.graph import ordered
-from dbops.resources.migrations.model import Migration, Script, checksum_of
+from dbops.resources.migrations.model import Migration, Script, checksum_of, one_version
 from dbops.usecases.apply import LOCK
 from dbops.usecases.databases.address import target_of
 from dbops.usecases.databases.database import prepared
@@ -85,6 +85,7 @@ class StepLedger:
         with self._engine.lock(conn, LOCK, 60.0):
             ledger.create()
             known = {record.version: record for record in ledger.records()}
+            step_id = same_of(step_id, known) or step_id
             started, began = timestamp(), monotonic()
             position = known[step_id].position if step_id in known and not is_up else 0
 
@@ -123,11 +124,26 @@ class StepLedger:
         return self._targets.ledger(_NAME, "dbops_migrations", _SET)
 
 
-def must_be_new(step_id: str, known: Sequence[str]) -> None:
-    """Refuse a second step of one id.
+def must_be_new(step_id: str, known: Iterable[str]) -> None:
+    """Refuse a second step of one id; 1 and 01 are one, as they are among files.
 
     Raises:
         MigrationError: there is one.
     """
-    if step_id in known:
-        raise MigrationError(f"two steps have the id {step_id}", expected="an id of its own for each")
+    if (other := same_of(step_id, known)) is not None:
+        words = "" if other == step_id else f": {other} is the same version"
+        raise MigrationError(
+            f"two steps have the id {step_id}{words}", expected="an id of its own for each", error_code="DUPLICATE_VERSION"
+        )
+
+
+def same_of(step_id: str, ids: Iterable[str]) -> str | None:
+    """Return the id among `ids` that means this step, None where there is none."""
+    key = one_version(step_id)
+    return next((one for one in ids if one == step_id or one_version(one) == key), None)
+
+
+def without(ids: Iterable[str], completed: Iterable[str]) -> list[str]:
+    """Return the ids that none of those completed means."""
+    done = {one_version(one) for one in completed}
+    return [one for one in ids if one_version(one) not in done]
