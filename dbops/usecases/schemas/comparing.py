@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dbops.errors import SchemaError
@@ -86,3 +86,45 @@ def _compare(
             old, new = ({key: value for key, value in one.items() if key != "primary_key"} for one in (old, new))
         if old != new:
             result[f"{part}_to_modify"].append({"table": table, word: name, "from": before[name], "to": after[name]})
+
+
+def report(current: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """Count what differs, and say what to do about it; the keys are those of `SchemaGenerator.get_schema_drift_report`."""
+    found = compare(current, target)
+    is_drifting = any(found.values())
+    changed = {
+        part: sum(len(found[f"{part}_to_{act}"]) for act in ("add", "remove", "modify")) for part in ("indexes", "constraints")
+    }
+    return {
+        "drift_detected": is_drifting,
+        "tables_added": len(found["tables_to_add"]),
+        "tables_removed": len(found["tables_to_remove"]),
+        "columns_added": len(found["columns_to_add"]),
+        "columns_removed": len(found["columns_to_remove"]),
+        "columns_modified": len(found["columns_to_modify"]),
+        "indexes_changed": changed["indexes"],
+        "constraints_changed": changed["constraints"],
+        "recommendations": list(_recommendations(found)),
+        "migration_needed": is_drifting,
+        "differences": found,
+    }
+
+
+def _recommendations(found: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    for name in found["tables_to_add"]:
+        yield f"create the table {name}"
+    for name in found["tables_to_remove"]:
+        yield f"drop the table {name}, once nothing reads it; its rows go with it"
+    for one in found["columns_to_add"]:
+        is_required = not one["definition"]["nullable"] and one["definition"]["default"] is None
+        yield f"add the column {one['table']}.{one['column']}" + (
+            ", with a default for the rows that exist" if is_required else ""
+        )
+    for one in found["columns_to_remove"]:
+        yield f"drop the column {one['table']}.{one['column']}, once nothing reads it; its values go with it"
+    for one in found["columns_to_modify"]:
+        yield f"change the column {one['table']}.{one['column']}; look whether all values fit"
+    for part, word in (("indexes", "index"), ("constraints", "constraint")):
+        for act, verb in (("add", "add"), ("remove", "drop"), ("modify", "change")):
+            for one in found[f"{part}_to_{act}"]:
+                yield f"{verb} the {word} {one[word]} of {one['table']}"
