@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from dbops.api.service.crud import CRUDService
 from dbops.api.service.databases import DatabaseInfo, DatabaseOperations
-from dbops.api.service.module_settings import DATABASE_MODULE_SETTINGS
+from dbops.api.service.module_settings import DATABASE_MODULE_SETTINGS, SQLITE_PRAGMAS
 from dbops.api.service.result import Result, standard_error
 from dbops.api.service.service import DatabaseService
 from dbops.usecases.service.discovery import SQLiteJSON, get_database_base
 
 __all__ = [
     "DATABASE_MODULE_SETTINGS",
+    "SQLITE_PRAGMAS",
     "CRUDService",
     "DatabaseInfo",
     "DatabaseOperations",

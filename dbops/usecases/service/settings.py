@@ -72,6 +72,10 @@ class ServiceSettings:
         )
 
 
+SQLITE_PRAGMAS: tuple[str, ...] = tuple(f"PRAGMA {name}={value}" for name, value in ServiceSettings().pragmas)
+"""The statements with which every SQLite connection begins where no setting says otherwise."""
+
+
 def settings_of(given: Mapping[str, Any], environ: Mapping[str, str]) -> ServiceSettings:
     """Return the settings; an empty variable, and None among `given`, is as good as none.
 

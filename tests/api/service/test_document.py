@@ -145,7 +145,7 @@ def test_modules_make_and_register_a_database_of_their_own(tmp_path: Path, datab
 
 
 def test_modules_use_sessions_and_records(tmp_path: Path, database: Database) -> None:
-    """Service Integration, Service Database Access Pattern, CRUD Operations Pattern."""
+    """Model Definition, Service Integration, Module Database, Service Database Access and CRUD Operations Pattern."""
     write_module(tmp_path)
     my_table = module_of(tmp_path).ModuleData
 

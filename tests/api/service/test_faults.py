@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from dbops.api.service import CRUDService, DatabaseService, Result
+from dbops.api.service import SQLITE_PRAGMAS, CRUDService, DatabaseService, Result
 from dbops.errors import ConnectError, DbopsError, LockTimeoutError, LostConnectionError, QueryError, SchemaError
 from dbops.usecases.apply import Consent, apply
 from dbops.usecases.plan import plan
@@ -107,6 +107,9 @@ def test_asynchronous_sessions_enforce_foreign_keys(tmp_path: Path, database: Da
 
 
 def test_every_connection_of_every_pool_has_the_pragmas(tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
+    """SQLite Optimization."""
+    shown = {"journal_mode=WAL", "synchronous=NORMAL", "cache_size=10000", "foreign_keys=ON", "busy_timeout=10000"}
+    assert set(SQLITE_PRAGMAS) == {f"PRAGMA {pragma}" for pragma in shown}
     write_module(tmp_path)
     write_module(tmp_path, MY_MODULE.replace("my_module", "other"), "other")
 
