@@ -144,7 +144,7 @@ class _Builder:
             name
             for name, change in columns.items()
             if isinstance(change, AlterColumn)
-            and (_virtual(change.before) != _virtual(change.after) or not is_convertible(change.before.type, change.after.type))
+            and (is_virtual(change.before) != is_virtual(change.after) or not is_convertible(change.before.type, change.after.type))
         }
         while True:
             more = {
@@ -324,7 +324,8 @@ def _only_hides(change: CatalogChange) -> bool:
     )
 
 
-def _virtual(column: Column) -> bool:
+def is_virtual(column: Column) -> bool:
+    """Tell whether a column is computed when it is read, and stored nowhere."""
     return column.generated is not None and not column.generated.is_stored
 
 

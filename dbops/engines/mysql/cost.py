@@ -7,7 +7,6 @@ they do not promise counts as a copy of the table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
@@ -271,18 +270,19 @@ def _is_compressed(table: Table) -> bool:
     return options.get("row_format", "").upper() == "COMPRESSED" or "key_block_size" in options
 
 
-def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObject]) -> list[Clause]:
+def as_kept(clauses: list[Clause], change: TableChange) -> list[Clause]:
     """Return the clauses without promises that the server keeps on plainer tables only.
 
     A table with full-text or spatial indexes, or with an index over a virtual column, cannot change its columns at once,
     and such a table, or one with stored computed columns, cannot be rebuilt while it is written (MariaDB, "InnoDB Online DDL
     Operations with the INPLACE Alter Algorithm"; MySQL 8.0, section 17.12.2). A column that a virtual one is computed from
     takes that along, which goes in place only alone, and one that comes to stand before a virtual one moves it (MariaDB 10.11,
-    error 1846).
+    error 1846). Nor does a virtual one itself come or go next to anything but plain indexes.
     """
+    table = change.before
     computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
-    indexes = [item for item in children if isinstance(item, Index)]
-    if any(map(_is_hashed, indexes)):
+    indexes = [item for item in change.before_children if isinstance(item, Index)]
+    if any(map(_is_hashed, indexes)) or _has_company(clauses, change):
         return [replace(clause, speed=max(clause.speed, Speed.UNKNOWN)) for clause in clauses]
     clauses = _rebuilt_together(clauses, is_compressed=_is_compressed(table))
     is_hindered = any(
@@ -299,6 +299,26 @@ def as_kept(clauses: list[Clause], table: Table, children: Iterable[CatalogObjec
         rebuilds = (is_hindered or any(computed.values())) and clause.speed == Speed.INPLACE_REBUILD
         result.append(replace(clause, speed=Speed.UNKNOWN) if moves or rebuilds else clause)
     return result
+
+
+_OF_COLUMN = re.compile(r"(?:ADD|DROP) COLUMN `((?:[^`]|``)+)`")
+
+
+def _has_company(clauses: list[Clause], change: TableChange) -> bool:
+    """Tell whether a virtual column comes or goes beside something else."""
+    columns = [*change.before.columns, *change.after.columns]
+    virtual = {quoted(c.name)[1:-1] for c in columns if c.generated and not c.generated.is_stored}
+    own = [clause for clause in clauses if (named := _OF_COLUMN.match(clause.text)) and named[1] in virtual]
+    return bool(own) and any(clause not in own and not _is_of_plain_index(clause.text, change) for clause in clauses)
+
+
+def _is_of_plain_index(text: str, change: TableChange) -> bool:
+    plain = {
+        quoted(item.name)
+        for item in (*change.before_children, *change.after_children)
+        if isinstance(item, Index) and not item.unique and item.method not in ("fulltext", "spatial")
+    }
+    return any(text == f"DROP INDEX {name}" or text.startswith(f"ADD KEY {name} ") for name in plain)
 
 
 _PLACED = re.compile(r"(?:ADD|MODIFY) COLUMN `((?:[^`]|``)+)` .*(?:FIRST|AFTER `((?:[^`]|``)+)`)$", re.DOTALL)

@@ -28,7 +28,7 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, Act, RenderContext, about
-from dbops.engines.mysql import alter, cost, filling, implied, online_keys, versioning
+from dbops.engines.mysql import alter, cost, filling, implied, online_keys, versioning, virtual_columns
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
 from dbops.engines.mysql.code import code_acts, create_code, drop_code
@@ -325,9 +325,22 @@ class _Renderer:
         result: list[Statement] = []
         is_divided = self.flavour.refuses_unsafe_defaults or self.context.server.has_replicas
         for stage in versioning.stages(change):
-            filled = filling.divided(stage) if is_divided else None
-            result += self._filled(filled, rows, partition_facts) if filled else self._stage(stage, rows, partition_facts)
+            if filled := filling.divided(stage) if is_divided else None:
+                result += self._filled(filled, rows, partition_facts)
+                continue
+            for part in self._parts(stage, rows):
+                result += self._stage(part, rows, partition_facts)
         return result
+
+    def _parts(self, change: TableChange, rows: int) -> tuple[TableChange, ...]:
+        """A change in the parts that the server makes each without a copy, where it would copy for the whole of it."""
+        if not self.context.online or not rows or self._words(change):
+            return (change,)
+        parts = virtual_columns.apart(change)
+        return parts if all(map(self._words, parts)) else (change,)
+
+    def _words(self, change: TableChange) -> str:
+        return cost.online_words(cost.as_kept(alter.clauses(change, self.flavour), change), change.before, self.flavour)
 
     def _filled(self, filled: Filling, rows: int, partition_facts: Sequence[Hazard]) -> list[Statement]:
         """The statements of one table in whose columns an UPDATE puts values; its triggers are not to hear of that."""
@@ -347,7 +360,7 @@ class _Renderer:
         begin, end = versioning.clauses(change)
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in begin)
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in first)
-        built = cost.as_kept(alter.clauses(change, self.flavour), change.before, change.before_children)
+        built = cost.as_kept(alter.clauses(change, self.flavour), change)
         if built:
             result += table_statements(
                 f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}",
