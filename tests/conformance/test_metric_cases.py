@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 import yaml
 
 from dbops.engines.base.metrics import METRICS, Look
-from tests.conformance.test_metrics import SHOP, look_at
-from tests.databases import Database
+from dbops.usecases.monitor import metrics_store, read
+from dbops.usecases.runtime import engine_named, open_workspace
+from tests.conformance.test_metrics import SHOP, look_at, session
+from tests.databases import Database, SqliteDatabase
+from tests.engines.provoked import quiet_of, stays
 
 CASES = Path(__file__).parent / "metrics"
 
@@ -70,3 +75,38 @@ def test_numbers_move_with_what_they_count_and_stay_where_nothing_happens(databa
     assert left == {}
     stayed = {key: (before.get(key), after.get(key)) for key in case["stays"] if before.get(key) != after.get(key)}
     assert stayed == {}
+
+
+def test_numbers_of_a_file_stay_where_nothing_happens(sqlite_database: SqliteDatabase) -> None:
+    sqlite_database.load(SHOP + yaml.safe_load((CASES / "sqlite.yaml").read_text(encoding="utf-8"))["setup"])
+    stays(sqlite_database.url, quiet_of("sqlite"), [], engine_named("sqlite").metrics.names)
+
+
+#: What the test below tells of a file.
+TOLD = ("up", "latency_seconds", "log_size_bytes")
+
+
+def test_a_file_that_somebody_has_for_himself_a_log_and_no_file_at_all(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    sqlite_database.load("CREATE TABLE t (a)")
+    quick = numbers(look_at(sqlite_database.url))
+    with (
+        session(sqlite_database.url) as (engine, conn),
+        closing(sqlite3.connect(sqlite_database.path, isolation_level=None, check_same_thread=False)) as writer,
+    ):
+        writer.execute("BEGIN EXCLUSIVE")
+        ends = threading.Timer(0.5, writer.execute, ("COMMIT",))
+        ends.start()
+        slow = numbers(engine.metrics.look(conn, objects=1))
+        ends.join()
+        writer.execute("PRAGMA journal_mode = wal")
+        writer.execute("INSERT INTO t VALUES (1)")
+        logging = numbers(look_at(sqlite_database.url))
+    assert quick["latency_seconds"] < 0.1 < slow["latency_seconds"]
+    assert quick["log_size_bytes"] == 0 < logging["log_size_bytes"]
+    for name, url in (("lives", sqlite_database.url), ("dead", "sqlite:////nowhere/at/all.db")):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: {name}}}\nspec: {{url: '{url}'}}\n"
+        )
+    with open_workspace(tmp_path) as workspace, metrics_store(workspace, None) as store:
+        readings = {one.connection: one.of("up") for one in read(workspace, store)}
+    assert readings == {"lives": {(): 1.0}, "dead": {(): 0.0}}

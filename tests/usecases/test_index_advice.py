@@ -121,3 +121,7 @@ def test_plans_that_read_sort_or_repeat_much_are_told(database: Database, tmp_pa
     told = {verdict.rule.id: [finding.object for finding in verdict.findings] for verdict in one.verdicts}
     assert [id_ for id_, text in statements.items() if text.rstrip(";") not in told[id_]] == []
     assert not any("id = 5" in text for texts in told.values() for text in texts)
+    (tmp_path / "queries.sql").write_text("SELECT * FROM orders WHERE id = 5; SELECT id FROM orders ORDER BY id LIMIT 3;")
+    with open_workspace(tmp_path) as workspace:
+        (one,) = advise(workspace, rules=list(statements), source=source_of(tmp_path / "queries.sql", 0))
+    assert {verdict.rule.id: verdict.state for verdict in one.verdicts} == dict.fromkeys(statements, "pass")

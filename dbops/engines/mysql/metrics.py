@@ -135,7 +135,7 @@ _MOST = """CASE c.data_type WHEN 'tinyint' THEN 127 WHEN 'smallint' THEN 32767 W
   WHEN 'int' THEN 2147483647 ELSE 9223372036854775807 END"""
 _COUNTERS = f"""
 SELECT CONCAT(t.table_name, '.', c.column_name),
-       (t.auto_increment - 1) / (CASE WHEN c.column_type LIKE '%unsigned%' THEN 2.0 ELSE 1.0 END * {_MOST}) AS used
+       (t.auto_increment - 1) / (CASE WHEN c.column_type LIKE '%unsigned%' THEN 2e0 ELSE 1e0 END * {_MOST}) AS used
 FROM information_schema.tables AS t
 JOIN information_schema.columns AS c ON c.table_schema = t.table_schema AND c.table_name = t.table_name
 WHERE t.table_schema = DATABASE() AND c.extra LIKE '%auto_increment%' AND t.auto_increment IS NOT NULL

@@ -174,6 +174,7 @@ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum =
 ORDER BY q.may, used DESC, 1 LIMIT ?"""
 
 _NEXT_LOOK = "the next look after that"
+_NEXT_TRANSACTION = "a transaction of the primary, once it is replayed here"
 _READ_ALL = "GRANT pg_monitor TO {user};"
 
 
@@ -204,6 +205,8 @@ def _server(looking: Looking) -> str:
     looking.tell("prepared_transactions", prepared)
     looking.tell("log_bytes_total", log_bytes)
     looking.tell("replay_lag_seconds", replay_lag)
+    if is_standby and replay_lag is None:
+        looking.hide(("replay_lag_seconds",), "this standby has replayed no transaction since it started", _NEXT_TRANSACTION)
     _sessions(looking, bool(sees_all))
     version = looking.conn.server.version[0]
     timed, requested, reset = looking.rows(_CHECKPOINTS_17 if version >= 17 else _CHECKPOINTS)[0]

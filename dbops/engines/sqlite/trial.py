@@ -26,6 +26,10 @@ _VISITED = re.compile(
     r"(?:INDEX(?: (?P<index>[^(]+?))?|(?P<key>INTEGER PRIMARY KEY|PRIMARY KEY)))?"
     r"(?: \((?P<terms>.*)\))?(?: LEFT-JOIN)?$"
 )
+_LIMIT = re.compile(r"\bLIMIT\s+(\d+)(?:\s+OFFSET\s+(\d+))?\s*;?\s*$", re.IGNORECASE)
+_WANTS_MORE = re.compile(
+    r"\b(?:WHERE|GROUP|HAVING|DISTINCT|UNION|OVER)\b|\b(?:count|sum|total|avg|min|max|group_concat)\s*\(", re.IGNORECASE
+)
 _RANGE = 4
 """A range is taken to find one row of so many, as the planner takes it (whereRangeAdjust in SQLite's where.c)."""
 
@@ -138,6 +142,7 @@ class _Plan:
                 if found["automatic"]:
                     yield AUTOMATIC, node.detail, rows
                 elif found["how"] == "SCAN" and found["index"] is None:
+                    rows = min(rows, self._at_most())
                     yield SCAN, f"all of about {rows:,.0f} rows of {self._table(found['name'])}", rows
             elif node.detail.startswith("USE TEMP B-TREE"):
                 _, rows = self._cost(nodes[:place])
@@ -145,6 +150,13 @@ class _Plan:
             elif node.detail.startswith("CORRELATED"):
                 yield CORRELATED, node.detail.lower(), 0.0
             yield from self._remarks(node.children)
+
+    def _at_most(self) -> float:
+        """Return after how many rows a statement without conditions, sorts and sums stops, by its LIMIT."""
+        found = _LIMIT.search(self._sql)
+        if found is None or len(self._top) > 1 or _WANTS_MORE.search(self._sql):
+            return math.inf
+        return float(found[1]) + float(found[2] or 0)
 
     def _whole(self, table: str) -> float:
         return float(max((stat[0] for (name, _), stat in self._stats.items() if name == table and stat), default=0))
