@@ -213,7 +213,7 @@ def test_monitoring_of_the_agents_page(database: Database, tmp_path: Path) -> No
     database.load(f"{USERS}; {ROWS};")
     with PerformanceMonitor(tmp_path, database.url) as monitor:
         assert monitor.monitor_query_performance("SELECT name FROM users").query_type == "SELECT"
-        assert [slow.query_text for slow in monitor.analyze_slow_queries(threshold=0.0)][-1:] == ["SELECT name FROM users"]
+        assert "SELECT name FROM users" in {slow.query_text for slow in monitor.analyze_slow_queries(threshold=0.0)}
         assert monitor.get_database_stats().figures["database_size_bytes"] > 0
 
 

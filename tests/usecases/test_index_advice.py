@@ -15,7 +15,7 @@ MANIFEST = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nsp
 NUMBERS = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i FROM n",
     "postgresql": "SELECT generate_series(1, 10000) AS i",
-    "mysql": "SELECT seq AS i FROM seq_1_to_10000",
+    "mysql": "SELECT 1 + a.n + 10 * b.n + 100 * c.n + 1000 * d.n AS i FROM ten AS a, ten AS b, ten AS c, ten AS d",
 }
 SCHEMA = """
 CREATE TABLE customers (id integer PRIMARY KEY, email varchar(60) NOT NULL, country varchar(20));
@@ -32,6 +32,10 @@ IDS = {"sqlite": "LT-IDX-004", "postgresql": "PG-IDX-008", "mysql": "MY-IDX-004"
 def planted(database: Database) -> None:
     email = {"mysql": "CONCAT('someone', i, '@example.org')"}.get(database.engine, "'someone' || i || '@example.org'")
     analyze = "ANALYZE TABLE customers, orders" if database.engine == "mysql" else "ANALYZE"
+    if database.engine == "mysql":
+        database.load(
+            f"CREATE TABLE ten (n integer PRIMARY KEY); INSERT INTO ten VALUES {', '.join(f'({n})' for n in range(10))};"
+        )
     database.load(SCHEMA.format(email=email, numbers=NUMBERS[database.engine], analyze=analyze))
 
 

@@ -224,6 +224,8 @@ def test_a_connection_cut_at_a_commit_leaves_the_next_run_to_find_out(served: An
     named, instead = (real.parent, tmp_path) if served.engine == "postgresql" else (real, front)
     url = served.url.replace(quote(str(named)), quote(str(instead)))
     assert url != served.url
+    if served.engine == "mysql":
+        url += "&ssl_disabled=true"  # MySQL offers TLS on its socket too, where nobody between sees a COMMIT
     shop = Migrations.make(served, tmp_path / "env", url=url)
     shop.write("0001_rows.sql", "INSERT INTO marked VALUES (1);\n")
     with cutting(real, front, b"INSERT INTO marked", moment) as cutter:
