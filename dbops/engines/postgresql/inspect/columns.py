@@ -17,7 +17,9 @@ SELECT a.attrelid, d.oid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnot
        pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE d.adrelid END),
        a.attcollation, CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END, {compression},
-       nullif(a.attstattarget, -1), a.attoptions, a.attfdwoptions, {not_null}
+       nullif(a.attstattarget, -1),
+       CASE WHEN cardinality(a.attoptions) > 1 OR NOT starts_with(a.attoptions[1], '{version}=') THEN a.attoptions END,
+       a.attfdwoptions, {not_null}
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -36,6 +38,9 @@ _NOT_NULL = """
 _NOT_NULL_JOIN = "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum"
 
 _TYPES = "SELECT t, m, format_type(t, m) FROM unnest(?::oid[], ?::int[]) AS x(t, m)"
+
+#: What recent minor releases (15.20 and its like) note of each column for themselves, among its options; pg_dump leaves it out too.
+_VERSION = "pg_attver"
 
 _STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
 _COMPRESSION = {"p": "pglz", "l": "lz4"}
@@ -81,6 +86,7 @@ class Columns:
             not_null=reading.since(18, _NOT_NULL),
             not_null_join=reading.since(18, _NOT_NULL_JOIN, ""),
             managed=MANAGED,
+            version=_VERSION,
         )
         alike: dict[tuple[object, ...], ColumnRow] = {}
         last, rows, names = 0, self._rows[0], reading.columns.setdefault(0, {})
@@ -168,7 +174,7 @@ def _shared(values: tuple[Any, ...], alike: dict[tuple[object, ...], ColumnRow])
 
 
 def _options(row: ColumnRow, sequence: str | None) -> Options:
-    found = [*pairs(row.options), *pairs(row.fdw_options, "fdw:")]
+    found = [*(pair for pair in pairs(row.options) if pair[0] != _VERSION), *pairs(row.fdw_options, "fdw:")]
     if sequence is not None:
         found.append(("identity_sequence", sequence))
     if row.storage:

@@ -10,8 +10,13 @@ _STANDARD_COMMENT = "standard public schema"
 
 
 def read_schemas(reading: Reading) -> None:
-    """Add the user's schemas; `public` too, without the owner, grants and comment it is delivered with."""
+    """Add the user's schemas; `public` too, without the owner, grants and comment it is delivered with.
+
+    Those that an extension's script made come with it, though the user may keep objects there.
+    """
     for oid, name in reading.schemas.items():
+        if reading.is_member(NAMESPACE, oid):
+            continue
         comment, owner = reading.comment(NAMESPACE, oid), reading.owner(reading.schema_owner[oid])
         if oid == PUBLIC_SCHEMA:
             comment = None if comment == _STANDARD_COMMENT else comment

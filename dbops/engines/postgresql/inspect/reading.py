@@ -164,7 +164,7 @@ def read_names(reading: Reading) -> None:
     for what, oid, of, name, owner, flag, extra in reading.conn.query(_NAMES):
         match what:
             case "schema":
-                if flag and not reading.is_member(NAMESPACE, oid):
+                if flag:
                     reading.schemas[oid], reading.schema_owner[oid] = name, owner
                 else:
                     reading.excluded.add((NAMESPACE, oid))
