@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from dbops.version import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import Histogram
+    from opentelemetry.metrics import Histogram, Meter
     from opentelemetry.trace import Span, Tracer
 
 P = ParamSpec("P")
@@ -121,6 +121,13 @@ def _tracer() -> Tracer:
     return trace.get_tracer(_SCOPE, __version__)
 
 
+def meter() -> Meter:
+    """Return what makes dbops's instruments, of the program's present provider."""
+    from opentelemetry import metrics
+
+    return metrics.get_meter(_SCOPE, __version__)
+
+
 def _durations(name: str, buckets: tuple[float, ...]) -> Histogram:
     from opentelemetry import metrics
 
@@ -130,7 +137,4 @@ def _durations(name: str, buckets: tuple[float, ...]) -> Histogram:
 @lru_cache(maxsize=8)
 def _histogram(provider: object, name: str, buckets: tuple[float, ...]) -> Histogram:
     """One instrument for each provider, which a program may set later than dbops first runs."""
-    from opentelemetry import metrics
-
-    meter = metrics.get_meter(_SCOPE, __version__)
-    return meter.create_histogram(name, unit="s", explicit_bucket_boundaries_advisory=buckets)
+    return meter().create_histogram(name, unit="s", explicit_bucket_boundaries_advisory=buckets)

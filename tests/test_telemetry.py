@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from dbops import DatabaseManager
+from dbops.engines.base.connect import Target
+from dbops.engines.base.url import parse_url
 from dbops.errors import DbopsError, QueryError
 from dbops.usecases.apply import Consent, apply
 from dbops.usecases.backup.run import run
+from dbops.usecases.databases.database import Database as ProgramDatabase
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, SqliteDatabase
@@ -97,6 +102,51 @@ def test_statements_of_sessions_are_spans_without_values(database: Database, spa
     assert all("secret" not in span.to_json() and not span.events for span in (good, bad))
     points = [one for one in durations("db.client.operation.duration") if one["db.namespace"] == of(good)["db.namespace"]]
     assert {one.get("error.type") for one in points} == {None, "QueryError"}
+
+
+def pool_numbers(of: str) -> dict[str, float]:
+    """Return what is told of a pool: by the instrument's name, and the state where there is one."""
+    data = READER.get_metrics_data()
+    assert data is not None
+    found: dict[str, float] = {}
+    for metric in (m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics):
+        for point in metric.data.data_points:
+            attributes = dict(point.attributes or {})
+            if attributes.get("db.client.connection.pool.name") == of:
+                name = f"{metric.name} {attributes.get('db.client.connection.state', '')}".strip()
+                found[name.removeprefix("db.client.connection.")] = getattr(point, "value", getattr(point, "count", None))
+    return found
+
+
+def test_pools_tell_who_has_their_sessions_and_who_waits(sqlite_database: SqliteDatabase) -> None:
+    target = Target("shop", parse_url(sqlite_database.url))
+    manager = ProgramDatabase(target, size=1, wait_s=0.3)
+    try:
+        manager.run("SELECT 1")
+        name = str(sqlite_database.path)
+        before = pool_numbers(name)
+        assert (before["count idle"], before["count used"], before["max"], before["pending_requests"]) == (1, 0, 1, 0)
+        failed: list[DbopsError] = []
+
+        def ask() -> None:
+            try:
+                manager.run("SELECT 2")
+            except DbopsError as error:
+                failed.append(error)
+
+        with manager.transaction():
+            manager.run("SELECT 3")
+            waiter = threading.Thread(target=ask)
+            waiter.start()
+            time.sleep(0.1)
+            during = pool_numbers(name)
+            waiter.join()
+        after = pool_numbers(name)
+    finally:
+        manager.close()
+    assert (during["count idle"], during["count used"], during["pending_requests"]) == (0, 1, 1)
+    assert (len(failed), after["timeouts"], after["count used"], after["pending_requests"]) == (1, 1, 0, 0)
+    assert after["wait_time"] > before["wait_time"] and after["use_time"] > before["use_time"]
 
 
 def test_a_plan_an_apply_and_a_backup_are_spans_with_what_runs_in_them(tmp_path: Path, spans: InMemorySpanExporter) -> None:

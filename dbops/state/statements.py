@@ -42,7 +42,7 @@ _STEPS = sa.Table(
     sa.Column("calls", sa.BigInteger, nullable=False),
     sa.Column("total_s", sa.Float(53), nullable=False),
     sa.Column("rows_sent", sa.BigInteger, nullable=False),
-    sa.Column("reads", sa.BigInteger, nullable=False),
+    sa.Column("reads", sa.BigInteger),
     sa.Column("io", sa.BigInteger),
     sa.Column("p95_s", sa.Float(53)),
     sa.Index("dbops_statement_steps_at", "step_s", "at"),

@@ -112,7 +112,7 @@ def test_statements_that_nobody_counts_are_said_to_be_unseen(
     assert run(["monitor", "queries", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     wanted = {
-        "sqlite": "no server",
+        "sqlite": "test.db-statements; programs",
         "postgresql": "pg_stat_statements is not in this database",
         "mysql": "performance_schema is off",
     }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dbops import DatabaseManager
 from dbops.engines.base.metrics import METRICS, Look
 from dbops.usecases.monitor import metrics_store, read
 from dbops.usecases.runtime import engine_named, open_workspace
@@ -77,13 +78,17 @@ def test_numbers_move_with_what_they_count_and_stay_where_nothing_happens(databa
     assert stayed == {}
 
 
+NOTHING = ("statements_total", "statement_seconds_total")
+"""What nobody counts of a file unless that was switched on."""
+
+
 def test_numbers_of_a_file_stay_where_nothing_happens(sqlite_database: SqliteDatabase) -> None:
     sqlite_database.load(SHOP + yaml.safe_load((CASES / "sqlite.yaml").read_text(encoding="utf-8"))["setup"])
-    stays(sqlite_database.url, quiet_of("sqlite"), [], engine_named("sqlite").metrics.names)
+    stays(sqlite_database.url, quiet_of("sqlite"), NOTHING, engine_named("sqlite").metrics.names)
 
 
 #: What the test below tells of a file.
-TOLD = ("up", "latency_seconds", "log_size_bytes")
+TOLD = ("up", "latency_seconds", "log_size_bytes", "statements_total", "statement_seconds_total")
 
 
 def test_a_file_that_somebody_has_for_himself_a_log_and_no_file_at_all(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
@@ -103,6 +108,14 @@ def test_a_file_that_somebody_has_for_himself_a_log_and_no_file_at_all(sqlite_da
         logging = numbers(look_at(sqlite_database.url))
     assert quick["latency_seconds"] < 0.1 < slow["latency_seconds"]
     assert quick["log_size_bytes"] == 0 < logging["log_size_bytes"]
+    sqlite_database.path.with_name("test.db-statements").touch()
+    counted = []
+    for number in range(3):
+        with DatabaseManager(sqlite_database.url) as manager:
+            manager.execute_query("SELECT ?", (number,))
+        counted.append(numbers(look_at(sqlite_database.url)))
+    assert [one["statements_total"] for one in counted] == [1, 2, 3]
+    assert 0 < counted[0]["statement_seconds_total"] < counted[1]["statement_seconds_total"]
     for name, url in (("lives", sqlite_database.url), ("dead", "sqlite:////nowhere/at/all.db")):
         (tmp_path / f"{name}.yaml").write_text(
             f"apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: {name}}}\nspec: {{url: '{url}'}}\n"

@@ -51,7 +51,7 @@ def seconds(number: float) -> str:
 
 def span(one: Asked) -> str:
     """Say which time the costs are of."""
-    return "since the server began to count" if one.since_s is None else f"the last {seconds(one.since_s)}"
+    return "since counting began" if one.since_s is None else f"the last {seconds(one.since_s)}"
 
 
 def nothing(one: Asked) -> str:
@@ -90,7 +90,7 @@ def _row(place: int, one: Counted) -> tuple[str, ...]:
         p95(one),
         most,
         f"{one.rows:,}",
-        f"{one.reads:,}",
+        f"{one.reads:,}" if one.reads is not None else "?",
         f"{one.io:,}" if one.io is not None else "?",
     )
 

@@ -28,15 +28,15 @@ TEXT_CHARACTERS = 20_000
 class Cost:
     """What a statement cost over some time.
 
-    `reads` are pages that were wanted on PostgreSQL, rows that were looked at on MySQL and MariaDB. `io` are pages that had to be
-    asked of the system or were spilled to it, None where the server does not tell them by statement. `p95_s` is what the server
-    says of all its calls, None where it keeps no distribution.
+    `reads` are pages that were wanted on PostgreSQL, rows that were looked at on MySQL and MariaDB, None on SQLite. `io` are
+    pages that had to be asked of the system or were spilled to it, None where the server does not tell them by statement. `p95_s`
+    is what the server says of all its calls, None where it keeps no distribution.
     """
 
     calls: int
     total_s: float
     rows: int = 0
-    reads: int = 0
+    reads: int | None = 0
     io: int | None = None
     p95_s: float | None = None
 
@@ -55,8 +55,9 @@ class Cost:
 
     def _with(self, other: Cost, sign: int, p95_s: float | None) -> Cost:
         io = None if self.io is None or other.io is None else self.io + sign * other.io
-        counts = (self.rows + sign * other.rows, self.reads + sign * other.reads)
-        return Cost(self.calls + sign * other.calls, self.total_s + sign * other.total_s, *counts, io, p95_s)
+        reads = None if self.reads is None or other.reads is None else self.reads + sign * other.reads
+        rows = self.rows + sign * other.rows
+        return Cost(self.calls + sign * other.calls, self.total_s + sign * other.total_s, rows, reads, io, p95_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Counted:
     most_s: float | None
     p95_s: float | None
     rows: int
-    reads: int
+    reads: int | None
     share: float
     io: int | None = None
     p95_from: Literal["", "server", "means"] = ""
@@ -209,7 +210,7 @@ def _weight(one: Counted, by: Order) -> float:
         case "rows":
             return one.rows
         case "reads":
-            return one.reads
+            return -1.0 if one.reads is None else one.reads
         case "io":
             return -1.0 if one.io is None else one.io
 

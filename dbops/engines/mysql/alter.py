@@ -144,7 +144,9 @@ class _Builder:
             name
             for name, change in columns.items()
             if isinstance(change, AlterColumn)
-            and (is_virtual(change.before) != is_virtual(change.after) or not is_convertible(change.before.type, change.after.type))
+            and (
+                is_virtual(change.before) != is_virtual(change.after) or not is_convertible(change.before.type, change.after.type)
+            )
         }
         while True:
             more = {

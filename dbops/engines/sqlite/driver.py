@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from dbops.engines.base.connect import Target
 from dbops.engines.base.driver import Answer, TableColumn
 from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.connect import SqliteConnection, connect_or_make
+from dbops.engines.sqlite.counting import Counter, counter_of
 from dbops.engines.sqlite.errors import query_error
 from dbops.errors import QueryError
 from dbops.sql.marks import Style
@@ -117,6 +119,30 @@ class SqliteSession:
             raise QueryError(str(error)) from error
 
 
+class _CountedSession(SqliteSession):
+    """A session whose statements are counted, with the time until their last row is there."""
+
+    def __init__(self, conn: SqliteConnection, lock_s: float, counter: Counter) -> None:
+        super().__init__(conn, lock_s)
+        self._counter = counter
+
+    def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
+        started = perf_counter()
+        answer = super().run(sql, parameters)
+        self._counter.count(sql, perf_counter() - started, len(answer.rows) or answer.count)
+        return answer
+
+    def _sent_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        started = perf_counter()
+        changed = super()._sent_many(sql, rows)
+        self._counter.count(sql, perf_counter() - started, changed)
+        return changed
+
+    def close(self) -> None:
+        super().close()
+        self._counter.keep()
+
+
 def _stored(value: Any) -> Any:
     how = _STORED.get(type(value))
     return value if how is None else how(value)
@@ -147,7 +173,9 @@ class SqliteDriver:
         return target.url.database in (None, MEMORY)
 
     def open(self, target: Target) -> SqliteSession:
-        return SqliteSession(connect_or_make(target), target.timeouts.lock_s)
+        conn, lock_s = connect_or_make(target), target.timeouts.lock_s
+        counter = None if conn.path == MEMORY else counter_of(conn.path)
+        return SqliteSession(conn, lock_s) if counter is None else _CountedSession(conn, lock_s, counter)
 
     def version(self, session: Any) -> str:
         return str(session.version_text)

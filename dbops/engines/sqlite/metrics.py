@@ -1,16 +1,19 @@
 """What a SQLite file tells of itself: pragmas, the sizes of its files, and estimates of ANALYZE.
 
-There is no server, so nothing counts sessions, transactions or cache hits for all who use the file.
+There is no server, so nothing counts sessions, transactions or cache hits for all who use the file. Statements are counted by
+programs that run them through dbops, where somebody switched that on (`counting`).
 """
 
 from __future__ import annotations
 
 import os
 import time
+from shlex import quote
 from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.metrics import Look, Looking
+from dbops.engines.sqlite import counting
 from dbops.errors import QueryError
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ _NAMES = frozenset(
         "table_rows",
         "table_size_bytes",
         "index_size_bytes",
+        "statements_total",
+        "statement_seconds_total",
     }
 )
 _LARGEST_ROWID = 2**63 - 1
@@ -68,6 +73,7 @@ class SqliteMetrics:
             why = f"the file has {size:,} bytes, and dbstat would read all of them at every look"
             looking.hide(("table_size_bytes", "index_size_bytes"), why, "dbops advise measures them once")
         _rows(looking)
+        _counted(looking, path)
         return looking.seen()
 
 
@@ -108,6 +114,20 @@ def _pages(looking: Looking) -> None:
     for table, name, kind, size in found:
         if kind == "index" and table in largest:
             looking.tell("index_size_bytes", size, (table, name))
+
+
+def _counted(looking: Looking, path: str) -> None:
+    import sqlite3
+
+    try:
+        found = counting.tallies(path)
+    except sqlite3.Error as error:
+        names = ("statements_total", "statement_seconds_total")
+        looking.hide(names, f"{path}{counting.ENDING} cannot be read: {error}", f"rm {quote(path + counting.ENDING)}")
+        return
+    if found is not None:
+        looking.tell("statements_total", sum(one.cost.calls for one in found))
+        looking.tell("statement_seconds_total", sum(one.cost.total_s for one in found))
 
 
 def _rows(looking: Looking) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from dbops.engines.base.sessions import WRITES, Pooling, pooled
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
 
     import aiosqlite
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from dbops.engines.base.connect import Target
@@ -44,6 +45,8 @@ class SqliteSessions:
 
         made = pooled("sqlite+aiosqlite", connect, pooling, poolclass=AsyncAdaptedQueuePool)
         event.listen(made.sync_engine, "begin", _begin)
+        if target.url.database not in (None, MEMORY):
+            _count(made.sync_engine, str(target.url.database))
         return made
 
     def translated(self, error: BaseException, target: Target) -> QueryError | None:
@@ -106,6 +109,26 @@ def _opened(target: Target) -> sqlite3.Connection:
     raw = connect(target).raw
     raw.set_progress_handler(None, 0)
     return raw
+
+
+def _count(engine: Engine, path: str) -> None:
+    """Count statements where somebody switched that on; the driver has fetched all rows when it has run one."""
+    from sqlalchemy import event
+
+    from dbops.engines.sqlite.counting import counter_of
+
+    counter = counter_of(path)
+    if counter is None:
+        return
+
+    def before(conn: Any, cursor: Any, sql: str, parameters: Any, context: Any, executemany: bool) -> None:
+        context.dbops_began = perf_counter()
+
+    def after(conn: Any, cursor: Any, sql: str, parameters: Any, context: Any, executemany: bool) -> None:
+        counter.count(sql, perf_counter() - context.dbops_began, max(cursor.rowcount, 0))
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
 
 
 def _begin(conn: Any) -> None:

@@ -16,6 +16,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row, Target
 from dbops.engines.base.trial import Explained
 from dbops.engines.sqlite.advice_queries import AUTOMATIC, CORRELATED, QUERIES, SCAN, SORT
+from dbops.engines.sqlite.counting import unbound
 from dbops.engines.sqlite.tokens import quote
 from dbops.errors import QueryError
 
@@ -125,7 +126,7 @@ class _Plan:
         self._tables = {
             str(name).lower(): str(name) for (name,) in conn.query("SELECT name FROM sqlite_schema WHERE type = 'table'")
         }
-        self._top = _tree(conn.query(f"EXPLAIN QUERY PLAN {sql}"))
+        self._top = _tree(conn.query(f"EXPLAIN QUERY PLAN {sql}", unbound(sql)))
 
     def explained(self) -> Explained:
         cost, _ = self._cost(self._top)

@@ -1,30 +1,50 @@
-"""SQLite counts no statements: every program runs its own. How it would carry one out it does tell."""
+"""SQLite counts no statements: programs that run them through dbops do (`counting`). How it would carry one out it does tell."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from shlex import quote
+from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.workload import Counted, Order, SamplePlan, Tallies, Workload, costliest
+from dbops.engines.sqlite import counting
 from dbops.errors import QueryError
+
+if TYPE_CHECKING:
+    from dbops.engines.sqlite.connect import SqliteConnection
 
 
 class SqliteWorkloads:
     """Fills `engines.base.workload.Workloads`."""
 
     def tallies(self, conn: Connection) -> Tallies:
-        return Tallies(
-            why="SQLite has no server that would count the statements of all programs",
-            fix="sqlite3_trace_v2, or the driver's own, in the program that runs them",
-        )
+        import sqlite3
+
+        path = cast("SqliteConnection", conn).path
+        try:
+            found = counting.tallies(path)
+        except sqlite3.Error as error:
+            return Tallies(why=f"{path}{counting.ENDING} cannot be read: {error}", fix=f"rm {quote(path + counting.ENDING)}")
+        if found is None:
+            return Tallies(
+                why="nobody counts the statements of this file, and SQLite has no server that would",
+                fix=f"touch {quote(path + counting.ENDING)}; programs that run them through dbops then count theirs",
+            )
+        return Tallies(found)
 
     def texts(self, conn: Connection, ids: Collection[str]) -> Mapping[str, str]:
-        return {}
+        import sqlite3
+
+        try:
+            return counting.texts(cast("SqliteConnection", conn).path, ids)
+        except sqlite3.Error as error:
+            raise QueryError(str(error)) from error
 
     def plan(self, conn: Connection, statement: Counted) -> SamplePlan:
         """Ask for the plan (https://www.sqlite.org/eqp.html); parameters have no values, and are taken for NULL."""
         try:
-            rows = conn.query(f"EXPLAIN QUERY PLAN {statement.text}")
+            rows = conn.query(f"EXPLAIN QUERY PLAN {statement.text}", counting.unbound(statement.text))
         except QueryError as error:
             return SamplePlan(why=error.message)
         depths = {0: -1}

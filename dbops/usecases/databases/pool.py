@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.errors import ConnectError, QueryError
+from dbops.usecases.databases import pool_metrics
 from dbops.usecases.databases.turns import Turn, Turns
 from dbops.usecases.runtime import engine_for
 
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
 _TRUSTED_S = 5.0
 """A session that was used so lately is not asked whether it still lives."""
+
+
+def pool_name(target: Target) -> str:
+    """Return the name that OpenTelemetry's conventions want for a pool without one: `host:port/database`, what there is of it."""
+    url = target.url
+    where = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+    return f"{where}/{url.database or ''}" if where else str(url.database or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,11 @@ class PoolState:
 class Lease:
     """A session in one user's hands."""
 
-    __slots__ = ("_proxy", "_turn", "session")
+    __slots__ = ("_began", "_ended", "_proxy", "_turn", "session")
 
-    def __init__(self, proxy: PoolProxiedConnection, turn: Turn) -> None:
+    def __init__(self, proxy: PoolProxiedConnection, turn: Turn, ended: Callable[[float], None]) -> None:
         self._proxy, self._turn = proxy, turn
+        self._ended, self._began = ended, time.monotonic()
         self.session: Session = cast("Session", proxy.dbapi_connection)
 
     @property
@@ -48,6 +58,7 @@ class Lease:
     def give_back(self) -> None:
         """Put the session back, a transaction that it is in rolled back."""
         self._proxy.info["given_back"] = time.monotonic()
+        self._ended(time.monotonic() - self._began)
         try:
             self._proxy.close()
         finally:
@@ -55,6 +66,7 @@ class Lease:
 
     def throw_away(self) -> None:
         """Close the session instead of putting it back: what state it is in is not known."""
+        self._ended(time.monotonic() - self._began)
         try:
             self._proxy.invalidate()
             self._proxy.close()
@@ -72,6 +84,7 @@ class Pool:
         from sqlalchemy.pool import QueuePool
 
         driver = engine_for(target.url).driver
+        self.name: str = pool_name(target)
         self.is_single: bool = driver.is_private(target)
         self._size = 1 if self.is_single else max(1, size)
         self._wait_s = wait_s
@@ -84,6 +97,7 @@ class Pool:
             use_lifo=True,
             reset_on_return="rollback",
         )
+        pool_metrics.known(self)
         self.lease().give_back()
 
     def lease(self, *, must_answer: bool = False) -> Lease:
@@ -105,17 +119,26 @@ class Pool:
 
     def _leased(self) -> Lease:
         """Wait for one's turn: the pool itself would let those who come again and again go before those who wait."""
-        turn = self._turns.take(self._wait_s)
-        if turn is None:
-            raise ConnectError(
-                f"all {self._size} sessions of the pool stayed in use for {self._wait_s:g} s",
-                fix="give the connection a larger pool, or keep transactions shorter",
-            )
+        with pool_metrics.waiting(self):
+            turn = self._turns.take(self._wait_s)
+            if turn is None:
+                raise ConnectError(
+                    f"all {self._size} sessions of the pool stayed in use for {self._wait_s:g} s",
+                    fix="give the connection a larger pool, or keep transactions shorter",
+                )
         try:
-            return Lease(self._pool.connect(), turn)
+            return Lease(self._pool.connect(), turn, self._used)
         except BaseException:
             turn.give_up()
             raise
+
+    def _used(self, seconds: float) -> None:
+        pool_metrics.used(self, seconds)
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """See `pool_metrics.Measured`."""
+        state = self.state
+        return state.in_use, state.idle, state.size, self._turns.waiting
 
     @property
     def state(self) -> PoolState:

@@ -53,6 +53,11 @@ class Turns:
                     return None
         return Turn(self)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a turn."""
+        return len(self._waiting)
+
     def _next(self) -> None:
         with self._guard:
             if self._waiting:

@@ -113,7 +113,7 @@ def _row(one: Asked, place: int, item: Counted) -> list[Child]:
         p95(item),
         "?" if item.most_s is None else seconds(item.most_s),
         f"{item.rows:,}",
-        f"{item.reads:,}",
+        "?" if item.reads is None else f"{item.reads:,}",
         "?" if item.io is None else f"{item.io:,}",
         link(_id(one, item.id), code(shown)),
     ]
