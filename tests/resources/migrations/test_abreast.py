@@ -159,7 +159,7 @@ def test_ctrl_c_stops_all_that_run(postgres_server: PostgresServer, mysql_server
         slow = {
             "a": "CREATE TABLE t AS WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
             "b": "SELECT pg_sleep(100)",
-            "c": "INSERT INTO a SELECT 1 FROM (SELECT 1) AS one WHERE SLEEP(100)",  # alone, it ends well on MySQL when it is stopped
+            "c": "INSERT INTO a SELECT 1 FROM (SELECT 1) AS one WHERE SLEEP(100)",  # alone, it ends well on MySQL when stopped
         }
         step = "".join(f"    {name!r}: {sql!r},\n" for name, sql in slow.items())
         (folder / "migrations" / "0003_slow.py").write_text(

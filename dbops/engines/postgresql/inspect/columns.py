@@ -39,7 +39,7 @@ _NOT_NULL_JOIN = "LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.con
 
 _TYPES = "SELECT t, m, format_type(t, m) FROM unnest(?::oid[], ?::int[]) AS x(t, m)"
 
-#: What recent minor releases (15.20 and its like) note of each column for themselves, among its options; pg_dump leaves it out too.
+#: What recent minor releases (15.20 and its like) note of each column, among its options; pg_dump leaves it out too.
 _VERSION = "pg_attver"
 
 _STORAGE = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
