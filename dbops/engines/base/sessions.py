@@ -23,6 +23,10 @@ WRITES = "dbops_writes"
 """The execution option of a session that is going to write: on engines with one writer it takes its turn from the start."""
 
 
+_ROLLED_BACK = "dbops_rolled_back"
+"""In the `info` of a connection whose transaction was rolled back and that has begun none since."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pooling:
     """How many connections are kept, how many more there may be, how long one waits for a free one and how old one gets."""
@@ -74,7 +78,7 @@ def pooled(dialect: str, connect: Callable[[], Awaitable[Any]], pooling: Pooling
     try:
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        return create_async_engine(
+        made = create_async_engine(
             f"{dialect}://",
             async_creator=connect,
             pool_size=pooling.size,
@@ -82,12 +86,38 @@ def pooled(dialect: str, connect: Callable[[], Awaitable[Any]], pooling: Pooling
             pool_timeout=pooling.timeout_s,
             pool_recycle=pooling.recycle_s,
             pool_pre_ping=True,
+            pool_reset_on_return=None,
             **more,
         )
     except ImportError as error:
         raise ConnectError(
             f"asynchronous sessions need a package that is not installed: {error}", fix="pip install 'dbops[service]'"
         ) from error
+    _roll_back_once(made)
+    return made
+
+
+def _roll_back_once(engine: AsyncEngine) -> None:
+    """Roll connections back that come back to the pool, but not those that have just been: each time is a word with the server.
+
+    A session of the ORM ends what it began with a rollback of its own, of which the pool does not know.
+    """
+    from sqlalchemy import event
+
+    def begun(conn: Any) -> None:
+        conn.connection.info.pop(_ROLLED_BACK, None)
+
+    def rolled_back(conn: Any) -> None:
+        conn.connection.info[_ROLLED_BACK] = True
+
+    def reset(raw: Any, record: Any, state: Any) -> None:
+        is_over = record.info.pop(_ROLLED_BACK, False) or state.transaction_was_reset
+        if state.asyncio_safe and not is_over:  # else the pool throws it away
+            raw.rollback()
+
+    event.listen(engine.sync_engine, "begin", begun)
+    event.listen(engine.sync_engine, "rollback", rolled_back)
+    event.listen(engine.sync_engine.pool, "reset", reset)
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]], attempts: int, may_pass: Callable[[ConnectError], bool]) -> T:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -50,11 +49,11 @@ class SqliteSession:
         self._conn = conn
         self._raw: sqlite3.Connection = conn.raw
         self._raw.set_progress_handler(None, 0)
-        self._lock_s = lock_s
+        self._translated = _Translated(conn.path, lock_s)
         self.version_text: str = conn.server.version_text
 
     def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
-        with self._translated():
+        with self._translated:
             cursor = self._raw.execute(sql, [_stored(value) for value in parameters])
             if cursor.description is None:
                 return Answer((), [], max(cursor.rowcount, 0))
@@ -75,30 +74,33 @@ class SqliteSession:
         return self._in_transaction(sql, _all_stored(rows))
 
     def _in_transaction(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
-        self.begin()
-        try:
-            count = self._sent_many(sql, rows)
-            self.commit()
-        except BaseException:
-            self.rollback()
-            raise
-        return count
+        raw = self._raw
+        with self._translated:
+            raw.execute("BEGIN IMMEDIATE")
+            try:
+                count = raw.executemany(sql, rows).rowcount
+                raw.execute("COMMIT")
+            except BaseException:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                raise
+        return max(count, 0)
 
     def _sent_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
-        with self._translated():
+        with self._translated:
             return max(self._raw.executemany(sql, rows).rowcount, 0)
 
     def begin(self) -> None:
-        with self._translated():
+        with self._translated:
             self._raw.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        with self._translated():
+        with self._translated:
             self._raw.execute("COMMIT")
 
     def rollback(self) -> None:
         if self._raw.in_transaction:
-            with self._translated():
+            with self._translated:
                 self._raw.execute("ROLLBACK")
 
     def is_in_transaction(self) -> bool:
@@ -107,15 +109,28 @@ class SqliteSession:
     def close(self) -> None:
         self._conn.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
+
+class _Translated:
+    """Raises our error for one of the driver's; no generator, for every statement goes through it."""
+
+    __slots__ = ("_lock_s", "_path")
+
+    def __init__(self, path: str, lock_s: float) -> None:
+        self._path, self._lock_s = path, lock_s
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
         import sqlite3
 
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise query_error(error, self._conn.path, self._lock_s) from error
-        except (sqlite3.Warning, OverflowError) as error:  # several statements in one text, until Python 3.12; a large number
+        if isinstance(error, sqlite3.Error):
+            raise query_error(error, self._path, self._lock_s) from error
+        if isinstance(
+            error, sqlite3.Warning | OverflowError
+        ):  # several statements in one text, until Python 3.12; a large number
             raise QueryError(str(error)) from error
 
 

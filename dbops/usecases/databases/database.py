@@ -463,15 +463,19 @@ def _alike(rows: Sequence[Parameters], sql: str, dialect: Dialect, style: Style)
                 raise QueryError(f"row {place} has other names than the first", expected=", ".join(first))
         return [[row[name] for name in order] for row in rows]  # type: ignore[index,call-overload]  # looked at above
     width = len(first or ())
-    if not (_ROWS.issuperset(map(type, rows)) and {width}.issuperset(map(len, rows))):  # type: ignore[arg-type]  # None has no type of _ROWS
+    if not _are_rows(rows, width):
         for place, row in enumerate(rows):
             if not isinstance(row, tuple | list) or len(row) != width:
                 raise QueryError(f"row {place} has other values than the first", expected=f"a tuple or list of {width}")
     return rows  # type: ignore[return-value]  # looked at above
 
 
-#: What a row usually is: looked at without a loop of Python's, which would cost a tenth of the driver's own work.
-_ROWS = frozenset((tuple, list))
+def _are_rows(rows: Sequence[Any], width: int) -> bool:
+    """Tell whether all rows are tuples, or lists, of one width; a loop of Python's would cost a tenth of the driver's work."""
+    kinds, count = list(map(type, rows)), len(rows)
+    if kinds.count(tuple) != count and kinds.count(tuple) + kinds.count(list) != count:
+        return False
+    return list(map(len, rows)).count(width) == count
 
 
 def conduct_of(sql: str, engine: Engine) -> Conduct | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.util import greenlet_spawn
 
 from dbops.api.service import SQLITE_PRAGMAS, CRUDService, DatabaseService, Result
 from dbops.errors import ConnectError, DbopsError, LockTimeoutError, LostConnectionError, QueryError, SchemaError
@@ -104,6 +105,38 @@ def test_asynchronous_sessions_enforce_foreign_keys(tmp_path: Path, database: Da
         assert (await CRUDService(service).read_records("parts")).data == []
 
     run(tmp_path, database, story)
+
+
+def test_what_is_not_committed_is_undone_however_the_connection_comes_back(tmp_path: Path, database: Database) -> None:
+    """One session in the pool: what it left undone would be seen, or would lock out, who has it next."""
+    write_module(tmp_path)
+    insert = "INSERT INTO module_data (id, name) VALUES ({}, 'x')"
+
+    def by_hand(raw: Any) -> None:
+        if database.engine == "sqlite":  # elsewhere the driver begins by itself
+            raw.cursor().execute("BEGIN IMMEDIATE")
+        raw.cursor().execute(insert.format(4))
+        raw.close()
+
+    async def story(service: DatabaseService) -> None:
+        for opening in (1, 2):
+            info = service.get_database("my_module")
+            async with info.session_factory() as session:
+                await session.execute(text(insert.format(1)))
+            async with info.session_factory() as session:
+                await session.execute(text("SELECT * FROM module_data"))
+                await session.rollback()
+                await session.execute(text(insert.format(2)))
+            async with info.engine.connect() as conn:
+                await conn.rollback()
+                await conn.execute(text(insert.format(3)))
+            await greenlet_spawn(by_hand, await info.engine.raw_connection())
+            assert (await CRUDService(service).read_records("module_data")).data == [], opening
+            assert (await CRUDService(service).create_record("module_data", {"id": 9})).success
+            assert (await CRUDService(service).delete_record("module_data", 9)).success
+            await service.close()  # and a pool that is made anew does the same
+
+    run(tmp_path, database, story, pool_size=1, max_overflow=0)
 
 
 def test_every_connection_of_every_pool_has_the_pragmas(tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
