@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
+T = TypeVar("T")
 _SLOWING = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 
 
@@ -132,3 +134,15 @@ def medians(costs: Sequence[Cost]) -> Cost:
         median(cost.server_s for cost in costs),
         any(cost.is_cut_off for cost in costs),
     )
+
+
+def in_turn(sides: Mapping[str, T], turn: int) -> list[tuple[str, T]]:
+    """Return what is compared in the order of a round: each side begins as often as the others."""
+    items = list(sides.items())
+    start = turn % len(items)
+    return [*items[start:], *items[:start]]
+
+
+def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return the median of the ratios of rounds."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
