@@ -31,16 +31,15 @@ def changed_since(revision: str, files: Sequence[Path]) -> Mapping[Path, str]:
     return changed
 
 
-def tags_of(folder: Path, pattern: str) -> list[tuple[str, str]]:
-    """Return the tags that match a pattern, oldest first, each with the id of the tree that it has at this folder.
+def tags_of(paths: Sequence[Path], pattern: str) -> list[tuple[str, tuple[str | None, ...]]]:
+    """Return the tags that match a pattern, oldest first, each with git's id of every path as it has it, None where it has none.
 
-    Tags that do not have the folder are left out. Patterns are git's: `v*`.
+    Tags that do not have the first path are left out. Patterns are git's: `v*`.
 
     Raises:
-        PlanError: no git, no repository around the folder, or no such tag.
+        PlanError: no git, no repository around the paths, or no such tag.
     """
-    root = _root(folder.resolve())
-    place = "" if folder.resolve() == root else folder.resolve().relative_to(root).as_posix()
+    root = _root(paths[0].resolve())
     names = (_git(root, "tag", "--list", "--sort=creatordate", "--end-of-options", pattern) or "").split("\n")
     tags = [name for name in names if name]
     if not tags:
@@ -49,14 +48,32 @@ def tags_of(folder: Path, pattern: str) -> list[tuple[str, str]]:
             expected="a pattern of tags, such as v*",
             fix="fetch them first; a clone of a CI job may lack them (fetch-tags: true)",
         )
-    trees = ((tag, _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{tag}:{place}")) for tag in tags)
-    return [(tag, tree.strip()) for tag, tree in trees if tree is not None]
+    places = [_place(path, root) for path in paths]
+    found = [(tag, tuple(_id(root, f"{tag}:{place}") for place in places)) for tag in tags]
+    return [(tag, ids) for tag, ids in found if ids[0] is not None]
 
 
-def unpack(folder: Path, tree: str, into: Path) -> None:
-    """Write the files of a tree, of the repository around `folder`, into another folder."""
-    archive = _answer(_root(folder.resolve()), "archive", "--format=tar", tree)
+def _place(path: Path, root: Path) -> str:
+    if not path.resolve().is_relative_to(root):
+        raise PlanError(f"{path} is in another repository than the migrations, or in none", expected=f"files below {root}")
+    return "" if path.resolve() == root else path.resolve().relative_to(root).as_posix()
+
+
+def _id(root: Path, name: str) -> str | None:
+    found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", name)
+    return None if found is None else found.strip()
+
+
+def unpack(folder: Path, found: str, into: Path) -> None:
+    """Write what git has under an id, in the repository around `folder`: the files of a tree into a folder, or one file."""
+    root = _root(folder.resolve())
+    if (_git(root, "cat-file", "-t", found) or "").strip() == "blob":
+        into.parent.mkdir(parents=True, exist_ok=True)
+        into.write_bytes(_answer(root, "cat-file", "blob", found) or b"")
+        return
+    archive = _answer(root, "archive", "--format=tar", found)
     assert archive is not None, "the tree was found before"
+    into.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(into, filter="data")
 

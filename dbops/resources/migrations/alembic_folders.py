@@ -19,6 +19,11 @@ def ini_of(directory: Path) -> Path | None:
     return next((folder / INI for folder in (directory, *directory.parents) if (folder / INI).is_file()), None)
 
 
+def names_folders(ini: Path) -> bool:
+    """Tell whether an alembic.ini may name folders of revisions; what it names, Alembic reads."""
+    return "version_locations" in ini.read_text(encoding="utf-8", errors="replace")
+
+
 def version_folders(directory: Path) -> list[Path]:
     """Return the folders that hold revisions, the one first that new ones are written to.
 
@@ -27,7 +32,7 @@ def version_folders(directory: Path) -> list[Path]:
     """
     usual = directory / "versions"
     ini = ini_of(directory)
-    if ini is None or "version_locations" not in ini.read_text(encoding="utf-8", errors="replace"):
+    if ini is None or not names_folders(ini):
         return [usual]
     scripts = script_directory(directory)
     found = [Path(location).absolute() for location in scripts.version_locations or ()] or [usual]

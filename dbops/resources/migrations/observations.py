@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Observation
 from dbops.resources.migrations.lock_file import FILE_NAME
 from dbops.resources.migrations.model import DesiredMigrations, Standing
-from dbops.resources.migrations.standing import in_the_way
+from dbops.resources.migrations.standing import in_the_way, to_run
+from dbops.resources.migrations.templates import is_unfilled
 
 
 def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
@@ -23,6 +24,17 @@ def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[
             result.append(Observation(address, "MIGRATION_UNKNOWN", f"{standing.id}: {standing.detail}", "warning"))
         elif standing.state == "cosmetic":
             result.append(Observation(address, "MIGRATION_EDITED", f"{standing.id}: cosmetic edit since it was applied", "info"))
+    result += [
+        Observation(
+            f"{desired.address}/{standing.id}",
+            MIGRATION_REFUSED,
+            f"{_place(standing)}{standing.id}: {_UNFILLED}",
+            "error",
+            _FILL_IN,
+        )
+        for standing in to_run(found)
+        if standing.migration is not None and is_unfilled(standing.migration)
+    ]
     if not (desired.directory / FILE_NAME).exists() and found:
         text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
         address = f"migrationset/{desired.set_name}"  # said once, on however many databases
@@ -35,6 +47,8 @@ def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[
     return result
 
 
+_UNFILLED = "it is as it was begun, without statements"
+_FILL_IN = "fill it in; what shall do nothing has a comment that says so, or take the file away"
 _PUT_BACK = "put the files back and write a new migration, or dbops migrate verify --accept"
 _WAYS_OUT = {
     "changed": _PUT_BACK,

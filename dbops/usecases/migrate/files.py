@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dbops.errors import MigrationError
+from dbops.resources.migrations import templates
 from dbops.resources.migrations.alembic_folders import version_folders
 from dbops.resources.migrations.folder import Contents, migrations_of, read_contents
 from dbops.resources.migrations.graph import heads
@@ -19,26 +20,6 @@ from dbops.resources.migrations.model import DesiredMigrations, Migration
 from dbops.usecases.runtime import timestamp
 
 _WIDTH = 4
-
-_SQL = """\
--- {title}
--- Comments here may say: dbops:depends VERSION, dbops:transaction off, dbops:irreversible WHY
-
--- migrate:up
-
--- migrate:down
-"""
-_PYTHON = '''\
-"""{title}."""
-
-
-def up_fn(step):
-    """Run statements with step.execute(sql), rows in keyed batches with step.batches(table, key, change)."""
-
-
-def down_fn(step):
-    """Lead back; take this function away where nothing does."""
-'''
 
 _ALEMBIC = '''\
 """{title}"""
@@ -87,12 +68,12 @@ def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[
             expected="format: sql" if desired.format == "json" else "dbops migrate new NAME, whose revisions are Python",
         )
     if python:
-        return write(desired, migrations, name, {".py": _PYTHON.format(title=name)})
+        return write(desired, migrations, name, {".py": templates.PYTHON.format(title=name)})
     if desired.format == "json":
-        return write_json(desired, migrations, name, "-- " + name, None)
+        return write_json(desired, migrations, name, templates.JSON.format(title=name), None)
     if desired.format == "alembic":
         return write_alembic(desired, migrations, name, ("pass",), ("pass",))
-    return write(desired, migrations, name, {".sql": _SQL.format(title=name)})
+    return write(desired, migrations, name, {".sql": templates.SQL.format(title=name)})
 
 
 def read_set(desired: DesiredMigrations) -> list[Migration]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,8 +15,9 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import DbopsError, MigrationError, Problems
 from dbops.reconcile.ledger import Record
+from dbops.resources.migrations.alembic_folders import INI, ini_of, names_folders, version_folders
 from dbops.resources.migrations.folder import migrations_of, read_contents
-from dbops.resources.migrations.model import ALEMBIC_TABLE, Migration, Standing
+from dbops.resources.migrations.model import ALEMBIC_TABLE, DesiredMigrations, Migration, Standing
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.resources.migrations.standing import Rules, in_the_way, standings, to_run
 from dbops.usecases.migrate.rows import Written, columns_of, of_modules, written
@@ -38,11 +40,12 @@ def verify_from_tags(workspace: Workspace, pattern: str, name: str | None = None
     found = []
     for one in one_of_each_server(sets_of(workspace, name), workspace):
         target = workspace.targets.target(one.desired.connection)
-        tags: dict[str, list[str]] = {}
-        for tag, tree in tags_of(one.desired.directory, pattern):
-            tags.setdefault(tree, []).append(tag)
+        parts = _parts(one.desired)
+        tags: dict[tuple[str | None, ...], list[str]] = {}
+        for tag, ids in tags_of(parts, pattern):
+            tags.setdefault(ids, []).append(tag)
         wanted = _from_nothing(one, target)
-        found += [_from(one, tree, ", ".join(named), wanted, target) for tree, named in tags.items()]
+        found += [_from(one, dict(zip(parts, ids, strict=True)), ", ".join(named), wanted, target) for ids, named in tags.items()]
     return found
 
 
@@ -70,18 +73,41 @@ def _rows(catalog: Catalog, one: MigrationWork, conn: Connection) -> Written:
         return found
 
 
-def _from(one: MigrationWork, tree: str, tags: str, wanted: _Built, target: Target) -> Verified:
+def _parts(desired: DesiredMigrations) -> list[Path]:
+    """Return what a set consists of: its directory, and of Alembic also the alembic.ini and the folders that this names."""
+    if desired.format != "alembic" or (ini := ini_of(desired.directory)) is None or not names_folders(ini):
+        return [desired.directory]
+    folders = [folder for folder in version_folders(desired.directory) if not folder.is_relative_to(desired.directory)]
+    apart = [folder for folder in folders if not any(folder != other and folder.is_relative_to(other) for other in folders)]
+    return [desired.directory, *(() if ini.is_relative_to(desired.directory) else (ini,)), *apart]
+
+
+def _from(one: MigrationWork, parts: Mapping[Path, str | None], tags: str, wanted: _Built, target: Target) -> Verified:
+    directory = one.desired.directory
+    base = Path(os.path.commonpath([directory.parent, *(part.parent for part in parts)]))
     with TemporaryDirectory() as place:
-        folder = Path(place) / one.desired.directory.name
-        folder.mkdir()
-        unpack(one.desired.directory, tree, folder)
+        folder = Path(place) / directory.relative_to(base)
+        for part, found in parts.items():
+            if found is not None:
+                unpack(directory, found, Path(place) / part.relative_to(base))
         try:
+            if one.desired.format == "alembic":
+                _must_lie_in(Path(place), version_folders(folder))
             then = migrations_of(folder, read_contents(folder, one.desired.format), one.desired.format, one.desired.alembic)
             return Verified(tags, *_brought_up(one, from_nothing(then), wanted, target))
         except Problems as error:
             return Verified(tags, "", "; ".join(problem.message for problem in error.problems))
         except DbopsError as error:
             return Verified(tags, "", error.message)
+
+
+def _must_lie_in(place: Path, folders: Sequence[Path]) -> None:
+    """Raise MigrationError for folders of revisions that are not the tag's own, since they are read as they are now."""
+    if outside := [folder for folder in folders if not folder.is_relative_to(place)]:
+        raise MigrationError(
+            f"its {INI} names folders that are not read as the tag has them: {', '.join(map(str, outside))}",
+            fix="%(here)s in front of a path stands for the folder of alembic.ini",
+        )
 
 
 def _brought_up(one: MigrationWork, then: Sequence[Migration], wanted: _Built, target: Target) -> tuple[str, str]:

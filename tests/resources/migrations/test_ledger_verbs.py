@@ -308,3 +308,24 @@ def test_an_index_that_nothing_gives_back_is_refused(
     shop.write("0001_f.sql", f"CREATE TABLE notes (body);\nCREATE VIRTUAL TABLE f USING fts5(body, {options});\n{filled};\n")
     with pytest.raises(MigrationError, match="write rows into f, which nothing reads back"):
         squashed(shop, "1")
+
+
+@pytest.mark.parametrize(("kind", "python"), [("sql", False), ("sql", True), ("json", False)])
+def test_what_new_wrote_is_refused_until_it_is_filled_in(
+    sqlite_database: SqliteDatabase, tmp_path: Path, kind: str, python: bool
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", f"format: {kind}")
+    with open_workspace(shop.folder) as workspace:
+        desired = one_set(workspace, None).desired
+        first, second = (files.new(desired, name, python=python)[0] for name in ("one", "two"))
+    with pytest.raises(ApplyError, match="_one: it is as it was begun, without statements"):
+        shop.up()
+    assert set(shop.states().values()) == {"pending"}
+    text = first.read_text()
+    filled = text.replace('"-- one"', '"-- nothing"').replace("migrate:up\n", "migrate:up\n-- does nothing\n")
+    first.write_text(filled if not python else text + "    step.execute('SELECT 1')\n")
+    with open_workspace(shop.folder) as workspace:
+        files.lock(one_set(workspace, None).desired)
+    assert shop.up(steps=1).state == "done", "what is not to be run need not be filled in"
+    assert list(shop.states().values()) == ["applied", "pending"]
+    assert second.exists()

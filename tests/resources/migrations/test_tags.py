@@ -11,7 +11,7 @@ from dbops.errors import PlanError
 from dbops.usecases.migrate.tags import verify_from_tags
 from dbops.usecases.migrate.verify import Verified
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import Migrations
 
 
@@ -97,3 +97,30 @@ def test_rows_that_migrations_write_come_to_the_same(shop: Migrations) -> None:
     [last] = proved(shop, "v3")
     assert "its rows are not those that all migrations write: " in last.problem
     assert "b has 1 row that they do not write" in last.problem and "c " not in last.problem
+
+
+def test_revisions_outside_of_the_script_directory_are_read_as_the_tag_has_them(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "format: alembic")
+    locations = "version_locations = %(here)s/migrations/versions;%(here)s/billing\npath_separator = ;\n"
+    (shop.folder / "alembic.ini").write_text(f"[alembic]\nscript_location = %(here)s/migrations\n{locations}")
+    for folder in (versions := shop.folder / "migrations" / "versions", billing := shop.folder / "billing"):
+        folder.mkdir()
+    text = "revision, down_revision = {0!r}, {1!r}\nfrom alembic import op\ndef upgrade():\n"
+    text += "    op.execute('CREATE TABLE {0} ({2})')\n"
+    (shop.folder / "migrations" / "script.py.mako").write_text("")
+    (versions / "a_x.py").write_text(text.format("a", None, "n"))
+    (billing / "b_x.py").write_text(text.format("b", "a", "n"))
+    for arguments in (("init", "-q"), ("config", "user.email", "a@example.com"), ("config", "user.name", "a")):
+        git(shop.folder, *arguments)
+    release(shop, "v1")
+    (versions / "c_x.py").write_text(text.format("c", "b", "n"))
+    [one] = proved(shop)
+    assert one.outcome.startswith("2 applied then and 1 since") and not one.problem
+    (billing / "b_x.py").write_text(text.format("b", "a", "n, m"))
+    [one] = proved(shop)
+    assert "b: it was edited" in one.problem
+    (shop.folder / "alembic.ini").write_text(f"[alembic]\nscript_location = %(here)s/migrations\n{locations}# as it is now\n")
+    git(shop.folder, "checkout", "billing")
+    assert [found.problem for found in proved(shop)] == [""]
