@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dbops.catalog.changes import column_ref
 from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render.columns import continue_numbers
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
+from dbops.engines.postgresql.render.numbers import go_on_identity
 from dbops.engines.postgresql.render.scene import Scene, Survey
 from dbops.sql.statement import Statement
 
@@ -42,7 +42,7 @@ def restore_rows(item: Table, archive: str) -> Iterator[Statement]:
     if stored:
         given = f"INSERT INTO {named(item.ref)} ({columns(stored)}) OVERRIDING SYSTEM VALUE"
         yield Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
-    yield from (continue_numbers(item.ref, column) for column in item.columns if column.identity)
+    yield from (go_on_identity(item.ref, column) for column in item.columns if column.identity)
 
 
 def _of_row(names: tuple[str, ...]) -> str:

@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from dbops.catalog.model import Column, ForeignTable, Identity, Index, PrimaryKey, SequenceOptions, Unique
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.inspect.made_names import made_name
-from dbops.engines.postgresql.render import hazards, not_null
+from dbops.engines.postgresql.render import hazards, not_null, numbers
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.scene import Scene, statement
-from dbops.engines.postgresql.render.sequences import creation_bounds, creation_clauses, numbers_clauses
+from dbops.engines.postgresql.render.sequences import creation_clauses, numbers_clauses
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -101,9 +100,9 @@ def extras(table: Ref, column: Column, scene: Scene, *, without: Column | None =
 
 
 def _rename_sequence(table: Ref, before: Column, after: Column) -> Iterator[Statement]:
-    old, new = (dict(c.options).get("identity_sequence") or made_name(table.name, c.name, "seq") for c in (before, after))
+    old, new = (numbers.of_identity(table, column) for column in (before, after))
     if old != new:
-        yield Statement(f"ALTER SEQUENCE {named(Ref('sequence', table.schema, old))} RENAME TO {quote(new)}")
+        yield Statement(f"ALTER SEQUENCE {named(old)} RENAME TO {quote(new.name)}")
 
 
 def _is_attribute(name: str) -> bool:
@@ -197,16 +196,18 @@ def alter(
     before: Column,
     after: Column,
     scene: Scene,
-    between: tuple[Statement, ...] = (),
+    first: tuple[Statement, ...] = (),
+    going: tuple[Ref, ...] = (),
     through: str | None = None,
 ) -> Iterator[Statement]:
     """Yield what turns one column into the other.
 
-    `between` runs when the old default or identity is gone and the new one is not there: a serial's sequence going or coming.
+    `first` runs while the old identity is there: the sequence of a serial comes. `going` are sequences that give way to a new
+    identity, which goes on after them.
     `through` converts the values although the type keeps its name: the type behind the name is another.
     """
     change = _ColumnChange(table, before, after, scene, through)
-    yield from change.statements(between)
+    yield from change.statements(first, going)
     yield from change.rest()
 
 
@@ -232,21 +233,26 @@ class _ColumnChange:
         self.retyped = before.type != after.type or before.collation != after.collation or through is not None
         self.prefix = f"ALTER COLUMN {quote(after.name)}"
 
-    def statements(self, between: tuple[Statement, ...]) -> Iterator[Statement]:
-        if not between and self.is_one_statement():
+    def statements(self, first: tuple[Statement, ...], going: tuple[Ref, ...]) -> Iterator[Statement]:
+        if not (first or going) and self.is_one_statement():
             yield from self.alter(self.actions())
             return
         leave, arrive, nulls = list(self._leaving()), list(self._arriving()), self._nullability()
-        by_parts = bool(between) or self.before.identity != self.after.identity
+        by_parts = bool(first or going) or self.before.identity != self.after.identity
+        yield from first
         yield from self.alter([*leave, *(self._type() if not by_parts else ())])
-        yield from between
+        for sequence in going:
+            yield numbers.give_up_name(sequence)
+            yield Statement(f"ALTER SEQUENCE {named(numbers.aside_ref(sequence))} OWNED BY NONE")
         if by_parts:
             yield from self.alter(list(self._type()))
         yield from self.alter(nulls[0])
         yield from nulls[1]
         yield from self.alter(arrive)
         if self.after.identity and not self.before.identity and self.table in self.scene.before.objects:
-            yield continue_numbers(self.table, self.after)
+            yield numbers.go_on_identity(self.table, self.after, map(numbers.aside_ref, going))
+        for sequence in going:
+            yield Statement(f"DROP SEQUENCE {named(numbers.aside_ref(sequence))}")
 
     def rest(self) -> Iterator[Statement]:
         """Yield what ALTER COLUMN has other words for; a new type brings its own storage and no compression."""
@@ -372,15 +378,3 @@ def _is_indexed(name: str, table: Ref, scene: Scene) -> bool:
         if item.ref in scene.after.objects and any(name in column for column in columns):
             return True
     return False
-
-
-def continue_numbers(table: Ref, column: Column) -> Statement:
-    """Return the statement that makes an identity go on after the last number in use."""
-    numbers = (column.identity.sequence if column.identity else None) or SequenceOptions()
-    name, text = quote(column.name), literal(named(table))
-    found = f"max({name})" if numbers.increment > 0 else f"min({name})"
-    low, high = creation_bounds(numbers)
-    return Statement(
-        f"SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({text}, {literal(column.name)}), last)\n"
-        f"FROM (SELECT {found} AS last FROM {named(table)}) AS used WHERE last BETWEEN {low} AND {high}"
-    )

@@ -14,11 +14,11 @@ from dbops.catalog.changes import (
     RenameColumn,
     RenameObject,
 )
-from dbops.catalog.model import Constraint, Sequence, Table
+from dbops.catalog.model import Column, Constraint, Sequence, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import columns, hazards, objects, retype, security, sequences, tables
+from dbops.engines.postgresql.render import columns, hazards, numbers, objects, retype, security, sequences, tables
 from dbops.engines.postgresql.render.folding import Unit
-from dbops.engines.postgresql.render.names import named, parent_of, quote, word
+from dbops.engines.postgresql.render.names import parent_of, quote, word
 from dbops.engines.postgresql.render.parts import set_aside
 from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.sql.hazard import Hazard
@@ -52,21 +52,26 @@ def do(unit: Unit, scene: Scene, rebuild: retype.Rebuild) -> Iterator[Statement]
         case AlterColumn(table) if len(unit.together) > 1:
             yield from columns.alter_together(table, [(c.before, c.after) for c in unit.together], scene)
         case AlterColumn(table, before, after):
-            between = tuple(_numbering(unit, scene))
-            yield from columns.alter(table, before, after, scene, between)
+            drops = (c.item for c in unit.covers if isinstance(c, DropObject))
+            going = tuple(item.ref for item in drops if isinstance(item, Sequence))
+            yield from columns.alter(table, before, after, scene, tuple(_numbered_by(unit, before, scene)), going)
         case RenameObject(before, after):
             yield from _rename(before, after, scene)
         case RenameColumn(table, old, new):
             yield from columns.rename(table, old, new, scene)
 
 
-def _numbering(unit: Unit, scene: Scene) -> Iterator[Statement]:
-    """A serial's sequence goes before the identity takes its name, and comes when the identity is gone."""
-    for change in unit.covers:
-        if isinstance(change, DropObject) and isinstance(change.item, Sequence):
-            yield Statement(f"DROP SEQUENCE {named(change.item.ref)}")
-        elif isinstance(change, CreateObject) and isinstance(change.item, Sequence):
-            yield from objects.create(change.item, scene)
+def _numbered_by(unit: Unit, before: Column, scene: Scene) -> Iterator[Statement]:
+    """Make the sequences of a column that has been an identity; the identity's own gives up its name and tells its place."""
+    table, made = unit.change.ref.table, [c.item for c in unit.covers if isinstance(c, CreateObject)]
+    new = [item for item in made if isinstance(item, Sequence)]
+    if not new:
+        return
+    old = numbers.of_identity(table, before)
+    yield numbers.give_up_name(old)
+    for item in new:
+        yield from sequences.create(item, is_owned_now=True, scene=scene, before=(numbers.aside_ref(old),))
+        yield from security.new_object(item, scene)
 
 
 def _rename(before: Ref, after: Ref, scene: Scene) -> Iterator[Statement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from zlib import crc32
 
 from dbops.catalog.model import CatalogObject, Routine
 from dbops.catalog.ref import Ref
@@ -25,6 +26,9 @@ _KEYWORDS = frozenset(
         xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable""",
     )
 )
+#: A longer name is cut (manual, "Identifiers and Key Words").
+_NAME_BYTES = 63
+_ASIDE = "__replaced"
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 #: What DROP, ALTER, COMMENT ON and GRANT call a kind, where it is not the kind's name with spaces.
@@ -95,6 +99,14 @@ def word(item: CatalogObject) -> str:
         return _ROUTINE_WORDS.get(item.flavour, "FUNCTION")
     kind = item.ref.kind
     return _WORDS.get(kind, kind.replace("_", " ").upper())
+
+
+def aside(name: str) -> str:
+    """Return what something is called while its successor bears its name: no two names give the same, nor more than 63 bytes."""
+    if len(name.encode()) <= _NAME_BYTES - len(_ASIDE):
+        return name + _ASIDE
+    mark = f"_{crc32(name.encode()):08x}{_ASIDE}"
+    return name.encode()[: _NAME_BYTES - len(mark)].decode(errors="ignore") + mark
 
 
 def designation(item: CatalogObject) -> str:

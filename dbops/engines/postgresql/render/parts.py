@@ -26,10 +26,10 @@ from dbops.catalog.model import (
 )
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
-from dbops.engines.postgresql.render import bounds, hazards, not_null, routines, types
-from dbops.engines.postgresql.render.columns import continue_numbers
+from dbops.engines.postgresql.render import bounds, hazards, not_null, numbers, routines, types
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.leftovers import taken_away
+from dbops.engines.postgresql.render.names import aside as called_aside
 from dbops.engines.postgresql.render.names import designation, literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement, table_in
 from dbops.engines.postgresql.render.sequences import own, release
@@ -219,6 +219,7 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         # Types of columns that only the new table has go before the old one is there.
         both = ", ".join(quote(column.name) for column in item.after.columns if item.before.column(column.name))
         yield Statement(f"CREATE TABLE {aside(item.before)} AS SELECT {both} FROM {named(table)}{where}")
+        yield from _numbers_kept(item.after, aside(item.before), scene, item.before)
     elif item.bound is not None:
         yield from _detach(item, scene)
         yield from _own_not_nulls(item, scene)
@@ -274,7 +275,7 @@ def _without_copied_bound(item: Membership, scene: Scene) -> str:
 
 def aside_ref(table: Table) -> Ref:
     """Return what a table is called while its successor takes its place."""
-    return Ref("table", table.schema, f"{table.name[:52]}__replaced")
+    return Ref("table", table.schema, called_aside(table.name))
 
 
 def aside(table: Table) -> str:
@@ -294,6 +295,7 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
     if is_between or is_above or (table.partition_by and "(" in table.partition_by.expression[1:]):
         yield from (release(owned) for owned in staying)
         yield Statement(f"CREATE TABLE {aside(table)} AS SELECT * FROM {named(table.ref)}")
+        yield from _numbers_kept(table, aside(table), scene, table)
         yield statement(f"DROP TABLE {named(table.ref)}", *_losses(table, scene))
         return
     for child in (child for child in children if (child.schema, child.parent) == (table.schema, table.name)):
@@ -304,6 +306,7 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
         elif isinstance(child, Trigger | Rule | Policy):
             yield Statement(f"DROP {designation(child)}")
     yield from (release(owned) for owned in staying)
+    yield from map(numbers.give_up_name, _numbered_by(table, scene))
     if table.of_type:
         yield Statement(f"ALTER TABLE {named(table.ref)} NOT OF")
     yield statement(f"ALTER TABLE {named(table.ref)} RENAME TO {quote(aside_ref(table).name)}", *_losses(table, scene))
@@ -340,7 +343,26 @@ def move_rows(
     if names:
         target = f"INSERT INTO {named(after.ref)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE"
         yield Statement(f"{target}\nSELECT {', '.join(values)} FROM {source or aside(before)}")
-    yield from (continue_numbers(after.ref, column) for column in after.columns if column.identity)
+    counted = {name: (numbers.aside_ref(sequence),) for sequence, name in _numbered_by(before, scene).items()}
+    for column in after.columns:
+        if column.identity:
+            yield numbers.go_on_identity(after.ref, column, counted.get(column.name, ()))
     for owned in scene.new.owned_by(after.ref):
         if owned.ref in scene.before.objects:
             yield own(owned)
+        elif owned.owned_by and (new := after.column(owned.owned_by.name)) and numbers.counts(new):
+            yield numbers.go_on_sequence(owned, owned.owned_by, before=counted.get(new.name, ()))
+
+
+def _numbered_by(table: Table, scene: Scene) -> dict[Ref, str]:
+    """Return the sequences that count for a table and go with it, each with its column."""
+    found = {numbers.of_column(table, column, scene.old): column.name for column in table.columns}
+    stays = {ref for ref in found if ref in scene.before.objects and ref in scene.after.objects}
+    return {ref: name for ref, name in found.items() if ref is not None and ref not in stays}
+
+
+def _numbers_kept(table: Table, owner: str, scene: Scene, holding: Table) -> Iterator[Statement]:
+    """Yield what keeps the places of a table's sequences beside its rows, as far as the columns are there that own them."""
+    for sequence, name in _numbered_by(table, scene).items():
+        if (column := holding.column(name)) is not None:
+            yield from numbers.keep(sequence, owner, column)

@@ -19,6 +19,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import columns, hazards, parts, types
 from dbops.engines.postgresql.render import others as others_sql
 from dbops.engines.postgresql.render.conversion import element, from_one, using
+from dbops.engines.postgresql.render.names import aside as called_aside
 from dbops.engines.postgresql.render.names import designation, named, qualified, quote
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
 from dbops.engines.postgresql.render.security import new_object
@@ -186,7 +187,7 @@ def _rename_away(item: Rebuilt, scene: Scene) -> Iterator[Statement]:
 
 
 def _aside(item: Rebuilt) -> Rebuilt:
-    return replace(item, name=types.aside(item.name)) if isinstance(item, Defined) else types.set_aside(item)
+    return replace(item, name=called_aside(item.name)) if isinstance(item, Defined) else types.set_aside(item)
 
 
 def _with_live_grants(old: Rebuilt, new: Rebuilt) -> Rebuilt:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Column, Sequence, SequenceOptions, Table
+from dbops.catalog.model import Sequence, SequenceOptions, Table
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render.names import literal, named, quote
+from dbops.engines.postgresql.render.names import named, quote
+from dbops.engines.postgresql.render.numbers import bounds, counts, go_on_sequence
 from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 
-def create(item: Sequence, *, is_owned_now: bool, scene: Scene) -> Iterator[Statement]:
-    """Yield CREATE SEQUENCE; `is_owned_now` says whether its column exists already."""
+def create(item: Sequence, *, is_owned_now: bool, scene: Scene, before: Iterable[Ref] = ()) -> Iterator[Statement]:
+    """Yield CREATE SEQUENCE; `is_owned_now` says whether its column exists already, `before` what numbered that so far."""
     unlogged = "UNLOGGED " if item.persistence == "unlogged" else ""
     clauses = creation_clauses(item.numbers)
     yield Statement(" ".join([f"CREATE {unlogged}SEQUENCE {named(item.ref)}", *clauses]))
     if item.owned_by and is_owned_now:
         yield from join_new(item, scene)
         if _counts(item.owned_by, scene):
-            yield continue_numbers(item, item.owned_by)
+            yield go_on_sequence(item, item.owned_by, before=before)
 
 
 def release(item: Sequence) -> Statement:
@@ -59,22 +60,6 @@ def _counts(column: Ref, scene: Scene) -> bool:
     return found is not None and counts(found)
 
 
-def counts(column: Column) -> bool:
-    """Tell whether a column holds what a sequence gives."""
-    return column.type in ("smallint", "integer", "bigint")
-
-
-def continue_numbers(item: Sequence, column: Ref, source: str | None = None) -> Statement:
-    """Let a new sequence go on after the greatest number that its column holds, or `source`, a FROM item with such a column."""
-    numbers, name = item.numbers, quote(column.name)
-    found = f"max({name})" if numbers.increment > 0 else f"min({name})"
-    low, high = creation_bounds(numbers)
-    return Statement(
-        f"SELECT pg_catalog.setval({literal(named(item.ref))}, last)\n"
-        f"FROM (SELECT {found} AS last FROM {source or _table(column)}) AS used WHERE last BETWEEN {low} AND {high}"
-    )
-
-
 def drop(item: Sequence, *, is_gone_maybe: bool = False) -> Iterator[Statement]:
     """Yield DROP SEQUENCE; `is_gone_maybe` when the column that owned it may have taken it along."""
     found = Hazard("DELETES_OBJECT", f"sequence {item.ref.qualified} and the place it counted to are dropped")
@@ -96,19 +81,12 @@ def alter(before: Sequence, after: Sequence, scene: Scene) -> Iterator[Statement
 def creation_clauses(numbers: SequenceOptions) -> list[str]:
     """Return what CREATE SEQUENCE must say that is not the default."""
     clauses = numbers_clauses(numbers, SequenceOptions(start=numbers.start, increment=1))
-    low, high = creation_bounds(numbers)
+    low, high = bounds(numbers)
     if numbers.increment < 0:
         clauses = [clause for clause in clauses if not clause.startswith(("NO ", "RESTART"))]
     if numbers.start != (low if numbers.increment > 0 else high):
         clauses.append(f"START WITH {numbers.start}")
     return clauses
-
-
-def creation_bounds(numbers: SequenceOptions) -> tuple[int, int]:
-    """Return least and greatest number (CREATE SEQUENCE, notes on MINVALUE and MAXVALUE)."""
-    top = 2 ** {"smallint": 15, "integer": 31}.get(numbers.data_type, 63) - 1
-    low, high = (1, top) if numbers.increment > 0 else (-top - 1, -1)
-    return (low if numbers.minimum is None else numbers.minimum, high if numbers.maximum is None else numbers.maximum)
 
 
 def numbers_clauses(new: SequenceOptions, old: SequenceOptions) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dbops.catalog.model import Column, CompositeType, Domain, Enum, RangeType
 from dbops.engines.postgresql.render import hazards
-from dbops.engines.postgresql.render.names import designation, literal, named, qualified, quote
+from dbops.engines.postgresql.render.names import aside, designation, literal, named, qualified, quote
 from dbops.engines.postgresql.render.scene import statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -175,11 +175,6 @@ def _alter_composite(before: CompositeType, after: CompositeType) -> Iterator[St
 def set_aside(item: UserType) -> UserType:
     """Return the type under the name it bears while its successor takes its place."""
     return replace(item, name=aside(item.name), comment=None, owner=None, grants=None)
-
-
-def aside(name: str) -> str:
-    """Return what something is called while its successor bears its name."""
-    return f"{name[:52]}__replaced"
 
 
 def rename_away(item: UserType, version: int) -> Iterator[Statement]:

@@ -33,7 +33,7 @@ from dbops.catalog.model import (
 from dbops.catalog.order import dependents, owner_of
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
-from dbops.engines.postgresql.render import archive, columns, objects, retype, security, sequences
+from dbops.engines.postgresql.render import archive, columns, numbers, objects, retype, security, sequences
 from dbops.engines.postgresql.render.doing import do
 from dbops.engines.postgresql.render.folding import Unit, handed_down
 from dbops.engines.postgresql.render.meanwhile import Meanwhile
@@ -165,7 +165,6 @@ class Undo:
         yield from move_rows(now, table, self._back, source, kept.lost if kept else ())
         yield Statement(f"DROP TABLE {aside(now)}")
         for other in plan.units:
-            yield from _continued(other.owned, table)
             if not _holds_rows(other):
                 yield from do(other, self._back, plan.rebuild)
 
@@ -196,7 +195,7 @@ class Undo:
             yield from _continued(owned, table, archive.values_of(column, kept.archive))
             yield from self._quiet.around(ref, unit, archive.restore_values(table, counting, kept.archive, kept.key, back))
             if column.identity:
-                yield columns.continue_numbers(ref, column)
+                yield numbers.go_on_identity(ref, column)
             fillable = counting
         yield from columns.alter(ref, fillable, column, back)
         yield from security.column(column_ref(ref, column.name), back)
@@ -248,8 +247,8 @@ def _continued(owned: Iterable[Sequence], table: Table, source: str | None = Non
     """Let the sequences of a table's columns go on after the numbers that these hold, or that `source` holds."""
     for item in owned:
         column = table.column(item.owned_by.name) if item.owned_by else None
-        if item.owned_by and column and sequences.counts(column):
-            yield sequences.continue_numbers(item, item.owned_by, source)
+        if item.owned_by and column and numbers.counts(column):
+            yield numbers.go_on_sequence(item, item.owned_by, source)
 
 
 def _holds_rows(unit: Unit) -> bool:
