@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from dbops.cli.main import run
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.url import parse_url
 from dbops.usecases.runtime import engine_for
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
+from tests.resources.migrations.runners import typescript
+from tests.servers.releases import NotToBeHad
 
 CONNECTION = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nspec: {{url: '{url}'}}\n---\n"
 POLICY = "apiVersion: dbops/v1\nkind: AlertPolicy\nmetadata: {name: watch}\nspec:\n  connection: shop\n"
@@ -219,15 +222,54 @@ def test_rules_are_listed_and_exported(pg_database: PostgresDatabase, tmp_path: 
         subprocess.run([promtool, "check", "rules", str(file)], check=True, capture_output=True)
 
 
+GRAFANA = Path(__file__).parent / "grafana_dashboard.schema.json"
+"""What Grafana documents of its dashboards (Dashboard kind 0.0, schema reference), strict about what a dashboard of ours has."""
+
+
 def test_the_dashboard_asks_for_what_is_served(
     pg_database: PostgresDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env = environment(tmp_path / "env", pg_database, "  packs: [essentials]\n")
     assert run(["alerts", "export", env, "--format", "grafana"]) == 0
     board = json.loads(capsys.readouterr().out)
+    Draft7Validator(json.loads(GRAFANA.read_text(encoding="utf-8"))).validate(board)
     panels = [panel for panel in board["panels"] if panel["type"] == "timeseries"]
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
     asked = [target["expr"] for panel in panels for target in panel["targets"]]
     assert 'dbops_connections_used{connection=~"$connection"}' in asked
     assert not any("purge_lag" in expression for expression in asked)  # PostgreSQL has none
+
+
+@pytest.mark.campaign
+def test_the_dashboard_is_of_the_type_that_grafana_publishes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`@grafana/schema` describes dashboards as types of TypeScript; its compiler holds the JSON against them."""
+    try:
+        place = typescript()
+    except NotToBeHad as why:
+        pytest.skip(str(why))
+    (tmp_path / "c.yaml").write_text(
+        "".join(CONNECTION.replace("shop", name).format(url=url) for name, url in EVERY_ENGINE.items()), encoding="utf-8"
+    )
+    assert run(["alerts", "export", str(tmp_path), "--format", "grafana"]) == 0
+    types = place / "node_modules" / "@grafana" / "schema" / "dist" / "types" / "raw" / "dashboard" / "x" / "types.gen"
+    board = capsys.readouterr().out
+    Draft7Validator(json.loads(GRAFANA.read_text(encoding="utf-8"))).validate(json.loads(board))
+    compiler = [
+        str(place / "node_modules" / ".bin" / "tsc"),
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--moduleResolution",
+        "node",
+    ]
+    for said, is_right in ((board, True), (board.replace('"schemaVersion": 39', '"schemaVersion": "39"'), False)):
+        file = tmp_path / "board.ts"
+        file.write_text(
+            f'import type {{ Dashboard }} from "{types}";\nexport const board: Dashboard = {said};\n', encoding="utf-8"
+        )
+        done = subprocess.run([*compiler, str(file)], capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is is_right, done.stdout
+
+
+EVERY_ENGINE = {"a": "sqlite:///a.db", "b": "postgresql://u@localhost/b", "c": "mysql://u@localhost/c"}

@@ -72,7 +72,7 @@ def dashboard_json(environment: str, has: frozenset[str]) -> str:
         shown = [kept for group in wanted if (kept := [name for name in group if sources_of(name) <= has])]
         if not shown:
             continue
-        panels.append({"id": len(panels) + 1, "type": "row", "title": title, "gridPos": {"x": 0, "y": y, "w": _WIDTH, "h": 1}})
+        panels.append(_row(len(panels) + 1, title, y))
         y += 1
         width = _WIDTH // len(shown)
         for place, names in enumerate(shown):
@@ -80,8 +80,9 @@ def dashboard_json(environment: str, has: frozenset[str]) -> str:
         y += _HEIGHT
     board = {
         "title": f"Databases of {environment}",
-        "uid": None,
         "schemaVersion": 39,
+        "editable": True,
+        "annotations": {"list": []},
         "tags": ["dbops"],
         "time": {"from": "now-6h", "to": "now"},
         "refresh": "1m",
@@ -89,6 +90,11 @@ def dashboard_json(environment: str, has: frozenset[str]) -> str:
         "panels": panels,
     }
     return json.dumps(board, indent=2) + "\n"
+
+
+def _row(number: int, title: str, y: int) -> dict[str, Any]:
+    place = {"x": 0, "y": y, "w": _WIDTH, "h": 1}
+    return {"id": number, "type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": place}
 
 
 def _source() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tests.servers.releases import NotToBeHad, cache_folder
 
 _PYTHON = ("alembic", "yoyo-migrations", "setuptools<81", "django", "psycopg[binary]")  # yoyo imports pkg_resources
 _NODE = ("dbmate",)
+_GRAFANA = ("@grafana/schema@13.2.3", "typescript@5")
 _FETCH_TIMEOUT_S = 240.0
 
 
@@ -33,6 +34,11 @@ def python_runners() -> Path:
 def dbmate() -> str:
     """Return dbmate's program. Raises: NotToBeHad."""
     return str(_place("node") / "node_modules" / ".bin" / "dbmate")
+
+
+def typescript() -> Path:
+    """Return a folder with Grafana's published types of its dashboards, and the compiler that reads them. Raises: NotToBeHad."""
+    return _place("grafana")
 
 
 def run(command: list[str], folder: Path, **variables: str) -> str:
@@ -80,7 +86,7 @@ def _installing(kind: str, place: Path) -> list[list[str]]:
     if kind == "python":
         pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_PYTHON]
         return [[sys.executable, "-m", "venv", str(place)], pip]
-    return [["npm", "install", "--silent", "--no-save", "--prefix", str(place), *_NODE]]
+    return [["npm", "install", "--silent", "--no-save", "--prefix", str(place), *(_GRAFANA if kind == "grafana" else _NODE)]]
 
 
 def _fetch(command: list[str], folder: Path) -> None:
