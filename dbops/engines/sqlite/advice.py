@@ -13,6 +13,7 @@ from dbops.engines.base.advice import Finding, Probe, Rule, Verdict, ask_each, i
 from dbops.engines.base.connect import Connection
 from dbops.engines.sqlite import advice_files
 from dbops.engines.sqlite.advice_queries import QUERIES
+from dbops.engines.sqlite.advice_secrets import SECRETS, secrets
 from dbops.engines.sqlite.advice_values import VALUES, contradicting
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.errors import QueryError
@@ -268,6 +269,7 @@ _LOOKED_AT: Sequence[tuple[Rule, Look]] = (
     (advice_files.JOURNAL, advice_files.left_journal),
     (advice_files.LOG, advice_files.large_log),
     (VALUES, contradicting),
+    (SECRETS, secrets),
 )
 
 
