@@ -10,6 +10,8 @@ from dbops.api.fields import ByName
 from dbops.dataclass import dataclass
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dbops.usecases.migrate.direct import Known
 
 
@@ -44,8 +46,8 @@ class MigrationResult:
     """What came of a migration; true when it succeeded.
 
     `execution_time` is in seconds. `error_message` says why it failed, or that nothing was to be done or nothing kept ("Already
-    applied", "Dry run"). `statements_executed` are those of its text that ran. `rows_affected` counts the rows that steps and
-    transfers wrote; of a text it is 0, for its statements go to the server together.
+    applied", "Dry run"). `statements_executed` are those of its text that ran. `rows_affected` counts the rows that a
+    step changed through its session; of a text it is 0, for its statements go to the server together.
     """
 
     migration_id: str
@@ -83,6 +85,13 @@ def migration_of(known: Known) -> Migration:
         known.status,
         known.checksum,
     )
+
+
+def moment_made(file: Path) -> datetime:
+    """Return when the migration in a file was made."""
+    from dbops.usecases.migrate.direct import made_at
+
+    return moment_of(made_at(file)[1]) or datetime.now()
 
 
 def moment_of(text: str | None) -> datetime | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbops.api.db_manager import DatabaseManager
-from dbops.api.migration_data import Migration, MigrationResult, MigrationStatus, migration_of, moment_of
+from dbops.api.migration_data import Migration, MigrationResult, MigrationStatus, migration_of, moment_made, moment_of
 from dbops.api.migration_records import (
     CompositeTransformer,
     DataMigrationResult,
@@ -90,8 +90,9 @@ class MigrationManager:
         """
         from dbops.usecases.migrate.direct import create
 
-        migration_id, _ = create(self.migrations_dir, name, description, sql, rollback_sql, list(dependencies or ()))
-        return Migration(migration_id, name, description, sql, rollback_sql, list(dependencies or ()))
+        needs = list(dependencies or ())
+        migration_id, file = create(self.migrations_dir, name, description, sql, rollback_sql, needs)
+        return Migration(migration_id, name, description, sql, rollback_sql, needs, created_at=moment_made(file))
 
     def apply_migration(self, migration_id: str, dry_run: bool = False) -> MigrationResult:
         """Run one migration.

@@ -132,9 +132,10 @@ class MigrationRunner:
         function = step.up_fn if is_up else step.down_fn
         assert function is not None
         if self._ledger is not None:
-            seconds, error = self._ledger.run(step.id, step.name, lambda session: _called(function, session), is_up=is_up)
+            ran = self._ledger.run(step.id, step.name, lambda session: _called(function, session), is_up=is_up)
+            seconds, rows, error = ran.seconds, ran.rows, ran.error
         else:
-            began, error = monotonic(), None
+            began, rows, error = monotonic(), 0, None
             try:
                 function()
             except Exception as failed:  # whatever the program's function raises is the answer
@@ -144,7 +145,7 @@ class MigrationRunner:
             self._applied.append(step.id)
         elif error is None and step.id in self._applied:
             self._applied.remove(step.id)
-        return MigrationResult(step.id, error is None, seconds, error)
+        return MigrationResult(step.id, error is None, seconds, error, rows)
 
 
 def _called(function: Callable[..., object], session: StepSession) -> object:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dbops.api.migration_data import moment_made
 from dbops.api.schema_data import (
     Column,
     Index,
@@ -99,7 +100,7 @@ class SchemaGenerator:
             raise SchemaError("the changes change nothing")
         why = f"nothing leads back: {'; '.join(done.lost)}"
         text = f"{description}; {why}" if done.lost and description else why if done.lost else description
-        migration_id, _ = create(self.workspace_dir / "migrations", name, text, up, down or None, self._latest())
+        migration_id, file = create(self.workspace_dir / "migrations", name, text, up, down or None, self._latest())
         self._tables = {table: as_dict(spec) for table, spec in done.tables.items()}
         from hashlib import sha256
 
@@ -110,6 +111,7 @@ class SchemaGenerator:
             up,
             down if not done.lost else f"-- {why}",
             self._latest(before=migration_id),
+            moment_made(file),
             checksum=sha256(up.encode()).hexdigest(),
         )
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.driver import Answer, Session
@@ -111,7 +111,7 @@ class Lending:
             pool_size=terms.maximum,
             max_overflow=0,
             timeout=terms.wait_s,
-            recycle=int(terms.lifetime_s) if terms.lifetime_s >= 1 else -1,
+            recycle=cast(Any, terms.lifetime_s or -1),  # it is compared with a difference of times, parts of a second too
             use_lifo=True,
             reset_on_return="rollback",
         )

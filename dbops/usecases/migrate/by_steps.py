@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import field
 from time import monotonic
 from typing import Any
 
@@ -28,6 +29,7 @@ class StepSession:
 
     _conn: Connection
     _dialect: Any
+    _changed: list[int] = field(default_factory=list)
 
     def query(self, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Row]:
         """Run one statement and return its rows.
@@ -45,7 +47,23 @@ class StepSession:
             QueryError: the database refused it.
         """
         text, values = prepared(sql, params, self._dialect, "?")
-        return self._conn.execute(text, values)
+        count = self._conn.execute(text, values)
+        self._changed.append(max(count, 0))
+        return count
+
+    @property
+    def changed(self) -> int:
+        """The number of rows that all statements so far have changed."""
+        return sum(self._changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a step: its seconds, the rows that it changed, and what went wrong, None when nothing did."""
+
+    seconds: float
+    rows: int
+    error: str | None
 
 
 def in_order(steps: Mapping[str, Sequence[str]]) -> list[str]:
@@ -73,8 +91,8 @@ class StepLedger:
         """Return the ids of the steps that stand, in the order in which they ran."""
         return [record.version for record in self._ledger().records() if record.state == "applied"]
 
-    def run(self, step_id: str, name: str, act: Callable[[StepSession], object], *, is_up: bool) -> tuple[float, str | None]:
-        """Run a step, in one transaction with its record; return its seconds and what went wrong, None when nothing did.
+    def run(self, step_id: str, name: str, act: Callable[[StepSession], object], *, is_up: bool) -> Ran:
+        """Run a step, in one transaction with its record.
 
         Where changes of tables commit by themselves (MySQL), those before the failure stand.
 
@@ -106,15 +124,16 @@ class StepLedger:
                 )
 
             try:
+                session = StepSession(conn, self._engine.dialect)
                 with conn.transaction(schema_change=True):
-                    act(StepSession(conn, self._engine.dialect))
+                    act(session)
                     ledger.put(record("applied" if is_up else "rolled back"))
             except Exception as error:  # whatever the program's function raises is the answer
                 message = error.message if isinstance(error, DbopsError) else f"{type(error).__name__}: {error}"
                 ledger.forget()
                 ledger.put(record("failed", message))
-                return monotonic() - began, message
-            return monotonic() - began, None
+                return Ran(monotonic() - began, 0, message)
+            return Ran(monotonic() - began, session.changed, None)
 
     def close(self) -> None:
         """Close the sessions."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
 
@@ -318,16 +319,24 @@ def _desired(folder: Path) -> DesiredMigrations:
 
 
 def created_times(folder: Path) -> Mapping[str, str]:
-    """Return what the files say of when they were made, by id."""
-    found: dict[str, str] = {}
-    for file in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        try:
-            data = json.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError):  # whoever reads the set says what is wrong with it
-            continue
-        if isinstance(data, dict) and isinstance(data.get("created_at"), str):
-            found[str(data.get("id"))] = data["created_at"]
-    return found
+    """Return when the migrations of files were made, by id."""
+    found = (made_at(file) for file in sorted(folder.glob("*.json")) if folder.is_dir())
+    return {migration_id: moment for migration_id, moment in found if migration_id}
+
+
+def made_at(file: Path) -> tuple[str, str]:
+    """Return the id of the migration in a file and when it was made: what the file says, else when it was written last.
+
+    Both are empty where the file holds no JSON: whoever reads the set says what is wrong with it.
+    """
+    try:
+        data, written = json.loads(file.read_text(encoding="utf-8-sig")), file.stat().st_mtime
+    except (OSError, ValueError):
+        return "", ""
+    if not isinstance(data, dict):
+        return "", ""
+    said = data.get("created_at")
+    return str(data.get("id")), said if isinstance(said, str) else datetime.fromtimestamp(written, UTC).isoformat()
 
 
 def _id(standing: Standing) -> str:
