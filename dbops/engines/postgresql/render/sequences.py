@@ -38,7 +38,9 @@ def join_new(item: Sequence, scene: Scene) -> Iterator[Statement]:
 def join(item: Sequence, scene: Scene) -> Iterator[Statement]:
     """Yield what gives a sequence to a column of a table that is there: they must have one owner (ALTER SEQUENCE)."""
     table = scene.before.objects.get(item.owned_by.table) if item.owned_by else None
-    if table is not None and table.owner not in (None, item.owner or scene.context.server.user):
+    there = scene.before.objects.get(item.ref)
+    owner = (there.owner if there else None) or item.owner or scene.context.server.user
+    if table is not None and table.owner not in (None, owner):
         yield Statement(f"ALTER SEQUENCE {named(item.ref)} OWNER TO {quote(table.owner or '')}")
     yield own(item)
 
@@ -76,6 +78,16 @@ def alter(before: Sequence, after: Sequence, scene: Scene) -> Iterator[Statement
         yield statement(" ".join([f"ALTER SEQUENCE {name}", *clauses]), *found)
     if before.owned_by != after.owned_by:
         yield from join(replace(after, owner=before.owner), scene)
+        yield from _leave(before, after, scene)
+
+
+def _leave(before: Sequence, after: Sequence, scene: Scene) -> Iterator[Statement]:
+    """Yield what gives a sequence back to the owner it had, when it went to its table's only to belong to a column."""
+    if not scene.is_way_back or before.owned_by is None or after.owned_by is not None:
+        return
+    had, table = scene.after.objects.get(after.ref), scene.after.objects.get(before.owned_by.table)
+    if had is not None and had.owner is not None and table is not None and table.owner != had.owner:
+        yield Statement(f"ALTER SEQUENCE {named(after.ref)} OWNER TO {quote(had.owner)}")
 
 
 def creation_clauses(numbers: SequenceOptions) -> list[str]:
