@@ -274,6 +274,16 @@ class DatabaseConnection:
             f"port={self.port!r}, username={self.username!r}, connection_string={where!r}, is_connected={self.is_connected()})"
         )
 
+    def _is_at(self, url: str) -> bool:
+        """Tell whether this is a connection to the database of a URL."""
+        from dbops.usecases.databases.address import same_place
+
+        try:
+            own = self.get_connection_string()
+        except ConnectError:  # to a database that dbops does not speak to
+            return False
+        return same_place(own, url)
+
     def _database(self) -> Database:
         """Return the open database, connecting at the first use."""
         if (database := self._open) is not None:

@@ -50,10 +50,7 @@ class DatabaseManager:
         """
         if database_url is None:
             return self._required(None).connect()
-        from dbops.usecases.databases.address import same_place
-
-        known = (one for one in self._connections.values() if same_place(one.get_connection_string(), database_url))
-        found = next(known, None)
+        found = next((one for one in self._connections.values() if one._is_at(database_url)), None)
         if found is None:
             found = DatabaseConnection.from_url(database_url)
             found.name = self._free(found.name)

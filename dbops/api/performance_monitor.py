@@ -7,6 +7,7 @@ of an environment in the workspace. Any other name is that of numbers which the 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -81,7 +82,7 @@ class DatabasePerformanceMonitor:
         whatever else is given is kept as it is, if JSON can say it.
 
         Raises:
-            MonitoringError: the time is missing, or no number that a time can be.
+            MonitoringError: the time is missing, or no number that a time can be; or JSON cannot say something else.
         """
         from dbops.usecases.performance.statements import Timing, kind_of
 
@@ -89,7 +90,11 @@ class DatabasePerformanceMonitor:
         took_ms = number_of("execution_time_ms", known.pop("execution_time_ms", None))
         text = str(known.pop("query_text", ""))
         kind = str(known.pop("query_type", "") or kind_of(text, self.database_url)).upper()
-        rows, at = int(known.pop("rows_affected", 0)), seconds_of(known.pop("timestamp", None))
+        rows, at = int(number_of("rows_affected", known.pop("rows_affected", 0))), seconds_of(known.pop("timestamp", None))
+        try:
+            json.dumps(known)
+        except (TypeError, ValueError) as error:
+            raise MonitoringError(f"{', '.join(map(str, known))}: {error}", expected="what JSON can say") from error
         self._timings().keep(Timing(at, query_hash, text, kind, took_ms / 1000, rows, known))
 
     def record_database_metrics(self, database_name: str, metrics: Mapping[str, Any]) -> None:

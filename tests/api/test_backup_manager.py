@@ -149,13 +149,12 @@ def test_a_backup_goes_into_a_folder_of_its_own(database: Database, manager: Bac
         drop(database)
 
 
-def test_the_convenience_function_backs_up_here(
-    sqlite_database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sqlite_database.load(ITEMS)
+def test_the_convenience_function_backs_up_here(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice within a second, which makes two backups."""
+    database.load(ITEMS)
     monkeypatch.chdir(tmp_path)
-    made = backup_database("shop", sqlite_database.url)
-    assert [one["backup_id"] for one in BackupManager().list_backups()] == [made.backup_id]
+    made = [backup_database("shop", database.url, compression="none").backup_id for _ in range(2)]
+    assert [one["backup_id"] for one in BackupManager().list_backups()] == made[::-1] and made[0] != made[1]
 
 
 def test_no_password_is_written(pg_database: PostgresDatabase, tmp_path: Path) -> None:

@@ -473,6 +473,15 @@ def test_a_password_full_of_signs_connects(pg_database: PostgresDatabase, my_dat
         assert "wr@ng" not in error.value.explain()
 
 
+def test_a_manager_that_knows_one_of_those_connects_to_others(sqlite_database: SqliteDatabase) -> None:
+    manager = DatabaseManager()
+    manager.add_connection(DatabaseConnection("cache", DatabaseType.REDIS, "0"))
+    assert manager.connect(sqlite_database.url).is_connected()
+    assert manager.execute("SELECT 1").rows == [(1,)]
+    assert [found["status"] for found in manager.health_check_all().values()] == ["unhealthy", "healthy"]
+    manager.disconnect_all()
+
+
 @pytest.mark.parametrize("kind", ["mongodb", "redis"])
 def test_databases_that_are_not_spoken_are_refused(kind: str) -> None:
     connection = DatabaseConnection("x", kind, "db")  # type: ignore[arg-type]

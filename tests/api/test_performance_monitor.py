@@ -210,6 +210,15 @@ def test_statements_of_a_program_are_analysed_by_kind(tmp_path: Path) -> None:
     assert monitor.analyze_slow_queries() == []
 
 
+@pytest.mark.parametrize("wrong", [{}, {"rows_affected": None}, {"timestamp": "yesterday"}, {"by": object()}])
+def test_a_run_that_cannot_be_kept_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    metrics = wrong and {"execution_time_ms": 1.0, **wrong}
+    with DatabaseMonitor(tmp_path) as monitor:
+        with pytest.raises(MonitoringError, match=next(iter(wrong), "execution_time_ms")):
+            monitor.record_query_metrics("a", metrics)
+        assert monitor.analyze_query_performance()["queries_analyzed"] == 0
+
+
 def test_a_statement_is_run_and_timed(database: Database, tmp_path: Path) -> None:
     database.load(ITEMS)
     with DatabaseMonitor(tmp_path, database.url) as monitor:

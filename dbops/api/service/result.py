@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, overload
 
-from dbops.errors import DbopsError
+from dbops.errors import DbopsError, Problems
 
 MODULE = "core.database"
 """What errors say they come from."""
@@ -90,6 +90,7 @@ def standard_error(error: DbopsError | Result) -> dict[str, Any]:
 
 
 def details_of(error: DbopsError) -> dict[str, Any]:
-    """Return what an error knows besides its message."""
-    told = {"expected": error.expected, "fix": error.fix, "place": str(error.at) if error.at else None}
+    """Return what an error knows besides its message; of several found in one pass, `problems`: the full text of each."""
+    problems = [one.explain() for one in error.problems] if isinstance(error, Problems) else None
+    told = {"expected": error.expected, "fix": error.fix, "place": str(error.at) if error.at else None, "problems": problems}
     return {**error.context, **{name: value for name, value in told.items() if value}}

@@ -297,11 +297,11 @@ class DatabaseService:
         """Write a migration for each database, or one, whose models say more than its migrations.
 
         The data of the result is `{revisions: {database: {revision, file, baseline}}, unchanged: [database]}`. Model files are
-        read anew.
+        read anew, and an error in one is the error of the result.
         """
-        self.operations.discover_databases()
 
         def generate() -> dict[str, Any]:
+            self.operations.discover_databases()
             made, unchanged = {}, []
             for name in self._migrated(database):
                 found = self.operations.revisions.generate(name, message, self.operations.metadata(name))

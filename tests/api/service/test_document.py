@@ -258,6 +258,7 @@ def test_status_says_what_there_is(tmp_path: Path, database: Database) -> None:
         status = await service.get_status()
         assert status["status"] == "connected" and status["tables"] == ["users"] and status["table_count"] == 1
         assert status["initialization"]["tables_created"] == {"framework": ["users"]}
+        assert status["engine"] == service.operations.places.base.redacted() and "***" not in status["engine"]
         assert await service.is_ready() == {"ready": True, "status": "ready"}
         await service.close()
 

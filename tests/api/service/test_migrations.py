@@ -45,6 +45,10 @@ def test_a_database_with_tables_gets_a_baseline_and_a_change(tmp_path: Path, dat
             result = await service.downgrade_database("previous_revision")
             assert result.data["databases"]["my_module"]["to"] == made["baseline"]
             assert "status" not in columns(await service.get_table_schema("module_data"))
+            broken = write_module(tmp_path, "DATABASE_NAME = (", "broken")
+            unreadable = (await service.generate_migration("nothing")).error
+            assert unreadable is not None and "broken" in unreadable["details"]["problems"][0]
+            broken.unlink()
             unknown = await service.run_migrations("nope")
             assert unknown.error is not None and unknown.error["code"] == "MIGRATION_FAILED"
             assert (await service.downgrade_database("base")).success
