@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dbops.catalog.model import Index, Table
 from dbops.dataclass import dataclass
@@ -47,8 +47,17 @@ class Hypothetical(Protocol):
         ...
 
 
+#: An index that is more than a list of columns: of an expression, of some rows alone, with columns to be read beside its keys,
+#: on a partitioned table.
+Form = Literal["expression", "partial", "include", "partitioned"]
+
+
 class Trials(Protocol):
     """What an engine can try without changing anything."""
+
+    def forms(self, conn: Connection) -> frozenset[Form]:
+        """Return which forms of indexes can be tried for this database; one query at most."""
+        ...
 
     @property
     def unit(self) -> str:

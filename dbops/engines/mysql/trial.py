@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from dbops.catalog.model import Index, Table
+from dbops.catalog.model import Index, IndexKey, Table
 from dbops.engines.base.connect import Connection, Target
-from dbops.engines.base.trial import Explained, Values
+from dbops.engines.base.trial import Explained, Form, Values
 from dbops.engines.mysql.account import own_account
 from dbops.engines.mysql.connect import MysqlConnection, quoted
 from dbops.engines.mysql.errors import number_of
@@ -36,6 +36,10 @@ class MysqlTrials:
     counts_indexes = False
     wants_server = True
     how_to_have_hypothetical = ""
+
+    def forms(self, conn: Connection) -> frozenset[Form]:
+        """Key parts that are expressions came with MySQL 8.0.13 (manual, CREATE INDEX); MariaDB has none."""
+        return frozenset() if conn.server.flavour == "mariadb" else frozenset({"expression"})
 
     def hypothetical(self, conn: Connection) -> None:
         return None
@@ -89,7 +93,7 @@ class MysqlTrials:
             scratch.query(f"ANALYZE TABLE {quoted(table.name)}")
 
     def index_bytes(self, scratch: Connection, index: Index, rows: int) -> int:
-        lengths = " + ".join(f"COALESCE(LENGTH({quoted(str(key.column))}), 0)" for key in index.keys)
+        lengths = " + ".join(f"COALESCE(LENGTH({_part(key)}), 0)" for key in index.keys)
         ((mean,),) = scratch.query(f"SELECT AVG({lengths}) FROM {quoted(index.parent)}")
         return int(rows * (float(mean or 0) + _ENTRY_BYTES))
 
@@ -103,6 +107,10 @@ class MysqlTrials:
             return found[key]
 
         return value
+
+
+def _part(key: IndexKey) -> str:
+    return quoted(key.column) if key.column is not None else f"({key.expression})"
 
 
 def _value(scratch: Connection, table: Table, column: str, share: float) -> Any:

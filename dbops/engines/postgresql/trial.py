@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from dbops.catalog.model import Index, Table
 from dbops.engines.base.connect import Connection, Target
-from dbops.engines.base.trial import Explained
+from dbops.engines.base.trial import Explained, Form
 from dbops.engines.postgresql.connect import PostgresConnection, quoted
 from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE
 from dbops.errors import QueryError
@@ -29,8 +29,9 @@ class HypotheticalIndexes:
         self._ids: dict[str, int] = {}
 
     def add(self, index: Index) -> str:
-        keys = ", ".join(quoted(str(key.column)) for key in index.keys)
-        sql = f"CREATE INDEX ON {quoted(index.schema)}.{quoted(index.parent)} ({keys})"
+        from dbops.engines.postgresql.render.indexes import definition
+
+        sql = definition(index)
         ((number, name),) = self._conn.query(f"SELECT indexrelid, indexname FROM {self._home}.hypopg_create_index(?)", (sql,))
         self._ids[str(name)] = int(number)
         return str(name)
@@ -55,6 +56,11 @@ class PostgresTrials:
     counts_indexes = False
     wants_server = True
     how_to_have_hypothetical = "CREATE EXTENSION hypopg; (a package of the server's machine, such as postgresql-15-hypopg)"
+
+    def forms(self, conn: Connection) -> frozenset[Form]:
+        """A scratch has no partitions, so plans of partitioned tables are right on the live database alone."""
+        plain: frozenset[Form] = frozenset({"expression", "partial", "include"})
+        return plain | {"partitioned"} if conn.query(_HOME) else plain
 
     def hypothetical(self, conn: Connection) -> HypotheticalIndexes | None:
         found = conn.query(_HOME)
@@ -100,9 +106,10 @@ class PostgresTrials:
             scratch.execute(f"VACUUM (ANALYZE) {quoted(table.schema)}.{quoted(table.name)}")
 
     def index_bytes(self, scratch: Connection, index: Index, rows: int) -> int:
-        name = f"{quoted(index.schema)}.{quoted(index.name)}"
+        name, table = (f"{quoted(index.schema)}.{quoted(one)}" for one in (index.name, index.parent))
         ((size, sampled),) = scratch.query(
-            "SELECT pg_catalog.pg_relation_size(oid), reltuples FROM pg_catalog.pg_class WHERE oid = ?::regclass", (name,)
+            "SELECT pg_catalog.pg_relation_size(?::regclass), reltuples FROM pg_catalog.pg_class WHERE oid = ?::regclass",
+            (name, table),
         )
         return int(size * max(1.0, rows / max(1.0, sampled)))
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from dbops.catalog.model import Index, Table
+from dbops.catalog.model import Index, IndexKey, Table
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row, Target
-from dbops.engines.base.trial import Explained
+from dbops.engines.base.trial import Explained, Form
 from dbops.engines.sqlite.advice_queries import AUTOMATIC, CORRELATED, QUERIES, SCAN, SORT
 from dbops.engines.sqlite.counting import unbound
 from dbops.engines.sqlite.tokens import quote
@@ -43,6 +43,9 @@ class SqliteTrials:
     counts_indexes = True
     wants_server = False
     how_to_have_hypothetical = ""
+
+    def forms(self, conn: Connection) -> frozenset[Form]:
+        return frozenset({"expression", "partial"})
 
     def hypothetical(self, conn: Connection) -> None:
         return None
@@ -84,16 +87,25 @@ class SqliteTrials:
             if rows > sampled:
                 for index, stat in scratch.query("SELECT idx, stat FROM sqlite_stat1 WHERE tbl = ?", (table.name,)):
                     sql = "UPDATE sqlite_stat1 SET stat = ? WHERE tbl = ? AND idx IS ?"
-                    scratch.execute(sql, (_scaled(str(stat), rows), table.name, index))
+                    there = int(str(stat).split()[0])  # fewer for an index of some rows alone
+                    scratch.execute(sql, (_scaled(str(stat), round(rows * there / max(1, sampled))), table.name, index))
         scratch.execute("ANALYZE sqlite_schema")  # reads the table anew
 
     def index_bytes(self, scratch: Connection, index: Index, rows: int) -> int:
-        lengths = " + ".join(f"coalesce(length(CAST({quote(str(key.column))} AS BLOB)), 0) + 1" for key in index.keys)
-        ((mean,),) = scratch.query(f"SELECT avg({lengths}) FROM {quote(index.parent)}")
+        lengths = " + ".join(f"coalesce(length(CAST({_part(key)} AS BLOB)), 0) + 1" for key in index.keys)
+        some = f" WHERE {index.predicate}" if index.predicate else ""
+        ((mean, number),) = scratch.query(f"SELECT avg({lengths}), count(*) FROM {quote(index.parent)}{some}")
+        if some:
+            ((whole,),) = scratch.query(f"SELECT count(*) FROM {quote(index.parent)}")
+            rows = int(rows * number / max(1, whole))
         return int(rows * (float(mean or 0) + 8))  # the row's number, the header and the cell pointer
 
     def values(self, scratch: Connection) -> None:
         return None
+
+
+def _part(key: IndexKey) -> str:
+    return quote(key.column) if key.column is not None else f"({key.expression})"
 
 
 def _is_without_rowid(table: Table) -> bool:
@@ -190,6 +202,8 @@ class _Plan:
             return 10.0, whole * max(1.0, math.log2(max(whole, 1.0)))
         if index is not None:
             self._used.add(index)
+            if own := self._stats.get((table, index)):
+                whole = float(own[0])  # fewer for an index of some rows alone
         if found["how"] == "SCAN":
             return whole, 0.0
         equal = terms.count("=?")

@@ -18,7 +18,7 @@ from dbops.engines.base.trial import Values
 from dbops.engines.base.workload import Counted, Workload
 from dbops.errors import MonitoringError, SchemaError
 from dbops.sql.splitter import split
-from dbops.usecases.indexing.candidates import begun_by, candidates, described, tables_of
+from dbops.usecases.indexing.candidates import begun_by, candidates, described, more_candidates, tables_of
 from dbops.usecases.indexing.choosing import Asked, Choice, choose, shortened
 from dbops.usecases.indexing.reading import Reader, Reading
 from dbops.usecases.indexing.trying import Live, trial
@@ -119,8 +119,10 @@ def _answer(live: Live, statements: Sequence[Counted], numbers: Mapping[str, flo
     read = [(one, reading) for one in statements if (reading := reader.read(one.text)) is not None]
     wanting = [(one, reading) for one, reading in read if reading.uses]
     uses = [use for _, reading in wanting for use in reading.uses]
-    ideas = candidates(uses, live.catalog, int(numbers["candidates"]))
-    if not ideas:
+    forms = live.engine.trials.forms(live.conn)
+    ideas = candidates(uses, live.catalog, int(numbers["candidates"]), forms)
+    more = more_candidates(uses, live.catalog, int(numbers["candidates"]), forms, ideas)
+    if not ideas and not more:
         return Verdict(rule, "pass")
     with trial(live, tables_of(uses), sample) as place:
         asked = [Asked(one, _sql(reading, reader, place.values)) for one, reading in wanting]
@@ -131,6 +133,7 @@ def _answer(live: Live, statements: Sequence[Counted], numbers: Mapping[str, flo
             min_cost=numbers["min_cost"],
             max_share=numbers["max_share"],
             most=int(numbers["most"]),
+            more=more,
         )
         if place.denied or unexplained == len(asked):
             why = f"{unexplained} of {len(asked)} statements cannot be explained by this account"
@@ -173,7 +176,9 @@ def _finding(choice: Choice, live: Live, writes: int, how: str, unit: str) -> Fi
         lines.append(f"{', '.join(spare)} would then serve nothing that it does not")
     details = {
         "table": choice.index.ref.table.qualified,
-        "columns": [key.column for key in choice.index.keys],
+        "columns": [key.column or key.expression for key in choice.index.keys],
+        "include": list(choice.index.include),
+        "where": choice.index.predicate,
         "index": choice.index.name,
         "size_bytes": choice.size_bytes,
         "tried": how,

@@ -51,11 +51,20 @@ class Choice:
 
 
 def choose(
-    asked: Sequence[Asked], candidates: Sequence[Index], trial: Trial, *, min_cost: float, max_share: float, most: int
+    asked: Sequence[Asked],
+    candidates: Sequence[Index],
+    trial: Trial,
+    *,
+    min_cost: float,
+    max_share: float,
+    most: int,
+    more: Sequence[Index] = (),
 ) -> tuple[list[Choice], int]:
     """Return the indexes worth having, those that save most first, and how many statements could not be explained.
 
     A statement counts when it costs at least `min_cost`, and is helped when new indexes leave no more than `max_share` of that.
+    Indexes of `more`, which serve fewer statements or take more room, are worth having only for statements that cost `min_cost`
+    still with those of `candidates`, and where they leave `max_share` of that.
     """
     before = {one: found for one in asked if (found := trial.explain(one.sql)) is not None}
     costly = {one: found.cost for one, found in before.items() if found.cost >= min_cost}
@@ -67,6 +76,7 @@ def choose(
         if index not in kept:
             trial.remove(index)
     kept = _shortened(_without_spare(kept, costly, trial, max_share), candidates, costly, trial)
+    kept = _with_more(kept, more, costly, trial, min_cost, max_share)
     for index in kept[most:]:
         trial.remove(index)
     plans = _plans(costly, trial)
@@ -104,6 +114,22 @@ def _without_spare(indexes: Sequence[Index], costly: Mapping[Asked, float], tria
         else:
             trial.add(index)
     return kept
+
+
+def _with_more(
+    kept: list[Index], more: Sequence[Index], costly: Mapping[Asked, float], trial: Trial, min_cost: float, max_share: float
+) -> list[Index]:
+    """Add indexes of `more` that what is kept leaves a need for; what they make spare goes."""
+    still = {one: plan.cost for one, plan in _plans(costly, trial).items() if plan.cost >= min_cost}
+    if not still or not more:
+        return kept
+    there = [index for index in more if trial.add(index)]
+    used = _used(_plans(still, trial), still, there, max_share)
+    for index in there:
+        if index not in used:
+            trial.remove(index)
+    added = _without_spare(used, still, trial, max_share)
+    return [*_without_spare(kept, costly, trial, max_share), *added] if added else kept
 
 
 def _shortened(indexes: Sequence[Index], candidates: Sequence[Index], costly: Mapping[Asked, float], trial: Trial) -> list[Index]:

@@ -26,10 +26,20 @@ _MAY_BE_READ = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition that has no parameters, as SQL, and the column that it is about."""
+
+    sql: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """One table in one query: columns compared for equality with values, by ranges, with columns of others, and sorted by.
 
-    `sorts` is empty where the order is not that of one index: other tables, expressions, both directions.
+    `sorts` is empty where the order is not that of one index: other tables, expressions, both directions. `expressions` are SQL
+    that is compared for equality with values. `filters` hold of all rows that are wanted, whatever the values of parameters.
+    `reads` are all columns that the query speaks of, None where it wants every one.
     """
 
     table: Table
@@ -37,6 +47,9 @@ class Use:
     ranges: tuple[str, ...] = ()
     joins: tuple[str, ...] = ()
     sorts: tuple[str, ...] = ()
+    expressions: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    reads: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +111,7 @@ class Reader:
         is_write = isinstance(statement, exp.Update | exp.Delete | exp.Insert)
         writes = self._table(statement.find(exp.Table)) if is_write else None
         nodes = [node for node in statement.walk() if isinstance(node, exp.Select | exp.Update | exp.Delete)]
-        uses = [use for node in nodes for use in _Query(node, self._sources(node), exp).uses()]
+        uses = [use for node in nodes for use in _Query(node, self._sources(node), exp, self._dialect).uses()]
         query = _query(statement, exp)
         sql = text if query is statement else str(query.sql(dialect=self._dialect))
         return Reading(tuple(uses), writes, sql, query)
@@ -171,6 +184,13 @@ def _sources_of(node: exp.Expression) -> Iterator[Any]:
     yield from (source for source in own if isinstance(source, exp.Table))
 
 
+def _is_not_null(condition: Any, exp: Any) -> bool:
+    """Tell whether a condition is IS NOT NULL, which sqlglot writes in two ways."""
+    inner = condition.this.unnest() if isinstance(condition, exp.Not) else condition
+    is_negative = inner is not condition or bool(condition.args.get("negate"))
+    return is_negative and isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null)
+
+
 def _compared_with(mark: Any, exp: Any) -> tuple[Any, float]:
     """Return the column that a parameter is compared with, and which of its values stands for it."""
     around = mark.parent
@@ -190,8 +210,9 @@ def _compared_with(mark: Any, exp: Any) -> tuple[Any, float]:
 class _Query:
     """One SELECT, UPDATE or DELETE, with the tables it speaks of by name."""
 
-    def __init__(self, node: Any, sources: Mapping[str, Table], exp: Any) -> None:
-        self._node, self._sources, self._exp = node, sources, exp
+    def __init__(self, node: Any, sources: Mapping[str, Table], exp: Any, dialect: str = "") -> None:
+        self._node, self._sources, self._exp, self._dialect = node, sources, exp, dialect
+        self._filters: dict[str, list[Filter]] = {}
         self._found: dict[str, dict[str, list[str]]] = {}
 
     def uses(self) -> list[Use]:
@@ -200,7 +221,8 @@ class _Query:
             self._note(condition)
         sorts = self._sorts()
         uses = [self._use(name, sorts.get(name, ())) for name in self._sources]
-        return [use for use in uses if use.equal or use.ranges or use.joins or use.sorts] + list(self._branches())
+        asks = [use for use in uses if use.equal or use.ranges or use.joins or use.sorts or use.expressions]
+        return asks + list(self._branches())
 
     def place(self, column: Any) -> tuple[Table, str] | None:
         """Return the table and the name of a column, as the catalog spells it."""
@@ -212,7 +234,19 @@ class _Query:
         equal = tuple(dict.fromkeys(found.get("equal", ())))
         ranges = tuple(column for column in dict.fromkeys(found.get("ranges", ())) if column not in equal)
         joins = tuple(column for column in dict.fromkeys(found.get("joins", ())) if column not in equal)
-        return Use(self._sources[name], equal, ranges, joins, tuple(column for column in sorts if column not in equal))
+        sorts = tuple(column for column in sorts if column not in equal)
+        expressions = tuple(dict.fromkeys(found.get("expressions", ())))
+        filters = tuple(dict.fromkeys(self._filters.get(name, ())))
+        return Use(self._sources[name], equal, ranges, joins, sorts, expressions, filters, self._reads(name))
+
+    def _reads(self, name: str) -> frozenset[str] | None:
+        """Return the columns of a table that stand anywhere in the query, also in queries inside it."""
+        if any(not isinstance(star.parent, self._exp.Count) for star in self._node.find_all(self._exp.Star)):
+            return None
+        if not isinstance(self._node, self._exp.Select):
+            return None
+        found = [self._column(column) for column in self._node.find_all(self._exp.Column)]
+        return frozenset(column[1] for column in found if column and column[0] == name)
 
     def _conditions(self) -> Iterator[Any]:
         """Yield what must hold of every row, each for itself."""
@@ -261,7 +295,49 @@ class _Query:
         elif isinstance(condition, exp.In):
             self._note_side(condition.this, condition.expressions, "equal")
         elif isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null):
-            self._note_side(condition.this, (), "equal")
+            self._note_side(condition.this, (), "ranges" if condition.args.get("negate") else "equal")
+        elif _is_not_null(condition, exp):
+            self._note_side(condition.this.unnest().this, (), "ranges")
+        if isinstance(condition, exp.EQ):
+            self._note_expression(condition.this, condition.expression)
+            self._note_expression(condition.expression, condition.this)
+        self._note_filter(condition)
+
+    def _note_expression(self, side: Any, other: Any) -> None:
+        """Note an expression over columns of one table that is the same for the same row at all times."""
+        exp = self._exp
+        columns = list(side.find_all(exp.Column))
+        same = (exp.Column, exp.Identifier, exp.Literal, exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Abs, exp.Coalesce)
+        if isinstance(side, exp.Column | exp.Literal) or not columns or not all(isinstance(node, same) for node in side.walk()):
+            return
+        found = {self._column(column) for column in columns}
+        names = {column[0] for column in found if column}
+        if None in found or len(names) != 1 or next(other.find_all(exp.Column), None) is not None:
+            return
+        self._add(names.pop(), "expressions", self._unqualified(side))
+
+    def _note_filter(self, condition: Any) -> None:
+        """Note a condition about one column and constants: IS NULL, a truth value, a literal that it is or is not."""
+        exp = self._exp
+        inner = condition.this if isinstance(condition, exp.Not) else condition
+        inner = inner.unnest()
+        is_constant = isinstance(inner, exp.Column) or (
+            isinstance(inner, exp.Is | exp.EQ | exp.NEQ) and isinstance(inner.expression, exp.Null | exp.Literal | exp.Boolean)
+        )
+        column = inner if isinstance(inner, exp.Column) else inner.this if is_constant else None
+        if is_constant and (found := self._column(column)) is not None:
+            sql = self._unqualified(condition)
+            if _is_not_null(condition, exp):
+                sql = f"{self._unqualified(column)} IS NOT NULL"  # SQLite holds conditions of indexes against this by its words
+            self._filters.setdefault(found[0], []).append(Filter(sql, found[1]))
+
+    def _unqualified(self, node: Any) -> str:
+        """Return SQL whose columns stand without the names of tables, as in the definition of an index."""
+        copy = node.copy()
+        for column in copy.find_all(self._exp.Column):
+            column.set("table", None)
+            column.set("db", None)
+        return str(copy.sql(dialect=self._dialect))
 
     def _note_sides(self, condition: Any, how: str) -> None:
         self._note_side(condition.this, (condition.expression,), how)

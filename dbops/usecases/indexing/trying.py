@@ -206,7 +206,11 @@ def _copy_of(catalog: Catalog, tables: Mapping[Ref, Table]) -> Catalog:
     """Return tables with their keys and plain indexes, and the types that their columns may need."""
     kept: list[Ref] = [item.ref for item in catalog if item.kind in _FREE_STANDING]
     for item in catalog:
-        if item.ref.table in tables and (isinstance(item, PrimaryKey | Unique) or _is_plain(item)):
+        needs = catalog.dependencies.get(item.ref, ())
+        is_own = all(ref == item.ref.table or ref.table == item.ref.table or ref in kept for ref in needs)
+        if item.ref.table in tables and (
+            isinstance(item, PrimaryKey | Unique) or _is_plain(item) or (_is_special(item) and is_own)
+        ):
             kept.append(item.ref)
     return Catalog.of(
         [*(catalog.objects[ref] for ref in kept), *tables.values()],
@@ -218,6 +222,10 @@ def _copy_of(catalog: Catalog, tables: Mapping[Ref, Table]) -> Catalog:
 
 def _is_plain(item: object) -> bool:
     return isinstance(item, Index) and item.is_valid and item.predicate is None and all(key.column for key in item.keys)
+
+
+def _is_special(item: object) -> bool:
+    return isinstance(item, Index) and item.is_valid and item.method.lower() == "btree" and item.partition_of is None
 
 
 def _is_within(ref: Ref, kept: Collection[Ref], tables: Mapping[Ref, Table]) -> bool:
