@@ -75,6 +75,10 @@ class Ledger(Protocol):
         """Count on nothing that was written since the transaction began: it was rolled back."""
         ...
 
+    def look(self) -> None:
+        """Read again what was forgotten, before statements wait to be sent: to ask would send them, and hear their errors."""
+        ...
+
     def remove(self, versions: Sequence[str]) -> None:
         """Forget records, for sets that are written anew."""
         ...

@@ -74,8 +74,7 @@ class DatabaseLedger:
         return (_unpacked(rows[0][0]), _unpacked(rows[0][1])) if rows else (None, None)
 
     def put(self, record: Record, *, is_ahead: bool = False) -> int:
-        if self._places is None:
-            self.records()
+        self.look()
         assert self._places is not None
         place = record.position or self._last + 1
         values = (
@@ -112,6 +111,10 @@ class DatabaseLedger:
 
     def forget(self) -> None:
         self._places = None
+
+    def look(self) -> None:
+        if self._places is None:
+            self.records()
 
     def remove(self, versions: Sequence[str]) -> None:
         for version in versions:

@@ -151,6 +151,8 @@ class _Run:
     def _attempt(self) -> bool:
         """Run the next segment; what its transaction did is forgotten where that was rolled back. True at the end of the file."""
         was_recorded, self.failing, self.sent = self.is_recorded, None, None
+        if self.ledger is not None:
+            self.ledger.look()
         try:
             return self._segment()
         except BaseException as error:

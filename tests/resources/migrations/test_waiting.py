@@ -55,10 +55,26 @@ def test_an_alter_behind_a_long_select_gives_up_after_its_tries_and_says_why(rea
             shop.up()
         assert 2 <= time.monotonic() - began < 20
         end()
-    assert "0001_a, statement 2" in caught.value.message
+    assert "0001_a, statement 2" in caught.value.message and "GRANT" not in (caught.value.fix or "")
     assert shop.states() == {"0001_a": "failed"}
     assert shop.up().state == "done"
     assert read_database.rows("SELECT n FROM a") == [] and read_database.rows("SELECT id FROM b") == []
+
+
+def test_what_fails_once_the_lock_is_given_is_what_is_told(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    """The second attempt fails by another statement: asking the ledger in between would take that error for an answer."""
+    pg_database.load("CREATE TABLE a (id integer);")
+    shop = Migrations.make(pg_database, tmp_path / "env", lock="1s", tries=3)
+    shop.write("0001_a.sql", "ALTER TABLE a ADD COLUMN n integer;\nINSERT INTO nowhere VALUES (1);\n")
+    with reading(pg_database) as end, open_workspace(shop.folder) as workspace:
+
+        def tell(step: object, text: str) -> None:
+            if "attempt 2 of 3" in text:
+                end()
+
+        with pytest.raises(ApplyError, match=r"statement 2: .*nowhere"):
+            up(workspace, Consent(lambda _: True, progress=tell))
+    assert shop.states() == {"0001_a": "failed"}
 
 
 def test_an_alter_behind_a_select_is_tried_again_and_tells_who_is_in_the_way(read_database: Database, tmp_path: Path) -> None:
