@@ -30,6 +30,12 @@ _FIXES = {
 }
 
 
+_LEFT_BEHIND = (
+    "drop it before the table that it names goes, and create it again behind; PRAGMA legacy_alter_table = ON leaves it alone"
+)
+"""https://www.sqlite.org/lang_altertable.html: from 3.25 on a rename looks at all views and triggers."""
+
+
 def code_of(error: sqlite3.Error) -> str:
     """Return the name of the extended result code, empty where the driver itself complains."""
     return getattr(error, "sqlite_errorname", None) or ""
@@ -48,7 +54,8 @@ def query_error(error: sqlite3.Error, path: str, lock_s: float) -> QueryError:
     if code.startswith("SQLITE_READONLY"):
         text = f"{path}: {text}"
     kind = MissingTableError if text.startswith("no such table: ") else QueryError
-    return kind(text.replace(REBUILD_PREFIX, ""), {"sqlstate": code, "path": path}, fix=_fix(code))
+    fix = _LEFT_BEHIND if text.startswith(("error in view ", "error in trigger ")) else _fix(code)
+    return kind(text.replace(REBUILD_PREFIX, ""), {"sqlstate": code, "path": path}, fix=fix)
 
 
 def connect_error(error: sqlite3.Error, path: str, lock_s: float) -> ConnectError | LockTimeoutError:
