@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
-from dbops.api.db_manager import DatabaseManager
+from dbops.api.db_manager import DatabaseConnection, DatabaseManager
 from dbops.dataclass import dataclass
 from dbops.errors import DbopsError, MigrationError
 
@@ -139,17 +139,21 @@ class DataMigrator:
     def _batches(self, source: DatabaseManager, table: str) -> Iterator[list[Record]]:
         from dbops.usecases.databases.tables import rows_of
 
-        connection = source.get_connection()
-        assert connection is not None or not source.list_connections()
-        if connection is None:
-            raise MigrationError("the manager has no connection")
-        yield from rows_of(connection._database(), table, self.batch_size)
+        yield from rows_of(connection_of(source)._database(), table, self.batch_size)
 
 
 def _written(into: DatabaseManager, table: str, records: Sequence[Record]) -> int:
     from dbops.usecases.databases.tables import write_rows
 
-    connection = into.get_connection()
-    if connection is None:
-        raise MigrationError("the manager has no connection")
-    return write_rows(connection._database(), table, records)
+    return write_rows(connection_of(into)._database(), table, records)
+
+
+def connection_of(manager: DatabaseManager) -> DatabaseConnection:
+    """Return the default connection of a manager.
+
+    Raises:
+        MigrationError: it has none.
+    """
+    if (connection := manager.get_connection()) is None:
+        raise MigrationError("the manager has no connection", fix="connect(url), or add_connection(connection)")
+    return connection

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dbops.api.db_manager import DatabaseManager
 from dbops.api.migration_data import MigrationResult
+from dbops.api.migration_records import connection_of
 from dbops.dataclass import dataclass
 from dbops.errors import MigrationError
 
@@ -40,12 +41,14 @@ class MigrationRunner:
 
     With a URL or a `DatabaseManager` the database's ledger remembers them; without, they are remembered as long as the runner
     lives, and their functions are called without a session.
+
+    Raises:
+        MigrationError: the manager has no connection.
     """
 
     def __init__(self, database: str | DatabaseManager | None = None) -> None:
         if isinstance(database, DatabaseManager):
-            connection = database.get_connection()
-            database = connection.get_connection_string() if connection is not None else None
+            database = connection_of(database).get_connection_string()
         self._steps: dict[str, MigrationStep] = {}
         self._applied: list[str] = []
         self._ledger: StepLedger | None = None

@@ -310,6 +310,8 @@ def test_a_failed_step_leaves_nothing(database: Database) -> None:
 
 
 def test_steps_without_a_database_are_remembered_by_their_runner() -> None:
+    with pytest.raises(MigrationError, match="the manager has no connection"):
+        MigrationRunner(DatabaseManager())
     ran: list[str] = []
     runner = MigrationRunner()
     runner.add_step(MigrationStep("one", "one", "", lambda: ran.append("up"), lambda: ran.append("down")))
