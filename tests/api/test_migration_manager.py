@@ -407,6 +407,15 @@ def test_rows_are_transformed_on_the_way(sqlite_database: SqliteDatabase, tmp_pa
         transfer(sqlite_database.url, f"sqlite:///{tmp_path}/none.db", ["nothing"])
 
 
+def test_rows_without_their_key_are_moved_too(sqlite_database: SqliteDatabase) -> None:
+    """SQLite lets a key be NULL, which is neither before nor behind another."""
+    sqlite_database.load("CREATE TABLE t (a TEXT, b INTEGER, PRIMARY KEY (a, b)); CREATE TABLE u (a TEXT, b INTEGER);")
+    sqlite_database.load("INSERT INTO t VALUES ('x', NULL), (NULL, 1), ('y', 2);")
+    with DatabaseManager(sqlite_database.url) as manager:
+        moved = DataMigrator(FieldRenameTransformer({}), batch_size=1).migrate_table(manager, "t", target_table="u")
+    assert moved.records_written == 3 and len(sqlite_database.rows("SELECT * FROM u")) == 3
+
+
 def test_numbering_goes_on_behind_what_was_moved(pg_database: PostgresDatabase, my_database: MysqlDatabase) -> None:
     my_database.load("CREATE TABLE n (id INTEGER NOT NULL AUTO_INCREMENT PRIMARY KEY, x INTEGER); INSERT INTO n VALUES (7, 1);")
     assert transfer(my_database.url, pg_database.url)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dbops.engines.base.driver import TableColumn
 from dbops.errors import QueryError
 from dbops.usecases.databases.database import Database
 
 
 def rows_of(database: Database, table: str, size: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of a table, `size` at a time along its primary key; all at once where it has none.
+    """Yield the rows of a table, `size` at a time along its primary key; all at once where it has none, or rows without it.
 
     Raises:
         MissingTableError: there is no such table.
@@ -20,7 +21,7 @@ def rows_of(database: Database, table: str, size: int) -> Iterator[list[dict[str
     chosen = ", ".join(database.identifier(name) for name in names)
     key = [column.name for column in columns if column.is_in_primary_key]
     select = f"SELECT {chosen} FROM {database.table_name(table)}"
-    if not key:
+    if not key or _has_empty_keys(database, table, [one for one in columns if one.is_in_primary_key]):
         rows = database.run(select).rows
         for start in range(0, len(rows), size):
             yield [dict(zip(names, row, strict=True)) for row in rows[start : start + size]]
@@ -35,6 +36,12 @@ def rows_of(database: Database, table: str, size: int) -> Iterator[list[dict[str
         found = [dict(zip(names, row, strict=True)) for row in rows]
         last = tuple(found[-1][name] for name in key)
         yield found
+
+
+def _has_empty_keys(database: Database, table: str, key: Sequence[TableColumn]) -> bool:
+    """Tell whether rows have NULL in their key, as SQLite lets them (https://www.sqlite.org/lang_createtable.html, 3.5)."""
+    maybe = " OR ".join(f"{database.identifier(one.name)} IS NULL" for one in key if not one.is_required)
+    return bool(maybe and database.run(f"SELECT 1 FROM {database.table_name(table)} WHERE {maybe} LIMIT 1").rows)
 
 
 def write_rows(database: Database, table: str, rows: Sequence[dict[str, Any]]) -> int:
