@@ -11,6 +11,7 @@ from dbops.catalog.model import Index, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection, TableSize
 from dbops.engines.base.render import RenderContext
+from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite
 from dbops.engines.postgresql.render.names import literal, quote
 from dbops.sql.hazard import BLOCKING
 from tests.databases import PostgresDatabase
@@ -158,3 +159,18 @@ def test_names_are_read_back_as_they_are(name: str, pg_database: PostgresDatabas
 def test_texts_are_read_back_as_they_are(text: str, pg_database: PostgresDatabase) -> None:
     with session(pg_database) as conn:
         assert conn.query(f"SELECT {literal(text)}") == [(text,)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rewrites", "fits"),
+    [
+        ("public.geometry(Point,4326)", "public.geometry(PointZ,4326)", True, Fit.SOME),
+        ("public.geometry(Point,4326)", "public.geometry(Point,3857)", True, Fit.SOME),
+        ("public.geometry(Point,4326)", "public.geometry", False, Fit.ALL),
+        ("public.geometry", "public.geometry(Point,4326)", True, Fit.SOME),
+        ("public.vector(3)", "public.vector(4)", True, Fit.SOME),
+        ("public.vector(3)[]", "public.vector(3)[]", False, Fit.ALL),
+    ],
+)
+def test_only_an_extension_knows_what_its_types_have_in_parentheses(old: str, new: str, rewrites: bool, fits: Fit) -> None:
+    assert (is_rewrite(old, new, {}), fit(old, new, {})) == (rewrites, fits)

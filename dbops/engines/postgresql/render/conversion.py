@@ -58,15 +58,20 @@ class Fit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Type:
+    """`modifier` is what an extension's type has in parentheses, whose meaning is the extension's: `geometry(Point,4326)`."""
+
     name: str
     arguments: tuple[int, ...] = ()
     is_array: bool = False
+    modifier: str = ""
 
     @classmethod
     def parse(cls, text: str) -> _Type:
         match = _TYPE.fullmatch(text)
         if match is None:
             return cls(text)
+        if "." in match["name"]:
+            return cls(match["name"], (), bool(match["array"]), match["arguments"] or "")
         numbers = tuple(int(part) for part in (match["arguments"] or "").split(",") if part.strip().lstrip("-").isdigit())
         return cls(match["name"] + (match["tail"] or ""), numbers, bool(match["array"]))
 
@@ -149,7 +154,9 @@ def _is_binary(a: _Type, b: _Type) -> bool:
 
 
 def _is_wider(a: _Type, b: _Type) -> bool:
-    """Tell whether `b`, the same type with other numbers in parentheses, holds all of `a`."""
+    """Tell whether `b`, the same type with something else in parentheses, holds all of `a`."""
+    if a.modifier != b.modifier:
+        return not b.modifier
     if not b.arguments:
         return True
     if not a.arguments:
@@ -212,12 +219,14 @@ def _fit_of_numbers(a: _Type, b: _Type) -> Fit:
 
 
 def _fit_of_lengths(a: _Type, b: _Type) -> Fit:
-    """Tell what happens to values of the same type with other numbers in parentheses.
+    """Tell what happens to values of the same type with something else in parentheses.
 
     More digits behind the point take nothing away, though the table is written again; too few before it stop the change.
     """
     if _is_wider(a, b):
         return Fit.ALL
+    if a.modifier != b.modifier:
+        return Fit.SOME
     if a.name != "numeric" or not a.arguments:
         return Fit.LOSES
     (whole_a, scale_a), (whole_b, scale_b) = _digits(a), _digits(b)
