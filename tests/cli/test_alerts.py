@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from jsonschema import Draft7Validator
@@ -21,6 +24,7 @@ from dbops.engines.base.url import parse_url
 from dbops.usecases.runtime import engine_for
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.resources.migrations.runners import typescript
+from tests.servers.programs import free_port
 from tests.servers.releases import NotToBeHad
 
 CONNECTION = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: shop}}\nspec: {{url: '{url}'}}\n---\n"
@@ -273,3 +277,48 @@ def test_the_dashboard_is_of_the_type_that_grafana_publishes(tmp_path: Path, cap
 
 
 EVERY_ENGINE = {"a": "sqlite:///a.db", "b": "postgresql://u@localhost/b", "c": "mysql://u@localhost/c"}
+
+
+@pytest.mark.campaign
+def test_a_prometheus_server_scrapes_and_watches_by_the_exported_rules(
+    tmp_path: Path, sqlite_database: SqliteDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if (prometheus := shutil.which("prometheus")) is None:
+        pytest.skip("no Prometheus: apt install prometheus")
+    own, other = free_port(), free_port()
+    (tmp_path / "c.yaml").write_text(CONNECTION.format(url=sqlite_database.url) + POLICY + "  packs: [essentials]\n")
+    sqlite_database.load("CREATE TABLE t (a)")
+    assert run(["alerts", "export", str(tmp_path)]) == 0
+    (tmp_path / "rules.yml").write_text(capsys.readouterr().out)
+    scrape = f"[{{job_name: dbops, static_configs: [{{targets: ['127.0.0.1:{own}']}}]}}]"
+    (tmp_path / "prometheus.yml").write_text(
+        f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [rules.yml]\nscrape_configs: {scrape}\n"
+    )
+    served = [sys.executable, "-m", "dbops", "monitor", str(tmp_path), "--serve", f"127.0.0.1:{own}"]
+    options = [f"--storage.tsdb.path={tmp_path / 'tsdb'}", f"--web.listen-address=127.0.0.1:{other}"]
+    scraping = [prometheus, f"--config.file={tmp_path / 'prometheus.yml'}", *options]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(served, **quiet) as exporter, subprocess.Popen(scraping, **quiet) as server:
+        try:
+            for _ in range(150):
+                if asked(other, "query?query=dbops_up").get("data", {}).get("result"):
+                    break
+                time.sleep(0.2)
+            (up,) = asked(other, "query?query=dbops_up")["data"]["result"]
+            (target,) = asked(other, "targets")["data"]["activeTargets"]
+            groups = asked(other, "rules")["data"]["groups"]
+        finally:
+            for process in (exporter, server):
+                process.terminate()
+                process.wait(30)
+    assert (up["metric"]["connection"], up["value"][1], target["health"]) == ("shop", "1", "up")
+    assert {rule["health"] for group in groups for rule in group["rules"]} <= {"ok", "unknown"} and groups
+
+
+def asked(port: int, question: str) -> Any:
+    """Return what Prometheus answers, nothing while it is not there."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/api/v1/{question}", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return {}

@@ -72,6 +72,11 @@ def test_a_standby_of_postgresql_that_falls_behind() -> None:
             until(primary.admin_url, lambda seen: max(of(seen, "replication_lag_bytes").values(), default=1) == 0)
             until(standby.admin_url, lambda seen: of(seen, "replay_lag_seconds") == {"": 0})
             _stands_in_the_way(primary, standby)
+            until(standby.admin_url, lambda seen: of(seen, "replay_lag_seconds") == {"": 0})
+            standby.psql(
+                "postgres", "ALTER SYSTEM SET primary_conninfo = ''; SELECT pg_reload_conf();"
+            )  # it hears of nothing more
+            until(standby.admin_url, lambda seen: of(seen, "replay_lag_seconds")[""] > 0)
         gone = until(primary.admin_url, lambda seen: of(seen, "slot_active") == {"kept": 0})
         assert of(gone, "replication_lag_bytes") == {}
         primary.psql("postgres", "INSERT INTO t SELECT generate_series(1, 20000);")

@@ -52,7 +52,7 @@ ROWS = {
 }
 MISSING = "SELECT total FROM orders WHERE reference = {};"
 USUAL = "SELECT email FROM customers WHERE id = {0}; SELECT sum(total) FROM orders WHERE customer_id = {0};"
-SLOW = {"postgresql": "SELECT pg_sleep(0.3);", "mysql": "SELECT SLEEP(0.3);"}
+SLOW = {"postgresql": "SELECT pg_sleep(3);", "mysql": "SELECT SLEEP(3);"}
 FOUND = {
     "postgresql": {
         ("PG-IDX-002", "public.orders_customer_again"),

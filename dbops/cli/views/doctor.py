@@ -29,9 +29,11 @@ def _examined(one: Examined) -> str:
 
 
 def grants_sql(found: Sequence[Examined]) -> str:
-    """Return the missing grants, each connection behind its name."""
+    """Return the missing grants, each connection behind its name; those that could not be asked are named."""
     lines = []
     for one in found:
+        if one.error is not None:
+            lines += [f"-- {wording.on_one_line(f'{one.connection}: not asked: {one.error}')}", ""]
         if one.grants:
             lines += [f"-- {wording.on_one_line(f'{one.connection} ({one.engine})')}", *one.grants, ""]
     return "\n".join(lines) or "-- no grant is missing\n"

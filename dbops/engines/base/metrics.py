@@ -237,7 +237,7 @@ METRICS: Mapping[str, Metric] = _metrics(
         "seconds",
         "gauge",
         "server",
-        "on a standby: since the last transaction it replayed, 0 when all is replayed",
+        "on a standby: since the last transaction it replayed, 0 when all is replayed and it still receives",
     ),
     ("slot_retained_bytes", "bytes", "gauge", "slot", "log that a replication slot keeps", ("slot",)),
     ("slot_active", "1", "gauge", "slot", "1 while somebody reads from a replication slot", ("slot",)),

@@ -22,7 +22,8 @@ RULES: Sequence[Rule] = (
 SELECT 'max_connections', format('%s of %s', used, most), NULL FROM (
   SELECT (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS used,
          pg_catalog.current_setting('max_connections')::int
-           - pg_catalog.current_setting('superuser_reserved_connections')::int AS most) AS q
+           - pg_catalog.current_setting('superuser_reserved_connections')::int
+           - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int AS most) AS q
 WHERE used >= :ratio * most""",
         "a pooler, or smaller pools",
         requires=("sessions",),
