@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,9 +15,8 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.engines.base.driver import Answer, Session, TableColumn
 from dbops.errors import DbopsError, LockTimeoutError, LostConnectionError, MissingTableError, QueryError, SchemaError
-from dbops.sql.dialect import Dialect
-from dbops.sql.marks import Style, named, positional
 from dbops.usecases.databases.observed import attributes_of, statement, system_of
+from dbops.usecases.databases.parameters import Parameters, alike, prepared
 from dbops.usecases.databases.pool import Lease, Pool, PoolState
 from dbops.usecases.databases.turns import Turn, turns_of
 from dbops.usecases.runtime import engine_for
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from dbops.engines.base.scripts import Conduct
 
 T = TypeVar("T")
-Parameters = Sequence[Any] | Mapping[str, Any] | None
 
 
 @dataclass(slots=True)
@@ -137,7 +135,7 @@ class Database:
 
     def _changed(self, session: Session, sql: str, rows: Sequence[Parameters]) -> int:
         text, _ = prepared(sql, rows[0], self._dialect, self._style)
-        return session.run_many(text, _alike(rows, sql, self._dialect, self._style))
+        return session.run_many(text, alike(rows, sql, self._dialect, self._style))
 
     def _by_itself(self, sql: str, parameters: Parameters) -> Answer:
         turn = None if self._turns is None or _READS.match(sql) else self._turn()
@@ -429,53 +427,6 @@ def _task() -> Any:
     if asyncio is None or asyncio._get_running_loop() is None:
         return None
     return asyncio.current_task()
-
-
-def prepared(sql: str, parameters: Parameters, dialect: Dialect, style: Style) -> tuple[str, Sequence[Any]]:
-    """Return a statement with the driver's marks, and the values in their order.
-
-    Raises:
-        QueryError: marks and values do not fit.
-    """
-    if not parameters:
-        return sql, ()
-    if isinstance(parameters, Mapping):
-        marked = named(sql, frozenset(parameters), dialect, style)
-        return marked.sql, [parameters[name] for name in marked.names or ()]
-    if isinstance(parameters, Sequence) and not isinstance(parameters, str | bytes):
-        return positional(sql, len(parameters), dialect, style).sql, parameters
-    raise QueryError(
-        f"parameters cannot be {type(parameters).__name__}", expected="a tuple or list of values, or a dictionary by name"
-    )
-
-
-def _alike(rows: Sequence[Parameters], sql: str, dialect: Dialect, style: Style) -> Sequence[Sequence[Any]]:
-    """Return the values of many rows in the order of the marks of the first.
-
-    Raises:
-        QueryError: a row has other values than the first.
-    """
-    first = rows[0]
-    if isinstance(first, Mapping):
-        order = named(sql, frozenset(first), dialect, style).names or ()
-        for place, row in enumerate(rows):
-            if not isinstance(row, Mapping) or row.keys() != first.keys():
-                raise QueryError(f"row {place} has other names than the first", expected=", ".join(first))
-        return [[row[name] for name in order] for row in rows]  # type: ignore[index,call-overload]  # looked at above
-    width = len(first or ())
-    if not _are_rows(rows, width):
-        for place, row in enumerate(rows):
-            if not isinstance(row, tuple | list) or len(row) != width:
-                raise QueryError(f"row {place} has other values than the first", expected=f"a tuple or list of {width}")
-    return rows  # type: ignore[return-value]  # looked at above
-
-
-def _are_rows(rows: Sequence[Any], width: int) -> bool:
-    """Tell whether all rows are tuples, or lists, of one width; a loop of Python's would cost a tenth of the driver's work."""
-    kinds, count = list(map(type, rows)), len(rows)
-    if kinds.count(tuple) != count and kinds.count(tuple) + kinds.count(list) != count:
-        return False
-    return list(map(len, rows)).count(width) == count
 
 
 def conduct_of(sql: str, engine: Engine) -> Conduct | None:

@@ -12,7 +12,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.driver import Answer, Session
 from dbops.errors import ConnectError, QueryError
 from dbops.usecases.databases.address import target_of
-from dbops.usecases.databases.database import Parameters, prepared
+from dbops.usecases.databases.parameters import Parameters, prepared
 from dbops.usecases.runtime import engine_for
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dbops.resources.migrations.graph import ordered
 from dbops.resources.migrations.model import Migration, Script, checksum_of, one_version
 from dbops.usecases.apply import LOCK
 from dbops.usecases.databases.address import target_of
-from dbops.usecases.databases.database import prepared
+from dbops.usecases.databases.parameters import prepared
 from dbops.usecases.runtime import OpenTargets, engine_for, timestamp, who
 from dbops.version import __version__
 
