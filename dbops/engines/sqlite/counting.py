@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as percent_encoded
 
@@ -161,6 +162,13 @@ def tallies(path: str) -> list[Tally] | None:
         Tally(id_, id_, repr(since), Cost(calls, total_s, rows, None), most_s)
         for id_, since, calls, total_s, most_s, rows in rows
     ]
+
+
+def unreadable(path: str, error: sqlite3.Error) -> tuple[str, str]:
+    """Return why nothing is told of what was counted, and what helps."""
+    place = f"{path}{ENDING}"
+    fix = "let this account read it" if os.path.exists(place) and not os.access(place, os.R_OK) else f"rm {quote(place)}"  # noqa: PTH110
+    return f"{place} cannot be read: {error}", fix
 
 
 def texts(path: str, ids: Collection[str]) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from shlex import quote
 from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.connect import Connection
@@ -86,9 +85,16 @@ def _file(looking: Looking, path: str) -> int:
     looking.tell("database_size_bytes", size)
     looking.tell("free_bytes", free * page_size)
     looking.tell("pages_used_ratio", pages / most)
-    log = path + "-wal"
-    looking.tell("log_size_bytes", os.path.getsize(log) if path and os.path.exists(log) else 0)  # noqa: PTH202, PTH110  a name
+    looking.tell("log_size_bytes", _size_of(f"{path}-wal") if path else 0)
     return size
+
+
+def _size_of(name: str) -> int:
+    """Return the size of a file that may go at any time: the last session removes the log."""
+    try:
+        return os.stat(name).st_size  # noqa: PTH116  a name
+    except OSError:
+        return 0
 
 
 def _sequences(looking: Looking) -> None:
@@ -123,7 +129,7 @@ def _counted(looking: Looking, path: str) -> None:
         found = counting.tallies(path)
     except sqlite3.Error as error:
         names = ("statements_total", "statement_seconds_total")
-        looking.hide(names, f"{path}{counting.ENDING} cannot be read: {error}", f"rm {quote(path + counting.ENDING)}")
+        looking.hide(names, *counting.unreadable(path, error))
         return
     if found is not None:
         looking.tell("statements_total", sum(one.cost.calls for one in found))

@@ -25,7 +25,8 @@ class SqliteWorkloads:
         try:
             found = counting.tallies(path)
         except sqlite3.Error as error:
-            return Tallies(why=f"{path}{counting.ENDING} cannot be read: {error}", fix=f"rm {quote(path + counting.ENDING)}")
+            why, fix = counting.unreadable(path, error)
+            return Tallies(why=why, fix=fix)
         if found is None:
             return Tallies(
                 why="nobody counts the statements of this file, and SQLite has no server that would",

@@ -99,9 +99,12 @@ def _of_rule(
     if rule.absent:
         yield _judged(rule, (), None, not values, kept, now)
         return
-    if not values and rule.metric in unseen:
-        yield _unknown(rule, unseen[rule.metric], kept)
-        return
+    if rule.metric in unseen:
+        hidden = [labels for (name, labels), was in kept.items() if name == rule.name and was.get("state") == "firing"]
+        yield from (_unknown(rule, labels, unseen[rule.metric], kept) for labels in hidden if labels and labels not in values)
+        if not values:
+            yield _unknown(rule, (), unseen[rule.metric], kept)
+            return
     if rule.over is not None and values:
         series = past(rule.metric, now - rule.over)
         values = {labels: _over(rule, series.get(labels, ()), number, now) for labels, number in values.items()}
@@ -162,12 +165,12 @@ def _judged(rule: RuleSpec, labels: tuple[str, ...], value: float | None, is_wro
     return replace(alert, state="firing" if fires else "pending", since=since)
 
 
-def _unknown(rule: RuleSpec, why: str, kept: Kept) -> Alert:
-    before = kept.get((rule.name, ()), {})
+def _unknown(rule: RuleSpec, labels: tuple[str, ...], why: str, kept: Kept) -> Alert:
+    before = kept.get((rule.name, labels), {})
     state: State = "firing" if before.get("state") == "firing" else "unknown"
     return Alert(
         rule.name,
-        (),
+        labels,
         state,
         rule.severity,
         rule.metric,

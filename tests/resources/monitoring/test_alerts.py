@@ -205,3 +205,23 @@ def test_a_silence_holds_between_its_moments() -> None:
 
 def test_every_figure_of_a_pack_is_known() -> None:
     assert {raw["metric"] for pack in PACKS.values() for raw in pack} <= FIGURES.keys()
+
+
+def test_what_fires_of_one_thing_fires_while_that_cannot_be_seen() -> None:
+    """A replica that fell behind has not caught up because nobody can look at its server, nor because others are still seen."""
+    lagging = rule(metric="replication_lag_seconds", above=30)
+
+    def look(kept: Any, why: Mapping[str, str], **lags: float) -> dict[tuple[str, ...], Alert]:
+        values = [Value("replication_lag_seconds", number, (name,)) for name, number in lags.items()]
+        found = with_those_gone(evaluate([lagging], values, why, lambda figure, since: {}, kept, 100), kept)
+        return {alert.labels: alert for alert in found}
+
+    first = look({}, {}, a=50, b=1)
+    told = after_telling(list(first.values()), {("r", ("a",))}, "0", 100)
+    kept = {alert.key: alert.kept() for alert in told if not alert.is_over}
+    hidden = look(kept, {"replication_lag_seconds": "no answer"})
+    assert {labels: alert.state for labels, alert in hidden.items()} == {("a",): "firing", (): "unknown"}
+    assert hidden["a",].since == 100 and hidden["a",].summary == "no answer"
+    partly = look(kept, {"replication_lag_seconds": "not all"}, b=1)
+    assert {labels: alert.state for labels, alert in partly.items()} == {("a",): "firing", ("b",): "ok"}
+    assert look(kept, {}, b=1)["a",].state == "ok"  # it is seen that it is gone
