@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import CatalogChange, CreateObject, column_ref
-from dbops.catalog.model import ForeignTable, Sequence, Table
+from dbops.catalog.model import ForeignKey, ForeignTable, Sequence, Table, Trigger
 from dbops.catalog.order import owner_of
 from dbops.catalog.ref import Ref
 
@@ -90,7 +90,7 @@ def concerned(changes: Iterable[CatalogChange], before: Catalog, after: Catalog)
     """Return the refs of both catalogs that changes may touch or trip over, with all that those need.
 
     That is what the changes are about, what depends on it, and what has the name of something new. A foreign key of another
-    table counts only where the key or columns that it stands on change.
+    table counts only where the key or columns that it stands on change, or a partition that it reaches into.
     """
     changes = list(changes)
     exact = {change.ref for change in changes}
@@ -102,12 +102,25 @@ def concerned(changes: Iterable[CatalogChange], before: Catalog, after: Catalog)
         wholes = {closure.whole(ref) for ref in exact}
         reached = _users(catalog, {part for whole in wholes for part in _parts(whole, catalog, closure)}, exact, wholes, closure)
         wholes |= {closure.whole(ref) for ref in reached if ref.kind != "foreign_key"}
-        keys = {ref for ref in reached if ref.kind == "foreign_key"}
+        keys = {ref for ref in reached if ref.kind == "foreign_key"} | _reaching_into(exact, catalog)
         wholes |= {closure.whole(ref) for ref in catalog.objects if (ref.schema, ref.name) in names}
         wholes |= closure.owned(wholes)
         starts = {*wholes, *keys, *closure.ambient, *(child for whole in wholes for child in closure.children(whole))}
         found |= closure.needed(starts)[0]
     return found
+
+
+def _reaching_into(exact: set[Ref], catalog: Catalog) -> set[Ref]:
+    """Return what reaches into partitions among `exact`: foreign keys to a table above them, and triggers of such a table."""
+    above: set[Ref] = set()
+    waiting = [catalog.objects.get(ref) for ref in exact]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Table | ForeignTable) and item.partition_of and item.partition_of.parent not in above:
+            above.add(item.partition_of.parent)
+            waiting.append(catalog.objects.get(item.partition_of.parent))
+    keys = (item.ref for item in catalog.all(ForeignKey) if item.references in above)
+    return {*keys, *(item.ref for item in catalog.all(Trigger) if item.ref.table in above)} if above else set()
 
 
 def _users(catalog: Catalog, starts: set[Ref], exact: set[Ref], wholes: set[Ref], closure: Closure) -> set[Ref]:

@@ -6,20 +6,27 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AlterObject, CatalogChange, CreateObject
-from dbops.catalog.model import Enum, Exclusion, Table
+from dbops.catalog.changes import AlterObject, CatalogChange, CreateObject, DropObject
+from dbops.catalog.model import Enum, Exclusion, ForeignKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
 from dbops.engines.postgresql.render import bounds
 from dbops.engines.postgresql.render.names import literal, named, qualified, quote
 
+_HASHED = re.compile(r"FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)", re.IGNORECASE)
 _ELEMENT = re.compile(r'("(?:[^"]|"")+"|[a-z_][\w$]*)(?: [\w."]+)? WITH (\S+)')
 
 
 def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
     """Yield what has to be asked of tables that are there."""
+    going = {change.ref for change in changes if isinstance(change, DropObject)}
+    again = {change.ref for change in changes if isinstance(change, AlterObject) and _is_divided_anew(change)}
     for change in changes:
         match change:
+            case DropObject(Table() as item) if item.partition_of is not None:
+                yield from _referred_to(item, live, going, again)
+            case AlterObject(Table() as before, Table() as after) if before.partition_of and after.partition_of is None:
+                yield from _referred_to(before, live, going, again)
             case CreateObject(Exclusion() as item) if (table := _table(live, item.ref.table)) is not None:
                 yield from _excluded(item, table)
             case AlterObject(Enum() as before, Enum() as after):
@@ -27,7 +34,8 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
             case CreateObject(Table() as item) if item.partition_of is not None:
                 yield from _in_default(item, live)
             case AlterObject(Table() as before, Table() as after) if after.partition_of not in (None, before.partition_of):
-                yield from _out_of_bound(after, live)
+                if not again & _above(before, live):
+                    yield from _out_of_bound(after, live)
             case _:
                 pass
 
@@ -72,6 +80,32 @@ def _labels(before: Enum, after: Enum, live: Catalog) -> Iterator[Question]:
                 yield Question(after.ref, table.ref, f"t.{quote(column.name)}::text IN ({listed})", words, (column.name,))
 
 
+def _is_divided_anew(change: AlterObject) -> bool:
+    before, after = change.before, change.after
+    return isinstance(before, Table) and isinstance(after, Table) and before.partition_by != after.partition_by
+
+
+def _referred_to(item: Table, live: Catalog, going: set[Ref], again: set[Ref]) -> Iterator[Question]:
+    """A partition does not go while rows of other tables refer to its own, unless these move: a table above is divided anew."""
+    above = _above(item, live)
+    for key in live.all(ForeignKey) if not above & again else ():
+        if key.references in above - going and not {key.ref, key.ref.table} & going:
+            pairs = zip(key.referenced_columns, key.columns, strict=True)
+            same = " AND ".join(f"r.{quote(there)} = t.{quote(here)}" for there, here in pairs)
+            words = f"they refer to rows of {item.ref.qualified}, which goes"
+            condition = f"EXISTS (SELECT 1 FROM {named(item.ref)} AS r WHERE {same})"
+            yield Question(item.ref, key.ref.table, condition, words, key.columns)
+
+
+def _above(table: Table, live: Catalog) -> set[Ref]:
+    """Return the tables that a partition is one of, directly or not."""
+    found: set[Ref] = set()
+    while table.partition_of is not None and isinstance(parent := live.objects.get(table.partition_of.parent), Table):
+        found.add(parent.ref)
+        table = parent
+    return found
+
+
 def _bound(table: Table, live: Catalog) -> tuple[str, str] | None:
     """Return the key column and the condition of a partition's bound."""
     assert table.partition_of is not None
@@ -80,6 +114,9 @@ def _bound(table: Table, live: Catalog) -> tuple[str, str] | None:
     column = parent.column(name) if parent and name else None
     if parent is None or parent.partition_by is None or column is None:
         return None
+    if part := _HASHED.fullmatch(table.partition_of.bound):
+        arguments = (f"{literal(named(parent.ref))}::regclass", part[1], part[2], f"t.{quote(column.name)}")
+        return column.name, f"pg_catalog.satisfies_hash_partition({', '.join(arguments)})"
     found = bounds.condition(column.name, column.type, parent.partition_by.strategy, table.partition_of.bound)
     return (column.name, found) if found else None
 
@@ -97,6 +134,6 @@ def _in_default(item: Table, live: Catalog) -> Iterator[Question]:
 def _out_of_bound(item: Table, live: Catalog) -> Iterator[Question]:
     table, bound = _table(live, item.ref), _bound(item, live)
     assert item.partition_of is not None
-    if bound and table and table.partition_of is None and table.column(bound[0]) is not None:
+    if bound and table and table.column(bound[0]) is not None:
         words = f"{bound[0]} is outside of {item.partition_of.bound}"
         yield Question(item.ref, table.ref, f"NOT ({bound[1]})", words, (bound[0],))

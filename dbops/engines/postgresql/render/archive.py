@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dbops.catalog.changes import column_ref
 from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
 from dbops.catalog.ref import Ref
+from dbops.engines.postgresql.render.all_rows import seen, while_seen
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
 from dbops.engines.postgresql.render.numbers import go_on_identity
 from dbops.engines.postgresql.render.scene import Scene, Survey
@@ -27,6 +28,7 @@ def name(token: str, number: int) -> str:
 
 def keep_rows(item: Table, archive: str) -> Iterator[Statement]:
     """Yield what copies the rows of a table, those of its heirs left to the heirs."""
+    yield from seen(item)
     yield from _keep(archive, f"SELECT row_to_json({_ROW}) AS row FROM ONLY {named(item.ref)} AS {_ROW}", item.ref.qualified)
 
 
@@ -36,12 +38,13 @@ def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
     yield Statement(f"COMMENT ON TABLE {archive} IS {literal(f'rows of {what}')}")
 
 
-def restore_rows(item: Table, archive: str) -> Iterator[Statement]:
+def restore_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]:
     """Yield what puts the rows back, computed columns left to the server."""
     stored = tuple(column.name for column in item.columns if column.generated is None)
     if stored:
         given = f"INSERT INTO {named(item.ref)} ({columns(stored)}) OVERRIDING SYSTEM VALUE"
-        yield Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
+        filling = Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
+        yield from while_seen(item, [filling], scene)
     yield from (go_on_identity(item.ref, column) for column in item.columns if column.identity)
 
 
@@ -68,7 +71,7 @@ def keep_values(table: Table, lost: tuple[Column, ...], archive: str, key: tuple
     kept = tuple(dict.fromkeys((*key, *(column.name for column in lost))))
     rows = f"SELECT {columns(kept)} FROM {_rows_of(table.ref, kept, scene)} ORDER BY tableoid, ctid"
     query = f"SELECT row_to_json({_ROW}) AS row FROM ({rows}) AS {_ROW}"
-    yield from _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}")
+    yield from while_seen(table, _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}"), scene)
 
 
 def _rows_of(table: Ref, names: tuple[str, ...], scene: Scene) -> str:
@@ -106,7 +109,12 @@ def _primary_key(table: Table, survey: Survey) -> tuple[str, ...]:
 
 
 def restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
-    """Yield what puts the values back; rows that look alike in everything kept are told apart by their place.
+    """Yield what puts the values back, of rows that row security hides, too."""
+    return while_seen(table, _restore_values(table, column, archive, key, scene), scene)
+
+
+def _restore_values(table: Table, column: Column, archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
+    """Rows that look alike in everything kept are told apart by their place.
 
     Rows that came since get the default in the same statement, which sees all rows where they were; where there are none, the
     default is not so much as planned: a constant that does not fit the type would fail then.

@@ -33,7 +33,6 @@ from dbops.catalog.model import (
     Table,
     Unique,
 )
-from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.adoption import (
     adopted_by,
@@ -49,6 +48,7 @@ from dbops.engines.postgresql.render.graph import AnyTable, Graph, domain_holder
 from dbops.engines.postgresql.render.names import quote
 from dbops.engines.postgresql.render.parts import Membership, ReplicaIdentity
 from dbops.engines.postgresql.render.persistence import order_persistence
+from dbops.engines.postgresql.render.references import link_references
 from dbops.engines.postgresql.render.renewal import (
     changed_children,
     is_made_again,
@@ -89,7 +89,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     found += order_persistence(found, before, after)
     found += link_adoptions(found, after)
     link_departures(found, before)
-    _references(found, after)
+    link_references(found, before, after)
     link_bodies_that_go(found, before.needs)
     circular = link_bodies(found, after.needs)
     _without_their_columns(found, before, after)
@@ -365,20 +365,6 @@ def _without_their_columns(found: list[CatalogChange], before: Graph, after: Gra
                 table = graph.table(change.ref)
                 for column in table.columns if table else ():
                     graph.unlink(change.ref, *graph.needs.get(column_ref(change.ref, column.name), ()))
-
-
-def _references(found: list[CatalogChange], after: Graph) -> None:
-    """A foreign key to a partitioned table reaches into its partitions: those come first."""
-    keys = [change.item for change in found if isinstance(change, CreateObject) and isinstance(change.item, ForeignKey)]
-    if not keys:
-        return
-    heirs = dependents({ref: frozenset(parents_of(item)) for ref, item in after.objects.items() if parents_of(item)})
-    for key in keys:
-        waiting = list(heirs.get(key.references, ()))
-        while waiting:
-            heir = waiting.pop()
-            after.link(key.ref, heir)
-            waiting.extend(heirs.get(heir, ()))
 
 
 #: Made last and dropped first: what acts when other objects are made or dropped, or speaks of objects to come.

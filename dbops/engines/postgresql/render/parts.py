@@ -27,6 +27,7 @@ from dbops.catalog.model import (
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import bounds, hazards, not_null, numbers, routines, types
+from dbops.engines.postgresql.render.all_rows import seen, while_seen
 from dbops.engines.postgresql.render.conversion import using
 from dbops.engines.postgresql.render.leftovers import taken_away
 from dbops.engines.postgresql.render.names import aside as called_aside
@@ -138,6 +139,12 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
         yield from types.alter(without_rules(item.domain), item.domain)
     elif isinstance(item, Rows):
         watching = [trigger for ref in item.joining for trigger in _staying_triggers(ref, scene)]
+        watching += [
+            replace(trigger, schema=item.after.schema, parent=item.after.name)
+            for ref in above(item.after, scene.after)
+            for trigger in _staying_triggers(ref, scene)
+            if routines.is_handed_down(trigger)
+        ]
         yield from map(routines.asleep, watching)
         yield from move_rows(item.before, item.after, scene)
         for trigger in watching:
@@ -149,6 +156,13 @@ def create(item: Part, scene: Scene) -> Iterator[Statement]:
     else:
         yield from _missing_checks(item, scene)
         yield statement(f"ALTER TABLE {named(table)} INHERIT {named(item.of)}", *hazards.brief(scene, table))
+
+
+def above(table: Table, catalog: Catalog) -> Iterator[Ref]:
+    """Yield the tables that a partition is one of, directly or not."""
+    while table.partition_of is not None and isinstance(parent := catalog.objects.get(table.partition_of.parent), Table):
+        yield parent.ref
+        table = parent
 
 
 def _staying_triggers(table: Ref, scene: Scene) -> Iterator[Trigger]:
@@ -218,6 +232,7 @@ def drop(item: Part, scene: Scene) -> Iterator[Statement]:
         where = f" WHERE {' AND '.join(others)}" if others else ""
         # Types of columns that only the new table has go before the old one is there.
         both = ", ".join(quote(column.name) for column in item.after.columns if item.before.column(column.name))
+        yield from seen(item.after)
         yield Statement(f"CREATE TABLE {aside(item.before)} AS SELECT {both} FROM {named(table)}{where}")
         yield from _numbers_kept(item.after, aside(item.before), scene, item.before)
     elif item.bound is not None:
@@ -289,6 +304,7 @@ def set_aside(table: Table, children: Iterable[CatalogObject], scene: Scene) -> 
     Only its rows stay where more would be in the way: a partition cannot stand beside its successor in the parent they share,
     partitions that are made again too give up their names with it, and an expression that divides it holds on to functions.
     """
+    yield from seen(table)
     staying = [owned for owned in scene.old.owned_by(table.ref) if owned.ref in scene.after.objects]
     is_between = table.partition_of is not None and table.partition_of.parent not in scene.renewed
     is_above = any(heir in scene.renewed for heir in scene.heirs.get(table.ref, ()))
@@ -342,7 +358,8 @@ def move_rows(
             values.append(using(name, old.type, column.type, domains) or name)
     if names:
         target = f"INSERT INTO {named(after.ref)} ({', '.join(names)}) OVERRIDING SYSTEM VALUE"
-        yield Statement(f"{target}\nSELECT {', '.join(values)} FROM {source or aside(before)}")
+        filling = Statement(f"{target}\nSELECT {', '.join(values)} FROM {source or aside(before)}")
+        yield from while_seen(after, [filling], scene)
     counted = {name: (numbers.aside_ref(sequence),) for sequence, name in _numbered_by(before, scene).items()}
     for column in after.columns:
         if column.identity:

@@ -6,8 +6,9 @@ What sleeps meanwhile is put back into the state it has when the units before ar
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Sequence as Several
+from dataclasses import replace
 from typing import TypeVar
 
 from dbops.catalog.changes import AlterObject, CreateObject, DropObject
@@ -16,7 +17,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import routines
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named
-from dbops.engines.postgresql.render.parts import ReplicaIdentity
+from dbops.engines.postgresql.render.parts import ReplicaIdentity, above
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.statement import Statement
 
@@ -61,6 +62,15 @@ class Quiet:
             yield from routines.awake(item)
         for ref, identity in untold:
             yield Statement(f"ALTER TABLE {named(ref)} REPLICA IDENTITY {(identity or 'default').upper()}")
+
+    def from_above(self, table: Table, unit: Unit, filling: Iterable[Statement]) -> Iterator[Statement]:
+        """Yield what fills a partition that comes back, unseen by the triggers that tables above hand down to it."""
+        found = [item for ref in above(table, self._scene.before) for item in self._awake(ref, self._places[id(unit)])]
+        handed_down = [replace(item, schema=table.schema, parent=table.name) for item in found if routines.is_handed_down(item)]
+        yield from map(routines.asleep, handed_down)
+        yield from filling
+        for item in handed_down:
+            yield from routines.awake(item)
 
     def _family(self, table: Ref) -> Iterator[Ref]:
         """Yield a table and the heirs that it has all along."""

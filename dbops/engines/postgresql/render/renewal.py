@@ -114,12 +114,20 @@ def rows_of_new_tables(found: list[CatalogChange], before: Graph, after: Graph) 
         after.add(rows, new.ref, *_descendants(new.ref, after))
         before.add(rows, *(need for need in _held_by(old, before) if need not in after.objects))
         result.append(CreateObject(rows))
+        higher = set(_above(new, after))
         for ref, item in after.objects.items():
             watches = isinstance(item, Trigger | ForeignKey) and ref.table == new.ref
+            watches = watches or (isinstance(item, Trigger) and ref.table in higher)
             watches = watches or (isinstance(item, Trigger) and ref.table in rows.joining)
             if watches or isinstance(item, MaterializedView) or (isinstance(item, ForeignKey) and item.references == new.ref):
                 after.link(ref, rows.ref)
     return result
+
+
+def _above(table: Table, graph: Graph) -> Iterator[Ref]:
+    while table.partition_of is not None and isinstance(parent := graph.objects.get(table.partition_of.parent), Table):
+        yield parent.ref
+        table = parent
 
 
 def _held_by(table: Table, graph: Graph) -> Iterator[Ref]:

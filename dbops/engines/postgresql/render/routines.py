@@ -70,6 +70,11 @@ def is_in_place_trigger(before: Trigger, after: Trigger, version: int) -> bool:
     return plain and version >= 14
 
 
+def is_handed_down(item: Trigger | Rule) -> bool:
+    """Tell whether partitions have a trigger of their table, under its name (manual, CREATE TRIGGER)."""
+    return isinstance(item, Trigger) and " FOR EACH ROW " in item.definition and item.enabled != "disabled"
+
+
 def asleep(item: Trigger | Rule) -> Statement:
     """Return what disables a trigger or rule for a while."""
     what = "TRIGGER" if isinstance(item, Trigger) else "RULE"

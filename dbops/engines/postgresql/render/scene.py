@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from functools import cached_property
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Column, Defined, Domain, ForeignTable, Sequence, Table
+from dbops.catalog.model import CatalogObject, Column, Defined, Domain, ForeignKey, ForeignTable, Sequence, Table
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.render import RenderContext
@@ -52,6 +52,14 @@ class Survey:
     def domains(self) -> Mapping[str, str]:
         """The base types of domains, by the names that column types use."""
         return {qualified(item.schema, item.name): item.base_type for item in self._catalog.all(Domain)}
+
+    @cached_property
+    def keys_to(self) -> Mapping[Ref, list[Ref]]:
+        """The foreign keys that refer to each table."""
+        found: defaultdict[Ref, list[Ref]] = defaultdict(list)
+        for item in self._catalog.all(ForeignKey):
+            found[item.references].append(item.ref)
+        return found
 
     @cached_property
     def default_privileges(self) -> list[Defined]:

@@ -13,7 +13,7 @@ from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.constraints import inline, marks
 from dbops.engines.postgresql.render.names import named, quote
 from dbops.engines.postgresql.render.options import assignments, changes_of, fdw_changes, fdw_clause
-from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
+from dbops.engines.postgresql.render.scene import Scene, parents_of, statement, table_in
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -121,8 +121,20 @@ def drop(item: Table | ForeignTable, scene: Scene) -> Iterator[Statement]:
     if isinstance(item, ForeignTable):
         kind = "FOREIGN TABLE"
         loss = Hazard("DELETES_OBJECT", f"foreign table {item.ref.qualified} is dropped; its rows stay on their server")
+    if item.partition_of and _is_referred_to(item, scene):
+        parent = item.partition_of.parent
+        yield hazards.exclusively(scene, parent, f"ALTER TABLE {named(parent)} DETACH PARTITION {named(item.ref)}")
     found = (loss, *hazards.brief(scene, item.ref))
     yield statement(f"DROP {kind} {named(item.ref)}", *found, lock_timeout_s=hazards.lock_timeout_s(scene, item.ref))
+
+
+def _is_referred_to(item: Table | ForeignTable | None, scene: Scene) -> bool:
+    """Tell whether foreign keys that stay reach into a partition: DROP TABLE is refused, but after DETACH PARTITION."""
+    above = item.partition_of.parent if item and item.partition_of else None
+    if above is None:
+        return False
+    stays = any(key in scene.after.objects for key in scene.old.keys_to.get(above, ()))
+    return stays or _is_referred_to(table_in(scene.before, above), scene)
 
 
 def is_in_place(before: Table | ForeignTable, after: Table | ForeignTable) -> bool:

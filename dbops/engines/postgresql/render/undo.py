@@ -148,7 +148,7 @@ class Undo:
             yield from do(other, self._back, plan.rebuild)
             item = other.change.item if isinstance(other.change, CreateObject) else None
             if isinstance(item, Table) and kept and item.ref == unit.change.ref:
-                yield from archive.restore_rows(item, kept.archive)
+                yield from self._quiet.from_above(item, unit, archive.restore_rows(item, kept.archive, self._back))
                 yield from _continued(other.owned, item)
 
     def _replaced(self, unit: Unit, table: Table, kept: Kept | None) -> Iterator[Statement]:
@@ -162,7 +162,8 @@ class Undo:
         now = self._scene.after.objects[table.ref]
         assert isinstance(now, Table)
         source = archive.rows_with_lost(table, kept.lost, kept.archive, kept.key, aside(now)) if kept else None
-        yield from move_rows(now, table, self._back, source, kept.lost if kept else ())
+        moving = move_rows(now, table, self._back, source, kept.lost if kept else ())
+        yield from self._quiet.from_above(table, unit, moving)
         yield Statement(f"DROP TABLE {aside(now)}")
         for other in plan.units:
             if not _holds_rows(other):
