@@ -29,7 +29,7 @@ RENAMES = ROOT / "tests" / "conformance" / "cases" / "renames.yaml"
 #: Kinds that have no comments where others have: not said by code, for a comment is a field of every object.
 _NO_COMMENTS = {
     "postgresql": {"user_mapping", "default_privileges"},
-    "mysql": {"primary_key", "unique", "foreign_key", "check", "view", "trigger", "sequence"},
+    "mysql": {"primary_key", "unique", "foreign_key", "check", "view", "trigger"},
 }
 _CLASSES: dict[str, str] = {
     name: item.kind
