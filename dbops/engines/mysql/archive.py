@@ -11,12 +11,12 @@ from dataclasses import replace
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, DropColumn
 from dbops.catalog.model import Column, Table
 from dbops.dataclass import dataclass
-from dbops.engines.mysql.alter import TableChange
+from dbops.engines.mysql.alter import TableChange, left_of
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names
 from dbops.engines.mysql.matching import Match
 from dbops.engines.mysql.statements import ddl, under
-from dbops.engines.mysql.types import is_spatial
+from dbops.engines.mysql.types import is_convertible, is_spatial
 from dbops.engines.mysql.versioning import is_versioned
 from dbops.sql.statement import Statement
 
@@ -63,7 +63,7 @@ def restore_rows(table: Table, copy: str) -> tuple[Statement, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LostColumns:
-    """The columns one ALTER TABLE drops, and by what their rows are known again afterwards."""
+    """The columns whose values one ALTER TABLE drops, and by what their rows are known again afterwards."""
 
     change: TableChange
     columns: tuple[Column, ...]
@@ -72,7 +72,11 @@ class LostColumns:
     @classmethod
     def of(cls, change: TableChange) -> LostColumns | None:
         """Return None where no values are lost."""
-        dropped = tuple(c.column for c in change.changes if isinstance(c, DropColumn) and _is_stored(c.column))
+        dropped = tuple(
+            c.column if isinstance(c, DropColumn) else c.before
+            for c in change.changes
+            if (isinstance(c, DropColumn) and _is_stored(c.column)) or (isinstance(c, AlterColumn) and _loses_values(c))
+        )
         if not dropped:
             return None
         gone = {column.name for column in dropped}
@@ -111,8 +115,12 @@ class LostColumns:
             room = replace(room, partition_by=None)
         middle = replace(room, columns=(*columns, *numbers))
         table = (AlterObject(back.before, room),) if room != back.before else ()
-        adds = tuple(
-            replace(c, column=loose[c.column.name]) for c in back.changes if isinstance(c, AddColumn) and c.column.name in loose
+        adds: tuple[AddColumn | AlterColumn, ...] = tuple(
+            replace(c, column=loose[c.column.name])
+            if isinstance(c, AddColumn)
+            else replace(c, after=loose[c.after.name], moved=True)
+            for c in back.changes
+            if (isinstance(c, AddColumn) and c.column.name in loose) or (isinstance(c, AlterColumn) and c.after.name in loose)
         )
         adds += tuple(AddColumn(back.after.ref, column, None) for column in numbers)
         calmed = (AlterColumn(back.after.ref, c, still[c.name]) for c in back.before.columns if c.name in still)
@@ -126,11 +134,11 @@ class LostColumns:
         rest += tuple(DropColumn(back.after.ref, column) for column in numbers)
         return first, TableChange(middle, back.after, back.before_children, back.after_children, rest)
 
-    def _placed(self, adds: tuple[AddColumn, ...], middle: Table) -> tuple[AddColumn, ...]:
+    def _placed(self, adds: tuple[AddColumn | AlterColumn, ...], middle: Table) -> tuple[AddColumn | AlterColumn, ...]:
         order = [column.name for column in middle.columns]
         return tuple(
-            replace(c, after_column=order[place - 1] if (place := order.index(c.column.name)) else None)
-            for c in sorted(adds, key=lambda c: order.index(c.column.name))
+            replace(c, after_column=order[place - 1] if (place := order.index(c.ref.name)) else None)
+            for c in sorted(adds, key=lambda c: order.index(c.ref.name))
         )
 
     @property
@@ -140,9 +148,19 @@ class LostColumns:
     def _second(self, change: CatalogChange, loose: dict[str, Column], still: dict[str, Column]) -> CatalogChange:
         if isinstance(change, AddColumn) and change.column.name in loose:
             return AlterColumn(change.table, loose[change.column.name], change.column, True, change.after_column)
+        if isinstance(change, AlterColumn) and change.after.name in loose:
+            return replace(
+                change, before=loose[change.after.name], moved=True, after_column=left_of(self.change.before, change.after.name)
+            )
         if isinstance(change, AlterColumn) and change.before.name in still:
             return replace(change, before=still[change.before.name])
         return change
+
+
+def _loses_values(change: AlterColumn) -> bool:
+    """A column that becomes computed, or gets a type that takes no value of the old one, is filled anew."""
+    is_kept = change.after.generated is None and is_convertible(change.before.type, change.after.type)
+    return _is_stored(change.before) and not is_kept
 
 
 def _roomier(table: Table, other: Table) -> Table:

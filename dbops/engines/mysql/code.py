@@ -19,6 +19,7 @@ from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import create_event, create_routine, create_trigger, create_view, literal, routine_name
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.grant_acts import granted_again
+from dbops.engines.mysql.renamed_triggers import row_of, speaks_of, triggers_over, turn
 from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl, under
 from dbops.sql.hazard import Hazard
@@ -42,6 +43,7 @@ class _Writer:
         self.flavour = flavour
         self.account = context.server.user
         self.back_with_names = views_over(context.renames, changes.before)
+        self.back_last = {item.ref: place for place, item in enumerate(triggers_over(context.renames, changes.before))}
         gone = {c.ref for c in changes.changes if isinstance(c, DropObject) and isinstance(c.item, Table)}
         self.dropped = [c.item for c in changes.changes if isinstance(c, DropObject) and c.ref.table not in gone]
         self.created = [c.item for c in changes.changes if isinstance(c, CreateObject)]
@@ -56,7 +58,8 @@ class _Writer:
                 if isinstance(item, kind):
                     word = _word(item)
                     lost = [] if item in aside else [Hazard("DELETES_OBJECT", f"{word} {item.name} is dropped")]
-                    back = () if item.ref in self.back_with_names else self._create(item, self.changes.before)
+                    late = item.ref in self.back_with_names or item.ref in self.back_last
+                    back = () if late else self._create(item, self.changes.before)
                     yield Act(item.ref, f"drop {word} {item.name}", (ddl(drop_code(item), lost),), back, drops=True)
 
     def _users_first(self, leaving: list[CatalogObject]) -> list[CatalogObject]:
@@ -68,14 +71,22 @@ class _Writer:
 
     @cached_property
     def made_anew(self) -> set[Ref]:
-        """Functions that become procedures, and views that selected what goes, or such a view: undo makes them behind it."""
+        """Functions that become procedures, views that selected what goes, or such a view, and triggers that speak of what goes.
+
+        Undo makes them when what they need is back.
+        """
         found = {c.ref for c in self.altered if _changes_nature(c) or c.ref in self.back_with_names}
         views = [c.before for c in self.altered if isinstance(c.before, View)]
         found |= {view.ref for view in views if self._loses_columns(view)}
+        found |= {c.ref for c in self.altered if isinstance(c.before, Trigger) and self._loses_names(c.before)}
         needs = self.changes.before.dependencies
         while more := {view.ref for view in views if view.ref not in found and found & set(needs.get(view.ref, ()))}:
             found |= more
         return found
+
+    def _loses_names(self, trigger: Trigger) -> bool:
+        before, after = (catalog.objects.get(trigger.ref.table) for catalog in (self.changes.before, self.changes.after))
+        return trigger.ref in self.back_last or speaks_of(trigger, _column_names(before) - _column_names(after))
 
     def _loses_columns(self, view: View) -> bool:
         before, after = self.changes.before, self.changes.after
@@ -103,7 +114,7 @@ class _Writer:
         """Triggers of one moment in their order, each behind its left neighbour."""
         acts = {act.ref: act for act in self._acts(Trigger)}
         items = [item for ref in acts if isinstance(item := self.changes.after.objects.get(ref) or self._made(ref), Trigger)]
-        for item in sorted(items, key=_turn):
+        for item in sorted(items, key=turn):
             yield acts[item.ref]
 
     def _made(self, ref: Ref) -> CatalogObject | None:
@@ -153,11 +164,21 @@ class _Writer:
     def _place(self, item: CatalogObject, catalog: Catalog) -> str:
         if not isinstance(item, Trigger):
             return ""
-        return _place(item, catalog, self.changes.before) if catalog is self.changes.after else self._old_place(item)
+        return self._new_place(item) if catalog is self.changes.after else self._old_place(item)
+
+    def _new_place(self, item: Trigger) -> str:
+        """FOLLOWS the left neighbour among the triggers of one moment; the first PRECEDES the next one that is there by then."""
+        names = [trigger.name for trigger in row_of(item, self.changes.after)]
+        at = names.index(item.name) if item.name in names else 0
+        if at:
+            return f"FOLLOWS {quoted(names[at - 1])}"
+        known = {trigger.name for trigger in row_of(item, self.changes.before) if trigger.ref not in self.made_anew}
+        follower = next((name for name in names[1:] if name in known), None)
+        return f"PRECEDES {quoted(follower)}" if follower else ""
 
     def _old_place(self, item: Trigger) -> str:
         """Where undo puts a trigger: beside those that stand where they stood before, by then; others find their own place."""
-        row = _row(item, self.changes.before)
+        row = row_of(item, self.changes.before)
         at = next(place for place, trigger in enumerate(row) if trigger.ref == item.ref)
         left = [trigger.name for trigger in row[:at] if self._is_back_before(trigger, item)]
         right = [trigger.name for trigger in row[at + 1 :] if self._is_back_before(trigger, item)]
@@ -170,10 +191,12 @@ class _Writer:
 
     @cached_property
     def turns(self) -> dict[Ref, int]:
-        """When triggers that were there before are dropped or replaced."""
-        gone = [item for item in self._users_first(list(self.dropped)) if isinstance(item, Trigger)]
-        replaced = sorted((c.after for c in self.altered if isinstance(c.after, Trigger)), key=_turn)
-        return {item.ref: turn for turn, item in enumerate((*gone, *replaced))}
+        """When triggers that were there before are dropped or replaced; negative where the undo of renames makes them."""
+        aside = [change.before for change in self.altered if self._is_made_anew(change)]
+        gone = [item for item in self._users_first([*self.dropped, *aside]) if isinstance(item, Trigger)]
+        replaced = sorted((c.after for c in self.altered if isinstance(c.after, Trigger) and c.before not in aside), key=turn)
+        turns = {item.ref: number for number, item in enumerate((*gone, *replaced))}
+        return turns | {ref: -1 - place for ref, place in self.back_last.items()}
 
     def _replace(self, item: CatalogObject, catalog: Catalog) -> tuple[Statement, ...]:
         place = self._place(item, catalog)
@@ -181,6 +204,11 @@ class _Writer:
             return create_code(item, self.account, self.flavour, place=place, replace=True)
         made = create_code(item, self.account, self.flavour, place=place)
         return (ddl(drop_code(item)), *made, *self._grants_of(item))
+
+
+def made_anew(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> set[Ref]:
+    """Return what `code_acts` drops before the changes of tables and makes after them, though it is there before and after."""
+    return _Writer(changes, context, flavour).made_anew
 
 
 def create_code(
@@ -235,32 +263,6 @@ def _authority(change: AlterObject) -> Hazard | None:
     if old == new and (after.owner is None or before.owner == after.owner):
         return None
     return Hazard("AUTHZ_CHANGE", f"{_word(after)} {after.name} runs with other rights than before")
-
-
-def _place(item: Trigger, there: Catalog, here: Catalog) -> str:
-    """FOLLOWS the left neighbour among the triggers of one moment in `there`; the first PRECEDES the next one already `here`."""
-    names = [trigger.name for trigger in _row(item, there)]
-    at = names.index(item.name) if item.name in names else 0
-    if at:
-        return f"FOLLOWS {quoted(names[at - 1])}"
-    known = {t.name for t in _row(item, here)}
-    follower = next((name for name in names[1:] if name in known), None)
-    return f"PRECEDES {quoted(follower)}" if follower else ""
-
-
-def _row(item: Trigger, catalog: Catalog) -> list[Trigger]:
-    """The triggers of one moment, in the order in which they run."""
-    return sorted((t for t in catalog.all(Trigger) if _moment(t) == _moment(item)), key=lambda t: t.order)
-
-
-def _turn(trigger: Trigger) -> tuple[str, str, str, int]:
-    options = dict(trigger.options)
-    return trigger.parent, options["timing"], options["event"], trigger.order
-
-
-def _moment(trigger: Trigger) -> tuple[str, str | None, str | None]:
-    options = dict(trigger.options)
-    return trigger.parent, options.get("timing"), options.get("event")
 
 
 def _sorted(refs: list[Ref], catalog: Catalog) -> list[Ref]:

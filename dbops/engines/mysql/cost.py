@@ -18,7 +18,7 @@ from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, about
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
-from dbops.engines.mysql.types import charset_of, is_spatial, is_textual, may_lose_values, members, parts
+from dbops.engines.mysql.types import charset_of, is_convertible, is_spatial, is_textual, may_lose_values, members, parts
 
 if TYPE_CHECKING:
     from dbops.engines.mysql.alter import TableChange
@@ -128,6 +128,8 @@ def altered_column(change: AlterColumn, whole: TableChange, flavour: Flavour) ->
         speeds.append(_collation_speed(before, after, whole, flavour))
         text = f"the text in {name} goes from {_collation(before, whole.before)} to {_collation(after, whole.after)}"
         facts.append(Fact("CHARSET_CONVERSION", text, needs_rows=False))
+    if before.generated is None and after.generated is not None:
+        facts.append(Fact("DELETES_DATA", f"the values of {name} give way to what is computed"))
     if before.generated != after.generated or before.identity != after.identity:
         speeds.append(Speed.UNKNOWN)
     elif {*before.options} ^ {*after.options}:
@@ -197,7 +199,8 @@ def _type_facts(before: str, after: str, name: str) -> list[Fact]:
     if may_lose_values(before, after):
         facts.append(Fact("DELETES_DATA", f"values of {name} that do not fit {after} are lost or refused", needs_rows=False))
         facts.append(Fact("MAY_FAIL_ON_DATA", f"values of {name} may not fit {after}"))
-        facts.append(Fact("IRREVERSIBLE", f"no undo brings back what values of {name} lose in {after}"))
+        if is_convertible(before, after):  # else the values are copied before, as those of a dropped column
+            facts.append(Fact("IRREVERSIBLE", f"no undo brings back what values of {name} lose in {after}"))
     return facts
 
 

@@ -16,6 +16,7 @@ from dbops.engines.mysql.ddl import child_clause
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.grant_acts import moved, moved_column, place_of
 from dbops.engines.mysql.renamed_columns import Speaking, speaking_of
+from dbops.engines.mysql.renamed_triggers import row_of, triggers_over
 from dbops.engines.mysql.renamed_views import views_over
 from dbops.engines.mysql.statements import ddl
 from dbops.errors import SchemaError
@@ -24,11 +25,14 @@ from dbops.sql.statement import Statement
 
 
 def rename_acts(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Act]:
-    """Yield renames of objects, then of columns, in the order asked for; the undo of the first ends with the views over them."""
+    """Yield renames of objects, then of columns, in the order asked for; the undo of the first ends with the views and
+    triggers that speak of them.
+    """
     acts = list(_acts(changes, context, flavour))
     if acts:
         first = acts[0]
-        yield replace(first, undo=(*(first.undo or ()), *_views_made_again(changes, context, flavour)))
+        code = (*_views_made_again(changes, context, flavour), *_triggers_made_again(changes, context, flavour))
+        yield replace(first, undo=(*(first.undo or ()), *code))
         yield from acts[1:]
 
 
@@ -38,6 +42,17 @@ def _views_made_again(changes: ChangeSet, context: RenderContext, flavour: Flavo
     needs = {ref: views.intersection(before.dependencies.get(ref, ())) for ref in sorted(views)}
     for ref in TopologicalSorter(needs).static_order():
         yield from create_code(before.objects[ref], context.server.user, flavour, replace=True)
+
+
+def _triggers_made_again(changes: ChangeSet, context: RenderContext, flavour: Flavour) -> Iterator[Statement]:
+    """They are gone by then, unless somebody applied the rename alone."""
+    late = triggers_over(_renames(changes), changes.before)
+    yield from (ddl(drop_code(item).replace("DROP TRIGGER ", "DROP TRIGGER IF EXISTS ", 1)) for item in late)
+    for place, item in enumerate(late):
+        row = [other for other in row_of(item, changes.before) if other not in late[place + 1 :]]
+        at = row.index(item)
+        beside = f"FOLLOWS {quoted(row[at - 1].name)}" if at else f"PRECEDES {quoted(row[1].name)}" if row[1:] else ""
+        yield from create_code(item, context.server.user, flavour, place=beside)
 
 
 def _renames(changes: ChangeSet) -> list[RenameObject | RenameColumn]:

@@ -28,10 +28,10 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, Act, RenderContext, about
-from dbops.engines.mysql import alter, cost, filling, implied, online_keys, versioning, virtual_columns
+from dbops.engines.mysql import alter, cost, filling, implied, online_keys, spatial, versioning, virtual_columns
 from dbops.engines.mysql.alter import TableChange
 from dbops.engines.mysql.archive import Archive, LostColumns, copy_rows, restore_rows, stored
-from dbops.engines.mysql.code import code_acts, create_code, drop_code
+from dbops.engines.mysql.code import code_acts, create_code, drop_code, made_anew
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.consequences import with_consequences
 from dbops.engines.mysql.cost import Clause, Fact
@@ -74,6 +74,7 @@ class _Renderer:
     old_children: dict[str, list[CatalogObject]] = field(init=False)
     new_children: dict[str, list[CatalogObject]] = field(init=False)
     references: References = field(init=False)
+    absent: set[Ref] = field(init=False)
     revoking: list[Act] = field(init=False)
     granting: list[Act] = field(init=False)
 
@@ -93,6 +94,7 @@ class _Renderer:
         self.old_children = _children(self.changes.before)
         self.new_children = _children(self.changes.after)
         self.references = References.of(self.changes, self.by_table)
+        self.absent = made_anew(self.changes, self.context, self.flavour)
 
     def acts(self) -> Iterator[Act]:
         before, after = code_acts(self.changes, self.context, self.flavour)
@@ -304,7 +306,7 @@ class _Renderer:
     def _triggers_aside(self, table: Table, event: str) -> tuple[list[Statement], list[Statement]]:
         """What keeps triggers from running while undo writes rows: they are dropped before and made again, in their order, after.
 
-        Those that the plan drops are not back by then, those that it replaces are as they were.
+        Those that the plan drops or makes anew are not back by then, those that it replaces are as they were.
         """
         found = self._triggers(table, event)
         back = [
@@ -318,7 +320,10 @@ class _Renderer:
         return [
             item
             for item in self.old_children.get(table.name, ())
-            if isinstance(item, Trigger) and dict(item.options)["event"] == event and item.ref in self.changes.after
+            if isinstance(item, Trigger)
+            and dict(item.options)["event"] == event
+            and item.ref in self.changes.after
+            and item.ref not in self.absent
         ]
 
     def _statements(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
@@ -328,8 +333,9 @@ class _Renderer:
             if filled := filling.divided(stage) if is_divided else None:
                 result += self._filled(filled, rows, partition_facts)
                 continue
-            for part in self._parts(stage, rows):
-                result += self._stage(part, rows, partition_facts)
+            for step in spatial.stages(stage):
+                for part in self._parts(step, rows):
+                    result += self._stage(part, rows, partition_facts)
         return result
 
     def _parts(self, change: TableChange, rows: int) -> tuple[TableChange, ...]:
