@@ -53,6 +53,8 @@ class Features:
     """The literals of false and true."""
     name_length: int = 63
     """The longest name, in characters."""
+    stand_in_view: str | None = None
+    """The query of what stands on a scratch for a view whose tables are gone, which is not to be made; None where it can be."""
     has_indexes_per_table: bool = False
     """The name of an index belongs to its table, not to the schema."""
     time_ahead: tuple[str, str] | None = None

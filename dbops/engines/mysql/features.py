@@ -22,5 +22,6 @@ FEATURES = Features(
     identity_clause="AUTO_INCREMENT",
     comments="inline",
     name_length=64,
+    stand_in_view="select 1 AS `gone`",
     has_indexes_per_table=True,
 )

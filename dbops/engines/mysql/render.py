@@ -425,12 +425,19 @@ class _Renderer:
     def _drop_sequences(self, *, early: bool) -> Iterator[Act]:
         """A sequence goes last, for columns count with it, unless something else takes its name."""
         taken = {item.name for item in self.creates.values() if not item.parent}
-        for ref, item in self.drops.items():
+        for item in self.drops.values():
             if isinstance(item, CatalogSequence) and (item.name in taken) == early:
-                drop = ddl(
-                    f"DROP SEQUENCE {quoted(item.name)}", [Hazard("DELETES_DATA", f"the counter of sequence {item.name} is lost")]
-                )
-                yield Act(ref, f"drop sequence {item.name}", (drop,), (ddl(create_sequence(item)),), drops=True)
+                yield self._drop_sequence(item)
+
+    def _drop_sequence(self, item: CatalogSequence) -> Act:
+        """A sequence is read and filled as a table of one row (MariaDB Knowledge Base, CREATE SEQUENCE)."""
+        name = quoted(item.name)
+        drop = ddl(f"DROP SEQUENCE {name}", [Hazard("DELETES_DATA", f"the counter of sequence {item.name} is lost")])
+        do, back = [drop], [ddl(create_sequence(item))]
+        if copy := self.archive.next_name():
+            do.insert(0, ddl(f"CREATE TABLE {quoted(copy)} AS SELECT * FROM {name}"))
+            back.append(Statement(f"INSERT INTO {name} SELECT * FROM {quoted(copy)}"))
+        return Act(item.ref, f"drop sequence {item.name}", tuple(do), tuple(back), drops=True)
 
 
 def _altered_sequence(sequence: CatalogSequence, before: CatalogSequence) -> tuple[Statement, ...]:

@@ -20,7 +20,7 @@ from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.resource import Targets
 from dbops.resources.schema.cache import CatalogCache
 from dbops.resources.schema.canonical import canonical
-from dbops.resources.schema.copying import build, run
+from dbops.resources.schema.copying import build_copy, run
 from dbops.resources.schema.data import ReferenceRows, reference_rows
 from dbops.resources.schema.diff import catalog_changes, to_schema_change
 from dbops.resources.schema.last_applied import last_applied, rows_key
@@ -129,12 +129,13 @@ def _renamed(
 ) -> Catalog:
     """Let the engine rename on a scratch copy: it knows which views, checks and defaults follow a new name."""
     with engine.scratch(target) as conn:
-        build(as_declared(live, wanted), engine, conn)
+        stood_for = build_copy(as_declared(live, wanted), engine, conn)
         acts = engine.render(ChangeSet(live, live, renames), RenderContext(conn.server, online=False))
         run((statement for act in acts for statement in act.do), engine, conn)
         found = engine.inspect(conn, schema.scope)
     followed = () if engine.features.grants_by_grantee else renames
-    objects = {ref: as_it_stands(item, live, renames, followed) for ref, item in found.objects.items()}
+    kept = {ref: live.objects[ref] for ref in stood_for if ref in found.objects}
+    objects = {ref: as_it_stands(item, live, renames, followed) for ref, item in found.objects.items()} | kept
     return replace(found, objects=objects, unmanaged=live.unmanaged)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from time import monotonic
 
@@ -16,7 +17,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import DbopsError, Mark, QueryError, RehearsalError
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.step import Call, Step
-from dbops.resources.schema.copying import build, run
+from dbops.resources.schema.copying import build_copy, make_real, run
 from dbops.resources.schema.describe import reason
 from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema
@@ -74,7 +75,7 @@ def _rehearse_on(
     if outcome is None:
         with engine.scratch(target) as conn:
             try:
-                build(live, engine, conn)
+                stood_for = build_copy(live, engine, conn)
             except QueryError as error:
                 if live.unmanaged:
                     return False
@@ -82,7 +83,9 @@ def _rehearse_on(
                     f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT
                 ) from error
             _run_steps(steps, engine, conn)
+            broken = make_real(stood_for, live, engine, conn)
             outcome = engine.inspect(conn, schema.scope)
+            outcome = replace(outcome, objects={**outcome.objects, **{ref: live.objects[ref] for ref in broken}})
     outcome = in_words_of(wanted, outcome, engine, target)
     if differences := _differences(outcome, wanted, entries, schema, observed, today, engine):
         raise RehearsalError(

@@ -10,9 +10,11 @@ import pytest
 from dbops.engines.base.connect import Target
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.engine import SqliteEngine
+from dbops.usecases.apply import Consent, apply
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from tests.conformance.test_main_job import MANIFEST
+from tests.databases import MysqlDatabase
 
 MANY = SqliteEngine().features.portion + 10
 
@@ -51,3 +53,25 @@ def test_what_depends_on_everything_is_rehearsed_on_one_scratch(tmp_path: Path, 
     tables = "".join(f"CREATE TABLE t{number} (id integer PRIMARY KEY);\n" for number in range(MANY))
     views = "".join(f"CREATE VIEW v{n} AS SELECT t{n}.id FROM t{n} JOIN t{n + 1} USING (id);\n" for n in range(MANY - 1))
     assert _opened(tmp_path, tables + views, scratches) == 1 + 1 + 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE t (a bigint); CREATE VIEW x AS SELECT a FROM t;",
+        "CREATE TABLE t (a int); CREATE TABLE g (b int); CREATE VIEW v AS SELECT b FROM g;"
+        "CREATE VIEW w AS SELECT b + 1 AS c FROM v; CREATE VIEW x AS SELECT a FROM t;",
+        "CREATE TABLE t (z int -- dbops:renamed_from a\n); CREATE TABLE g (b int); CREATE VIEW v AS SELECT 1 AS b FROM t;"
+        "CREATE VIEW w AS SELECT b + 1 AS c FROM v;",
+    ],
+)
+def test_views_over_a_table_that_is_gone_are_in_no_rehearsals_way(my_database: MysqlDatabase, tmp_path: Path, sql: str) -> None:
+    my_database.load("CREATE TABLE t (a int); CREATE TABLE g (b int); CREATE VIEW v AS SELECT b FROM g;")
+    my_database.load("CREATE VIEW w AS SELECT b + 1 AS c FROM v; CREATE VIEW x AS SELECT a FROM t; DROP TABLE g;")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=my_database.url))
+    (tmp_path / "shop.sql").write_text(sql)
+    with open_workspace(tmp_path) as workspace:
+        made = plan(workspace)
+        assert made.rehearsal is not None and made.rehearsal.ok
+        apply(workspace, Consent(lambda plan: True, allow=("all",)))
+        assert plan(workspace).is_empty
