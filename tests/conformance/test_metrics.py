@@ -162,6 +162,7 @@ def _until_blocked(url: str) -> Look:
 def test_an_account_without_rights_is_told_what_it_lacks_on_postgresql(pg_database: PostgresDatabase) -> None:
     name = f"watch_{pg_database.name}"
     pg_database.load(f"CREATE TABLE t (id serial); CREATE ROLE {name} LOGIN PASSWORD 'pw';")
+    pg_database.load('CREATE SCHEMA "with.dot"; CREATE SEQUENCE "with.dot"."and "" quote.";')
     try:
         url = pg_database.server.tcp_url(pg_database.name, name, "pw")
         missing = {item.metric: item for item in look_at(url).unseen}
@@ -169,7 +170,7 @@ def test_an_account_without_rights_is_told_what_it_lacks_on_postgresql(pg_databa
         pg_database.load("\n".join({item.fix for item in missing.values() if item.fix.startswith("GRANT")}))
         look = look_at(url)
         assert {item.metric for item in look.unseen} <= {"statements_total", "statement_seconds_total", "checksum_failures_total"}
-        assert of(look, "sequence_used_ratio") == {"public.t_id_seq": 0}
+        assert of(look, "sequence_used_ratio") == {"public.t_id_seq": 0, 'with.dot.and " quote.': 0}
     finally:
         pg_database.load(f"DROP OWNED BY {name}; DROP ROLE {name};")
 
@@ -177,9 +178,13 @@ def test_an_account_without_rights_is_told_what_it_lacks_on_postgresql(pg_databa
 def test_an_account_without_rights_is_told_what_it_lacks_on_mysql(my_database: MysqlDatabase) -> None:
     name = f"watch_{my_database.name}"
     my_database.load(f"CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT); CREATE USER {name}@'%' IDENTIFIED BY 'pw';")
-    my_database.load(f"GRANT SELECT ON {my_database.name}.* TO {name}@'%';")
+    my_database.load(f"CREATE TABLE hidden (id int PRIMARY KEY); GRANT SELECT ON t TO {name}@'%';")
     try:
         url = my_database.server.tcp_url(my_database.name, name, "pw")
+        partly = look_at(url)
+        assert {"database_size_bytes", "free_bytes", "table_size_bytes"} <= {item.metric for item in partly.unseen}
+        assert of(partly, "database_size_bytes") == {} and of(partly, "table_size_bytes").keys() == {"t"}
+        my_database.load(f"GRANT SELECT ON {my_database.name}.* TO {name}@'%';")
         missing = {item.metric: item for item in look_at(url).unseen}
         assert {"longest_transaction_seconds", "purge_lag", "sessions_blocked", "index_size_bytes"} <= missing.keys()
         grants = {item.fix for item in missing.values() if item.fix.startswith("GRANT")}

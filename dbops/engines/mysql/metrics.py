@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, cast
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.metrics import METRICS, WAITS, Look, Looking
 from dbops.engines.mysql.account import own_account
-from dbops.errors import QueryError
+from dbops.engines.mysql.connect import quoted
+from dbops.errors import MissingTableError, QueryError
 
 if TYPE_CHECKING:
     from dbops.engines.mysql.connect import MysqlConnection
@@ -238,7 +239,13 @@ def _tables(looking: Looking, schema_is_on: bool) -> None:
         size, free = looking.rows(_SIZES)[0]
         tables = looking.rows(_TABLES, looking.objects)
         counters = looking.rows(_COUNTERS, looking.objects)
-    looking.tell_all(("database_size_bytes", "free_bytes"), (size, free))
+    if _sees_all_tables(looking):
+        looking.tell_all(("database_size_bytes", "free_bytes"), (size, free))
+    else:
+        names = ("database_size_bytes", "free_bytes", "table_size_bytes", "table_rows", "sequence_used_ratio", *_SCANS_NAMES)
+        database = quoted(cast("MysqlConnection", looking.conn).database)
+        fix = f"GRANT SELECT ON {database}.* TO {_account(looking)};"
+        looking.hide(names, "tables that this account may not read are not shown to it", fix)
     for name, size, rows in tables:
         looking.tell_all(("table_size_bytes", "table_rows"), (size, rows), (str(name),))
     for name, used in counters:
@@ -251,6 +258,17 @@ def _tables(looking: Looking, schema_is_on: bool) -> None:
         _scans(looking, {str(row[0]) for row in tables}, looking.rows(_SCANS))
     except QueryError as error:
         looking.hide(_SCANS_NAMES, error.message, f"GRANT SELECT ON performance_schema.* TO {_account(looking)};")
+
+
+def _sees_all_tables(looking: Looking) -> bool:
+    """Tell whether every table is shown: that one is not there, the server says to whoever may read all alone."""
+    try:
+        looking.rows("SELECT 1 FROM dbops_no_such_table")
+    except MissingTableError:
+        return True
+    except QueryError:
+        return False
+    return True
 
 
 @contextmanager

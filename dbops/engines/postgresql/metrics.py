@@ -158,7 +158,8 @@ _SEQUENCES = f"""
 WITH {_TAKEN}
 SELECT n.nspname::text || '.' || c.relname, CASE WHEN q.last IS NOT NULL THEN (q.last - q.seqmin + 1)::float8
          / (least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
-                   ELSE q.seqmax END)::float8 - q.seqmin + 1) END AS used, NOT q.may
+                   ELSE q.seqmax END)::float8 - q.seqmin + 1) END AS used,
+       CASE WHEN NOT q.may THEN format('%I.%I', n.nspname, c.relname) END
 FROM (
   SELECT * FROM (SELECT s.seqrelid, s.seqmin, s.seqmax, p.may,
       CASE WHEN NOT p.may THEN NULL WHEN s.seqincrement < 0 THEN s.seqmin - 1
@@ -296,13 +297,11 @@ def _tables(looking: Looking) -> None:
 
 def _sequences(looking: Looking) -> None:
     hidden = []
-    for name, used, is_hidden in looking.rows(_SEQUENCES, 4 * looking.objects, looking.objects):
-        if is_hidden:
-            hidden.append(str(name))
+    for name, used, quoted_name in looking.rows(_SEQUENCES, 4 * looking.objects, looking.objects):
+        if quoted_name is not None:
+            hidden.append((str(name), str(quoted_name)))
         looking.tell("sequence_used_ratio", used, (str(name),))
     if hidden:
         user = looking.conn.server.user
-        grants = " ".join(
-            f"GRANT SELECT ON SEQUENCE {'.'.join(map(quoted, name.split('.', 1)))} TO {quoted(user)};" for name in hidden
-        )
-        looking.hide(("sequence_used_ratio",), f"{user} may not read {', '.join(hidden)}", grants)
+        grants = " ".join(f"GRANT SELECT ON SEQUENCE {name} TO {quoted(user)};" for _, name in hidden)
+        looking.hide(("sequence_used_ratio",), f"{user} may not read {', '.join(name for name, _ in hidden)}", grants)
