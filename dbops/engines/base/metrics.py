@@ -65,8 +65,8 @@ class Unseen:
 class Look:
     """What one look at a database saw.
 
-    `epochs` are words by scope: while the word of a scope is what it was, its counters have only grown. `queries` is how many
-    statements the look took.
+    `epochs` are words by scope: while the word of a scope is the same (`is_same_epoch`), its counters have only grown. `queries`
+    is how many statements the look took.
     """
 
     values: Sequence[Value]
@@ -86,6 +86,18 @@ class Counters:
     at: float
     numbers: Mapping[Key, float] = field(default_factory=dict)
     epochs: Mapping[str, str] = field(default_factory=dict)
+
+
+#: Stands before the moment when a server started, where that is known to a few seconds alone, from its uptime in whole seconds.
+ABOUT = "~"
+_ABOUT_S = 5.0
+
+
+def is_same_epoch(before: str | None, now: str | None) -> bool:
+    """Tell whether counters have not begun anew between two looks; moments behind `ABOUT` may be a little apart."""
+    if before and now and before[0] == now[0] == ABOUT:
+        return abs(float(before[1:]) - float(now[1:])) <= _ABOUT_S
+    return before == now
 
 
 def counters_of(look: Look, at: float) -> Counters:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Connection
-from dbops.engines.base.metrics import METRICS, WAITS, Look, Looking
+from dbops.engines.base.metrics import ABOUT, METRICS, WAITS, Look, Looking
 from dbops.engines.mysql.account import own_account
 from dbops.engines.mysql.connect import quoted
 from dbops.errors import MissingTableError, QueryError
@@ -172,7 +172,7 @@ class MysqlMetrics:
         _tables(looking, schema_is_on)
         _statements(looking, schema_is_on)
         _replicas(looking)
-        started_at = str(round(time.time() - float(status["uptime"]), -1))
+        started_at = f"{ABOUT}{time.time() - float(status['uptime']):.0f}"
         looking.epochs |= dict.fromkeys(("server", "database", "wait", "table", "index"), started_at)
         return looking.seen()
 

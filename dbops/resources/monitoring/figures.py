@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.metrics import METRICS, Counters, Key, Look, Metric, Value
+from dbops.engines.base.metrics import METRICS, Counters, Key, Look, Metric, Value, is_same_epoch
 
 _TOTAL, _RATE = "_total", "_per_second"
 
@@ -173,7 +173,7 @@ def _rate(value: Value, look: Look, at: float, before: Counters | None) -> float
     if before is None or at <= before.at:
         return None
     scope = METRICS[value.metric].scope
-    if look.epochs.get(scope) != before.epochs.get(scope):
+    if not is_same_epoch(before.epochs.get(scope), look.epochs.get(scope)):
         return None
     last = before.numbers.get((value.metric, value.labels))
     if last is None or value.number < last:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dbops.engines.base.metrics import METRICS, Look, Value, counters_of
+from dbops.engines.base.metrics import METRICS, Look, Value, counters_of, is_same_epoch
 from dbops.resources.monitoring.figures import FIGURES, RATIOS, figures_of, sources_of
 
 
@@ -58,3 +58,13 @@ def test_every_figure_has_its_sources() -> None:
     assert {source for name in FIGURES for source in sources_of(name)} == METRICS.keys()
     for ratio in RATIOS:
         assert set(ratio.needs) <= FIGURES.keys()
+
+
+def test_a_start_that_is_known_to_a_few_seconds_alone_is_the_same_when_it_is_a_little_apart() -> None:
+    """MySQL tells how many whole seconds it has been up, so the moment of its start wavers from look to look."""
+    assert is_same_epoch("~1795832384", "~1795832385") and is_same_epoch("~1795832385", "~1795832384")
+    assert not is_same_epoch("~1795832384", "~1795832400")
+    assert is_same_epoch("2026-11-28", "2026-11-28") and not is_same_epoch("2026-11-28", "2026-11-29")
+    assert is_same_epoch(None, None) and not is_same_epoch(None, "~1795832384")
+    before, after = look("~1795832384", deadlocks_total=1), look("~1795832385", deadlocks_total=11)
+    assert figures(before, after) == {"deadlocks_per_second": 1}
