@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AlterObject, CatalogChange, CreateObject, DropObject
-from dbops.catalog.model import Enum, Exclusion, ForeignKey, Table
+from dbops.catalog.model import Domain, Enum, Exclusion, ForeignKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
+from dbops.engines.postgresql.misfits import misfits
 from dbops.engines.postgresql.render import bounds
 from dbops.engines.postgresql.render.names import literal, named, qualified, quote
 
@@ -19,6 +20,7 @@ _ELEMENT = re.compile(r'("(?:[^"]|"")+"|[a-z_][\w$]*)(?: [\w."]+)? WITH (\S+)')
 
 def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
     """Yield what has to be asked of tables that are there."""
+    yield from misfits(changes, live)
     going = {change.ref for change in changes if isinstance(change, DropObject)}
     again = {change.ref for change in changes if isinstance(change, AlterObject) and _is_divided_anew(change)}
     for change in changes:
@@ -72,12 +74,16 @@ def _labels(before: Enum, after: Enum, live: Catalog) -> Iterator[Question]:
     if not gone:
         return
     spelled = qualified(before.schema, before.name)
+    spelled_so = {spelled, *(qualified(item.schema, item.name) for item in live.all(Domain) if item.base_type == spelled)}
     listed = ", ".join(literal(label) for label in gone)
     for table in live.all(Table):
         for column in table.columns:
-            if column.type == spelled and table.partition_of is None and not table.inherits:
+            is_array = column.type.removesuffix("[]") != column.type
+            if column.type.removesuffix("[]") in spelled_so and table.partition_of is None and not table.inherits:
                 words = f"{column.name} holds {' or '.join(gone)}, which {after.ref.qualified} loses"
-                yield Question(after.ref, table.ref, f"t.{quote(column.name)}::text IN ({listed})", words, (column.name,))
+                value = f"t.{quote(column.name)}::text"
+                condition = f"{value}[] && ARRAY[{listed}]" if is_array else f"{value} IN ({listed})"
+                yield Question(after.ref, table.ref, condition, words, (column.name,))
 
 
 def _is_divided_anew(change: AlterObject) -> bool:
