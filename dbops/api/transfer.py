@@ -38,7 +38,8 @@ def transfer(
 
     `tables` are all of them unless named. `transformers` make other records of the rows of a table on the way; the table
     keeps its columns. Foreign keys are made when all rows are there, and numbering goes on behind the highest number. A table
-    that is there already is an error, and nothing is touched.
+    that is there already is an error, and nothing is touched. What fails on the way is told in the result: the new tables stay
+    then, each with all of its rows or none.
 
     Raises:
         SchemaError: a table has what the other engine cannot have; names all of it. Or a table is there already.
