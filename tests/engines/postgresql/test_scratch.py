@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -93,7 +94,7 @@ def limited(pg_database: PostgresDatabase) -> Iterator[Account]:
 
 
 def private_folders() -> set[Path]:
-    return set(Path("/tmp").glob(f"dbops-pg-{os.getpid()}-*"))
+    return set(Path(tempfile.gettempdir()).glob(f"dbops-pg-{os.getpid()}-*"))
 
 
 def test_an_account_that_may_not_create_databases_gets_a_server_of_its_own(
