@@ -20,6 +20,7 @@ from tests.engines.provoked import moves, numbers, quiet_of, slow_road, stays
 from tests.engines.three_states import verdicts
 from tests.servers import MysqlServer
 from tests.servers.alone import alone
+from tests.servers.mysql_makes import chosen_make
 from tests.servers.programs import server_account
 
 SETTINGS = {
@@ -50,11 +51,8 @@ NOTHING = ("replication_running", "replication_lag_seconds")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[MysqlServer]:
-    with (
-        tempfile.TemporaryDirectory(dir="/var/tmp") as log,
-        alone(MysqlServer, SETTINGS | {LOG: log}, _with_log(Path(log))) as made,
-    ):
+def server(mysql_server: MysqlServer) -> Iterator[MysqlServer]:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as log, _alone(log) as made:
         made.client("mysql", "CREATE DATABASE kept; SET GLOBAL innodb_monitor_enable = 'lock_deadlocks';")
         made.client("kept", cases("mysql")["good"])
         rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT CONCAT('n', i) FROM n"
@@ -65,6 +63,13 @@ def server() -> Iterator[MysqlServer]:
             "SELECT n FROM versions; ANALYZE TABLE people, visits;",
         )
         yield made
+
+
+def _alone(log: str) -> AbstractContextManager[MysqlServer]:
+    if chosen_make().name == "mariadb":
+        return alone(MysqlServer, SETTINGS | {LOG: log}, _with_log(Path(log)))
+    others = {name: value for name, value in SETTINGS.items() if name not in ("innodb_log_file_size", "log_slave_updates")}
+    return alone(MysqlServer, others | {"innodb_redo_log_capacity": "100M", "innodb_purge_rseg_truncate_frequency": "1"})
 
 
 def _with_log(folder: Path) -> Callable[[MysqlServer], None]:
