@@ -316,12 +316,12 @@ def _has_company(clauses: list[Clause], change: TableChange) -> bool:
 
 
 def _is_of_plain_index(text: str, change: TableChange) -> bool:
-    plain = {
-        quoted(item.name)
-        for item in (*change.before_children, *change.after_children)
-        if isinstance(item, Index) and not item.unique and item.method not in ("fulltext", "spatial")
-    }
-    return any(text == f"DROP INDEX {name}" or text.startswith(f"ADD KEY {name} ") for name in plain)
+    gone, come = ([quoted(i.name) for i in side if _is_plain(i)] for side in (change.before_children, change.after_children))
+    return any(text == f"DROP INDEX {name}" for name in gone) or any(text.startswith(f"ADD KEY {name} ") for name in come)
+
+
+def _is_plain(item: CatalogObject) -> bool:
+    return isinstance(item, Index) and not item.unique and item.method not in ("fulltext", "spatial")
 
 
 _PLACED = re.compile(r"(?:ADD|MODIFY) COLUMN `((?:[^`]|``)+)` .*(?:FIRST|AFTER `((?:[^`]|``)+)`)$", re.DOTALL)
