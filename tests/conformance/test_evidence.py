@@ -222,3 +222,17 @@ def test_members_that_go_are_looked_for(my_database: Database, tmp_path: Path, m
         "1 row of t: e holds 'x', which the type loses (id: 1)",
         "1 row of t: s holds 'b', which the type loses (id: 2)",
     ]
+
+
+def test_rows_are_asked_about_keys_and_checks_that_change(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    columns = "a integer NOT NULL, b integer NOT NULL, c integer"
+    table = f"CREATE TABLE t ({columns}, CONSTRAINT k PRIMARY KEY (a, b), CONSTRAINT p CHECK (c > 0));"
+    database.load(f"{table} INSERT INTO t VALUES (1, 1, 1), (1, 2, 5);")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(database.url)))
+    (tmp_path / "shop.sql").write_text(table.replace("(a, b)", "(a)").replace("c > 0", "c > 1"))
+    with open_workspace(tmp_path) as workspace:
+        told = "\n".join(item.message for item in plan(workspace).observations if item.code == DATA_REFUSES)
+    assert "2 rows of" in told and "a is not unique" in told and "1 row of" in told

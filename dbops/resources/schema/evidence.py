@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -141,7 +141,7 @@ def questions(
         table = change.ref.table
         if live.table(table.schema, table.name) is None:
             continue
-        match change:
+        match _as_new(change, {ref.table for ref in recast}):
             case AddColumn(_, column, _):
                 yield from _new_column(change.ref, table, column, live, engine)
             case AlterColumn(_, before, after):
@@ -154,6 +154,26 @@ def questions(
                 yield from _new_object(item, table, live, rows_of, engine)
             case _:
                 pass
+
+
+def _as_new(change: CatalogChange, recast: Container[Ref]) -> CatalogChange:
+    """A key over other columns, or another check, asks of rows what a new one does.
+
+    A check that follows the types of columns, in tables `recast`, cannot be asked of their old values.
+    """
+    match change:
+        case AlterObject(before=PrimaryKey() | Unique() as old, after=PrimaryKey() | Unique() as new) if (
+            old.columns != new.columns
+        ):
+            return CreateObject(new)
+        case AlterObject(before=Index() as had, after=Index() as has) if (had.keys, had.unique) != (has.keys, has.unique):
+            return CreateObject(has)
+        case AlterObject(before=Check() as held, after=Check() as check) if (
+            held.expression != check.expression and change.ref.table not in recast
+        ):
+            return CreateObject(check)
+        case _:
+            return change
 
 
 def _compares_anew(change: AlterColumn) -> bool:
