@@ -232,10 +232,10 @@ def _account(looking: Looking) -> str:
 def _tables(looking: Looking, schema_is_on: bool) -> None:
     """Tell of tables and indexes; of very many what can be had without opening each of them."""
     ((number,),) = looking.rows(_NUMBER)
-    if number > _OPENED_AT_MOST and looking.conn.server.flavour == "mariadb":
-        _from_statistics(looking, f"the server opens each of {number:,} tables to tell")
+    if number > _OPENED_AT_MOST:
+        _from_statistics(looking, f"the server looks into each of {number:,} tables to tell")
         return
-    with _asked_anew(looking, is_wanted=number <= _OPENED_AT_MOST):
+    with _asked_anew(looking):
         size, free = looking.rows(_SIZES)[0]
         tables = looking.rows(_TABLES, looking.objects)
         counters = looking.rows(_COUNTERS, looking.objects)
@@ -272,9 +272,9 @@ def _sees_all_tables(looking: Looking) -> bool:
 
 
 @contextmanager
-def _asked_anew(looking: Looking, *, is_wanted: bool) -> Iterator[None]:
+def _asked_anew(looking: Looking) -> Iterator[None]:
     """Let MySQL ask its tables, rather than say what they were up to a day ago (manual, information_schema_stats_expiry)."""
-    if not is_wanted or looking.conn.server.flavour == "mariadb":
+    if looking.conn.server.flavour == "mariadb":
         yield
         return
     looking.rows("SET SESSION information_schema_stats_expiry = 0")
