@@ -9,7 +9,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.features import Features
 from dbops.engines.sqlite.rebuild import insertable, keeps_rowids
 from dbops.engines.sqlite.state import TableState
-from dbops.engines.sqlite.tokens import quote
+from dbops.engines.sqlite.tokens import literal, quote
 
 
 @dataclass(slots=True)
@@ -44,6 +44,29 @@ def restore_rows(state: TableState, name: str) -> list[str]:
         f"SELECT {'dbops_rowid, ' if rowid else ''}{columns} FROM {quote(name)}",
         f"DROP TABLE {quote(name)}",
     ]
+
+
+def keep_last_number(state: TableState, name: str) -> list[str]:
+    """Return what keeps the number that AUTOINCREMENT gave last: it gives none twice, also those of rows long deleted."""
+    if not state.is_autoincrement:
+        return []
+    return [f"CREATE TABLE {quote(_numbers(name))} AS SELECT seq FROM sqlite_sequence WHERE name = {literal(state.table.name)}"]
+
+
+def restore_last_number(state: TableState, name: str) -> list[str]:
+    """Return what lets a table that is there again go on after that number."""
+    if not state.is_autoincrement:
+        return []
+    table, kept = literal(state.table.name), quote(_numbers(name))
+    return [
+        f"DELETE FROM sqlite_sequence WHERE name = {table}",
+        f"INSERT INTO sqlite_sequence (name, seq) SELECT {table}, seq FROM {kept}",
+        f"DROP TABLE {kept}",
+    ]
+
+
+def _numbers(name: str) -> str:
+    return f"{name}_seq"
 
 
 def _hidden_rowid(state: TableState) -> str | None:

@@ -11,7 +11,16 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.render import Act
 from dbops.engines.sqlite import hazards
-from dbops.engines.sqlite.archive import Archive, can_keep, keep_rows, keep_values, kept_value, restore_rows
+from dbops.engines.sqlite.archive import (
+    Archive,
+    can_keep,
+    keep_last_number,
+    keep_rows,
+    keep_values,
+    kept_value,
+    restore_last_number,
+    restore_rows,
+)
 from dbops.engines.sqlite.ddl import column_definition, create_index, create_table, default_value
 from dbops.engines.sqlite.rebuild import FOREIGN_KEYS_OFF, rebuild
 from dbops.engines.sqlite.state import TableState, changed
@@ -50,9 +59,10 @@ def create(state: TableState) -> Act:
 def drop(state: TableState, around: Surroundings, extra: Sequence[Hazard]) -> Act:
     name = around.archive.name()
     gone = (hazards.of_table_drop(state.table.name, around.rows), *extra)
-    do = [Statement(keep_rows(state, name))] if name else []
+    do = [*plain([keep_rows(state, name), *keep_last_number(state, name)])] if name else []
     do += [Statement(FOREIGN_KEYS_OFF), Statement(f"DROP TABLE {quote(state.table.name)}", hazards=gone)]
     undo = [create_table(state.table, state.constraints), *(restore_rows(state, name) if name else ())]
+    undo += restore_last_number(state, name) if name else []
     undo += [create_index(index, state.names) for index in state.indexes]
     return Act(
         state.ref, f"drop table {state.table.name}", tuple(do), plain([*undo, *around.triggers]), _parts(state), drops=True

@@ -38,6 +38,8 @@ def test_case(case: dict[str, Any], tmp_path: Path) -> None:
             assert [list(row) for row in conn.query(query)] == rows
         take_back(conn, archived.acts)
         assert diff(ENGINE.inspect(conn), planned.live) == ()
+        for query, rows in case.get("back", {}).items():
+            assert [list(row) for row in conn.query(query)] == rows
     with closing(sqlite3.connect(path)) as native:
         assert _rows(native.iterdump()) == _rows(content)
     for catalog in (planned.live, wanted):
