@@ -7,7 +7,7 @@ a sequence gives up its column before the column goes, a child's index is there 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 
 from dbops.catalog.changes import (
@@ -52,6 +52,7 @@ from dbops.engines.postgresql.render.references import link_references
 from dbops.engines.postgresql.render.renewal import (
     changed_children,
     is_made_again,
+    made_again,
     memberships,
     rows_of_new_tables,
     with_renewed,
@@ -76,6 +77,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _rows_held(before, after)
     _columns_of_keys(before, after)
     _reach_through_columns(before, after, rebuild)
+    _reach_through_casts(before, after, rebuild.refs | made_again(changes.changes, before))
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     changes = replace(changes, changes=with_renewed(changes.changes, before, after))
     changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
@@ -117,6 +119,16 @@ def _reach_through_columns(before: Graph, after: Graph, rebuild: Rebuild) -> Non
             stands_on = needs & converted and (user.kind not in ("table", "column", "sequence") or _is_computed(user, graph))
             if user not in rebuild.refs and (stands_on or needs & rebuild.refs):
                 graph.link(user, *rebuild.refs)
+
+
+def _reach_through_casts(before: Graph, after: Graph, again: Set[Ref]) -> None:
+    """Who casts needs the cast: PostgreSQL records its function alone. Only casts count that go with what is made `again`."""
+    for graph in (before, after) if again else ():
+        casts = [ref for ref in graph.objects if ref.kind == "cast" and graph.needs.get(ref, frozenset()) & again]
+        found = {need: cast for cast in casts for need in graph.needs[cast] if need.kind == "routine"}
+        for user, needs in list(graph.needs.items()) if found else ():
+            if user.kind != "cast":
+                graph.link(user, *(found[need] for need in needs & found.keys()))
 
 
 def _exchange_defaults(whole: Ref | None, before: Graph, after: Graph, rebuild: Rebuild) -> None:
