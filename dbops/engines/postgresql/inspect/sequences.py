@@ -41,9 +41,12 @@ class Sequences:
                 self.owned_by[oid] = (table, column)
 
     def identity_name(self, relation: int, number: int, column: str) -> str | None:
-        """Return what the sequence of an identity column is called, None when it is the name the server chooses."""
-        table, name = self.identity_names[relation, number]
-        return None if name == made_name(table, column, "seq") else name
+        """Return what the sequence of an identity column is called, None when it is the name the server chooses.
+
+        A partition counts with its table's sequence from PostgreSQL 17 on, and has none.
+        """
+        table, name = self.identity_names.get((relation, number), ("", ""))
+        return None if not name or name == made_name(table, column, "seq") else name
 
     def finish(self, reading: Reading, oid: int, schema: str, name: str, owner: int, persistence: str) -> None:
         """Add the sequence called `name`; tables must have been read before, for ownership."""
