@@ -16,6 +16,7 @@ DBOPS_TEST_MYSQL=folder puts MySQL, whose programs are in the folder, in MariaDB
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the run's lease, or join it in a worker; MySQL's programs are found first where the tests run on MySQL."""
+    """Take the run's lease, or join it in a worker; MySQL's programs are found first where the tests run on MySQL.
+
+    Shells let jobs in the background ignore Ctrl-C, and so would the programs that tests interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if folder := os.environ.get(MYSQL_FOLDER):
         os.environ["PATH"] = os.pathsep.join((os.path.realpath(folder), os.environ["PATH"]))
     joined = getattr(config, "workerinput", {}).get("servers")
