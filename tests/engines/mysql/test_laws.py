@@ -123,16 +123,18 @@ def _fill(database: MysqlDatabase, live: Catalog, rows: int) -> None:
 
 
 def _kept(database: MysqlDatabase, these: Catalog, others: Catalog) -> dict[str, list[str]]:
-    """The values of all columns that both schemas have with one type, by table, sorted."""
+    """The values of all columns that both schemas have with one type, and compute from such ones, by table, sorted."""
     found = {}
     for table in these.all(Table):
         other = others.objects.get(table.ref)
         if isinstance(other, Table):
-            same = [
-                c.name
+            alike = [
+                c
                 for c in table.columns
                 if (o := other.column(c.name)) and (o.type, o.collation, o.generated) == (c.type, c.collation, c.generated)
             ]
+            differing = [_quoted(c.name) for c in table.columns if c not in alike]
+            same = [c.name for c in alike if not any(name in c.generated.expression for name in differing if c.generated)]
             columns = ", ".join(map(_quoted, sorted(same))) or "1"
             found[table.name] = sorted(map(repr, database.rows(f"SELECT {columns} FROM {_quoted(table.name)}")))
     return found
