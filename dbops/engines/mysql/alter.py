@@ -340,7 +340,7 @@ def _is_json(column: Column) -> bool:
 
 
 def _as_json(column: Column) -> Column:
-    """The column as MODIFY has to say it: in its long form the server takes it for another type and copies (10.11, error 1846)."""
+    """The column as MODIFY has to say it: in its long form the server takes it for another type (MariaDB 10.11, error 1846)."""
     return replace(column, type="json", collation=None, options=tuple(pair for pair in column.options if pair[0] != "check"))
 
 
