@@ -8,6 +8,7 @@
                `constraints`, `indexes`, `views`, `sequences`, `types`, `routines`, `security`, `others`, `parts`
 * `retype`     types built anew under their columns; `conversion` what a change of type does to values
 * `hazards`    locks, scans and rewrites; `scene` the catalogs, the version, the sizes
+* `publications`  what they send, and what of it forbids to change rows
 * `names`, `options`, `wording`   identifiers, literals, lists of parameters, expressions
 """
 

@@ -24,8 +24,8 @@ from dbops.catalog.changes import (
 from dbops.catalog.model import Column, Defined, PrimaryKey, Routine, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.render import Act
-from dbops.engines.postgresql.render.names import named
 from dbops.engines.postgresql.render.ordering import Ordered
+from dbops.engines.postgresql.render.publications import publishes
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.hazard import Hazard
 
@@ -102,10 +102,10 @@ def _volatility(item: Routine) -> Iterator[Hazard]:
 def _subscribers(change: CatalogChange, scene: Scene) -> Iterator[Hazard]:
     """Logical replication sends rows, not definitions (manual, "Logical Replication", Restrictions)."""
     table = change.ref.table
-    publications = [item.name for item in scene.before.all(Defined) if item.what == "publication" and _publishes(item, table)]
-    if not publications:
+    sending = [item.name for item in scene.before.all(Defined) if item.what == "publication" and publishes(item, table)]
+    if not sending:
         return
-    where = f"{table.qualified} is published by {', '.join(publications)}"
+    where = f"{table.qualified} is published by {', '.join(sending)}"
     match change:
         case AddColumn():
             yield Hazard(
@@ -123,14 +123,6 @@ def _subscribers(change: CatalogChange, scene: Scene) -> Iterator[Hazard]:
             yield Hazard("REPLICATION_IMPACT", f"{where}: UPDATE and DELETE fail without a primary key or replica identity")
         case _:
             pass
-
-
-def _publishes(item: Defined, table: Ref) -> bool:
-    text = item.definition
-    if " FOR ALL TABLES" in text or f"TABLES IN SCHEMA {table.schema}" in text:
-        return True
-    spellings = {named(table), named(table).removeprefix("public.")}
-    return any(re.search(rf"ONLY {re.escape(name)}(?![\w.])", text) for name in spellings)
 
 
 def _identified_otherwise(scene: Scene, table: Ref) -> bool:

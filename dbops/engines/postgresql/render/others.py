@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dbops.catalog.model import Defined, Extension, Schema
-from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render import hazards, publications
 from dbops.engines.postgresql.render.names import designation, literal, named, quote
 from dbops.engines.postgresql.render.options import fdw_changes
 from dbops.engines.postgresql.render.scene import statement
@@ -14,7 +14,6 @@ from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 _ENABLE = {"disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
-_PUBLICATION = re.compile(r"CREATE PUBLICATION .*?(?: FOR (?P<what>.*))? WITH \((?P<options>[^()]*)\)", re.DOTALL)
 _OPTION = re.compile(r"(\"(?:[^\"]|\"\")*\"|[\w.]+) (E?'(?:[^'\\]|''|\\.)*')")
 _FOREIGN = frozenset({"foreign_data_wrapper", "server", "user_mapping"})
 
@@ -96,7 +95,7 @@ def is_in_place(before: Defined, after: Defined) -> bool:
     if before.definition == after.definition or after.what == "default_privileges":
         return True
     if after.what == "publication":
-        return _publication(before)[0] is not None and _publication(after)[0] is not None
+        return publications.is_of_parts(before) and publications.is_of_parts(after)
     if after.what in _FOREIGN:
         return _without_options(before) == _without_options(after)
     return False
@@ -109,29 +108,11 @@ def alter(before: Defined, after: Defined) -> Iterator[Statement]:
         return
     if before.definition != after.definition:
         if after.what == "publication":
-            yield from _alter_publication(before, after)
+            yield from publications.alter(before, after)
         else:
             clause = fdw_changes(_options(before), _options(after))
             yield Statement(f"ALTER {designation(after)} {clause}")
     yield from _settings(after, before)
-
-
-def _publication(item: Defined) -> tuple[str | None, str]:
-    """Return the tables and schemas published, None when that is all or nothing, and the options."""
-    match = _PUBLICATION.fullmatch(item.definition)
-    if match is None or match["what"] in (None, "ALL TABLES"):
-        return None, match["options"] if match else ""
-    return match["what"], match["options"]
-
-
-def _alter_publication(before: Defined, after: Defined) -> Iterator[Statement]:
-    (old, old_options), (new, new_options) = _publication(before), _publication(after)
-    head = f"ALTER PUBLICATION {quote(after.name)}"
-    if old != new:
-        yield statement(f"{head} SET {new}", Hazard("REPLICATION_IMPACT", f"publication {after.name} publishes other tables"))
-    if old_options != new_options:
-        options = new_options if "publish_via" in new_options else f"{new_options}, publish_via_partition_root = false"
-        yield statement(f"{head} SET ({options})", Hazard("REPLICATION_IMPACT", f"publication {after.name} publishes otherwise"))
 
 
 def _without_options(item: Defined) -> str:

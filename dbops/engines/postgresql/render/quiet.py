@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dbops.catalog.changes import AlterObject, CreateObject, DropObject
-from dbops.catalog.model import CatalogObject, PrimaryKey, Rule, Table, Trigger
+from dbops.catalog.model import CatalogObject, Defined, Index, PrimaryKey, Rule, Table, Trigger, Unique
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import routines
+from dbops.engines.postgresql.render import publications, routines
 from dbops.engines.postgresql.render.folding import Unit
 from dbops.engines.postgresql.render.names import named
 from dbops.engines.postgresql.render.parts import ReplicaIdentity, above
@@ -38,7 +38,7 @@ class Quiet:
                     case AlterObject(Table() as before, Table() as after):
                         if before.replica_identity != after.replica_identity:
                             self._identified[after.ref].append((place, after.replica_identity))
-                    case AlterObject(Trigger() | Rule(), item):
+                    case AlterObject(Trigger() | Rule() | Defined(), item):
                         self._altered[item.ref].append((place, item))
                     case CreateObject(ReplicaIdentity() as item):
                         self._identified[item.ref.table].append((place, f"index {item.name}"))
@@ -53,6 +53,8 @@ class Quiet:
         place, family = self._places[id(unit)], list(self._family(table))
         awake = [item for ref in family for item in self._awake(ref, place)]
         untold = [(ref, identity) for ref in family for identity in self._untold(ref, place)]
+        forbidding = [item for item in self._publications(place) if any(self._is_forbidden(item, ref, place) for ref in family)]
+        yield from map(publications.without_changes, forbidding)
         for ref, _ in untold:
             yield Statement(f"ALTER TABLE {named(ref)} REPLICA IDENTITY FULL")
         for item in awake:
@@ -62,6 +64,7 @@ class Quiet:
             yield from routines.awake(item)
         for ref, identity in untold:
             yield Statement(f"ALTER TABLE {named(ref)} REPLICA IDENTITY {(identity or 'default').upper()}")
+        yield from map(publications.with_changes, forbidding)
 
     def from_above(self, table: Table, unit: Unit, filling: Iterable[Statement]) -> Iterator[Statement]:
         """Yield what fills a partition that comes back, unseen by the triggers that tables above hand down to it."""
@@ -89,14 +92,39 @@ class Quiet:
 
     def _untold(self, ref: Ref, place: int) -> Iterator[str | None]:
         """Yield the replica identity of a table whose rows nothing tells apart, though a publication may ask (manual, UPDATE)."""
+        if self._publishes and isinstance(self._scene.before.objects.get(ref), Table) and self._identity(ref, place) == ():
+            yield self._identity_of(ref, place)
+
+    def _publications(self, place: int) -> Iterator[Defined]:
+        for item in self._scene.before.all(Defined):
+            if item.what == "publication" and item.ref in self._scene.after.objects and item.ref not in self._made:
+                now = _latest(self._altered[item.ref], place, item)
+                assert isinstance(now, Defined)
+                yield now
+
+    def _is_forbidden(self, item: Defined, ref: Ref, place: int) -> bool:
+        """Tell whether a publication forbids to change rows of a table; all their columns identify those that none did."""
         table = self._scene.before.objects.get(ref)
-        if not self._publishes or not isinstance(table, Table):
-            return
-        identity = _latest(self._identified[ref], place, table.replica_identity)
-        keys = (child for child in self._scene.old.children(ref) if isinstance(child, PrimaryKey))
-        has_key = any(key.ref not in self._made for key in keys)
-        if identity == "nothing" or (identity in (None, "default") and not has_key):
-            yield identity
+        return isinstance(table, Table) and publications.forbids_changes(item, table, self._identity(ref, place) or None)
+
+    def _identity_of(self, ref: Ref, place: int) -> str | None:
+        table = self._scene.before.objects[ref]
+        assert isinstance(table, Table)
+        return _latest(self._identified[ref], place, table.replica_identity)
+
+    def _identity(self, ref: Ref, place: int) -> tuple[str, ...] | None:
+        """Return the columns that tell rows of a table apart, None where all do, nothing where none does."""
+        identity = self._identity_of(ref, place)
+        if identity in ("full", "nothing"):
+            return None if identity == "full" else ()
+        named_index = (identity or "").removeprefix("index ") if identity not in (None, "default") else None
+        for child in self._scene.old.children(ref):
+            is_it = isinstance(child, PrimaryKey) if named_index is None else child.name == named_index
+            if is_it and child.ref not in self._made and isinstance(child, PrimaryKey | Unique):
+                return child.columns
+            if is_it and child.ref not in self._made and isinstance(child, Index):
+                return tuple(key.column for key in child.keys if key.column)
+        return ()
 
 
 def _latest(changes: list[tuple[int, T]], place: int, first: T) -> T:
