@@ -22,6 +22,7 @@ FEATURES = {
     "page compression": "CREATE TABLE t (a int) PAGE_COMPRESSED=1",
     "page compression in the file system": "CREATE TABLE t (a int) COMPRESSION='zlib' AUTOEXTEND_SIZE=4M",
     "aria": "CREATE TABLE t (a int) ENGINE=Aria",
+    "blackhole": "/*M! INSTALL SONAME IF NOT EXISTS 'ha_blackhole' */; CREATE TABLE t (a int) ENGINE=BLACKHOLE",
     "or replace": "CREATE OR REPLACE PROCEDURE p() SELECT 1",
     "srid": "CREATE TABLE t (a point NOT NULL SRID 4326)",
     "unenforced checks": "CREATE TABLE t (a int, CHECK (a > 1) NOT ENFORCED)",

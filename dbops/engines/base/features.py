@@ -55,6 +55,8 @@ class Features:
     """The longest name, in characters."""
     stand_in_view: str | None = None
     """The query of what stands on a scratch for a view whose tables are gone, which is not to be made; None where it can be."""
+    respelled: frozenset[str] = frozenset()
+    """Kinds whose names are the same in any case, so that another spelling can only mean a rename."""
     has_indexes_per_table: bool = False
     """The name of an index belongs to its table, not to the schema."""
     time_ahead: tuple[str, str] | None = None

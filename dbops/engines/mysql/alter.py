@@ -283,7 +283,10 @@ class _Builder:
         old, new = dict(before.options), dict(after.options)
         if old.get("engine") != new.get("engine") and "engine" in new:
             fact = cost.Fact("REWRITES_TABLE", f"{after.name} moves from {old.get('engine')} to {new['engine']}")
-            self._add(f"ENGINE={new['engine']}", cost.Speed.COPY, fact)
+            facts = [fact]
+            if keeps_no_rows(self.change):
+                facts.append(cost.Fact("DELETES_DATA", f"all rows of {after.name} are deleted: {new['engine']} keeps none"))
+            self._add(f"ENGINE={new['engine']}", cost.Speed.COPY, *facts)
         if old.get("collation") != new.get("collation") and (collation := new.get("collation")):
             self._add(f"DEFAULT CHARACTER SET {charset_of(collation)} COLLATE {collation}", cost.Speed.INPLACE)
         spelled = {name.lower() for name in new}
@@ -346,6 +349,12 @@ def _as_json(column: Column) -> Column:
 
 def _place(left: str | None) -> str:
     return f"AFTER {quoted(left)}" if left else "FIRST"
+
+
+def keeps_no_rows(change: TableChange) -> bool:
+    """Tell whether a table goes to the engine that takes rows and forgets them (MariaDB Knowledge Base, "BLACKHOLE")."""
+    before, after = (dict(table.options).get("engine") for table in (change.before, change.after))
+    return _changes_table(change) and after == "BLACKHOLE" and before != after
 
 
 def columns_of(item: CatalogObject) -> set[str]:

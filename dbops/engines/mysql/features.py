@@ -23,5 +23,6 @@ FEATURES = Features(
     comments="inline",
     name_length=64,
     stand_in_view="select 1 AS `gone`",
+    respelled=frozenset({"column"}),
     has_indexes_per_table=True,
 )

@@ -286,6 +286,11 @@ class _Renderer:
         lost = LostColumns.of(change)
         do: list[Statement] = []
         undo: list[Statement] = []
+        if alter.keeps_no_rows(change) and (copy := self.archive.next_name()):
+            do.append(copy_rows(change.before, copy, stored(change.before)))
+            away, back = self._triggers_aside(change.after, "INSERT")
+            undo += [*self._statements(change.reversed(), 0), *away, *restore_rows(change.before, copy), *back]
+            return (*do, *self._statements(change, rows, partition_facts)), tuple(undo)
         if lost and (copy := self.archive.next_name()):
             do.append(lost.copy(copy))
             first, second = lost.way_back()

@@ -19,8 +19,9 @@ _UNVERSIONED = "without_versioning"
 def stages(change: TableChange) -> list[TableChange]:
     """Return the change as changes one after the other: one alone, but where history stands in the way.
 
-    A versioned table goes to no other engine (error 4120), and columns that hold the times come and go with the versioning alone
-    (errors 4124, 4125 and 4134). Such a table gives up its versioning, becomes all else that it shall be, and is versioned again.
+    A versioned table goes to no other engine (error 4120), and columns that hold the times come, change and go with the
+    versioning alone (errors 4124, 4125 and 4134; MODIFY finds a "Duplicate ROW START column"). Such a table gives up its
+    versioning, becomes all else that it shall be, and is versioned again.
     """
     if not _has_to_stop(change):
         return [change]
@@ -62,6 +63,8 @@ def _changes_table(change: TableChange) -> bool:
 
 def _has_to_stop(change: TableChange) -> bool:
     old, new = dict(change.before.options), dict(change.after.options)
+    if _VERSIONED in old and any(isinstance(c, AlterColumn) and _holds_time(c.before) for c in change.changes):
+        return True
     if not _changes_table(change) or not (_VERSIONED in old or _VERSIONED in new):
         return False
     return old.get("engine") != new.get("engine") or old.get(_PERIOD) != new.get(_PERIOD)

@@ -16,7 +16,7 @@ How an object looks in a catalog read from SQLite (inspection writes it so, rend
   entry. Foreign keys need the table they refer to.
 
 * `connect`, `lock`, `scratch`, `fingerprint`   sessions, and what can be asked of a file cheaply
-* `foreign_keys`, `bystanders`                  what a transaction that changes the schema watches over
+* `foreign_keys`, `bystanders`, `statistics`    what a transaction that changes the schema watches over
 * `tokens`, `reader`, `parse`, `statements`     the texts that SQLite keeps, taken to pieces
 * `shown`, `inspect`, `dependencies`            a database as a catalog
 * `capture`                                     a database as a text, of which a catalog can be made later

@@ -28,7 +28,7 @@ from dbops.resources.schema.leniency import left_alone
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import DataChange, ObservedSchema
 from dbops.resources.schema.remarks import noted_renames
-from dbops.resources.schema.renames import as_it_stands, renamed_parts, sizes_after, wanted_renames
+from dbops.resources.schema.renames import as_it_stands, renamed_parts, respelled, sizes_after, wanted_renames
 from dbops.resources.schema.sources import places, read_source
 from dbops.resources.schema.wording import in_words_of
 
@@ -46,6 +46,8 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
     applied = last_applied(desired, targets.memory(desired.connection)) if reader else None
     asked = (*desired.renames, *noted_renames(statements, engine.dialect))
     renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
+    if engine.features.respelled:
+        renames = (*renames, *respelled(engine.features.respelled, start, wanted, renames))
     renamed = _renamed(live, renames, wanted, engine, target, desired) if live and renames else start
     if live and engine.features.renames_parts and (parts := renamed_parts(as_declared(renamed, wanted), wanted)):
         renames, renamed = (*renames, *parts), _renamed(renamed, parts, wanted, engine, target, desired)

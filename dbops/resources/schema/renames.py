@@ -41,6 +41,31 @@ def wanted_renames(
     return tuple(sorted(dict.fromkeys(found), key=_rank))
 
 
+def respelled(
+    kinds: Collection[str], live: Catalog, desired: Catalog, renames: Sequence[RenameObject | RenameColumn]
+) -> tuple[RenameObject | RenameColumn, ...]:
+    """Return the renames nobody has to ask for: of names of those kinds that differ in case alone; `renames` are asked for."""
+    found: list[RenameObject | RenameColumn] = []
+    gone = {(ref.kind, ref.name.lower()): ref for ref in live.objects if ref.kind in kinds and ref not in desired}
+    for ref in desired.objects:
+        if ref.kind in kinds and ref not in live and (old := gone.get((ref.kind, ref.name.lower()))):
+            found.append(RenameObject(old, ref))
+    if "column" in kinds:
+        asked = {(c.table, name) for c in renames if isinstance(c, RenameColumn) for name in (c.before, c.after)}
+        columns = (change for table in desired.all(Table) for change in _respelled_columns(table, live, renames))
+        found += (c for c in columns if (c.table, c.before) not in asked and (c.table, c.after) not in asked)
+    return tuple(found)
+
+
+def _respelled_columns(wanted: Table, live: Catalog, renames: Sequence[RenameObject | RenameColumn]) -> Iterable[RenameColumn]:
+    table = live.objects.get(_former(wanted.ref, renames))
+    if isinstance(table, Table):
+        gone = {column.name.lower(): column.name for column in table.columns if not wanted.column(column.name)}
+        for column in wanted.columns:
+            if not table.column(column.name) and (old := gone.get(column.name.lower())):
+                yield RenameColumn(wanted.ref, old, column.name)
+
+
 def _rank(change: RenameObject | RenameColumn) -> int:
     """Put what is known by its table's old name before the table, and columns, known by the new one, behind it."""
     if isinstance(change, RenameColumn):

@@ -242,3 +242,17 @@ def test_what_the_plan_does_not_know_survives(conn: SqliteConnection) -> None:
     conn.execute("UPDATE parent SET note = 'n' WHERE id = 1")
     assert conn.query("SELECT line FROM log") == [("seen",)]
     assert conn.query("SELECT count(*) FROM sqlite_schema WHERE name = 'other_index'") == [(1,)]
+
+
+def test_what_analyze_found_out_survives_where_it_still_holds(conn: SqliteConnection) -> None:
+    conn.execute("CREATE INDEX plain_number ON plain (number)")
+    conn.execute("ANALYZE")
+    lines = "SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY tbl, idx"
+    before = conn.query(lines)
+    wanted = PARENT.replace("word TEXT, number INT", "word BLOB, number TEXT").replace("VARCHAR(10)", "VARCHAR(20)")
+    wanted = wanted.replace("a TEXT, b INT, PRIMARY", "a TEXT, b INT, c INT CHECK (c > 0), PRIMARY")
+    planned = applied(conn, wanted + "CREATE INDEX plain_number ON plain (number);")
+    held = [line for line in before if line[1] != "plain_number"]
+    assert len(held) >= 5 and conn.query(lines) == held
+    take_back(conn, planned.acts)
+    assert conn.query(lines) == held
