@@ -103,6 +103,8 @@ class World:
     named: dict[str, set[Key]] = field(default_factory=dict)
     """The keys of tables by their name alone."""
     rebuilt: set[Key] = field(default_factory=set)
+    triggers: dict[str, tuple[str, Key]] = field(default_factory=dict)
+    """The triggers that stay with the database, by their folded names: the name as written, and the table."""
     in_transaction: bool = False
     has_timeout: bool = False
     changed_rows: bool = False
@@ -132,6 +134,9 @@ class World:
     def column(self, table: Name, name: str) -> Column | None:
         state = self.table(table)
         return state.columns.get(self.fold(name)) if state else None
+
+    def triggers_of(self, table: Name) -> list[str]:
+        return [name for name, on in self.triggers.values() if on == self.key(table)]
 
     def is_new(self, name: Name, kind: str = "table") -> bool:
         """Return whether the object is made in the same unit."""
@@ -210,6 +215,8 @@ class World:
                 self._create_table(fact, read)
             case CreateIndex():
                 self._add_index(fact, read)
+            case Create("trigger", name, Name() as table) if not fact.is_temporary:
+                self.triggers[self.fold(name.name)] = (name.name, self.key(table))
             case AlterTable():
                 for action in fact.actions:
                     self._act(action, fact.table, read)
@@ -379,6 +386,9 @@ class World:
     def _rename_table(self, old: Name, new: str) -> None:
         target = Name(old.schema, new)
         state = self._take_out(self.key(old))
+        for key, (own, on) in self.triggers.items():
+            if on == self.key(old):
+                self.triggers[key] = (own, self.key(target))
         if self.is_new(old):
             self._unmake("table", self.key(old))
             self._make_new("table", self.key(target))
@@ -396,6 +406,9 @@ class World:
             if fact.kind in ("table", "foreign table"):
                 self._take_out(self.key(name))
                 self._unmake("table", self.key(name))
+                self.triggers = {key: found for key, found in self.triggers.items() if found[1] != self.key(name)}
+            elif fact.kind == "trigger":
+                self.triggers.pop(self.fold(name.name), None)
             elif fact.kind == "index":
                 for state in self.tables.values():
                     if fact.table is None or self.key(fact.table) == self.key(state.name):

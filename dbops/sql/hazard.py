@@ -19,6 +19,7 @@ HAZARDS: dict[str, str] = {
     "MAY_FAIL_ON_DATA": "rows already stored may violate what is added",
     "INDEX_BUILD": "an index is built over existing rows",
     "INDEX_DROPPED": "queries that used the index may slow down",
+    "LOST_IN_REBUILD": "a table is made anew by hand, and what stood on it is not",
     "INVALID_INDEX": "a failed concurrent build left an invalid index",
     "DETACH_BLOCKS": "detaching a partition blocks the partitioned table",
     "CONSTRAINT_SWAP": "a key is added by building its index in place",
@@ -52,6 +53,7 @@ BLOCKING: frozenset[str] = frozenset(
         "ENUM_REBUILD",
         "CHARSET_CONVERSION",
         "IMPLICIT_ZERO_VALUE",
+        "LOST_IN_REBUILD",
     }
 )
 
@@ -74,6 +76,7 @@ ENGINES: dict[str, tuple[str, ...]] = {
     "MAY_FAIL_ON_DATA": _ALL,
     "INDEX_BUILD": _ALL,
     "INDEX_DROPPED": _ALL,
+    "LOST_IN_REBUILD": (),
     "INVALID_INDEX": (_PG,),
     "DETACH_BLOCKS": (_PG,),
     "CONSTRAINT_SWAP": (_PG,),
@@ -111,6 +114,7 @@ ADVICE: dict[str, str] = {
     "MAY_FAIL_ON_DATA": "rows are asked before apply, and stop it before the first statement",
     "INDEX_BUILD": "CONCURRENTLY; INPLACE with LOCK=NONE",
     "INDEX_DROPPED": "CONCURRENTLY; build the new index first",
+    "LOST_IN_REBUILD": "make them again behind the rename",
     "INVALID_INDEX": "it is dropped and built again",
     "DETACH_BLOCKS": "CONCURRENTLY, from PostgreSQL 14 on and without a default partition",
     "CONSTRAINT_SWAP": "a unique index built concurrently, then USING INDEX",

@@ -83,6 +83,10 @@ class Scripts(Protocol):
         """Tell whether a script drops tables for others that take their place, so that its transaction is a schema change."""
         ...
 
+    def going_with_tables(self, conn: Connection) -> list[str]:
+        """Return the statements that made what a script may lose without naming it, by dropping a table that it made anew."""
+        ...
+
     def literals(self, table: Table) -> str:
         """Return the query for the rows of a table itself, without those of tables that inherit from it: of each column but
         computed ones, in order, the literal that gives its value back; the word NULL for none.

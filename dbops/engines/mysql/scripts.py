@@ -126,6 +126,9 @@ class MysqlScripts:
     def rebuilds(self, text: str) -> bool:
         return False
 
+    def going_with_tables(self, conn: Connection) -> list[str]:
+        return []  # no rule asks for it here
+
     def literals(self, table: Table) -> str:
         """Bytes come as hexadecimal literals, which take no character set (reference manual, 9.1.4)."""
 

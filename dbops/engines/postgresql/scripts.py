@@ -116,6 +116,9 @@ class PostgresScripts:
     def rebuilds(self, text: str) -> bool:
         return False
 
+    def going_with_tables(self, conn: Connection) -> list[str]:
+        return []  # no rule asks for it here
+
     def literals(self, table: Table) -> str:
         """What `text` gives, the type's input takes back exactly (manual, 8.1.3 for floating-point numbers)."""
         names = [column.name for column in table.columns if column.generated is None]

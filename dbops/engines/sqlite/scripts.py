@@ -31,6 +31,7 @@ _ROLLBACK = re.compile(r"ROLLBACK\b(?!\s+(?:TRANSACTION\s+)?TO\b)", re.IGNORECAS
 _OTHERS = re.compile(r"(?:ATTACH|DETACH)\b", re.IGNORECASE)
 #: Dropping a table deletes the rows that refer to it, where foreign keys are enforced (lang_foreignkeys.html, section 5).
 _REBUILDS = re.compile(r"\bDROP\s+TABLE\b|\bPRAGMA\s+foreign_keys\b", re.IGNORECASE)
+_ON_TABLES = "SELECT sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
 _MAY_BE_SPECIAL = re.compile(r"[VPCIBERADvpciberad]")
 #: Pragmas of a session that change what statements mean or do.
 _PRAGMAS = (
@@ -92,6 +93,9 @@ class SqliteScripts:
 
     def rebuilds(self, text: str) -> bool:
         return any(_REBUILDS.search(piece) for piece in _pieces(text) if "drop" in (lower := piece.lower()) or "pragma" in lower)
+
+    def going_with_tables(self, conn: Connection) -> list[str]:
+        return [sql for (sql,) in conn.query(_ON_TABLES)]
 
     def literals(self, table: Table) -> str:
         listed = ", ".join(f"quote({quote(column.name)})" for column in table.columns if column.generated is None)

@@ -1,6 +1,20 @@
 """The rules, by what they look after; importing this fills the register."""
 
-from dbops.lint.rules import building, enforcing, files, indexes, locks, losses, naming, rights, rows, tables, transactions, types
+from dbops.lint.rules import (
+    building,
+    enforcing,
+    files,
+    indexes,
+    locks,
+    losses,
+    naming,
+    rebuilds,
+    rights,
+    rows,
+    tables,
+    transactions,
+    types,
+)
 
 __all__ = [
     "building",
@@ -10,6 +24,7 @@ __all__ = [
     "locks",
     "losses",
     "naming",
+    "rebuilds",
     "rights",
     "rows",
     "tables",

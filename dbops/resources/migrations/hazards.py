@@ -107,6 +107,8 @@ def _weighed(
     chosen = frozenset(rule.code for rule in rules().values() if rule.is_hazard)
     settings = LintSettings(engine=flavour, version=conn.server.version, select=chosen)  # type: ignore[arg-type]  # one of ENGINES
     files = [SqlFile(f"{_BEFORE}{one.version}", _short(one.up.text, engine.dialect)) for one in before]
+    standing = [sql for sql in engine.scripts.going_with_tables(conn) if _speaks_of(sql, wanted)]
+    files.append(SqlFile(f"{_BEFORE}all", "\n".join(map(engine.dialect.terminated, standing))))
     files += [SqlFile(version, text) for version, text in texts.items()]
     found = weigh(
         LintSet(

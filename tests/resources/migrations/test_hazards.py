@@ -20,7 +20,7 @@ from dbops.usecases.lint import LintRequest
 from dbops.usecases.migrate.lint import lint
 from dbops.usecases.migrate.running import down, up
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database, PostgresDatabase
+from tests.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.resources.migrations.sets import Migrations
 
 
@@ -53,6 +53,27 @@ def test_what_loses_rows_is_told_and_asks(shop: Migrations) -> None:
         run(shop)
     assert shop.states()["0002_gone"] == "pending"
     assert run(shop, "DELETES_DATA") == "done"
+
+
+def test_a_table_made_anew_by_hand_asks_for_what_stands_on_it_in_the_database(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer, n integer);\nCREATE INDEX a_n ON a (n);\n")
+    run(shop)
+    sqlite_database.load("CREATE TRIGGER by_hand AFTER INSERT ON a BEGIN UPDATE a SET n = 0; END;")
+    rebuild = (
+        "CREATE TABLE a2 (id integer, n text);\nINSERT INTO a2 SELECT * FROM a;\nDROP TABLE a;\nALTER TABLE a2 RENAME TO a;\n"
+    )
+    shop.write("0002_text.sql", rebuild)
+    assert [one.message for one in hazards(shop.plan()) if one.code == "LOST_IN_REBUILD"] == [
+        "with a trigger by_hand and index a_n go: nothing here makes them again"
+    ]
+    with pytest.raises(HazardError, match="LOST_IN_REBUILD"):
+        run(shop)
+    again = "CREATE INDEX a_n ON a (n);\nCREATE TRIGGER by_hand AFTER INSERT ON a BEGIN UPDATE a SET n = 0; END;\n"
+    shop.write("0002_text.sql", rebuild + again)
+    assert codes(shop.plan()) == [] and run(shop) == "done"
 
 
 def test_a_remark_in_the_file_lets_its_statement_pass(shop: Migrations) -> None:
