@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from dbops.catalog.model import Column, ForeignTable, Identity, Index, PrimaryKey, SequenceOptions, Unique
+from dbops.catalog.model import Column, ForeignTable, Identity, Index, PrimaryKey, SequenceOptions, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards, not_null, numbers
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, quote
+from dbops.engines.postgresql.render.options import assignments
 from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.engines.postgresql.render.sequences import creation_clauses, numbers_clauses
 from dbops.sql.hazard import Hazard
@@ -150,6 +151,23 @@ def add(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
     sql = f"ALTER TABLE {named(table)} ADD COLUMN {definition(column)}"
     yield statement(sql, *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
     yield from extras(table, column, scene)
+    if kept := _kept_for_toast(table, scene):
+        yield Statement(f"ALTER TABLE {named(table)} SET ({kept})")
+
+
+def _kept_for_toast(table: Ref, scene: Scene) -> str:
+    """Return the parameters of a TOAST table that a new column may bring again.
+
+    A table that is written anew for a type loses the one it had, if none of its columns needs it at that time.
+    """
+    before, after = scene.before.objects.get(table), scene.after.objects.get(table)
+    if not isinstance(before, Table) or not isinstance(after, Table):
+        return ""
+    types = {column.name: column.type for column in before.columns}
+    if all(types.get(column.name, column.type) == column.type for column in after.columns):
+        return ""
+    stay = dict(before.options)
+    return assignments(tuple((name, value) for name, value in after.options if name.startswith("toast.") and name in stay))
 
 
 def fills_every_row(column: Column, scene: Scene) -> bool:

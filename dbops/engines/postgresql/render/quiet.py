@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dbops.catalog.changes import AlterObject, CreateObject, DropObject
-from dbops.catalog.model import CatalogObject, Defined, Index, PrimaryKey, Rule, Table, Trigger, Unique
+from dbops.catalog.model import CatalogObject, Constraint, Defined, ForeignKey, Index, PrimaryKey, Rule, Table, Trigger, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import publications, routines
 from dbops.engines.postgresql.render.folding import Unit
-from dbops.engines.postgresql.render.names import named
+from dbops.engines.postgresql.render.names import named, qualified
 from dbops.engines.postgresql.render.parts import ReplicaIdentity, above
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.sql.statement import Statement
@@ -60,6 +60,7 @@ class Quiet:
         for item in awake:
             yield routines.asleep(item)
         yield from restoring
+        yield from self._checked(family)
         for item in awake:
             yield from routines.awake(item)
         for ref, identity in untold:
@@ -74,6 +75,22 @@ class Quiet:
         yield from filling
         for item in handed_down:
             yield from routines.awake(item)
+
+    def _checked(self, family: Several[Ref]) -> Iterator[Statement]:
+        """Let what is checked at the end of a transaction be checked now: ALTER TABLE waits for no check (error 55006).
+
+        A row that the transaction has written before, for a type say, is checked though its key stays.
+        """
+        names = {
+            qualified(item.schema, item.name)
+            for item in self._scene.before.all(Constraint)
+            if item.initially_deferred
+            and item.ref not in self._made
+            and (item.ref.table in family or (isinstance(item, ForeignKey) and item.references in family))
+        }
+        if names:
+            yield Statement(f"SET CONSTRAINTS {', '.join(sorted(names))} IMMEDIATE")
+            yield Statement(f"SET CONSTRAINTS {', '.join(sorted(names))} DEFERRED")
 
     def _family(self, table: Ref) -> Iterator[Ref]:
         """Yield a table and the heirs that it has all along."""
