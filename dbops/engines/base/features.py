@@ -64,5 +64,7 @@ class Features:
 
     None where statements are sent one by one.
     """
+    has_databases_alike: bool = False
+    """A source means the same in every database: only the version of the library, and no default of the database, counts."""
     portion: int = 0
     """So many statements a scratch should hold at most, because each costs more the more there are; 0 where it does not."""

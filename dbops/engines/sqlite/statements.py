@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from dbops.catalog.model import Index, IndexKey, Options, Trigger, View, VirtualTable
@@ -11,6 +12,12 @@ from dbops.engines.sqlite.tokens import Names, expression, quote, statement, tok
 
 def parse_index(sql: str, columns: Names) -> Index:
     """Read a CREATE INDEX; `columns` are those of its table."""
+    return _index(sql, tuple(columns.items()))
+
+
+@lru_cache(maxsize=20_000)  # as of tables: the same texts are read from the live database and from scratches
+def _index(sql: str, names: tuple[tuple[str, str], ...]) -> Index:
+    columns = dict(names)
     tokens = tokenize(sql)
     name, reader = created_name(tokens, "INDEX")
     reader.must("ON")

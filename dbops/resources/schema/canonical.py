@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dbops.catalog import codec
@@ -34,9 +35,9 @@ def cache_key(statements: Sequence[SourceStatement], circumstances: str) -> str:
     return state.hexdigest()
 
 
-def circumstances_of(server: Server, options: Sequence[tuple[str, str]], scope: Scope) -> str:
+def circumstances_of(server: Server, database: str, options: Sequence[tuple[str, str]], scope: Scope) -> str:
     """Return the hash of everything but the statements that a canonical catalog depends on."""
-    head = (__version__, codec.FORMAT, server.version_text, server.identity, server.user, tuple(options), scope)
+    head = (__version__, codec.FORMAT, server.version_text, database, server.user, tuple(options), scope)
     return hashlib.sha256(repr(head).encode()).hexdigest()
 
 
@@ -63,7 +64,8 @@ def canonical(
 ) -> Canonical:
     """Return the canonical catalog of a source, its objects in the order of their refs.
 
-    `server` and `options` are those of the live database; without one (it does not exist yet) the scratch is always asked.
+    `server` and `options` are those of the live database; without one (it does not exist yet) the scratch is always asked,
+    unless it would say the same of any database.
     A source that is known up to some of its statements is asked about those alone.
 
     Raises:
@@ -71,41 +73,43 @@ def canonical(
         SchemaError: no scratch database can be had.
     """
     if server is None:
-        return _without_database(statements, engine, target, scope)
-    circumstances = circumstances_of(server, options, scope)
-    key = cache_key(statements, circumstances)
+        return _without_database(statements, engine, target, scope, cache)
+    are_alike = engine.features.has_databases_alike
+    key = cache_key(statements, circumstances_of(server, "" if are_alike else server.identity, options, scope))
     if (found := cache.get(key)) is not None:
         return Canonical(found, server)
     from dbops.resources.schema.loading import from_known, whole
     from dbops.resources.schema.partial import Source
 
     source = Source(statements, engine.features)
-    last = _last(circumstances, cache)
+    database = target.url.database or "" if are_alike else server.identity
+    latest = f"outline-{circumstances_of(server, database, options, scope)}"
+    last = _last(latest, cache)
     known = None if last is None else cache.get(last[0])
     catalog = None if last is None or known is None else from_known(source, last[1], known, engine, target, scope)
     if catalog is None:
         catalog = whole(source, engine, lambda: engine.scratch(target), scope)
     cache.put(key, catalog)
-    cache.put_text(f"outline-{circumstances}", json.dumps([key, source.outline()], separators=(",", ":")))
+    cache.put_text(latest, json.dumps([key, source.outline()], separators=(",", ":")))
     return Canonical(catalog, server)
 
 
-def _without_database(statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope) -> Canonical:
-    """Ask one scratch for what is blank and, unless portions of the source have scratches of their own, for the source."""
+def _without_database(
+    statements: Sequence[SourceStatement], engine: Engine, target: Target, scope: Scope, cache: CatalogCache
+) -> Canonical:
+    """Ask a scratch for what is blank and, unless that is known by now, for the source."""
     with engine.scratch(target) as conn:
         blank = engine.inspect(conn, scope)
-        if not engine.features.portion:
+        if not engine.features.has_databases_alike:
             engine.load(conn, statements)
             return Canonical(engine.inspect(conn, scope, declared=True).in_order(), conn.server, blank)
-    from dbops.resources.schema.loading import whole
-    from dbops.resources.schema.partial import Source
-
-    wanted = whole(Source(statements, engine.features), engine, lambda: engine.scratch(target), scope)
-    return Canonical(wanted, conn.server, blank)
+        server = conn.server
+    found = canonical(statements, engine, target, server, blank.options, scope, cache)
+    return replace(found, blank=blank)
 
 
-def _last(circumstances: str, cache: CatalogCache) -> tuple[str, Outline] | None:
-    text = cache.get_text(f"outline-{circumstances}")
+def _last(name: str, cache: CatalogCache) -> tuple[str, Outline] | None:
+    text = cache.get_text(name)
     try:
         if text is not None:
             key, outline = json.loads(text)

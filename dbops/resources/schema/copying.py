@@ -10,6 +10,7 @@ from dbops.catalog.model import CatalogObject, View
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
+from dbops.engines.base.interrupt import holding
 from dbops.engines.base.render import Act, RenderContext
 from dbops.errors import QueryError
 from dbops.sql.statement import Statement
@@ -79,7 +80,7 @@ def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> No
 
     def flush() -> None:
         if batch:
-            with conn.transaction(schema_change=True):
+            with holding(), conn.transaction(schema_change=True):
                 for statement in batch:
                     conn.execute(statement.sql, statement.parameters)
             batch.clear()

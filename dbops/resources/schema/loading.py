@@ -10,6 +10,7 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
+from dbops.engines.base.interrupt import holding
 from dbops.errors import Problems, QueryError, SchemaError
 from dbops.resources.schema.copying import build
 from dbops.resources.schema.partial import Choice, Outline, Source, affected, changed_names, choose, merge
@@ -28,7 +29,8 @@ def whole(source: Source, engine: Engine, scratch: Scratches, scope: Scope) -> C
 
     def loaded(statements: Sequence[SourceStatement]) -> Catalog:
         with scratch() as conn:
-            engine.load(conn, statements)
+            with holding():
+                engine.load(conn, statements)
             return engine.inspect(conn, scope, declared=True).in_order()
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,18 @@ def _loaded_after(edit: list[str], tmp_path: Path) -> list[list[str]]:
         SqliteEngine().load(conn, source)
         assert found.catalog == engine.inspect(conn).in_order()
     return engine.loaded
+
+
+def test_a_source_known_before_its_database_existed_is_not_loaded_again(tmp_path: Path) -> None:
+    engine, cache = Watched(), CatalogCache(tmp_path)
+    target = Target("test", parse_url(f"sqlite:///{tmp_path}/test.db"))
+    source = split("".join(f"{statement};\n" for statement in TABLES), SQLITE, "schema.sql")
+    first = canonical(source, engine, target, None, (), Scope(), cache)
+    engine.create_database(target)
+    with closing(engine.connect(target)) as conn:
+        again = canonical(source, engine, target, conn.server, (), Scope(), CatalogCache(tmp_path))
+    assert len(engine.loaded) == 1 and again.catalog == first.catalog
+    assert first.blank is not None and not first.blank.objects
 
 
 def test_a_new_column_loads_its_table_and_the_views_on_it(tmp_path: Path) -> None:
