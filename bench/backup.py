@@ -6,14 +6,16 @@ usage: python -m bench backup [--engines ENGINE ...] [--size BYTES] [--runs NUMB
     `pg_dump -Fc -Z0 | zstd -3 -T2`; SQLite full, compressed, 2.0x of `cp`; MariaDB 1.3x of `mariadb-dump | zstd`;
     an incremental of 1% changed pages a tenth of the full in bytes; restores 1.2x of the engine's own tool; 200 MB of
     memory at any size. CPU time is of the commands and their children; what the server took for them has a column of
-    its own. What is not installed is left out. `--only dbops` leaves out what has none of the texts in its name, but
-    never the yardstick. `--size 0` shows what a run costs whatever there is to save.
+    its own, and the ratio of both together another. What is not installed is left out. `--only dbops` leaves out what
+    has none of the texts in its name, but never the yardstick. `--size 0` shows what a run costs whatever there is to
+    save.
 """
 
 from __future__ import annotations
 
 import argparse
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -109,13 +111,14 @@ def _size(text: str) -> int:
 
 def _show(title: str, costs: Mapping[str, Cost], stored: Mapping[str, int]) -> None:
     print(f"\n{title}; ratios to the first line; at most {MEMORY_GOAL} MB of memory")
-    print(f"  {'':<42}{'CPU':>9}{'':>8}{'server':>9}{'wall':>10}{'':>8}{'stored':>12}{'peak':>10}")
+    print(f"  {'':<42}{'CPU':>9}{'':>8}{'server':>9}{'with it':>9}{'wall':>10}{'':>8}{'stored':>12}{'peak':>10}")
     floor = next(iter(costs.values()))
     for name, cost in costs.items():
         cpu = f"{cost.cpu_s:7.2f} s{cost.cpu_s / max(floor.cpu_s, 0.01):7.2f}x"
         wall = f"{cost.wall_s:8.2f} s{cost.wall_s / floor.wall_s:7.2f}x"
+        both = f"{cost.total_s / max(floor.total_s, 0.01):8.2f}x"
         size = f"{stored[name] / 1e6:9.1f} MB" if name in stored else ""
-        print(f"  {name:<42}{cpu}{cost.server_s:7.2f} s{wall}{size:>12}{cost.peak_bytes / 1e6:7.0f} MB", flush=True)
+        print(f"  {name:<42}{cpu}{cost.server_s:7.2f} s{both}{wall}{size:>12}{cost.peak_bytes / 1e6:7.0f} MB", flush=True)
 
 
 # --- dbops ----------------------------------------------------------------------------------------------------------------
@@ -201,15 +204,31 @@ def _sqlite(place: Path, size: int, lease: Lease) -> Bench:
         line = f"sqlite3 '{path}' '.backup {place}/beside.db' && zstd -q -3 -T2 --rm '{place}/beside.db' -o '{place}/beside.zst'"
         _add(bench, "sqlite3 .backup, zstd -3 -T2", line, place / "beside.zst")
     _add_restic(bench, f"{{restic}} backup '{path}'")
-    bench.restores["cp"] = Command(_shell(f"cp '{place}/copy.db' '{place}/again.db'"))
-    if shutil.which("sqlite3"):
-        check = f"sqlite3 '{place}/again.db' 'PRAGMA integrity_check' >/dev/null"
-        bench.restores["zstd -d, integrity_check"] = Command(
-            _shell(f"zstd -dqf '{place}/beside.zst' -o '{place}/again.db' && {check}")
-        )
+    check = shlex.join(_integrity_check(place / "again.db"))
+    bench.restores["zstd -d, integrity_check"] = Command(
+        _shell(f"zstd -dqf '{place}/once.zst' -o '{place}/again.db' && {check}"), before=_kept(path, place / "once.zst")
+    )
+    bench.restores["cp"] = Command(_shell(f"cp '{path}' '{place}/again.db'"))
     _add_dbops(bench, f"sqlite:///{path}", lambda: f"sqlite:///{place}/restored-{next(numbers)}.db")
     _add_pages(bench, path)
     return bench
+
+
+def _integrity_check(path: Path) -> list[str]:
+    """Return a command that checks a file as a restore does: the shell of SQLite, or Python's module where there is none."""
+    if shutil.which("sqlite3"):
+        return ["sqlite3", str(path), "PRAGMA integrity_check"]
+    return [sys.executable, "-Sc", f"import sqlite3; sqlite3.connect({str(path)!r}).execute('PRAGMA integrity_check').fetchall()"]
+
+
+def _kept(path: Path, packed: Path) -> Callable[[int], None]:
+    """Pack a file once, which a measurement of backups has done unless it left that out."""
+
+    def pack(turn: int) -> None:
+        if not packed.exists():
+            subprocess.run(["zstd", "-q", "-3", str(path), "-o", str(packed)], check=True)
+
+    return pack
 
 
 def _add_pages(bench: Bench, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_a_damaged_backup_makes_nothing(shop: Shop, elsewhere: Database) -> None
 def test_every_kind_is_offered_or_refused_with_a_reason(shop: Shop) -> None:
     with shop.workspace() as workspace:
         policy = one_policy(workspace)
-        offered = policy.engine.backups.mechanisms(policy.session(), policy.target)
+        offered = list(chain.from_iterable(policy.engine.backups.mechanisms(policy.session(), policy.target)))
         identity = policy.engine.backups.identity(policy.session())
     assert {one.kind for one in offered} == set(KINDS)
     assert all(one.works or one.refusal for one in offered)

@@ -8,7 +8,7 @@ from typing import Any
 from click import style
 
 from dbops.cli.views import wording
-from dbops.cli.views.journal import table
+from dbops.cli.views.tables import table
 from dbops.cli.views.text import indented
 from dbops.cli.views.unseen import not_asked, unseen_text
 from dbops.usecases.advise import Advised, Finding, Rule, Verdict

@@ -9,7 +9,7 @@ from typing import Any
 from click import style
 
 from dbops.cli.views import wording
-from dbops.cli.views.journal import table
+from dbops.cli.views.tables import table
 from dbops.usecases.alerts import Alert, KnownRule, PolicyAlerts
 
 _COLORS = {"firing": "red", "pending": "yellow", "unknown": "yellow"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from click import style
 
 from dbops.cli.views import wording
-from dbops.cli.views.journal import table
+from dbops.cli.views.tables import table
 
 if TYPE_CHECKING:
     from datetime import datetime

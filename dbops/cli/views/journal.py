@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from click import style, unstyle
+from click import style
 
 from dbops.cli.views import wording
+from dbops.cli.views.tables import table
 from dbops.cli.views.text import indented
 from dbops.usecases.history import AppliedTo
 from dbops.usecases.status import BackupStatus, ConnectionStatus
@@ -22,17 +23,6 @@ _STATE_COLORS = {
     "rolled back": "yellow",
     "interrupted": "yellow",
 }
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows in aligned columns, the first row as heading; the last column is not padded."""
-    widths = [max(len(unstyle(row[column])) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for place, row in enumerate(rows):
-        cells = [cell + " " * (width - len(unstyle(cell))) for cell, width in zip(row, widths, strict=True)]
-        line = "  ".join(cells).rstrip()
-        lines.append(style(line, bold=True) if place == 0 else line)
-    return "\n".join(lines)
 
 
 def status_text(found: Sequence[ConnectionStatus]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from click import style
 
 from dbops.cli.views import wording
-from dbops.cli.views.journal import table
+from dbops.cli.views.tables import table
 from dbops.usecases.migrate.adopt import Adoption
 from dbops.usecases.migrate.status import SetStatus
 from dbops.usecases.migrate.verify import Verified

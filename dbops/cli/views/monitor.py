@@ -12,7 +12,7 @@ from click import style
 
 from dbops.cli.views import wording
 from dbops.cli.views.blocked import blocked_text
-from dbops.cli.views.journal import table
+from dbops.cli.views.tables import table
 from dbops.cli.views.unseen import unseen_text
 from dbops.usecases.monitor import History, KnownFigure, Number, Reading, in_words
 

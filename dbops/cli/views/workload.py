@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from click import style
 
 from dbops.cli.views import wording
-from dbops.cli.views.journal import table
+from dbops.cli.views.tables import table
 from dbops.usecases.monitor import in_words
 from dbops.usecases.workload import Asked, Counted, SamplePlan, Slower
 

@@ -11,7 +11,7 @@ of which nothing is kept. A restore is given the whole chain, whose stored bytes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import field
 from datetime import datetime
@@ -269,8 +269,13 @@ class Backups(Protocol):
 
     def identity(self, conn: Connection) -> Identity: ...
 
-    def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
-        """Return every way to make every kind, the preferred ones first, those that do not work too; a few queries."""
+    def mechanisms(
+        self, conn: Connection, target: Target, kinds: Collection[BackupKind] = KINDS
+    ) -> Iterable[Sequence[Mechanism]]:
+        """Give every way to make each of `kinds`, a sequence for each family, the preferred first, those that do not work too.
+
+        A few queries, and looks at programs; where this is an iterator, a family that is not taken from it costs none.
+        """
         ...
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:

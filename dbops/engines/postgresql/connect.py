@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dbops.engines.base.connect import Abilities, Row, Server, Target
 from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE, MADE_MEANWHILE, connect_error, is_worth_retrying, query_error
-from dbops.engines.postgresql.statements import literal
 from dbops.errors import ConnectError, DbopsError, MissingDatabaseError, QueryError
 from dbops.sql.statement import Parameter
 
@@ -243,6 +242,8 @@ class PostgresConnection:
 
 def _with_values(sql: str, parameters: Sequence[Parameter]) -> str:
     """Write texts and whole numbers in the place of `?` marks."""
+    from dbops.engines.postgresql.statements import literal
+
     first, *others = _around_marks(sql)
     written = [first]
     for value, piece in zip(parameters, others, strict=True):

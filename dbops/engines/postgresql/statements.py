@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from dbops.sql.splitter import SourceStatement
+if TYPE_CHECKING:
+    from dbops.sql.splitter import SourceStatement
 
 
 class Role(Enum):

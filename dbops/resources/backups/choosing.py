@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dbops.archive.manifest import Kind
 from dbops.dataclass import dataclass
@@ -25,19 +25,18 @@ class Refusal:
 
 
 def choose(
-    schedule: Sequence[ScheduleSpec], offered: Sequence[Mechanism], marks: Mapping[Kind, Mark]
+    schedule: Sequence[ScheduleSpec], offered: Iterable[Sequence[Mechanism]], marks: Mapping[Kind, Mark]
 ) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal]]:
     """Return the mechanism of each scheduled kind, and the kinds that have none.
 
     All kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind is taken.
     Where there is none, the family that makes the most, so that what can be made is made; of those that make as many the one
-    that knows the methods and tools of the schedule, and so says why they do not work.
+    that knows the methods and tools of the schedule, and so says why they do not work. `offered` are families, of which those
+    behind the one taken are not asked for.
     """
-    families = dict.fromkeys(mechanism.family for mechanism in offered)
     best: tuple[dict[Kind, Mechanism], list[Refusal]] | None = None
     least = (0, 0)
-    for family in families or ("",):
-        own = [one for one in offered if one.family == family]
+    for own in offered:
         chosen: dict[Kind, Mechanism] = {}
         refused: list[Refusal] = []
         for entry in schedule:
@@ -49,6 +48,8 @@ def choose(
         lacks = len(refused), sum(not _wanted(entry, own) for entry in schedule)
         if best is None or lacks < least:
             best, least = (chosen, refused), lacks
+        if not refused:
+            break
     assert best is not None
     return best
 

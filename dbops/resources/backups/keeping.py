@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from dbops.archive.lease import Lease, leased
@@ -27,6 +28,7 @@ from dbops.resources.backups.standing import standing_of
 from dbops.telemetry import operation
 
 WAIT_S = 60.0
+_FULL: frozenset[Kind] = frozenset({"full"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,9 @@ class Keeper:
 
     def mechanisms(self) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal]]:
         """Return what makes each scheduled kind, and what none does."""
-        offered = self.engine.backups.mechanisms(self.session(), self.target)
-        return choose(self.desired.spec.schedule, offered, self.desired.marks)
+        schedule = self.desired.spec.schedule
+        offered = self.engine.backups.mechanisms(self.session(), self.target, {entry.type for entry in schedule})
+        return choose(schedule, offered, self.desired.marks)
 
     def keeps(self) -> Sequence[str]:
         """Name what the policy has on the server between two runs."""
@@ -122,10 +125,13 @@ class Keeper:
         Raises:
             BackupError: it cannot be made, or failed.
         """
-        offered = [one for one in self.engine.backups.mechanisms(conn, target) if one.kind == "full"]
-        mechanism = next((one for one in offered if one.works), None)
-        if mechanism is None:
-            raise BackupError(f"what stands there cannot be saved first: {offered[0].refusal}", fix=offered[0].fix)
+        refused: list[Mechanism] = []
+        for mechanism in chain.from_iterable(self.engine.backups.mechanisms(conn, target, _FULL)):
+            if mechanism.works:
+                break
+            refused.append(mechanism)
+        else:
+            raise BackupError(f"what stands there cannot be saved first: {refused[0].refusal}", fix=refused[0].fix)
         with self._making(conn, target) as maker:
             return make(maker, mechanism, labels={SAFETY: why})
 

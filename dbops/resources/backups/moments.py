@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
+from dbops.errors import BackupError
+
 _AROUND = timedelta(hours=26)
 """No jump is larger than a day and a bit: Samoa left out a whole one."""
 
@@ -76,8 +78,10 @@ def _any_hour(cron: str) -> bool:
 
 def _walls(cron: str, start: datetime, *, is_forward: bool) -> Iterator[datetime]:
     """Yield the times of an entry on the wall, from a time on or back from it."""
-    from croniter import croniter
-
+    try:
+        from croniter import croniter
+    except ImportError as error:
+        raise BackupError("schedules need the package croniter", fix="install it: pip install 'dbops[backup]'") from error
     times = croniter(cron, start)
     while True:
         yield times.get_next(datetime) if is_forward else times.get_prev(datetime)

@@ -24,7 +24,6 @@ from dbops.engines.mysql.backup.sections import VIEWS, Cutter, Section
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
 from dbops.engines.mysql.backup.views import broken_views, definitions
 from dbops.engines.mysql.connect import MysqlConnection
-from dbops.engines.mysql.fingerprint import fingerprint
 from dbops.errors import BackupError
 
 TABLES, VIEWS_SQL, SECTIONS, BROKEN = "tables.sql", "views.sql", "sections.json", "broken-views.sql"
@@ -175,6 +174,8 @@ def dump(
 
 def _state(conn: MysqlConnection) -> str:
     """Return a token of the schema; that somebody is granted something meanwhile is no matter."""
+    from dbops.engines.mysql.fingerprint import fingerprint
+
     with without_grants(conn):
         return fingerprint(conn)
 

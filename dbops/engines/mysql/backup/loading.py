@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from dbops.dataclass import dataclass
@@ -27,6 +28,9 @@ from dbops.errors import BackupError, QueryError
 
 _PIECE = 1 << 20
 _SANDBOX = re.compile(rb"\A/\*M?!999999\\?-[^\n]*\n")
+"""The first line that newer tools write and other clients take for a command. It keeps a client from running commands of its own
+out of a dump; ours is told that with --binary-mode."""
+_CREATE = re.compile(rb"\bCREATE\b", re.IGNORECASE)
 _MARGIN = 1 << 16
 
 _DEFINERS = """
@@ -122,9 +126,13 @@ def load_code(
     for what in only:
         if not choice.is_whole and what != "triggers":
             continue
-        told(f"restoring {what}")
-        with dump.source.stream(VIEWS_SQL if what == "views" else f"{what}.sql") as reader:
-            pieces = _without_sandbox(reader)
+        name = VIEWS_SQL if what == "views" else f"{what}.sql"
+        with dump.source.stream(name) as reader:
+            first = reader.read(_PIECE)
+            if len(first) < _PIECE and _CREATE.search(first) is None:
+                continue  # settings alone, which end with the client's session
+            told(f"restoring {what}")
+            pieces: Iterator[bytes] = chain((_SANDBOX.sub(b"", first),), _pieces(reader))
             if what == "triggers" and not choice.is_whole:
                 pieces = _statements_of(pieces, lambda sql: sql if choice.has(trigger_table(sql) or "") else "")
             elif what == "events" and park is not None:
@@ -238,17 +246,6 @@ def _write_all(pipeline: Pipeline, pieces: Iterator[bytes]) -> None:
 def _pieces(reader: Reader) -> Iterator[bytes]:
     while data := reader.read(_PIECE):
         yield data
-
-
-def _without_sandbox(reader: Reader) -> Iterator[bytes]:
-    """Leave out the first line that newer tools write, and that other clients take for a command.
-
-    It keeps a client from running commands of its own out of a dump; ours is told that with --binary-mode.
-    """
-    first = True
-    for data in _pieces(reader):
-        yield _SANDBOX.sub(b"", data) if first else data
-        first = False
 
 
 def _chosen_pieces(dump: Dump, reader: Reader, target: Target, choice: Choice) -> Iterator[bytes]:

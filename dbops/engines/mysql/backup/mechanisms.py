@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import BackupKind, Mechanism, Method
+from dbops.engines.base.backup import KINDS, BackupKind, Mechanism, Method
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import missing_tool
 from dbops.engines.mysql.backup.dumping import DUMP_FAMILY, has_history
 from dbops.engines.mysql.backup.mydumper import MYDUMPER
 from dbops.engines.mysql.backup.privileges import Privileges, account_of, fix_for, privileges_of
-from dbops.engines.mysql.backup.tools import Tool, find, tool_for
+from dbops.engines.mysql.backup.tools import Tool, find, find_program, tool_for
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError, QueryError
 
@@ -30,6 +30,7 @@ _UNNAMED = """
 SELECT table_name FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND table_name REGEXP '[`/]'
 UNION SELECT table_name FROM information_schema.columns WHERE table_schema = DATABASE() AND column_name LIKE '%`%' LIMIT 1"""
+_INCREMENTS: tuple[BackupKind, ...] = ("incremental", "differential")
 _LOG_POINTS: frozenset[Literal["time", "lsn", "name"]] = frozenset({"time", "lsn"})
 
 
@@ -66,25 +67,31 @@ class LogState:
     server_id: int = 1
 
 
-def mechanisms(conn: MysqlConnection, target: Target) -> Sequence[Mechanism]:
-    """Return every way to make every kind; see the port."""
+def mechanisms(conn: MysqlConnection, target: Target, kinds: Collection[BackupKind] = KINDS) -> Iterator[Sequence[Mechanism]]:
+    """Yield every way to make each of `kinds`; see the port."""
     may, log = privileges_of(conn), log_state(conn)
+    logs, log_tool = log_reason(conn, may, log) if "log" in kinds else (Reason(), "")
     dump, dump_tool = _dump_reason(conn, may)
-    files, files_tool = _files_reason(conn, may)
-    logs, log_tool = log_reason(conn, may, log)
-    is_mariadb = conn.server.flavour == "mariadb"
-    files_name = "mariadb-backup" if is_mariadb else "xtrabackup"
     none = "a dump holds everything, so none holds only what changed; the binary log does"
-    instead = f"schedule type log behind it, or choose {files_name}"
-    made = [_dumped("full", dump_tool, dump)]
-    made.append(replace(_dumped("full", MYDUMPER, _mydumper_reason(conn, may, dump)), caution=_LOCKS))
-    made += [_dumped(kind, dump_tool, Reason(none, instead)) for kind in ("incremental", "differential")]
-    position = position_reason(conn, may, log)
-    made.append(_logged(DUMP_FAMILY, log_tool, _first(logs, position)))
-    for kind in ("full", "incremental", "differential"):
-        made.append(Mechanism(kind, "physical", files_tool or files_name, FILES_FAMILY, files.text, files.fix))
-    made.append(_logged(FILES_FAMILY, log_tool, logs))
-    return made
+    instead = f"schedule type log behind it, or choose {_files_tool(conn)}"
+    dumps = [_dumped(kind, dump_tool, Reason(none, instead)) for kind in _INCREMENTS if kind in kinds]
+    if "log" in kinds:
+        dumps.append(_logged(DUMP_FAMILY, log_tool, _first(logs, position_reason(conn, may, log))))
+    if "full" in kinds:
+        rows = replace(_dumped("full", MYDUMPER, _mydumper_reason(conn, may, dump)), caution=_LOCKS)
+        dumps = [_dumped("full", dump_tool, dump), rows, *dumps]
+    yield dumps
+    reason, tool = _files_reason(conn, may)
+    files = [
+        Mechanism(kind, "physical", tool, FILES_FAMILY, reason.text, reason.fix)
+        for kind in ("full", *_INCREMENTS)
+        if kind in kinds
+    ]
+    yield [*files, *([_logged(FILES_FAMILY, log_tool, logs)] if "log" in kinds else ())]
+
+
+def _files_tool(conn: MysqlConnection) -> str:
+    return "mariadb-backup" if conn.server.flavour == "mariadb" else "xtrabackup"
 
 
 def log_state(conn: MysqlConnection) -> LogState:
@@ -128,7 +135,7 @@ def _mydumper_reason(conn: MysqlConnection, may: Privileges, dump: Reason) -> Re
     """Why mydumper cannot dump; all but the rows is left to the server's own program. Its sessions see one state because all
     tables are locked for a moment.
     """
-    _, reason = _tool(lambda: find(MYDUMPER))
+    reason = _absent(MYDUMPER)
     if conn.server.flavour != "mariadb":
         why = "mydumper is driven for MariaDB alone: of new versions of MySQL it does not say where in the log a dump is"
         return Reason(why, "tool: mysqldump")
@@ -241,6 +248,14 @@ def _tool(look: Callable[[], Tool]) -> tuple[Tool | None, Reason]:
         return look(), Reason()
     except BackupError as error:
         return None, Reason(error.message, error.fix or missing_tool("mariadb-dump"))
+
+
+def _absent(name: str) -> Reason:
+    try:
+        find_program(name)
+    except BackupError as error:
+        return Reason(error.message, error.fix or missing_tool(name))
+    return Reason()
 
 
 def _first(*reasons: Reason) -> Reason:

@@ -155,12 +155,13 @@ def _place(text: str) -> dict[str, Any]:
 
 # --- back again -----------------------------------------------------------------------------------------------------------
 
-#: How a session loads rows: tables that refer to each other come in any order, and a zero in a numbered column stays one.
+#: How a session loads rows: tables that refer to each other come in any order, and a zero in a numbered column stays one. Not in
+#: one transaction, whose rows MariaDB would sort anew where the table was empty, in twice the time.
 _BEFORE = (
-    b"SET SESSION foreign_key_checks = 0, unique_checks = 0, autocommit = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO',"
+    b"SET SESSION foreign_key_checks = 0, unique_checks = 0, autocommit = 1, sql_mode = 'NO_AUTO_VALUE_ON_ZERO',"
     b" time_zone = '+00:00';\n"
 )
-_BEHIND = b"\nCOMMIT;\n"
+_BEHIND = b"\n"
 
 
 def row_pieces(source: Source, has: Callable[[str], bool]) -> Iterator[bytes]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from dbops.engines.base.backup import (
+    KINDS,
+    BackupKind,
     Identity,
     Link,
     Mechanism,
@@ -40,10 +42,12 @@ class MysqlBackups:
             f"server-{hashlib.sha256(server.encode()).hexdigest()[:12]}", {"server": server, "database": own.database}
         )
 
-    def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
+    def mechanisms(
+        self, conn: Connection, target: Target, kinds: Collection[BackupKind] = KINDS
+    ) -> Iterable[Sequence[Mechanism]]:
         from dbops.engines.mysql.backup.mechanisms import mechanisms
 
-        return mechanisms(cast("MysqlConnection", conn), target)
+        return mechanisms(cast("MysqlConnection", conn), target, kinds)
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
         from dbops.engines.mysql.backup import dumping, files, logs

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dbops.dataclass import dataclass
@@ -35,6 +36,9 @@ class Refused:
     fix: str = ""
 
 
+_Look = Callable[[], Refused | None]
+"""What has to be looked at to know, once and only where somebody wants to."""
+
 _SETTINGS = """
 SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_wal_senders')::int,
        pg_catalog.current_setting('max_replication_slots')::int, pg_catalog.current_setting('summarize_wal', true),
@@ -44,45 +48,57 @@ SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_
 FROM pg_catalog.pg_roles WHERE rolname = current_user"""
 
 
-def mechanisms(conn: Connection, target: Target) -> Sequence[Mechanism]:
-    """Return every way to make every kind, dumps first."""
+def mechanisms(conn: Connection, target: Target, kinds: Collection[BackupKind] = KINDS) -> Iterator[Sequence[Mechanism]]:
+    """Yield every way to make each of `kinds`, dumps first; see the port."""
     [(level, senders, slots, summarizes, is_standby, may_replicate, is_boundless, *archive)] = conn.query(_SETTINGS)
     major, user = conn.server.version[0], conn.server.user
-    base = _tool("pg_basebackup", major) or _setting(level, senders) or _account(user, may_replicate) or _reached(target, user)
-    wal = base or _tool("pg_receivewal", major) or _archive(slots, is_standby)
-    blocks = base or _blocks(major, summarizes) or (_tool("pg_combinebackup", major))
-    dump = _tool("pg_dump", major) or _readable(conn, major, user)
-    return [
-        *_dumps(dump, wal),
-        *_blocked(base, blocks, wal),
-        *_logged(wal, blocks, is_boundless),
-        *_pgbackrest(*archive, is_standby=is_standby),
-    ]
+
+    @cache
+    def base() -> Refused | None:
+        return (
+            _tool("pg_basebackup", major) or _setting(level, senders) or _account(user, may_replicate) or _reached(target, user)
+        )
+
+    @cache
+    def wal() -> Refused | None:
+        return base() or _tool("pg_receivewal", major) or _archive(slots, is_standby)
+
+    @cache
+    def blocks() -> Refused | None:
+        return base() or _blocks(major, summarizes) or _tool("pg_combinebackup", major)
+
+    yield tuple(_dumps(_tool("pg_dump", major) or _readable(conn, major, user), wal, kinds))
+    yield tuple(one for one in _blocked(base, blocks, wal) if one.kind in kinds)
+    yield tuple(one for one in _logged(wal, blocks, is_boundless) if one.kind in kinds)
+    yield tuple(one for one in _pgbackrest(*archive, is_standby=is_standby) if one.kind in kinds)
 
 
-def _dumps(dump: Refused | None, wal: Refused | None) -> Iterator[Mechanism]:
-    yield _mechanism("full", "pg_dump", DUMP, dump)
+def _dumps(dump: Refused | None, wal: _Look, kinds: Collection[BackupKind]) -> Iterator[Mechanism]:
+    if "full" in kinds:
+        yield _mechanism("full", "pg_dump", DUMP, dump)
     without = "a dump has no increments"
-    why = Refused(f"{without}, and {wal.reason}", wal.fix) if wal else Refused(without, "method: physical")
-    for kind in ("incremental", "differential", "log"):
-        yield _mechanism(kind, "pg_dump", DUMP, why)
+    for kind in KINDS:
+        if kind in kinds and kind != "full":
+            reason = wal()
+            why = Refused(f"{without}, and {reason.reason}", reason.fix) if reason else Refused(without, "method: physical")
+            yield _mechanism(kind, "pg_dump", DUMP, why)
 
 
-def _blocked(base: Refused | None, blocks: Refused | None, wal: Refused | None) -> Iterator[Mechanism]:
-    yield _mechanism("full", "pg_basebackup", BLOCKS, base)
-    yield _mechanism("incremental", "pg_basebackup", BLOCKS, blocks)
-    yield _mechanism("differential", "pg_basebackup", BLOCKS, blocks)
+def _blocked(base: _Look, blocks: _Look, wal: _Look) -> Iterator[Mechanism]:
+    yield _mechanism("full", "pg_basebackup", BLOCKS, base())
+    yield _mechanism("incremental", "pg_basebackup", BLOCKS, blocks())
+    yield _mechanism("differential", "pg_basebackup", BLOCKS, blocks())
     none = "changed blocks are no log"
-    yield _mechanism("log", "pg_basebackup", BLOCKS, wal or Refused(none, "tool: pg_receivewal for all kinds but full"))
+    yield _mechanism("log", "pg_basebackup", BLOCKS, wal() or Refused(none, "tool: pg_receivewal for all kinds but full"))
 
 
-def _logged(wal: Refused | None, blocks: Refused | None, is_boundless: bool) -> Iterator[Mechanism]:
-    yield replace(_mechanism("full", "pg_basebackup", WAL, wal), caution=_CAUTION if is_boundless else "")
-    if blocks is None:
-        yield _mechanism("incremental", "pg_basebackup", WAL, wal)
-        yield _mechanism("differential", "pg_basebackup", WAL, wal)
+def _logged(wal: _Look, blocks: _Look, is_boundless: bool) -> Iterator[Mechanism]:
+    yield replace(_mechanism("full", "pg_basebackup", WAL, wal()), caution=_CAUTION if is_boundless else "")
+    if blocks() is None:
+        yield _mechanism("incremental", "pg_basebackup", WAL, wal())
+        yield _mechanism("differential", "pg_basebackup", WAL, wal())
     for kind in ("incremental", "differential", "log"):
-        yield _mechanism(kind, "pg_receivewal", WAL, wal, points=POINTS)
+        yield _mechanism(kind, "pg_receivewal", WAL, wal(), points=POINTS)
 
 
 def _pgbackrest(archive_mode: str, archive_command: str, *, is_standby: bool) -> Iterator[Mechanism]:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
+from dbops.engines.base.backup import (
+    KINDS,
+    BackupKind,
+    Identity,
+    Link,
+    Mechanism,
+    Order,
+    Point,
+    Produced,
+    Restored,
+    RestoreOrder,
+    Sink,
+    Told,
+)
 from dbops.errors import BackupError
 
 if TYPE_CHECKING:
@@ -28,10 +41,12 @@ class PostgresBackups:
         mark = system if system.isdigit() else hashlib.sha256(system.encode()).hexdigest()[:16]
         return Identity(f"{mark}-{timeline}", {"system": system, "timeline": str(timeline), "database": database})
 
-    def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
+    def mechanisms(
+        self, conn: Connection, target: Target, kinds: Collection[BackupKind] = KINDS
+    ) -> Iterable[Sequence[Mechanism]]:
         from dbops.engines.postgresql.backup.abilities import mechanisms
 
-        return mechanisms(conn, target)
+        return mechanisms(conn, target, kinds)
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
         from dbops.engines.postgresql.backup import bases, dumping, logs, pgbackrest

@@ -27,8 +27,12 @@ def find(name: str, major: int, *, exactly: bool = False) -> Path:
     Raises:
         BackupError: there is none; says what there is, and the Debian package.
     """
-    found = versions(name)
-    fitting = [version for version in sorted(found) if version == major or (version > major and not exactly)]
+    found: dict[int, Path] = {}
+    for version, path in _found(name):
+        if version == major:
+            return path
+        found.setdefault(version, path)
+    fitting = [version for version in sorted(found) if version > major and not exactly]
     if fitting:
         return found[fitting[0]]
     package = f"postgresql-{major}" if name in _OF_SERVER else f"postgresql-client-{major}"
@@ -43,15 +47,20 @@ def find(name: str, major: int, *, exactly: bool = False) -> Path:
 def versions(name: str) -> dict[int, Path]:
     """Return the programs of a name by major version; the first of each found counts."""
     found: dict[int, Path] = {}
+    for major, path in _found(name):
+        found.setdefault(major, path)
+    return found
+
+
+def _found(name: str) -> Iterator[tuple[int, Path]]:
+    """Yield the programs of a name with their major versions, the preferred ones first."""
     for folder in _folders():
         path = folder / name
         if not os.access(path, os.X_OK) or path.resolve().name == "pg_wrapper":  # Debian's, which chooses a version by itself
             continue
-        status = path.stat()
-        major = _version(path, status.st_mtime_ns)
+        major = _version(path, path.stat().st_mtime_ns)
         if major is not None:
-            found.setdefault(major, path)
-    return found
+            yield major, path
 
 
 def version_of(path: Path) -> int:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from dbops.engines.base.backup import Identity, Link, Mechanism, Order, Point, Produced, Restored, RestoreOrder, Sink, Told
+from dbops.engines.base.backup import (
+    KINDS,
+    BackupKind,
+    Identity,
+    Link,
+    Mechanism,
+    Order,
+    Point,
+    Produced,
+    Restored,
+    RestoreOrder,
+    Sink,
+    Told,
+)
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.url import MEMORY
 from dbops.errors import BackupError
@@ -31,7 +44,9 @@ class SqliteBackups:
         mark = hashlib.sha256(f"{application_id}:{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:12]
         return Identity(f"file-{mark}", {"application_id": application_id, "file": os.path.realpath(own.path)})
 
-    def mechanisms(self, conn: Connection, target: Target) -> Sequence[Mechanism]:
+    def mechanisms(
+        self, conn: Connection, target: Target, kinds: Collection[BackupKind] = KINDS
+    ) -> Iterable[Sequence[Mechanism]]:
         why, fix = "", ""
         if (target.url.database or MEMORY) == MEMORY:
             why, fix = "a database in memory is gone when its session ends", "put it into a file"
@@ -41,7 +56,7 @@ class SqliteBackups:
         ]
         none = "SQLite keeps no log of what was written, so a restore leads to the moments at which backups ended"
         log = Mechanism("log", "physical", "pages", _FAMILY, none, "schedule incremental backups more often")
-        return [*made, log]
+        return [[one for one in (*made, log) if one.kind in kinds]]
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
         from dbops.engines.sqlite.backup.making import produce

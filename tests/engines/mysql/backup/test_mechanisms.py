@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def all_offered(url: str) -> Sequence[Mechanism]:
     target = Target("", parse_url(url))
     conn = connect(target, readonly=True)
     try:
-        return MysqlBackups().mechanisms(conn, target)
+        return list(chain.from_iterable(MysqlBackups().mechanisms(conn, target)))
     finally:
         conn.close()
 

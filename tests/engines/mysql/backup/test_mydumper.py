@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbops.engines.base.processes import find_tool
-from dbops.engines.mysql.backup import mydumper, tools
+from dbops.engines.mysql.backup import mechanisms, mydumper, tools
 from dbops.errors import BackupError
 from tests.databases import MysqlDatabase
 from tests.engines.mysql.backup.shops import MARIADB, NASTY, assert_equal, contents
@@ -111,7 +111,7 @@ def test_what_it_cannot_do_is_refused_with_what_helps(
     logged.load("DROP TABLE odd; CREATE TABLE t (a int, b int INVISIBLE DEFAULT 3)")
     assert reason()[0] == "mydumper leaves out the invisible columns of t"
     logged.load("DROP TABLE t")
-    monkeypatch.setattr(tools, "find_program", _without_mydumper)
+    monkeypatch.setattr(mechanisms, "find_program", _without_mydumper)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "mydumper is not installed" in reason()[0]
     assert "apt install mydumper" in reason()[1]
