@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -21,6 +20,7 @@ from dbops.engines.postgresql.scratch import PREFIX
 from dbops.errors import BackupError
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
+from tests.failures.trial import wait_until
 from tests.servers import PostgresServer
 from tests.usecases.policies import Shop
 
@@ -351,16 +351,18 @@ def test_killed_dump_is_a_failed_backup(pg_database: PostgresDatabase, tmp_path:
 
 
 def _kill_pg_dump(database: str) -> None:
-    for _ in range(500):
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                line = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"pg_dump\0" in line and database.encode() in line:
-                os.kill(int(folder.name), signal.SIGKILL)
-                return
-        time.sleep(0.02)
+    wait_until(lambda: any(_killed(folder, database) for folder in Path("/proc").glob("[0-9]*")), 300)
+
+
+def _killed(folder: Path, database: str) -> bool:
+    try:
+        line = (folder / "cmdline").read_bytes()
+    except OSError:
+        return False
+    if b"pg_dump\0" not in line or database.encode() not in line:
+        return False
+    os.kill(int(folder.name), signal.SIGKILL)
+    return True
 
 
 def test_password_is_in_no_command_line_and_writers_go_on(
@@ -368,12 +370,13 @@ def test_password_is_in_no_command_line_and_writers_go_on(
 ) -> None:
     pg_database.load("CREATE TABLE a (id serial PRIMARY KEY); CREATE TABLE b (id int)")
     seen: list[bytes] = []
-    stop = threading.Event()
+    has_begun, stop = threading.Event(), threading.Event()
 
     def write() -> None:
         with postgres_server.connect(pg_database.name) as conn:
             while not stop.is_set():
                 conn.execute("WITH new AS (INSERT INTO a DEFAULT VALUES RETURNING id) INSERT INTO b SELECT id FROM new")
+                has_begun.set()
                 for folder in Path("/proc").glob("[0-9]*"):
                     try:
                         seen.append((folder / "cmdline").read_bytes())
@@ -382,6 +385,7 @@ def test_password_is_in_no_command_line_and_writers_go_on(
 
     writer = threading.Thread(target=write)
     writer.start()
+    assert has_begun.wait(300)
     try:
         shop = Shop(tmp_path / "shop", postgres_server.tcp_url(pg_database.name), schedule=FULL)
         shop.run()
