@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from dbops.archive.manifest import Manifest
 from dbops.errors import BackupError
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
-from dbops.usecases.backup.restore import RestoreWish, restore
+from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
 from tests.servers.s3 import S3, new_bucket
@@ -241,6 +243,41 @@ def test_a_file_that_another_program_has_open_is_not_replaced(shop: Shop, sqlite
     assert content(sqlite_database.path) == before
     shop.restore(sqlite_database.url, replaces=True)
     assert content(sqlite_database.path) != before
+
+
+def test_a_disk_without_room_is_told_and_nothing_is_left(shop: Shop, tmp_path: Path) -> None:
+    shop.run()
+    place = tmp_path / "small"
+    place.mkdir()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, limit[1]))
+        with pytest.raises(BackupError, match="the restore was given up: File too large") as caught:
+            shop.restore(f"sqlite:///{place / 'restored.db'}")
+        with pytest.raises(BackupError, match="the verification was given up"):  # which says nothing of the backup
+            shop.verify(3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert "free space" in str(caught.value.fix)
+    assert list(place.iterdir()) == []
+    assert shop.verify(3).ok
+
+
+def test_evidence_that_cannot_be_kept_is_told(shop: Shop) -> None:
+    made = shop.run()
+    (shop.folder / "backups/shop/verify").write_text("a file in the place of the folder")
+    with pytest.raises(BackupError, match=f"{made.id} was found good at level 3, and the evidence of it cannot be kept"):
+        shop.verify(3)
+
+
+def test_a_moment_that_no_log_leads_to_gives_the_state_before_it_and_says_so(shop: Shop, tmp_path: Path) -> None:
+    made = shop.run()
+    point = point_of(made.ended_at + timedelta(hours=1))
+    result = shop.restore(f"sqlite:///{tmp_path / 'restored.db'}", point=point)
+    (note,) = result.restored.warnings
+    assert note.startswith(f"this is the state of {made.ended_at:%Y-%m-%d %H:%M:%S}Z, the last before ")
+    exactly = shop.restore(f"sqlite:///{tmp_path / 'exactly.db'}", point=point_of(made.ended_at))
+    assert exactly.restored.warnings == ()
 
 
 def test_a_wal_beside_the_old_file_is_not_taken_for_the_new_ones(shop: Shop, sqlite_database: SqliteDatabase) -> None:

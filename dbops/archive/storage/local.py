@@ -116,7 +116,9 @@ class _File:
             while view:
                 view = view[os.write(self._handle, view) :]
         except OSError as error:
-            raise StorageError(f"{self._path} cannot be written: {error.strerror}") from error
+            raise StorageError(
+                f"{self._path} cannot be written: {error.strerror}", fix="check the folder, its permissions and its free space"
+            ) from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Position, Produced, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import BackupError, DbopsError
+from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.progress import Progress
 
 INVENTORY = "inventory.json"
@@ -64,7 +65,8 @@ def make(
     progress = Progress("writing", _size_before(mechanism, contents), maker.told)
     draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add, like=last)
     try:
-        produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
+        with writing_files("the backup"):
+            produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
         _must_have_ended_well(produced)
         with draft.sink.stream(INVENTORY) as writer:
             writer.write(json.dumps({"rows": dict(produced.inventory.rows)}, ensure_ascii=False).encode())

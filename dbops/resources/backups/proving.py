@@ -20,6 +20,7 @@ from dbops.engines.base.backup import LATEST, Backups, Point, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError, DbopsError
+from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.leading import drill_points
 from dbops.resources.backups.making import INVENTORY, link
 from dbops.resources.backups.model import Evidence
@@ -65,10 +66,11 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
         if not problems and level >= 2:
             links = [link(prover.repository, one) for one in chain]
             if level == 2:
-                problems = list(prover.backups.examine(links, prover.told))
+                with writing_files("the verification"):
+                    problems = list(prover.backups.examine(links, prover.told))
             else:
                 started = monotonic()
-                with prover.backups.trial(links, prover.near, point, prover.told) as conn:
+                with writing_files("the verification"), prover.backups.trial(links, prover.near, point, prover.told) as conn:
                     seconds = round(monotonic() - started, 3)
                     problems, looked_at = _looked_at(prover, manifest, conn, whole=point == LATEST)
                     details |= looked_at
@@ -79,7 +81,13 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
             raise
         problems = [error.message]
     evidence = Evidence(manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details)
-    keep(prover.repository, evidence)
+    try:
+        keep(prover.repository, evidence)
+    except StorageError as error:
+        verdict = "was found good" if evidence.ok else f"was found wanting ({evidence.problems[0]})"
+        raise StorageError(
+            f"{manifest.id} {verdict} at level {level}, and the evidence of it cannot be kept: {error.message}", fix=error.fix
+        ) from error
     return evidence
 
 

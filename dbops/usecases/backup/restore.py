@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -16,6 +16,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
 from dbops.errors import BackupError, MissingDatabaseError, QueryError
+from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.leading import chain_to
 from dbops.resources.backups.making import link
@@ -115,8 +116,17 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     )
     started = monotonic()
     progress = Progress("restoring", sum(one.plain_size for one in chain), told)
-    restored = backups.restore([link(policy.repository, one, progress.add) for one in chain], order, told)
-    return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
+    with writing_files("the restore"):
+        restored = backups.restore([link(policy.repository, one, progress.add) for one in chain], order, told)
+    return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
+
+
+def _as_of(restored: Restored, last: Manifest, point: Point) -> Restored:
+    """Say of which moment a state is that is older than the one asked for, where no log leads from one to the other."""
+    if point.what != "time" or point.time == last.ended_at or "time" in last.points:
+        return restored
+    note = f"this is the state of {last.ended_at:%Y-%m-%d %H:%M:%S}Z, the last before {point.text} that a backup leads to"
+    return replace(restored, warnings=(*restored.warnings, note))
 
 
 def _chain(policy: Keeper, contents: Contents, wish: RestoreWish) -> tuple[Manifest, ...]:
