@@ -29,11 +29,15 @@ def choose(
 ) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal]]:
     """Return the mechanism of each scheduled kind, and the kinds that have none.
 
-    All kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind is taken.
-    Where there is none, the family that makes the most, so that what can be made is made; of those that make as many the one
-    that knows the methods and tools of the schedule, and so says why they do not work. `offered` are families, of which those
+    Fulls alone are of the first family that knows their methods and tools, so that no other takes the place of one that does not
+    work: a dump of one database is no copy of a whole server.
+
+    Otherwise all kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind
+    is taken. Where there is none, the family that makes the most, so that what can be made is made; of those that make as many the
+    one that knows the methods and tools of the schedule, and so says why they do not work. `offered` are families, of which those
     behind the one taken are not asked for.
     """
+    are_fulls = all(entry.type == "full" for entry in schedule)
     best: tuple[dict[Kind, Mechanism], list[Refusal]] | None = None
     least = (0, 0)
     for own in offered:
@@ -48,7 +52,7 @@ def choose(
         lacks = len(refused), sum(not _wanted(entry, own) for entry in schedule)
         if best is None or lacks < least:
             best, least = (chosen, refused), lacks
-        if not refused:
+        if not refused or (are_fulls and not lacks[1]):
             break
     assert best is not None
     return best
