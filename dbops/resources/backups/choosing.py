@@ -33,9 +33,9 @@ def choose(
     work: a dump of one database is no copy of a whole server.
 
     Otherwise all kinds must be of one family, since a backup follows only one of its own: the first family that makes every kind
-    is taken. Where there is none, the family that makes the most, so that what can be made is made; of those that make as many the
-    one that knows the methods and tools of the schedule, and so says why they do not work. `offered` are families, of which those
-    behind the one taken are not asked for.
+    is taken. Where there is none, the family that makes the most, so that what can be made is made; of those that make as many
+    the one that knows the methods and tools of the schedule, and so says why they do not work. `offered` are families, of which
+    those behind the one taken are not asked for.
     """
     are_fulls = all(entry.type == "full" for entry in schedule)
     best: tuple[dict[Kind, Mechanism], list[Refusal]] | None = None
