@@ -42,10 +42,11 @@ class Channel:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(500 if channel.is_broken else 204)
-                self.end_headers()
-                if not channel.is_broken:
+                is_broken = channel.is_broken  # who is answered goes on at once, and may mend it
+                if not is_broken:
                     channel.heard.append(json.loads(body))
+                self.send_response(500 if is_broken else 204)
+                self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

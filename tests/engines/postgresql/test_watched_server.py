@@ -189,11 +189,15 @@ def test_pages_with_checksums_and_files_that_are_right_are_well(server: Postgres
 def test_settings_that_wait_for_a_restart_are_named(server: PostgresServer) -> None:
     server.psql("postgres", "ALTER SYSTEM SET max_locks_per_transaction = 128;")
     server.psql("postgres", "SELECT pg_reload_conf();")
-    for _ in range(50):
-        if ask(server, "PG-SET-pending").findings:
-            break
-        time.sleep(0.1)
-    assert ask(server, "PG-SET-pending").findings[0].object == "max_locks_per_transaction"
+    try:
+        for _ in range(50):
+            if ask(server, "PG-SET-pending").findings:
+                break
+            time.sleep(0.1)
+        assert ask(server, "PG-SET-pending").findings[0].object == "max_locks_per_transaction"
+    finally:
+        server.psql("postgres", "ALTER SYSTEM RESET max_locks_per_transaction;")
+        server.psql("postgres", "SELECT pg_reload_conf();")
 
 
 def test_the_statements_that_cost_most_are_told_with_their_texts(server: PostgresServer) -> None:
