@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import run
 from tests.databases import MysqlDatabase, PostgresDatabase, SqliteDatabase
 from tests.stories.story import ROOT
 
@@ -20,7 +20,7 @@ ALONE = [folder for folder in sorted(EXAMPLES.iterdir()) if folder.name != "03-t
 
 def dbops(*arguments: str, cache: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     settings = {**os.environ, "XDG_CACHE_HOME": str(cache), **variables}
-    return subprocess.run([sys.executable, "-m", "dbops", *arguments], capture_output=True, text=True, env=settings)
+    return run(*arguments, env=settings)
 
 
 @pytest.mark.parametrize("example", ALONE, ids=lambda example: example.name)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.commands import run
 from tests.databases import MysqlDatabase, PostgresDatabase
 from tests.failures.trial import BEFORE, Trial
 
@@ -40,14 +41,14 @@ def my_account(my_database: MysqlDatabase) -> Iterator[str]:
 
 def told(trial: Trial, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a verb, and check that nothing it says or keeps shows the password."""
-    process = trial.command(*arguments)
-    out, err = process.communicate(timeout=90)
+    done = run(*arguments, str(trial.folder))
+    out, err = done.stdout, done.stderr
     for spelling in (SECRET, quote(SECRET, safe="")):
         assert spelling not in out + err
         for file in (trial.folder.parent / "cache").rglob("*"):
             assert not file.is_file() or spelling not in file.read_text(errors="replace")
     assert "Traceback" not in err or "--debug" in arguments
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    return done
 
 
 APPLY = ("apply", "--auto-approve", "--allow", "all")

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import commands as command_line
+
 ROOT = Path(__file__).parents[2]
 UPDATE = "DBOPS_UPDATE"
 
@@ -141,9 +143,9 @@ def environment_of(folder: Path) -> dict[str, str]:
     """Return a small environment in which `dbops` is the program under test and nothing of the user's is touched."""
     programs = folder.parent / f"{folder.name}-programs"
     programs.mkdir(exist_ok=True)
-    for name, line in {"dbops": "-m dbops", "python3": ""}.items():
+    for name, line in {"dbops": command_line.command(), "python3": [sys.executable]}.items():
         script = programs / name
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} {line} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {" ".join(line)} "$@"\n')
         script.chmod(0o755)
     return {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",

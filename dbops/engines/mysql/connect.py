@@ -311,12 +311,14 @@ def connect(target: Target, *, readonly: bool = False) -> MysqlConnection:
 def _connect_once(target: Target, readonly: bool) -> MysqlConnection:
     import pymysql
 
+    from dbops.engines.mysql.wire import WireConnection
+
     place, database = describe(target), target.url.database or ""
     given = parameters(target)
     _check(given, place)
     limit_s = given["connect_timeout"]
     try:
-        conn = pymysql.connect(**{"read_timeout": limit_s, "write_timeout": limit_s, **given})
+        conn = WireConnection(**{"read_timeout": limit_s, "write_timeout": limit_s, **given})
     except (pymysql.Error, OSError) as error:
         raise connect_error(error, place, database, target.secrets) from error
     # PyMySQL's connect_timeout does not cover the greeting; once that is over, statements take the time they take.
@@ -333,9 +335,9 @@ def _connect_once(target: Target, readonly: bool) -> MysqlConnection:
 
 def driver_connection(target: Target) -> Any:
     """Return a connection of the driver itself, for libraries that bring their own sessions; lock timeouts are the target's."""
-    import pymysql
+    from dbops.engines.mysql.wire import WireConnection
 
-    conn = pymysql.connect(**{**parameters(target), "autocommit": False})
+    conn = WireConnection(**{**parameters(target), "autocommit": False})
     with conn.cursor() as cursor:
         cursor.execute(f"SET {_lock_timeouts(target.timeouts.lock_s)}")
     return conn

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +14,7 @@ import yaml
 from dbops.errors import DbopsError, MigrationError
 from dbops.usecases.migrate.adopt import Adoption, Source, adopt
 from dbops.usecases.runtime import open_workspace
+from tests import commands
 from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import YES, Migrations
 
@@ -121,8 +120,7 @@ def test_the_command_says_what_it_took_over(sqlite_database: Database, tmp_path:
         migrations.write(name, "SELECT 1;\n")
 
     def run(*options: str) -> str:
-        command = [sys.executable, "-m", "dbops", "migrate", "adopt", str(tmp_path), *options]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return commands.run("migrate", "adopt", str(tmp_path), *options).stdout
 
     assert "shop on shop would take over 2 migrations from dbmate's schema_migrations:" in run("--dry-run")
     found = json.loads(run("-o", "json"))[0]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -32,6 +30,7 @@ from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.policies import one_policy
 from dbops.usecases.backup.restore import point_of
 from dbops.usecases.plan import plan
+from tests import commands
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
 from tests.failures.trial import wait_until
@@ -482,8 +481,9 @@ def test_plan_names_what_a_slot_may_do_until_it_is_bounded(shop_database: Postgr
     shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
 
     def plan() -> str:
-        command = [sys.executable, "-m", "dbops", "plan", str(shop.folder), "-o", "json"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = commands.run("plan", str(shop.folder), "-o", "json")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     assert "max_slot_wal_keep_size" in plan()
     shop_database.load("ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf()")
