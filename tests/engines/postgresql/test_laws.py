@@ -14,7 +14,7 @@ from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import column_ref, diff
 from dbops.catalog.declared import as_declared
-from dbops.catalog.model import CatalogObject, Column, ForeignTable, Schema, Table
+from dbops.catalog.model import CatalogObject, Column, ForeignTable, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.render.names import named, quote
@@ -224,6 +224,6 @@ def _is_wholly_declared(live: Catalog, wanted: Catalog, account: str) -> bool:
     return all(
         (kept := compared.objects.get(ref)) is not None
         and replace(item, owner=None) == replace(kept, owner=None)
-        and (isinstance(item, Schema) or item.owner in (None, account))
+        and item.owner in (None, account)
         for ref, item in live.objects.items()
     )
