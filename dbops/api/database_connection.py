@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime
@@ -168,7 +168,7 @@ class DatabaseConnection:
         database = self._database()
         return timed(lambda: _result_of(database, query, params, commit))
 
-    def execute_many(self, query: str, params_list: Sequence[Parameters]) -> QueryResult:
+    def execute_many(self, query: str, params_list: Iterable[Parameters]) -> QueryResult:
         """Run a statement for each set of parameters, all or nothing; `row_count` is the number of rows changed."""
         database = self._database()
         return timed(lambda: QueryResult(True, row_count=database.run_many(query, params_list)))

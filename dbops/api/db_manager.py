@@ -7,7 +7,7 @@ belongs to the thread, or task, that began it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,8 +77,10 @@ class DatabaseManager:
         """Take a connection into the manager; the first is the default.
 
         Raises:
-            ValueError: another connection has that name.
+            ValueError: another connection has that name, or it is none.
         """
+        if not isinstance(connection, DatabaseConnection):
+            raise ValueError(f"a connection cannot be {type(connection).__name__}; expected a DatabaseConnection")
         if self._connections.get(connection.name, connection) is not connection:
             raise ValueError(f"Database connection already exists: {connection.name}")
         self._connections[connection.name] = connection
@@ -122,7 +124,7 @@ class DatabaseManager:
         """Run one statement on the default connection; what the database refuses comes back as `success=False`."""
         return self._required(None).execute(query, params)
 
-    def execute_many(self, query: str, params_list: Sequence[Parameters]) -> QueryResult:
+    def execute_many(self, query: str, params_list: Iterable[Parameters]) -> QueryResult:
         """Run a statement on the default connection for each set of parameters, all or nothing."""
         return self._required(None).execute_many(query, params_list)
 
@@ -155,9 +157,13 @@ class DatabaseManager:
         Returns whether all ran; why one did not goes to the log.
 
         Raises:
-            ValueError: an entry has no query.
+            ValueError: an entry has no query, or these are no entries.
         """
+        if not isinstance(queries, Sequence):
+            raise ValueError(f"a transaction cannot be {type(queries).__name__}; expected a list of {{query, params}}")
         for place, entry in enumerate(queries):
+            if not isinstance(entry, Mapping):
+                raise ValueError(f"entry {place} of the transaction is {entry!r}; expected {{query, params}}")
             if "query" not in entry or (unknown := set(entry) - {"query", "params"}):
                 wrong = f"unknown keys {sorted(unknown)}" if "query" in entry else "no query"
                 raise ValueError(f"entry {place} of the transaction has {wrong}; expected query and, where it has some, params")

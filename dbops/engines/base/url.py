@@ -106,7 +106,7 @@ def parse_url(text: str) -> DatabaseUrl:
     Raises:
         ConnectError: the text is no database URL, or of an engine that is not known; it is never quoted in the message.
     """
-    scheme = _SCHEME.match(text)
+    scheme = _SCHEME.match(text) if isinstance(text, str) else None
     if scheme is None:
         _refuse(
             "this is not a database URL", "a URL such as sqlite:///shop.db, postgresql://user@host/shop or mysql://user@host/shop"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -16,7 +16,7 @@ from dbops.engines.base.connect import Target
 from dbops.engines.base.driver import Answer, Session, TableColumn
 from dbops.errors import DbopsError, LockTimeoutError, LostConnectionError, MissingTableError, QueryError, SchemaError
 from dbops.usecases.databases.observed import attributes_of, statement, system_of
-from dbops.usecases.databases.parameters import Parameters, alike, prepared
+from dbops.usecases.databases.parameters import Parameters, alike, listed, must_be_text, prepared
 from dbops.usecases.databases.pool import Lease, Pool, PoolState
 from dbops.usecases.databases.turns import Turn, turns_of
 from dbops.usecases.runtime import engine_for
@@ -73,6 +73,7 @@ class Database:
         Raises:
             QueryError: the database refused it; in a transaction that undoes what came before, too.
         """
+        must_be_text(sql)
         held = self._held()
         if held is None:
             return self._by_itself(sql, parameters) if commit else self._pending(sql, parameters)
@@ -83,9 +84,10 @@ class Database:
             self._let_go(held)
         return answer
 
-    def run_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+    def run_many(self, sql: str, given: Iterable[Parameters]) -> int:
         """Run a statement for each row of values, all or nothing; return how many rows were changed."""
-        if not rows:
+        must_be_text(sql)
+        if not (rows := listed(given)):
             return 0
         held = self._held()
         if held is not None:
@@ -325,7 +327,7 @@ class Database:
         if not found:
             from difflib import get_close_matches
 
-            near = get_close_matches(table, self.tables(), 1)
+            near = get_close_matches(str(table), self.tables(), 1)
             raise MissingTableError(f"there is no table {table!r}", fix=f"did you mean {near[0]}?" if near else None)
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dbops.errors import QueryError
@@ -28,6 +28,25 @@ def prepared(sql: str, parameters: Parameters, dialect: Dialect, style: Style) -
     raise QueryError(
         f"parameters cannot be {type(parameters).__name__}", expected="a tuple or list of values, or a dictionary by name"
     )
+
+
+def must_be_text(sql: object) -> None:
+    """Refuse what is no statement. Raises: QueryError."""
+    if not isinstance(sql, str):
+        raise QueryError(f"a statement cannot be {type(sql).__name__}", expected="its text")
+
+
+def listed(rows: Iterable[Parameters] | None) -> Sequence[Parameters]:
+    """Return what a program gave for the rows of a statement as a sequence.
+
+    Raises:
+        QueryError: it gave something that has no rows.
+    """
+    if rows is None or isinstance(rows, Sequence):
+        return rows or ()
+    if isinstance(rows, Iterable):
+        return list(rows)
+    raise QueryError(f"rows of parameters cannot be {type(rows).__name__}", expected="a list of tuples, lists or dictionaries")
 
 
 def alike(rows: Sequence[Parameters], sql: str, dialect: Dialect, style: Style) -> Sequence[Sequence[Any]]:
