@@ -154,6 +154,8 @@ def choose(names: set[str], source: Source, known: Catalog) -> Choice | None:
         scaffold, entangled = index.scaffold(words, names)
         if not entangled:
             break
+        if entangled <= names:
+            return None  # what no name leads to, such as a cast, needs one of these
         names |= entangled
     settings = [place for place, aim in enumerate(source.aims) if aim.role is Role.SETTING]
     return Choice(frozenset(names), tuple(sorted({*chosen, *settings})), scaffold)

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from dbops.catalog.model import Table
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.model import Defined, Routine, Table
 from dbops.catalog.scope import Scope
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
+from dbops.engines.postgresql.features import FEATURES as POSTGRESQL_FEATURES
 from dbops.engines.sqlite.engine import SqliteEngine
 from dbops.resources.schema.cache import CatalogCache
 from dbops.resources.schema.canonical import canonical
+from dbops.resources.schema.partial import Source, choose
 from dbops.sql.aims import Role, aim_of
 from dbops.sql.dialect import POSTGRESQL, SQLITE
 from dbops.sql.splitter import SourceStatement, split
@@ -160,3 +163,11 @@ def test_a_source_for_a_database_to_come_is_loaded_in_portions(tmp_path: Path) -
     assert len(found.catalog.all(Table)) == size * 2
     assert [len(statements) for statements in engine.loaded] == [size, size]
     assert found.blank is not None and not found.blank.objects
+
+
+def test_a_function_that_a_cast_calls_is_known_only_with_the_whole_source() -> None:
+    called = Routine(schema="public", name="pair(integer)", flavour="function", signature="", definition="")
+    cast = Defined(what="cast", name="(integer AS pair)", definition="")
+    known = Catalog({item.ref: item for item in (called, cast)}, {cast.ref: frozenset({called.ref})})
+    sql = "CREATE FUNCTION pair(int) RETURNS pair LANGUAGE sql AS 'SELECT 1'; CREATE CAST (int AS pair) WITH FUNCTION pair(int)"
+    assert choose({"pair"}, Source(split(sql, POSTGRESQL, "schema.sql"), POSTGRESQL_FEATURES), known) is None
