@@ -78,10 +78,13 @@ class Catalog:
     def only(self, refs: Iterable[Ref]) -> Catalog:
         """Return the catalog restricted to `refs`; dependencies on anything else stay, they are harmless."""
         keep = set(refs)
+        tables = {(ref.schema, ref.name) for ref in keep if not ref.parent}  # or foreign tables, or views
         return replace(
             self,
             objects={ref: item for ref, item in self.objects.items() if ref in keep},
-            dependencies={ref: needs for ref, needs in self.dependencies.items() if ref in keep or ref.table in keep},
+            dependencies={
+                ref: needs for ref, needs in self.dependencies.items() if ref in keep or (ref.schema, ref.parent) in tables
+            },
         )
 
 

@@ -6,6 +6,7 @@ from, and what the sequence of an identity column is called.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -46,15 +47,21 @@ def _of_named(grants: tuple[Grant, ...], wanted: tuple[Grant, ...]) -> tuple[Gra
 
 
 def _is_of_a_parent(check: Check, live: Catalog, desired: Catalog) -> bool:
-    """A check that a table had before it became a child stays its own, beside the parent's (PostgreSQL, as for columns)."""
-    table = live.objects.get(owner_of(live, check.ref))
-    for parent in table.inherits if isinstance(table, Table | ForeignTable) else ():
-        above = replace(check, schema=parent.schema, parent=parent.name, comment=None)
+    """A check that a table had before it became a child stays its own, beside an ancestor's (PostgreSQL, as for columns)."""
+    for ancestor in _ancestors(owner_of(live, check.ref), live):
+        above = replace(check, schema=ancestor.schema, parent=ancestor.name, comment=None)
         if all(
             isinstance(item := side.get(above.ref), Check) and replace(item, comment=None) == above for side in (live, desired)
         ):
             return True
     return False
+
+
+def _ancestors(table: Ref, live: Catalog) -> Iterator[Ref]:
+    """Yield the tables that one inherits from, directly or not."""
+    item = live.objects.get(table)
+    for parent in item.inherits if isinstance(item, Table | ForeignTable) else ():
+        yield from (parent, *_ancestors(parent, live))
 
 
 def _masked(item: CatalogObject, wanted: CatalogObject | None, by_grantee: bool) -> CatalogObject:

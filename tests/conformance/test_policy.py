@@ -158,3 +158,29 @@ def test_only_the_named_schemas_are_managed(
     assert made.plan().is_empty
     made.write('  exclude: ["audit.*"]\n')
     assert made.plan().is_empty
+
+
+def test_what_is_left_alone_and_changes_all_the_same_is_told(
+    tmp_path: Path, pg_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    pg_database.load(SOURCE + "CREATE VIEW v AS SELECT id FROM users")
+    environment = Environment(tmp_path / "env", pg_database.url)
+    environment.write("  policy: {unmanaged: ignore}\n", SOURCE.replace("id integer", "id bigint"))
+    with pytest.raises(DbopsError, match=r"leaves alone does not stay as it is:\n  view/public.v: ") as caught:
+        environment.plan()
+    assert caught.value.fix == "say in the source what it is to be, or drop it by hand"
+
+
+def test_a_server_with_a_mapping_that_holds_a_secret_is_not_dropped(
+    tmp_path: Path, pg_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    pg_database.load("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w")
+    pg_database.load("CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (password 'hush')")
+    environment = Environment(tmp_path / "env", pg_database.url)
+    environment.write("", "CREATE FOREIGN DATA WRAPPER w")
+    with pytest.raises(DbopsError, match="server s cannot be dropped or made again") as caught:
+        environment.plan()
+    assert caught.value.fix is not None and caught.value.fix.startswith("DROP USER MAPPING FOR PUBLIC SERVER s;")
+    assert "hush" not in str(caught.value)

@@ -9,14 +9,9 @@ from dbops.usecases.apply import ApplyResult
 
 
 def outcome_text(result: ApplyResult, *, is_undo: bool = False) -> str:
-    """Return the outcome with the id that undo takes; where nothing was to be done, behind what the plan, not shown, warns of."""
+    """Return the outcome with the id that undo takes."""
     if result.state == "nothing":
-        parts = [style(wording.no_changes(result.plan), fg="green")]
-        if warned := [one for one in result.plan.observations if one.severity == "warning"]:
-            from dbops.cli.views.text import observations_text
-
-            parts = [*observations_text(warned), *parts]
-        return "\n\n".join(parts)
+        return style(wording.no_changes(result.plan), fg="green")
     if result.state == "declined":
         return "\nNot approved: nothing was done."
     done = style("Taken back" if is_undo else "Applied", fg="green", bold=True)

@@ -19,7 +19,7 @@ from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.step import Call, Step
 from dbops.resources.schema.copying import build_copy, make_real, run
 from dbops.resources.schema.describe import reason
-from dbops.resources.schema.leniency import target_catalog
+from dbops.resources.schema.leniency import left_alone, target_catalog
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import under_former_names
@@ -88,10 +88,16 @@ def _rehearse_on(
             outcome = replace(outcome, objects={**outcome.objects, **{ref: live.objects[ref] for ref in broken}})
     outcome = in_words_of(wanted, outcome, engine, target)
     if differences := _differences(outcome, wanted, entries, schema, observed, today, engine):
+        remaining = "\n".join(f"  {change.ref}: {reason(change)}" for change in differences)
+        if all(_is_left_alone(change.ref, schema, observed) for change in differences):
+            raise RehearsalError(
+                f"what the policy of {schema.address} leaves alone does not stay as it is:\n{remaining}",
+                at=schema.at,
+                expected="changes that nothing outside of the source depends on",
+                fix="say in the source what it is to be, or drop it by hand",
+            )
         raise RehearsalError(
-            "the steps do not lead to the desired schema; on a scratch copy there remain:\n"
-            + "\n".join(f"  {line}" for line in differences),
-            fix=_HINT,
+            f"the steps do not lead to the desired schema; on a scratch copy there remain:\n{remaining}", fix=_HINT
         )
     return True
 
@@ -156,8 +162,16 @@ def _differences(
     observed: ObservedSchema,
     today: date,
     engine: Engine,
-) -> list[str]:
+) -> list[CatalogChange]:
     outcome = as_declared(outcome, wanted, by_grantee=engine.features.grants_by_grantee)
     found = diff(outcome, wanted, column_order=engine.features.has_column_order)
     untouched = _untouched(entries, schema, observed, today, engine) if found else set()
-    return [f"{change.ref}: {reason(change)}" for change in found if change.ref not in untouched]
+    return [change for change in found if change.ref not in untouched]
+
+
+def _is_left_alone(ref: Ref, schema: DesiredSchema, observed: ObservedSchema) -> bool:
+    """Tell whether an object, or the table it belongs to, is one that the policy lets live though no source names it."""
+    if schema.unmanaged.drops_all or observed.live is None:
+        return False
+    alone = left_alone(observed.live, observed.desired, observed.applied, schema.unmanaged)
+    return any(alone.get(part, "drop") != "drop" for part in (ref, ref.table))

@@ -243,7 +243,7 @@ FROM pg_foreign_server v JOIN pg_foreign_data_wrapper w ON w.oid = v.srvfdw"""
 
 def user_mapping(major: int) -> str:
     """The name alone where options hold a secret, which no plan may show, or are hidden from this account (pg_user_mappings)."""
-    is_secret = "option_name ~* '(pass|secret|token|key$)' AND option_name NOT IN ('passfile', 'sslkey')"
+    is_secret = "option_name ~* '(pass|secret|token|key$)' AND option_name NOT IN ('passfile', 'password_required', 'sslkey')"
     is_shown = """(m.umoptions IS NOT NULL OR current_setting('is_superuser')::bool OR pg_has_role(v.srvowner, 'USAGE')
     OR m.usename = current_user AND has_server_privilege(v.oid, 'USAGE'))"""
     role = "CASE m.umuser WHEN 0 THEN 'PUBLIC' ELSE quote_ident(m.usename) END"

@@ -157,6 +157,8 @@ def link_adoptions(found: list[CatalogChange], after: Graph) -> list[CatalogChan
         elif above is None and isinstance(item, Index) and ref in new:
             for parent in _above(ref.table, after):
                 after.link(ref, *by_table[parent], _membership(ref, parent))
+        if isinstance(item, Index) and not item.is_valid:  # made alone, which is only told apart where partitions are there
+            adopting.add(ref)
     added = list(_spelled_out(new, after))
     for item, above in added:
         after.needs[item.ref] = frozenset()  # where the server made one of that name, it needed the parent's

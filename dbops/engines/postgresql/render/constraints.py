@@ -8,6 +8,7 @@ from dataclasses import replace
 from dbops.catalog.model import Check, Constraint, Exclusion, ForeignKey, Index, PrimaryKey, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render.clustering import clustering
 from dbops.engines.postgresql.render.names import columns, literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
@@ -102,7 +103,7 @@ def create(item: Constraint, scene: Scene, *, only: bool = False) -> Iterator[St
     else:
         sql = f"{head} ADD CONSTRAINT {quote(item.name)} {definition(item)}"
         yield statement(sql, *_threats(item, scene), lock_timeout_s=hazards.lock_timeout_s(scene, table))
-    yield from marks(item, without=None)
+    yield from marks(item, scene, without=None)
 
 
 def _threats(item: Constraint, scene: Scene) -> list[Hazard]:
@@ -201,12 +202,10 @@ def _validate(item: Constraint, head: str, scene: Scene, *, transactional: bool 
     return statement(f"{head} VALIDATE CONSTRAINT {quote(item.name)}", *found, transactional=transactional)
 
 
-def marks(item: Constraint, *, without: Constraint | None) -> Iterator[Statement]:
+def marks(item: Constraint, scene: Scene, *, without: Constraint | None) -> Iterator[Statement]:
     """Yield what makes the constraint's index the clustering one, and the index's own comment."""
     old, new = (dict(without.options) if without else {}), dict(item.options)
-    head = f"ALTER TABLE {parent_of(item.ref)}"
-    if new.get("clustered") != old.get("clustered"):
-        yield Statement(f"{head} CLUSTER ON {quote(item.name)}" if "clustered" in new else f"{head} SET WITHOUT CLUSTER")
+    yield from clustering(item, without, scene)
     if (text := new.get("index_comment")) != old.get("index_comment"):
         index = named(Ref("index", item.schema, item.name))
         yield Statement(f"COMMENT ON INDEX {index} IS {literal(text) if text is not None else 'NULL'}")
@@ -249,7 +248,7 @@ def alter(before: Constraint, after: Constraint, scene: Scene) -> Iterator[State
     if is_valid(after) and not is_valid(before):
         yield _validate(after, head, scene)
     yield from _alter_parameters(before, after)
-    yield from marks(after, without=before)
+    yield from marks(after, scene, without=before)
 
 
 def _alter_parameters(before: Constraint, after: Constraint) -> Iterator[Statement]:

@@ -236,7 +236,7 @@ class _Folding:
 
     def _hand_down_alteration(self, i: int, j: int | None, change: AlterColumn, child: Ref) -> None:
         old, new = _column(self.before, child), _column(self.after, child)
-        if old is None or new is None or "inherited" not in dict(old.options):
+        if old is None or new is None:
             return
         changed = {name: getattr(change.after, name) for name in _HANDED_DOWN if name in change.attributes}
         options = dict(old.options)

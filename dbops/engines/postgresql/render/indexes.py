@@ -8,6 +8,7 @@ from dataclasses import replace
 from dbops.catalog.model import Index, IndexKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
+from dbops.engines.postgresql.render.clustering import clustering
 from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
@@ -60,6 +61,7 @@ def _key(key: IndexKey) -> str:
 def create(item: Index, scene: Scene, *, only: bool = False) -> Iterator[Statement]:
     """Yield CREATE INDEX, concurrently where the table is big; partitioned tables cannot (CREATE INDEX, notes)."""
     table = item.ref.table
+    only = only or _is_unfinished(item, scene)
     found: list[Hazard] = []
     if item.unique:
         found += hazards.may_fail(scene, table, f"rows may be alike in what {item.name} wants unique")
@@ -75,7 +77,13 @@ def create(item: Index, scene: Scene, *, only: bool = False) -> Iterator[Stateme
         yield statement(definition(item, only=only), *found, lock_timeout_s=hazards.lock_timeout_s(scene, table))
     if item.partition_of and _is_awaited(item, scene):
         yield attach(item)
-    yield from marks(item, without=None)
+    yield from marks(item, scene, without=None)
+
+
+def _is_unfinished(item: Index, scene: Scene) -> bool:
+    """Tell whether a source makes the index of a divided table alone, for which partitions are to be given theirs by and by."""
+    table = scene.table(item.ref.table)
+    return not item.is_valid and isinstance(table, Table) and table.partition_by is not None
 
 
 def _is_awaited(item: Index, scene: Scene) -> bool:
@@ -99,12 +107,10 @@ def _free_ref(ref: Ref) -> Ref:
     return Ref("index", ref.schema, ref.name)
 
 
-def marks(item: Index, *, without: Index | None) -> Iterator[Statement]:
+def marks(item: Index, scene: Scene, *, without: Index | None) -> Iterator[Statement]:
     """Yield clustering and the statistics targets of expressions."""
     old, new = (dict(without.options) if without else {}), dict(item.options)
-    table = f"ALTER TABLE {parent_of(item.ref)}"
-    if new.get("clustered") != old.get("clustered"):
-        yield Statement(f"{table} CLUSTER ON {quote(item.name)}" if "clustered" in new else f"{table} SET WITHOUT CLUSTER")
+    yield from clustering(item, without, scene)
     for name in sorted({*old, *new}):
         if name.startswith("statistics") and old.get(name) != new.get(name):
             number = name.removeprefix("statistics").strip(":.")
@@ -146,4 +152,4 @@ def alter(before: Index, after: Index, scene: Scene) -> Iterator[Statement]:
         yield statement(f"{head} SET TABLESPACE {quote(new.get('tablespace', 'pg_default'))}", *found)
     if before.partition_of is None and after.partition_of is not None and _is_awaited(after, scene):
         yield attach(after)
-    yield from marks(after, without=before)
+    yield from marks(after, scene, without=before)

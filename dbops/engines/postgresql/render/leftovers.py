@@ -33,7 +33,7 @@ def taken_away(table: Ref, parent: Ref, *, is_partition: bool, scene: Scene) -> 
     """Yield what drops, of a table that just left its parent, what that had handed down and nobody wants there."""
     if table_in(scene.after, table) is None:
         return  # it goes itself
-    kept = [child for ref in (table, *_ancestors(table, scene.after)) for child in scene.new.children(ref)]
+    kept = [child for ref in (table, *ancestors(table, scene.after)) for child in scene.new.children(ref)]
     wanted = {shape(child) for child in kept if isinstance(child, Index | Constraint)}
     own = {shape(child) for child in scene.old.children(table) if isinstance(child, Index | Constraint)}
     for item in _handed_down(parent, is_partition, scene):
@@ -44,9 +44,10 @@ def taken_away(table: Ref, parent: Ref, *, is_partition: bool, scene: Scene) -> 
             yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
 
 
-def _ancestors(table: Ref, catalog: Catalog) -> Iterator[Ref]:
+def ancestors(table: Ref, catalog: Catalog) -> Iterator[Ref]:
+    """Yield the parents of a table, each followed by its own."""
     for parent in parents_of(table_in(catalog, table)):
-        yield from (parent, *_ancestors(parent, catalog))
+        yield from (parent, *ancestors(parent, catalog))
 
 
 def _handed_down(parent: Ref, is_partition: bool, scene: Scene) -> Iterator[Index | Constraint]:

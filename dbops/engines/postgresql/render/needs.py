@@ -61,6 +61,7 @@ from dbops.engines.postgresql.render.renewal import (
 from dbops.engines.postgresql.render.retype import Rebuild, anchor
 from dbops.engines.postgresql.render.row_types import row_types_apart
 from dbops.engines.postgresql.render.scene import parents_of
+from dbops.engines.postgresql.render.watchers import watchers_apart
 
 
 def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[Ref]]:
@@ -81,7 +82,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _exchange_defaults(anchor(changes.changes, rebuild), before, after, rebuild)
     changes = replace(changes, changes=with_renewed(changes.changes, before, after))
     changes = replace(changes, changes=(*changes.changes, *apart_from_new(changes, before, after)))
-    found = list(row_types_apart(_split(changes, before, after), before, after))
+    found = list(watchers_apart(tuple(row_types_apart(_split(changes, before, after), before, after)), before))
     found = cyclic_defaults_apart(found, before, after)
     found += defaults_apart(found, before, after)
     found += rows_of_new_tables(found, before, after)

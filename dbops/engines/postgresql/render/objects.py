@@ -128,7 +128,7 @@ def drop(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
         case Trigger() | Rule() | Policy():
             return routines.drop_attached(item, scene)
         case Defined():
-            return others.drop(item)
+            return others.drop(item, scene)
         case ColumnDefault() | Membership() | Rows() | ReplicaIdentity() | RowType() | DomainRules():
             return parts.drop(item, scene)
     raise TypeError(f"not an object of PostgreSQL: {item.ref}")
@@ -172,8 +172,9 @@ def alter(before: CatalogObject, after: CatalogObject, scene: Scene) -> Iterator
     yield from _alter(before, after, scene)
     yield from security.comment(after, before.comment)
     yield from security.owner(after, before.owner)
-    if before.grants != after.grants:
-        yield from security.grants(after, before.grants, scene)
+    had, wanted = security.as_owned(before, after, scene)
+    if had != wanted.grants:
+        yield from security.grants(wanted, had, scene)
 
 
 def _alter(before: CatalogObject, after: CatalogObject, scene: Scene) -> Iterator[Statement]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from dbops.catalog.model import Defined, Extension, Schema
-from dbops.engines.postgresql.render import hazards, publications
+from dbops.engines.postgresql.render import foreign, hazards, publications
 from dbops.engines.postgresql.render.names import designation, literal, named, quote
-from dbops.engines.postgresql.render.options import fdw_changes
-from dbops.engines.postgresql.render.scene import statement
+from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
 _ENABLE = {"disabled": "DISABLE", "replica": "ENABLE REPLICA", "always": "ENABLE ALWAYS"}
-_OPTION = re.compile(r"(\"(?:[^\"]|\"\")*\"|[\w.]+) (E?'(?:[^'\\]|''|\\.)*')")
-_FOREIGN = frozenset({"foreign_data_wrapper", "server", "user_mapping"})
 
 
 def create_schema(item: Schema) -> Iterator[Statement]:
@@ -77,7 +73,8 @@ def _settings(item: Defined, before: Defined | None) -> Iterator[Statement]:
         yield Statement(f"ALTER EVENT TRIGGER {quote(item.name)} {_ENABLE.get(new.get('enabled', ''), 'ENABLE')}")
 
 
-def drop(item: Defined) -> Iterator[Statement]:
+def drop(item: Defined, scene: Scene) -> Iterator[Statement]:
+    foreign.refuse_to_lose_secrets(item, scene)
     if item.what == "default_privileges":
         yield from _taken_back(item, hazards.deletes_object(item))
         return
@@ -96,9 +93,7 @@ def is_in_place(before: Defined, after: Defined) -> bool:
         return True
     if after.what == "publication":
         return publications.is_of_parts(before) and publications.is_of_parts(after)
-    if after.what in _FOREIGN:
-        return _without_options(before) == _without_options(after)
-    return False
+    return after.what in foreign.KINDS and foreign.is_in_place(before, after)
 
 
 def alter(before: Defined, after: Defined) -> Iterator[Statement]:
@@ -110,25 +105,5 @@ def alter(before: Defined, after: Defined) -> Iterator[Statement]:
         if after.what == "publication":
             yield from publications.alter(before, after)
         else:
-            clause = fdw_changes(_options(before), _options(after))
-            yield Statement(f"ALTER {designation(after)} {clause}")
+            yield from foreign.alter(before, after)
     yield from _settings(after, before)
-
-
-def _without_options(item: Defined) -> str:
-    return item.definition.partition(" OPTIONS (")[0]
-
-
-def _options(item: Defined) -> tuple[tuple[str, str], ...]:
-    text = item.definition.partition(" OPTIONS (")[2]
-    return tuple((_bare(name), _value(value)) for name, value in _OPTION.findall(text))
-
-
-def _bare(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
-def _value(text: str) -> str:
-    if text.startswith("E"):
-        return text[2:-1].replace("''", "'").replace("\\\\", "\\")
-    return text[1:-1].replace("''", "'")

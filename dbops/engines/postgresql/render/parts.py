@@ -29,7 +29,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import bounds, hazards, not_null, numbers, routines, types
 from dbops.engines.postgresql.render.all_rows import seen, while_seen
 from dbops.engines.postgresql.render.conversion import using
-from dbops.engines.postgresql.render.leftovers import taken_away
+from dbops.engines.postgresql.render.leftovers import ancestors, taken_away
 from dbops.engines.postgresql.render.names import aside as called_aside
 from dbops.engines.postgresql.render.names import designation, literal, named, parent_of, quote
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, parents_of, statement, table_in
@@ -206,14 +206,20 @@ def without_rules(domain: Domain) -> Domain:
 
 
 def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
-    """A table joins only with the checks of its parent, by name (manual, ALTER TABLE)."""
+    """A table joins only with the checks of its parent and of those above it, by name (manual, ALTER TABLE)."""
     table = item.ref.table
-    had = (table, *parents_of(table_in(scene.before, table)))  # what a parent handed down stays when the table leaves it
-    own = {child.name for owner in had for child in scene.old.children(owner) if isinstance(child, Check)}
-    for check in scene.new.children(item.of):
-        if isinstance(check, Check) and not check.no_inherit and check.name not in own:
-            sql = f"ALTER TABLE {named(item.ref.table)} ADD CONSTRAINT {quote(check.name)} CHECK ({check.expression})"
-            yield statement(sql, *hazards.may_fail(scene, item.ref.table, f"rows may violate {check.name}"))
+    had = [table, *ancestors(table, scene.before)]  # what a parent handed down stays when the table leaves it
+    there = {child.name for owner in had for child in scene.old.children(owner) if isinstance(child, Check)}
+    parents = list(parents_of(table_in(scene.after, table)))
+    for parent in parents[: parents.index(item.of) + 1] if item.of in parents else [item.of]:
+        for owner in (parent, *ancestors(parent, scene.after)):
+            for check in scene.new.children(owner):
+                if not isinstance(check, Check) or check.no_inherit or check.name in there:
+                    continue
+                there.add(check.name)
+                if parent == item.of:
+                    sql = f"ALTER TABLE {named(table)} ADD CONSTRAINT {quote(check.name)} CHECK ({check.expression})"
+                    yield statement(sql, *hazards.may_fail(scene, table, f"rows may violate {check.name}"))
 
 
 def drop(item: Part, scene: Scene) -> Iterator[Statement]:

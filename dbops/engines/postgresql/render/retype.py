@@ -20,7 +20,7 @@ from dbops.engines.postgresql.render import columns, hazards, parts, types
 from dbops.engines.postgresql.render import others as others_sql
 from dbops.engines.postgresql.render.conversion import element, from_one, using
 from dbops.engines.postgresql.render.names import aside as called_aside
-from dbops.engines.postgresql.render.names import designation, named, qualified, quote
+from dbops.engines.postgresql.render.names import designation, named, quote
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
 from dbops.engines.postgresql.render.security import new_object
 from dbops.engines.postgresql.render.types import UserType
@@ -55,6 +55,11 @@ class Rebuild:
     def refs(self) -> frozenset[Ref]:
         return frozenset(after.ref for _, after in self.types)
 
+    @property
+    def spellings(self) -> set[str]:
+        """How columns name the types that are there afterwards."""
+        return _spellings(after for _, after in self.types)
+
     def reversed(self) -> Rebuild:
         """Return the way back."""
         conversions = (Conversion(c.table, c.after, c.before) for c in self.conversions)
@@ -79,7 +84,8 @@ def find_rebuild(changes: ChangeSet) -> Rebuild:
     conversions = [
         Conversion(table, column, new)
         for table, column in _stored_columns(changes.before, users, found)
-        if (new := _column(changes.after.objects.get(table), column.name)) and {new.type, new.collation} & _spellings(found)
+        if (new := _column(changes.after.objects.get(table), column.name))
+        and {new.type, new.collation} & _spellings(_type(changes.after, ref) for ref in found)
         if column.generated is None and new.generated is None  # else it makes way, and is computed again
     ]
     kept = tuple((old, new) for old, new in pairs if old is not None and new is not None)
@@ -138,7 +144,7 @@ def _stored_columns(
     catalog: Catalog, users: Mapping[Ref, frozenset[Ref]], found: Mapping[Ref, None]
 ) -> Iterator[tuple[Ref, Column]]:
     """Yield table and column wherever one of the types is the type of a column, as an array too, or its collation."""
-    spellings = _spellings(found)
+    spellings = _spellings(_type(catalog, ref) for ref in found)
     for ref in found:
         for user in sorted(users.get(ref, frozenset())):
             table = catalog.objects.get(owner_of(catalog, user)) if user.kind == "column" else None
@@ -147,10 +153,16 @@ def _stored_columns(
                 yield table.ref, column
 
 
-def _spellings(types: Iterable[Ref]) -> set[str]:
-    """Return how columns name types, or arrays of them."""
-    names = {qualified(ref.schema, ref.name) for ref in types}
+def _spellings(items: Iterable[Rebuilt | None]) -> set[str]:
+    """Return how columns name types, the multiranges of ranges, or arrays of them."""
+    names = {name for item in items if item is not None for name in _names(item)}
     return names | {f"{name}{brackets}" for name in names for brackets in ("[]", "[][]")}
+
+
+def _names(item: Rebuilt) -> Iterator[str]:
+    yield named(item.ref)
+    if isinstance(item, RangeType):
+        yield types.multirange(item)
 
 
 def _column(table: CatalogObject | None, name: str) -> Column | None:
@@ -233,7 +245,7 @@ def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator
 def _convert_aside(table: Table, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
     """Rows that wait for their table to be made again wait in values of the types by then."""
     for column in table.columns:
-        if not {column.type, column.collation} & _spellings(rebuild.refs):
+        if not {column.type, column.collation} & rebuild.spellings:
             continue
         name, collation = quote(column.name), f" COLLATE {column.collation}" if column.collation else ""
         value = _expression(name, column.type, column.type, rebuild, scene)
@@ -250,7 +262,7 @@ def _expression(name: str, was: str, kind: str, rebuild: Rebuild, scene: Scene) 
         return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ARRAY[{one}]::{kind} END"
     if was == f"{kind}[]":
         return from_one(name, _expression(element(name), kind, kind, rebuild, scene), kind)
-    if kind != was and kind not in _spellings(rebuild.refs):
+    if kind != was and kind not in rebuild.spellings:
         return using(name, was, kind, scene.domains) or name
     if all(isinstance(new, Defined) for _, new in rebuild.types):
         return name

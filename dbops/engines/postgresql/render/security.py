@@ -117,6 +117,20 @@ def grants(item: CatalogObject, before: tuple[Grant, ...] | None, scene: Scene) 
     yield from _granted(item, had, had, [hazards.authz(f"grants on {item.ref.qualified} change")])
 
 
+def as_owned(before: CatalogObject, after: CatalogObject, scene: Scene) -> tuple[tuple[Grant, ...] | None, CatalogObject]:
+    """Return the grants that are left of `before` when the owner of `after` has it, and `after` with those it is to have.
+
+    What a new owner had been granted becomes part of its ownership (aclnewowner in utils/adt/acl.c), and is gone when that goes.
+    """
+    if after.owner is None or before.owner in (None, after.owner):
+        return before.grants, after
+    live = scene.after.objects.get(after.ref) if scene.is_way_back and after.grants is None else None
+    if live is not None and any(grant.grantee == before.owner for grant in live.grants or ()):
+        return tuple(grant for grant in live.grants or () if grant.grantee != before.owner), replace(after, grants=live.grants)
+    left = None if before.grants is None else tuple(grant for grant in before.grants if grant.grantee != after.owner)
+    return left, after
+
+
 def column(ref: Ref, scene: Scene) -> Iterator[Statement]:
     """Yield the grants on a column that was just added: those that are declared, else those it had before it was made again."""
     for side in (scene.after, scene.before):

@@ -109,8 +109,13 @@ def numbers_clauses(new: SequenceOptions, old: SequenceOptions) -> list[str]:
         found.append(f"AS {new.data_type}")
     if new.increment != old.increment:
         found.append(f"INCREMENT BY {new.increment}")
-    for name, value, was in (("MINVALUE", new.minimum, old.minimum), ("MAXVALUE", new.maximum, old.maximum)):
+    usual = bounds(new) if turned and new.data_type != old.data_type else (None, None)  # NO ... would be the type's own then
+    for name, value, was, own in (
+        ("MINVALUE", new.minimum, old.minimum, usual[0]),
+        ("MAXVALUE", new.maximum, old.maximum, usual[1]),
+    ):
         if value != was or turned:
+            value = value if value is not None else own
             found.append(f"{name} {value}" if value is not None else f"NO {name}")
     if new.start != old.start:
         found.append(f"START WITH {new.start}")

@@ -24,7 +24,7 @@ def create(item: Table | ForeignTable, constraints: Sequence[Constraint], scene:
     """Yield CREATE TABLE with the constraints that can stand in it, and what it has no words for."""
     inherited = _inherited_columns(item, scene)
     local = [column for column in item.columns if column.name not in inherited or "inherited" not in dict(column.options)]
-    if isinstance(item, Table) and item.partition_of:
+    if item.partition_of:
         local = []
     if isinstance(item, Table) and item.of_type:
         lines = [text for column in local if (text := column_sql.options(column))]
@@ -38,7 +38,7 @@ def create(item: Table | ForeignTable, constraints: Sequence[Constraint], scene:
         else:
             yield from _as_declared(item, inherited.get(column.name), column, scene)
     for constraint in constraints:
-        yield from marks(constraint, without=None)
+        yield from marks(constraint, scene, without=None)
     if isinstance(item, Table):
         yield from _security(Table(name=item.name, columns=()), item, scene)
         yield from _replica_identity(None, item, scene)

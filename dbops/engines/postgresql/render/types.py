@@ -192,11 +192,16 @@ def _rename_range_away(item: RangeType, stand_in: UserType, version: int) -> Ite
     for arguments in (f"{subtype}, {subtype}", f"{subtype}, {subtype}, text"):
         yield Statement(f"ALTER FUNCTION {named(item.ref)}({arguments}) RENAME TO {quote(stand_in.name)}")
     if version >= 14:
-        name = options.get("multirange_type_name") or qualified(item.schema, _usual_multirange(item.name))
+        name = multirange(item)
         other = quote(_usual_multirange(stand_in.name))
         yield Statement(f"ALTER TYPE {name} RENAME TO {other}")
         for arguments in ("", kind, f"VARIADIC {kind}[]"):
             yield Statement(f"ALTER FUNCTION {name}({arguments}) RENAME TO {other}")
+
+
+def multirange(item: RangeType) -> str:
+    """Return the name of the multirange beside a range, as statements spell it."""
+    return dict(item.options).get("multirange_type_name") or qualified(item.schema, _usual_multirange(item.name))
 
 
 def _usual_multirange(name: str) -> str:

@@ -40,7 +40,7 @@ from dbops.engines.postgresql.render.meanwhile import Meanwhile
 from dbops.engines.postgresql.render.ordering import Ordered, ordered
 from dbops.engines.postgresql.render.parts import Membership, Rows, aside, move_rows
 from dbops.engines.postgresql.render.quiet import Quiet
-from dbops.engines.postgresql.render.scene import Scene, parents_of
+from dbops.engines.postgresql.render.scene import Scene, parents_of, table_in
 from dbops.sql.statement import Statement
 
 _TYPES = (Enum, Domain, CompositeType, RangeType)
@@ -203,6 +203,20 @@ class Undo:
         for heir in (change for change in unit.covers if isinstance(change, DropColumn)):
             yield from columns.alter(heir.table, handed_down(column, heir.column), heir.column, back)
             yield from security.column(heir.ref, back)
+        yield from self._kept_defaults(ref, column, unit)
+
+    def _kept_defaults(self, ref: Ref, column: Column, unit: Unit) -> Iterator[Statement]:
+        """Heirs that had the column as their own, too, still have it: a default set above them takes the place of theirs."""
+        dropped = [column, *(change.column for change in unit.covers if isinstance(change, DropColumn))]
+        if all(other.default is None for other in dropped):
+            return
+        for heir in self._scene.heirs.get(ref, ()):
+            now = table_in(self._meanwhile.at(self._meanwhile.place(unit) + 1, [heir]), heir)
+            if own := now.column(column.name) if now else None:
+                other = next(other for other in dropped if other.default is not None)
+                given = replace(own, default=None if own.default is not None else other.default)
+                yield from columns.alter(heir, given, own, self._back)
+            yield from self._kept_defaults(heir, column, unit)
 
     def _altered(self, unit: Unit) -> Iterator[Statement]:
         """Render the inverse change, with what has to make way for it and did not on the way here."""
