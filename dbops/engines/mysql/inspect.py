@@ -32,14 +32,14 @@ from dbops.catalog.ref import Ref
 from dbops.catalog.scope import Scope, restrict
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row
-from dbops.engines.mysql.connect import MysqlConnection, our_sql_mode, quoted
+from dbops.engines.mysql.connect import FOUR_BYTES, MysqlConnection, our_sql_mode, quoted
 from dbops.engines.mysql.errors import NO_SUCH_TABLE, number_of
 from dbops.engines.mysql.events import read_event
 from dbops.engines.mysql.flavour import Flavour, flavour_of
 from dbops.engines.mysql.grant_acts import database_object, place_of
 from dbops.engines.mysql.grant_tables import TABLES, GrantRows, fetch_grants, granted
 from dbops.engines.mysql.grants import DATABASE, Place
-from dbops.engines.mysql.raw_text import readable
+from dbops.engines.mysql.raw_text import is_marked, readable, unconverted
 from dbops.engines.mysql.show_create import Reader, literal_text
 from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier, words
 from dbops.errors import QueryError
@@ -118,7 +118,8 @@ def _fetch(conn: MysqlConnection) -> Texts:
     table_texts = tuple(readable(next(answers)[0][1]) for _ in tables)
     sequence_texts = tuple(next(answers)[0][1] for _ in sequences)
     routine_texts = tuple((row, text(2) if row[1] in ("FUNCTION", "PROCEDURE") else None) for row in routines)
-    view_texts = {name: text(1) for name in view_names}
+    view_answers = {name: next(answers)[0] for name in view_names}
+    view_texts = {name: readable(answer[1]) for name, answer in view_answers.items()} | _unconverted_views(conn, view_answers)
     trigger_rows = tuple((*row, text(2)) for row in triggers)
     event_rows = tuple((*row, text(3)) for row in events)
     return Texts(
@@ -133,6 +134,24 @@ def _fetch(conn: MysqlConnection) -> Texts:
         strange=tuple((kind, name) for kind, several in names.items() for name in several),
         grants=fetch_grants(conn) if conn.ledger is None else None,
     )
+
+
+def _unconverted_views(conn: MysqlConnection, answers: Mapping[str, Row]) -> dict[str, str]:
+    """Read views with literals of other character sets again in that of their authors, into which nothing is converted."""
+    marked: defaultdict[str, list[str]] = defaultdict(list)
+    for name, (_, text, charset, *_) in answers.items():
+        if text is not None and is_marked(text):
+            marked[charset].append(name)
+    found: dict[str, str] = {}
+    for charset, names in marked.items():
+        conn.execute(f"SET SESSION character_set_results = {charset}")
+        try:
+            again = conn.query_each([f"SHOW CREATE VIEW {quoted(name)}" for name in names])
+        finally:
+            conn.execute(f"SET SESSION character_set_results = {FOUR_BYTES}")
+        texts = {name: unconverted(rows[0][1], charset) for name, rows in zip(names, again, strict=True)}
+        found |= {name: text for name, text in texts.items() if text is not None}
+    return found
 
 
 def inspect(conn: MysqlConnection, scope: Scope = Scope(), *, declared: bool = False) -> Catalog:  # noqa: B008  frozen

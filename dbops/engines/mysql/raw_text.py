@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ENCODING = "utf8_or_bytes"
 _LITERAL = re.compile(r"'((?:[^'\\]|\\.|'')*)'", re.DOTALL)
+_MARKED = re.compile(r"(?<![\w`'])_\w+'((?:[^'\\]|\\.|'')*)'", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "0": "\0", "t": "\t", "b": "\b", "Z": "\x1a"}
 _NO_TEXT = re.compile(r"[\udc80-\udcff]")
@@ -39,6 +40,33 @@ def reading_bytes(conn: pymysql.Connection[Any]) -> Iterator[None]:
 def readable(text: str) -> str:
     """Return SQL whose literals are text, or hexadecimal."""
     return text if text.isascii() or not _NO_TEXT.search(text) else _LITERAL.sub(_in_hexadecimal, text)
+
+
+def is_marked(text: str) -> bool:
+    """Tell whether SQL has a literal with the name of its character set whose bytes may have been lost on the way here.
+
+    The server puts them as they are into a text that it then converts, `?` for what is none there (MariaDB 10.11).
+    """
+    return any("?" in found[1] or not found[1].isascii() for found in _MARKED.finditer(text))
+
+
+def unconverted(text: str, charset: str) -> str | None:
+    """Return SQL that came in its author's character set, with bytes of marked literals in hexadecimal; None where unknown."""
+    if charset.startswith("utf8"):
+        return readable(text)
+    if charset != "latin1":
+        return None
+    try:
+        plain = text.encode("utf-8", "surrogateescape").decode("cp1252")  # what MySQL calls latin1
+    except UnicodeDecodeError:
+        return None
+    return _MARKED.sub(_marked_in_hexadecimal, plain)
+
+
+def _marked_in_hexadecimal(literal: re.Match[str]) -> str:
+    if literal[1].isascii():
+        return literal[0]
+    return f"{literal[0][: literal.start(1) - literal.start() - 1]} X'{unescaped(literal[1]).encode('cp1252').hex().upper()}'"
 
 
 def unescaped(body: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -162,3 +163,21 @@ def test_comments_in_bodies_are_kept_and_are_no_difference(scratch: Connection) 
     [routine] = _load(scratch, f"DELIMITER //\n{with_comment}//").all(Routine)
     assert routine.spelling is not None and "-- why" in routine.spelling
     assert "why" not in routine.definition
+
+
+@pytest.mark.parametrize("author", ["utf8mb4", "utf8", "latin1"])
+def test_literals_of_another_character_set_keep_their_bytes_in_views(author: str, my_database: MysqlDatabase) -> None:
+    """The server shows them byte by byte in a text of another character set (MariaDB 10.11)."""
+    if not my_database.server.has("sequences"):
+        pytest.skip("tried on MariaDB alone")
+    value, target = "FC3F27C3BC", Target("test", parse_url(my_database.url))
+    my_database.load(f"SET NAMES {author}; CREATE VIEW v AS SELECT _latin1 x'{value}' AS a, _latin1'?' AS q;")
+    with closing(ENGINE.connect(target)) as conn:
+        live = ENGINE.inspect(conn)
+        [view] = [item for item in live if isinstance(item, View)]
+        assert view.definition == f"select _latin1 X'{value}' AS `a`,_latin1'?' AS `q`"
+        with ENGINE.scratch(target) as other:
+            again = _load(other, f"CREATE VIEW v AS {view.definition};")
+            assert other.query("SELECT hex(a), hex(q) FROM v") == [(value, "3F")]
+        assert [item.definition for item in again if isinstance(item, View)] == [view.definition]
+        assert conn.query("SELECT @@character_set_results") == [("utf8mb4",)]
