@@ -28,12 +28,26 @@ def _thresholds(ctx: click.Context, parameter: click.Parameter, values: tuple[st
         name, _, number = text.partition("=")
         rule, _, threshold = name.rpartition(".")
         try:
-            found.setdefault(rule, {})[threshold] = float(number)
+            found.setdefault(rule, {})[threshold] = _number(number)
         except ValueError:
             raise click.BadParameter(
-                f"{text!r} is no threshold; expected RULE.NAME=NUMBER, such as PG-IDX-004.min_days=30"
+                f"{text!r} is no threshold; expected RULE.NAME=NUMBER, such as PG-IDX-004.min_bytes=100MiB"
             ) from None
     return found
+
+
+def _number(text: str) -> float:
+    """Read a number as manifests write it too: `0.8`, `80%`, `1GiB` or `5m`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        from dbops.resources.monitoring.spec import parse_threshold
+
+        return parse_threshold(text)
 
 
 @verb()

@@ -47,8 +47,10 @@ def test_rules_and_thresholds_that_are_not_there_are_refused(env: str, capsys: p
     assert "did you mean 'LT-IDX-003'?" in capsys.readouterr().err
     assert run(["advise", env, "--threshold", "LT-MET-002.ratios=1"]) == 1
     assert "did you mean 'ratio'?" in capsys.readouterr().err
-    assert run(["advise", env, "--threshold", "LT-MET-002"]) == 1
-    assert "is no threshold" in capsys.readouterr().err
+    for wrong in ("LT-MET-002", "LT-MET-002.ratio=a lot"):
+        assert run(["advise", env, "--threshold", wrong]) == 1
+        assert "is no threshold" in capsys.readouterr().err
+    assert run(["advise", env, "--rule", "LT-MET-002", "--threshold", "LT-MET-002.ratio=90%"]) == 0
 
 
 POLICY = "apiVersion: dbops/v1\nkind: AlertPolicy\nmetadata: {{name: {name}}}\nspec: {{connection: shop, advice: {advice}}}\n"

@@ -164,6 +164,26 @@ def test_a_journal_that_stays_and_a_log_that_grows_are_told(sqlite_database: Sql
         assert ask(sqlite_database.url, "LT-MET-001")["LT-MET-001"].state == "pass"
 
 
+@pytest.mark.parametrize(
+    ("share", "state"), [(0.05, "fail"), (0.3, "pass"), (0.9, "fail")], ids=["too little", "enough", "too much"]
+)
+def test_what_a_server_takes_for_its_cache_is_held_against_the_memory_that_somebody_told(
+    database: Database, share: float, state: str
+) -> None:
+    if database.engine == "sqlite":
+        pytest.skip("a cache of each session's own")
+    setting, unit = {"postgresql": ("shared_buffers", 8192), "mysql": ("innodb_buffer_pool_size", 1)}[database.engine]
+    asked = {
+        "postgresql": f"SELECT setting::bigint FROM pg_settings WHERE name = '{setting}'",
+        "mysql": f"SELECT @@{setting}",
+    }
+    size = int(database.rows(asked[database.engine])[0][0]) * unit
+    id_ = f"{'PG' if database.engine == 'postgresql' else 'MY'}-SET-{setting}"
+    verdict = ask(database.url, id_, thresholds={id_: {"memory": size // share}})[id_]
+    assert verdict.state == state, verdict
+    assert all(f"{share:.0%} of " in finding.evidence for finding in verdict.findings)
+
+
 @pytest.mark.majors
 def test_a_version_that_gets_no_more_fixes_is_told(postgres_server: PostgresServer) -> None:
     major = int(postgres_server.rows("postgres", "SHOW server_version_num")[0][0]) // 10000

@@ -209,13 +209,6 @@ _SETTINGS: Sequence[tuple[str, Severity, str, str, str]] = (
     ("innodb_flush_log_at_trx_commit", "warning", "v <> '1'", "1", "a crash loses the last commits"),
     ("sync_binlog", "warning", "v <> '1'", "1", "a crash loses what replicas and restores need"),
     ("innodb_file_per_table", "warning", "v = 'OFF'", "ON", "room of dropped tables never comes back"),
-    (
-        "innodb_buffer_pool_size",
-        "warning",
-        "v + 0 <= 134217728",
-        "50% to 70% of the memory",
-        "the default is meant for a small machine",
-    ),
     ("log_bin", "warning", "v = 'OFF'", "ON", "no restore to a moment, no replicas"),
     ("binlog_format", "warning", "v <> 'ROW'", "ROW", "replicas may get other rows"),
     (
@@ -234,6 +227,22 @@ _SETTINGS: Sequence[tuple[str, Severity, str, str, str]] = (
     ("innodb_lock_wait_timeout", "info", "v + 0 > 100", "50", "who waits for a row waits for minutes"),
     ("innodb_io_capacity", "info", "v + 0 <= 200", "1000 or more on SSD", "InnoDB thinks of a disk that turns"),
     ("log_slave_updates", "info", "v = 'OFF'", "ON", "this replica can have no replicas"),
+)
+
+#: 50% to 75% of the memory of a machine that does nothing else, 80% at most (MySQL manual, "Configuring InnoDB Buffer Pool
+#: Size"). No server tells how much there is: as long as nobody says (`memory`, in bytes), the default alone is wrong.
+_BUFFER_POOL = Rule(
+    "MY-SET-innodb_buffer_pool_size",
+    "warning",
+    "server",
+    "innodb_buffer_pool_size: the default is meant for a small machine, or it does not fit the memory",
+    f"""
+SELECT 'innodb_buffer_pool_size', CONCAT('is ', ROUND(v / 1048576), ' MiB', IF(:memory > 0,
+  CONCAT(', ', ROUND(100 * v / GREATEST(:memory, 1)), '% of ', ROUND(:memory / 1048576), ' MiB of memory'), '')), NULL
+FROM (SELECT {_variable("innodb_buffer_pool_size")} AS v) AS s
+WHERE IF(:memory > 0, v NOT BETWEEN :least * :memory AND :most * :memory, v <= 134217728)""",
+    "innodb_buffer_pool_size = 50% to 70% of the memory; how much that is, the threshold memory says",
+    thresholds={"memory": 0, "least": 0.25, "most": 0.8},
 )
 
 
@@ -255,6 +264,7 @@ _TEXT = "LEFT(digest_text, 300)"
 
 RULES: Sequence[Rule] = (
     *_rules(),
+    _BUFFER_POOL,
     Rule(
         "MY-MET-013",
         "info",

@@ -30,8 +30,12 @@ def _known_pack(name: str) -> str:
     return name
 
 
-def _threshold(value: Any) -> Any:
-    """Read `0.8`, `80%`, `1GiB` or `5m`; numbers are in the figure's own unit."""
+def parse_threshold(value: Any) -> float:
+    """Read `0.8`, `80%`, `1GiB` or `5m`; numbers are in the figure's own unit.
+
+    Raises:
+        ValueError: it is none of them.
+    """
     if isinstance(value, str):
         if value.endswith("%"):
             try:
@@ -48,7 +52,7 @@ def _threshold(value: Any) -> Any:
     return float(value)
 
 
-Threshold = Annotated[float, BeforeValidator(_threshold), WithJsonSchema({"type": ["number", "string"]})]
+Threshold = Annotated[float, BeforeValidator(parse_threshold), WithJsonSchema({"type": ["number", "string"]})]
 
 
 def _moment(value: Any) -> Any:

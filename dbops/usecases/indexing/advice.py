@@ -93,7 +93,7 @@ def _plans_of(
 
 
 def _or_a_file(fix: str) -> str:
-    return f"{fix}; or --statements FILE, with the SQL that programs send" if fix else "--statements FILE"
+    return f"{fix.removesuffix(';')}; or --statements FILE, with the SQL that programs send" if fix else "--statements FILE"
 
 
 def from_file(file: Path, engine: Engine) -> Workload:

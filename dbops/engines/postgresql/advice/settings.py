@@ -19,13 +19,6 @@ _SETTINGS: Sequence[tuple[str, Severity, str, str, str]] = (
     ("data_checksums", "warning", "v = 'off'", "pg_checksums --enable, while it is down", "damage on disk stays unnoticed"),
     ("wal_level", "warning", "v = 'minimal'", "replica", "no copy of the files can be backed up, nothing replicates"),
     (
-        "shared_buffers",
-        "warning",
-        "v::bigint * 8192 <= 134217728",
-        "25% of the memory",
-        "the default is meant for a small machine",
-    ),
-    (
         "idle_in_transaction_session_timeout",
         "warning",
         "v = '0'",
@@ -56,9 +49,26 @@ WHERE {wrong}"""
         yield Rule(f"PG-SET-{name}", severity, "server", f"{name}: {why}", sql, f"{name}: {wanted}")
 
 
+#: A quarter of the memory is a good start, more than 40% of it rarely better (PostgreSQL manual, "Memory"). No server tells how
+#: much there is, within a container least of all: as long as nobody says (`memory`, in bytes), the default alone is wrong.
+_SHARED_BUFFERS = Rule(
+    "PG-SET-shared_buffers",
+    "warning",
+    "server",
+    "shared_buffers: the default is meant for a small machine, or it does not fit the memory",
+    """
+SELECT name, 'is ' || pg_catalog.current_setting(name) || CASE WHEN :memory > 0 THEN format(', %s%% of %s of memory',
+  round(100 * v / greatest(:memory, 1)), pg_catalog.pg_size_pretty(:memory::bigint)) ELSE '' END, NULL
+FROM (SELECT name, setting::numeric * 8192 AS v FROM pg_catalog.pg_settings WHERE name = 'shared_buffers' OFFSET 0) AS s
+WHERE CASE WHEN :memory > 0 THEN v NOT BETWEEN :least * :memory AND :most * :memory ELSE v <= 134217728 END""",
+    "shared_buffers: 25% of the memory; how much that is, the threshold memory says",
+    thresholds={"memory": 0, "least": 0.15, "most": 0.4},
+)
+
 #: What the server's command line says goes before the files, which is no error of theirs.
 RULES: Sequence[Rule] = (
     *_rules(),
+    _SHARED_BUFFERS,
     Rule(
         "PG-SET-pending",
         "warning",
