@@ -23,31 +23,19 @@ _SEVERITIES = ("info", "warning", "error", "critical")
 
 
 def _thresholds(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    from dbops.usecases.rule_numbers import number_of
+
     found: dict[str, dict[str, float]] = {}
     for text in values:
         name, _, number = text.partition("=")
         rule, _, threshold = name.rpartition(".")
         try:
-            found.setdefault(rule, {})[threshold] = _number(number)
+            found.setdefault(rule, {})[threshold] = number_of(number)
         except ValueError:
             raise click.BadParameter(
                 f"{text!r} is no threshold; expected RULE.NAME=NUMBER, such as PG-IDX-004.min_bytes=100MiB"
             ) from None
     return found
-
-
-def _number(text: str) -> float:
-    """Read a number as manifests write it too: `0.8`, `80%`, `1GiB` or `5m`.
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        from dbops.resources.monitoring.spec import parse_threshold
-
-        return parse_threshold(text)
 
 
 @verb()

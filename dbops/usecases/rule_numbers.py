@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dbops.dataclass import dataclass
 from dbops.engines.base.advice import Rule
 from dbops.errors import DbopsError, ManifestError, Mark, MonitoringError, Problems
-from dbops.resources.monitoring.spec import AlertPolicySpec
+from dbops.resources.monitoring.spec import AlertPolicySpec, parse_threshold
 from dbops.resources.monitoring.watching import DesiredAlerts
 from dbops.usecases.runtime import ENGINES, Workspace, engine_named
 
@@ -78,6 +78,18 @@ def check_policies(workspace: Workspace) -> list[DbopsError]:
 
         problems += _problems(spec.advice, ManifestError, place) if spec.advice else []
     return problems
+
+
+def number_of(text: str) -> float:
+    """Read a threshold of the command line, as manifests write it too: `0.8`, `80%`, `1GiB` or `5m`.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return parse_threshold(text)
 
 
 def must_exist(thresholds: Thresholds) -> None:

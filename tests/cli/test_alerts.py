@@ -149,6 +149,8 @@ def test_a_database_that_is_down_is_an_alert(
     states = {alert["rule"]: alert["state"] for alert in policy["alerts"]}
     assert states.pop("down") == "firing"
     assert set(states.values()) == {"unknown"}
+    assert run(["alerts", env]) == 2
+    assert capsys.readouterr().out.count("cannot connect to 'shop'") == 1
 
 
 def test_a_plan_shows_what_is_wrong_and_leaves_no_trace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from click import style
@@ -26,8 +27,14 @@ def _policy_text(one: PolicyAlerts) -> str:
     name = style(wording.on_one_line(one.policy), bold=True)
     lines = [f"{name} on {wording.on_one_line(one.connection)}: {', '.join(counted) or 'nothing to look at'}"]
     order = ("firing", "pending", "unknown")
-    shown = sorted((a for a in one.alerts if a.state in order), key=lambda a: (order.index(a.state), a.rule, a.labels))
-    lines += [_alert_text(alert, one) for alert in shown]
+    shown = sorted(
+        (alert for alert in one.alerts if alert.state in order),
+        key=lambda alert: (order.index(alert.state), alert.summary * (alert.state == "unknown"), alert.rule, alert.labels),
+    )
+    for alert, then in zip_longest(shown, shown[1:]):
+        lines.append(_alert_text(alert, one))
+        if alert.summary and not (then and alert.state == then.state == "unknown" and alert.summary == then.summary):
+            lines.append(f"    {wording.printable(alert.summary)}")  # what hides many figures is told once, below them
     return "\n".join(lines)
 
 
@@ -38,7 +45,7 @@ def _alert_text(alert: Alert, of: PolicyAlerts) -> str:
     since = f", since {_iso(alert.since)}" if alert.since is not None else ""
     told = "; told now" if any(alert.key == other.key for other in of.told) else ""
     line = f"  {state} {alert.severity} {style(wording.on_one_line(alert.rule), bold=True)}: {alert.figure}{thing}{number}"
-    return f"{line}, {alert.threshold}{since}{told}" + (f"\n    {wording.printable(alert.summary)}" if alert.summary else "")
+    return f"{line}, {alert.threshold}{since}{told}"
 
 
 def _iso(at: float | None) -> str | None:

@@ -203,6 +203,11 @@ def test_a_silence_holds_between_its_moments() -> None:
         SilenceSpec.model_validate({"until": "2027-01-01"})
 
 
+def test_no_rule_of_a_pack_fires_by_the_first_look_at_a_mean() -> None:
+    means = [raw for pack in PACKS.values() for raw in pack if raw.get("of") == "mean"]
+    assert means and all(raw.get("for") for raw in means)
+
+
 def test_every_figure_of_a_pack_is_known() -> None:
     assert {raw["metric"] for pack in PACKS.values() for raw in pack} <= FIGURES.keys()
 
