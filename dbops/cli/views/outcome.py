@@ -9,9 +9,14 @@ from dbops.usecases.apply import ApplyResult
 
 
 def outcome_text(result: ApplyResult, *, is_undo: bool = False) -> str:
-    """Return the outcome with the id that undo takes."""
+    """Return the outcome with the id that undo takes; where nothing was to be done, behind what the plan, not shown, warns of."""
     if result.state == "nothing":
-        return style(wording.no_changes(result.plan), fg="green")
+        parts = [style(wording.no_changes(result.plan), fg="green")]
+        if warned := [one for one in result.plan.observations if one.severity == "warning"]:
+            from dbops.cli.views.text import observations_text
+
+            parts = [*observations_text(warned), *parts]
+        return "\n\n".join(parts)
     if result.state == "declined":
         return "\nNot approved: nothing was done."
     done = style("Taken back" if is_undo else "Applied", fg="green", bold=True)

@@ -21,7 +21,7 @@ from dbops.reconcile.ledger import Ledger, Record
 from dbops.reconcile.patience import Lookout, Patience, patiently
 from dbops.resources.migrations.model import Direction, Migration, Script
 from dbops.resources.migrations.resuming import must_be_resumable
-from dbops.resources.migrations.script import Planned, checked, failure, of_session, title, way_back
+from dbops.resources.migrations.script import Planned, checked, failure, further, of_session, title, way_back
 from dbops.sql.redact import redact
 from dbops.sql.splitter import SourceStatement
 
@@ -434,7 +434,7 @@ class _Run:
             return error
         if self.failing is None:
             is_unknown = isinstance(error, LostConnectionError)
-            error.fix = f"{_UNKNOWN if is_unknown else self._standing()}. {error.fix or ''}".rstrip()
+            error.fix = further(_UNKNOWN if is_unknown else self._standing(), error.fix)
             return error
         statement, number = self.failing
         return failure(error, statement, number, self.migration.id, self._standing())

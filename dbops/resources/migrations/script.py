@@ -164,5 +164,10 @@ def failure(error: QueryError, statement: SourceStatement, number: int, what: st
         {**error.context, "statement": number, "sql": title(statement)},
         at=at,
         expected=error.expected,
-        fix=f"{standing}. {error.fix or ''}".rstrip(),
+        fix=further(standing, error.fix),
     )
+
+
+def further(standing: str, fix: str | None) -> str:
+    """Return what stands, and behind it the way out of an error."""
+    return f"{standing}; {fix}" if fix and fix[0].islower() else f"{standing}. {fix or ''}".rstrip()

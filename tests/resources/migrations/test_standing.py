@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops.cli.views.outcome import outcome_text
 from dbops.errors import ApplyError, DbopsError, MigrationError
 from tests.databases import Database
 from tests.resources.migrations.sets import Migrations
@@ -86,7 +87,8 @@ def test_two_of_one_version_are_refused(shop: Migrations) -> None:
 
 def test_a_later_one_of_another_branch_is_unknown_and_stops_nothing(shop: Migrations) -> None:
     shop.remove("0002_b.sql")
-    assert shop.up().state == "nothing"
+    result = shop.up()
+    assert result.state == "nothing" and "MIGRATION_UNKNOWN: 0002_b" in outcome_text(result)
     assert shop.states()["0002_b"] == "unknown"
 
 
