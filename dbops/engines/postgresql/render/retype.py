@@ -243,8 +243,11 @@ def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator
 
 
 def _convert_aside(table: Table, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
-    """Rows that wait for their table to be made again wait in values of the types by then."""
+    """Rows that wait for their table to be made again wait in values of the types by then; on the way back no others wait."""
+    successor = scene.after.objects.get(table.ref)
     for column in table.columns:
+        if scene.is_way_back and isinstance(successor, Table) and successor.column(column.name) is None:
+            continue
         if not {column.type, column.collation} & rebuild.spellings:
             continue
         name, collation = quote(column.name), f" COLLATE {column.collation}" if column.collation else ""
