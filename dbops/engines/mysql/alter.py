@@ -237,7 +237,7 @@ class _Builder:
             speed, facts = cost.added_child(item, self.change)
             self._add(f"ADD {child_clause(item, self.flavour)}", speed, *facts)
         for change in self.change.changes:
-            if _only_hides(change) and isinstance(change, AlterObject):
+            if isinstance(change, AlterObject) and _only_hides(change) and change.after not in arriving:
                 hidden, shown = self.flavour.hidden_index
                 word = hidden if ("hidden", "") in getattr(change.after, "options", ()) else shown
                 self._add(f"ALTER INDEX {quoted(change.ref.name)} {word}", cost.Speed.INSTANT)

@@ -158,18 +158,22 @@ class LostColumns:
 
 
 def _loses_values(change: AlterColumn) -> bool:
-    """A column that becomes computed, or gets a type that takes no value of the old one, is filled anew."""
-    is_kept = change.after.generated is None and is_convertible(change.before.type, change.after.type)
+    """A column that becomes computed, or gets a type that takes no value of the old one, or gives none back, is filled anew."""
+    old, new = change.before.type, change.after.type
+    is_kept = change.after.generated is None and is_convertible(old, new) and is_convertible(new, old)
     return _is_stored(change.before) and not is_kept
 
 
 def _roomier(table: Table, other: Table) -> Table:
-    """The table as it can hold columns of both where it goes to another engine: InnoDB refuses no type that others take."""
+    """The table as it can hold columns of both where it goes to another engine: InnoDB refuses no type that others take.
+
+    Its partitions, which name their engine, are none meanwhile.
+    """
     options = dict(table.options)
     if options.get("engine") == dict(other.options).get("engine") or options.get("engine") == "InnoDB":
         return table
     kept = {name: value for name, value in options.items() if name == "collation" or "versioning" in name or "period" in name}
-    return replace(table, options=tuple(sorted({**kept, "engine": "InnoDB"}.items())))
+    return replace(table, options=tuple(sorted({**kept, "engine": "InnoDB"}.items())), partition_by=None)
 
 
 def _still(column: Column) -> Column:
@@ -183,7 +187,7 @@ def _loosened(column: Column, has_history: bool) -> Column:
     Rows of the past are not filled, so that a NULL in them would stay. Filling must not add to them either: what changes in a
     column WITHOUT SYSTEM VERSIONING alone leaves no old version of the row (MariaDB Knowledge Base, System-Versioned Tables).
     """
-    later = {"check", "on_update", "without_versioning"}
+    later = {"check", "invisible", "on_update", "without_versioning"}  # who is invisible needs a default (error 4108)
     options = tuple(pair for pair in column.options if pair[0] not in later)
     if has_history:
         options = tuple(sorted((*options, ("without_versioning", ""))))

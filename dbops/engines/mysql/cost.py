@@ -199,7 +199,9 @@ def _type_facts(before: str, after: str, name: str) -> list[Fact]:
     if may_lose_values(before, after):
         facts.append(Fact("DELETES_DATA", f"values of {name} that do not fit {after} are lost or refused", needs_rows=False))
         facts.append(Fact("MAY_FAIL_ON_DATA", f"values of {name} may not fit {after}"))
-        if is_convertible(before, after):  # else the values are copied before, as those of a dropped column
+        if is_convertible(before, after) and is_convertible(
+            after, before
+        ):  # else the values are copied before, as those of a dropped column
             facts.append(Fact("IRREVERSIBLE", f"no undo brings back what values of {name} lose in {after}"))
     return facts
 

@@ -65,9 +65,19 @@ _CLASSES = {
 
 
 def is_convertible(before: str, after: str) -> bool:
-    """Tell whether the server makes values of one type out of those of the other (MariaDB error 4078 where it does not)."""
+    """Tell whether the server makes values of one type out of those of the other (MariaDB error 4078 where it does not).
+
+    A number becomes text, and in BINARY it is filled up with zero bytes, of which no number comes again (error 1292).
+    """
     old, new = (_CLASSES.get(parts(kind)[0], "number") for kind in (before, after))
+    if parts(before)[0] == "binary" and _is_numeric(after):
+        return False
     return old == new or "text" in (old, new)
+
+
+def _is_numeric(type_text: str) -> bool:
+    base = parts(type_text)[0]
+    return _CLASSES.get(base, "number") == "number" and not base.startswith(("date", "time", "year"))
 
 
 def is_text(type_text: str) -> bool:

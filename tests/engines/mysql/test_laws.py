@@ -74,6 +74,9 @@ def _converge(live: MysqlDatabase, declared: MysqlDatabase, conn: Connection, wa
     acts = render(conn, before, wanted)
     note(source(acts))
     assert untold_losses(acts) == []
+    if _has_nulls_that_become_times(live, before, wanted):
+        event("refused")
+        return
     kept, everything = _kept(live, before, wanted), _kept(live, before, before)
     try:
         run(conn, acts)
@@ -91,6 +94,17 @@ def _converge(live: MysqlDatabase, declared: MysqlDatabase, conn: Connection, wa
     assert _kept(live, before, wanted) == kept
     if not any(hazard.code == "IRREVERSIBLE" for act in acts for hazard in act.hazards):
         assert _kept(live, before, before) == everything
+
+
+def _has_nulls_that_become_times(database: MysqlDatabase, before: Catalog, wanted: Catalog) -> bool:
+    """The server refuses no NULL of a timestamp that may be none, and writes what time it is: a plan asks rows beforehand."""
+    return any(
+        database.rows(f"SELECT 1 FROM {_quoted(table.name)} WHERE {_quoted(column.name)} IS NULL LIMIT 1")
+        for table in before.all(Table)
+        if isinstance(other := wanted.objects.get(table.ref), Table)
+        for column in table.columns
+        if column.nullable and (o := other.column(column.name)) and o.type.startswith("timestamp") and not o.nullable
+    )
 
 
 def _target(database: MysqlDatabase) -> Target:
