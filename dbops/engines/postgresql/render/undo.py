@@ -200,9 +200,15 @@ class Undo:
             fillable = counting
         yield from columns.alter(ref, fillable, column, back)
         yield from security.column(column_ref(ref, column.name), back)
+        strict: set[Ref] = set()
         for heir in (change for change in unit.covers if isinstance(change, DropColumn)):
-            yield from columns.alter(heir.table, handed_down(column, heir.column), heir.column, back)
+            given = handed_down(column, heir.column)
+            if not heir.column.nullable and strict.intersection(parents_of(back.after.objects.get(heir.table))):
+                given = replace(given, nullable=False)  # with its parent's: said once more it would be its own, too
+            yield from columns.alter(heir.table, given, heir.column, back)
             yield from security.column(heir.ref, back)
+            if not heir.column.nullable and "not_null_no_inherit" not in dict(heir.column.options):
+                strict.add(heir.table)
         yield from self._kept_defaults(ref, column, unit)
 
     def _kept_defaults(self, ref: Ref, column: Column, unit: Unit) -> Iterator[Statement]:
