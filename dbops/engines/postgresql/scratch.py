@@ -49,7 +49,8 @@ def scratch(target: Target) -> Iterator[PostgresConnection]:
         home = replace(target, url=target.scratch) if target.scratch else target
         like = _locale_of(target)
         try:
-            maintenance = stack.enter_context(_session(home))
+            patient = replace(home, timeouts=replace(home.timeouts, statement_s=0.0))  # a copy of a template takes what it takes
+            maintenance = stack.enter_context(_session(patient))
             database = stack.enter_context(_database(maintenance, like))
             conn = stack.enter_context(_opened(home, database))
             conn.is_own_cluster = target.scratch is not None
