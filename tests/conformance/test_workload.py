@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.connect import Connection, Target, Timeouts
 from dbops.engines.base.url import parse_url
+from dbops.errors import LostConnectionError
 from dbops.usecases import alerts
 from dbops.usecases.advise import Finding, advise, source_of
 from dbops.usecases.monitor import Reading, metrics_store, read
@@ -138,6 +139,12 @@ def _work(database: Database) -> None:
         client.join(60)
 
 
+def _run(conn: Connection, sql: str) -> None:
+    """Wait until it runs, or until the session is closed, for enough was seen."""
+    with suppress(LostConnectionError):
+        conn.execute(sql)
+
+
 def _while_blocked(database: Database, folder: Path) -> tuple[Reading, set[str]]:
     """Look while one session keeps another waiting, until the wait is long enough to be an alert."""
     change = "UPDATE orders SET total = 0 WHERE id = 1"
@@ -145,7 +152,7 @@ def _while_blocked(database: Database, folder: Path) -> tuple[Reading, set[str]]
     engine = engine_for(target.url)
     with ExitStack() as stack:
         holder, waiter = (stack.enter_context(closing(engine.connect(target))) for _ in range(2))
-        waiting = threading.Thread(target=lambda: waiter.execute(change))
+        waiting = threading.Thread(target=_run, args=(waiter, change))
         with holder.transaction():
             holder.execute(change)
             waiting.start()
