@@ -16,7 +16,7 @@ from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names
 from dbops.engines.mysql.matching import Match
 from dbops.engines.mysql.statements import ddl, under
-from dbops.engines.mysql.types import is_convertible, is_spatial
+from dbops.engines.mysql.types import comes_back, is_spatial
 from dbops.engines.mysql.versioning import is_versioned
 from dbops.sql.statement import Statement
 
@@ -159,8 +159,7 @@ class LostColumns:
 
 def _loses_values(change: AlterColumn) -> bool:
     """A column that becomes computed, or gets a type that takes no value of the old one, or gives none back, is filled anew."""
-    old, new = change.before.type, change.after.type
-    is_kept = change.after.generated is None and is_convertible(old, new) and is_convertible(new, old)
+    is_kept = change.after.generated is None and comes_back(change.before.type, change.after.type)
     return _is_stored(change.before) and not is_kept
 
 

@@ -18,7 +18,7 @@ from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, about
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
-from dbops.engines.mysql.types import charset_of, is_convertible, is_spatial, is_textual, may_lose_values, members, parts
+from dbops.engines.mysql.types import charset_of, comes_back, is_spatial, is_textual, may_lose_values, members, parts
 
 if TYPE_CHECKING:
     from dbops.engines.mysql.alter import TableChange
@@ -199,9 +199,7 @@ def _type_facts(before: str, after: str, name: str) -> list[Fact]:
     if may_lose_values(before, after):
         facts.append(Fact("DELETES_DATA", f"values of {name} that do not fit {after} are lost or refused", needs_rows=False))
         facts.append(Fact("MAY_FAIL_ON_DATA", f"values of {name} may not fit {after}"))
-        if is_convertible(before, after) and is_convertible(
-            after, before
-        ):  # else the values are copied before, as those of a dropped column
+        if comes_back(before, after):  # else the values are copied before, as those of a dropped column
             facts.append(Fact("IRREVERSIBLE", f"no undo brings back what values of {name} lose in {after}"))
     return facts
 

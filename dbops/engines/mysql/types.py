@@ -75,6 +75,11 @@ def is_convertible(before: str, after: str) -> bool:
     return old == new or "text" in (old, new)
 
 
+def comes_back(before: str, after: str) -> bool:
+    """Tell whether the server makes values of one type out of those of the other, and of these the old ones again."""
+    return is_convertible(before, after) and is_convertible(after, before)
+
+
 def _is_numeric(type_text: str) -> bool:
     base = parts(type_text)[0]
     return _CLASSES.get(base, "number") == "number" and not base.startswith(("date", "time", "year"))

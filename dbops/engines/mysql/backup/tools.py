@@ -127,9 +127,8 @@ def dump_options(tool: Tool, *, position: bool, history: bool) -> tuple[str, ...
         options += ["--master-data=2", "--gtid"]
     elif position:
         options.append("--source-data=2" if tool.version >= (8, 0, 26) else "--master-data=2")
-    if (
-        not tool.is_mariadb
-    ):  # MariaDB sorts the rows of a transaction that began with an empty table anew, which takes twice as long
+    # MariaDB sorts the rows of a transaction that began with an empty table anew, which takes twice as long.
+    if not tool.is_mariadb:
         options.append("--no-autocommit")
     if history and dumps_history(tool):
         options.append("--dump-history")
