@@ -60,9 +60,18 @@ def ask(server: MysqlServer, id_: str, **thresholds: float) -> Verdict:
     return verdict
 
 
+def run(server: MysqlServer, sql: str) -> None:
+    """Run statements in `shop`, all of them counted on return.
+
+    A session counts a statement after it has answered, before it takes the next: the answer to a last `DO` tells that all
+    before it are counted.
+    """
+    server.client("shop", sql + "DO 0;")
+
+
 def counted(server: MysqlServer, sql: str) -> None:
     server.rows("mysql", "TRUNCATE performance_schema.events_statements_summary_by_digest")
-    server.client("shop", sql)
+    run(server, sql)
 
 
 def test_statements_that_are_slow_read_whole_tables_spill_or_fail_are_found(server: MysqlServer) -> None:
@@ -80,6 +89,7 @@ def test_statements_that_are_slow_read_whole_tables_spill_or_fail_are_found(serv
         for _ in range(2):
             with pytest.raises(Exception, match="Duplicate"):
                 cursor.execute("INSERT INTO visits (id, person, at) VALUES (1001, 1, 1)")
+        cursor.execute("DO 0")
     assert "2 of 2 calls" in ask(server, "MY-STM-005", min_calls=2).findings[0].evidence
 
 
@@ -119,7 +129,7 @@ def test_the_statements_that_cost_most_are_told_with_texts_and_plans(
 ) -> None:
     engine, conn = asking
     server.client("mysql", f"{REMEMBERS};")
-    server.client("shop", "SELECT n FROM t WHERE n = 1; SELECT n FROM t WHERE n = 2; SELECT SLEEP(0.2); DO 1;")
+    run(server, "SELECT n FROM t WHERE n = 1; SELECT n FROM t WHERE n = 2; SELECT SLEEP(0.2); DO 1;")
     found = {bare(one.text): one for one in engine.workloads.costliest(conn, by="mean", limit=10_000).statements}
     slow, read = found["SELECTSLEEP(?)"], found["SELECTNFROMTWHEREN=?"]
     assert slow.calls == 1 and slow.mean_s >= 0.2
@@ -134,7 +144,7 @@ def test_the_statements_that_cost_most_are_told_with_texts_and_plans(
 def test_what_statements_cost_between_looks(server: MysqlServer, asking: tuple[Engine, Connection]) -> None:
     engine, conn = asking
     query = "SELECT n FROM t WHERE id = 1;"
-    server.client("shop", query * 3)
+    run(server, query * 3)
 
     def since(before: Before) -> dict[str, int]:
         costs = costs_between(before, engine.workloads.tallies(conn).of)
@@ -142,10 +152,10 @@ def test_what_statements_cost_between_looks(server: MysqlServer, asking: tuple[E
         return {bare(texts[id_]): cost.calls for id_, cost in costs.items()}
 
     before = Before(0.0, {one.key: one for one in engine.workloads.tallies(conn).of})
-    server.client("shop", query * 2)
+    run(server, query * 2)
     text = "SELECTNFROMTWHEREID=?"
     assert since(before)[text] == 2
-    server.client("shop", "TRUNCATE performance_schema.events_statements_summary_by_digest; DO SLEEP(1.1);" + query * 4)
+    run(server, "TRUNCATE performance_schema.events_statements_summary_by_digest; DO SLEEP(1.1);" + query * 4)
     assert since(before)[text] == 4
 
 
