@@ -115,6 +115,7 @@ def _tell(
         value=alert.value,
         number=alert.number,
         threshold=alert.threshold,
+        says=alert.says,
         summary=alert.summary,
         since=alert.since,
         at=reading.at,

@@ -19,7 +19,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What is told of an alert; `number` is `value` in words; times are seconds since 1970."""
+    """What is told of an alert; `number` is `value` in words, `says` all of it; times are seconds since 1970."""
 
     policy: str
     connection: str
@@ -31,6 +31,7 @@ class Telling:
     value: float | None
     number: str
     threshold: str
+    says: str
     summary: str
     since: float | None
     at: float
@@ -39,10 +40,7 @@ class Telling:
         return f"[{self.state} {self.severity}] {self.connection}: {self.rule}"
 
     def body(self) -> str:
-        of = " of " + " ".join(self.labels.values()) if self.labels else ""
-        number = f" is {self.number}" if self.number else ""
-        parts = [f"{self.figure}{of}{number}, {self.threshold}" if self.figure else "", self.summary]
-        return "\n".join(part for part in parts if part)
+        return "\n".join(part for part in (self.says, self.summary) if part)
 
     def document(self) -> dict[str, Any]:
         """Return what a webhook gets; times in ISO 8601."""

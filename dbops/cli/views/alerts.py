@@ -40,12 +40,10 @@ def _policy_text(one: PolicyAlerts) -> str:
 
 def _alert_text(alert: Alert, of: PolicyAlerts) -> str:
     state = style(alert.state + (" (silenced)" if alert.is_silenced else ""), fg=_COLORS[alert.state])
-    thing = f" of {wording.on_one_line(' '.join(alert.labels))}" if alert.labels else ""
-    number = f" is {alert.number}" if alert.number else ""
     since = f", since {_iso(alert.since)}" if alert.since is not None else ""
     told = "; told now" if any(alert.key == other.key for other in of.told) else ""
-    line = f"  {state} {alert.severity} {style(wording.on_one_line(alert.rule), bold=True)}: {alert.figure}{thing}{number}"
-    return f"{line}, {alert.threshold}{since}{told}"
+    line = f"  {state} {alert.severity} {style(wording.on_one_line(alert.rule), bold=True)}: "
+    return f"{line}{wording.on_one_line(alert.says)}{since}{told}"
 
 
 def _iso(at: float | None) -> str | None:

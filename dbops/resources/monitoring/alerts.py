@@ -33,6 +33,9 @@ class Dot(Protocol):
     def most(self) -> float: ...
 
 
+#: A line is drawn through points only where they reach back over this part of the stretch: less foretells little.
+SEEN_OF_STRETCH = 0.5
+
 #: Returns the points of a figure since a moment, by labels, in the order of time.
 Past = Callable[[str, float], Mapping[tuple[str, ...], Sequence[Dot]]]
 
@@ -52,6 +55,7 @@ class Alert:
     since: float | None = None
     told: Mapping[str, tuple[State, float]] = field(default_factory=dict)
     is_silenced: bool = False
+    is_forecast: bool = False
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:
@@ -61,6 +65,15 @@ class Alert:
     def number(self) -> str:
         """The value in words, empty where there is none."""
         return in_words(self.value, FIGURES[self.figure].unit) if self.value is not None and self.figure else ""
+
+    @property
+    def says(self) -> str:
+        """What is there beside what is wanted, in words: `table_rows of t is 3, above 1`; empty where the rule is gone."""
+        if not self.figure:
+            return ""
+        of = f" of {' '.join(self.labels)}" if self.labels else ""
+        number = f" {'will be' if self.is_forecast else 'is'} {self.number}" if self.number else ""
+        return f"{self.figure}{of}{number}, {self.threshold}"
 
     def kept(self) -> Mapping[str, Any]:
         """Return what the next run must know."""
@@ -129,7 +142,8 @@ def _over(rule: RuleSpec, points: Sequence[Dot], last: float, now: float) -> flo
     if not points:
         return last if rule.of != "change" else 0.0
     if rule.forecast is not None:
-        return _forecast(points, now + rule.forecast, last)
+        is_seen = now - points[0].at >= rule.over * SEEN_OF_STRETCH if rule.over else False
+        return _forecast(points, now + rule.forecast, last) if is_seen else last
     match rule.of:
         case "least":
             return min(point.least for point in points)
@@ -142,7 +156,7 @@ def _over(rule: RuleSpec, points: Sequence[Dot], last: float, now: float) -> flo
 
 
 def _forecast(points: Sequence[Dot], at: float, last: float) -> float:
-    """Return where the line of least squares through the points is at that moment; without a stretch of time nothing moves."""
+    """Return where the line of least squares through the points is at that moment."""
     start = points[0].at
     times = [point.at - start for point in points]
     mean_t = sum(times) / len(times)
@@ -156,7 +170,18 @@ def _forecast(points: Sequence[Dot], at: float, last: float) -> float:
 
 def _judged(rule: RuleSpec, labels: tuple[str, ...], value: float | None, is_wrong: bool, kept: Kept, now: float) -> Alert:
     before = kept.get((rule.name, labels), {})
-    alert = Alert(rule.name, labels, "ok", rule.severity, rule.metric, value, threshold(rule), rule.summary, told=_told(before))
+    alert = Alert(
+        rule.name,
+        labels,
+        "ok",
+        rule.severity,
+        rule.metric,
+        value,
+        threshold(rule),
+        rule.summary,
+        told=_told(before),
+        is_forecast=rule.forecast is not None,
+    )
     if not is_wrong:
         return alert
     was_wrong = before.get("state") in ("pending", "firing")
@@ -187,7 +212,7 @@ def _told(kept: Mapping[str, Any]) -> dict[str, tuple[State, float]]:
 
 
 def threshold(rule: RuleSpec) -> str:
-    """Return what the rule wants, as people say it: `above 0.8`, `mean over 10m below 0.95`, `not told`."""
+    """Return what the rule wants, as people say it: `above 80% (clear: 70%)`, `mean over 10 min below 95%`, `not told`."""
     if rule.absent:
         return "not told"
     side, number = next((side, n) for side in ("above", "below", "equals") if (n := getattr(rule, side)) is not None)
@@ -195,7 +220,9 @@ def threshold(rule: RuleSpec) -> str:
     what = (
         f"in {in_words(rule.forecast, 'seconds')} as{over} " if rule.forecast is not None else f"{rule.of}{over} " if over else ""
     )
-    return f"{what}{side} {in_words(number, FIGURES[rule.metric].unit)}"
+    unit = FIGURES[rule.metric].unit
+    clear = f" (clear: {in_words(rule.clear, unit)})" if rule.clear is not None else ""
+    return f"{what}{side} {in_words(number, unit)}{clear}"
 
 
 def rules_of(spec: AlertPolicySpec, has: frozenset[str]) -> list[RuleSpec]:

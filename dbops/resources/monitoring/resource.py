@@ -107,11 +107,9 @@ class AlertResource:
 
 def _told(desired: DesiredAlerts, alert: Alert) -> Observation:
     address = f"{desired.address}/{alert.rule}"
-    of = f" of {' '.join(alert.labels)}" if alert.labels else ""
     if alert.state == "unknown":
         return Observation(address, "ALERT_UNKNOWN", f"{alert.figure} cannot be seen: {alert.summary}", "info")
-    number = f" is {alert.number}" if alert.number else ""
-    message = f"{alert.figure}{of}{number}, {alert.threshold}" + (f": {alert.summary}" if alert.summary else "")
+    message = alert.says + (f": {alert.summary}" if alert.summary else "")
     if alert.state == "pending":
         return Observation(address, "ALERT_PENDING", message, "info")
     return Observation(address, "ALERT_FIRING", message, "error" if alert.severity == "critical" else alert.severity)

@@ -113,7 +113,23 @@ def test_a_forecast_follows_the_line_through_the_points() -> None:
     growing = [At(at, 1_000_000 * at) for at in range(0, 600, 60)]
     assert watch.look(540, 540_000_000, past=growing) == "firing"
     assert watch.alerts[0].value == pytest.approx(1_000_000 * (540 + 3600))
+    assert watch.alerts[0].says == "database_size_bytes will be 3.856 GiB, in 1 h as over 10 min above 1 GiB"
     assert watch.look(540, 5, past=[At(540, 5)]) == "ok"
+
+
+def test_a_forecast_is_made_of_half_its_stretch_at_least() -> None:
+    growing = [At(at, 1_000_000 * at) for at in range(0, 600, 60)]
+    states = {}
+    for over in ("18m", "19m"):
+        watch = Watch(rule(metric="database_size_bytes", forecast="1h", over=over, above="1GiB"))
+        states[over] = watch.look(540, 540_000_000, past=growing)
+    assert states == {"18m": "firing", "19m": "ok"}
+
+
+def test_a_rule_says_where_its_alert_ends() -> None:
+    watch = Watch(rule(metric="sessions_blocked", above=4, clear=2))
+    assert [watch.look(0, 5), watch.look(1, 3)] == ["firing"] * 2
+    assert watch.alerts[0].says == "sessions_blocked is 3, above 4 (clear: 2)"
 
 
 def test_each_thing_that_is_meant_has_an_alert_of_its_own() -> None:
