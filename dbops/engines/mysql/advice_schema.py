@@ -20,8 +20,8 @@ def _q(name: str) -> str:
 #: The columns of each index in order, with the length of prefixes; indexes of expressions have no column names.
 _INDEXES = f"""
 SELECT table_name, index_name, MAX(non_unique) AS non_unique, MAX(index_type) AS kind, COUNT(*) AS parts,
-       GROUP_CONCAT(CONCAT(column_name, COALESCE(CONCAT('(', sub_part, ')'), ''), COALESCE(collation, ''))
-         ORDER BY seq_in_index) AS cols
+       GROUP_CONCAT(CONCAT(column_name, COALESCE(CONCAT('(', sub_part, ')'), ''), IF(collation = 'D', ' DESC', ''))
+         ORDER BY seq_in_index SEPARATOR ', ') AS cols
 FROM information_schema.statistics WHERE {_own()} GROUP BY table_name, index_name HAVING COUNT(column_name) = COUNT(*)"""
 
 #: The most that an AUTO_INCREMENT column holds.
@@ -46,7 +46,7 @@ SELECT CONCAT(a.table_name, '.', a.index_name), MIN(CONCAT(b.index_name, ' (', b
        CONCAT('ALTER TABLE ', {_q("a.table_name")}, ' DROP INDEX ', {_q("a.index_name")}, ';')
 FROM ({_INDEXES}) AS a JOIN ({_INDEXES}) AS b ON b.table_name = a.table_name AND b.index_name <> a.index_name AND b.kind = a.kind
 WHERE a.kind = 'BTREE' AND a.index_name <> 'PRIMARY'
-  AND ((a.non_unique = 1 AND b.cols LIKE CONCAT(REPLACE(a.cols, '_', '\\_'), ',%'))
+  AND ((a.non_unique = 1 AND LEFT(b.cols, CHAR_LENGTH(a.cols) + 1) = CONCAT(a.cols, ','))
     OR (a.cols = b.cols AND (a.non_unique > b.non_unique OR (a.non_unique = b.non_unique AND a.index_name > b.index_name)
       OR (a.non_unique = b.non_unique AND b.index_name = 'PRIMARY'))))
 GROUP BY a.table_name, a.index_name ORDER BY 1""",
