@@ -11,6 +11,7 @@ from dbops.usecases.advise import ASK_S, Advised, advise
 from dbops.usecases.runtime import Workspace
 
 _GRANT = re.compile(r"GRANT\s[^;]+;")
+_PARTS = re.compile(r"GRANT (?P<what>[A-Z, ]+) ON (?P<place>.+) TO (?P<who>.+);")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,31 @@ class Examined:
 
     @property
     def grants(self) -> list[str]:
-        """The statements that would show what is hidden from this account, each once."""
-        return list(dict.fromkeys(grant for one in self.blind for grant in _GRANT.findall(one.fix)))
+        """The statements that would show what is hidden from this account, without those that another one includes."""
+        kept: list[str] = []
+        for grant in (grant for one in self.blind for grant in _GRANT.findall(one.fix)):
+            if not any(_includes(other, grant) for other in kept):
+                kept = [*(other for other in kept if not _includes(grant, other)), grant]
+        return kept
 
     @property
     def others(self) -> list[str]:
         """What else would help: settings, extensions, programs."""
         left = (" ".join(_GRANT.sub("", one.fix).split()).strip("; ") for one in self.blind)
         return list(dict.fromkeys(text for text in left if text))
+
+
+def _includes(grant: str, other: str) -> bool:
+    """Whether a statement gives all that another one gives: on the same object, or on all of its database."""
+    if grant == other:
+        return True
+    wide, narrow = _PARTS.fullmatch(grant), _PARTS.fullmatch(other)
+    if wide is None or narrow is None or wide["who"] != narrow["who"]:
+        return False
+    is_within = wide["place"] == narrow["place"] or (
+        wide["place"].endswith(".*") and narrow["place"].startswith(wide["place"][:-1])
+    )
+    return is_within and set(narrow["what"].split(", ")) <= set(wide["what"].split(", "))
 
 
 def examine(workspace: Workspace, *, only: Collection[str] = ()) -> list[Examined]:

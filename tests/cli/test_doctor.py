@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbops.cli.main import run
+from dbops.usecases.doctor import Blind, Examined
 from tests.databases import PostgresDatabase, SqliteDatabase
 
 MANIFEST = "apiVersion: dbops/v1\nkind: Connection\nmetadata: {{name: {name}}}\nspec: {{url: '{url}'}}\n---\n"
@@ -33,6 +34,21 @@ def test_what_is_hidden_is_told_and_the_grants_can_be_run_as_they_are(
         assert capsys.readouterr().out.strip() == "-- no grant is missing"
     finally:
         pg_database.load(f"DROP OWNED BY {role}; DROP ROLE {role};")
+
+
+def test_a_grant_that_another_one_includes_is_not_told() -> None:
+    wanted = [
+        "SELECT, SHOW VIEW ON `s`.*",
+        "SHOW VIEW, SELECT ON `s`.*",
+        "SELECT ON mysql.stats",
+        "SELECT ON mysql.*",
+        "SELECT ON `s`.*",
+    ]
+    blind = tuple(Blind(str(n), "", f"GRANT {one} TO u;") for n, one in enumerate(wanted))
+    assert Examined("s", "mysql", blind=blind).grants == [
+        "GRANT SELECT, SHOW VIEW ON `s`.* TO u;",
+        "GRANT SELECT ON mysql.* TO u;",
+    ]
 
 
 def test_files_have_no_grants_and_what_does_not_answer_is_told(
