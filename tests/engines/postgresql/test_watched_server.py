@@ -195,6 +195,7 @@ def test_settings_that_wait_for_a_restart_are_named(server: PostgresServer) -> N
                 break
             time.sleep(0.1)
         assert ask(server, "PG-SET-pending").findings[0].object == "max_locks_per_transaction"
+        assert ask(server, "PG-SET-fileerr").state == "pass"
     finally:
         server.psql("postgres", "ALTER SYSTEM RESET max_locks_per_transaction;")
         server.psql("postgres", "SELECT pg_reload_conf();")

@@ -65,7 +65,7 @@ WHERE CASE WHEN :memory > 0 THEN v NOT BETWEEN :least * :memory AND :most * :mem
     thresholds={"memory": 0, "least": 0.15, "most": 0.4},
 )
 
-#: What the server's command line says goes before the files, which is no error of theirs.
+#: What the server's command line says goes before the files, and what waits for a restart is not applied: no errors of the files.
 RULES: Sequence[Rule] = (
     *_rules(),
     _SHARED_BUFFERS,
@@ -87,7 +87,8 @@ FROM pg_catalog.pg_settings WHERE pending_restart AND source <> 'command line' O
         """
 SELECT coalesce(name, 'line ' || sourceline), format('%s:%s: %s', sourcefile, sourceline, error), NULL
 FROM pg_catalog.pg_file_settings AS f WHERE error IS NOT NULL AND NOT applied
-  AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_settings AS s WHERE s.name = f.name AND s.source = 'command line')
+  AND NOT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_settings AS s WHERE s.name = f.name AND (s.source = 'command line' OR s.pending_restart))
 ORDER BY sourcefile, sourceline""",
         "mend the line: the next restart may fail",
         requires=("files",),
