@@ -120,7 +120,7 @@ def pool_numbers(of: str) -> dict[str, float]:
 
 def test_pools_tell_who_has_their_sessions_and_who_waits(sqlite_database: SqliteDatabase) -> None:
     target = Target("shop", parse_url(sqlite_database.url))
-    manager = ProgramDatabase(target, size=1, wait_s=0.3)
+    manager = ProgramDatabase(target, size=1, wait_s=1)
     try:
         manager.run("SELECT 1")
         name = str(sqlite_database.path)
@@ -138,8 +138,9 @@ def test_pools_tell_who_has_their_sessions_and_who_waits(sqlite_database: Sqlite
             manager.run("SELECT 3")
             waiter = threading.Thread(target=ask)
             waiter.start()
-            time.sleep(0.1)
             during = pool_numbers(name)
+            while waiter.is_alive() and not during["pending_requests"]:
+                during = pool_numbers(name)
             waiter.join()
         after = pool_numbers(name)
     finally:
