@@ -46,10 +46,10 @@ class PatientJournal:
         self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "", in_transaction: bool = False
     ) -> None:
         """A write within the transaction of the steps is tried again with it, not by itself."""
-        write = partial(self.journal.mark, first, last, state, statement=statement, error=error, in_transaction=in_transaction)
         if in_transaction:
-            write()
+            self.journal.mark(first, last, state, statement=statement, error=error, in_transaction=True)
         else:
+            write = partial(self.journal.mark, first, last, state, statement=statement, error=error)
             patiently(write, self.patience)
 
     def finish(self, state: str, error: str = "") -> None:

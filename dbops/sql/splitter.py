@@ -112,9 +112,7 @@ class _Script:
 
     def _adopt(self, dialect: Dialect, delimiter: str) -> None:
         self._dialect, self._delimiter = dialect, delimiter
-        self._gap, self._tail = gap_pattern(dialect, delimiter), tail_pattern(dialect)
-        self._client = _client_line_pattern(dialect)
-        self._plain = statement_pattern(dialect, (delimiter, ";"), False)
+        self._gap, self._tail, self._client, self._plain = _patterns(dialect, delimiter)
 
     # --- between statements
 
@@ -349,6 +347,8 @@ class _Script:
         return Mark(self._file, self._line, offset - self._line_start + 1)
 
 
-@lru_cache(maxsize=16)
-def _client_line_pattern(dialect: Dialect) -> re.Pattern[str]:
-    return re.compile(rf"({dialect.client_line})(?:\\\\)?", re.IGNORECASE)
+@lru_cache(maxsize=64)
+def _patterns(dialect: Dialect, delimiter: str) -> tuple[re.Pattern[str], ...]:
+    """Return what finds gaps, comments behind a statement, lines for the client, and the pieces of a plain statement."""
+    client = re.compile(rf"({dialect.client_line})(?:\\\\)?", re.IGNORECASE)
+    return gap_pattern(dialect, delimiter), tail_pattern(dialect), client, statement_pattern(dialect, (delimiter, ";"), False)

@@ -69,6 +69,10 @@ class DatabaseJournal:
         reopen: Callable[[], Connection],
     ) -> None:
         self._conn, self._p, self._record, self._clock, self._reopen = conn, features.state_prefix, record, clock, reopen
+        self._mark = (
+            f"UPDATE {self._p}steps SET state = ?, finished_at = ?, error = ?"
+            " WHERE apply_id = ? AND step_order >= ? AND step_order <= ? AND state <> 'done'"
+        )
         create_tables(conn, features)
 
     def begin(self, planned: Sequence[tuple[str, Step]]) -> None:
@@ -82,7 +86,7 @@ class DatabaseJournal:
             rows = [row for address, step in planned for row in _rows(r.id, address, step)]
             for start in range(0, len(rows), _ROWS_PER_INSERT):
                 chunk = rows[start : start + _ROWS_PER_INSERT]
-                self._conn.execute(
+                self._conn.execute_later(
                     f"INSERT INTO {self._p}steps (apply_id, step_order, statement, address, title, sql_text, undo_act, state)"
                     " VALUES " + ", ".join(["(?, ?, ?, ?, ?, ?, ?, 'pending')"] * len(chunk)),
                     tuple(value for row in chunk for value in row),
@@ -91,10 +95,7 @@ class DatabaseJournal:
     def mark(
         self, first: int, last: int, state: str, *, statement: int | None = None, error: str = "", in_transaction: bool = False
     ) -> None:
-        sql = (
-            f"UPDATE {self._p}steps SET state = ?, finished_at = ?, error = ?"
-            " WHERE apply_id = ? AND step_order >= ? AND step_order <= ? AND state <> 'done'"
-        )
+        sql = self._mark
         values: tuple[Parameter, ...] = (
             state,
             None if state == "running" else self._clock(),

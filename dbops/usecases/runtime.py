@@ -204,13 +204,13 @@ def resources() -> Mapping[str, Resource[Any, Any]]:
 def who() -> str:
     """Return `user@host` of whoever runs this."""
     import getpass
-    import socket
+    import platform
 
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{platform.node()}"
 
 
 def timestamp() -> str:

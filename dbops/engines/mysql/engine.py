@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from dbops.catalog.scope import Scope
@@ -169,7 +170,7 @@ class MysqlEngine:
 
         return MysqlTrials()
 
-    @property
+    @cached_property
     def scripts(self) -> Scripts:
         from dbops.engines.mysql.scripts import MysqlScripts
 

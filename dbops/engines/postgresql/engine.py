@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dbops.catalog.scope import Scope
@@ -167,7 +168,7 @@ class PostgresEngine:
 
         return PostgresTrials()
 
-    @property
+    @cached_property
     def scripts(self) -> Scripts:
         from dbops.engines.postgresql.scripts import PostgresScripts
 

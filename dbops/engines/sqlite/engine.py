@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from dbops.catalog.scope import Scope
@@ -168,7 +169,7 @@ class SqliteEngine:
 
         return SqliteTrials()
 
-    @property
+    @cached_property
     def scripts(self) -> Scripts:
         from dbops.engines.sqlite.scripts import SqliteScripts
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from dbops.sql.lexer import WORD, WORD_START
+
 # fmt: off
 #: Words that can stand nowhere as a name (SQLite, parse.y: keywords without a fallback to ID).
 RESERVED = frozenset((
@@ -36,13 +38,13 @@ KEYWORDS = RESERVED | frozenset((
 # fmt: on
 
 _TOKEN = re.compile(
-    r"""(?P<gap>(?:\s+|--[^\n]*|/\*.*?(?:\*/|\Z))+)
+    rf"""(?P<gap>(?:\s+|--[^\n]*|/\*.*?(?:\*/|\Z))+)
     |(?P<blob>[xX]'[0-9a-fA-F]*')
     |(?P<string>'(?:[^']|'')*')
     |(?P<quoted>"(?:[^"]|"")*")
     |(?P<bracketed>\[[^\]]*\]|`(?:[^`]|``)*`)
     |(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
-    |(?P<word>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)
+    |(?P<word>{WORD_START}{WORD}*)
     |(?P<symbol>\|\||->>|->|<<|>>|<=|>=|<>|!=|==|.)""",
     re.VERBOSE | re.DOTALL,
 )
