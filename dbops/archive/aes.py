@@ -84,13 +84,14 @@ class Aes:
                 piece = next(pieces, None)
                 is_over = piece is None
                 buffer += piece or b""
-            frame = bytes(buffer[: FRAME + _TAG])
-            del buffer[: FRAME + _TAG]
-            is_over = is_over and not buffer
+            is_over = is_over and len(buffer) <= FRAME + _TAG
             try:
-                yield cipher.decrypt(_nonce(number, is_over), frame, context)
+                with memoryview(buffer) as view:
+                    plain = cipher.decrypt(_nonce(number, is_over), view[: FRAME + _TAG], context)
             except InvalidTag:
                 raise BackupError("a part was changed since it was encrypted, or is not the one it should be") from None
+            del buffer[: FRAME + _TAG]
+            yield plain
             number += 1
 
     def mac_key(self) -> bytes | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
+from dbops.archive.pumps import PiecesReader
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
@@ -26,6 +27,7 @@ class Codec:
 
 
 PLAIN = Codec("none", 0)
+_AT_ONCE = 1 << 20
 
 
 class Compressor:
@@ -51,83 +53,49 @@ class Compressor:
                 return packed
 
 
-class Decompressor(Protocol):
-    """Turns what was stored into what was written, piece by piece."""
+def unpacked(method: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what frames behind each other hold, in pieces of up to 1 MiB for zstd.
 
-    def feed(self, data: bytes) -> Iterator[bytes]: ...
-
-    def finish(self) -> None:
-        """Raises BackupError when a frame is not complete."""
-        ...
-
-
-def decompressor(method: str) -> Decompressor:
-    """Return a decompressor for one stream of frames.
+    A frame that is cut off gives what is there of it: who reads compares size and hash.
 
     Raises:
-        BackupError: unknown method.
+        BackupError: unknown method, or `pieces` are none of it.
     """
     match method:
         case "none":
-            return _Same()
+            yield from pieces
         case "gzip":
-            return _Gunzip()
+            yield from _gunzipped(pieces)
         case "zstd":
-            return _Unzstd()
+            yield from _unzstd(pieces)
         case _:
             raise BackupError(f"unknown compression {method!r}", expected="one of zstd, gzip, none")
 
 
-class _Same:
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        yield data
-
-    def finish(self) -> None:
-        return
-
-
-class _Gunzip:
-    def __init__(self) -> None:
-        self._open: Any = None
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        try:
-            while data:
-                self._open = self._open or zlib.decompressobj(31)
-                if plain := self._open.decompress(data):
+def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    member: Any = None
+    try:
+        for piece in pieces:
+            left = piece
+            while left:
+                member = member or zlib.decompressobj(31)
+                if plain := member.decompress(left):
                     yield plain
-                data = self._open.unused_data
-                if self._open.eof:
-                    self._open = None
-        except zlib.error as error:
-            raise BackupError(f"what is stored is no gzip: {error}") from error
-
-    def finish(self) -> None:
-        if self._open is not None:
-            raise BackupError("what is stored ends in the middle of a gzip member")
+                left = member.unused_data
+                if member.eof:
+                    member = None
+    except zlib.error as error:
+        raise BackupError(f"what is stored is no gzip: {error}") from error
 
 
-class _Unzstd:
-    def __init__(self) -> None:
-        self._zstd = _zstandard()
-        self._decompressor = self._zstd.ZstdDecompressor()
-        self._open: Any = None
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        try:
-            while data:
-                self._open = self._open or self._decompressor.decompressobj()
-                if plain := self._open.decompress(data):
-                    yield plain
-                data = self._open.unused_data
-                if self._open.eof:
-                    self._open = None
-        except self._zstd.ZstdError as error:
-            raise BackupError(f"what is stored is no zstd: {error}") from error
-
-    def finish(self) -> None:
-        if self._open is not None:
-            raise BackupError("what is stored ends in the middle of a zstd frame")
+def _unzstd(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    zstandard = _zstandard()
+    reader = zstandard.ZstdDecompressor().stream_reader(PiecesReader(iter(pieces)), read_across_frames=True)
+    try:
+        while plain := reader.read(_AT_ONCE):
+            yield plain
+    except zstandard.ZstdError as error:
+        raise BackupError(f"what is stored is no zstd: {error}") from error
 
 
 def _zstandard() -> Any:

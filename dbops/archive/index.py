@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
@@ -100,7 +100,7 @@ class Index:
             return path, beside, os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         return None
 
-    def kept(self, manifest: Manifest, name: str) -> Iterator[bytes] | None:
+    def kept(self, manifest: Manifest, name: str) -> Generator[bytes] | None:
         """Return the pieces of a stream that this machine has kept, whole and as the manifest says; None when it has not."""
         record = next((stream for stream in manifest.streams if stream.name == name), None)
         if self._folder is None or record is None:
@@ -156,7 +156,7 @@ class Index:
         return conn
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path) -> Generator[bytes]:
     with path.open("rb") as file:
         while data := file.read(4 << 20):
             yield data

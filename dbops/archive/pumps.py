@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from dbops.dataclass import dataclass
 
 _DEPTH = 4
+_AT_ONCE = 1 << 20
 
 
 class _Stopped(Exception):
@@ -75,6 +77,7 @@ class Pump:
         self._queue: queue.Queue[bytes | None] = queue.Queue(_DEPTH)
         self._error: BaseException | None = None
         self._is_stopped = False
+        self._held = bytearray()
         self._thread = threading.Thread(target=self._work, args=(run,), daemon=True)
         self._thread.start()
 
@@ -94,19 +97,23 @@ class Pump:
     def _work(self, run: Callable[[Any], None]) -> None:
         try:
             run(_To(self._push))
+            self._put(bytes(self._held))
         except BaseException as error:
             self._error = error
-        while not self._is_stopped:
-            try:
-                self._queue.put(None, timeout=0.1)
-                return
-            except queue.Full:
-                continue
+        with suppress(_Stopped):
+            self._put(None)
 
     def _push(self, data: bytes | bytearray | memoryview) -> None:
+        """Take what may be little at a time, and hand it over when it is worth waking somebody up."""
+        self._held += data
+        if len(self._held) >= _AT_ONCE:
+            self._put(bytes(self._held))
+            self._held.clear()
+
+    def _put(self, data: bytes | None) -> None:
         while not self._is_stopped:
             try:
-                self._queue.put(bytes(data), timeout=0.1)
+                self._queue.put(data, timeout=0.1)
                 return
             except queue.Full:
                 continue

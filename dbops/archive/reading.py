@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 
-from dbops.archive.codec import decompressor
+from dbops.archive.codec import unpacked
 from dbops.archive.hashes import new_hash
 from dbops.archive.parts import BLOCK, PartRecord, Shelf, StreamRecord
 from dbops.archive.storage.base import MissingObjectError, Storage
 from dbops.errors import BackupError
 
 _AHEAD = 5
+"""Unpacked pieces that a thread has ready for who writes them somewhere."""
+_STORED_AHEAD = 2
+"""Pieces as they are stored that a thread has ready: unpacking is for who feeds them to a program, which works beside it."""
 _READ = 4 << 20
 
 
@@ -40,38 +43,32 @@ def stored_pieces(storage: Storage, key: str, part: PartRecord) -> Iterator[byte
         raise BackupError(f"the part {key} is not what was stored: its hash differs", error_code="PART_DAMAGED")
 
 
-def stream_pieces(record: StreamRecord, shelf: Shelf) -> Iterator[bytes]:
-    """Yield the content of a stream; every part is compared with both its hashes.
+def stream_pieces(record: StreamRecord, shelf: Shelf, ahead: int = 0) -> Generator[bytes]:
+    """Yield the content of a stream; every part is compared with both its hashes. A thread fetches `ahead` stored pieces.
 
     Raises:
         BackupError: what is stored is not what the manifest says; nothing of the damaged part counts.
     """
     for part in record.parts:
+        digest, size = new_hash(), 0
         stored = stored_pieces(shelf.storage, f"{shelf.folder}/{part.key}", part)
-        unpacker, digest, size = decompressor(record.compression), new_hash(), 0
-        for opened in shelf.encryption.opened(stored, shelf.context(part.key)):
-            for plain in unpacker.feed(opened):
+        with closing(Ahead(stored, ahead)) if ahead else nullcontext(stored) as fetched:
+            for plain in unpacked(record.compression, shelf.encryption.opened(fetched, shelf.context(part.key))):
                 digest.update(plain)
                 size += len(plain)
                 yield plain
-        unpacker.finish()
-        for _ in stored:  # so that it compares the hash, whatever the cipher left unread
-            pass
+            for _ in fetched:  # so that it compares the hash, whatever was left unread
+                pass
         if size != part.plain_size or digest.hexdigest() != part.plain_hash:
             raise BackupError(f"the content of {part.key} is not what was written", error_code="PART_DAMAGED")
 
 
 class StreamReader:
-    """Fills `engines.base.backup.Reader`; reads a little ahead in a thread of its own."""
+    """Fills `engines.base.backup.Reader`."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._queue: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
-        self._error: BaseException | None = None
-        self._is_stopped = False
+        self._pieces = pieces
         self._left = memoryview(b"")
-        self._is_over = False
-        self._thread = threading.Thread(target=self._fetch, args=(pieces,), daemon=True)
-        self._thread.start()
 
     def read(self, size: int = -1) -> bytes:
         if size < 0:
@@ -82,7 +79,42 @@ class StreamReader:
             self._left = self._left[len(piece) :]
             size -= len(piece)
             taken.append(piece)
-        return bytes(taken[0]) if len(taken) == 1 else b"".join(taken)
+        if len(taken) != 1:
+            return b"".join(taken)
+        whole = taken[0].obj
+        return whole if isinstance(whole, bytes) and len(whole) == len(taken[0]) else bytes(taken[0])
+
+    def _fill(self) -> bool:
+        while not self._left:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return False
+            self._left = memoryview(piece)
+        return True
+
+
+class Ahead:
+    """Pieces, of which a thread fetches up to `depth` before they are asked for; `close` ends it."""
+
+    def __init__(self, pieces: Iterator[bytes], depth: int) -> None:
+        self._queue: queue.Queue[bytes | None] = queue.Queue(depth)
+        self._error: BaseException | None = None
+        self._is_stopped = False
+        self._is_over = False
+        self._thread = threading.Thread(target=self._fetch, args=(pieces,), daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Ahead:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = None if self._is_over else self._queue.get()
+        if piece is not None:
+            return piece
+        self._is_over = True
+        if self._error is not None:
+            raise self._error
+        raise StopIteration
 
     def close(self) -> None:
         self._is_stopped = True
@@ -90,17 +122,6 @@ class StreamReader:
             while not self._queue.empty():
                 self._queue.get_nowait()
             self._thread.join(0.05)
-
-    def _fill(self) -> bool:
-        while not self._left and not self._is_over:
-            piece = self._queue.get()
-            if piece is None:
-                self._is_over = True
-            else:
-                self._left = memoryview(piece)
-        if not self._left and self._error is not None:
-            raise self._error
-        return bool(self._left)
 
     def _fetch(self, pieces: Iterator[bytes]) -> None:
         try:
@@ -128,7 +149,7 @@ class BackupSource:
         self,
         records: Mapping[str, StreamRecord],
         shelf: Callable[[], Shelf],
-        kept: Callable[[str], Iterator[bytes] | None] = lambda name: None,
+        kept: Callable[[str], Generator[bytes] | None] = lambda name: None,
         progressed: Callable[[int], None] | None = None,
     ) -> None:
         self._records, self._shelf, self._kept, self._progressed = records, shelf, kept, progressed
@@ -141,14 +162,15 @@ class BackupSource:
         return self._record(name).plain_size
 
     @contextmanager
-    def stream(self, name: str) -> Iterator[StreamReader]:
+    def stream(self, name: str, *, feeds: bool = False) -> Iterator[StreamReader]:
         record = self._record(name)
-        pieces = self._kept(name) or stream_pieces(record, self._shelf())
-        reader = StreamReader(pieces if self._progressed is None else _told(pieces, self._progressed))
-        try:
-            yield reader
-        finally:
-            reader.close()
+        pieces = self._kept(name) or stream_pieces(record, self._shelf(), _STORED_AHEAD if feeds else 0)
+        with closing(pieces), closing(_told(pieces, self._progressed)) as told:
+            if feeds:
+                yield StreamReader(told)
+                return
+            with closing(Ahead(told, _AHEAD)) as ahead:
+                yield StreamReader(ahead)
 
     def _record(self, name: str) -> StreamRecord:
         if name not in self._records:
@@ -156,7 +178,8 @@ class BackupSource:
         return self._records[name]
 
 
-def _told(pieces: Iterator[bytes], progressed: Callable[[int], None]) -> Iterator[bytes]:
+def _told(pieces: Iterator[bytes], progressed: Callable[[int], None] | None) -> Generator[bytes]:
     for piece in pieces:
-        progressed(len(piece))
+        if progressed is not None:
+            progressed(len(piece))
         yield piece

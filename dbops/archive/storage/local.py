@@ -10,6 +10,8 @@ from pathlib import Path
 
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectHead, StorageError
 
+_AT_ONCE = 8 << 20
+
 
 class LocalStorage:
     """Fills `Storage`."""
@@ -109,16 +111,29 @@ class _File:
 
     def __init__(self, handle: int, path: Path) -> None:
         self._handle, self._path = handle, path
+        self._size, self._sent_on = 0, 0
 
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         try:
             while view:
-                view = view[os.write(self._handle, view) :]
+                count = os.write(self._handle, view)
+                view, self._size = view[count:], self._size + count
+            self._send_on()
         except OSError as error:
             raise StorageError(
                 f"{self._path} cannot be written: {error.strerror}", fix="check the folder, its permissions and its free space"
             ) from error
+
+    def _send_on(self) -> None:
+        """Let the system begin to write what it holds, so that there is little left to wait for at the end.
+
+        This advice starts that on Linux without waiting for it (mm/fadvise.c).
+        """
+        size = self._size - self._sent_on
+        if size >= _AT_ONCE and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._handle, self._sent_on, size, os.POSIX_FADV_DONTNEED)
+            self._sent_on = self._size
 
 
 @contextmanager

@@ -128,8 +128,8 @@ class Source(Protocol):
         """Return the size of a stream as it was written, in bytes."""
         ...
 
-    def stream(self, name: str) -> AbstractContextManager[Reader]:
-        """Open a stream.
+    def stream(self, name: str, *, feeds: bool = False) -> AbstractContextManager[Reader]:
+        """Open a stream. `feeds` says that a program gets it all, which works while more is unpacked.
 
         Raises:
             BackupError: there is no such stream, no key, or the storage does not answer.

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -182,12 +183,24 @@ def _widen(pipe: IO[bytes] | None) -> None:
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
+def _socket_pair() -> tuple[socket.socket, IO[bytes]]:
+    """Return what we write into, and what a program reads from as from a pipe.
+
+    Who writes into a pipe that is full wakes up for every 4 KiB that is read, who writes into a socket when most of it was read
+    (unix_write_space): loading a dump takes a third less of our CPU time so.
+    """
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    return ours, os.fdopen(theirs.detach(), "rb", buffering=0)
+
+
 class Pipeline:
     """Programs joined by pipes: write into the first (`stdin`), read from the last."""
 
     def __init__(self, stages: Sequence[Stage], *, stdin: bool, stdout: bool, timeout_s: float | None) -> None:
         self._stages = stages
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._input: socket.socket | None = None
         self._tails: list[_Tail] = []
         self._started = monotonic()
         self._ended: dict[int, float] = {}
@@ -203,9 +216,11 @@ class Pipeline:
 
     def _start(self, stdin: bool, stdout: bool) -> None:
         previous: IO[bytes] | None = None
+        if stdin:
+            self._input, previous = _socket_pair()
         for place, stage in enumerate(self._stages):
             is_last = place == len(self._stages) - 1
-            source = previous if previous is not None else (subprocess.PIPE if stdin else subprocess.DEVNULL)
+            source = previous if previous is not None else subprocess.DEVNULL
             try:
                 process = subprocess.Popen(
                     [*ended_with_us(signal.SIGTERM), _must_be_there(stage.program), *stage.arguments],
@@ -225,8 +240,7 @@ class Pipeline:
                 if previous is not None:
                     previous.close()  # so that the stage before hears of it when this one ends early
             self._processes.append(process)
-            for pipe in (process.stdin, process.stdout):
-                _widen(pipe)
+            _widen(process.stdout)
             assert process.stderr is not None
             self._tails.append(_Tail(process.stderr, stage.secrets))
             previous = process.stdout
@@ -259,22 +273,17 @@ class Pipeline:
 
     def offer(self, data: bytes | memoryview) -> bool:
         """Give bytes to the first program; False where it has read enough and closed its input."""
-        stdin = self._processes[0].stdin
-        assert stdin is not None
-        view = memoryview(data)
+        assert self._input is not None
         try:
-            while view:
-                view = view[stdin.write(view) or 0 :]
-        except BrokenPipeError:
+            self._input.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
             return False
         return True
 
     def close_input(self) -> None:
         """Tell the first program that nothing more comes."""
-        stdin = self._processes[0].stdin
-        if stdin is not None:
-            with suppress(BrokenPipeError):
-                stdin.close()
+        if self._input is not None:
+            self._input.close()
 
     @property
     def is_running(self) -> bool:
@@ -356,8 +365,9 @@ class Pipeline:
             self._timer.cancel()
 
     def _close_pipes(self) -> None:
+        self.close_input()
         for process in self._processes:
-            for stream in (process.stdin, process.stdout, process.stderr):
+            for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     with suppress(OSError):
                         stream.close()

@@ -105,7 +105,7 @@ def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> t
 def load_tables(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> tuple[Exit, ...]:
     """Bring tables and their rows in."""
     told(f"restoring the tables of {dump.database} into {target.url.database}")
-    with dump.source.stream(TABLES) as reader:
+    with dump.source.stream(TABLES, feeds=True) as reader:
         exits = _feed(target, _chosen_pieces(dump, reader, target, choice))
     if ROWS_TAR not in dump.source.names:
         return exits
@@ -127,7 +127,7 @@ def load_code(
         if not choice.is_whole and what != "triggers":
             continue
         name = VIEWS_SQL if what == "views" else f"{what}.sql"
-        with dump.source.stream(name) as reader:
+        with dump.source.stream(name, feeds=True) as reader:
             first = reader.read(_PIECE)
             if len(first) < _PIECE and _CREATE.search(first) is None:
                 continue  # settings alone, which end with the client's session

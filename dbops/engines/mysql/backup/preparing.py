@@ -44,7 +44,7 @@ def prepare(links: Sequence[Link], data: Path, told: Told) -> tuple[Exit, ...]:
         try:
             told(f"unpacking {link.id}")
             with (
-                link.source.stream(FILES) as reader,
+                link.source.stream(FILES, feeds=True) as reader,
                 running([Stage(unpacker, ("-x", "-C", str(folder)))], stdin=True, stdout=False) as pipeline,
             ):
                 while piece := reader.read(_PIECE):

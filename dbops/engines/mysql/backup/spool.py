@@ -41,6 +41,6 @@ class SpoolSource:
         return (self.folder / name).stat().st_size
 
     @contextmanager
-    def stream(self, name: str) -> Iterator[Reader]:
+    def stream(self, name: str, *, feeds: bool = False) -> Iterator[Reader]:
         with (self.folder / name).open("rb") as file:
             yield file

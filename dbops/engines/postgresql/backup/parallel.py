@@ -95,7 +95,7 @@ def _take(path: Path, archive: tarfile.TarFile, *, is_kept: bool = False) -> Non
 def load(link: Link, one: Stage, jobs: int = 1) -> Exit:
     """Give a stored dump to pg_restore, which ends early where what was chosen lies at the beginning."""
     if jobs == 1 and DUMP in link.source.names:
-        with link.source.stream(DUMP) as reader, running([one], stdin=True, stdout=False) as pipeline:
+        with link.source.stream(DUMP, feeds=True) as reader, running([one], stdin=True, stdout=False) as pipeline:
             while (piece := reader.read(_PIECE)) and pipeline.offer(piece):
                 pass
         return pipeline.exits[0]

@@ -49,17 +49,23 @@ class PostgresBackups:
         return mechanisms(conn, target, kinds)
 
     def produce(self, order: Order, conn: Connection, target: Target, sink: Sink, told: Told) -> Produced:
-        from dbops.engines.postgresql.backup import bases, dumping, logs, pgbackrest
-
         own = cast("PostgresConnection", conn)
-        match order.mechanism.tool:
+        match order.mechanism.tool:  # each imports no more than it needs, for every run begins with that
             case "pg_basebackup":
+                from dbops.engines.postgresql.backup import bases
+
                 return bases.produce(order, own, target, sink, told)
             case "pg_receivewal":
+                from dbops.engines.postgresql.backup import logs
+
                 return logs.produce(order, own, target, sink, told)
             case "pgbackrest":
+                from dbops.engines.postgresql.backup import pgbackrest
+
                 return pgbackrest.produce(order, own, target, sink, told)
             case _:
+                from dbops.engines.postgresql.backup import dumping
+
                 return dumping.produce(order, own, target, sink, told)
 
     def keeps(self, conn: Connection, owner: str) -> Sequence[str]:
@@ -85,15 +91,21 @@ class PostgresBackups:
             pgbackrest.forget(link, told)
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
-        from dbops.engines.postgresql.backup import loading, restoring
+        if folder is not None:
+            from dbops.engines.postgresql.backup import restoring
 
-        return loading.occupied(target) if folder is None else restoring.occupied(folder)
+            return restoring.occupied(folder)
+        from dbops.engines.postgresql.backup import loading
+
+        return loading.occupied(target)
 
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
-        from dbops.engines.postgresql.backup import loading, restoring
-
         if chain[0].method == "logical":
+            from dbops.engines.postgresql.backup import loading
+
             return loading.restore(chain, order, told)
+        from dbops.engines.postgresql.backup import restoring
+
         return restoring.restore(chain, order, told)
 
     def examine(self, chain: Sequence[Link], told: Told) -> Sequence[str]:

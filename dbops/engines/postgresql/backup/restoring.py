@@ -162,7 +162,7 @@ class _Spool:
         folder.mkdir(mode=0o700)
 
     @contextmanager
-    def stream(self, name: str, *, is_compressed: bool = False, is_kept: bool = False) -> Iterator[Any]:
+    def stream(self, name: str, *, is_compressed: bool = False, is_kept: bool = False, feeds: bool = False) -> Iterator[Any]:
         path = self._folder / name
         with path.open("rb" if path.exists() else "xb") as file:
             yield file
