@@ -49,10 +49,11 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a target holds: backups by age, oldest first, and what is broken."""
+    """What a target holds: backups by age, oldest first, and what is broken. `timelines` are all that something is kept of."""
 
     backups: tuple[Manifest, ...]
     broken: tuple[Broken, ...] = ()
+    timelines: frozenset[str] = frozenset()
 
     def find(self, backup_id: str) -> Manifest | None:
         return next((one for one in self.backups if one.id == backup_id), None)
@@ -109,7 +110,9 @@ class Repository:
             except BackupError as error:
                 broken.append(Broken(key, error.message))
         # by the numbers of leases, which only grow: clocks are set back
-        return Contents(tuple(sorted(found, key=lambda one: (one.fence, one.begun_at, one.id))), tuple(broken))
+        ordered = sorted(found, key=lambda one: (one.fence, one.begun_at, one.id))
+        timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
+        return Contents(tuple(ordered), tuple(broken), frozenset(timelines))
 
     def _lost(self, heads: Collection[str]) -> list[Broken]:
         """Return the manifests that this machine has seen, whose parts are there and who are not."""

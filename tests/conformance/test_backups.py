@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from dbops.cli.views.backups import listing_text
 from dbops.engines.base.backup import KINDS
 from dbops.engines.base.url import parse_url
 from dbops.errors import BackupError
+from dbops.resources.backups import making
+from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.policies import one_policy
 from dbops.usecases.backup.verify import verify
 from dbops.usecases.runtime import target_for_url
+from dbops.usecases.status import status
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase
 from tests.usecases.policies import Shop
 
@@ -87,6 +91,35 @@ def test_what_stands_at_the_target_stays(shop: Shop, database: Database) -> None
     with pytest.raises(BackupError, match="left as it is"):
         shop.restore(database.url)
     assert (database.dump(), contents(database)) == before
+
+
+def test_what_is_refused_is_refused_before_a_backup_of_what_stands_there(shop: Shop, database: Database) -> None:
+    made = shop.run()
+    before = database.dump(), contents(database)
+    with pytest.raises(BackupError):
+        shop.restore(database.url, replaces=True, schemas=("public",))
+    assert shop.backups() == (made,)
+    assert (database.dump(), contents(database)) == before
+
+
+def test_that_there_is_nothing_to_verify_is_an_error(shop: Shop) -> None:
+    with shop.workspace() as workspace, pytest.raises(BackupError, match="no backup yet"):
+        verify(workspace, None, 3, shop.told.append)
+
+
+def test_a_run_that_failed_is_listed_with_its_reason(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(produced: object) -> None:
+        raise BackupError("the dump ended early")
+
+    monkeypatch.setattr(making, "_must_have_ended_well", fail)
+    with pytest.raises(BackupError, match="ended early"):
+        shop.run()
+    with shop.workspace() as workspace:
+        (found,) = listing(workspace)
+        (told,) = (policy for one in status(workspace) for policy in one.backups)
+    assert [(one.kind, one.error) for one in found.failures] == [("full", "the dump ended early")]
+    assert "full: the dump ended early" in listing_text(found)
+    assert any("the dump ended early" in problem for problem in told.problems)
 
 
 def test_a_damaged_backup_makes_nothing(shop: Shop, elsewhere: Database) -> None:

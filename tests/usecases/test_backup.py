@@ -241,6 +241,7 @@ def test_a_file_that_another_program_has_open_is_not_replaced(shop: Shop, sqlite
             shop.restore(sqlite_database.url, replaces=True)
         other.kill()
     assert content(sqlite_database.path) == before
+    assert len(shop.backups()) == 1
     shop.restore(sqlite_database.url, replaces=True)
     assert content(sqlite_database.path) != before
 

@@ -24,7 +24,7 @@ from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, environment_argument, output
 )
 @output_option("text", "json")
 def verify(env: Path, name: str | None, word: str | None, level: int, where: Where, output: str) -> int:
-    """Prove backups and keep the evidence beside them; exits with 2 when one fails.
+    """Prove backups and keep the evidence beside them; exits with 2 when one fails, with 1 when there is none.
 
     \b
     Examples:
@@ -39,5 +39,5 @@ def verify(env: Path, name: str | None, word: str | None, level: int, where: Whe
     if output == "json":
         write_json([evidence_json(one) for one in found])
     else:
-        click.echo("\n".join(evidence_text(one) for one in found) or "there is no backup yet")
+        click.echo("\n".join(evidence_text(one) for one in found))
     return EXIT_DONE if all(one.ok for one in found) else EXIT_CHANGES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from click import style
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dbops.archive.manifest import Manifest
-    from dbops.usecases.backup.look import Listed, Listing, Shown
+    from dbops.usecases.backup.look import Failure, Listed, Listing, Shown
     from dbops.usecases.backup.prune import Pruned
     from dbops.usecases.backup.restore import RestoreResult
     from dbops.usecases.backup.run import Done
     from dbops.usecases.backup.verify import Evidence
 
+_FAILURES = 5
 _COLORS = {"verified": "green", "unverified": "yellow", "failed": "red", "broken": "red"}
 
 
@@ -83,8 +84,9 @@ def manifest_json(one: Manifest) -> dict[str, Any]:
 def listing_text(found: Listing) -> str:
     """Return the backups of a policy as a table, what is broken below, and until when the promise holds."""
     title = f"{style(found.policy, bold=True)} on {wording.on_one_line(found.connection)}, {wording.on_one_line(found.storage)}"
+    failed = _failures(found.failures)
     if not found.backups and not found.broken:
-        return f"{title}: no backups."
+        return "\n\n".join([f"{title}: no backups.", *failed])
     rows: list[tuple[str, ...]] = [
         ("BACKUP", "KIND", "LEADS TO", "STATE", "CONTENT", "STORED", "GROWTH", "TOOK", "RESTORE", "KEPT FOR")
     ]
@@ -92,7 +94,16 @@ def listing_text(found: Listing) -> str:
     broken = [
         f"{style('broken', fg='red')}: {wording.printable(one.key)}: {wording.printable(one.reason)}" for one in found.broken
     ]
-    return "\n\n".join([title, table(rows), *broken, _promise(found)])
+    return "\n\n".join([title, table(rows), *broken, *failed, _promise(found)])
+
+
+def _failures(failures: Sequence[Failure]) -> list[str]:
+    """Return the last runs that made no backup, a line for each, and how many there were before."""
+    shown = failures[-_FAILURES:]
+    lines = [f"{style('failed', fg='red')}: {_second(one.at)}, {one.kind}: {wording.printable(one.error)}" for one in shown]
+    if before := len(failures) - len(shown):
+        lines.insert(0, f"{wording.count(before, 'run')} before these failed too")
+    return ["\n".join(lines)] if lines else []
 
 
 def _promise(found: Listing) -> str:
@@ -152,6 +163,9 @@ def listing_json(found: Listing) -> dict[str, Any]:
         "windows": [{"from": one.start.isoformat(), "to": one.end.isoformat()} for one in found.windows],
         "backups": [listed_json(one) for one in found.backups],
         "broken": [{"key": one.key, "reason": one.reason} for one in found.broken],
+        "failed": [
+            {"id": one.backup_id, "kind": one.kind, "at": one.at.isoformat(), "error": one.error} for one in found.failures
+        ],
     }
 
 

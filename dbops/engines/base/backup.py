@@ -316,6 +316,16 @@ class Backups(Protocol):
         """
         ...
 
+    def must_allow(self, chain: Sequence[Link], order: RestoreOrder) -> None:
+        """Refuse what `restore` would refuse, as far as that is known before anything is made; changes nothing.
+
+        It is called before what stands there is saved.
+
+        Raises:
+            BackupError: the order cannot be carried out.
+        """
+        ...
+
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         """Bring a chain back: a full first, then what followed it, up to `order.point`.
 

@@ -18,7 +18,7 @@ def standing_of(repository: Repository, timeline: str | None) -> Standing:
     for _, facts in repository.notes("verify"):
         with suppress(KeyError, TypeError, ValueError):
             evidence.append(evidence_from(facts))
-    for timeline_folder in sorted({one.timeline for one in contents.backups} | ({timeline} if timeline else set())):
+    for timeline_folder in sorted(contents.timelines):
         for key, facts in repository.notes(f"{timeline_folder}/failures"):
             with suppress(KeyError, TypeError, ValueError):
                 failures.append(_failure(key, facts))

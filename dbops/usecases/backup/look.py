@@ -14,6 +14,7 @@ from dbops.resources.backups.due import breaks_at, counted, prunable
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.leading import Window, windows
 from dbops.resources.backups.model import Evidence, Standing
+from dbops.resources.backups.model import Failure as Failure  # what faces show
 from dbops.resources.backups.moments import next_due
 from dbops.resources.backups.proving import rows_in
 from dbops.resources.backups.remarks import restore_s
@@ -52,6 +53,8 @@ class Listing:
     restore_s: float | None
     due: Mapping[str, datetime]
     windows: tuple[Window, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """The runs that made no backup, oldest first."""
 
     @property
     def stored_size(self) -> int:
@@ -115,6 +118,7 @@ def _listing(policy: Keeper) -> Listing:
         restore_s(standing),
         {entry.type: next_due(entry.cron, desired.spec.zone, now) for entry in desired.spec.schedule if not desired.spec.retired},
         tuple(windows(counted(standing))),
+        tuple(sorted(standing.failures, key=lambda one: one.at)),
     )
 
 

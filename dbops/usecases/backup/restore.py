@@ -101,8 +101,11 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     found = backups.occupied(target, folder)
     if found is not None and not wish.replaces:
         raise BackupError(f"{found}; it was left as it is", fix="restore to another place, or give --replace")
+    order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces, folder=folder, options=wish.options)
+    if found is not None:
+        backups.must_allow([link(policy.repository, one) for one in chain], order)
     must_be_sound(policy.repository, chain, told)
-    safety, keeps_old = None, False
+    safety = None
     if found is not None and folder is None:
         try:
             safety = _saved(policy, target, told)
@@ -110,10 +113,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
             if engine.features.has_servers:
                 raise
             told(f"what stands there is damaged, and is kept beside: {error.message}")
-            keeps_old = True
-    order = RestoreOrder(
-        target, wish.point, wish.schemas, wish.tables, wish.replaces, keeps_old, folder=folder, options=wish.options
-    )
+            order = replace(order, keeps_old=True)
     started = monotonic()
     progress = Progress("restoring", sum(one.plain_size for one in chain), told)
     with writing_files("the restore"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dbops.errors import BackupError
+from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import Evidence as Evidence  # what faces show
 from dbops.usecases.backup.policies import Place, holder_of, policies_of
 
@@ -11,17 +13,30 @@ from dbops.usecases.backup.policies import Place, holder_of, policies_of
 def verify(place: Place, word: str | None, level: int, told: Callable[[str], None], name: str | None = None) -> list[Evidence]:
     """Verify one backup, or for None every one, up to a level; what is broken comes out as evidence too, not as an error.
 
+    So does, where there are several policies, one that has nothing to verify; a retired one need not.
+
     Raises:
-        WrongKeyError, StorageError: nothing can be said, because there is no key or no answer.
+        BackupError: there is no backup at all; WrongKeyError, StorageError: nothing can be said, because there is no key or no
+        answer.
     """
     if word is not None:
         policy, manifest = holder_of(place, word, name, told)
         return [policy.verify(manifest, level)]
-    found = []
+    found: list[Evidence] = []
+    empty: list[Keeper] = []
     for policy in policies_of(place, name, told):
-        contents = policy.repository.contents()
-        found += [policy.verify(one, level) for one in contents.backups]
-        now = policy.clock()
-        broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
-        found += [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]
-    return found
+        seen = _verify_all(policy, level)
+        found += seen
+        empty += [policy] if not seen and not policy.desired.spec.retired else []
+    if not found:
+        raise BackupError("there is no backup yet", fix="dbops backup run makes one")
+    return found + [Evidence(one.desired.name, one.clock(), 0, False, ("there is no backup yet",)) for one in empty]
+
+
+def _verify_all(policy: Keeper, level: int) -> list[Evidence]:
+    """Verify every backup of a policy, and say what is broken."""
+    contents = policy.repository.contents()
+    found = [policy.verify(one, level) for one in contents.backups]
+    now = policy.clock()
+    broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
+    return found + [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]

@@ -74,6 +74,11 @@ class MysqlBackups:
 
         return occupied(target, folder)
 
+    def must_allow(self, chain: Sequence[Link], order: RestoreOrder) -> None:
+        from dbops.engines.mysql.backup.restoring import must_allow
+
+        must_allow(chain, order)
+
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         from dbops.engines.mysql.backup.restoring import restore
 

@@ -73,10 +73,13 @@ def prepared_server(links: Sequence[Link], told: Told) -> Iterator[tuple[Databas
             yield url, exits
 
 
-def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, told: Told) -> Restored:
-    """Make a data folder; it gets its name when it is complete, and what had the name before is moved aside."""
-    bases = [link for link in chain if link.kind != "log"]
-    logs = [link for link in chain if link.kind == "log"]
+def must_allow_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path) -> None:
+    """Refuse what cannot end well, before anything is made.
+
+    Raises:
+        BackupError: these are no files, the folder is none for them, or the point lies before their end.
+    """
+    bases, logs = _parted(chain)
     if bases[0].method != "physical":
         raise BackupError("a dump is no files: it is restored into a database", expected="--to mysql://...")
     if order.tables:
@@ -90,8 +93,19 @@ def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, tol
             f"the account that servers run as cannot enter {folder.parent}, and logs are replayed by a server",
             fix="choose a folder that all may enter, such as one beside the server's own",
         )
+    must_not_precede(bases[-1], stop_of(order.point))
+
+
+def _parted(chain: Sequence[Link]) -> tuple[list[Link], list[Link]]:
+    """Return the copies of files in a chain, and the logs behind them."""
+    return [link for link in chain if link.kind != "log"], [link for link in chain if link.kind == "log"]
+
+
+def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, told: Told) -> Restored:
+    """Make a data folder; it gets its name when it is complete, and what had the name before is moved aside."""
+    must_allow_folder(chain, order, folder)
+    bases, logs = _parted(chain)
     stop = stop_of(order.point)
-    must_not_precede(bases[-1], stop)
     new = folder.with_name(f".{folder.name}.restoring-{secrets.token_hex(4)}")
     warnings = ["the folder holds the whole server: every database, and its accounts"]
     try:

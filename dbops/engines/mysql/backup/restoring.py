@@ -31,7 +31,7 @@ from dbops.engines.mysql.backup.loading import (
 )
 from dbops.engines.mysql.backup.spool import SpoolSink
 from dbops.engines.mysql.backup.staging import Stage, must_not_precede, staged
-from dbops.engines.mysql.backup.switching import replace_content
+from dbops.engines.mysql.backup.switching import must_be_alone, replace_content
 from dbops.engines.mysql.backup.tools import tool_for
 from dbops.engines.mysql.backup.views import broken_views
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
@@ -61,6 +61,30 @@ def occupied(target: Target, folder: Path | None) -> str | None:
     if unfinished:
         return f"in the database {name} {unfinished}"
     return f"the database {name} has {count} tables, views, routines and events" if count else None
+
+
+def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
+    """Refuse an order; see the port. What a dump holds is known before, what logs behind it lead to is not."""
+    first = chain[0]
+    if order.schemas:
+        raise BackupError("databases of MySQL and MariaDB have no schemas", expected="--table, or nothing for all of it")
+    if order.folder is not None:
+        from dbops.engines.mysql.backup.preparing import must_allow_folder
+
+        must_allow_folder(chain, order, order.folder)
+        return
+    must_not_precede(first, stop_of(order.point))
+    if first.method != "logical" or len(chain) > 1:
+        return
+    made, order = Dump.of(first), _named(order, first)
+    choice = choose(made, order.tables)
+    conn = connect(on_database(order.target, None))
+    try:
+        must_take(made, conn)
+        if order.replaces:
+            must_be_alone(conn, str(order.target.url.database), choice)
+    finally:
+        conn.close()
 
 
 def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:

@@ -71,7 +71,7 @@ def replace_content(made: Dump, target: Target, told: Told, choice: Choice) -> t
     places = _Places(str(target.url.database), BESIDE + mark, ASIDE + mark)
     conn = connect(on(target, places.home))
     try:
-        _must_be_alone(conn, places.home, choice)
+        must_be_alone(conn, places.home, choice)
         _remove_leftovers(conn)
         conn.query("SELECT GET_LOCK(?, 0)", (places.beside,))  # a session that is gone holds it no more
         create(target, places.beside, made.details)
@@ -92,7 +92,7 @@ def _remove_leftovers(conn: MysqlConnection) -> None:
             conn.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
 
 
-def _must_be_alone(conn: MysqlConnection, database: str, choice: Choice) -> None:
+def must_be_alone(conn: MysqlConnection, database: str, choice: Choice) -> None:
     """Let tables pass that no table refers to which stays: its foreign key would go with the old table."""
     for schema, table, referenced in conn.query(_REFERENCES, (database, database, int(choice.is_whole))):
         if not choice.has(referenced) or (schema == database and choice.has(table)):

@@ -58,15 +58,40 @@ SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relnames
      + (SELECT count(*) FROM pg_catalog.pg_proc WHERE oid >= 16384)"""
 
 
-def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
-    """Restore a logical full; see the port."""
-    link = chain[-1]
+def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
+    """Refuse a restore of a dump; see the port."""
+    _tool_and_jobs(chain[-1], order)
+    facts, name = chain[-1].details, database_of(order.target)
+    with closing(_elsewhere(order.target, name)) as home:
+        _may(home, order, facts, name, _exists(home, name))
+        _missing_roles(home, order, facts)
+
+
+def must_allow_database(order: RestoreOrder) -> None:
+    """Refuse a restore into a database of what nothing more is known of."""
+    name = database_of(order.target)
+    with closing(_elsewhere(order.target, name)) as home:
+        _may(home, order, {"extensions": ()}, name, _exists(home, name))
+
+
+def _tool_and_jobs(link: Link, order: RestoreOrder) -> tuple[Path, int]:
+    """Return pg_restore, and how many sessions it takes.
+
+    Raises:
+        BackupError: it is missing, or the order asks for what there is not.
+    """
     if order.folder is not None:
         raise BackupError("a dump is restored to a database, not to a folder", expected="--to postgresql://host/new_database")
     program = find("pg_restore", int(link.details["dump_major"]))
     if unknown := sorted(set(order.options) - {"roles", "jobs"}):
         raise BackupError(f"--option {unknown[0]} means nothing to PostgreSQL", expected="one of roles, jobs")
-    jobs = jobs_of(order.options, int(link.details.get("jobs", 1)))
+    return program, jobs_of(order.options, int(link.details.get("jobs", 1)))
+
+
+def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+    """Restore a logical full; see the port."""
+    link = chain[-1]
+    program, jobs = _tool_and_jobs(link, order)
 
     def fill(target: Target, options: tuple[str, ...]) -> tuple[Sequence[Exit], Sequence[str]]:
         told("loading the dump")
@@ -84,7 +109,7 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
     """
     name = database_of(order.target)
     with closing(_elsewhere(order.target, name)) as home:
-        exists = bool(home.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = ?", (name,)))
+        exists = _exists(home, name)
         _may(home, order, filling.facts, name, exists)
         options, roles, warnings = _roles(home, order, filling)
         if unplaced := _tablespaces(home, filling.facts):
@@ -179,6 +204,10 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
         )
 
 
+def _exists(home: PostgresConnection, name: str) -> bool:
+    return bool(home.query("SELECT 1 FROM pg_catalog.pg_database WHERE datname = ?", (name,)))
+
+
 def _owns(home: PostgresConnection, name: str) -> bool:
     rows = home.query("SELECT pg_catalog.pg_has_role(datdba, 'USAGE') FROM pg_catalog.pg_database WHERE datname = ?", (name,))
     return rows == [(True,)]
@@ -186,23 +215,30 @@ def _owns(home: PostgresConnection, name: str) -> bool:
 
 def _roles(home: PostgresConnection, order: RestoreOrder, filling: Filling) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
     """Return options for pg_restore, the roles that count, and what is to be said of them."""
+    missing = _missing_roles(home, order, filling.facts)
+    if order.options.get("roles") == "skip":
+        return ("--no-owner", "--no-privileges"), (), ["owners and privileges were left out"]
+    made = make_roles(home, filling.globals(), missing) if missing else []
+    return (), tuple(filling.facts["roles"]), [f"made the role {role}, without a password" for role in made]
+
+
+def _missing_roles(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]) -> list[str]:
+    """Return the roles that are to be made.
+
+    Raises:
+        BackupError: some are missing, and are neither to be made nor left out.
+    """
     how = str(order.options.get("roles", "need"))
     if how not in ("need", "create", "skip"):
         raise BackupError(f"roles={how} is not known", expected="one of need, create, skip")
-    wanted = list(filling.facts["roles"])
-    if how == "skip":
-        return ("--no-owner", "--no-privileges"), (), ["owners and privileges were left out"]
-    missing = missing_roles(home, wanted)
-    if missing and how == "create":
-        made = make_roles(home, filling.globals(), missing)
-        return (), tuple(wanted), [f"made the role {role}, without a password" for role in made]
-    if missing:
+    missing = list(missing_roles(home, list(facts["roles"]))) if how != "skip" else []
+    if missing and how == "need":
         raise BackupError(
             f"roles that the backup names are missing on that server: {', '.join(missing)}; nothing was touched",
             fix="--option roles=create makes them without passwords, --option roles=skip leaves out owners and privileges",
             error_code="MISSING_ROLES",
         )
-    return (), tuple(wanted), []
+    return missing
 
 
 def _tablespaces(home: PostgresConnection, facts: Mapping[str, Any]) -> list[str]:

@@ -99,6 +99,16 @@ class PostgresBackups:
 
         return loading.occupied(target)
 
+    def must_allow(self, chain: Sequence[Link], order: RestoreOrder) -> None:
+        if chain[0].method == "logical":
+            from dbops.engines.postgresql.backup import loading
+
+            loading.must_allow(chain, order)
+            return
+        from dbops.engines.postgresql.backup import restoring
+
+        restoring.must_allow(chain, order)
+
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         if chain[0].method == "logical":
             from dbops.engines.postgresql.backup import loading

@@ -25,6 +25,15 @@ from dbops.engines.postgresql.backup.stanzas import NAME
 from dbops.errors import BackupError
 
 
+def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
+    """Refuse a restore of files; see the port."""
+    check_point(chain, order.point)
+    if order.folder is None:
+        loading.must_allow_database(order)
+    else:
+        _must_allow_folder(order, order.folder)
+
+
 def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     """Restore a physical chain; see the port."""
     check_point(chain, order.point)
@@ -102,7 +111,8 @@ def _running(
         yield running
 
 
-def _to_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, told: Told) -> Restored:
+def _must_allow_folder(order: RestoreOrder, folder: Path) -> str | None:
+    """Return what a folder holds that goes aside."""
     if order.schemas or order.tables:
         raise BackupError("some tables alone are no server", expected="--to postgresql://host/new_database")
     found = occupied(folder)
@@ -113,6 +123,11 @@ def _to_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, told: T
         raise BackupError(f"there is no folder {folder.parent}", fix="create it, or correct the path")
     if tablespaces_beside(folder).exists():
         raise BackupError(f"{tablespaces_beside(folder)} is there already", fix="move it away: tablespaces are restored there")
+    return found
+
+
+def _to_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, told: Told) -> Restored:
+    found = _must_allow_folder(order, folder)
     with workplace(folder.parent) as place:
         data = place / "data"
         with _running(chain, order.point, data, place, told, is_kept=True, options=order.options) as running:

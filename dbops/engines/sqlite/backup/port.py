@@ -79,6 +79,11 @@ class SqliteBackups:
 
         return occupied(target.url.database or MEMORY)
 
+    def must_allow(self, chain: Sequence[Link], order: RestoreOrder) -> None:
+        from dbops.engines.sqlite.backup.restoring import must_allow
+
+        must_allow(order)
+
     def restore(self, chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         from dbops.engines.sqlite.backup.restoring import restore
 

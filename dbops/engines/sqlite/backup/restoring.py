@@ -33,8 +33,8 @@ def occupied(path: str) -> str | None:
     return f"{path} holds {place.stat().st_size} bytes" if place.stat().st_size else None
 
 
-def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
-    """Restore a chain to a path; see the port."""
+def must_allow(order: RestoreOrder) -> Path:
+    """Return the place of the file that an order means; see the port."""
     path = order.target.url.database or MEMORY
     if path == MEMORY:
         raise BackupError("a backup cannot be restored into memory", expected="the path of a file: --to sqlite:///restored.db")
@@ -45,6 +45,14 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
         raise BackupError(f"there is no folder {place.parent} for the file", fix="create it, or correct the path")
+    if place.exists():
+        _must_be_unused(place)
+    return place
+
+
+def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
+    """Restore a chain to a path; see the port."""
+    place = must_allow(order)
     with _beside(place) as new:
         assemble(chain, new, told)
         told("checking the file")
@@ -53,7 +61,7 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         if order.tables:
             _only_tables(new, order.tables)
         aside = _switch(new, place, replaces=order.replaces, keeps_old=order.keeps_old)
-    return Restored(path, chain[-1].end, warnings=(f"what stood there is {aside}",) if aside else ())
+    return Restored(str(order.target.url.database), chain[-1].end, warnings=(f"what stood there is {aside}",) if aside else ())
 
 
 def assemble(chain: Sequence[Link], path: Path, told: Told) -> None:

@@ -272,6 +272,10 @@ def test_occupied_database_is_left_alone_and_replaced_only_when_told(
         other.load("CREATE TABLE precious (id int); INSERT INTO precious VALUES (1)")
         with pytest.raises(BackupError, match="holds 1 relations and functions; it was left as it is"):
             shop.restore(other.url)
+        before = shop.backups()
+        with pytest.raises(BackupError, match="would replace all of the database"):
+            shop.restore(other.url, replaces=True, tables=("public.plain",))
+        assert shop.backups() == before
         assert other.rows("SELECT * FROM precious") == [(1,)]
         session = postgres_server.connect(other.name)
         result = shop.restore(other.url, replaces=True, word=made.id)
