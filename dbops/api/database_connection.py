@@ -15,7 +15,7 @@ from dbops.dataclass import dataclass
 from dbops.errors import ConnectError, DbopsError, QueryError
 
 if TYPE_CHECKING:
-    from dbops.usecases.databases.database import Database
+    from dbops.usecases.databases.database import Database, Holdings
 
 __all__ = ["DatabaseConnection", "DatabaseType", "Parameters", "QueryResult"]
 
@@ -88,6 +88,7 @@ class DatabaseConnection:
 
         self.db_type = _type_of(self.db_type)
         self._open: Database | None = None
+        self._holdings: Holdings | None = None
         self._opening = threading.Lock()
         port, username = DEFAULTS.get(self.db_type.value, (None, None))
         self.port = port if self.port is None else self.port
@@ -144,9 +145,11 @@ class DatabaseConnection:
         return self
 
     def disconnect(self) -> None:
-        """Close all sessions; a transaction that is open is undone."""
+        """Close all sessions; a transaction that is open is undone, and a block around it ends with an error."""
         with self._opening:
             database, self._open = self._open, None
+            if database is not None:
+                self._holdings = database.holdings
         if database is not None:
             database.close()
 
@@ -297,7 +300,7 @@ class DatabaseConnection:
                 target = target_of(
                     self.get_connection_string(), timeout_s=timeout_s, attempts=self.max_retries, tls_mode=self.ssl_mode
                 )
-                self._open = Database(target, size=self.connection_pool_size, wait_s=timeout_s)
+                self._open = Database(target, size=self.connection_pool_size, wait_s=timeout_s, holdings=self._holdings)
             return self._open
 
 

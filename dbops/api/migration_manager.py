@@ -107,6 +107,8 @@ class MigrationManager:
         found = self._opened()
         if dry_run:
             outcome = found.dry_run(migration_id)
+            if not outcome.is_new:
+                return MigrationResult(migration_id, True, 0.0, "Already applied")
             told = "Dry run: it would run, and nothing was kept" if outcome.error is None else f"Dry run failed: {outcome.error}"
             return MigrationResult(
                 migration_id, outcome.error is None, outcome.seconds, told, statements_executed=outcome.statements

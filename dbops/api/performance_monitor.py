@@ -182,23 +182,24 @@ class DatabasePerformanceMonitor:
         median, min, max, p95}`, times in milliseconds, `count` 0 and the others None where the database does not show it. Issues
         are those of the last moment. Nothing was kept: `metrics_count` 0 and a `message`.
         """
-        found = self._moments(database_name, hours)
-        answer = {"database_name": database_name, "analysis_period_hours": hours, "metrics_count": len(found)}
+        found, shown = self._moments(database_name, hours), _shown(database_name)
+        answer = {"database_name": shown, "analysis_period_hours": hours, "metrics_count": len(found)}
         if not found:
             return answer | {"message": _NO_METRICS}
         from dbops.usecases.performance.judging import broken_then
 
-        metrics = [metrics_of(database_name, moment) for moment in found]
+        metrics = [metrics_of(shown, moment) for moment in found]
         return answer | {
             "connections_stats": stats_of([one.connections_active for one in metrics]),
             "query_rate_stats": stats_of([one.queries_per_second for one in metrics]),
             "query_time_stats": stats_of([one.average_query_time_ms for one in metrics]),
-            "performance_issues": [issue_of(one) for one in broken_then(database_name, found[-1])],
+            "performance_issues": [issue_of(one) for one in broken_then(shown, found[-1])],
         }
 
     def get_performance_history(self, database_name: str, days: float = 7) -> list[dict[str, Any]]:
         """Return the fields of `DatabaseMetrics` for every moment of the last days that is kept, in the order of time."""
-        return [asdict(metrics_of(database_name, moment)) for moment in self._moments(database_name, days * 24)]
+        shown = _shown(database_name)
+        return [asdict(metrics_of(shown, moment)) for moment in self._moments(database_name, days * 24)]
 
     def check_alerts(self, database_name: str) -> list[PerformanceAlert]:
         """Return the rules that a database breaks: looked at now, or by the last numbers that a program brought within a day.
@@ -207,11 +208,12 @@ class DatabasePerformanceMonitor:
         """
         from dbops.usecases.performance.judging import broken_now, broken_then
 
+        shown = _shown(database_name)
         broken = broken_now(self.workspace_dir, database_name, self.database_url)
         if broken is None:
             last = self._moments(database_name, 24)[-1:]
-            broken = [one for moment in last for one in broken_then(database_name, moment)]
-        return [alert_of(database_name, one) for one in broken]
+            broken = [one for moment in last for one in broken_then(shown, moment)]
+        return [alert_of(shown, one) for one in broken]
 
     def get_performance_report(self, database_name: str) -> dict[str, Any]:
         """Return all of it, ready for JSON.
@@ -226,7 +228,7 @@ class DatabasePerformanceMonitor:
         performance = self.analyze_database_performance(database_name)
         advised = recommendations(self.workspace_dir, database_name, self.database_url) or ()
         return {
-            "database_name": database_name,
+            "database_name": _shown(database_name),
             "report_timestamp": datetime.now(UTC).isoformat(),
             "query_performance": self.analyze_query_performance(),
             "database_performance": performance,
@@ -374,6 +376,13 @@ def _applied(workspace_dir: Path, database_name: str) -> dict[str, Any]:
         raise _out_of_reach(database_name)
     left = [dict(zip(("rule", "object", "why", "fix"), one, strict=True)) for one in mended.left]
     return {"done": list(mended.done), "files": list(mended.files), "left": left}
+
+
+def _shown(database: str) -> str:
+    """Return the name of a database as answers have it: a URL without its password."""
+    from dbops.usecases.performance.places import name_of
+
+    return name_of(database)
 
 
 def _out_of_reach(database: str) -> MonitoringError:

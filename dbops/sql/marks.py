@@ -82,7 +82,8 @@ def named(sql: str, names: frozenset[str], dialect: Dialect, style: Style) -> Ma
     marks = _colons(sql, found, names) or _percents_named(sql, found)
     if missing := next((mark.name for mark in marks if not mark.written and mark.name not in names), None):
         raise QueryError(
-            f"no value was given for the parameter {missing!r}", expected=f"values by name, there are: {', '.join(sorted(names))}"
+            f"no value was given for the parameter {missing!r}",
+            expected=f"values by name, there are: {', '.join(sorted(map(str, names)))}",
         )
     order = tuple(mark.name for mark in marks if not mark.written)
     return Marked(_written(sql, marks, style), order, len(order))

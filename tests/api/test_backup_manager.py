@@ -149,6 +149,26 @@ def test_a_backup_goes_into_a_folder_of_its_own(database: Database, manager: Bac
         drop(database)
 
 
+def test_a_restore_is_tried_where_a_url_leads_and_nowhere_else(
+    pg_database: PostgresDatabase, my_database: MysqlDatabase, tmp_path: Path
+) -> None:
+    """A server that is not named, or does not answer, says nothing of a backup."""
+    for database in (pg_database, my_database):
+        database.load(ITEMS)
+        made = BackupManager(tmp_path).create_backup("shop", database.url)
+        absent = f"{database.engine}://nobody@127.0.0.1:1/nothing"
+        for url, why in (
+            (None, "no database URL leads to"),
+            ("sqlite:///x.db", "no database URL leads to"),
+            (absent, "cannot connect"),
+        ):
+            found = BackupManager(tmp_path, url).verify_backup(made.backup_id)
+            assert (found["valid"], found["checksum_valid"], found["restore_tested"]) == (True, True, False), found
+            assert why in found["issues"][0]
+        kept = BackupManager(tmp_path).get_backup_info(made.backup_id)
+        assert kept is not None and kept["metadata"]["verified"] is True
+
+
 def test_the_convenience_function_backs_up_here(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice within a second, which makes two backups."""
     database.load(ITEMS)

@@ -14,6 +14,7 @@ import dbops
 MODULES = {
     "backup_manager": "BackupManager Backup BackupResult backup_database",
     "connections": "ConnectionPool ConnectionFactory PoolConfig PoolStats HealthChecker",
+    "db_models": "get_database_base SQLiteJSON",
     "db_manager": "DatabaseManager DatabaseConnection DatabaseType QueryResult manage_databases connect_database execute_query",
     "exceptions": "CodomyrmexError",
     "lineage": "LineageNode LineageEdge NodeType EdgeType DataAsset LineageGraph LineageTracker ImpactAnalyzer",

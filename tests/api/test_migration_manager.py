@@ -146,6 +146,7 @@ def test_a_dry_run_keeps_nothing(database: Database, manager: MigrationManager) 
     assert result.success and str(result.error_message).startswith("Dry run")
     assert "agents" not in tables(database) and manager.get_migration_status(first)["status"] == "pending"
     manager.apply_migration(first)
+    assert manager.apply_migration(first, dry_run=True).error_message == "Already applied"
     assert manager.apply_migration(second, dry_run=True).success
     wrong = manager.create_migration("wrong", "", "INSERT INTO agents VALUES (NULL, NULL)")
     result = manager.apply_migration(wrong.id, dry_run=True)

@@ -66,9 +66,12 @@ def test_two_files_of_one_name_have_two_histories(tmp_path: Path) -> None:
     assert [monitor_database(url, tmp_path)["metrics_count"] for url in urls] == [1, 1]
 
 
-def test_a_password_is_not_kept(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+def test_a_password_is_not_kept_or_shown(pg_database: PostgresDatabase, tmp_path: Path) -> None:
     url = pg_database.server.tcp_url(pg_database.name)
-    seen = DatabaseMonitor(tmp_path, url).collect(settle_s=0)
+    monitor = DatabaseMonitor(tmp_path, url)
+    seen = [monitor.collect(settle_s=0), monitor.get_performance_report(url), monitor.get_performance_history(url)]
+    monitor.record_database_metrics(url, {"cache_hit_ratio": 0.1, "connections_active": 10_000})
+    seen += [monitor.check_alerts(url), monitor.analyze_database_performance(url)]
     kept = (tmp_path / ".dbops" / "metrics.db").read_bytes() + repr(seen).encode()
     assert b"***" in kept and url.split(":")[2].split("@")[0].encode() not in kept
 

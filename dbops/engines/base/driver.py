@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Row, Target
+from dbops.errors import QueryError
 from dbops.sql.marks import Style
 
 
@@ -29,6 +30,11 @@ class TableColumn:
     is_required: bool
     default: str | None
     is_in_primary_key: bool
+
+
+def unsendable(error: UnicodeEncodeError) -> QueryError:
+    """Return our error for text that is none in UTF-8, such as half of a pair of surrogates."""
+    return QueryError(f"text that cannot be sent: {error.reason} at position {error.start}", expected="text that UTF-8 can say")
 
 
 class Session(Protocol):

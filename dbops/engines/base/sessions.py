@@ -108,7 +108,8 @@ def _roll_back_once(engine: AsyncEngine) -> None:
         conn.connection.info.pop(_ROLLED_BACK, None)
 
     def rolled_back(conn: Any) -> None:
-        conn.connection.info[_ROLLED_BACK] = True
+        if not conn.invalidated:  # as one is whose task was cancelled while the server worked for it
+            conn.connection.info[_ROLLED_BACK] = True
 
     def reset(raw: Any, record: Any, state: Any) -> None:
         is_over = record.info.pop(_ROLLED_BACK, False) or state.transaction_was_reset

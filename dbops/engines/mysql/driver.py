@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from dbops.engines.base.connect import Target
-from dbops.engines.base.driver import Answer, TableColumn
+from dbops.engines.base.driver import Answer, TableColumn, unsendable
 from dbops.engines.mysql.connect import FOUR_BYTES, MysqlConnection, connect
 from dbops.engines.mysql.errors import query_error
 from dbops.errors import QueryError
@@ -111,6 +111,8 @@ class MysqlSession:
             yield
         except pymysql.Error as error:
             raise query_error(error, self._conn.target.secrets) from error
+        except UnicodeEncodeError as error:
+            raise unsendable(error) from error
 
 
 _PLAIN = frozenset({str, int, float, bytes, bool, type(None)})

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, cast
 
 from dbops.engines.base.connect import Target
-from dbops.engines.base.driver import Answer, TableColumn
+from dbops.engines.base.driver import Answer, TableColumn, unsendable
 from dbops.engines.postgresql.connect import PostgresConnection, connect, quoted
 from dbops.engines.postgresql.errors import query_error
 from dbops.errors import QueryError
@@ -48,6 +48,8 @@ class PostgresSession:
         self.version_text: str = conn.server.version_text
 
     def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
+        if "\0" in sql:  # libpq takes what stands before it for the whole statement
+            raise QueryError("a statement cannot have a NUL in it")
         with self._translated():
             cursor = self._raw.execute(cast(Any, sql), [_sent(value) for value in parameters] or None)
             while cursor.nextset():  # of several statements the last one counts
@@ -94,6 +96,8 @@ class PostgresSession:
             yield
         except psycopg.Error as error:
             raise query_error(error, self._conn.target.secrets) from error
+        except UnicodeEncodeError as error:
+            raise unsendable(error) from error
 
 
 def _sent(value: Any) -> Any:

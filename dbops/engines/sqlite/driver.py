@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dbops.engines.base.connect import Target
-from dbops.engines.base.driver import Answer, TableColumn
+from dbops.engines.base.driver import Answer, TableColumn, unsendable
 from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.connect import SqliteConnection, connect_or_make
 from dbops.engines.sqlite.counting import Counter, counter_of
@@ -128,6 +128,8 @@ class _Translated:
 
         if isinstance(error, sqlite3.Error):
             raise query_error(error, self._path, self._lock_s) from error
+        if isinstance(error, UnicodeEncodeError):
+            raise unsendable(error) from error
         if isinstance(
             error, sqlite3.Warning | OverflowError
         ):  # several statements in one text, until Python 3.12; a large number

@@ -36,9 +36,13 @@ _LEFT_BEHIND = (
 """https://www.sqlite.org/lang_altertable.html: from 3.25 on a rename looks at all views and triggers."""
 
 
+_LOCKED = {"database is locked": "SQLITE_BUSY", "database table is locked": "SQLITE_LOCKED"}
+"""Errors that a program raised itself have a text alone."""
+
+
 def code_of(error: sqlite3.Error) -> str:
     """Return the name of the extended result code, empty where the driver itself complains."""
-    return getattr(error, "sqlite_errorname", None) or ""
+    return getattr(error, "sqlite_errorname", None) or _LOCKED.get(str(error), "")
 
 
 def query_error(error: sqlite3.Error, path: str, lock_s: float) -> QueryError:

@@ -21,7 +21,7 @@ class Refusal:
     at: Mark | None = None
 
     def error(self) -> BackupError:
-        return BackupError(f"a {self.kind} backup cannot be made: {self.reason}", at=self.at, fix=self.fix or None)
+        return BackupError(f"a backup of type {self.kind} cannot be made: {self.reason}", at=self.at, fix=self.fix or None)
 
 
 def choose(

@@ -19,7 +19,7 @@ def remarks(
     address = desired.address
     for one in refused:
         fix = f"; {one.fix}" if one.fix else ""
-        text = f"a {one.kind} backup cannot be made: {one.reason}{fix}"
+        text = f"a backup of type {one.kind} cannot be made: {one.reason}{fix}"
         yield Observation(f"{address}/{one.kind}", BACKUP_REFUSED, text, "error")
     for text in dict.fromkeys(one.caution for one in chosen if one.caution):
         yield Observation(address, "BACKUP_CAUTION", text, "warning")

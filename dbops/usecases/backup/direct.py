@@ -50,15 +50,20 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class _OfOne(Elsewhere):
-    """The repository of one database, which may be near."""
+    """The repository of one name, for a backup of one engine, whose database may be near.
+
+    Databases of two engines may have been backed up under one name.
+    """
 
     target: str = ""
+    engine: str = ""
     near: Target | None = field(default=None, repr=False)
 
     def keepers(self, told: Any) -> list[Keeper]:
         # two steps, for the dataclass's slots make a class of which super() without arguments knows nothing
         found = [one for one in Elsewhere.keepers(self, told) if one.desired.name == self.target]
-        return [replace(one, target=self.near) if self.near is not None else one for one in found]
+        target = self.near or Target("", DatabaseUrl(self.engine))  # type: ignore[arg-type]  # one of the engines' names
+        return [replace(one, engine=runtime.engine_named(self.engine), target=target) for one in found]
 
 
 class BackupFolder:
@@ -142,7 +147,7 @@ class BackupFolder:
     def verify(self, backup_id: str, url: str | None, *, restores: bool) -> tuple[Evidence, Evidence | None, str | None]:
         """Prove what is stored, and by a restore into a throwaway database; return both, and why the latter was not tried.
 
-        `url` leads to a server on which the throwaway database is made, where one is needed.
+        `url` leads to a server on which the throwaway database is made, where one is needed; no other is asked for one.
 
         Raises:
             BackupError: there is no such backup.
@@ -152,6 +157,8 @@ class BackupFolder:
         stored = keeper.verify(held.manifest, 1)
         if not restores or not stored.ok:
             return stored, None, None
+        if keeper.engine.features.has_servers and self._near(held, url) is None:
+            return stored, None, f"the restore was not tried: no database URL leads to a server of {held.manifest.engine}"
         try:
             return stored, keeper.verify(held.manifest, 3), None
         except DbopsError as error:
@@ -165,7 +172,7 @@ class BackupFolder:
         """
         held = self.find(backup_id)
         near = target_of(url, timeout_s=30.0, attempts=3, tls_mode="prefer")
-        place = _OfOne(self.url, target=held.manifest.target, near=near)
+        place = _OfOne(self.url, target=held.manifest.target, engine=held.manifest.engine, near=near)
         return restore(place, RestoreWish(url, held.manifest.id, replaces=replaces), lambda text: None)
 
     def delete(self, backup_id: str) -> None:
@@ -202,11 +209,14 @@ class BackupFolder:
             prune(keeper.repository, going, keeper.clock(), keeper.told, check=lease.check)
 
     def _keeper(self, held: Held, url: str | None) -> Keeper:
+        place = _OfOne(self.url, target=held.manifest.target, engine=held.manifest.engine, near=self._near(held, url))
+        return place.keepers(lambda text: None)[0]
+
+    @staticmethod
+    def _near(held: Held, url: str | None) -> Target | None:
+        """Return the database of a URL, None where it is of another engine than the backup."""
         near = target_of(url, timeout_s=30.0, attempts=1, tls_mode="prefer") if url is not None else None
-        if near is not None and near.url.engine != held.manifest.engine:
-            near = None
-        near = near or Target("", DatabaseUrl(held.manifest.engine))  # type: ignore[arg-type]  # one of the engines' names
-        return _OfOne(self.url, target=held.manifest.target, near=near).keepers(lambda text: None)[0]
+        return near if near is not None and near.url.engine == held.manifest.engine else None
 
     def _targets(self) -> Sequence[str]:
         if not self.folder.is_dir():

@@ -42,7 +42,7 @@ class _Held:
     failure: QueryError | None = None
 
 
-class _PerThread(threading.local):
+class Holdings(threading.local):
     """What a thread holds, and each task that runs in it; gone with the thread, and its session back in the pool with that."""
 
     def __init__(self) -> None:
@@ -53,13 +53,14 @@ class _PerThread(threading.local):
 class Database:
     """An open database; for any number of threads. A transaction belongs to the thread, or task, that began it."""
 
-    def __init__(self, target: Target, *, size: int, wait_s: float) -> None:
+    def __init__(self, target: Target, *, size: int, wait_s: float, holdings: Holdings | None = None) -> None:
+        """Open a session; `holdings` are those of the same database before it was closed, so that blocks find that it was."""
         self._engine: Engine = engine_for(target.url)
         self._target = target
         self._attributes: telemetry.Attributes | None = None
         self._driver = self._engine.driver
         self._dialect, self._style = self._engine.dialect, self._driver.style
-        self._mine = _PerThread()
+        self.holdings: Holdings = holdings or Holdings()
         self._wait_s = wait_s
         is_file = not self._engine.features.has_servers and not self._driver.is_private(target)
         self._turns = turns_of(str(target.url.database)) if is_file else None
@@ -159,9 +160,8 @@ class Database:
 
     def _inside(self, held: _Held, act: Callable[[Session], T], sql: str) -> T:
         if held.failure is not None:
-            raise QueryError(
-                f"the transaction is undone, for a statement before failed: {held.failure.message}"
-            ) from held.failure
+            what = held.failure.message if held.lease.is_over else f"for a statement before failed: {held.failure.message}"
+            raise QueryError(f"the transaction is undone, {what}") from held.failure
         try:
             if held.by == "block":
                 _must_leave_transaction(conduct_of(sql, self._engine), sql)
@@ -215,6 +215,9 @@ class Database:
     def _block(self, held: _Held, keep: Callable[[], Any], undo: Callable[[], Any], *, ends: bool) -> Iterator[None]:
         try:
             yield
+            if held.lease.is_over:
+                self._closed_under(held)
+                raise QueryError(f"the transaction was rolled back, {_why_over(held.lease)}") from held.failure
             if held.failure is not None:
                 raise QueryError(
                     f"the transaction was rolled back, for a statement in it failed: {held.failure.message}",
@@ -233,6 +236,8 @@ class Database:
                 self._let_go(held, is_usable=not isinstance(held.failure, LostConnectionError))
 
     def _undone(self, held: _Held, undo: Callable[[], Any]) -> None:
+        if held.lease.is_foreign:
+            return
         try:
             undo()
         except DbopsError as error:  # the session is of no more use, and the server forgets what it did
@@ -251,9 +256,11 @@ class Database:
         self._ended(lambda session: session.rollback())
 
     def _ended(self, end: Callable[[Session], None]) -> None:
-        held = self._held()
+        held = self._own()
         if held is None:
             return
+        if held.lease.is_over and self._closed_under(held) is None:
+            raise QueryError(f"what waited for its commit is undone, {_why_over(held.lease)}")
         if held.by == "block":
             raise QueryError("a transaction block ends by itself", fix="leave the block, or raise an error in it to undo it")
         try:
@@ -340,11 +347,12 @@ class Database:
         return self._pool.state
 
     def close(self) -> None:
-        """Close all sessions; transactions that are open are undone."""
+        """Close all sessions; transactions that are open are undone, those of other threads when these come to them next."""
         held = self._held()
-        if held is not None:
-            held.lease.session.rollback()
-            self._let_go(held)
+        if held is not None and not held.lease.is_over:
+            self._undone(held, held.lease.session.rollback)
+            if held.by != "block":
+                self._let_go(held)
         self._pool.close()
 
     # --- sessions
@@ -380,22 +388,35 @@ class Database:
             raise
 
     def _held(self) -> _Held | None:
+        """Return what this thread, or task, holds."""
+        held = self._own()
+        return self._closed_under(held) if held is not None and held.lease.is_over else held
+
+    def _own(self) -> _Held | None:
         task = _task()
-        return self._mine.own if task is None else self._mine.of_tasks.get(task)
+        return self.holdings.own if task is None else self.holdings.of_tasks.get(task)
+
+    def _closed_under(self, held: _Held) -> _Held | None:
+        """Let go of a transaction whose database was closed; a block holds it, as one that failed, to its end."""
+        if held.by == "block":
+            held.failure = held.failure or QueryError(_why_over(held.lease))
+            return held
+        self._let_go(held, is_usable=False)
+        return None
 
     def _hold(self, held: _Held) -> None:
         task = _task()
         if task is None:
-            self._mine.own = held
+            self.holdings.own = held
         else:
-            self._mine.of_tasks[task] = held
+            self.holdings.of_tasks[task] = held
 
     def _let_go(self, held: _Held, *, is_usable: bool = True) -> None:
         task = _task()
         if task is None:
-            self._mine.own = None
+            self.holdings.own = None
         else:
-            self._mine.of_tasks.pop(task, None)
+            self.holdings.of_tasks.pop(task, None)
         try:
             if is_usable:
                 held.lease.give_back()
@@ -403,6 +424,10 @@ class Database:
                 held.lease.throw_away()
         finally:
             _over(held.turn)
+
+
+def _why_over(lease: Lease) -> str:
+    return "for this process was forked in it" if lease.is_foreign else "for the connection was closed in it"
 
 
 #: What does not write, by its first word; what might counts as writing.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target
 from dbops.errors import ConnectError, QueryError
 from dbops.usecases.databases import pool_metrics
-from dbops.usecases.databases.turns import Turn, Turns
+from dbops.usecases.databases.turns import Turn, Turns, forget_turns
 from dbops.usecases.runtime import engine_for
 
 if TYPE_CHECKING:
-    from sqlalchemy.pool import PoolProxiedConnection
+    from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
     from dbops.engines.base.driver import Session
 
@@ -42,11 +43,11 @@ class PoolState:
 class Lease:
     """A session in one user's hands."""
 
-    __slots__ = ("_began", "_ended", "_proxy", "_turn", "session")
+    __slots__ = ("_began", "_pool", "_proxy", "_source", "_turn", "session")
 
-    def __init__(self, proxy: PoolProxiedConnection, turn: Turn, ended: Callable[[float], None]) -> None:
-        self._proxy, self._turn = proxy, turn
-        self._ended, self._began = ended, time.monotonic()
+    def __init__(self, pool: Pool, source: QueuePool, proxy: PoolProxiedConnection, turn: Turn) -> None:
+        self._pool, self._source, self._proxy, self._turn = pool, source, proxy, turn
+        self._began = time.monotonic()
         self.session: Session = cast("Session", proxy.dbapi_connection)
 
     @property
@@ -55,10 +56,24 @@ class Lease:
         since = self._proxy.info.get("given_back")
         return time.monotonic() - since if since is not None else 0.0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the pool was closed since."""
+        return self._source is not self._pool.source
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the session is that of the process of which this one was forked: nothing may be sent on it."""
+        return self._source in _foreign
+
     def give_back(self) -> None:
-        """Put the session back, a transaction that it is in rolled back."""
-        self._proxy.info["given_back"] = time.monotonic()
-        self._ended(time.monotonic() - self._began)
+        """Put the session back, a transaction that it is in rolled back; close it where the pool was closed."""
+        if self._source is not self._pool.source:
+            self.throw_away()
+            return
+        now = time.monotonic()
+        self._proxy.info["given_back"] = now
+        self._pool.used(now - self._began)
         try:
             self._proxy.close()
         finally:
@@ -66,7 +81,10 @@ class Lease:
 
     def throw_away(self) -> None:
         """Close the session instead of putting it back: what state it is in is not known."""
-        self._ended(time.monotonic() - self._began)
+        self._pool.used(time.monotonic() - self._began)
+        if self.is_foreign:
+            _left.append(self._proxy)
+            return
         try:
             self._proxy.invalidate()
             self._proxy.close()
@@ -89,7 +107,7 @@ class Pool:
         self._size = 1 if self.is_single else max(1, size)
         self._wait_s = wait_s
         self._turns = Turns(self._size)
-        self._pool = QueuePool(
+        self.source: QueuePool = QueuePool(
             lambda: cast(Any, driver.open(target)),
             pool_size=self._size,
             max_overflow=0,
@@ -98,6 +116,7 @@ class Pool:
             reset_on_return="rollback",
         )
         pool_metrics.known(self)
+        _pools.add(self)
         self.lease().give_back()
 
     def lease(self, *, must_answer: bool = False) -> Lease:
@@ -127,12 +146,14 @@ class Pool:
                     fix="give the connection a larger pool, or keep transactions shorter",
                 )
         try:
-            return Lease(self._pool.connect(), turn, self._used)
+            source = self.source
+            return Lease(self, source, source.connect(), turn)
         except BaseException:
             turn.give_up()
             raise
 
-    def _used(self, seconds: float) -> None:
+    def used(self, seconds: float) -> None:
+        """Tell how long a user had a session."""
         pool_metrics.used(self, seconds)
 
     def counts(self) -> tuple[int, int, int, int]:
@@ -142,9 +163,32 @@ class Pool:
 
     @property
     def state(self) -> PoolState:
-        in_use, idle = self._pool.checkedout(), self._pool.checkedin()
+        source = self.source
+        in_use, idle = source.checkedout(), source.checkedin()
         return PoolState(in_use + idle, in_use, idle, self._size)
 
     def close(self) -> None:
         """Close the sessions that are idle, and those in use when they come back."""
-        self._pool.dispose()
+        source, self.source = self.source, self.source.recreate()
+        source.dispose()
+
+    def begin_anew(self) -> None:
+        """Leave all sessions to the process of which this one was forked."""
+        _foreign.append(self.source)
+        self.source = self.source.recreate()
+        self._turns.begin_anew()
+
+
+_pools: WeakSet[Pool] = WeakSet()
+_foreign: list[QueuePool] = []
+_left: list[PoolProxiedConnection] = []
+"""Pools and sessions of the process of which this one was forked: kept, since to forget them would close them for both."""
+
+
+def _forked() -> None:
+    forget_turns()
+    for pool in list(_pools):
+        pool.begin_anew()
+
+
+os.register_at_fork(after_in_child=_forked)

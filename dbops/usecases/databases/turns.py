@@ -15,15 +15,16 @@ from weakref import WeakValueDictionary
 class Turn:
     """The right to write; given up when it is over, or forgotten."""
 
-    __slots__ = ("_turns",)
+    __slots__ = ("_life", "_turns")
 
     def __init__(self, turns: Turns) -> None:
         self._turns: Turns | None = turns
+        self._life = turns.life
 
     def give_up(self) -> None:
         """Let the next one write; nothing to do the second time."""
         turns, self._turns = self._turns, None
-        if turns is not None:
+        if turns is not None and self._life == turns.life:
             turns._next()
 
     def __del__(self) -> None:
@@ -36,7 +37,8 @@ class Turns:
     def __init__(self, count: int = 1) -> None:
         self._guard = threading.RLock()  # a turn may be forgotten in the midst of this
         self._waiting: deque[threading.Event] = deque()
-        self._free = count
+        self._count = self._free = count
+        self.life = 0
 
     def take(self, wait_s: float) -> Turn | None:
         """Wait for one's turn; None where it did not come in time."""
@@ -58,6 +60,11 @@ class Turns:
         """How many wait for a turn."""
         return len(self._waiting)
 
+    def begin_anew(self) -> None:
+        """Forget all turns and who waits: they are of the process of which this one was forked."""
+        self.life += 1
+        self._guard, self._waiting, self._free = threading.RLock(), deque(), self._count
+
     def _next(self) -> None:
         with self._guard:
             if self._waiting:
@@ -74,3 +81,11 @@ def turns_of(path: str) -> Turns:
     """Return the turns of a database, the same for all who write it in this program."""
     with _guard:
         return _known.setdefault(path, Turns())
+
+
+def forget_turns() -> None:
+    """Begin anew in a process that was forked: who had a turn, or the guards, is another process's thread."""
+    global _guard
+    _guard = threading.Lock()
+    for turns in list(_known.values()):
+        turns.begin_anew()

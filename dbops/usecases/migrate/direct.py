@@ -32,6 +32,8 @@ from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.runtime import OpenTargets, Workspace, engine_for, resources
 
 _NAME = "database"
+_STANDS = ("applied", "cosmetic", "baselined")
+"""States in which nothing is to be run."""
 Status = Literal["pending", "applied", "failed", "rolled_back"]
 
 
@@ -110,7 +112,7 @@ class DirectSet:
             MigrationError: there is none of that id, one that it depends on is not applied, or applied ones were edited.
         """
         standing = self._runnable(migration_id)
-        if standing.state in ("applied", "cosmetic", "baselined"):
+        if standing.state in _STANDS:
             return Outcome(0.0, 0, is_new=False)
         return self._run(migration_id, lambda there, consent: up_one(there, consent, migration_id))
 
@@ -120,6 +122,8 @@ class DirectSet:
         Raises as `up` does.
         """
         standing = self._runnable(migration_id)
+        if standing.state in _STANDS:
+            return Outcome(0.0, 0, is_new=False)
         migration = cast("Migration", standing.migration)
         statements = list(statements_of(migration.up, self._engine))
         conducts = [self._engine.scripts.conduct(statement) for statement in statements]
@@ -227,7 +231,7 @@ class DirectSet:
             )
         applied = {_id(item) for item in found if item.record and item.record.state in ("applied", "baselined")}
         missing = [name for name in standing.migration.depends if name not in applied]
-        if missing and standing.state not in ("applied", "cosmetic", "baselined"):
+        if missing and standing.state not in _STANDS:
             raise MigrationError(f"Dependency migration not applied: {missing[0]}", migration_id=migration_id)
         return standing
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 IMPORTS = """\
 from datetime import datetime
 from sqlalchemy import Column, DateTime, ForeignKey, Integer, String
-from dbops.api.service.db_models import Base, SQLiteJSON, get_database_base
+from dbops.db_models import Base, SQLiteJSON, get_database_base
 """
 
 MY_MODULE = (

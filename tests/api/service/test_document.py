@@ -308,9 +308,7 @@ def test_locked_databases_are_tried_again(tmp_path: Path) -> None:
         async def operation() -> str:
             calls.append(asyncio.get_running_loop().time())
             if len(calls) < 3:
-                locked = sqlite3.OperationalError("database is locked")
-                locked.sqlite_errorname = "SQLITE_BUSY"
-                raise OperationalError("UPDATE t", {}, locked)
+                raise OperationalError("UPDATE t", {}, sqlite3.OperationalError("database is locked"))
             return "done"
 
         assert await service.execute_with_retry(operation) == "done"

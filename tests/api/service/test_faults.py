@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -568,3 +569,38 @@ def test_two_tasks_never_share_the_session_of_a_transaction(tmp_path: Path, pg_d
             assert len((await session.execute(select(model))).all()) == 1
 
     run(tmp_path, pg_database, story)
+
+
+def test_a_cancelled_task_keeps_nothing_and_loses_no_connection(tmp_path: Path, database: Database) -> None:
+    """At whatever moment it is cancelled, the answer is that it was, or that it was done before."""
+    write_module(tmp_path)
+
+    async def story(service: DatabaseService) -> None:
+        crud = CRUDService(service)
+
+        async def work(name: str, asked: asyncio.Event) -> None:
+            async with crud.transaction():
+                assert (await crud.create_record("module_data", {"name": name})).success
+                asked.set()
+                await crud.read_records("module_data")
+                await asyncio.Event().wait()
+
+        asked = asyncio.Event()
+        task = asyncio.create_task(work("waits", asked))
+        await asked.wait()  # by then it has asked the database, and waits for its answer
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        done = 0
+        for turns in range(25):
+            task = asyncio.create_task(crud.create_record("module_data", {"name": "races"}))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                done += (await task).success
+        names = [row["name"] for row in (await crud.read_records("module_data")).data]
+        assert "waits" not in names and len(names) >= done
+        assert service.get_database("my_module").engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of a QueuePool
+
+    run(tmp_path, database, story, pool_size=2, max_overflow=0, connection_timeout=5)

@@ -14,7 +14,7 @@ from dbops.engines.mysql.events import park
 from dbops.engines.mysql.flavour import flavour_of
 from dbops.engines.mysql.grants import Ledger
 from dbops.engines.mysql.scratch import scratch
-from dbops.errors import BackupError, SchemaError
+from dbops.errors import BackupError, ConnectError, SchemaError
 
 _STORED = """
 SELECT table_name, table_type FROM information_schema.tables
@@ -34,7 +34,7 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
     with ExitStack() as stack:
         try:
             if chain[0].method == "logical" and len(chain) == 1:
-                conn = stack.enter_context(scratch(near))
+                conn = _scratch_near(near, stack)
                 _load_scratch(Dump.of(chain[0]), conn, told)
             else:
                 stage = stack.enter_context(staged(chain, point, told))
@@ -48,6 +48,14 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
                 error.error_code = "NO_TRIAL"
             raise
         yield conn
+
+
+def _scratch_near(near: Target, stack: ExitStack) -> MysqlConnection:
+    """Open a scratch; a server that does not answer says nothing of the backup."""
+    try:
+        return stack.enter_context(scratch(near))
+    except ConnectError as error:
+        raise BackupError(error.message, fix=error.fix, error_code="NO_TRIAL") from error
 
 
 def _session_on(stage: Stage, account: str) -> MysqlConnection:

@@ -368,7 +368,7 @@ def test_what_cannot_be_made_is_refused_with_a_reason_and_a_fix(shop_database: P
         assert caught.value.fix == 'ALTER ROLE "plain" REPLICATION'
         url = server.tcp_url(shop_database.name, "plain", "plain")
         files = '[{type: full, cron: "0 3 * * 0", method: physical}, {type: log, cron: "0 * * * *"}]'
-        with pytest.raises(BackupError, match="a full backup cannot be made: 'plain' lacks the attribute REPLICATION"):
+        with pytest.raises(BackupError, match="a backup of type full cannot be made: 'plain' lacks the attribute REPLICATION"):
             Shop(tmp_path / "files", url, schedule=files).run("full")
         shop_database.load("CREATE TABLE hidden (id int); CREATE SEQUENCE numbers")
         with pytest.raises(BackupError, match="'plain' may not read all of hidden and 1 more") as caught:
