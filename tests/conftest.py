@@ -33,6 +33,7 @@ from tests.servers.s3 import s3_server
 from tests.servers.sftp import SftpServer, sftp_server
 
 _LEASE = pytest.StashKey[Lease]()
+_ENGINE_TESTS = Path(__file__).parent / "engines" / "mysql"
 _FIXTURES = {"sqlite": "sqlite_database", "postgresql": "pg_database", "mysql": "my_database"}
 _MAJORS = {f"pg{major}": major for major in RELEASES}
 
@@ -75,11 +76,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _runs_on_mysql(item: pytest.Item) -> bool:
-    """Tests ask for a server by a fixture, or by a parameter that says which."""
+    """Tests ask for a server by a fixture, or by a parameter that says which; the engine's own start some by themselves, too."""
     parameters = getattr(item, "callspec", None)
     fixtures = getattr(item, "fixturenames", ())
     return (
-        "mysql_server" in fixtures
+        _ENGINE_TESTS in item.path.parents
+        or "mysql_server" in fixtures
         or "logging_mysql_server" in fixtures
         or (parameters is not None and "mysql" in parameters.params.values())
     )

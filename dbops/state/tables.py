@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.features import Features
-from dbops.errors import MissingTableError, QueryError, TransientError
+from dbops.errors import MissingTableError, QueryError
+
+_INSUFFICIENT_PRIVILEGE = "42501"  # of SQLSTATE, in the SQL standard
 
 _COLUMNS = {
     "applies": "id varchar(32) NOT NULL PRIMARY KEY, started_at varchar(32) NOT NULL, finished_at varchar(32),"
@@ -42,9 +44,17 @@ def create_table(conn: Connection, features: Features, name: str, columns: str, 
         conn.execute(f"CREATE TABLE IF NOT EXISTS {features.state_prefix}{name} ({text}){features.state_table_options}")
     except QueryError as error:
         error.message = f"{what} cannot be made in this database: {error.message}"
-        if features.has_schemas:
+        if features.has_schemas and _is_denied(error):
             error.fix = "GRANT CREATE ON DATABASE to the account; or make the schema dbops and give it to the account"
+        elif features.has_schemas and "where" in error.context:
+            error.message += f" ({error.context['where']})"
+            error.fix = error.fix or "let what an event trigger of the database calls there pass the tables of the schema dbops"
         raise
+
+
+def _is_denied(error: QueryError) -> bool:
+    """Tell whether the account lacks a privilege; code of a function (`where`) refuses for reasons of its own."""
+    return error.context.get("sqlstate") == _INSUFFICIENT_PRIVILEGE and "where" not in error.context
 
 
 def _create_schema(conn: Connection) -> None:
@@ -69,7 +79,7 @@ def is_there(conn: Connection, features: Features, name: str) -> bool:
     except MissingTableError:
         return False
     except QueryError as error:
-        if features.has_schemas and not isinstance(error, TransientError):
+        if features.has_schemas and _is_denied(error):
             error.fix = "GRANT USAGE ON SCHEMA dbops, and SELECT on its tables; to apply also INSERT, UPDATE and DELETE"
         raise
     return True

@@ -69,6 +69,16 @@ def test_postgresql_says_what_an_account_lacks(pg_database: PostgresDatabase, pg
     assert SECRET not in str(pg_database.rows("SELECT s, a FROM dbops.steps s, dbops.applies a"))
 
 
+def test_postgresql_says_which_function_forbids_the_journal(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    pg_database.load("""
+        CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS
+          $$ BEGIN RAISE EXCEPTION 'not at daytime' USING ERRCODE = 'insufficient_privilege'; END $$;
+        CREATE EVENT TRIGGER guard ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION forbid();""")
+    refused = told(Trial.make(pg_database, tmp_path / "env"), *APPLY)
+    assert refused.returncode == 1 and "GRANT" not in refused.stderr
+    assert "not at daytime (PL/pgSQL function forbid() line 1 at RAISE)\n  let what an event trigger" in refused.stderr
+
+
 def test_postgresql_says_who_may_not_read_the_journal(pg_database: PostgresDatabase, pg_account: str, tmp_path: Path) -> None:
     Trial.make(pg_database, tmp_path / "owner").apply()
     trial = Trial.make(pg_database, tmp_path / "env", url=pg_database.server.tcp_url(pg_database.name, pg_account, SECRET))

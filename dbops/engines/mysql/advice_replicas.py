@@ -11,6 +11,7 @@ from dbops.engines.base.connect import Connection
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.ddl import literal
 from dbops.errors import QueryError
+from dbops.sql.redact import redact
 
 REPLICATION = Rule(
     "MY-REP-001",
@@ -62,7 +63,7 @@ def _finding(channel: _Channel, seconds: float, is_mariadb: bool) -> Finding | N
             return None
         return Finding(name, f"{channel.lag_s:.0f} s behind")
     stopped = " and ".join(word for word, runs in (("receiver", channel.receives), ("applier", channel.applies)) if not runs)
-    evidence = f"{stopped} stopped" + (f": {channel.error}" if channel.error else "")
+    evidence = f"{stopped} stopped" + (f": {redact(channel.error)}" if channel.error else "")
     start = "START SLAVE" if is_mariadb else "START REPLICA"
     of = "" if not channel.name else f" {literal(channel.name)}" if is_mariadb else f" FOR CHANNEL {literal(channel.name)}"
     return Finding(name, evidence, f"{start}{of};")

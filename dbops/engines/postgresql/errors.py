@@ -63,7 +63,7 @@ def query_error(error: psycopg.Error, secrets: Iterable[str] = ()) -> QueryError
         context["sqlstate"] = state
     if diag.statement_position:
         context["position"] = int(diag.statement_position)
-    return _kind(state, text)(text, context, fix=_fix(state, diag.message_hint))
+    return _kind(state, text)(text, context, fix=_fix(state, diag.message_hint, diag.context or ""))
 
 
 def _kind(state: str, text: str) -> type[QueryError]:
@@ -78,12 +78,12 @@ def _kind(state: str, text: str) -> type[QueryError]:
     return QueryError
 
 
-def _fix(state: str, hint: str | None) -> str | None:
+def _fix(state: str, hint: str | None, where: str) -> str | None:
     if state == LOCK_NOT_AVAILABLE:
         return "another session holds a lock; try again, or raise timeouts.lock of the connection"
     if state == QUERY_CANCELED:
         return "the statement was cancelled; if it ran into its time limit, raise timeouts.statement of the connection"
-    if state == INSUFFICIENT_PRIVILEGE:
+    if state == INSUFFICIENT_PRIVILEGE and " at RAISE" not in where.partition("\n")[0]:  # else code says so, of its own accord
         return hint or "grant the account of the connection what the message names"
     return hint
 

@@ -20,7 +20,15 @@ from itertools import groupby
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.postgresql.connect import PostgresConnection, quoted
-from dbops.engines.postgresql.statements import Role, created_name, drops, in_line, role_of, takes_away_from
+from dbops.engines.postgresql.statements import (
+    Role,
+    created_name,
+    drops,
+    in_line,
+    role_of,
+    takes_away_from,
+    without_leading_comments,
+)
 from dbops.errors import DbopsError, Problems, QueryError, SchemaError
 from dbops.sql.splitter import SourceStatement
 
@@ -31,6 +39,8 @@ _MISSING = frozenset({_UNDEFINED_TABLE, _UNDEFINED_OBJECT, "42883", "42703", _IN
 """undefined table, object, function, column; invalid schema name (PostgreSQL manual, appendix A)."""
 _NEW_LABEL = "55P04"
 """Unsafe use of a new enum value: the transaction that adds a label may not use it (manual, ALTER TYPE)."""
+_DUPLICATE_SCHEMA = "42P06"
+_PUBLIC = re.compile(r'CREATE\s+SCHEMA\s+"?public"?(?:\s+AUTHORIZATION\s+("(?:[^"]|"")+"|[\w$]+))?\s*', re.IGNORECASE)
 _UNKNOWN_SETTING = re.compile(r"unrecognized configuration parameter")
 _MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
 _NAMES_IN_MESSAGE = re.compile(r'"((?:[^"]|"")+)"|function ([\w.$]+)\(')
@@ -168,6 +178,8 @@ class _Loader:
         """Tell whether psql too would go on without it: a setting this server does not know, a drop of what was never there."""
         if item.is_setting:
             return _UNKNOWN_SETTING.search(error.message) is not None
+        if error.context.get("sqlstate") == _DUPLICATE_SCHEMA:
+            return self._is_public(item)
         if error.context.get("sqlstate") not in _MISSING:
             return False
         if drops(item.sql):
@@ -176,6 +188,14 @@ class _Loader:
         return table is not None and any(
             other.statement.at > item.statement.at and created_name(other.sql) == table for other in file.items
         )
+
+    def _is_public(self, item: _Item) -> bool:
+        """Tell whether it makes the schema that every new database has; whom it shall belong to is said to that."""
+        match = _PUBLIC.fullmatch(without_leading_comments(item.sql))
+        if match is None or match[1] is None:
+            return match is not None
+        item.sql = f"ALTER SCHEMA public OWNER TO {match[1]}"
+        return self._run_alone(item)
 
     # --- later passes
 

@@ -181,7 +181,9 @@ class SqliteEngine:
         return render(changes, context)
 
     def questions(self, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
-        return iter(())
+        from dbops.engines.sqlite.questions import questions
+
+        return questions(changes, live)
 
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         return None

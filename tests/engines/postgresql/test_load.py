@@ -67,6 +67,16 @@ def test_a_source_names_its_encoding_as_it_does_for_psql(pg_database: PostgresDa
     assert loaded(target_of(pg_database), read_sql(tmp_path / "latin1.sql", ENGINE.dialect)).objects == wanted.objects
 
 
+_MAKES_PUBLIC = [("CREATE SCHEMA public;", None), ("/* DDL */ CREATE SCHEMA public AUTHORIZATION pg_monitor;", "pg_monitor")]
+
+
+@pytest.mark.parametrize(("sql", "owner"), _MAKES_PUBLIC)
+def test_the_schema_of_every_new_database_may_be_made_anew(pg_database: PostgresDatabase, sql: str, owner: str | None) -> None:
+    objects = loaded(target_of(pg_database), f"{sql} CREATE TABLE public.t (a int);").objects
+    assert Ref("table", "public", "t") in objects
+    assert objects[Ref("schema", "", "public")].owner == owner
+
+
 def test_a_label_used_where_it_was_just_added_keeps_its_place(pg_database: PostgresDatabase) -> None:
     catalog = loaded(
         target_of(pg_database),
