@@ -108,8 +108,8 @@ def plan_writer(output: str, allow: tuple[str, ...]) -> Callable[[Plan], None]:
     return show
 
 
-def report(result: ApplyResult, output: str, *, is_undo: bool = False) -> int:
-    """Write the outcome of an apply or undo, and return the exit code."""
+def report(result: ApplyResult, output: str, *, is_undo: bool = False, nothing: str = "") -> int:
+    """Write the outcome of an apply or undo, and return the exit code; `nothing` says that there was nothing to do."""
     if output == "json":
         from dbops.reconcile import plan as plans
 
@@ -118,7 +118,7 @@ def report(result: ApplyResult, output: str, *, is_undo: bool = False) -> int:
     else:
         from dbops.cli.views.outcome import outcome_text
 
-        click.echo(outcome_text(result, is_undo=is_undo))
+        click.echo(outcome_text(result, is_undo=is_undo, nothing=nothing))
     return EXIT_DONE if result.is_approved else EXIT_ERROR
 
 

@@ -36,7 +36,7 @@ class SourceStatement:
 
     `at` is the place of its first character. `comments` are those before it, inside it, and behind it on its last line. A
     statement of kind "meta" is a line for the client program (`\\connect`, `.read`, `SOURCE`). `copy_data` holds the rows after
-    COPY ... FROM STDIN, each with its line end.
+    COPY ... FROM STDIN, each with its line end, and `copy_at` is the place of the first.
     """
 
     text: str
@@ -44,12 +44,18 @@ class SourceStatement:
     comments: tuple[Comment, ...] = ()
     kind: Literal["sql", "meta"] = "sql"
     copy_data: str | None = None
+    copy_at: Mark | None = None
 
     def mark(self, offset: int) -> Mark:
         """Return the place of the character at `offset` of `text`: servers say where an error is by such offsets."""
         lines = self.text.count("\n", 0, offset)
         column = offset - self.text.rfind("\n", 0, offset) if lines else self.at.column + offset
         return Mark(self.at.file, self.at.line + lines, column)
+
+    def row_mark(self, line: int) -> Mark:
+        """Return the place of the 1-based line of the rows behind COPY: servers say by it which of them is wrong."""
+        first = self.copy_at or self.at
+        return Mark(first.file, first.line + line - 1, 1)
 
 
 def split(text: str, dialect: Dialect, file: str = "") -> list[SourceStatement]:
@@ -167,7 +173,7 @@ class _Script:
         elif found := self._client.match(self._text, start):
             self._at = found.end()
             takes_rows = self._dialect.copy_data and _COPY_FROM_CLIENT.match(found[0])
-            return self._finished(start, found.end(1), kind="meta", copy_data=self._rows(start) if takes_rows else None)
+            return self._finished(start, found.end(1), kind="meta", rows=self._rows(start) if takes_rows else None)
         return None
 
     # --- one statement
@@ -177,7 +183,7 @@ class _Script:
         end = self._find_end(start)
         self._note_trailing_comments()
         rows = self._rows(start) if self._dialect.copy_data and self._takes_rows(start, end) else None
-        statement = self._finished(start, end, copy_data=rows)
+        statement = self._finished(start, end, rows=rows)
         self._rules.hear(statement.text)
         if self._rules.now is not self._dialect:
             self._adopt(self._rules.now, self._delimiter)
@@ -282,8 +288,8 @@ class _Script:
             previous = word if token.kind != "comment" else previous
         return False
 
-    def _rows(self, copy: int) -> str:
-        """Return the rows that follow the COPY at offset `copy`, and move past their closing line."""
+    def _rows(self, copy: int) -> tuple[int, int]:
+        """Return where the rows that follow the COPY at offset `copy` begin and end, and move past their closing line."""
         text, line_end = self._text, _LINE_END.match(self._text, self._at)
         if not line_end:
             raise SchemaError("the rows of COPY ... FROM STDIN start on the line after it", at=self._place(self._at))
@@ -292,25 +298,27 @@ class _Script:
         while (at := text.find("\n\\.", at)) >= 0:
             if end := _END_OF_ROWS.match(text, at + 1):
                 self._at = end.end()
-                return text[first : at + 1]
+                return first, at + 1
             at += 1
         raise SchemaError("the rows of this COPY never end", at=self._place(copy), expected="a line of \\.")
 
     # --- results
 
     def _finished(
-        self, start: int, end: int, *, kind: Literal["sql", "meta"] = "sql", copy_data: str | None = None
+        self, start: int, end: int, *, kind: Literal["sql", "meta"] = "sql", rows: tuple[int, int] | None = None
     ) -> SourceStatement:
         end = self._trimmed(start, end)
         text = self._text[start:end] if not self._dropped else self._sent(start, end)
-        if not self._spans:
+        if not self._spans and rows is None:
             self._dropped = []
-            return SourceStatement(text, self._place(start), (), kind, copy_data)
+            return SourceStatement(text, self._place(start), (), kind)
         before = tuple(self._comment(span, start) for span in self._spans if span[0] < start)
         at = self._place(start)
         comments = before + tuple(self._comment(span, start) for span in self._spans if span[0] > start)
         self._spans, self._dropped = [], []
-        return SourceStatement(text, at, comments, kind, copy_data)
+        if rows is None:
+            return SourceStatement(text, at, comments, kind)
+        return SourceStatement(text, at, comments, kind, self._text[slice(*rows)], self._place(rows[0]))
 
     def _sent(self, start: int, end: int) -> str:
         """Return the text that the client would send."""

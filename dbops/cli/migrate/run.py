@@ -11,7 +11,7 @@ import click
 from dbops.cli.apply import consent_options, plan_writer, report
 from dbops.cli.migrate.options import set_option
 from dbops.cli.terminal import Screen
-from dbops.cli.verb import EXIT_DONE, environment_argument, output_option, verb
+from dbops.cli.verb import environment_argument, output_option, verb
 from dbops.usecases.apply import ApplyResult, Consent
 from dbops.usecases.runtime import Workspace, open_workspace
 
@@ -135,10 +135,7 @@ def _run(
     ):
         consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce, parallel)
         result = act(workspace, consent)
-    if nothing and result.state == "nothing" and output == "text":
-        click.echo(nothing)
-        return EXIT_DONE
-    return report(result, output)
+    return report(result, output, nothing=nothing)
 
 
 def _rehearsed(env: Path, name: str | None) -> int:

@@ -8,10 +8,13 @@ from dbops.cli.views import wording
 from dbops.usecases.apply import ApplyResult
 
 
-def outcome_text(result: ApplyResult, *, is_undo: bool = False) -> str:
-    """Return the outcome with the id that undo takes; where nothing was to be done, behind what the plan, not shown, warns of."""
+def outcome_text(result: ApplyResult, *, is_undo: bool = False, nothing: str = "") -> str:
+    """Return the outcome with the id that undo takes; where nothing was to be done, behind what the plan, not shown, warns of.
+
+    `nothing` says in other words than a plan's that there was nothing to do.
+    """
     if result.state == "nothing":
-        parts = [style(wording.no_changes(result.plan), fg="green")]
+        parts = [style(nothing or wording.no_changes(result.plan), fg="green")]
         if warned := [one for one in result.plan.observations if one.severity == "warning"]:
             from dbops.cli.views.text import observations_text
 

@@ -213,11 +213,17 @@ def _index_state(conn: Connection, found: re.Match[str]) -> str:
     return "absent" if not rows else "valid" if rows[0][0] else "invalid"
 
 
+#: The context of an error in the rows of COPY (copyfromparse.c, CopyFromErrorCallback), whose words are the server's language.
+_WRONG_ROW = re.compile(r"^COPY .+?, \w+ (\d+)(?:[,:]|$)", re.MULTILINE)
+
+
 def _copied(session: PostgresConnection, statements: Sequence[SourceStatement]) -> tuple[int, QueryError | None]:
     for place, statement in enumerate(statements):
         try:
             session.copy_in(statement.text, statement.copy_data or "")
         except QueryError as error:
+            if found := _WRONG_ROW.search(str(error.context.get("where", ""))):
+                error.context["row"] = int(found[1])
             return place, error
     return len(statements), None
 

@@ -79,7 +79,7 @@ class Runner:
         statements = [planned.source for planned in checked(script, self.engine)]
         done, error = self.engine.scripts.run(self.conn, statements)
         if error is not None:
-            raise failure(error, statements[done], done + 1, what, "what ran before it stands")
+            raise failure(error, script, statements[done], done + 1, what, "what ran before it stands")
         return done
 
 
@@ -437,7 +437,7 @@ class _Run:
             error.fix = further(_UNKNOWN if is_unknown else self._standing(), error.fix)
             return error
         statement, number = self.failing
-        return failure(error, statement, number, self.migration.id, self._standing())
+        return failure(error, self.script, statement, number, self.migration.id, self._standing())
 
     def _standing(self) -> str:
         if self.is_partial:

@@ -142,9 +142,11 @@ def _control(statement: SourceStatement, script: Script) -> MigrationError:
 
 
 def placed(at: Mark, script: Script) -> Mark:
-    """Return a place inside a script as a place in its file."""
-    lines, column = script.at.line or 1, script.at.column or 1
-    return Mark(at.file, at.line + lines - 1, at.column + (column - 1 if at.line == 1 else 0))
+    """Return a place inside a script as a place in its file: the file alone where lines of the one are none of the other."""
+    start = script.at
+    if not start.line:
+        return start
+    return Mark(at.file, at.line + start.line - 1, at.column + (start.column - 1 if at.line == 1 else 0))
 
 
 def title(statement: SourceStatement) -> str:
@@ -156,13 +158,16 @@ def title(statement: SourceStatement) -> str:
 _TITLE = 70
 
 
-def failure(error: QueryError, statement: SourceStatement, number: int, what: str, standing: str) -> QueryError:
-    position = error.context.get("position")
+def failure(error: QueryError, script: Script, statement: SourceStatement, number: int, what: str, standing: str) -> QueryError:
+    """Return the error of a statement of a script as people need it: where, what, the how manieth, and what stands."""
+    position, row = error.context.get("position"), error.context.get("row")
     at = statement.mark(position - 1) if isinstance(position, int) and 0 < position <= len(statement.text) else statement.at
+    if isinstance(row, int):
+        at = statement.row_mark(row)
     return type(error)(
         f"{what}, statement {number}: {error.message}",
         {**error.context, "statement": number, "sql": title(statement)},
-        at=at,
+        at=placed(at, script),
         expected=error.expected,
         fix=further(standing, error.fix),
     )

@@ -164,7 +164,8 @@ def _back_to(finding: Finding, one: MigrationWork, chosen: Sequence[Migration], 
     # all of the set may be pending afterwards, a checkpoint too that counted for nothing until now
     left_out = {f"{one.desired.address}/{migration.id}" for migration in one.resource.migrations(one.desired)}
     left_out |= {change.address for change in one.resource.diff(one.desired, observed)}
-    return Finding(finding.work, replace(observed, observations=()), entries, frozenset(left_out))
+    warnings = tuple(one for one in observed.observations if one.severity == "warning")  # what stops `up` is no matter here
+    return Finding(finding.work, replace(observed, observations=warnings), entries, frozenset(left_out))
 
 
 def _hazards(

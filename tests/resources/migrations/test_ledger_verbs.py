@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops.cli.main import run
 from dbops.errors import ApplyError, DbopsError, MigrationError
 from dbops.usecases.drift import drift
 from dbops.usecases.migrate import files, records
@@ -329,3 +330,18 @@ def test_what_new_wrote_is_refused_until_it_is_filled_in(
     assert shop.up(steps=1).state == "done", "what is not to be run need not be filled in"
     assert list(shop.states().values()) == ["applied", "pending"]
     assert second.exists()
+
+
+@pytest.mark.parametrize("verb", ["down", "redo"])
+def test_who_takes_nothing_back_hears_what_others_changed(
+    database: Database, tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_t.sql", "-- migrate:up\nCREATE TABLE t (id integer);\n-- migrate:down\nDROP TABLE t;\n")
+    shop.up()
+    shop.down()
+    database.load("CREATE TABLE other (id integer);")
+    assert run(["migrate", verb, str(shop.folder), "--auto-approve"]) == 0
+    said = capsys.readouterr().out
+    assert "MIGRATION_DRIFT" in said and "other" in said
+    assert said.endswith("Nothing is applied that could be taken back.\n")
