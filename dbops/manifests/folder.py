@@ -64,13 +64,20 @@ def _walk(folder: Path, real: Path, leave_out: frozenset[Path], above: frozenset
     for name, entry in entries.items():
         if name.startswith("."):
             continue
-        if not entry.is_dir():
+        if not _is_folder(entry):
             if name.endswith((".yaml", ".yml")):
                 yield folder / name
         elif name not in _FOREIGN_FOLDERS:
             inner = (folder / name).resolve() if entry.is_symlink() else real / name
             if inner not in leave_out and inner not in above and inner != real:
                 yield from _walk(folder / name, inner, leave_out, above | {real})
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # a link that leads where nobody may look, or around in a circle
+        raise ManifestError(f"the file cannot be read: {error.strerror}", at=Mark(entry.path)) from error
 
 
 def may_hold_manifests(data: bytes, kinds: Collection[str]) -> bool:

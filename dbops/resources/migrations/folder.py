@@ -50,7 +50,7 @@ def read_contents(folder: Path, format: Format) -> list[Contents]:
     """Return the files of the folder that are in the set's format, by name; those that begin with `.` or `_` are left out.
 
     Raises:
-        MigrationError: there is no such folder.
+        MigrationError: there is no such folder, or it cannot be read.
         Problems: of MigrationError: files that cannot be read, or are no UTF-8.
     """
     if not folder.is_dir():
@@ -84,11 +84,11 @@ def _read_folder(folder: Path, below: str, format: Format, problems: list[DbopsE
             continue
         if not entry.name.endswith(SUFFIXES[format]):
             problems.append(_in_capitals(place + entry.name))
-        elif not entry.is_dir():
-            try:
-                yield Contents(folder, below + entry.name, read_text(entry.path), place + entry.name)
-            except MigrationError as error:
-                problems.append(error)
+            continue
+        try:
+            yield Contents(folder, below + entry.name, read_text(entry.path), place + entry.name)
+        except MigrationError as error:
+            problems.append(error)
 
 
 def _in_capitals(name: str) -> MigrationError:
@@ -102,10 +102,13 @@ def _in_capitals(name: str) -> MigrationError:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    if not folder.is_dir():
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise MigrationError(f"the folder cannot be read: {error.strerror}", at=Mark(shown(folder)), fix=_LET_READ) from error
 
 
 def read_text(path: Path | str) -> str:
@@ -118,7 +121,8 @@ def read_text(path: Path | str) -> str:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # a Path, or a buffer, takes longer than reading a small file
             text = file.read().removeprefix(BOM_UTF8).decode()
     except OSError as error:
-        raise MigrationError(f"the file cannot be read: {error.strerror}", at=Mark(shown(path))) from error
+        fix = _LET_READ if isinstance(error, PermissionError) else "put a file there, or take it away"
+        raise MigrationError(f"the file cannot be read: {error.strerror}", at=Mark(shown(path)), fix=fix) from error
     except UnicodeDecodeError as error:
         raise MigrationError(
             f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(shown(path)), fix="save it as UTF-8"
@@ -130,6 +134,26 @@ def read_text(path: Path | str) -> str:
             fix="take it out: no engine reads it",
         )
     return text.replace("\r\n", "\n") if "\r" in text else text
+
+
+_LET_READ = "let the account that dbops runs as read it"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of a set, and make its folder where that is not there.
+
+    Raises:
+        MigrationError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MigrationError(
+            f"the file cannot be written: {error.strerror}",
+            at=Mark(shown(path)),
+            fix="let the account that dbops runs as write there",
+        ) from error
 
 
 def migrations_of(

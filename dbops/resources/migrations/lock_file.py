@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dbops.errors import Mark, MigrationError
-from dbops.resources.migrations.folder import Contents, shown
+from dbops.resources.migrations.folder import Contents, shown, write_text
 
 FILE_NAME = "migrations.lock"
 _FIX = "review the change, then dbops migrate lock writes the file anew"
@@ -25,9 +25,9 @@ def lock_text(contents: Sequence[Contents]) -> str:
 
 
 def write_lock(folder: Path, contents: Sequence[Contents]) -> Path:
-    """Write the lock file of a folder and return it."""
+    """Write the lock file of a folder and return it; raises as `write_text` does."""
     path = folder / FILE_NAME
-    path.write_text(lock_text(contents), encoding="utf-8")
+    write_text(path, lock_text(contents))
     return path
 
 
@@ -43,7 +43,8 @@ def check_lock(folder: Path, contents: Sequence[Contents]) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, UnicodeDecodeError) as error:
-        raise MigrationError(f"the lock file cannot be read: {error}", at=Mark(shown(path))) from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise MigrationError(f"the lock file cannot be read: {why}", at=Mark(shown(path))) from error
     if text == lock_text(contents):
         return True
     raise _difference(path, text, contents)

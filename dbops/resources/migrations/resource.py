@@ -23,7 +23,7 @@ from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import NOTHING_APPLIED, Check, Report, Targets
 from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.by_hand import changed_by_hand, remember
-from dbops.resources.migrations.folder import migrations_of, read_contents, shown
+from dbops.resources.migrations.folder import migrations_of, read_contents, read_text, shown
 from dbops.resources.migrations.graph import through
 from dbops.resources.migrations.lock_file import check_lock
 from dbops.resources.migrations.model import (
@@ -397,10 +397,11 @@ def _hook_files(hooks: Hooks | None, root: Path) -> HookFiles:
 
 
 def _must_be_there(hooks: HookFiles) -> None:
-    """Raise MigrationError for a hook that would not be found in the middle of an apply."""
+    """Raise MigrationError for a hook that could not be read in the middle of an apply."""
     for file in (*hooks.before, *hooks.after, *hooks.each):
         if not file.is_file():
             raise MigrationError(f"there is no file {shown(file)} for a hook", expected="an SQL file")
+        read_text(file)
 
 
 def _checked(migration: Migration, engine: Engine) -> int:

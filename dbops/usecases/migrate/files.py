@@ -13,7 +13,7 @@ from types import MappingProxyType
 from dbops.errors import MigrationError
 from dbops.resources.migrations import templates
 from dbops.resources.migrations.alembic_folders import version_folders
-from dbops.resources.migrations.folder import Contents, migrations_of, read_contents
+from dbops.resources.migrations.folder import Contents, migrations_of, read_contents, write_text
 from dbops.resources.migrations.graph import heads
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock, write_lock
 from dbops.resources.migrations.model import DesiredMigrations, Migration
@@ -88,11 +88,10 @@ def read_set(desired: DesiredMigrations) -> list[Migration]:
 def write(desired: DesiredMigrations, migrations: Sequence[Migration], name: str, texts: dict[str, str]) -> list[Path]:
     """Write one migration, its texts by the ends of their names, and the lock file."""
     stem = f"{next_version(migrations)}_{slug(name)}"
-    desired.directory.mkdir(parents=True, exist_ok=True)
     written = []
     for suffix, text in texts.items():
         path = desired.directory / f"{stem}{suffix}"
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
         written.append(path)
     return [*written, lock(desired)]
 
@@ -126,9 +125,8 @@ def write_json(
         **extras,
         **({} if is_transactional else {"transaction": False}),
     }
-    desired.directory.mkdir(parents=True, exist_ok=True)
     path = desired.directory / f"{version}.json"
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     return [path, lock(desired)] if locks else [path]
 
 
@@ -147,9 +145,8 @@ def write_alembic(
         down="\n".join(f"    {line}" if line else "" for line in down),
     )
     folder = version_folders(desired.directory)[0]
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{revision}_{slug(name)}.py"
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return [path, lock(desired)]
 
 

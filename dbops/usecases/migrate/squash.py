@@ -13,6 +13,7 @@ from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import RenderContext
 from dbops.errors import DbopsError, Mark, MigrationError
+from dbops.resources.migrations.folder import write_text
 from dbops.resources.migrations.model import Migration, Script, version_key
 from dbops.resources.migrations.replay import from_nothing, replay, run_on_scratch
 from dbops.usecases.migrate.files import lock, read_set
@@ -54,7 +55,7 @@ def squash(workspace: Workspace, version: str, name: str | None = None, *, remov
     path = one.desired.directory / f"{last.version}.1_checkpoint.sql"
     if path.exists():
         raise MigrationError(f"there is a checkpoint of {last.version} already", at=Mark(str(path)))
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     if remove:
         for file in _files(chosen, one):
             file.unlink(missing_ok=True)
