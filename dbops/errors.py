@@ -22,6 +22,7 @@
     ├── MigrationError
     ├── BackupError
     ├── MonitoringError
+    ├── ArgumentError            an argument of the Python API is of a type that it cannot be; a TypeError too
     ├── RecordError              a table, field, filter or value that a program gives is wrong; the code says which
     └── Problems                 several errors found in one pass
 """
@@ -170,6 +171,10 @@ class BackupError(DbopsError):
 
 class MonitoringError(DbopsError):
     """A metric, alert or report cannot be had."""
+
+
+class ArgumentError(DbopsError, TypeError):
+    """An argument of the Python API is of a type that it cannot be."""
 
 
 class RecordError(DbopsError):

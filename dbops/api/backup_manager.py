@@ -14,8 +14,9 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from dbops.arguments import checked
 from dbops.dataclass import dataclass
-from dbops.errors import BackupError, DbopsError
+from dbops.errors import ArgumentError, BackupError, DbopsError
 
 if TYPE_CHECKING:
     from dbops.usecases.backup.direct import BackupFolder, Held
@@ -63,6 +64,7 @@ class BackupResult:
         return self.success
 
 
+@checked
 class BackupManager:
     """The backups in a workspace's folder `backups`; `workspace_dir` defaults to the working directory.
 
@@ -237,6 +239,7 @@ class BackupManager:
         return BackupResult(manifest.id, error is None, seconds, size, error, warnings or [], manifest.seal)
 
 
+@checked
 def backup_database(
     database_name: str, database_url: str | None = None, backup_type: str = "full", compression: str = "gzip"
 ) -> BackupResult:
@@ -248,7 +251,7 @@ def _either(one: Any, other: Any, call: str) -> Any:
     """Return the argument that was given under one of its two names."""
     given = other if one is None else one
     if given is None or (one is not None and other is not None):
-        raise TypeError(f"{call}: give its first argument, once")
+        raise ArgumentError(f"{call}: give its first argument, once")
     return given
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dbops.api.database_connection import Parameters, QueryResult, timed
+from dbops.arguments import checked, must_fit
 from dbops.dataclass import dataclass
 from dbops.errors import DbopsError
 
@@ -43,7 +44,9 @@ class PoolConfig:
 
         Raises:
             ValueError: it says which field.
+            ArgumentError: a field is of a wrong type.
         """
+        must_fit(self)
         if not 0 <= self.min_connections <= self.max_connections or self.max_connections < 1:
             raise ValueError("min_connections is between 0 and max_connections, which is at least 1")
         for name in ("acquire_timeout_s", "idle_timeout_s", "max_lifetime_s", "validation_interval_s"):
@@ -100,6 +103,7 @@ class PooledConnection:
             yield
 
 
+@checked
 class ConnectionFactory:
     """Makes connections to the database of a URL, each time it is called."""
 
@@ -123,6 +127,7 @@ class ConnectionFactory:
         return f"ConnectionFactory({redacted(self._url)!r})"
 
 
+@checked
 class ConnectionPool:
     """Lends the connections of a factory: a `ConnectionFactory`, a URL, or any function that returns a connection of DB-API 2.0.
 
@@ -206,6 +211,7 @@ class ConnectionPool:
         self.close()
 
 
+@checked
 class HealthChecker:
     """Asks the database of a pool from time to time, in a thread, and looks after the pool's idle connections."""
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dbops.api.database_connection import DatabaseConnection, DatabaseType, Parameters, QueryResult
+from dbops.arguments import checked
 from dbops.errors import ConnectError, QueryError
 
 __all__ = [
@@ -59,6 +60,7 @@ class DatabaseManager:
         self._default = found.name
         return found
 
+    @checked
     def disconnect(self, connection_id: str | None = None) -> None:
         """Close the sessions of one connection, the default unless named; the manager still knows it.
 
@@ -87,6 +89,7 @@ class DatabaseManager:
         if self._default is None:
             self._default = connection.name
 
+    @checked
     def remove_connection(self, name: str) -> None:
         """Close a connection and forget it; nothing to do where there is none of that name."""
         if (connection := self._connections.pop(name, None)) is None:
@@ -95,10 +98,10 @@ class DatabaseManager:
         if self._default == name:
             self._default = next(iter(self._connections), None)
 
+    @checked
     def get_connection(self, name: str | None = None) -> DatabaseConnection | None:
         """Return the connection of a name, or the default; None where there is none."""
-        wanted = self._default if name is None else name
-        return None if wanted is None else self._connections.get(wanted)
+        return self._found(name)
 
     def list_connections(self) -> list[str]:
         """Return the names of all connections, in the order in which they came."""
@@ -212,12 +215,16 @@ class DatabaseManager:
         self.disconnect_all()
 
     def _required(self, name: str | None) -> DatabaseConnection:
-        connection = self.get_connection(name)
+        connection = self._found(name)
         if connection is not None:
             return connection
         if name is not None:
             raise ValueError(f"Database connection not found: {name}")
         raise ConnectError("the manager has no connection", fix="connect(url), or add_connection(connection)")
+
+    def _found(self, name: str | None) -> DatabaseConnection | None:
+        wanted = self._default if name is None else name
+        return None if wanted is None else self._connections.get(wanted)
 
     def _free(self, name: str) -> str:
         number, free = 2, name

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dbops.api.fields import ByName
+from dbops.arguments import must_fit
 from dbops.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ class Migration(ByName):
     checksum: str = ""
 
     def __post_init__(self) -> None:
-        """Fill in the checksum."""
+        """Fill in the checksum.
+
+        Raises:
+            ArgumentError: a field is of a wrong type.
+        """
+        must_fit(self)
         if not self.checksum:
             from hashlib import sha256
 

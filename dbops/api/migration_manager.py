@@ -21,6 +21,7 @@ from dbops.api.migration_records import (
 )
 from dbops.api.migration_steps import MigrationRunner, MigrationStep
 from dbops.api.transfer import TransferResult, transfer
+from dbops.arguments import checked
 from dbops.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
 ]
 
 
+@checked
 class MigrationManager:
     """The JSON migrations of a workspace's folder `migrations`, on one database.
 
@@ -245,6 +247,7 @@ class MigrationManager:
         return self._set
 
 
+@checked
 def run_migrations(migration_dir: str | Path, database_url: str, direction: str = "up") -> dict[str, Any]:
     """Run what is pending in a folder (`up`), or take the migration applied last back (`down`).
 

@@ -7,8 +7,9 @@ from time import monotonic
 from typing import Any, Protocol
 
 from dbops.api.db_manager import DatabaseConnection, DatabaseManager
+from dbops.arguments import checked
 from dbops.dataclass import dataclass
-from dbops.errors import DbopsError, MigrationError
+from dbops.errors import ArgumentError, DbopsError, MigrationError
 
 __all__ = [
     "CompositeTransformer",
@@ -33,6 +34,7 @@ class Transformer(Protocol):
 class FieldRenameTransformer:
     """Renames fields: `{"old": "new"}`; fields that are not there are passed over."""
 
+    @checked
     def __init__(self, renames: Mapping[str, str]) -> None:
         self.renames: dict[str, str] = dict(renames)
 
@@ -52,6 +54,7 @@ class FieldRenameTransformer:
 class FieldTypeTransformer:
     """Converts fields: `{"age": int}`; None stays None, fields that are not there are passed over."""
 
+    @checked
     def __init__(self, conversions: Mapping[str, Callable[[Any], Any]]) -> None:
         self.conversions: dict[str, Callable[[Any], Any]] = dict(conversions)
 
@@ -77,8 +80,9 @@ class FieldTypeTransformer:
 class CompositeTransformer:
     """Several transformers, one after the other."""
 
+    @checked
     def __init__(self, transformers: Iterable[Transformer]) -> None:
-        self.transformers: list[Transformer] = list(transformers)
+        self.transformers: list[Transformer] = [must_transform(one) for one in transformers]
 
     def transform(self, record: Record) -> Record:
         """Return what the last of them makes of it."""
@@ -101,18 +105,23 @@ class DataMigrationResult:
         return self.success
 
 
+@checked
 class DataMigrator:
     """Transforms records, in memory or from one table into another, `batch_size` at a time."""
 
     def __init__(self, transformer: Transformer, batch_size: int = 1000) -> None:
         if batch_size < 1:
             raise ValueError("batch_size is at least 1")
-        self.transformer = transformer
+        self.transformer: Transformer = must_transform(transformer)
         self.batch_size = batch_size
 
     def migrate(self, records: Iterable[Record]) -> list[Record]:
-        """Return the transformed records."""
-        return [self.transformer.transform(record) for record in records]
+        """Return the transformed records.
+
+        Raises:
+            ArgumentError: one is no mapping.
+        """
+        return [self.transformer.transform(_record(record, place)) for place, record in enumerate(records)]
 
     def migrate_table(
         self, source: DatabaseManager, source_table: str, target: DatabaseManager | None = None, target_table: str | None = None
@@ -140,6 +149,23 @@ class DataMigrator:
         from dbops.usecases.databases.tables import rows_of
 
         yield from rows_of(connection_of(source)._database(), table, self.batch_size)
+
+
+def must_transform(given: Transformer) -> Transformer:
+    """Return what has `transform`.
+
+    Raises:
+        ArgumentError: it has none.
+    """
+    if not callable(getattr(given, "transform", None)):
+        raise ArgumentError(f"a transformer cannot be {type(given).__name__}", expected="an object with transform(record)")
+    return given
+
+
+def _record(given: Record, place: int) -> Record:
+    if type(given) is not dict and not isinstance(given, Mapping):
+        raise ArgumentError(f"record {place} cannot be {type(given).__name__}", expected="a mapping of fields to values")
+    return given
 
 
 def _written(into: DatabaseManager, table: str, records: Sequence[Record]) -> int:

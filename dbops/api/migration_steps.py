@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dbops.api.db_manager import DatabaseManager
 from dbops.api.migration_data import MigrationResult
 from dbops.api.migration_records import connection_of
+from dbops.arguments import checked
 from dbops.dataclass import dataclass
 from dbops.errors import MigrationError
 
@@ -36,6 +37,7 @@ class MigrationStep:
     dependencies: list[str] = field(default_factory=list)
 
 
+@checked
 class MigrationRunner:
     """Runs steps in the order of their dependencies, equal ones by id.
 

@@ -35,6 +35,7 @@ from dbops.api.performance_data import (
     slow_query_of,
     stats_of,
 )
+from dbops.arguments import checked
 from dbops.errors import MonitoringError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ _HOUR_S = 3600
 _NO_METRICS = "No database metrics found for analysis"
 
 
+@checked
 class DatabasePerformanceMonitor:
     """What databases do, as looks and programs tell it, kept in a workspace; for any number of threads.
 
@@ -336,6 +338,7 @@ class DatabasePerformanceMonitor:
 DatabaseMonitor = PerformanceMonitor = DatabasePerformanceMonitor
 
 
+@checked
 def monitor_database(database_name: str, workspace_dir: str | Path | None = None) -> dict[str, Any]:
     """Return what the last day says of a database; a URL, or a Connection of the workspace, is looked at first.
 
@@ -351,6 +354,7 @@ def monitor_database(database_name: str, workspace_dir: str | Path | None = None
         return monitor.analyze_database_performance(database_name)
 
 
+@checked
 def optimize_database(database_name: str, workspace_dir: str | Path | None = None, *, apply: bool = False) -> dict[str, Any]:
     """Return the report of a database with what would make it better; with `apply`, carry out what is safe of that.
 

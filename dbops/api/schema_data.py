@@ -7,6 +7,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from dbops.arguments import checked
 from dbops.dataclass import dataclass
 
 __all__ = ["Column", "Index", "SchemaDefinition", "SchemaMigration", "SchemaTable"]
@@ -106,6 +107,7 @@ class SchemaMigration:
     checksum: str = ""
 
 
+@checked
 @dataclass()
 class SchemaDefinition:
     """A whole schema."""

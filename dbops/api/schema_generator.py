@@ -24,6 +24,7 @@ from dbops.api.schema_data import (
     table_of_any,
 )
 from dbops.api.schema_manager import SchemaManager
+from dbops.arguments import checked
 from dbops.errors import SchemaError
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 
+@checked
 class SchemaGenerator:
     """Writes tables and migrations in one dialect: sqlite, postgresql, mysql or mariadb.
 
@@ -187,6 +189,7 @@ class SchemaGenerator:
         return ids[-1:]
 
 
+@checked
 def generate_schema(models: Sequence[Any], output_dir: str | Path, dialect: str = "sqlite") -> dict[str, Any]:
     """Write the script that makes the tables of models into `<output_dir>/schema.sql`.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dbops.api.schema_data import table_of_any
+from dbops.arguments import checked
 from dbops.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["SchemaManager"]
 
 
+@checked
 class SchemaManager:
     """Tables of a live database. `database_url` may be left out where only `generate_schema` is used."""
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from time import monotonic
 
-from dbops.api.migration_records import Transformer
+from dbops.api.migration_records import Transformer, must_transform
+from dbops.arguments import checked
 from dbops.dataclass import dataclass
 
 __all__ = ["TransferResult", "transfer"]
@@ -27,6 +28,7 @@ class TransferResult:
         return self.success
 
 
+@checked
 def transfer(
     source_url: str,
     target_url: str,
@@ -48,7 +50,7 @@ def transfer(
     from dbops.usecases.transfer import transfer as carry
 
     began = monotonic()
-    changes = {table: transformer.transform for table, transformer in (transformers or {}).items()}
+    changes = {table: must_transform(transformer).transform for table, transformer in (transformers or {}).items()}
     done = carry(source_url, target_url, tables, batch_size, changes)
     total = sum(done.rows.values())
     return TransferResult(done.error is None, dict(done.rows), total, monotonic() - began, list(done.left_out), done.error)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import dbops
 from dbops import DatabaseManager, connect_database
-from dbops.errors import ConnectError, MissingTableError, QueryError
+from dbops.arguments import checked, must_fit
+from dbops.errors import ArgumentError, ConnectError, DbopsError, MissingTableError, QueryError
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
 
 TABLE = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(40))"
@@ -143,3 +147,124 @@ def test_a_forked_process_has_sessions_of_its_own(database: Database) -> None:
     database.load(f"{TABLE};")
     done = subprocess.run([sys.executable, "-c", FORKED, database.url], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "[(1,), (3,)]\n"), done.stderr
+
+
+# --- arguments of a wrong type
+
+#: What calls are made with; another name gets a text.
+GOOD: dict[str, Any] = {
+    "params": None,
+    "connection": dbops.DatabaseConnection("other", dbops.DatabaseType.SQLITE, "other.db"),
+    "dependencies": None,
+    "table": dbops.SchemaTable("x", [dbops.Column("id", "integer")]),
+    "table_def": {"name": "x", "columns": [{"name": "id", "type": "integer"}]},
+    "changes": {},
+    "current_schema": {"tables": []},
+    "target_schema": {"tables": []},
+    "models": [],
+    "query_metrics": {"execution_time_ms": 1},
+    "metrics": {},
+    "params_list": [],
+    "queries": [],
+    "keep": 1,
+    "step": dbops.MigrationStep("1", "x", up_fn=lambda: None),
+    "transformer": dbops.FieldRenameTransformer({}),
+    "transformers": [],
+    "records": [],
+    "renames": {},
+    "conversions": {},
+    "inputs": [],
+    "outputs": [],
+    "factory": "sqlite:///a.db",
+    "query": "SELECT 1",
+    "migration_dir": ".",
+    "database_url": "sqlite:///a.db",
+    "source_url": "sqlite:///a.db",
+    "target_url": "sqlite:///b.db",
+    "dialect": "sqlite",
+}
+WRONG: list[Any] = [None, 5, "x", [5], {1: 2}, object(), b"x", 1.5]
+MADE: dict[str, Callable[[], Any]] = {
+    "DatabaseManager": lambda: dbops.DatabaseManager("sqlite:///a.db"),
+    "DatabaseConnection": lambda: connect_database("sqlite:///a.db"),
+    "MigrationManager": lambda: dbops.MigrationManager(None, "sqlite:///a.db"),
+    "BackupManager": dbops.BackupManager,
+    "SchemaGenerator": dbops.SchemaGenerator,
+    "SchemaManager": lambda: dbops.SchemaManager("sqlite:///a.db"),
+    "DatabaseMonitor": lambda: dbops.DatabaseMonitor(None, "sqlite:///a.db"),
+    "MigrationRunner": dbops.MigrationRunner,
+    "DataMigrator": lambda: dbops.DataMigrator(dbops.FieldRenameTransformer({})),
+    "LineageGraph": dbops.LineageGraph,
+    "LineageTracker": dbops.LineageTracker,
+    "ImpactAnalyzer": lambda: dbops.ImpactAnalyzer(dbops.LineageGraph()),
+    "CompositeTransformer": lambda: dbops.CompositeTransformer([]),
+    "FieldRenameTransformer": lambda: dbops.FieldRenameTransformer({}),
+    "FieldTypeTransformer": lambda: dbops.FieldTypeTransformer({}),
+    "ConnectionPool": lambda: dbops.ConnectionPool("sqlite:///a.db"),
+}
+#: What runs for every record of many looks at none.
+UNSEEN = {"FieldRenameTransformer.transform", "FieldTypeTransformer.transform"}
+
+
+def public_calls() -> Iterator[Any]:
+    """Each function, constructor and method that programs call without awaiting it."""
+    for name in dbops.__all__:
+        found = getattr(dbops, name)
+        if inspect.isfunction(found):
+            yield pytest.param(lambda found=found: found, inspect.signature(found), id=name)
+    for name, make in MADE.items():
+        cls = getattr(dbops, name)
+        yield pytest.param(lambda cls=cls: cls, inspect.signature(cls), id=name)
+        for word, member in vars(cls).items():
+            if word.startswith("_") or not inspect.isfunction(member) or f"{name}.{word}" in UNSEEN:
+                continue
+            signature = inspect.signature(member)
+            without_self = signature.replace(parameters=list(signature.parameters.values())[1:])
+            if without_self.parameters:
+                yield pytest.param(lambda make=make, word=word: getattr(make(), word), without_self, id=f"{name}.{word}")
+
+
+@pytest.mark.parametrize(("get", "signature"), list(public_calls()))
+def test_arguments_of_a_wrong_type_are_told_in_words(
+    get: Callable[[], Callable[..., Any]], signature: inspect.Signature, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is given for one of them: no error of Python's own comes from inside."""
+    monkeypatch.chdir(tmp_path)
+    for parameter in signature.parameters:
+        for wrong in WRONG:
+            required = {one.name for one in signature.parameters.values() if one.default is one.empty}
+            given = {name: GOOD.get(name, "x") for name in required} | {parameter: wrong}
+            try:
+                get()(**given)
+            except (DbopsError, ValueError, OSError) as error:
+                if isinstance(error, ArgumentError):
+                    assert " cannot be " in error.message or "once" in error.message
+
+
+def test_an_argument_of_a_wrong_type_says_what_was_given_and_what_is_expected() -> None:
+    generator: Any = dbops.SchemaGenerator
+    with pytest.raises(TypeError) as caught:
+        generator().create_table(None)
+    assert isinstance(caught.value, ArgumentError) and caught.value.to_dict() == {
+        "error_type": "ArgumentError",
+        "error_code": "ArgumentError",
+        "message": "SchemaGenerator.create_table: table cannot be None",
+        "context": {"argument": "table", "expected": "SchemaTable"},
+    }
+    with pytest.raises(ArgumentError, match=r"^Migration: sql cannot be int$"):
+        dbops.Migration("1", "x", "", 5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="record 1 cannot be int"):
+        dbops.DataMigrator(dbops.FieldRenameTransformer({})).migrate([{}, 5])  # type: ignore[list-item]
+
+
+def test_what_does_for_a_type_is_taken() -> None:
+    @checked
+    def call(number: float, names: list[str], kind: dbops.DatabaseType, *, place: str | Path | None = None) -> bool:
+        return True
+
+    assert call(1, ("a", "b"), "sqlite") and call(1.5, (name for name in "ab"), dbops.DatabaseType.MYSQL, place=Path())  # type: ignore[arg-type]
+    for wrong in ({"number": "1"}, {"names": "ab"}, {"names": {"a": 1}}, {"kind": 5}, {"place": b"x"}):
+        with pytest.raises(ArgumentError):
+            call(**{"number": 1, "names": [], "kind": "sqlite"} | wrong)  # type: ignore[arg-type]
+    assert inspect.signature(call).parameters["place"].default is None
+    must_fit(dbops.PoolConfig())

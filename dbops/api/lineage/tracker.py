@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dbops.arguments import checked
 from dbops.dataclass import dataclass
 from dbops.usecases.lineage.graph import LineageGraph
 from dbops.usecases.lineage.impact import impact_of
@@ -31,6 +32,7 @@ class Tracked:
         self.outputs.append(dataset_id)
 
 
+@checked
 class LineageTracker:
     """Datasets and transformations as they are registered; with `path`, kept in that file and there again the next time."""
 
@@ -115,6 +117,7 @@ class LineageTracker:
         return self.graph.get_downstream(node_id)
 
 
+@checked
 class ImpactAnalyzer:
     """What changes of a graph's nodes reach."""
 

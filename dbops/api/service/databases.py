@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dbops.arguments import checked
 from dbops.errors import DbopsError
 from dbops.usecases.runtime import target_for_url
 from dbops.usecases.service.creating import create_database, create_tables
@@ -74,6 +75,7 @@ class DatabaseInfo(Mapping[str, Any]):
 _KEYS = ("name", "url", "engine", "session_factory", "tables", "owner")
 
 
+@checked
 class DatabaseOperations:
     """Find, make and open databases. `root` is the folder below which model files are, and the program's data."""
 

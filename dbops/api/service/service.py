@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbops.api.service.databases import DatabaseInfo, DatabaseOperations
 from dbops.api.service.result import Result, details_of
+from dbops.arguments import checked
 from dbops.errors import DbopsError, RecordError
 from dbops.usecases.service import records
 from dbops.usecases.service.filters import Filters
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@checked
 class DatabaseService:
     """All databases of a program.
 
@@ -155,8 +157,8 @@ class DatabaseService:
             and what the last attempt raises.
         """
         attempts = self.settings.max_retries if max_retries is None else max_retries
-        if attempts < 1:
-            raise DbopsError(f"max_retries is {attempts}", error_code="INVALID_SETTING", expected="at least 1")
+        if not isinstance(attempts, int) or attempts < 1:
+            raise DbopsError(f"max_retries is {attempts!r}", error_code="INVALID_SETTING", expected="at least 1")
         return await persistently(operation, attempts, self._translated, _is_passing_failure)
 
     def _translated(self, error: BaseException) -> BaseException:

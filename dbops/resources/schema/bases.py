@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from dbops.arguments import checked
 from dbops.resources.schema.discovery import check_database_name
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _EVERYBODYS: Bases = {}
 _bases: ContextVar[Bases] = ContextVar("dbops_bases", default=_EVERYBODYS)
 
 
+@checked
 def get_database_base(name: str) -> type[DeclarativeBase]:
     """Return the declarative base of the database `name`: the same one whenever it is asked for.
 

@@ -12,7 +12,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.driver import Answer, Session
 from dbops.errors import ConnectError, QueryError
 from dbops.usecases.databases.address import target_of
-from dbops.usecases.databases.parameters import Parameters, prepared
+from dbops.usecases.databases.parameters import Parameters, must_be_text, prepared
 from dbops.usecases.runtime import engine_for
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class OneSession:
 
     def run(self, sql: str, parameters: Parameters = None) -> Answer:
         """Run one statement. Raises QueryError: the database refused it."""
+        must_be_text(sql)
         return self._session.run(*prepared(sql, parameters, self._dialect, self._style))
 
     @contextmanager

@@ -6,13 +6,12 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from dbops.arguments import checked
 from dbops.errors import DbopsError
 from dbops.usecases.lineage.model import EdgeType, LineageEdge, LineageNode, NodeType, one_of
-
-if TYPE_CHECKING:
-    from dbops.usecases.lineage.store import LineageStore
+from dbops.usecases.lineage.store import LineageStore
 
 T = TypeVar("T", LineageNode, LineageEdge)
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
@@ -26,6 +25,7 @@ _SHAPES: Mapping[NodeType, str] = {
 }
 
 
+@checked
 class LineageGraph:
     """Nodes by id, and edges between them; with a store, what is added is kept there. Threads may share it."""
 

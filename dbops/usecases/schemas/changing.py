@@ -84,7 +84,7 @@ def changing(known: Mapping[str, TableSpec], changes: Mapping[str, Any], engine:
     if unknown := [key for key in changes if key not in KEYS]:
         from difflib import get_close_matches
 
-        near = get_close_matches(unknown[0], KEYS, 1)
+        near = get_close_matches(str(unknown[0]), KEYS, 1)
         raise SchemaError(
             f"unknown change {unknown[0]!r}",
             expected=f"some of {', '.join(KEYS)}",

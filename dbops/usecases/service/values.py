@@ -48,7 +48,14 @@ def checked(data: object, fields: Fields, table: str) -> dict[str, Any]:
 
 
 def all_checked(rows: Iterable[object], fields: Fields, table: str) -> list[dict[str, Any]]:
-    """Return the values of records. Raises as `checked` does, for the first that is wrong."""
+    """Return the values of records. Raises as `checked` does, for the first that is wrong; also where there are no rows."""
+    if not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping):
+        raise RecordError(
+            f"records of {table!r} are given as {type(rows).__name__}",
+            {"table_name": table},
+            "INVALID_DATA",
+            expected="a list of mappings of fields to values",
+        )
     takers: dict[str, Taker] = {}
     found = []
     for row in rows:
