@@ -37,6 +37,10 @@ from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 _LONGEST_RUN = timedelta(days=1)
+_VANISHED = (
+    "this machine has seen {count} backups there, and none is left: the storage was lost, or is another one, or is not mounted;"
+    " or they were deleted elsewhere"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,10 @@ class Repository:
         broken: list[Broken] = []
         heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
         broken += self._lost(heads)
-        self.index.forget_all_but(self.storage.title, self.target, {*heads, *(one.key for one in broken)})
+        vanished = self._vanished(heads) - {one.key for one in broken}
+        if vanished:
+            broken.append(Broken(f"{self.target}/", _VANISHED.format(count=len(vanished))))
+        self.index.forget_all_but(self.storage.title, self.target, {*heads, *vanished, *(one.key for one in broken)})
         for key, head in heads.items():
             if not key.endswith("/manifest.json"):
                 continue
@@ -113,6 +120,12 @@ class Repository:
         ordered = sorted(found, key=lambda one: (one.fence, one.begun_at, one.id))
         timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
         return Contents(tuple(ordered), tuple(broken), frozenset(timelines))
+
+    def _vanished(self, heads: Collection[str]) -> set[str]:
+        """Return the manifests that this machine has seen, where none at all is left: the storage is likely to be gone."""
+        if any(key.endswith("/manifest.json") for key in heads):
+            return set()
+        return {key for key in self.index.keys(self.storage.title, self.target) if key.endswith("/manifest.json")}
 
     def _lost(self, heads: Collection[str]) -> list[Broken]:
         """Return the manifests that this machine has seen, whose parts are there and who are not."""

@@ -219,6 +219,33 @@ def test_the_index_can_be_lost(shop: Shop, tmp_path: Path) -> None:
     assert shop.backups() == (made,)
 
 
+def test_a_storage_that_was_lost_is_told_until_there_is_a_new_backup(shop: Shop, tmp_path: Path) -> None:
+    shop.run()
+    with shop.workspace() as workspace:
+        listing(workspace)
+    (shop.folder / "backups").rename(tmp_path / "gone")
+    for _ in range(2):
+        with shop.workspace() as workspace:
+            assert "the storage was lost" in listing(workspace)[0].broken[0].reason
+    with shop.workspace() as workspace:
+        (evidence,) = verify(workspace, None, 1, shop.told.append)
+    assert not evidence.ok
+    with pytest.raises(BackupError, match="the storage was lost"):
+        shop.restore(f"sqlite:///{tmp_path / 'back.db'}")
+    shop.run()
+    with shop.workspace() as workspace:
+        assert listing(workspace)[0].broken == ()
+
+
+def test_a_policy_without_backups_fails_beside_one_that_has_some(shop: Shop) -> None:
+    shop.run()
+    text = (shop.folder / "env.yaml").read_text()
+    (shop.folder / "other.yaml").write_text(text.replace("{name: shop}", "{name: other}").replace("./backups", "./others"))
+    with shop.workspace() as workspace:
+        found = verify(workspace, None, 1, shop.told.append)
+    assert [(one.backup_id == "other", one.ok) for one in found] in ([(False, True), (True, False)],)
+
+
 def test_a_manifest_reads_as_it_was_written(shop: Shop) -> None:
     made: Manifest = shop.run("full")
     assert shop.backups() == (made,)

@@ -18,7 +18,7 @@ from dbops.cli.verb import environment_argument, output_option, verb, write_json
 def list_(env: Path, name: str | None, where: Where, output: str) -> int:
     """List the backups: sizes, growth, whether a restore was tested and how long it took, and when the promise would break.
 
-    No database is asked, and no key is needed.
+    No database is asked; with `--storage` no key is needed.
 
     \b
     Examples:
