@@ -237,6 +237,17 @@ def test_a_storage_that_was_lost_is_told_until_there_is_a_new_backup(shop: Shop,
         assert listing(workspace)[0].broken == ()
 
 
+def test_what_was_set_aside_is_not_asked_the_checks_of_the_policy(tmp_path: Path, sqlite_database: SqliteDatabase) -> None:
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY)")
+    shop = Shop(tmp_path / "env", sqlite_database.url, more="  verify: {checks: ['SELECT count(*) = 0 FROM orders']}\n")
+    shop.run()
+    other = SqliteDatabase(tmp_path / "other.db")
+    other.load("CREATE TABLE something (id integer)")
+    safety = shop.restore(other.url, replaces=True).safety
+    assert safety is not None
+    assert shop.verify(3, safety.id).problems == ()
+
+
 def test_a_policy_without_backups_fails_beside_one_that_has_some(shop: Shop) -> None:
     shop.run()
     text = (shop.folder / "env.yaml").read_text()

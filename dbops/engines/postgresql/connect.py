@@ -30,7 +30,7 @@ _JOINT = ";\n"
 _LATER_CHARACTERS = 500_000
 _IDLE = 0
 """PQTRANS_IDLE of libpq (manual, 34.2 Connection Status Functions)."""
-_MAINTENANCE = ("postgres", "template1")
+MAINTENANCE = ("postgres", "template1")
 
 
 class PostgresConnection:
@@ -455,7 +455,7 @@ def connect_maintenance(target: Target) -> PostgresConnection:
         ConnectError: none of them lets us in; the error of the last.
     """
     last: ConnectError | None = None
-    for database in dict.fromkeys((database_of(target), *_MAINTENANCE)):
+    for database in dict.fromkeys((database_of(target), *MAINTENANCE)):
         try:
             return connect(on_database(target, database))
         except MissingDatabaseError as error:

@@ -42,14 +42,16 @@ SELECT pg_catalog.current_database()::text, (SELECT rolname::text FROM pg_catalo
        (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'),
        (SELECT sum(pg_catalog.pg_database_size(oid))::bigint FROM pg_catalog.pg_database
         WHERE pg_catalog.has_database_privilege(oid, 'CONNECT')),
+       (SELECT oid::bigint FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
        ARRAY(SELECT oid::text FROM pg_catalog.pg_tablespace WHERE oid >= 16384 ORDER BY oid)"""
 
 
 def read_facts(conn: PostgresConnection) -> dict[str, Any]:
     """Return what a restore has to know of a server, as JSON values."""
-    [(database, superuser, segment, size, tablespaces)] = conn.query(_FACTS)
+    [(database, superuser, segment, size, oid, tablespaces)] = conn.query(_FACTS)
     return {
         "database": database,
+        "database_oid": oid,
         "superuser": superuser or conn.server.user,
         "major": conn.server.version[0],
         "system": conn.server.identity.rsplit("/", 2)[0],

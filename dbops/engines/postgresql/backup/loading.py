@@ -24,11 +24,10 @@ from dbops.engines.postgresql.backup.facts import clauses, give
 from dbops.engines.postgresql.backup.parallel import jobs_of, list_stage, load
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.roles import make_roles, missing_roles
-from dbops.engines.postgresql.connect import PostgresConnection, connect, database_of, on_database, quoted
+from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect, database_of, on_database, quoted
 from dbops.engines.postgresql.scratch import create_from, drop, passing_name, remove_leftovers
 from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
 
-_MAINTENANCE = ("postgres", "template1")
 _OBJECT_IN_USE = "55006"
 _AGAIN_S = 0.05
 
@@ -167,7 +166,7 @@ def _globals(link: Link) -> str | None:
 def _elsewhere(target: Target, name: str) -> PostgresConnection:
     """Open a session on another database of the server, since one with sessions is neither renamed nor dropped."""
     last: ConnectError | None = None
-    for database in _MAINTENANCE:
+    for database in MAINTENANCE:
         if database != name:
             try:
                 return connect(on_database(target, database))
@@ -186,7 +185,7 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
             f"some tables alone would replace all of the database {name}; it was left as it is",
             fix="restore them to a new database, and copy them from there",
         )
-    if name in _MAINTENANCE and exists:
+    if name in MAINTENANCE and exists:
         raise BackupError(f"the database {name} belongs to the server", fix="restore to another name")
     if exists and not _owns(home, name):
         raise BackupError(f"the database {name} belongs to somebody else, and cannot be replaced", fix="restore to another name")

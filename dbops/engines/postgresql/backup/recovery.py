@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,9 @@ from dbops.engines.base.processes import ended_with_us, run
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.segments import lsn_number
-from dbops.engines.postgresql.connect import connect
+from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect
 from dbops.engines.postgresql.private import account, ending_on_sigterm, remove_leftovers
-from dbops.errors import BackupError, ConnectError
+from dbops.errors import BackupError, ConnectError, MissingDatabaseError
 
 _WAIT_S = 0.05
 _STOP_S = 120.0
@@ -40,14 +40,15 @@ _TARGETS = ("recovery_target", "recovery_target_time", "recovery_target_lsn", "r
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Restored files, and what must be known to start a server on them. `fetch` is its restore_command; `is_kept`: the files are
-    written to the disk for good.
+    written to the disk for good. `databases` are the name and the OID, None where it was not noted, that the database had at the
+    links of the chain, the last first: meanwhile it may have been renamed, or another one may have taken its place.
     """
 
     data: Path
     fetch: str
     major: int
     superuser: str
-    database: str
+    databases: Sequence[tuple[str, int | None]]
     is_kept: bool = False
 
 
@@ -111,8 +112,7 @@ def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running
         )
     is_well = False
     try:
-        target = _target(cluster, sockets)
-        _wait(server, target, log, point)
+        target = _wait(server, cluster, sockets, log, point)
         lsn, timeline, why = _reached(cluster.data)
         yield Running(target, lsn, timeline, why)
         is_well = True
@@ -218,26 +218,47 @@ def _recovery(cluster: Cluster, point: Point) -> dict[str, Any]:
     return settings
 
 
-def _target(cluster: Cluster, sockets: Path) -> Target:
-    url = DatabaseUrl(
-        "postgresql", cluster.superuser, database=cluster.database, query=(("host", str(sockets)), ("port", "5432"))
-    )
+def _target(cluster: Cluster, sockets: Path, database: str) -> Target:
+    url = DatabaseUrl("postgresql", cluster.superuser, database=database, query=(("host", str(sockets)), ("port", "5432")))
     return Target("", url, Timeouts(30, 0, 0), attempts=1)
 
 
-def _wait(server: subprocess.Popen[bytes], target: Target, log: Path, point: Point) -> None:
-    """Wait for the end of recovery, however long it takes; the server ends by itself when it cannot go on."""
+def _wait(server: subprocess.Popen[bytes], cluster: Cluster, sockets: Path, log: Path, point: Point) -> Target:
+    """Wait for the end of recovery, however long it takes, and return the database; the server ends when it cannot go on."""
+    names = iter(dict.fromkeys((*(name for name, _ in cluster.databases), *MAINTENANCE)))
+    target = _target(cluster, sockets, next(names))
     while True:
         if server.poll() is not None:
             raise _failed(_last_words(log), point)
         try:
             with closing(connect(target)) as conn:
                 if conn.query("SELECT pg_catalog.pg_is_in_recovery()") == [(False,)]:
-                    return
-        except ConnectError as error:
-            if "does not exist" in error.message:
+                    return _target(cluster, sockets, _database(conn, cluster))
+        except MissingDatabaseError as error:
+            name = next(names, None)
+            if name is None:
                 raise BackupError(f"the restored server has no such database: {error.message}") from error
-        time.sleep(_WAIT_S)
+            target = _target(cluster, sockets, name)
+        except ConnectError:
+            time.sleep(_WAIT_S)
+
+
+def _database(conn: PostgresConnection, cluster: Cluster) -> str:
+    """Return the name that the database has at the point which was recovered to.
+
+    Raises:
+        BackupError: there is none at that point.
+    """
+    there = {int(oid): str(name) for oid, name in conn.query("SELECT oid::bigint, datname::text FROM pg_catalog.pg_database")}
+    for name, oid in cluster.databases:
+        if oid in there:
+            return there[oid]
+        if oid is None and name in there.values():
+            return name
+    for name, _ in cluster.databases:
+        if name in there.values():
+            return name
+    raise BackupError(f"there is no database {cluster.databases[0][0]} at that point: it was made later, or dropped before")
 
 
 def _failed(words: str, point: Point) -> BackupError:

@@ -104,7 +104,8 @@ def _running(
         lay_out(parts, data, place / "wal", told)
         fetch, stop = fetched_from(place / "wal"), point
     map_tablespaces(data, data)
-    cluster = Cluster(data, fetch, int(facts["major"]), facts["superuser"], facts["database"], is_kept)
+    databases = [(str(link.details["database"]), link.details.get("database_oid")) for link in reversed(chain)]
+    cluster = Cluster(data, fetch, int(facts["major"]), facts["superuser"], databases, is_kept)
     told("replaying the log")
     with recovered(cluster, stop, place) as running:
         must_have_reached(running, parts.end["lsn"], stop)

@@ -100,7 +100,8 @@ def started(folder: Path, database: str) -> Iterator[PostgresConnection]:
     """Start the server of a restored folder as anybody would."""
     server = folder.with_name("sockets")
     server.mkdir()
-    cluster = Cluster(folder, fetched_from(server / "no log"), int((folder / "PG_VERSION").read_text()), "postgres", database)
+    major = int((folder / "PG_VERSION").read_text())
+    cluster = Cluster(folder, fetched_from(server / "no log"), major, "postgres", [(database, None)])
     with recovered(cluster, LATEST, server) as running, closing(connect(running.target)) as conn:
         yield conn
     shutil.rmtree(server)
@@ -165,6 +166,28 @@ def test_folder_holds_a_server_that_was_shut_down(shop_database: PostgresDatabas
         ]
     for path in quick_folder.glob("restored*"):
         shutil.rmtree(path)
+
+
+def test_a_database_that_was_renamed_or_replaced_is_found_at_each_moment(
+    shop_database: PostgresDatabase, own_server: PostgresServer, tmp_path: Path
+) -> None:
+    first, second = shop_database.name, f"{shop_database.name}_2"
+    shop_database.load("CREATE TABLE a (id int); INSERT INTO a VALUES (1)")
+    shop = Shop(tmp_path / "shop", own_server.url(first), schedule=LOGGED)
+    shop.run("full")
+    first_moment = now(shop_database)
+    own_server.psql("postgres", f"ALTER DATABASE {first} RENAME TO {second}; CREATE DATABASE {first}")
+    shop = Shop(tmp_path / "shop", own_server.url(second), schedule=LOGGED)
+    try:
+        shop.run("log")
+        assert tried(shop, "SELECT count(*) FROM a") == [(1,)]
+        assert tried(shop, "SELECT count(*) FROM a", point_of(at=first_moment)) == [(1,)]
+        shop = Shop(tmp_path / "shop", own_server.url(first), schedule=LOGGED)
+        own_server.psql(first, "CREATE TABLE b (id int)")
+        shop.run("log")
+        assert tried(shop, "SELECT count(*) FROM b") == [(0,)]
+    finally:
+        own_server.drop_database(second)
 
 
 def test_log_leads_to_names_and_places_and_refuses_what_it_does_not_reach(
