@@ -10,6 +10,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from datetime import date, datetime
 from decimal import Decimal
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -106,9 +107,25 @@ def test_dictionaries_and_uuids_are_values(database: Database) -> None:
     assert str(found) == str(UUID(int=7))
 
 
+class Size(IntEnum):
+    SMALL = 1
+
+
+class Colour(StrEnum):
+    RED = "red'"
+
+
+def test_values_of_a_programs_own_kinds_of_number_and_text_are_stored(manager: DatabaseManager) -> None:
+    assert manager.execute(INSERT, (Size.SMALL, Colour.RED)).error_message is None
+    assert manager.execute_many(INSERT, [[2, Colour.RED], (Size.SMALL + 2, "ü\\'")]).error_message is None
+    assert manager.execute("SELECT id, name FROM items ORDER BY id").rows == [(1, "red'"), (2, "red'"), (3, "ü\\'")]
+    assert manager.execute("SELECT name FROM items WHERE id = ?", range(1, 2)).rows == [("red'",)]
+
+
 def test_a_value_of_no_known_type_is_an_error_of_the_query(manager: DatabaseManager) -> None:
-    result = manager.execute("SELECT ?", (object(),))
-    assert not result.success and result.error_message
+    for result in (manager.execute(INSERT, (1, object())), manager.execute_many(INSERT, [(1, "a"), (2, object())])):
+        assert not result.success and "object" in str(result.error_message)
+    assert manager.execute("SELECT count(*) FROM items").rows == [(0,)]
 
 
 def test_json_operators_of_postgresql_are_no_parameters(pg_database: PostgresDatabase) -> None:

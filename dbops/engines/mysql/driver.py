@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
 from typing import Any, cast
 from uuid import UUID
 
@@ -41,11 +40,12 @@ class MysqlSession:
             conn.use_charset(FOUR_BYTES)
         self.is_mariadb: bool = conn.server.flavour == "mariadb"
         self.version_text: str = conn.server.version_text
+        self._raw.encoders = _encoders(self._raw)
         self._allow_one_statement()
 
     def run(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
         with self._translated(), self._raw.cursor() as cursor:
-            cursor.execute(sql, [_sent(value) for value in parameters] or None)
+            cursor.execute(sql, tuple(parameters) or None)
             if cursor.description is None:
                 answer = Answer((), [], max(cursor.rowcount, 0))
             else:
@@ -60,8 +60,6 @@ class MysqlSession:
         if own:
             self.begin()
         try:
-            if not _PLAIN.issuperset(map(type, chain.from_iterable(rows))):
-                rows = [[_sent(value) for value in row] for row in rows]
             with self._translated(), self._raw.cursor() as cursor:
                 count = cursor.executemany(sql, rows)
             if own:
@@ -115,25 +113,25 @@ class MysqlSession:
             raise unsendable(error) from error
 
 
-_PLAIN = frozenset({str, int, float, bytes, bool, type(None)})
-"""Types that PyMySQL writes as they are."""
+def _encoders(raw: Any) -> dict[type, Callable[..., str]]:
+    """Return how values are written: as PyMySQL does, and what it does not know.
 
-
-def _sent(value: Any) -> Any:
-    """Return what PyMySQL knows how to write; a list it writes as `(1, 2)`, which IN takes.
-
-    Raises:
-        QueryError: it would write the object's own name for itself.
+    It writes what has no encoder as text does, so that an object of any type would go as the object's own name.
     """
-    from pymysql.converters import encoders
 
-    if type(value) is dict:
-        return json.dumps(value, ensure_ascii=False)
-    if type(value) in encoders or isinstance(value, str | int | float | bytes):
-        return value
-    if isinstance(value, UUID):
-        return str(value)
-    raise QueryError(f"a value of type {type(value).__name__} cannot be a parameter")
+    def other(value: Any, mapping: object = None) -> str:
+        if isinstance(value, int):
+            return str(int(value))
+        if isinstance(value, float):
+            return cast(str, raw.escape(float(value)))
+        raise QueryError(f"a value of type {type(value).__name__} cannot be a parameter")
+
+    return {
+        **raw.encoders,
+        str: other,
+        dict: lambda value, mapping=None: cast(str, raw.escape(json.dumps(value, ensure_ascii=False))),
+        UUID: lambda value, mapping=None: f"'{value}'",
+    }
 
 
 class MysqlDriver:
