@@ -48,12 +48,13 @@ def hazards_of(
     `migrations` are all of the set. A Python step that puts SQL together runs on a scratch of `target`, to hear what it sends.
 
     What one pending migration makes is new to the next. Those applied tell what is there by the statements that made it; only
-    such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text
-    may be hazardous, and none where not; a database without tables has nothing to lose.
+    such as name the tables of the pending ones are read. Costs a query for the sizes of tables where a text is long or
+    may be hazardous, and none where not; a database without tables has nothing to lose, so long texts are not read for it.
     """
-    if not any(migration.kind == "python" or _may_be_hazardous(migration.up.text) for migration in pending):
+    suspects = [one for one in pending if one.kind == "python" or len(one.up.text) > _LONG or _may_be_hazardous(one.up.text)]
+    if not suspects or not (live := engine.sizes(conn)):
         return {}
-    if not (live := engine.sizes(conn)):
+    if not any(one.kind == "python" or _may_be_hazardous(one.up.text) for one in suspects):
         return {}
     texts = {one.version: _text(one, engine.dialect) for one in pending if one.kind == "sql"}
     if others := [one for one in pending if one.kind != "sql"]:
