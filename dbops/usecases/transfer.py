@@ -29,6 +29,7 @@ from dbops.usecases.databases.address import target_of
 from dbops.usecases.databases.database import Database
 from dbops.usecases.databases.tables import rows_of, write_rows
 from dbops.usecases.runtime import connected, engine_for
+from dbops.usecases.schemas.numbering import numbered
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 Convert = Callable[[Any], Any]
@@ -68,7 +69,7 @@ def transfer(
     target = target_of(target_url, timeout_s=30.0, attempts=3, tls_mode="prefer")
     here, there = engine_for(source.url), engine_for(target.url)
     with connected(source) as (_, conn):
-        catalog = here.inspect(conn)
+        catalog = numbered(here.inspect(conn))
     chosen = _chosen(catalog, tables, here)
     specs = _specs(catalog, chosen, here)
     if not there.features.has_servers:

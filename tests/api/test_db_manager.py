@@ -21,6 +21,7 @@ from dbops import (
     CodomyrmexError,
     DatabaseConnection,
     DatabaseManager,
+    DatabaseService,
     DatabaseType,
     DbopsError,
     QueryResult,
@@ -488,6 +489,38 @@ def test_a_password_full_of_signs_connects(pg_database: PostgresDatabase, my_dat
         with pytest.raises(ConnectError) as error:
             wrong.connect()
         assert "wr@ng" not in error.value.explain()
+
+
+PASSWORD = "a@b:c/d?e#f%g h&i=j+k\"ü€'"
+
+
+def test_a_password_of_signs_and_letters_of_all_kinds_connects(
+    pg_database: PostgresDatabase, my_database: MysqlDatabase, tmp_path: Path
+) -> None:
+    """By all roads: drivers that wait and drivers that do not. The account is gone behind."""
+    for database in (pg_database, my_database):
+        account = f"odd_{database.name[-12:]}"
+        user, text = (account, "PASSWORD") if database is pg_database else (f"{account}@'127.0.0.1'", "BY")
+        word = "LOGIN" if database is pg_database else "IDENTIFIED"
+        where = f"DATABASE {database.name}" if database is pg_database else f"{database.name}.*"
+        quoted = PASSWORD.replace("'", "''")
+        with DatabaseManager(database.url) as owner:
+            assert owner.execute(f"CREATE USER {user} {word} {text} '{quoted}'").error_message is None
+            assert owner.execute(f"GRANT ALL ON {where} TO {user}").error_message is None
+            try:
+                url = database.server.tcp_url(database.name, account, PASSWORD)
+                with DatabaseManager(url) as manager:
+                    assert manager.execute("SELECT 1").rows == [(1,)]
+
+                async def ask(url: str = url) -> bool:
+                    async with DatabaseService(tmp_path, database_url=url, environ={}) as service:
+                        service.operations.register_database("x", service.operations.create_database_engine("x"))
+                        return (await service.is_ready())["ready"] is True
+
+                assert asyncio.run(ask())
+            finally:
+                owner.execute(f"REVOKE ALL ON {where} FROM {user}")
+                owner.execute(f"DROP USER {user}")
 
 
 def test_a_manager_that_knows_one_of_those_connects_to_others(sqlite_database: SqliteDatabase) -> None:

@@ -21,11 +21,13 @@ from dbops import (
     MigrationManager,
     MigrationRunner,
     MigrationStep,
+    SchemaManager,
     run_migrations,
     transfer,
 )
 from dbops.errors import MigrationError, SchemaError
-from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase
+from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase, fresh_postgres
+from tests.servers import PostgresServer
 
 FIRST = "CREATE TABLE agents (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL)"
 SECOND = "ALTER TABLE agents ADD COLUMN active INTEGER DEFAULT 1"
@@ -422,3 +424,20 @@ def test_numbering_goes_on_behind_what_was_moved(pg_database: PostgresDatabase, 
     assert transfer(my_database.url, pg_database.url)
     with DatabaseManager(pg_database.url) as moved:
         assert moved.execute("INSERT INTO n (x) VALUES (2) RETURNING id").rows == [(8,)]
+
+
+def test_tables_that_sequences_number_go_to_every_engine(
+    pg_database: PostgresDatabase, my_database: MysqlDatabase, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    pg_database.load(
+        "CREATE TABLE orders (id serial PRIMARY KEY, note varchar(20)); INSERT INTO orders (note) VALUES ('a'), ('b');"
+    )
+    with fresh_postgres(postgres_server) as other:
+        for target in (f"sqlite:///{tmp_path}/x.db", my_database.url, other.url):
+            done = transfer(pg_database.url, target)
+            assert done and done.tables == {"orders": 2} and done.left_out == []
+            with DatabaseManager(target) as manager:
+                assert manager.execute("INSERT INTO orders (note) VALUES ('c')").success
+                assert manager.execute("SELECT id, note FROM orders ORDER BY id").rows == [(1, "a"), (2, "b"), (3, "c")]
+    read = SchemaManager(pg_database.url).get_schema("orders")
+    assert read["columns"][0] | {"auto_increment": True, "default": None} == read["columns"][0]

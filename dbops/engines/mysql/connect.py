@@ -370,9 +370,10 @@ def parameters(target: Target) -> dict[str, Any]:
     from pymysql.constants import CLIENT
 
     url = target.url
+    secret = url.password.reveal() if url.password else ""
     given: dict[str, Any] = {
         "user": url.username,
-        "password": url.password.reveal() if url.password else "",
+        "password": secret.encode().decode("latin-1"),  # PyMySQL and aiomysql send it in Latin 1; what was set is UTF-8
         "host": url.host or "localhost",
         "port": url.port or DEFAULT_PORT,
         "database": url.database,

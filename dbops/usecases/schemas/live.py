@@ -16,6 +16,7 @@ from dbops.resources.schema.table_spec import TableSpec
 from dbops.usecases.databases.address import target_of
 from dbops.usecases.runtime import engine_for
 from dbops.usecases.schemas.changing import changing
+from dbops.usecases.schemas.numbering import numbered
 from dbops.usecases.schemas.tables import as_dict, table_of
 
 
@@ -57,7 +58,7 @@ class LiveSchema:
             MissingTableError: there is none of that name; SchemaError: it has what cannot be said in portable words.
         """
         with closing(self._engine.connect(self._target, readonly=True)) as conn:
-            return as_dict(_spec(self._engine.inspect(conn), table, self._engine))
+            return as_dict(_spec(numbered(self._engine.inspect(conn)), table, self._engine))
 
 
 def _spec(live: Catalog, table: str, engine: Engine) -> TableSpec:
