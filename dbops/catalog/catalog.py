@@ -71,6 +71,11 @@ class Catalog:
         found = self.objects.get(Ref("table", schema, name))
         return found if isinstance(found, Table) else None
 
+    def spelled(self, kind: str, schema: str, name: str) -> Ref | None:
+        """Return the one object whose name is this in another case, also where it belongs to a table; None where many are."""
+        found = [ref for ref in self.objects if ref.kind == kind and ref.schema == schema and ref.name.lower() == name.lower()]
+        return found[0] if len(found) == 1 else None
+
     def in_order(self) -> Catalog:
         """Return the same catalog with its objects in the order of their refs."""
         return replace(self, objects={ref: self.objects[ref] for ref in sorted(self.objects)})

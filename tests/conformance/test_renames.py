@@ -167,3 +167,29 @@ def test_accepting_drift_keeps_remarks(folder: Path, sqlite_database: Database) 
     text = (folder / "shop.sql").read_text()
     assert "born" in text
     assert text.count("dbops:renamed_from") == NOTED.count("dbops:renamed_from")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_old_name_is_found_in_any_case_where_the_engine_finds_it_so(folder: Path, database: Database) -> None:
+    database.load("CREATE TABLE Customers (Id int PRIMARY KEY, FullName text); CREATE INDEX ByName ON Customers (FullName);")
+    database.load("INSERT INTO Customers VALUES (1, 'x');")
+    source = """
+        -- dbops:renamed_from customers
+        CREATE TABLE Clients (Id int PRIMARY KEY,
+          Name text  -- dbops:renamed_from fullname
+        );
+        CREATE INDEX clients_name ON Clients (Name);  -- dbops:renamed_from byname
+    """
+    assert {entry.change.action for entry in planned(folder, database, source, "[]").entries} == {"update"}
+    with open_workspace(folder) as workspace:
+        apply(workspace, Consent(lambda _: True, allow=("all",)))
+    assert database.rows("SELECT Id, Name FROM Clients") == [(1, "x")]
+    assert not planned(folder, database, source, "[]").entries
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+def test_an_old_column_is_found_in_any_case_where_the_engine_finds_it_so(folder: Path, database: Database) -> None:
+    database.load("CREATE TABLE customers (Id int PRIMARY KEY, FullName varchar(20)); INSERT INTO customers VALUES (1, 'x');")
+    source = "CREATE TABLE customers (Id int PRIMARY KEY, Name varchar(20));"
+    found = planned(folder, database, source, "[{column: customers.fullname, to: name}]")
+    assert [entry.change.address for entry in found.entries] == ["schema/shop/table/customers/column/Name"]

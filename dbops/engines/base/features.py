@@ -57,6 +57,8 @@ class Features:
     """The query of what stands on a scratch for a view whose tables are gone, which is not to be made; None where it can be."""
     respelled: frozenset[str] = frozenset()
     """Kinds whose names are the same in any case, so that another spelling can only mean a rename."""
+    caseless: frozenset[str] = frozenset()
+    """Kinds whose objects are found by their names in any case."""
     has_indexes_per_table: bool = False
     """The name of an index belongs to its table, not to the schema."""
     time_ahead: tuple[str, str] | None = None

@@ -24,5 +24,6 @@ FEATURES = Features(
     name_length=64,
     stand_in_view="select 1 AS `gone`",
     respelled=frozenset({"column"}),
+    caseless=frozenset({"column", "index"}),
     has_indexes_per_table=True,
 )

@@ -17,6 +17,7 @@ FEATURES = Features(
     identity_clause="PRIMARY KEY AUTOINCREMENT",
     identity_is_primary_key=True,
     respelled=frozenset({"virtual_table"}),  # other tables keep their rows when they are rebuilt under another spelling
+    caseless=frozenset({"table", "virtual_table", "view", "index", "column"}),
     has_databases_alike=True,
     portion=400,
 )

@@ -45,7 +45,7 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
     _insist_on_grants(desired, start, wanted)
     applied = last_applied(desired, targets.memory(desired.connection)) if reader else None
     asked = (*desired.renames, *noted_renames(statements, engine.dialect))
-    renames = wanted_renames(asked, start, wanted, engine.features.default_schema)
+    renames = wanted_renames(asked, start, wanted, engine.features)
     if engine.features.respelled:
         renames = (*renames, *respelled(engine.features.respelled, start, wanted, renames))
     renamed = _renamed(live, renames, wanted, engine, target, desired) if live and renames else start

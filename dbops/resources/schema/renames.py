@@ -12,6 +12,7 @@ from dbops.catalog.model import CatalogObject, Column, Constraint, Index, Table,
 from dbops.catalog.model import Sequence as SequenceObject
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import TableSize
+from dbops.engines.base.features import Features
 from dbops.errors import SchemaError
 from dbops.resources.schema.model import Rename
 from dbops.sql.hazard import Hazard
@@ -22,20 +23,22 @@ _ALIKE = 0.6
 
 
 def wanted_renames(
-    renames: Sequence[Rename], live: Catalog, desired: Catalog, default_schema: str
+    renames: Sequence[Rename], live: Catalog, desired: Catalog, features: Features
 ) -> tuple[RenameObject | RenameColumn, ...]:
     """Return the renames still to be done: the old name is live, the new one is desired and not live yet.
+
+    A name in another case is meant where the engine finds what has it by that, or where the server folded the new name.
 
     Raises:
         SchemaError: a rename whose new name the source does not have.
     """
     found: list[RenameObject | RenameColumn] = []
-    old_names = _old_names(renames, default_schema)
+    old_names = _old_names(renames, features.default_schema)
     for rename in renames:
         if rename.kind == "column":
-            change: RenameObject | RenameColumn | None = _column(rename, live, desired, default_schema, old_names)
+            change: RenameObject | RenameColumn | None = _column(rename, live, desired, features, old_names)
         else:
-            change = _object(rename, live, desired, default_schema)
+            change = _object(rename, live, desired, features)
         if change is not None:
             found.append(change)
     return tuple(sorted(dict.fromkeys(found), key=_rank))
@@ -73,17 +76,20 @@ def _rank(change: RenameObject | RenameColumn) -> int:
     return 1 if change.before.kind in ("table", "schema") else 0
 
 
-def _object(rename: Rename, live: Catalog, desired: Catalog, default_schema: str) -> RenameObject | None:
+def _object(rename: Rename, live: Catalog, desired: Catalog, features: Features) -> RenameObject | None:
     if rename.kind == "schema":
         old, new = Ref("schema", "", rename.old), Ref("schema", "", rename.new)
-    else:
-        namespace, name = _split(rename.old, default_schema)
-        wanted = _named(desired, rename.kind, *_split(rename.new, namespace))
-        _must_be_desired(wanted is not None, rename)
-        found = _named(live, rename.kind, namespace, name)
-        return RenameObject(found, wanted) if found and wanted and wanted not in live else None
-    _must_be_desired(new in desired, rename)
-    return RenameObject(old, new) if old in live and new not in live else None
+        _must_be_desired(new in desired, rename)
+        return RenameObject(old, new) if old in live and new not in live else None
+    namespace, name = _split(rename.old, features.default_schema)
+    new_name = _split(rename.new, namespace)
+    wanted = _named(desired, rename.kind, *new_name, any_case=True)
+    _must_be_desired(wanted is not None, rename)
+    if wanted is None or wanted in live:
+        return None
+    is_caseless = rename.kind in features.caseless or wanted.name != new_name[1]
+    found = _named(live, rename.kind, namespace, name, any_case=is_caseless)
+    return RenameObject(found, wanted) if found and (found.name == name or found.name.lower() != wanted.name.lower()) else None
 
 
 def _old_names(renames: Iterable[Rename], default_schema: str) -> dict[Name, Name]:
@@ -95,16 +101,17 @@ def _old_names(renames: Iterable[Rename], default_schema: str) -> dict[Name, Nam
     return names
 
 
-def _named(catalog: Catalog, kind: str, schema: str, name: str) -> Ref | None:
+def _named(catalog: Catalog, kind: str, schema: str, name: str, *, any_case: bool) -> Ref | None:
     """Return the object of that kind and name, whatever table it belongs to."""
     free = Ref(kind, schema, name)
     if free in catalog:
         return free
-    return next((ref for ref in catalog.objects if (ref.kind, ref.schema, ref.name) == (kind, schema, name)), None)
+    exact = next((ref for ref in catalog.objects if (ref.kind, ref.schema, ref.name) == (kind, schema, name)), None)
+    return exact or (catalog.spelled(kind, schema, name) if any_case else None)
 
 
 def _column(
-    rename: Rename, live: Catalog, desired: Catalog, default_schema: str, old_names: Mapping[Name, Name]
+    rename: Rename, live: Catalog, desired: Catalog, features: Features, old_names: Mapping[Name, Name]
 ) -> RenameColumn | None:
     """`old_names` are those of tables that are renamed first: `{(schema, new): (schema, old)}`."""
     owner, _, old = rename.old.rpartition(".")
@@ -112,14 +119,32 @@ def _column(
         raise SchemaError(
             f"the rename of column {rename.old!r} does not name its table", expected="table.column or schema.table.column"
         )
-    namespace, name = _split(owner, default_schema)
-    new = rename.new.rpartition(".")[2]
-    wanted = desired.table(namespace, name)
-    _must_be_desired(wanted is not None and wanted.column(new) is not None, rename)
-    table = live.table(namespace, name) or live.table(*old_names.get((namespace, name), ("", "")))
-    if table is None or table.column(old) is None or table.column(new) is not None:
+    namespace, name = _split(owner, features.default_schema)
+    ref = _named(desired, "table", namespace, name, any_case=True)
+    wanted = desired.table(ref.schema, ref.name) if ref else None
+    is_caseless = "column" in features.caseless
+    new = _column_of(wanted, rename.new.rpartition(".")[2], any_case=is_caseless)
+    _must_be_desired(new is not None, rename)
+    is_table_caseless = "table" in features.caseless or (ref is not None and ref.name != name)
+    there = (_named(live, "table", *names, any_case=is_table_caseless) for names in _both((namespace, name), old_names))
+    table = next((live.table(found.schema, found.name) for found in there if found), None)
+    before = _column_of(table, old, any_case=is_caseless)
+    if ref is None or new is None or table is None or before is None or table.column(new) is not None:
         return None
-    return RenameColumn(Ref("table", namespace, name), old, new)
+    return RenameColumn(ref, before, new)
+
+
+def _both(name: Name, old_names: Mapping[Name, Name]) -> Iterable[Name]:
+    yield name
+    if name in old_names:
+        yield old_names[name]
+
+
+def _column_of(table: Table | None, name: str, *, any_case: bool) -> str | None:
+    """Return the name of a table's column as it is spelled there."""
+    if table is None or table.column(name) is not None:
+        return name if table else None
+    return next((column.name for column in table.columns if any_case and column.name.lower() == name.lower()), None)
 
 
 def renamed_parts(live: Catalog, wanted: Catalog) -> tuple[RenameObject, ...]:
