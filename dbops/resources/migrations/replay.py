@@ -48,7 +48,7 @@ def run_on_scratch(
             error.context,
             at=error.at or migration.at,
             expected=error.expected,
-            fix="mend the migration; where it needs what only the real database has, --no-rehearse leaves the scratch out",
+            fix="mend the migration",
         ) from error
 
 

@@ -246,7 +246,8 @@ class MigrationResource:
             except MigrationError as error:
                 if error.error_code == BEYOND_SCRATCH:
                     return None
-                raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=error.fix) from error
+                fix = f"{error.fix}; where it needs what only the real database has, --no-rehearse leaves the scratch out"
+                raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=fix) from error
         return Rehearsal(True, monotonic() - started, (desired.connection,))
 
     def call(self, call: Call, desired: DesiredMigrations, connection: str, targets: Targets, report: Report) -> int:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dbops.errors import PlanError
+from dbops.errors import MigrationError, PlanError, RehearsalError
 from dbops.usecases.apply import apply
 from dbops.usecases.drift import drift
 from dbops.usecases.migrate.generate import Generated, generate
-from dbops.usecases.migrate.verify import verify
+from dbops.usecases.migrate.verify import dry_run, verify
 from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.resources.migrations.sets import YES, Migrations
@@ -189,3 +189,14 @@ def test_a_table_built_anew_on_sqlite_keeps_the_rows_that_refer_to_it(
     assert "DROP TABLE" in made.files[0].read_text() and "PRAGMA foreign_keys" not in made.files[0].read_text()
     assert applied(shop) == "done"
     assert sqlite_database.rows("SELECT * FROM orders") == [(1, 1)]
+
+
+def test_only_a_plan_is_told_to_leave_the_scratch_out(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_a.sql", "INSERT INTO nothing_is_called_so VALUES (1);")
+    with pytest.raises(RehearsalError) as planned:
+        shop.plan()
+    assert "--no-rehearse" in planned.value.explain()
+    with open_workspace(shop.folder) as workspace, pytest.raises(MigrationError) as tried:
+        dry_run(workspace)
+    assert tried.value.fix == "mend the migration"
