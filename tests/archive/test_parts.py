@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -50,9 +51,12 @@ class _Nothing:
         return
 
 
-def read(source: BackupSource, name: str) -> bytes:
-    with source.stream(name) as reader:
+def read(source: BackupSource, name: str, *, feeds: bool = False) -> bytes:
+    with source.stream(name, feeds=feeds) as reader:
         return reader.read()
+
+
+BOTH_WAYS = pytest.mark.parametrize("feeds", [False, True], ids=["unpacked ahead", "feeding a program"])
 
 
 def noise(size: int, seed: int = 1) -> bytes:
@@ -62,14 +66,15 @@ def noise(size: int, seed: int = 1) -> bytes:
 
 @pytest.mark.parametrize("method", ["zstd", "gzip", "none"])
 @pytest.mark.parametrize("keys", sorted(KEYS))
-def test_what_was_written_comes_back(tmp_path: Path, keys: str, method: Any) -> None:
+@BOTH_WAYS
+def test_what_was_written_comes_back(tmp_path: Path, keys: str, method: Any, feeds: bool) -> None:
     streams = {"empty": b"", "one": b"1", "blocks": noise(2 * BLOCK), "odd": noise(BLOCK + 12345)}
     place = shelf(tmp_path, KEYS[keys], Codec(method, 3), part_size=BLOCK)
     source = written(place, streams)
     assert source.names == list(streams)
     for name, content in streams.items():
         assert source.size(name) == len(content)
-        assert read(source, name) == content
+        assert read(source, name, feeds=feeds) == content
 
 
 def test_a_part_ends_where_it_is_told_to(tmp_path: Path) -> None:
@@ -88,10 +93,13 @@ def test_streams_are_read_in_pieces_of_any_size(tmp_path: Path) -> None:
     assert got == content
 
 
-def test_a_reader_that_is_left_early_ends_its_threads(tmp_path: Path) -> None:
+@BOTH_WAYS
+def test_a_reader_that_is_left_early_ends_its_threads(tmp_path: Path, feeds: bool) -> None:
     source = written(shelf(tmp_path, KEYS["age"]), {"a": noise(8 * BLOCK)})
-    with source.stream("a") as reader:
+    before = threading.active_count()
+    with source.stream("a", feeds=feeds) as reader:
         assert len(reader.read(10)) == 10
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("keys", sorted(KEYS))
@@ -117,11 +125,12 @@ def damage_end(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [damage_bit, damage_end, Path.unlink])
 @pytest.mark.parametrize("keys", sorted(KEYS))
-def test_damage_is_an_error(tmp_path: Path, keys: str, harm: Callable[[Path], None]) -> None:
+@BOTH_WAYS
+def test_damage_is_an_error(tmp_path: Path, keys: str, harm: Callable[[Path], None], feeds: bool) -> None:
     source = written(shelf(tmp_path, KEYS[keys]), {"a": noise(100_000)})
     harm(next(path for path in tmp_path.rglob("*.pack")))
     with pytest.raises(BackupError):
-        read(source, "a")
+        read(source, "a", feeds=feeds)
 
 
 @pytest.mark.parametrize("keys", sorted(KEYS))
