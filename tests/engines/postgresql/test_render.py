@@ -13,6 +13,7 @@ from dbops.engines.base.connect import Connection, TableSize
 from dbops.engines.base.render import RenderContext
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite
 from dbops.engines.postgresql.render.names import literal, quote
+from dbops.errors import PlanError
 from dbops.sql.hazard import BLOCKING
 from tests.databases import PostgresDatabase
 from tests.engines.postgresql.loop import plan, run, take_back, told
@@ -82,6 +83,23 @@ def test_things_get_other_names_and_their_old_ones_back(name: str, pg_database: 
         assert told(pg_database) != before
         take_back(conn, [act])
     assert told(pg_database) == before
+
+
+TWO_PARENTS = """
+CREATE TABLE p (id int, v {0}); CREATE TABLE q (k int, v {0});
+CREATE TABLE c (own text) INHERITS (p{1}); CREATE TABLE d () INHERITS (c);
+"""
+
+
+def test_a_column_of_two_parents_is_changed_in_two_plans(pg_database: PostgresDatabase) -> None:
+    pg_database.load(TWO_PARENTS.format("int", ", q") + "INSERT INTO d (id, v) VALUES (1, 7);")
+    target = target_of(pg_database)
+    with session(pg_database) as conn:
+        with pytest.raises(PlanError, match=r"public\.c inherits it from public\.p and from public\.q"):
+            plan(conn, loaded(target, TWO_PARENTS.format("bigint", ", q")))
+        for source in (TWO_PARENTS.format("bigint", "").replace("own", "k int, own"), TWO_PARENTS.format("bigint", ", q")):
+            run(conn, plan(conn, loaded(target, source)).acts)
+        assert pg_database.rows("SELECT v, pg_typeof(v)::text FROM d") == [(7, "bigint")]
 
 
 def test_an_invalid_index_is_built_again(pg_database: PostgresDatabase) -> None:

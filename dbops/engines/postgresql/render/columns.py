@@ -12,8 +12,9 @@ from dbops.engines.postgresql.render import hazards, not_null, numbers
 from dbops.engines.postgresql.render.conversion import Fit, fit, is_rewrite, using
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.engines.postgresql.render.options import assignments
-from dbops.engines.postgresql.render.scene import Scene, statement
+from dbops.engines.postgresql.render.scene import Scene, parents_of, statement, table_in
 from dbops.engines.postgresql.render.sequences import creation_clauses, numbers_clauses
+from dbops.errors import PlanError
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -243,6 +244,26 @@ def alter_together(table: Ref, pairs: Iterable[tuple[Column, Column]], scene: Sc
         yield from change.rest()
 
 
+def _refuse_heirs_of_others(table: Ref, name: str, scene: Scene) -> None:
+    """The server changes a type in all heirs at once, and in none that has the column from a table outside of the family, too.
+
+    Raises:
+        PlanError: there is such an heir.
+    """
+    family = scene.family(table)
+    for heir in family if not scene.is_way_back else ():
+        steady = set(parents_of(table_in(scene.before, heir))) & set(parents_of(table_in(scene.after, heir)))
+        for parent in sorted(steady.difference(family)):
+            other = table_in(scene.before, parent)
+            if heir != table and other is not None and other.column(name) is not None:
+                way = f"first with {heir.qualified} as heir of one of them alone, the other's columns its own; then of both"
+                raise PlanError(
+                    f"the type of column {name} cannot change: {heir.qualified} inherits it from {table.qualified} and from"
+                    f" {parent.qualified}, and PostgreSQL changes it for neither of them",
+                    fix=f"apply twice: {way}",
+                )
+
+
 class _ColumnChange:
     """One AlterColumn: sorts ALTER TABLE actions into one statement where PostgreSQL allows."""
 
@@ -326,6 +347,7 @@ class _ColumnChange:
         if not self.retyped:
             return
         before, after, scene, table = self.before, self.after, self.scene, self.table
+        _refuse_heirs_of_others(table, before.name, scene)
         domains = scene.domains
         found: list[Hazard] = []
         loss = fit(before.type, after.type, domains)

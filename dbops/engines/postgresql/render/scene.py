@@ -139,11 +139,16 @@ class Scene:
 
     def stored_in(self, table: Ref) -> tuple[Ref, ...]:
         """Return the tables that hold a table's rows all along, itself first, where others are on other servers; else none."""
+        family = self.family(table)
+        return tuple(ref for ref in family if ref.kind == "table") if any(ref.kind != "table" for ref in family) else ()
+
+    def family(self, table: Ref) -> list[Ref]:
+        """Return a table and those that inherit from it all along, directly or not."""
         family = [table]
         for ref in family:
             heirs = (heir for heir in self.heirs.get(ref, ()) if heir in self.before.objects and heir in self.after.objects)
             family += [heir for heir in heirs if heir not in family and heir not in self.renewed]
-        return tuple(ref for ref in family if ref.kind == "table") if any(ref.kind != "table" for ref in family) else ()
+        return family
 
     @property
     def domains(self) -> Mapping[str, str]:
