@@ -39,7 +39,7 @@ def drop(database: Database) -> None:
 
 
 def test_a_backup_is_listed_verified_and_restored(database: Database, manager: BackupManager, tmp_path: Path) -> None:
-    made = manager.create_backup("shop")
+    made = manager.create_backup("shop", include_schema=True, include_data=True)
     assert made and made.duration > 0 and made.file_size_mb > 0 and made.checksum and made.error_message is None
     [listed] = BackupManager(tmp_path / "work").list_backups("shop")
     assert listed["backup_id"] == made.backup_id and listed["database_name"] == "shop" and listed["checksum"] == made.checksum
@@ -173,8 +173,10 @@ def test_the_convenience_function_backs_up_here(database: Database, tmp_path: Pa
     """Twice within a second, which makes two backups."""
     database.load(ITEMS)
     monkeypatch.chdir(tmp_path)
-    made = [backup_database("shop", database.url, compression="none").backup_id for _ in range(2)]
+    made = [backup_database("shop", database.url, backup_type="full", compression="none").backup_id for _ in range(2)]
     assert [one["backup_id"] for one in BackupManager().list_backups()] == made[::-1] and made[0] != made[1]
+    assert BackupManager().delete_backup(made[0]) and not BackupManager().delete_backup(made[0])
+    assert [one["backup_id"] for one in BackupManager().list_backups()] == made[1:]
 
 
 def test_no_password_is_written(pg_database: PostgresDatabase, tmp_path: Path) -> None:

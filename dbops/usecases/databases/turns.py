@@ -38,7 +38,7 @@ class Turns:
         self._guard = threading.RLock()  # a turn may be forgotten in the midst of this
         self._waiting: deque[threading.Event] = deque()
         self._count = self._free = count
-        self.life = 0
+        self.life: int = 0
 
     def take(self, wait_s: float) -> Turn | None:
         """Wait for one's turn; None where it did not come in time."""
