@@ -124,6 +124,8 @@ def _encoders(raw: Any) -> dict[type, Callable[..., str]]:
             return str(int(value))
         if isinstance(value, float):
             return cast(str, raw.escape(float(value)))
+        if isinstance(value, str):  # in a list, which PyMySQL 1.1 looks up item by item
+            return cast(str, raw.escape(value))
         raise QueryError(f"a value of type {type(value).__name__} cannot be a parameter")
 
     return {
