@@ -120,6 +120,12 @@ def test_a_wrong_secret_is_not_shown(s3_endpoint: str, tmp_path: Path) -> None:
     assert "hunter2" not in caught.value.explain()
 
 
+def test_a_bucket_that_is_not_there_is_told_in_the_words_of_the_server(s3_endpoint: str, tmp_path: Path) -> None:
+    storage = open_storage(StorageAddress("s3://no-such-bucket", {**S3, "endpoint": s3_endpoint}), tmp_path)
+    with pytest.raises(BackupError, match="The specified bucket does not exist"):
+        list(storage.list())
+
+
 def test_a_signature_in_a_url_is_not_shown() -> None:
     error = ValueError("Error performing PUT https://x.blob.core.windows.net/c/a?sv=2021&sig=hunter2%3D in 3 ms - refused")
     assert _first_line(error) == "Error performing PUT https://x.blob.core.windows.net/c/a?... in 3 ms - refused"

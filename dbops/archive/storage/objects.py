@@ -132,10 +132,18 @@ def _client_value(value: str) -> Any:
 
 
 def _first_line(error: BaseException) -> str:
-    """What obstore says goes on with the request, which may hold more than is good to show."""
+    """What obstore says goes on with the request, which may hold more than is good to show.
+
+    Of an answer in XML its code and message count (Amazon S3, API Reference, Error Responses; Azure's are alike).
+    """
     text = str(error).strip()
-    return _QUERY.sub("?...", text.splitlines()[0])[:300] if text else type(error).__name__
+    if not text:
+        return type(error).__name__
+    line = _QUERY.sub("?...", text.splitlines()[0].partition("<?xml")[0]).rstrip(" :")
+    answer = _ANSWER.search(text)
+    return (f"{line}: {answer[1]}" if answer else line)[:300]
 
 
+_ANSWER = re.compile(r"<Code>[^<]*</Code>\s*<Message>([^<]*)</Message>")
 _QUERY = re.compile(r"\?[^\s)]+")
 """What stands behind a URL's question mark: signatures, with which anybody could do the same (Azure's SAS)."""
