@@ -119,7 +119,7 @@ def report(result: ApplyResult, output: str, *, is_undo: bool = False, nothing: 
         from dbops.cli.views.outcome import outcome_text
 
         click.echo(outcome_text(result, is_undo=is_undo, nothing=nothing))
-    return EXIT_DONE if result.is_approved else EXIT_ERROR
+    return EXIT_DONE if result.is_approved and not result.plan.is_blind else EXIT_ERROR
 
 
 def _planned(env: Path, only: tuple[str, ...], rehearse: bool, consent: Consent) -> ApplyResult:

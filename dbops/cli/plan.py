@@ -63,7 +63,7 @@ def plan(
     if out is not None:
         write_file(out, plans.to_json(made) + "\n")
         click.echo("saved" if made.is_refused else f"saved; apply exactly this with: dbops apply {out}", err=True)
-    if made.is_refused:
+    if made.is_refused or made.is_blind:
         return EXIT_ERROR
     return EXIT_CHANGES if detailed_exitcode and not made.is_empty else EXIT_DONE
 

@@ -39,6 +39,11 @@ DATA_REFUSES, MIGRATION_REFUSED, BACKUP_REFUSED = "DATA_REFUSES", "MIGRATION_REF
 REFUSALS = frozenset({DATA_REFUSES, MIGRATION_REFUSED, BACKUP_REFUSED})
 
 
+#: The codes of observations that say that something declared could not be looked at: where backups are kept does not answer.
+BACKUP_STORAGE = "BACKUP_STORAGE"
+UNSEEN = frozenset({BACKUP_STORAGE})
+
+
 #: The code of an observation that names what changed in a database though no migration did it.
 MIGRATION_DRIFT = "MIGRATION_DRIFT"
 

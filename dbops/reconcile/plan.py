@@ -10,7 +10,7 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.errors import Mark, PlanError
 from dbops.reconcile import step as steps
-from dbops.reconcile.change import ACTIONS, REFUSALS, Change, Observation
+from dbops.reconcile.change import ACTIONS, REFUSALS, UNSEEN, Change, Observation
 from dbops.reconcile.step import Step
 
 FORMAT = "dbops.plan/1"
@@ -58,6 +58,11 @@ class Plan:
     def is_refused(self) -> bool:
         """Whether something stands in the way that nobody can allow, so that an apply would stop before its first statement."""
         return any(observation.code in REFUSALS for observation in self.observations)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether something declared could not be looked at, so that the plan may lack changes."""
+        return any(observation.code in UNSEEN for observation in self.observations)
 
     @property
     def steps(self) -> list[Step]:

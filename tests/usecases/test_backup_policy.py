@@ -253,7 +253,7 @@ def test_a_storage_that_does_not_answer_is_told_and_keeps_no_schema_from_its_pla
     (shop.folder / "backups").write_text("no folder")
     seen = planned(shop)
     assert [one.code for one in seen.observations] == ["BACKUP_STORAGE"]
-    assert seen.is_empty
+    assert seen.is_empty and seen.is_blind
 
 
 def test_a_policy_is_checked_offline(tmp_path: Path, sqlite_database: SqliteDatabase) -> None:

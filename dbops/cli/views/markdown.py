@@ -107,7 +107,7 @@ def fenced(text: str, language: str) -> str:
 def _head(plan: Plan) -> str:
     title = f"## dbops plan: {plain(plan.environment, _NAME)}"
     if plan.is_empty:
-        return f"{title}\n\n{'⛔' if plan.is_refused else '✅'} {wording.no_changes(plan)}"
+        return f"{title}\n\n{'⛔' if plan.is_refused or plan.is_blind else '✅'} {wording.no_changes(plan)}"
     table = "| create | update | replace | delete | run |\n|---:|---:|---:|---:|---:|\n| " + " | ".join(
         f"{plan.summary[action]:,}" for action in wording.SYMBOLS
     )

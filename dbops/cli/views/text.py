@@ -25,7 +25,7 @@ def plan_text(plan: Plan, allow: Collection[str] = ()) -> str:
     if plan.is_refused:
         parts.append(style(wording.REFUSED, fg="red", bold=True))
     elif plan.is_empty:
-        parts.append(style(wording.no_changes(plan), fg="green"))
+        parts.append(style(wording.no_changes(plan), fg="yellow" if plan.is_blind else "green"))
     if codes := sorted(set(wording.stops(plan, allow))):
         flags = " ".join(f"--allow {code}" for code in codes)
         parts.append(style("Blocked", fg="red", bold=True) + f" until allowed: {flags}, or policy.allow in the manifest.")

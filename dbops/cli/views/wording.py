@@ -15,6 +15,7 @@ from dbops.reconcile.step import Call, Step
 
 SYMBOLS: dict[Action, str] = {"create": "+", "update": "~", "replace": "-/+", "delete": "-", "run": ">"}
 NO_CHANGES = "No changes. The databases are what the manifests say."
+NO_CHANGES_SEEN = "No changes in what could be seen. The errors say what could not."
 NO_CHANGES_THERE = "No changes at the addresses asked for. Others were not looked at."
 
 T = TypeVar("T")
@@ -121,6 +122,8 @@ def no_changes(plan: Plan) -> str:
     """Say that a plan is empty, and no more than it knows."""
     if plan.is_refused:
         return REFUSED
+    if plan.is_blind:
+        return NO_CHANGES_SEEN
     return NO_CHANGES_THERE if plan.only else NO_CHANGES
 
 

@@ -15,7 +15,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Mechanism
 from dbops.errors import ApplyError, BackupError, DbopsError, ManifestError, Problems
 from dbops.manifests.environment import Environment, Manifest, bindings
-from dbops.reconcile.change import Cause, Change, Observation
+from dbops.reconcile.change import BACKUP_STORAGE, Cause, Change, Observation
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import Check, Report, Targets
 from dbops.reconcile.step import Call, Step
@@ -85,7 +85,7 @@ class BackupResource:
             standing = standing_of(open_repository(desired, self.process_env), timeline)
         except StorageError as error:
             text = f"the backups cannot be seen: {error.message}"
-            told = Observation(desired.address, "BACKUP_STORAGE", text, "error")
+            told = Observation(desired.address, BACKUP_STORAGE, text, "error")
             unknown = {desired.connection: "unknown"}
             return ObservedBackups(Standing(), now, chosen, True, unknown, (told,), is_known=False)
         keeps = tuple(self.keeper(desired, targets, lambda text: None).keeps()) if desired.spec.retired else ()

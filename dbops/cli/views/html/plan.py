@@ -91,7 +91,7 @@ def _header(plan: Plan) -> Markup:
 
 def _verdict(plan: Plan) -> Markup:
     if plan.is_empty:
-        return tag("p", wording.no_changes(plan), class_="verdict bad" if plan.is_refused else "verdict good")
+        return tag("p", wording.no_changes(plan), class_="verdict bad" if plan.is_refused or plan.is_blind else "verdict good")
     if plan.rehearsal is not None and not plan.rehearsal.ok:
         return tag("p", "The rehearsal did not come out right. This plan should not be applied.", class_="verdict bad")
     if plan.is_refused:
