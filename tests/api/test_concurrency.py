@@ -107,8 +107,6 @@ def test_many_threads_on_one_manager_lose_nothing(database: Database, seconds: f
     assert pool["in_use"] == 0 and pool["open"] <= 8
     manager.disconnect_all()
     deadline = time.monotonic() + 10
-    while (
-        left := sessions_of(database)
-    ) and time.monotonic() < deadline:  # a server takes a moment to see one gone, the asker's too
-        time.sleep(0.05)
+    while (left := sessions_of(database)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # a server takes a moment to see that a session is gone, the one that asked before too
     assert left == 0 and open_files() <= files
