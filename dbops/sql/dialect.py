@@ -100,9 +100,12 @@ class Dialect:
         return f"DELIMITER {delimiter}\n{statement}{gap}{delimiter}\nDELIMITER ;"
 
 
+# Runs of groups end with an empty alternative: Python before 3.11.5 otherwise goes on from where the last of them failed
+# (https://github.com/python/cpython/issues/106052).
+
 # psqlscanslash.l: some commands take their whole line, the others end at a backslash that no quote protects.
-_PSQL_QUOTED = r"""'(?:[^'\\\n]|\\.)*+'|"[^"\n]*+"|`[^`\n]*+`"""
-_PSQL_LINE = rf"""\\(?:!|(?:copy|h|help|sf|sv|ef|ev)\b)[^\n]*+|\\[^\s\\]*+(?:{_PSQL_QUOTED}|[^\n\\'"`])*+(?:['"`][^\n]*+)?"""
+_PSQL_QUOTED = r"""'(?:[^'\\\n]|\\.|)*+'|"[^"\n]*+"|`[^`\n]*+`"""
+_PSQL_LINE = rf"""\\(?:!|(?:copy|h|help|sf|sv|ef|ev)\b)[^\n]*+|\\[^\s\\]*+(?:{_PSQL_QUOTED}|[^\n\\'"`]|)*+(?:['"`][^\n]*+)?"""
 
 # mysql.cc, `commands`: words that the client takes for itself where a statement could begin.
 _MYSQL_LINE = (

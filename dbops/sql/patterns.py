@@ -1,6 +1,8 @@
 """The regular expressions of the splitter: one match passes everything that means nothing and names what stands behind it.
 
-Every alternative begins with a character that the leading run leaves out, so that the run never has to be read twice.
+Every alternative begins with a character that the leading run leaves out, so that the run never has to be read twice. Runs of
+groups end with an empty alternative for Python before 3.11.5, which otherwise goes on from where the last of them failed
+(https://github.com/python/cpython/issues/106052).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def statement_pattern(dialect: Dialect, marks: tuple[str, ...], has_body: bool) 
     pieces = [f"(?P<{name}>{pattern})" for name, pattern in groups.items() if pattern]
     passed = [f"{_unremarkable(dialect, marks, has_body)}++", *_whole_quotes(dialect), *_harmless(marks)]
     numbers = ["[0-9]+"] if has_body else []
-    return re.compile(rf"(?:{'|'.join(passed)})*+(?:{'|'.join([*pieces, _comments(dialect), *numbers])}|[\s\S])", re.ASCII)
+    return re.compile(rf"(?:{'|'.join(passed)}|)*+(?:{'|'.join([*pieces, _comments(dialect), *numbers])}|[\s\S])", re.ASCII)
 
 
 def _marks(marks: tuple[str, ...]) -> str:
@@ -68,7 +70,7 @@ def _whole_quotes(dialect: Dialect) -> list[str]:
     whole = []
     for quote in dialect.string_quotes:
         opening = rf"{quote}(?<![eE]{quote})" if dialect.escape_strings else quote
-        plain = rf"(?:[^{quote}\\]++|\\[\s\S]|{quote}{quote})*+" if dialect.backslash_escapes else _doubled(quote)
+        plain = rf"(?:[^{quote}\\]++|\\[\s\S]|{quote}{quote}|)*+" if dialect.backslash_escapes else _doubled(quote)
         whole.append(f"{opening}{plain}{quote}")
     for quote in dialect.identifier_quotes:
         whole.append(r"\[[^\]]*+\]" if quote == "[" else f"{quote}{_doubled(quote)}{quote}")
@@ -76,7 +78,7 @@ def _whole_quotes(dialect: Dialect) -> list[str]:
 
 
 def _doubled(quote: str) -> str:
-    return f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+"
+    return f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+|)*+"
 
 
 def _harmless(marks: tuple[str, ...]) -> list[str]:

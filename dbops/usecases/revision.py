@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -75,7 +76,19 @@ def unpack(folder: Path, found: str, into: Path) -> None:
     assert archive is not None, "the tree was found before"
     into.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(into, filter="data")
+        files.extraction_filter = lambda member, folder: member  # Python before 3.11.4 has no argument for it
+        files.extractall(into, [member for member in files if _lies_inside(member)])
+
+
+def _lies_inside(member: tarfile.TarInfo) -> bool:
+    """Whether it is a file, a folder, or a link to one, below the folder of the archive."""
+    if member.isreg() or member.isdir():
+        target = member.name
+    elif member.issym():
+        target = posixpath.join(posixpath.dirname(member.name), member.linkname)
+    else:
+        return False
+    return all(not path.startswith(("/", "../")) and path != ".." for path in map(posixpath.normpath, (member.name, target)))
 
 
 def _text(file: Path) -> str:

@@ -127,7 +127,8 @@ def _clients(place: Path, version: str) -> Path:
 
 def _unpack(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python before 3.11.4 has none
+        tar.extractall(folder)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Told
 from dbops.engines.base.processes import running
+from dbops.engines.postgresql.backup import tars
 from dbops.engines.postgresql.backup.bases import BASE, MANIFEST
 from dbops.engines.postgresql.backup.logs import LOG
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.segments import Span, check_header, lsn_number
-from dbops.engines.postgresql.backup.tars import Buffered, harmless
 from dbops.errors import BackupError
 
 _PIECE = 1 << 20
@@ -127,16 +126,8 @@ def map_tablespaces(data: Path, final: Path) -> None:
 
 
 def _extract(link: Link, name: str, folder: Path) -> None:
-    with (
-        link.source.stream(name) as reader,
-        tarfile.open(fileobj=cast(Any, Buffered(reader)), mode="r|", bufsize=_PIECE) as archive,
-    ):
-        for member in archive:
-            archive.extract(harmless(member, name), folder, set_attrs=True, numeric_owner=True, filter=_as_it_is)
-
-
-def _as_it_is(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    return member
+    with link.source.stream(name) as reader:
+        tars.unpack(reader, name, folder)
 
 
 def _combined(bases: Sequence[Link], data: Path, told: Told) -> Exit:

@@ -20,7 +20,7 @@ from typing import Any, cast
 from dbops.engines.base.backup import Exit, Link, Sink
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Pipeline, Stage, running
-from dbops.engines.postgresql.backup.tars import Buffered, harmless
+from dbops.engines.postgresql.backup.tars import unpack
 from dbops.errors import BackupError
 
 DUMP, DUMP_TAR, TOC = "database.dump", "database.tar", "toc.dat"
@@ -140,9 +140,5 @@ def _laid_out(link: Link) -> Iterator[Path]:
                     shutil.copyfileobj(reader, file, _PIECE)
             else:
                 path.mkdir(mode=0o700)
-                with tarfile.open(fileobj=cast(Any, Buffered(reader)), mode="r|", bufsize=_PIECE) as archive:
-                    for member in archive:
-                        archive.extract(harmless(member, name), path, set_attrs=False, filter=lambda member, folder: member)
-                while reader.read(_PIECE):  # what lies behind the end of the tar is compared with its hash too
-                    pass
+                unpack(reader, name, path)
         yield path

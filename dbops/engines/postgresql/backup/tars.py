@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from copy import copy
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 from dbops.engines.base.backup import Reader
 from dbops.errors import BackupError
 
 _BLOCK = 512
+_PIECE = 1 << 20
 
 
 class TarWatch:
@@ -61,7 +64,21 @@ def _number(field: bytes) -> int:
     return int(field.rstrip(b" \0") or b"0", 8)
 
 
-def harmless(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
+def unpack(reader: Reader, name: str, folder: Path) -> None:
+    """Write what a tar holds into a folder, as ours, readable by us alone; times come back, too. `name` is the stream's.
+
+    Raises:
+        BackupError: a member is neither a file nor a folder, or would lie elsewhere.
+    """
+    with tarfile.open(fileobj=cast(Any, _Buffered(reader)), mode="r|", bufsize=_PIECE) as archive:
+        archive.extraction_filter = lambda member, folder: member  # Python before 3.11.4 has no argument for it
+        for member in archive:
+            archive.extract(_harmless(member, name), folder, set_attrs=True, numeric_owner=True)
+    while reader.read(_PIECE):  # what lies behind the end of the tar is compared with its hash too
+        pass
+
+
+def _harmless(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
     """Return a member as ours, readable by us alone.
 
     Raises:
@@ -70,11 +87,13 @@ def harmless(member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
     path = PurePosixPath(member.name)
     if not (member.isreg() or member.isdir()) or path.is_absolute() or ".." in path.parts:
         raise BackupError(f"{name} holds {member.name!r}, which is no file of a server")
-    mode = 0o700 if member.isdir() else 0o600
-    return member.replace(mode=mode, uid=os.geteuid(), gid=os.getegid(), uname="", gname="", deep=False)
+    ours = copy(member)
+    ours.mode = 0o700 if member.isdir() else 0o600
+    ours.uid, ours.gid, ours.uname, ours.gname = os.geteuid(), os.getegid(), "", ""
+    return ours
 
 
-class Buffered:
+class _Buffered:
     """A reader as tarfile wants it."""
 
     def __init__(self, reader: Reader) -> None:

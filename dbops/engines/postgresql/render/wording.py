@@ -13,7 +13,7 @@ from dataclasses import replace
 from dbops.sql.statement import Statement
 
 _ELEMENT = r"'(?:[^']|'')*'::character varying"
-_CAST_LIST = re.compile(rf"\b(ANY|ALL) \(\(ARRAY\[({_ELEMENT}(?:, {_ELEMENT})*+)\]\)::text\[\]\)")
+_CAST_LIST = re.compile(rf"\b(ANY|ALL) \(\(ARRAY\[({_ELEMENT}(?:, {_ELEMENT}|)*+)\]\)::text\[\]\)")
 _BODY = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\b")
 
 
