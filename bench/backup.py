@@ -22,7 +22,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 
 from bench.backup_data import MIB, fill_mysql, fill_postgresql, fill_sqlite, touch_sqlite
@@ -196,7 +195,7 @@ def _add_restic(bench: Bench, backup: str) -> None:
 
 def _sqlite(place: Path, size: int, lease: Lease) -> Bench:
     """Set up what is measured of SQLite; each result is brought to the disk, as that of a backup is."""
-    bench, path, numbers = Bench("sqlite", place), place / "shop.db", count()
+    bench, path, again, restored = Bench("sqlite", place), place / "shop.db", place / "again.db", place / "restored.db"
     fill_sqlite(path, size)
     _add(bench, "cp, sync", f"cp '{path}' '{place}/synced.db' && sync '{place}/synced.db'", place / "synced.db")
     _add(bench, "cp", f"cp '{path}' '{place}/copy.db'", place / "copy.db")
@@ -208,14 +207,30 @@ def _sqlite(place: Path, size: int, lease: Lease) -> Bench:
         )
         _add(bench, "sqlite3 .backup, zstd -3 -T2", line, out)
     _add_restic(bench, f"{{restic}} backup '{path}'")
-    check = shlex.join(_integrity_check(place / "again.db"))
-    bench.restores["zstd -d, integrity_check"] = Command(
-        _shell(f"zstd -dqf '{place}/once.zst' -o '{place}/again.db' && {check}"), before=_kept(path, place / "once.zst")
+    check = shlex.join(_integrity_check(again))
+    bench.restores["zstd -d, sync, integrity_check"] = Command(
+        _shell(f"zstd -dq '{place}/once.zst' -o '{again}' && sync '{again}' && {check}"),
+        before=_kept(path, place / "once.zst", again),
     )
-    bench.restores["cp"] = Command(_shell(f"cp '{path}' '{place}/again.db'"))
-    _add_dbops(bench, f"sqlite:///{path}", lambda: f"sqlite:///{place}/restored-{next(numbers)}.db")
+    bench.restores["cp"] = Command(_shell(f"cp '{path}' '{again}'"), before=lambda turn: _removed(str(again)))
+    _add_dbops(bench, f"sqlite:///{path}", lambda: f"sqlite:///{_gone(_removed, str(restored))}")
+    _add_verified(bench, path, restored)
     _add_pages(bench, path)
     return bench
+
+
+def _add_verified(bench: Bench, path: Path, restored: Path) -> None:
+    """Add the restore of a backup that a verification proved, whose file is not checked again."""
+    folder = _environment(bench.place / "verified", f"sqlite:///{path}", "")
+
+    def prepare(turn: int) -> None:
+        _removed(str(restored))
+        if turn == 0:
+            for command in (["run", str(folder), "--type", "full"], ["verify", "latest", str(folder)]):
+                subprocess.run([DBOPS, "backup", *command], check=True, capture_output=True)
+
+    command = [DBOPS, "backup", "restore", "latest", str(folder), "--to", f"sqlite:///{restored}"]
+    bench.restores["dbops, zstd, verified before"] = Command(command, before=prepare)
 
 
 def _integrity_check(path: Path) -> list[str]:
@@ -225,10 +240,16 @@ def _integrity_check(path: Path) -> list[str]:
     return [sys.executable, "-Sc", f"import sqlite3; sqlite3.connect({str(path)!r}).execute('PRAGMA integrity_check').fetchall()"]
 
 
-def _kept(path: Path, packed: Path) -> Callable[[int], None]:
-    """Pack a file once, which a measurement of backups has done unless it left that out."""
+def _removed(path: str) -> None:
+    """Remove a file, so that each run writes a new one in the memory and on the disk that the last one gave back."""
+    Path(path).unlink(missing_ok=True)
+
+
+def _kept(path: Path, packed: Path, target: Path) -> Callable[[int], None]:
+    """Pack a file once, which a measurement of backups has done unless it left that out, and remove what was unpacked."""
 
     def pack(turn: int) -> None:
+        _removed(str(target))
         if not packed.exists():
             subprocess.run(["zstd", "-q", "-3", str(path), "-o", str(packed)], check=True)
 
@@ -295,7 +316,7 @@ def _mysql(place: Path, size: int, lease: Lease) -> Bench:
 
 
 def _gone(drop: Callable[[str], None], name: str) -> str:
-    """Drop a database and return its name, which is then free."""
+    """Drop a database, or remove a file, and return its name, which is then free."""
     drop(name)
     return name
 

@@ -197,6 +197,28 @@ def test_verified_backups_are_listed_as_such(shop: Shop) -> None:
     assert one.restore_s is not None
 
 
+def test_a_file_is_checked_until_a_verification_proved_its_backup(shop: Shop, tmp_path: Path) -> None:
+    made = shop.run()
+    whole = {path: path.read_bytes() for path in shop.parts(made)}
+
+    def checks(name: str) -> bool:
+        shop.told.clear()
+        shop.restore(f"sqlite:///{tmp_path / name}")
+        return "checking the file" in shop.told
+
+    assert checks("new.db")
+    assert shop.verify(1).ok
+    assert checks("hashes-alone.db")
+    assert shop.verify(2).ok
+    assert not checks("proven.db")
+    assert content(tmp_path / "proven.db") == content(tmp_path / "new.db")
+    flip(next(iter(whole)))
+    assert not shop.verify(1).ok
+    for path, stored in whole.items():
+        path.write_bytes(stored)
+    assert checks("doubted.db")
+
+
 def test_a_run_that_fails_leaves_a_note_and_no_backup(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     from dbops.engines.sqlite.backup import making
 

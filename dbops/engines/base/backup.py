@@ -252,6 +252,8 @@ class RestoreOrder:
     """
     folder: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_proven: bool = False
+    """A test restore of these very bytes was checked before, so that nobody need check what comes of them again."""
 
 
 @dataclass(frozen=True, slots=True)

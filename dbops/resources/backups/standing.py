@@ -14,10 +14,7 @@ from dbops.resources.backups.model import Evidence, Failure, Standing
 def standing_of(repository: Repository, timeline: str | None) -> Standing:
     """Read what stands in a repository: a few listings, and one request for each document not seen before."""
     contents = repository.contents()
-    evidence, failures = [], []
-    for _, facts in repository.notes("verify"):
-        with suppress(KeyError, TypeError, ValueError):
-            evidence.append(evidence_from(facts))
+    evidence, failures = _evidence(repository, "verify"), []
     for timeline_folder in sorted(contents.timelines):
         for key, facts in repository.notes(f"{timeline_folder}/failures"):
             with suppress(KeyError, TypeError, ValueError):
@@ -25,7 +22,14 @@ def standing_of(repository: Repository, timeline: str | None) -> Standing:
     keys = repository.keys
     asks = keys.methods or timeline is not None  # without a key and a database nobody asks more than what is there
     foreign = frozenset(one.id for one in contents.backups if asks and not keys.opens(one.encryption))
-    return Standing(contents.backups, contents.broken, tuple(evidence), tuple(failures), repository.held(), timeline, foreign)
+    return Standing(contents.backups, contents.broken, evidence, tuple(failures), repository.held(), timeline, foreign)
+
+
+def proven_at(repository: Repository, backup_id: str) -> datetime | None:
+    """Return when what a backup leads to was last put together and checked by its engine; None when never, or it failed since."""
+    evidence = _evidence(repository, f"verify/{backup_id}")
+    latest = Standing(evidence=evidence).verified(level=2)
+    return max(one.at for one in evidence if one.ok and one.level >= 2) if backup_id in latest else None
 
 
 def evidence_from(facts: Mapping[str, Any]) -> Evidence:
@@ -51,3 +55,11 @@ def _failure(key: str, facts: Mapping[str, Any]) -> Failure:
 
 def _stem(key: str) -> str:
     return key.rpartition("/")[2].removesuffix(".json")
+
+
+def _evidence(repository: Repository, below: str) -> tuple[Evidence, ...]:
+    found = []
+    for _, facts in repository.notes(below):
+        with suppress(KeyError, TypeError, ValueError):
+            found.append(evidence_from(facts))
+    return tuple(found)

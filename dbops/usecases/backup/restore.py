@@ -22,6 +22,7 @@ from dbops.resources.backups.leading import chain_to
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound
+from dbops.resources.backups.standing import proven_at
 from dbops.telemetry import measured
 from dbops.usecases.backup.policies import Place, find_backup, one_policy
 from dbops.usecases.runtime import connected, engine_for, target_for_url
@@ -114,6 +115,9 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
                 raise
             told(f"what stands there is damaged, and is kept beside: {error.message}")
             order = replace(order, keeps_old=True)
+    if proven := proven_at(policy.repository, chain[-1].id):
+        told(f"{chain[-1].id} was restored and checked on {proven:%Y-%m-%d %H:%M:%S}Z; its bytes are the same")
+        order = replace(order, is_proven=True)
     started = monotonic()
     progress = Progress("restoring", sum(one.plain_size for one in chain), told)
     with writing_files("the restore"):
