@@ -19,13 +19,13 @@ from dbops.manifests.spec import COMPLAINT, WRITTEN, Later, nearest, one_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_TEXT = "text"
+_TEXT, _LIST = "text", "a list"
 _EXPECTED: tuple[tuple[str, str], ...] = (
     (r"string_(type|sub_type|unicode)", _TEXT),
     (r"int_.*", "a whole number"),
     (r"(float|decimal)_.*|finite_number", "a number"),
     (r"bool_.*", "true or false"),
-    (r"(tuple|list|set|frozen_set)_type", "a list"),
+    (r"(tuple|list|set|frozen_set)_type", _LIST),
     (r"(dict|mapping|model|model_attributes|dataclass)_type", "a mapping"),
     (r"none_required", "nothing"),
     (r"string_too_short", "at least {min_length} characters"),
@@ -64,7 +64,8 @@ def _translated(model: type[BaseModel], spec: Mapping[str, Any], marks: Marks, e
         elif item["type"] == "extra_forbidden":
             known = [field.alias or name for name, field in _model_at(model, path[:-1]).model_fields.items()]
             at, name = marks.key(("spec", *path)), str(path[-1])
-            yield ManifestError(f"unknown field '{name}'", at=at, expected=one_of(known), fix=nearest(name, known))
+            fix = nearest(name, known) or _below(name, _model_at(model, path[:-1]))
+            yield ManifestError(f"unknown field '{name}'", at=at, expected=one_of(known), fix=fix)
         elif item["loc"][-1:] == ("[key]",):
             context = item.get("ctx", {})
             expected = context.get("expected") or _expected(item["type"], context)
@@ -112,8 +113,19 @@ def _wrong_value(path: KeyPath, item: Any, spec: Mapping[str, Any], marks: Marks
         reason = str(context["error"]) if item["type"] == "value_error" else str(item["msg"])
         return ManifestError(f"{_name_of(place)}: {reason}", at=at)
     value = _at(spec, path)
-    fix = quote_it(text, value) if text and expected == _TEXT and not isinstance(value, str) else _from_variable(text)
-    return ManifestError(_sentence(place, marks), at=at, expected=expected, fix=fix)
+    if text and expected == _TEXT and not isinstance(value, str):
+        return ManifestError(_sentence(place, marks), at=at, expected=expected, fix=quote_it(text, value))
+    one = f"a list of one is [{text}]" if text and expected == _LIST else None
+    return ManifestError(_sentence(place, marks), at=at, expected=expected, fix=_from_variable(text) or one)
+
+
+def _below(name: str, model: type[BaseModel]) -> str | None:
+    """Return where a field stands that is looked for one level too high."""
+    for key, field in model.model_fields.items():
+        inner = model_in(field.annotation)
+        if inner is not None and name in {one.alias or own for own, one in inner.model_fields.items()}:
+            return f"it belongs below {field.alias or key}: {{{name}: ...}}"
+    return None
 
 
 def _expected(kind: str, context: Mapping[str, Any]) -> str | None:

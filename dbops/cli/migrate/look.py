@@ -33,7 +33,7 @@ def status(env: Path, name: str | None, detailed_exitcode: bool, output: str) ->
     if output == "json":
         write_json([views.status_data(one) for one in found])
     else:
-        click.echo("\n\n".join(views.status_text(one) for one in found))
+        click.echo(views.status_texts(found))
     return EXIT_CHANGES if detailed_exitcode and not all(one.is_clean for one in found) else EXIT_DONE
 
 

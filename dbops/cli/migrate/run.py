@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dbops.cli.apply import consent_options, plan_writer, report
 from dbops.cli.migrate.options import set_option
 from dbops.cli.terminal import Screen
-from dbops.cli.verb import environment_argument, output_option, verb
+from dbops.cli.verb import EXIT_DONE, environment_argument, output_option, verb, write_json
 from dbops.usecases.apply import ApplyResult, Consent
 from dbops.usecases.runtime import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from dbops.usecases.migrate.extent import Extent
 
 _PARALLEL = click.option(
     "--parallel",
@@ -59,11 +63,11 @@ def up(
       dbops migrate up --dry-run
       dbops migrate up environments/tenants --parallel 8
     """
-    from dbops.usecases.migrate.running import Extent
+    from dbops.usecases.migrate.extent import Extent
     from dbops.usecases.migrate.running import up as run
 
     if dry_run:
-        return _rehearsed(env, name)
+        return _rehearsed(env, name, Extent(to, steps), output)
     return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel)
 
 
@@ -96,7 +100,7 @@ def down(
       dbops migrate down --steps 2
       dbops migrate down --to 0042
     """
-    from dbops.usecases.migrate.running import Extent
+    from dbops.usecases.migrate.extent import Extent
     from dbops.usecases.migrate.running import down as run
 
     return _run(
@@ -138,14 +142,14 @@ def _run(
     return report(result, output, nothing=nothing)
 
 
-def _rehearsed(env: Path, name: str | None) -> int:
-    from dbops.cli.views.wording import count, duration
+def _rehearsed(env: Path, name: str | None, extent: Extent, output: str) -> int:
+    from dbops.cli.views.migrations import dry_run_data, dry_run_text
     from dbops.usecases.migrate.verify import dry_run
 
     with open_workspace(env, os.environ) as workspace:
-        for done in dry_run(workspace, name):
-            number, took = count(done.migrations, "migration"), duration(done.duration_s)
-            click.echo(
-                f"{done.connection}: {number} ran from nothing on a scratch database in {took}; {done.pending} pending here"
-            )
-    return 0
+        found = dry_run(workspace, name, extent)
+    if output == "json":
+        write_json([dry_run_data(one) for one in found])
+    else:
+        click.echo("\n".join(map(dry_run_text, found)))
+    return EXIT_DONE

@@ -11,7 +11,7 @@ from dbops.cli.views import wording
 from dbops.cli.views.tables import table
 from dbops.usecases.migrate.adopt import Adoption
 from dbops.usecases.migrate.status import SetStatus
-from dbops.usecases.migrate.verify import Verified
+from dbops.usecases.migrate.verify import DryRun, Verified
 
 _COLORS = {
     **dict.fromkeys(("applied", "cosmetic", "baselined"), "green"),
@@ -19,6 +19,12 @@ _COLORS = {
     "running": "cyan",
 }
 _WORDS = {"cosmetic": "applied, cosmetic edit"}
+
+
+def status_texts(found: Sequence[SetStatus]) -> str:
+    """Return how each set stands on each connection, and below, once for each folder, what differs from its lock file."""
+    locks = dict.fromkeys(one.lock.explain() for one in found if one.lock is not None)
+    return "\n\n".join([*map(status_text, found), *(style(wording.printable(text), fg="red") for text in locks)])
 
 
 def status_text(found: SetStatus) -> str:
@@ -75,6 +81,7 @@ def status_data(found: SetStatus) -> dict[str, Any]:
         "failed": found.count("failed"),
         "runner": found.runner,
         "error": found.error,
+        "lock": found.lock.message if found.lock else None,
         "is_clean": found.is_clean,
         "migrations": [
             {
@@ -93,6 +100,23 @@ def status_data(found: SetStatus) -> dict[str, Any]:
             }
             for one in found.standings
         ],
+    }
+
+
+def dry_run_text(found: DryRun) -> str:
+    """Return a line on what ran on a scratch database for one connection."""
+    ran, took = wording.count(found.migrations, "migration"), wording.duration(found.duration_s)
+    where = wording.on_one_line(found.connection)
+    return f"{where}: {ran} ran from nothing on a scratch database in {took}; {found.pending} would run here"
+
+
+def dry_run_data(found: DryRun) -> dict[str, Any]:
+    """Return what ran on a scratch database as JSON values."""
+    return {
+        "connection": found.connection,
+        "migrations": found.migrations,
+        "would_run": found.pending,
+        "duration_s": found.duration_s,
     }
 
 

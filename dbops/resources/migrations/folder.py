@@ -6,6 +6,7 @@ import os
 from codecs import BOM_UTF8
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,26 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
     except OSError as error:
         raise MigrationError(f"the folder cannot be read: {error.strerror}", at=Mark(shown(folder)), fix=_LET_READ) from error
+
+
+def overlooked(folder: Path, format: Format, *, is_empty: bool) -> list[str]:
+    """Return files that may be meant to be migrations and are not read, for only the folder itself is: those below it.
+
+    In a set that is empty they are files without a version, and of another format, too.
+    """
+    found: list[str] = []
+    if format == "alembic":
+        return found
+    with suppress(OSError):  # what cannot be read was told where it matters
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            if entry.name.startswith((".", "_")):
+                continue
+            if entry.is_dir():
+                names = sorted(name for name in os.listdir(entry) if name.endswith(SUFFIXES[format]))  # noqa: PTH208  # names alone
+                found += [f"{entry.name}/{name}" for name in names if is_empty or sql_files.named(name) is not None]
+            elif is_empty and entry.name.endswith((".sql", ".json")):
+                found.append(entry.name)
+    return found
 
 
 def read_text(path: Path | str) -> str:

@@ -34,7 +34,9 @@ def migration_of(text: str, shown: str) -> Migration:
     if unknown := sorted(data.keys() - KNOWN):
         raise MigrationError(f"unknown field {unknown[0]!r}", at=at, expected=f"some of {', '.join(sorted(KNOWN))}")
     back = _text(data, "rollback_sql", at)
-    transactional = data.get("transaction", True) is not False
+    transactional = data.get("transaction", True)
+    if not isinstance(transactional, bool):
+        raise MigrationError("transaction is neither true nor false", at=at, expected="true, or false: each statement by itself")
     return Migration(
         version=data["id"],
         name=data["name"] if data["name"] != data["id"] else "",

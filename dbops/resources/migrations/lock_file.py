@@ -37,17 +37,23 @@ def check_lock(folder: Path, contents: Sequence[Contents]) -> bool:
     Raises:
         MigrationError: they differ; names the files that were added, changed or removed since.
     """
+    if (difference := lock_difference(folder, contents)) is not None:
+        raise difference
+    return (folder / FILE_NAME).exists()
+
+
+def lock_difference(folder: Path, contents: Sequence[Contents]) -> MigrationError | None:
+    """Return the error that says how a folder differs from its lock file; None when it does not, or has none."""
     path = folder / FILE_NAME
     try:
         text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
-        return False
+        return None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise MigrationError(f"the lock file cannot be read: {why}", at=Mark(shown(path))) from error
-    if text == lock_text(contents):
-        return True
-    raise _difference(path, text, contents)
+        fix = "let the account that dbops runs as read it, or dbops migrate lock writes it anew"
+        return MigrationError(f"the lock file cannot be read: {why}", at=Mark(shown(path)), fix=fix)
+    return None if text == lock_text(contents) else _difference(path, text, contents)
 
 
 def _difference(path: Path, text: str, contents: Sequence[Contents]) -> MigrationError:

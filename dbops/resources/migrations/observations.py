@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Observation
+from dbops.resources.migrations.folder import overlooked
 from dbops.resources.migrations.lock_file import FILE_NAME
 from dbops.resources.migrations.model import DesiredMigrations, Standing
 from dbops.resources.migrations.standing import in_the_way, to_run
@@ -39,6 +40,11 @@ def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[
         text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
         address = f"migrationset/{desired.set_name}"  # said once, on however many databases
         result.append(Observation(address, "MIGRATIONS_UNLOCKED", f"{text}; dbops migrate lock writes it"))
+    if left := overlooked(desired.directory, desired.format, is_empty=not found):
+        named = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+        read = f"only files of the format {desired.format} in {desired.directory.name} itself are migrations"
+        text = f"{named}: not read; {read}, and a name that begins with _ says that a file or folder is none"
+        result.append(Observation(f"migrationset/{desired.set_name}", "MIGRATIONS_NOT_READ", text, "warning"))
     if not found and desired.format == "alembic":  # of a set that is new somebody knows; Alembic's files may lie elsewhere
         text = (
             f"{desired.directory.name} has no revisions in versions, nor in what alembic.ini names; what env.py names is not read"

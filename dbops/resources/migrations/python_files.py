@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dbops.errors import Mark, MigrationError
 from dbops.resources.migrations.model import Migration, Script
-from dbops.resources.migrations.sql_files import PLAIN_VERSION, version_of
+from dbops.resources.migrations.sql_files import NO_REASON, PLAIN_VERSION, version_of
 
 _NAME = re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.py")
 
@@ -26,7 +27,8 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
     found = _NAME.fullmatch(path.name)
     at = Mark(shown)
     if found is None:
-        raise MigrationError(f"the name of {path.name} says no version", at=at, expected="0008_backfill.py")
+        fix = "a script directory of Alembic is a set with format: alembic" if path.name == "env.py" else None
+        raise MigrationError(f"the name of {path.name} says no version", at=at, expected="0008_backfill.py", fix=fix)
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
@@ -36,6 +38,10 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
         raise MigrationError("there is no function up_fn", at=at, expected="def up_fn(step): ...")
     back = functions.get("down_fn")
     values = _assigned(tree)
+    irreversible = _irreversible(values, shown)
+    if back is not None and irreversible is not None:
+        here = Mark(shown, back.lineno, 1)
+        raise MigrationError("irreversible says that nothing leads back, and there is a down_fn", at=here, expected="one of them")
     return Migration(
         version=version_of(found["version"]),
         name=found["name"] or "",
@@ -43,21 +49,51 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
         up=Script(text, Mark(shown, functions["up_fn"].lineno, 1), is_transactional=False),
         down=None if back is None else Script(text, Mark(shown, back.lineno, 1), is_transactional=False),
         kind="python",
-        depends=tuple(str(word) for word in values.get("depends") or ()),
-        irreversible=values.get("irreversible"),
+        depends=_depends(values, shown),
+        irreversible=irreversible,
         description=(ast.get_docstring(tree) or "").split("\n", 1)[0],
     )
 
 
-def _assigned(tree: ast.Module) -> dict[str, Any]:
-    """Return the literal values that the module assigns to names dbops knows."""
-    found = {}
+def _assigned(tree: ast.Module) -> dict[str, ast.expr]:
+    """Return what the module assigns to names dbops knows."""
+    found: dict[str, ast.expr] = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
-            if name in ("depends", "irreversible"):
-                try:
-                    found[name] = ast.literal_eval(node.value)
-                except ValueError:
-                    continue
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name) and target.id in ("depends", "irreversible"):
+                found[target.id] = node.value
     return found
+
+
+def _depends(values: Mapping[str, ast.expr], shown: str) -> tuple[str, ...]:
+    value = _literal(values, "depends", shown, _VERSIONS)
+    words = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(words, list | tuple | set) or not all(isinstance(word, str) and word for word in words):
+        raise _not_said(values["depends"], "depends", shown, _VERSIONS)
+    return tuple(words)
+
+
+def _irreversible(values: Mapping[str, ast.expr], shown: str) -> str | None:
+    value = _literal(values, "irreversible", shown, _WHY)
+    if value is not None and not isinstance(value, str | bool):
+        raise _not_said(values["irreversible"], "irreversible", shown, _WHY)
+    return NO_REASON if value is True else value or None
+
+
+_VERSIONS, _WHY = 'versions as text, written out: depends = ["0005", "0006"]', 'why, as text: irreversible = "rows were deleted"'
+
+
+def _literal(values: Mapping[str, ast.expr], name: str, shown: str, expected: str) -> Any:
+    if name not in values:
+        return None
+    try:
+        return ast.literal_eval(values[name])
+    except (ValueError, TypeError) as error:
+        raise _not_said(values[name], name, shown, expected) from error
+
+
+def _not_said(value: ast.expr, name: str, shown: str, expected: str) -> MigrationError:
+    at = Mark(shown, value.lineno, value.col_offset + 1)
+    return MigrationError(f"{name} is {ast.unparse(value)[:60]}", at=at, expected=expected)

@@ -25,7 +25,7 @@ from dbops.reconcile.step import Call, Step
 from dbops.resources.migrations.by_hand import changed_by_hand, remember
 from dbops.resources.migrations.folder import migrations_of, read_contents, read_text, shown
 from dbops.resources.migrations.graph import through
-from dbops.resources.migrations.lock_file import check_lock
+from dbops.resources.migrations.lock_file import lock_difference
 from dbops.resources.migrations.model import (
     AlembicOptions,
     DesiredMigrations,
@@ -75,7 +75,7 @@ class MigrationResource:
 
     def __init__(self, who: Callable[[], str], now: Callable[[], str], version: str) -> None:
         self._who, self._now, self._version = who, now, version
-        self._sets: dict[object, list[Migration]] = {}
+        self._sets: dict[object, tuple[list[Migration], MigrationError | None]] = {}
         self._by_version: dict[str, dict[str, Migration]] = {}
         self._sessions: dict[str, _Session] = {}
 
@@ -126,21 +126,35 @@ class MigrationResource:
         Raises:
             Problems, MigrationError: files that are wrong, or are not what the lock file says.
         """
+        found, difference = self._read(desired)
+        if difference is not None:
+            raise difference
+        return found
+
+    def seen(self, desired: DesiredMigrations) -> tuple[list[Migration], MigrationError | None]:
+        """Return the migrations, and what the folder and its lock file differ in, for those who only look.
+
+        Raises as `migrations` does, but for what the lock file says.
+        """
+        return self._read(desired)
+
+    def _read(self, desired: DesiredMigrations) -> tuple[list[Migration], MigrationError | None]:
         key = (desired.directory, desired.format, desired.alembic)
         if key not in self._sets:
             _must_be_there(desired.hooks)
             contents = read_contents(desired.directory, desired.format)
             found = migrations_of(desired.directory, contents, desired.format, desired.alembic)
-            check_lock(desired.directory, contents)
-            self._sets[key] = found
+            self._sets[key] = found, lock_difference(desired.directory, contents)
         return self._sets[key]
 
-    def standings(self, desired: DesiredMigrations, targets: Targets) -> tuple[Standing, ...]:
-        """Return how the migrations stand, without weighing what they do."""
-        return self._look(desired, targets).standings
+    def standings(
+        self, desired: DesiredMigrations, targets: Targets, migrations: list[Migration] | None = None
+    ) -> tuple[Standing, ...]:
+        """Return how the migrations of the set, or those `seen`, stand, without weighing what they do."""
+        return self._look(desired, targets, self.migrations(desired) if migrations is None else migrations).standings
 
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
-        observed = self._look(desired, targets)
+        observed = self._look(desired, targets, self.migrations(desired))
         reader = targets.reader(desired.connection)
         if reader is not None:
             observed = replace(observed, hazards=self._hazards(desired, observed, targets, reader))
@@ -161,10 +175,9 @@ class MigrationResource:
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
         return hazards_of(pending, self.migrations(desired), engine, reader, target)
 
-    def _look(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
-        """Read the files and the ledger, and nothing else of the database."""
+    def _look(self, desired: DesiredMigrations, targets: Targets, migrations: list[Migration]) -> ObservedMigrations:
+        """Read the ledger, and nothing else of the database."""
         engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)
-        migrations = self.migrations(desired)
         ledger = targets.ledger(desired.connection, desired.table, desired.set_name)
         records = ledger.records()
         is_empty = True
@@ -280,7 +293,7 @@ class MigrationResource:
         if apply_id == NOTHING_APPLIED:
             return ()  # all that differs was seen a moment ago, and left out
         self._remember(desired, targets, apply_id)
-        return self.diff(desired, self._look(desired, targets))
+        return self.diff(desired, self._look(desired, targets, self.migrations(desired)))
 
     @contextmanager
     def _remembering(self, desired: DesiredMigrations, targets: Targets, undo_id: str) -> Iterator[None]:
@@ -370,14 +383,28 @@ def _step(
 
 
 def _baseline(desired: DesiredMigrations, migrations: Sequence[Migration]) -> frozenset[str]:
-    """Return the versions that the manifest's baseline stands for."""
+    """Return the versions that the manifest's baseline stands for.
+
+    Raises:
+        MigrationError: it is no version, or, where versions have no order, none that is there.
+    """
     if desired.baseline is None:
         return frozenset()
     key = version_key(desired.baseline)
     last = next((one for one in migrations if desired.baseline in (one.version, one.id) or version_key(one.version) == key), None)
     if last is not None:
         return through(last, migrations, has_order=desired.has_order)
-    return frozenset(one.version for one in migrations if desired.has_order and version_key(one.version) <= key)
+    if not desired.has_order or not key or isinstance(key[0][1], str):
+        from difflib import get_close_matches
+
+        near = get_close_matches(desired.baseline, [one.id for one in migrations], 1)
+        raise MigrationError(
+            f"the baseline {desired.baseline!r} is no migration of the set",
+            at=desired.at,
+            expected="the version or id of the last one that counts as applied",
+            fix=f"did you mean {near[0]}?" if near else None,
+        )
+    return frozenset(one.version for one in migrations if version_key(one.version) <= key)
 
 
 def _hook_steps(desired: DesiredMigrations, hook: str) -> list[Step]:

@@ -125,7 +125,7 @@ def way_back(migration: Migration) -> Script:
         raise MigrationError(
             f"nothing leads back from {migration.id}{why}",
             at=migration.at,
-            expected="-- migrate:down, or a file beside it",
+            expected="-- migrate:down with statements behind it, or a file beside it",
             error_code="IRREVERSIBLE",
         )
     return migration.down

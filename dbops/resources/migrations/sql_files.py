@@ -20,7 +20,7 @@ _VERSION = r"\d+(?:[._]\d+)*"
 #: A date and perhaps a time, 2026_01_31_120000; a dotted version with a number behind it, 01.16.00_02; or 7, 0007, 1.10.
 PLAIN_VERSION = r"\d{4}[_-]\d\d[_-]\d\d(?:[_-]\d{4,6})?(?![^_.-])|\d+(?:\.\d+)+_\d+(?=[_-])|\d+(?:\.\d+)*"
 _NAMES: tuple[tuple[Part, re.Pattern[str]], ...] = (
-    ("up", re.compile(rf"V(?P<version>{_VERSION})__(?P<name>.*)\.sql")),
+    ("both", re.compile(rf"V(?P<version>{_VERSION})__(?P<name>.*)\.sql")),
     ("down", re.compile(rf"U(?P<version>{_VERSION})__(?P<name>.*)\.sql")),
     ("up", re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.up\.sql")),
     ("down", re.compile(rf"(?P<version>{PLAIN_VERSION})(?:[_.-]+(?P<name>.*?))?\.down\.sql")),
@@ -32,8 +32,21 @@ _NAMES: tuple[tuple[Part, re.Pattern[str]], ...] = (
 )
 _REPEATABLE = re.compile(r"R__(?P<name>.+)\.sql")
 _MARKER = re.compile(r"^--[ \t]*migrate:(up|down)\b[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-_DIRECTIVE = re.compile(r"^--[ \t]*dbops:(\S+)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-_HEAD = re.compile(r"(?:[ \t]*(?:--[^\n]*)?(?:\n|\Z))*")
+_DIRECTIVE = re.compile(r"^[ \t]*--[ \t]*dbops:[ \t]*(\S+)[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+#: What parts the ways in files of other runners: goose, sql-migrate, micrate, node-pg-migrate, tern, MyBatis, Play. To us it is a
+#: comment like any other, so that the way back would run behind the way up.
+_STRANGE = re.compile(
+    r"^[ \t]*(?:--[ \t]*\+(?:goose|migrate|micrate)[ \t]+down\b|--[ \t-]*down[ \t]+migration\b"
+    r"|----[ \t]*create above / drop below|--[ \t]*//[ \t]*@undo\b|(?:--|\#)[ \t]*(?:---[ \t]*)?!downs\b)[^\n]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+_STRANGE_WORDS = ("goose", "igrat", "IGRAT", "icrate", "drop below", "@undo", "@UNDO", "!Downs", "!downs")
+_MARKER_OTHERWISE = re.compile(r"^[ \t]*--[ \t]*migrate:[ \t]*(?:up|down)\b", re.MULTILINE | re.IGNORECASE)
+#: Blanks and comments; those that MySQL runs are none.
+_HEAD = re.compile(r"(?:[ \t]*(?:--[^\n]*|/\*(?!M?!)(?:[^*]|\*(?!/))*\*/[ \t]*)?(?:\n|\Z))*")
+
+NO_REASON = "it says so"
+"""Why nothing leads back, where a file does not tell."""
 
 DIRECTIVES = ("depends", "transaction", "irreversible", "checkpoint", "description")
 """What a comment in the head of a file can say; `allow` stands at statements and is lint's."""
@@ -72,17 +85,21 @@ def migration_of(file: NamedFile, down: NamedFile | None) -> Migration:
     Raises:
         MigrationError: a directive or marker that says nothing dbops knows, with its place.
     """
-    up_text, inner_down, offset, options = _parts(file)
-    up = Script(up_text, _mark(file, offset), options.is_transactional)
+    up, inner_down, options = _parts(file)
     back = inner_down
     if down is not None:
         if inner_down is not None:
             raise MigrationError(
                 f"{file.shown} leads back with -- migrate:down, and {down.shown} does too", at=Mark(down.shown), expected="one"
             )
-        own = _directives(down, down.text)
-        back = Script(down.text, Mark(down.shown, 1, 1), own.is_transactional)
-    checkpoint = options.checkpoint
+        _must_be_one_way(down)
+        back, options = _way_back(down, 0, _directives(down, down.text, is_back=True), options)
+    if back is not None and up.text.strip() and not back.text.strip():
+        back = None  # begun and never written; what leads back by doing nothing says so in a comment
+    if back is not None and options.irreversible is not None:
+        raise MigrationError(
+            "dbops:irreversible says that nothing leads back, and there is a way back", at=back.at, expected="one of them"
+        )
     return Migration(
         version=file.version,
         name=file.name,
@@ -92,9 +109,9 @@ def migration_of(file: NamedFile, down: NamedFile | None) -> Migration:
         depends=options.depends,
         is_repeatable=file.is_repeatable,
         irreversible=options.irreversible,
-        checkpoint=checkpoint,
+        checkpoint=options.checkpoint,
         description=options.description,
-        checksum=checksum_of(up_text),
+        checksum=checksum_of(up.text),
     )
 
 
@@ -107,11 +124,12 @@ class _Options:
     description: str = ""
 
 
-def _parts(file: NamedFile) -> tuple[str, Script | None, int, _Options]:
-    """Return the text up with its offset, the script down, and what the head says."""
-    marks = list(_MARKER.finditer(file.text)) if "migrate:" in file.text else []
-    if not marks or file.part != "both":
-        return file.text, None, 0, _directives(file, file.text)
+def _parts(file: NamedFile) -> tuple[Script, Script | None, _Options]:
+    """Return the way up, the way back that stands in the same file, and what the head says."""
+    if file.part != "both" or not (marks := _marks(file)):
+        _must_be_one_way(file)
+        options = _directives(file, file.text)
+        return Script(file.text, _mark(file, 0), options.is_transactional), None, options
     kinds = [mark[1] for mark in marks]
     if kinds not in (["up"], ["up", "down"]):
         raise MigrationError(
@@ -122,16 +140,74 @@ def _parts(file: NamedFile) -> tuple[str, Script | None, int, _Options]:
     head = file.text[: marks[0].start()]
     if not _HEAD.fullmatch(head):
         raise MigrationError("there are statements before -- migrate:up", at=Mark(file.shown, 1, 1), expected="comments alone")
-    end = marks[1].start() if len(marks) > 1 else len(file.text)
-    up = file.text[marks[0].end() : end]
-    options = _directives(file, head + "\n" + up)
+    begins, ends = marks[0].end(), marks[1].start() if len(marks) > 1 else len(file.text)
+    up = file.text[begins:ends]
+    options = _directives(file, up, begins, _directives(file, head))
     options = replace(options, is_transactional=options.is_transactional and _marker_option(file, marks[0]))
     down = None
     if len(marks) > 1:
-        text = file.text[marks[1].end() :]
-        own = _directives(file, text, marks[1].end())
-        down = Script(text, _mark(file, marks[1].end()), own.is_transactional and _marker_option(file, marks[1]))
-    return up, down, marks[0].end(), options
+        start = marks[1].end()
+        own = _directives(file, file.text[start:], start, is_back=True)
+        own = replace(own, is_transactional=own.is_transactional and _marker_option(file, marks[1]))
+        down, options = _way_back(file, start, own, options)
+    return Script(up, _mark(file, begins), options.is_transactional), down, options
+
+
+def _marks(file: NamedFile) -> list[re.Match[str]]:
+    """Return the markers of a file.
+
+    Raises:
+        MigrationError: one is written otherwise than is understood.
+    """
+    found = []
+    for line in _MARKER_OTHERWISE.finditer(file.text) if _may_have_marks(file.text) else ():
+        mark = _MARKER.match(file.text, line.start())
+        if mark is None:
+            raise _written_otherwise(file, line)
+        found.append(mark)
+    return found
+
+
+def _may_have_marks(text: str) -> bool:
+    """Look for a word quickly, for a long text."""
+    return "igrate:" in text or "IGRATE:" in text
+
+
+def _way_back(file: NamedFile, start: int, own: _Options, options: _Options) -> tuple[Script | None, _Options]:
+    """Return the way back that begins at `start`; None where it says that nothing leads back, which the options then say."""
+    text = file.text[start:]
+    if own.irreversible is None:
+        return Script(text, _mark(file, start), own.is_transactional), options
+    if not _HEAD.fullmatch(text):
+        raise MigrationError(
+            "the way back says dbops:irreversible, and has statements", at=_mark(file, start), expected="one of them"
+        )
+    return None, replace(options, irreversible=own.irreversible)
+
+
+def _must_be_one_way(file: NamedFile) -> None:
+    """Raise MigrationError for a file that parts its ways otherwise than is understood: both would run, one behind the other."""
+    if _may_have_marks(file.text) and (found := _MARKER_OTHERWISE.search(file.text)):
+        raise _written_otherwise(file, found)
+    if not any(word in file.text for word in _STRANGE_WORDS):
+        return
+    for found in _STRANGE.finditer(file.text):
+        if not _HEAD.fullmatch(file.text, found.end()):
+            raise MigrationError(
+                f"the way back would run with the way up: {found[0].strip()} parts them for another runner, not here",
+                at=_mark(file, found.start()),
+                expected="-- migrate:up in front of the one, -- migrate:down in front of the other",
+                fix="write these in place of the other runner's markers, or put the way back into a file of its own, .down.sql",
+            )
+
+
+def _written_otherwise(file: NamedFile, found: re.Match[str]) -> MigrationError:
+    text = found[0].strip()
+    if file.part == "both":
+        expected, fix = "-- migrate:up or -- migrate:down, in small letters, where a line begins", None
+    else:
+        expected, fix = "one way in each of two files", "take the marker out, or put both ways into one file, 0007_name.sql"
+    return MigrationError(f"{text} parts nothing here", at=_mark(file, found.start()), expected=expected, fix=fix)
 
 
 def _marker_option(file: NamedFile, mark: re.Match[str]) -> bool:
@@ -143,14 +219,34 @@ def _marker_option(file: NamedFile, mark: re.Match[str]) -> bool:
     return "transaction:false" not in words
 
 
-def _directives(file: NamedFile, text: str, offset: int = 0) -> _Options:
-    """Read the comments before the first statement."""
+def _directives(
+    file: NamedFile, text: str, offset: int = 0, options: _Options | None = None, *, is_back: bool = False
+) -> _Options:
+    """Add what the comments before the first statement say; `offset` is where the text begins in the file.
+
+    Raises:
+        MigrationError: one that says nothing dbops knows, or stands where it would say nothing.
+    """
+    options = options or _Options()
     if "dbops:" not in text:
-        return _Options()
+        return options
     head = _HEAD.match(text)
-    options = _Options()
-    for found in _DIRECTIVE.finditer(text, 0, head.end() if head else 0):
-        options = _with(options, found[1].rstrip(":"), found[2], _mark(file, offset + found.start()))
+    end = head.end() if head else 0
+    for found in _DIRECTIVE.finditer(text):
+        word, at = found[1].rstrip(":"), _mark(file, offset + found.start())
+        if found.start() >= end:
+            if word in DIRECTIVES:
+                raise MigrationError(
+                    f"dbops:{word} stands behind a statement, where it says nothing",
+                    at=at,
+                    expected="it in front of all statements",
+                )
+            continue
+        if is_back and word in DIRECTIVES and word not in ("transaction", "irreversible"):
+            raise MigrationError(
+                f"dbops:{word} stands in the way back, where it says nothing", at=at, expected="it in front of the way up"
+            )
+        options = _with(options, word, found[2], at)
     return options
 
 
@@ -161,7 +257,7 @@ def _with(options: _Options, word: str, value: str, at: Mark) -> _Options:
         case "transaction":
             return replace(options, is_transactional=_switch(value, at))
         case "irreversible":
-            return replace(options, irreversible=value or "it says so")
+            return replace(options, irreversible=value or NO_REASON)
         case "checkpoint":
             return replace(options, checkpoint=value or None)
         case "description":

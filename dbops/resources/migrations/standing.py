@@ -36,18 +36,53 @@ def standings(migrations: Sequence[Migration], records: Sequence[Record], rules:
     filed = set(known.values())
     unfiled = [record for record in records if record.version not in filed and record.state != "rolled back"]
     gone = {record.checksum: record for record in reversed(unfiled) if _stands(record)}
-    newest = max((version_key(r.version) for r in records if _stands(r) and not _is_repeatable(r)), default=())
+    order = _Order.of(migrations, records, known)
     skipped = behind_checkpoint(migrations, records)
     found = []
     for migration in migrations:
         if migration.version in skipped:
             continue
         record = by_version.get(known.get(migration.version, migration.version))
-        found.append(_standing(migration, record, records, newest, gone, rules))
+        found.append(_standing(migration, record, records, order, gone, rules))
     found += _halfway(migrations, records)
     last = max((version_key(one.version) for one in migrations if rules.has_order and not one.is_repeatable), default=())
     same = {migration.checksum: migration for migration in reversed(migrations)}
     return [*found, *(_without_file(record, same, last) for record in unfiled if not _squashed(record, migrations))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was applied, in the order of the files, which their dependencies decide too; without a file a version alone tells.
+
+    `places` are the files' by their version in the ledger; `last` and `newest` the last of what was applied, with and without.
+    """
+
+    places: Mapping[str, int]
+    own: Mapping[str, int]
+    last: int
+    newest: tuple[object, ...]
+
+    @classmethod
+    def of(cls, migrations: Sequence[Migration], records: Sequence[Record], known: Mapping[str, str]) -> _Order:
+        own = {migration.version: place for place, migration in enumerate(migrations)}
+        places = {known[version]: place for version, place in own.items() if version in known}
+        standing = [one.version for one in records if _stands(one) and not _is_repeatable(one)]
+        return cls(
+            places,
+            own,
+            max((places[version] for version in standing if version in places), default=-1),
+            max((version_key(version) for version in standing if version not in places), default=()),
+        )
+
+    def is_overtaken(self, migration: Migration) -> bool:
+        """Tell whether something that comes behind a migration was applied."""
+        return self.last > self.own[migration.version] or self.newest > version_key(migration.version)
+
+    def is_behind(self, record: Record, migration: Migration) -> bool:
+        """Tell whether what was applied comes behind a migration."""
+        if record.version in self.places:
+            return self.places[record.version] > self.own[migration.version]
+        return version_key(record.version) > version_key(migration.version)
 
 
 def to_run(found: Sequence[Standing]) -> list[Standing]:
@@ -69,13 +104,13 @@ def _standing(
     migration: Migration,
     record: Record | None,
     records: Sequence[Record],
-    newest: tuple[object, ...],
+    order: _Order,
     gone: Mapping[str, Record],
     rules: Rules,
 ) -> Standing:
     """Return how a migration stands; `gone` are records without a file that stand, by their checksum."""
     if record is None or record.state == "rolled back":
-        return _pending(migration, record, records, newest, gone, rules)
+        return _pending(migration, record, records, order, gone, rules)
     if record.state in ("failed", "running") and not _is_unharmed(record):
         if record.direction == "down":
             why = f"leading back failed: {record.error or 'it was interrupted'}; {record.reached} of those statements stand"
@@ -111,7 +146,7 @@ def _pending(
     migration: Migration,
     record: Record | None,
     records: Sequence[Record],
-    newest: tuple[object, ...],
+    order: _Order,
     gone: Mapping[str, Record],
     rules: Rules,
 ) -> Standing:
@@ -122,11 +157,10 @@ def _pending(
         )
     if not records and not rules.is_empty and migration.version in rules.baseline:
         return Standing("baselined", migration, record, "counts as applied, as the manifest's baseline says")
-    is_in_order = migration.is_repeatable or not newest or version_key(migration.version) > newest
-    if is_in_order or not rules.has_order or rules.out_of_order is True:
+    if migration.is_repeatable or not rules.has_order or rules.out_of_order is True or not order.is_overtaken(migration):
         return Standing("pending", migration, record)
-    later = [one for one in records if _stands(one) and version_key(one.version) > version_key(migration.version)]
-    names = ", ".join(f"{one.version}_{one.name}" for one in later[:3])
+    later = [one for one in records if _stands(one) and order.is_behind(one, migration)]
+    names = ", ".join(one.version if _is_repeatable(one) else f"{one.version}_{one.name}" for one in later[:3])
     if rules.out_of_order == "if-independent":
         if common := _common(migration, later, rules):
             return Standing("late", migration, record, f"it comes before {names}, applied already, and both touch {common}")

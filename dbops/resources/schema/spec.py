@@ -39,6 +39,9 @@ class ModelsSource(Choice):
         return self
 
 
+_FORMS = "{sql: [FILE OR FOLDER, ...]}, {models: {paths: [FILE, ...]}} or {tables: [...]}"
+
+
 class SourceSpec(Choice):
     """Where the wanted schema is written down."""
 
@@ -49,6 +52,18 @@ class SourceSpec(Choice):
     models: ModelsSource | None = None
     tables: Annotated[tuple[TableSpec, ...] | None, Later("dbops.resources.schema.table_spec:TableSpec")] = None
     """Portable tables."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_the_form(cls, value: Any) -> Any:
+        """A path where a mapping is expected: the form it should have is told."""
+        if isinstance(value, str):
+            is_python = value.endswith(".py")
+            meant = f"{{models: {{paths: [{value}]}}}}" if is_python else f"{{sql: [{value}]}}" if value else ""
+            raise complain(expected=_FORMS, fix=f"source: {meant}" if meant else None)
+        if not isinstance(value, (dict, cls)):
+            raise complain(expected=_FORMS)
+        return value
 
     @model_validator(mode="after")
     def _check_tables(self) -> Self:

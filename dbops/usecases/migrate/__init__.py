@@ -1,8 +1,10 @@
 """migrate: versioned migrations by themselves.
 
 * `sets`      which set of an environment is meant, and what its folder holds
+* `extent`    how far a run goes
 * `running`   up, down, redo: plans about migrations alone, carried out as apply does
 * `status`    how each migration stands, with who, when and how long
+* `naming`    what the next files are called
 * `files`     new, lock: what is written into the folder
 * `generate`  the migration that is missing between the migrations and the Schema
 * `parts`     steps of a plan written as migrations, hazards as comments

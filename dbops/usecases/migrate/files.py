@@ -17,9 +17,8 @@ from dbops.resources.migrations.folder import Contents, migrations_of, read_cont
 from dbops.resources.migrations.graph import heads
 from dbops.resources.migrations.lock_file import FILE_NAME, check_lock, write_lock
 from dbops.resources.migrations.model import DesiredMigrations, Migration
+from dbops.usecases.migrate.naming import file_names, form_of, next_version
 from dbops.usecases.runtime import timestamp
-
-_WIDTH = 4
 
 _ALEMBIC = '''\
 """{title}"""
@@ -68,12 +67,14 @@ def new(desired: DesiredMigrations, name: str, *, python: bool = False) -> list[
             expected="format: sql" if desired.format == "json" else "dbops migrate new NAME, whose revisions are Python",
         )
     if python:
-        return write(desired, migrations, name, {".py": templates.PYTHON.format(title=name)})
+        version = next_version(migrations, _digits_of_now())
+        return _written(desired, {f"{version}_{slug(name)}.py": templates.PYTHON.format(title=name)})
     if desired.format == "json":
         return write_json(desired, migrations, name, templates.JSON.format(title=name), None)
     if desired.format == "alembic":
         return write_alembic(desired, migrations, name, ("pass",), ("pass",))
-    return write(desired, migrations, name, {".sql": templates.SQL.format(title=name)})
+    is_one_file = form_of(migrations) == "markers"
+    return write(desired, migrations, name, templates.SQL.format(title=name) if is_one_file else "", None if is_one_file else "")
 
 
 def read_set(desired: DesiredMigrations) -> list[Migration]:
@@ -85,15 +86,18 @@ def read_set(desired: DesiredMigrations) -> list[Migration]:
     return migrations_of(desired.directory, contents, desired.format, desired.alembic)
 
 
-def write(desired: DesiredMigrations, migrations: Sequence[Migration], name: str, texts: dict[str, str]) -> list[Path]:
-    """Write one migration, its texts by the ends of their names, and the lock file."""
-    stem = f"{next_version(migrations)}_{slug(name)}"
-    written = []
-    for suffix, text in texts.items():
-        path = desired.directory / f"{stem}{suffix}"
-        write_text(path, text)
-        written.append(path)
-    return [*written, lock(desired)]
+def write(
+    desired: DesiredMigrations, migrations: Sequence[Migration], name: str, text: str, down: str | None = None
+) -> list[Path]:
+    """Write one migration, its way back into a file of its own where one is given, and the lock file."""
+    up_file, down_file = file_names(next_version(migrations, _digits_of_now()), slug(name), migrations)
+    return _written(desired, {up_file: text, **({} if down is None else {down_file: down})})
+
+
+def _written(desired: DesiredMigrations, texts: Mapping[str, str]) -> list[Path]:
+    for file, text in texts.items():
+        write_text(desired.directory / file, text)
+    return [*(desired.directory / file for file in texts), lock(desired)]
 
 
 def write_json(
@@ -113,7 +117,7 @@ def write_json(
 
     Unless told otherwise it depends on the last one.
     """
-    version = f"{next_version(migrations)}_{slug(name)}"
+    version = f"{next_version(migrations, _digits_of_now())}_{slug(name)}"
     data = {
         "id": version,
         "name": name,
@@ -162,16 +166,8 @@ def is_locked(desired: DesiredMigrations, contents: Sequence[Contents]) -> bool:
     return (desired.directory / FILE_NAME).exists() and check_lock(desired.directory, contents)
 
 
-def next_version(migrations: Sequence[Migration]) -> str:
-    """Return the version behind the last, as wide as that; a number by its size, a moment by the clock."""
-    numbers = [one.version for one in migrations if not one.is_repeatable]
-    leading = [found[0] for version in numbers if (found := re.match(r"\d+", version))]
-    if not leading:
-        return "1".zfill(_WIDTH)
-    last = max(leading, key=int)
-    if len(last) >= len("20260131120000"):
-        return max(re.sub(r"\D", "", timestamp()), str(int(last) + 1))
-    return str(int(last) + 1).zfill(len(last))
+def _digits_of_now() -> str:
+    return re.sub(r"\D", "", timestamp())
 
 
 def slug(name: str) -> str:

@@ -9,12 +9,12 @@ from pathlib import Path
 from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.reconcile.step import Call, Step
-from dbops.resources.migrations.folder import read_contents
 from dbops.resources.migrations.model import DesiredMigrations
 from dbops.sql.dialect import Dialect
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 from dbops.usecases.migrate.files import read_set, write, write_alembic, write_json
+from dbops.usecases.migrate.naming import Form, form_of
 
 #: What a person has to say about rows that are there, by the hazard that says they matter.
 _OF_ROWS = {
@@ -115,28 +115,21 @@ def write_part(desired: DesiredMigrations, part: Part, title: str, dialect: Dial
         alone = not part.is_transactional or not part.is_back_transactional
         described = "\n".join(remark for one in part.up for remark in one.remarks)
         return write_json(desired, migrations, title, up, down or None, description=described, is_transactional=not alone)
-    return write(desired, migrations, title, _texts(_style(desired), title, part, up, down))
+    return write(desired, migrations, title, *_texts(form_of(migrations), title, part, up, down))
 
 
-def _texts(style: str, title: str, part: Part, up: str, down: str) -> dict[str, str]:
+def _texts(form: Form, title: str, part: Part, up: str, down: str) -> tuple[str, str | None]:
+    """Return the text of the migration, and of its way back where that has a file of its own."""
     head = f"-- {title}\n"
     if part.stuck:
         head += f"-- dbops:irreversible nothing takes back: {_on_one_line(part.stuck)}\n"
     alone, back = ("" if is_on else _ALONE for is_on in (part.is_transactional, part.is_back_transactional))
-    if style == "files":
-        return {".up.sql": f"{head}{alone}\n{up}", **({".down.sql": f"{back}{down}"} if down else {})}
-    return {".sql": f"{head}{alone}\n-- migrate:up\n{up}" + (f"\n-- migrate:down\n{back}{down}" if down else "")}
+    if form != "markers":
+        return f"{head}{alone}\n{up}", f"{back}{down}" if down else None
+    return f"{head}{alone}\n-- migrate:up\n{up}" + (f"\n-- migrate:down\n{back}{down}" if down else ""), None
 
 
 _ALONE = "-- dbops:transaction off\n"
-
-
-def _style(desired: DesiredMigrations) -> str:
-    """Return how the last migration of the folder is written: `files` for two files, `markers` for one."""
-    if not desired.directory.exists():
-        return "markers"
-    names = [file.name for file in read_contents(desired.directory, desired.format)]
-    return "files" if names and names[-1].endswith((".up.sql", ".down.sql")) else "markers"
 
 
 def _script(written: Sequence[Written], dialect: Dialect) -> str:

@@ -12,6 +12,7 @@ from dbops.resources.migrations.model import Migration
 from dbops.resources.migrations.resource import baseline_record
 from dbops.resources.migrations.run import Author
 from dbops.resources.migrations.script import check
+from dbops.resources.migrations.standing import aliases
 from dbops.usecases.apply import Consent, locked
 from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
 from dbops.usecases.runtime import Workspace, timestamp, who
@@ -59,10 +60,14 @@ def resolve(
 
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
         records = {record.version: record for record in ledger.records()}
-        migration = _found(one.resource.migrations(one.desired), records, word)
-        version = migration.version if isinstance(migration, Migration) else migration
+        migrations = one.resource.migrations(one.desired)
+        migration = _found(migrations, records, word)
+        own = migration.version if isinstance(migration, Migration) else migration
+        version = aliases(migrations, records).get(own, own)
         record = records.get(version)
         if state == "pending":
+            if record is None:
+                return []
             ledger.remove([version])
         elif isinstance(migration, Migration):
             _must_have(migration, reached, one)
@@ -72,7 +77,10 @@ def resolve(
             raise MigrationError(f"{word} has no file, so it can only be forgotten: --pending")
         return [migration.id if isinstance(migration, Migration) else version]
 
-    return _written(workspace, consent, name, write)
+    written = _written(workspace, consent, name, write)
+    if not written:
+        raise MigrationError(f"{word} is pending already: the ledger knows nothing of it")
+    return written
 
 
 def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> list[str]:

@@ -5,34 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.errors import MigrationError
 from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding, make_plan, observe
 from dbops.reconcile.policy import ALL
 from dbops.reconcile.resource import Targets
-from dbops.resources.migrations.graph import dependents_of, through
+from dbops.resources.migrations.graph import dependents_of
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
 from dbops.resources.migrations.resource import run_step, shown_of
 from dbops.resources.migrations.script import way_back
 from dbops.resources.migrations.standing import is_half_way_back
 from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
+from dbops.usecases.migrate.extent import EVERYTHING, Extent, within
 from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """How far to go: `to` is the version to end at, `steps` how many migrations at most; None for all."""
-
-    to: str | None = None
-    steps: int | None = None
-
-
-def up(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name: str | None = None) -> ApplyResult:
+def up(workspace: Workspace, consent: Consent, extent: Extent = EVERYTHING, name: str | None = None) -> ApplyResult:
     """Run what is pending, in order.
 
     Raises:
@@ -44,7 +36,7 @@ def up(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name: 
     return _carried_out(workspace, chosen, consent, lambda finding, one: _until(finding, one, extent))
 
 
-def down(workspace: Workspace, consent: Consent, extent: Extent = Extent(), name: str | None = None) -> ApplyResult:
+def down(workspace: Workspace, consent: Consent, extent: Extent = EVERYTHING, name: str | None = None) -> ApplyResult:
     """Take applied migrations back, last first: one, `extent.steps`, or all behind the version `extent.to`.
 
     Raises:
@@ -126,14 +118,8 @@ def _planned(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Con
 
 def _until(finding: Finding, one: MigrationWork, extent: Extent) -> Finding:
     """Leave out what lies behind the extent."""
-    entries = finding.entries
-    if extent.to is not None:
-        migrations = one.resource.migrations(one.desired)
-        versions = through(find(migrations, extent.to), migrations, has_order=one.desired.has_order)
-        entries = tuple(entry for entry in entries if _migration(entry).version in versions)
-    if extent.steps is not None:
-        entries = entries[: extent.steps]
-    return _only(finding, entries)
+    chosen = {migration.version for migration in within(extent, [_migration(entry) for entry in finding.entries], one)}
+    return _only(finding, [entry for entry in finding.entries if _migration(entry).version in chosen])
 
 
 def _only(finding: Finding, entries: Sequence[Entry]) -> Finding:

@@ -18,7 +18,8 @@ from dbops.usecases.runtime import Workspace
 class SetStatus:
     """One set on one connection. `current` is the id of the migration that was applied last, None when none was.
 
-    `error` says why nothing is known of one of several databases.
+    `error` says why nothing is known of one of several databases; `lock` how the folder differs from its lock file, which every
+    run refuses.
     `runner` is who holds the apply lock while something is to be run, as far as the engine tells; None when nobody does.
     """
 
@@ -29,6 +30,7 @@ class SetStatus:
     heads: tuple[str, ...]
     runner: str | None = None
     error: str | None = None
+    lock: DbopsError | None = None
 
     def count(self, *states: str) -> int:
         return sum(1 for standing in self.standings if standing.state in states)
@@ -36,7 +38,8 @@ class SetStatus:
     @property
     def is_clean(self) -> bool:
         """Whether nothing is pending and nothing stands in the way, as far as can be told."""
-        return self.error is None and not self.count("pending", "running", "failed", "changed", "missing", "late")
+        is_seen = self.error is None and self.lock is None
+        return is_seen and not self.count("pending", "running", "failed", "changed", "missing", "late")
 
 
 def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
@@ -54,10 +57,11 @@ def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
                 raise
             found.append(SetStatus(one.desired.name, one.desired.connection, (), None, (), error=error.message))
             continue
-        standings = one.resource.standings(one.desired, workspace.targets)
+        migrations, difference = one.resource.seen(one.desired)
+        standings = one.resource.standings(one.desired, workspace.targets, migrations)
         is_open = any(standing.state in ("pending", "failed") for standing in standings)
         runner = runner_of(workspace, one.desired.connection, one.engine) if is_open else None
-        told = [migration.id for migration in heads(one.resource.migrations(one.desired)) if migration.depends]
+        told = [migration.id for migration in heads(migrations) if migration.depends]
         found.append(
             SetStatus(
                 one.desired.name,
@@ -66,6 +70,7 @@ def status(workspace: Workspace, name: str | None = None) -> list[SetStatus]:
                 _current(standings),
                 tuple(told),
                 runner,
+                lock=difference,
             )
         )
     return found

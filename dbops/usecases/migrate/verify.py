@@ -16,13 +16,14 @@ from dbops.resources.migrations.standing import to_run
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.resource import SchemaResource
 from dbops.usecases.agreement import replayed
+from dbops.usecases.migrate.extent import EVERYTHING, Extent, within
 from dbops.usecases.migrate.sets import MigrationWork, one_of_each_server, sets_of
 from dbops.usecases.runtime import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What ran on a scratch database for one connection; `pending` is what an `up` would run here."""
+    """What ran on a scratch database for one connection; `pending` is how many an `up` would run here."""
 
     connection: str
     migrations: int
@@ -30,20 +31,23 @@ class DryRun:
     duration_s: float
 
 
-def dry_run(workspace: Workspace, name: str | None = None) -> list[DryRun]:
-    """Run every set from nothing on a scratch database.
+def dry_run(workspace: Workspace, name: str | None = None, extent: Extent = EVERYTHING) -> list[DryRun]:
+    """Run every set from nothing on a scratch database, without what is pending and lies behind the extent.
 
     Raises:
-        MigrationError: a migration fails there; says which statement, and why.
+        MigrationError: a migration fails there; says which statement, and why. There is no version to end at.
     """
     found = []
     for one in sets_of(workspace, name):
-        pending = to_run(one.resource.standings(one.desired, workspace.targets))
+        standing = [found.migration for found in to_run(one.resource.standings(one.desired, workspace.targets))]
+        pending = [migration for migration in standing if migration is not None]
+        chosen = within(extent, pending, one)
+        left = {migration.version for migration in pending} - {migration.version for migration in chosen}
         started = monotonic()
-        migrations = one.resource.migrations(one.desired)
+        migrations = [migration for migration in one.resource.migrations(one.desired) if migration.version not in left]
         with one.engine.scratch(workspace.targets.target(one.desired.connection)) as conn:
             replay(migrations, one.engine, conn)
-        found.append(DryRun(one.desired.connection, len(from_nothing(migrations)), len(pending), monotonic() - started))
+        found.append(DryRun(one.desired.connection, len(from_nothing(migrations)), len(chosen), monotonic() - started))
     return found
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import ApplyResult, Consent
-from dbops.usecases.migrate.running import Extent, down, redo, up
+from dbops.usecases.migrate.extent import Extent
+from dbops.usecases.migrate.running import down, redo, up
 from dbops.usecases.migrate.status import SetStatus, status
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace

@@ -345,3 +345,34 @@ def test_who_takes_nothing_back_hears_what_others_changed(
     said = capsys.readouterr().out
     assert "MIGRATION_DRIFT" in said and "other" in said
     assert said.endswith("Nothing is applied that could be taken back.\n")
+
+
+def test_a_dry_run_goes_as_far_as_it_is_told(
+    sqlite_database: SqliteDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    for n in range(1, 4):
+        shop.write(f"000{n}_t.sql", f"CREATE TABLE t{n} (id integer);")
+    shop.up(to="1")
+    shop.write("0003_t.sql", "CREATE TABLE t3 (id integer) no;")
+    assert run(["migrate", "up", "--dry-run", "--to", "2", str(shop.folder)]) == 0
+    assert "2 migrations ran from nothing" in (said := capsys.readouterr().out) and "1 would run here" in said
+    assert run(["migrate", "up", "--dry-run", "--steps", "1", "-o", "json", str(shop.folder)]) == 0
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["migrations"], told["would_run"]) == (2, 1)
+    assert run(["migrate", "up", "--dry-run", str(shop.folder)]) == 1
+    assert "0003_t" in capsys.readouterr().err
+
+
+def test_what_stands_otherwise_is_said_of_the_version_in_the_ledger(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("1_a.sql", "CREATE TABLE a (id integer);")
+    shop.up()
+    shop.remove("1_a.sql")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);")
+    with open_workspace(shop.folder) as workspace:
+        assert records.resolve(workspace, "0001_a", "applied", YES) == ["0001_a"]
+        assert sqlite_database.rows("SELECT version FROM dbops_migrations") == [("1",)]
+        assert records.resolve(workspace, "0001", "pending", YES) == ["0001_a"]
+        with pytest.raises(MigrationError, match="0001 is pending already"):
+            records.resolve(workspace, "0001", "pending", YES)

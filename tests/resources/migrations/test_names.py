@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from dbops.resources.migrations.sql_files import named
+from dbops.errors import Mark
+from dbops.resources.migrations.folder import overlooked
+from dbops.resources.migrations.model import Migration, Script
+from dbops.resources.migrations.sql_files import named, version_of
+from dbops.usecases.migrate.naming import file_names, next_version
 
 
 @pytest.mark.parametrize(
@@ -28,3 +34,41 @@ def test_a_version_is_the_number_the_date_or_the_release_in_front(file: str, ver
     found = named(file)
     assert found is not None
     assert found[1:3] == (version, name)
+
+
+@pytest.mark.parametrize(
+    ("last", "wanted"),
+    [
+        ("0007_add.sql", "0008_x.sql"),
+        ("9_add.sql", "10_x.sql"),
+        ("0007_add.up.sql", "0008_x.up.sql"),
+        ("V7__add.sql", "V8__x.sql"),
+        ("V1_2__add.sql", "V1_3__x.sql"),
+        ("V1.2.9__add.sql", "V1.2.10__x.sql"),
+        ("1.09_add.sql", "1.10_x.sql"),
+        ("01.16.00_02_add.sql", "01.16.00.03_x.sql"),
+        ("2026_01_31_120000_add.up.sql", "2026_02_01_080910_x.up.sql"),
+        ("2026-01-31-add.sql", "2026-02-01_x.sql"),
+        ("2026_02_01_add.sql", "2026_02_01_080910_x.sql"),
+        ("20260131_add.sql", "20260201_x.sql"),
+        ("20260201_add.sql", "20260201080910_x.sql"),
+        ("20260131_02_Xy7pQ-add.sql", "20260131.03_x.sql"),
+        ("20260131120000_add.sql", "20260201080910_x.sql"),
+        ("20260301120000_add.sql", "20260301120001_x.sql"),
+        ("20260301_add.sql", "20260201080910_x.sql"),
+        ("1706702400000_add.sql", "1706702400001_x.sql"),
+    ],
+)
+def test_the_next_file_is_called_as_the_last_one(last: str, wanted: str) -> None:
+    found = named(last)
+    assert found is not None
+    there = [Migration(version_of(found[1]), found[2], Mark(last), Script("", Mark(last)))]
+    assert file_names(next_version(there, "20260201080910"), "x", there)[0] == wanted
+
+
+def test_files_in_folders_below_are_told(tmp_path: Path) -> None:
+    for name in ("2025/V2__b.sql", "2025/notes.txt", "hooks/each.sql", "_old/V3__c.sql", "V1__a.sql"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert overlooked(tmp_path, "sql", is_empty=False) == ["2025/V2__b.sql"]
+    assert overlooked(tmp_path, "sql", is_empty=True) == ["2025/V2__b.sql", "V1__a.sql", "hooks/each.sql"]

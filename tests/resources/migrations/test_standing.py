@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from dbops.cli.main import run
 from dbops.cli.views.outcome import outcome_text
 from dbops.errors import ApplyError, DbopsError, MigrationError
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import Migrations
 
 FIRST = "CREATE TABLE a (id integer NOT NULL PRIMARY KEY, note varchar(20) DEFAULT 'New');\nINSERT INTO a (id) VALUES (1);\n"
@@ -153,6 +155,53 @@ def test_a_lock_file_that_says_otherwise_is_refused(shop: Migrations) -> None:
     shop.write("0003_c.sql", "SELECT 1;")
     with pytest.raises(MigrationError, match=r"added: 0003_c\.sql"):
         shop.up()
+
+
+def test_status_shows_how_files_stand_and_what_the_lock_file_does_not_say(
+    sqlite_database: SqliteDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_a.sql", FIRST)
+    assert run(["migrate", "lock", str(shop.folder)]) == 0
+    shop.up()
+    shop.write("0002_b.sql", SECOND)
+    capsys.readouterr()
+    assert run(["migrate", "status", str(shop.folder)]) == 0
+    states, said = capsys.readouterr().out.split("1 applied, 1 pending; the last was 0001_a.\n\n")
+    assert "0001_a" in states and "0002_b" in states
+    assert "the folder is not what its lock file says; added: 0002_b.sql" in said and "dbops migrate lock" in said
+    assert run(["migrate", "status", str(shop.folder), "--detailed-exitcode", "-o", "json"]) == 2
+    [told] = json.loads(capsys.readouterr().out)
+    assert "added: 0002_b.sql" in told["lock"] and not told["is_clean"]
+    (shop.folder / "migrations" / "migrations.lock").write_text("<<<<<<< ours\n=======\n>>>>>>> theirs\n")
+    assert run(["migrate", "status", str(shop.folder)]) == 0
+    assert "the lock file holds a conflict" in capsys.readouterr().out
+    assert shop.status().count("applied") == 1
+
+
+def test_what_depends_on_what_was_applied_behind_it_is_not_late(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0003_c.sql", "CREATE TABLE c (id integer);")
+    shop.up()
+    shop.write("0001_a.sql", "-- dbops:depends 0003\nCREATE TABLE a (id integer);")
+    shop.write("0002_b.sql", "CREATE TABLE b (id integer);")
+    assert shop.states() == {"0002_b": "late", "0003_c": "applied", "0001_a": "pending"}
+    shop.remove("0002_b.sql")
+    assert shop.up(steps=1).state == "done"
+    assert shop.states() == {"0003_c": "applied", "0001_a": "applied"}
+
+
+@pytest.mark.parametrize(("more", "name"), [("", "0001_a.sql"), (", format: json", "0001_a.json")])
+def test_a_baseline_that_is_no_migration_is_refused(
+    sqlite_database: SqliteDatabase, tmp_path: Path, more: str, name: str
+) -> None:
+    sqlite_database.load("CREATE TABLE a (id integer);")
+    shop = Migrations.make(sqlite_database, tmp_path / "env", f"baseline: V0001{more}")
+    text = "CREATE TABLE a (id integer);"
+    shop.write(name, json.dumps({"id": "0001_a", "name": "a", "sql": text}) if more else text)
+    with pytest.raises(MigrationError, match="the baseline 'V0001' is no migration of the set") as caught:
+        shop.up()
+    assert caught.value.fix == "did you mean 0001_a?"
 
 
 def test_a_baseline_counts_as_applied_on_a_database_that_has_objects(database: Database, tmp_path: Path) -> None:
