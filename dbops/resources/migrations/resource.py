@@ -397,7 +397,7 @@ def _baseline(desired: DesiredMigrations, migrations: Sequence[Migration]) -> fr
     if not desired.has_order or not key or isinstance(key[0][1], str):
         from difflib import get_close_matches
 
-        near = get_close_matches(desired.baseline, [one.id for one in migrations], 1)
+        near = get_close_matches(desired.baseline, [one.id if desired.has_order else one.version for one in migrations], 1)
         raise MigrationError(
             f"the baseline {desired.baseline!r} is no migration of the set",
             at=desired.at,
