@@ -272,7 +272,7 @@ def test_a_file_that_is_being_restored_is_for_us_alone(
     shop.run()
     modes, integrity = [], restoring.integrity
 
-    def looked_at(path: Path) -> list[str]:
+    def looked_at(path: Path) -> restoring.Checked:
         modes.append(path.stat().st_mode & 0o777)
         return integrity(path)
 

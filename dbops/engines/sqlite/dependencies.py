@@ -6,20 +6,18 @@ which view or trigger (https://www.sqlite.org/c3ref/set_authorizer.html). Statem
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from dbops.engines.sqlite.connect import SqliteConnection
+from dbops.engines.sqlite.standing_in import standing_in
 from dbops.engines.sqlite.statements import Firing
 from dbops.engines.sqlite.tokens import literal, quote
 from dbops.errors import QueryError
 
 _ALLOWED = 0
 _DELETE, _INSERT, _READ, _UPDATE = 9, 18, 20, 23
-_MISSING = re.compile(r"no such (function|collation sequence): (\S+)")
-_TRIES = 100
 
 Use = tuple[str, str]
 """A table or view and one of its columns, or the table alone when the column is empty."""
@@ -75,39 +73,20 @@ def _firing_sql(conn: SqliteConnection, firing: Firing) -> str | None:
 @contextmanager
 def _standing_in(conn: SqliteConnection) -> Iterator[Callable[[str, Callable[..., int]], bool]]:
     """Yield a function that compiles a statement and tells whether that worked."""
-    functions: list[str] = []
-    collations: list[str] = []
+    with standing_in(conn.raw) as bring:
 
-    def explain(sql: str, listen: Callable[..., int]) -> bool:
-        for _ in range(_TRIES):
-            conn.raw.set_authorizer(listen)
-            try:
-                conn.query(f"EXPLAIN {sql}")
-            except QueryError as error:
-                missing = _MISSING.search(error.message)
-                if not missing:
-                    return False
-                conn.raw.set_authorizer(None)
-                _bring(conn, missing[1], missing[2], functions, collations)
-            else:
-                return True
-            finally:
-                conn.raw.set_authorizer(None)
-        return False
+        def explain(sql: str, listen: Callable[..., int]) -> bool:
+            while True:
+                conn.raw.set_authorizer(listen)
+                try:
+                    conn.query(f"EXPLAIN {sql}")
+                except QueryError as error:
+                    conn.raw.set_authorizer(None)
+                    if not bring(error.message):
+                        return False
+                else:
+                    return True
+                finally:
+                    conn.raw.set_authorizer(None)
 
-    try:
         yield explain
-    finally:
-        for name in functions:
-            conn.raw.create_function(name, -1, None)
-        for name in collations:
-            conn.raw.create_collation(name, None)
-
-
-def _bring(conn: SqliteConnection, kind: str, name: str, functions: list[str], collations: list[str]) -> None:
-    if kind == "function":
-        conn.raw.create_function(name, -1, lambda *_: None)
-        functions.append(name)
-    else:
-        conn.raw.create_collation(name, lambda left, right: (left > right) - (left < right))
-        collations.append(name)

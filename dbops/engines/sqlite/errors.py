@@ -55,7 +55,7 @@ def query_error(error: sqlite3.Error, path: str, lock_s: float) -> QueryError:
             fix="end what holds it, or raise timeouts.lock of the connection",
         )
     text = "the statement ran longer than its time limit" if code == "SQLITE_INTERRUPT" else str(error)
-    if code.startswith("SQLITE_READONLY"):
+    if code.startswith(("SQLITE_READONLY", "SQLITE_FULL")):
         text = f"{path}: {text}"
     kind = MissingTableError if text.startswith("no such table: ") else QueryError
     fix = _LEFT_BEHIND if text.startswith(("error in view ", "error in trigger ")) else _fix(code)

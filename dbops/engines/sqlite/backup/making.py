@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from dbops.engines.base.backup import Inventory, Link, Order, Produced, Sink, Told
@@ -88,6 +89,7 @@ def _inventory(conn: SqliteConnection, state: Snapshot) -> Inventory:
 
 def count_rows(conn: SqliteConnection) -> dict[str, int]:
     """Return the rows of every plain table."""
+    from dbops.engines.sqlite.standing_in import standing_in
     from dbops.engines.sqlite.tokens import quote
 
     names = [
@@ -96,4 +98,17 @@ def count_rows(conn: SqliteConnection) -> dict[str, int]:
             r"SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND rootpage > 0"
         )
     ]
-    return {name: int(conn.query(f"SELECT count(*) FROM {quote(name)}")[0][0]) for name in names}
+    with standing_in(conn.raw) as bring:
+        return {name: _count(conn, f"SELECT count(*) FROM {quote(name)}", bring) for name in names}
+
+
+def _count(conn: SqliteConnection, sql: str, bring: Callable[[str], bool]) -> int:
+    """Return the number that a statement gives; rows are counted by an index, which may be in an order that only an application
+    knows.
+    """
+    while True:
+        try:
+            return int(conn.query(sql)[0][0])
+        except QueryError as error:
+            if not bring(error.message):
+                raise

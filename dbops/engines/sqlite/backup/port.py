@@ -96,7 +96,7 @@ class SqliteBackups:
             path = Path(folder) / "examined.db"
             assemble(chain, path, told)
             wrong = differs(chain, path)
-            return [*([wrong] if wrong else []), *integrity(path)]
+            return [*([wrong] if wrong else []), *integrity(path).problems]
 
     @contextmanager
     def trial(self, chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iterator[Connection]:
