@@ -226,7 +226,7 @@ def _add_verified(bench: Bench, path: Path, restored: Path) -> None:
     def prepare(turn: int) -> None:
         _removed(str(restored))
         if turn == 0:
-            for command in (["run", str(folder), "--type", "full"], ["verify", "latest", str(folder)]):
+            for command in (["run", str(folder), "--type", "full"], ["verify", "--id", "latest", str(folder)]):
                 subprocess.run([DBOPS, "backup", *command], check=True, capture_output=True)
 
     command = [DBOPS, "backup", "restore", "latest", str(folder), "--to", f"sqlite:///{restored}"]
