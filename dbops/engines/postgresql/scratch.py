@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 
 from dbops.dataclass import dataclass
@@ -26,7 +26,7 @@ from dbops.engines.postgresql.connect import (
     quoted,
 )
 from dbops.engines.postgresql.errors import INSUFFICIENT_PRIVILEGE
-from dbops.errors import ConnectError, NoScratchError, QueryError, SchemaError
+from dbops.errors import ConnectError, MissingDatabaseError, NoScratchError, QueryError, SchemaError
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -141,10 +141,29 @@ def drop(conn: PostgresConnection, name: str) -> None:
     statement = f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)"
     try:
         conn.execute(statement)
-    except QueryError:
+    except QueryError as error:
+        if error.context.get("sqlstate") == _OBJECT_IN_USE:
+            _drop_subscriptions(conn, name)
         # The session we kept may have died meanwhile; a fresh one decides.
         with _session(conn.target) as fresh:
             fresh.execute(statement)
+
+
+_SUBSCRIPTIONS = """
+SELECT subname::text FROM pg_catalog.pg_subscription
+WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"""
+
+
+def _drop_subscriptions(conn: PostgresConnection, name: str) -> None:
+    """Drop the subscriptions of a database, without which it cannot be dropped; what they have on the publisher stays.
+
+    A dump brings a subscription with the name of the original's slot, which is not ours to drop.
+    """
+    with suppress(MissingDatabaseError), closing(connect(on_database(conn.target, name))) as inside:
+        for (subscription,) in inside.query(_SUBSCRIPTIONS):
+            inside.execute(f"ALTER SUBSCRIPTION {quoted(subscription)} DISABLE")
+            inside.execute(f"ALTER SUBSCRIPTION {quoted(subscription)} SET (slot_name = NONE)")
+            inside.execute(f"DROP SUBSCRIPTION {quoted(subscription)}")
 
 
 _LEFTOVERS = """
@@ -158,11 +177,23 @@ def remove_leftovers(conn: PostgresConnection) -> None:
         match = _NAME.fullmatch(name)
         if match and time.time() - int(match[1]) > _LEFTOVER_AGE_S:
             try:
-                conn.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
+                _remove(conn, name)
                 logger.info("removed the scratch database %s of a run that was killed", name)
             except QueryError as error:
                 if error.context.get("sqlstate") != _OBJECT_IN_USE:  # somebody else is just removing it
                     raise
+
+
+def _remove(conn: PostgresConnection, name: str) -> None:
+    """Drop a database in which nobody is."""
+    statement = f"DROP DATABASE IF EXISTS {quoted(name)}"
+    try:
+        conn.execute(statement)
+    except QueryError as error:
+        if error.context.get("sqlstate") != _OBJECT_IN_USE:
+            raise
+        _drop_subscriptions(conn, name)
+        conn.execute(statement)
 
 
 @contextmanager
@@ -200,16 +231,16 @@ def offline(target: Target) -> Iterator[PostgresConnection]:
 
 
 @contextmanager
-def _on_private_server(target: Target, like: Locale, refusal: QueryError) -> Iterator[PostgresConnection]:
-    """Start a server of our own with the account as its superuser and the roles of the real server."""
+def private_scratch(title: str, like: Locale) -> Iterator[PostgresConnection]:
+    """Start a server of our own with `like.user` as its superuser and `like.roles`, and open an empty database there.
+
+    Raises:
+        SchemaError: there are no programs, or they do not start; ConnectError: it lets nobody in.
+    """
     from dbops.engines.postgresql.private import private_server
 
     with ExitStack() as stack:
-        try:
-            url = stack.enter_context(private_server(like.major, like.user))
-        except (SchemaError, ConnectError) as error:
-            raise _no_place(target, like.user, error) from refusal
-        home = Target(f"scratch of {target.name or target.url.database}", url)
+        home = Target(title, stack.enter_context(private_server(like.major, like.user)))
         maintenance = stack.enter_context(_session(home))
         for role in like.roles:
             if role != like.user:
@@ -217,6 +248,17 @@ def _on_private_server(target: Target, like: Locale, refusal: QueryError) -> Ite
         database = stack.enter_context(_database(maintenance, like))
         conn = stack.enter_context(_opened(home, database))
         conn.is_own_cluster = True
+        yield conn
+
+
+@contextmanager
+def _on_private_server(target: Target, like: Locale, refusal: QueryError) -> Iterator[PostgresConnection]:
+    """Let a server of our own take the place of one where the account may create no databases."""
+    with ExitStack() as stack:
+        try:
+            conn = stack.enter_context(private_scratch(f"scratch of {target.name or target.url.database}", like))
+        except (SchemaError, ConnectError) as error:
+            raise _no_place(target, like.user, error) from refusal
         yield conn
 
 

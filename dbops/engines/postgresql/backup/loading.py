@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,12 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.processes import secret_file
-from dbops.engines.postgresql.backup.choosing import Relation, choose, read_list
+from dbops.engines.postgresql.backup.choosing import Choice, Relation, choose, read_list
 from dbops.engines.postgresql.backup.dumping import GLOBALS, RELATIONS
 from dbops.engines.postgresql.backup.facts import clauses, give
 from dbops.engines.postgresql.backup.parallel import jobs_of, list_stage, load
 from dbops.engines.postgresql.backup.programs import find, stage
-from dbops.engines.postgresql.backup.roles import make_roles, missing_roles
+from dbops.engines.postgresql.backup.roles import is_super, make_roles, missing_roles, not_to_be_given, owners_in
 from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect, database_of, on_database, quoted
 from dbops.engines.postgresql.scratch import create_from, drop, passing_name, remove_leftovers
 from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
@@ -34,11 +34,15 @@ _AGAIN_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What fills a new database: `run` is given its target, and returns the exits and warnings."""
+    """What fills a new database: `run` is given its target, and returns the exits and warnings.
+
+    `owners` are the roles that something in it shall belong to.
+    """
 
     facts: Mapping[str, Any]
     run: Callable[[Target, tuple[str, ...]], tuple[Sequence[Exit], Sequence[str]]]
     globals: Callable[[], str | None]
+    owners: Callable[[], Collection[str]]
 
 
 def occupied(target: Target) -> str | None:
@@ -59,11 +63,11 @@ SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relnames
 
 def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
     """Refuse a restore of a dump; see the port."""
-    _tool_and_jobs(chain[-1], order)
+    program, _ = _tool_and_jobs(chain[-1], order)
     facts, name = chain[-1].details, database_of(order.target)
     with closing(_elsewhere(order.target, name)) as home:
         _may(home, order, facts, name, _exists(home, name))
-        _missing_roles(home, order, facts)
+        _missing_roles(home, order, facts, lambda: _owners(chain[-1], program, order))
 
 
 def must_allow_database(order: RestoreOrder) -> None:
@@ -97,7 +101,8 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         with _chosen(link, program, order) as (chosen, warnings):
             return (load(link, stage(program, ("--exit-on-error", *options, *chosen), target), jobs),), warnings
 
-    return into_place(order, Filling(link.details, fill, lambda: _globals(link)), link, told)
+    filling = Filling(link.details, fill, lambda: _globals(link), lambda: _owners(link, program, order))
+    return into_place(order, filling, link, told)
 
 
 def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) -> Restored:
@@ -123,7 +128,7 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
                 warnings += give(conn, filling.facts, passing, roles)
             if exists and not order.replaces and (found := occupied(order.target)):
                 raise BackupError(f"{found} by now; it was left as it is", fix="restore to another name")
-            _switch(home, passing, name, exists)
+            warnings += _switch(home, passing, name, exists)
         except BaseException:
             with suppress(DbopsError):
                 drop(home, passing)
@@ -146,11 +151,27 @@ def _chosen(link: Link, program: Path, order: RestoreOrder) -> Iterator[tuple[tu
     if not order.schemas and not order.tables:
         yield (), ()
         return
-    with link.source.stream(RELATIONS) as reader:
-        relations = [Relation(oid, schema, name) for oid, schema, name, _ in json.loads(reader.read())]
-    choice = choose(read_list(listed(link, program)), relations, order.schemas, order.tables)
+    choice = _choice(link, program, order)
     with secret_file("\n".join(choice.lines) + "\n", name="list") as path:
         yield (f"--use-list={path}",), choice.warnings
+
+
+def _choice(link: Link, program: Path, order: RestoreOrder) -> Choice:
+    with link.source.stream(RELATIONS) as reader:
+        relations = [Relation(oid, schema, name) for oid, schema, name, _ in json.loads(reader.read())]
+    return choose(read_list(listed(link, program)), relations, order.schemas, order.tables)
+
+
+def _owners(link: Link, program: Path, order: RestoreOrder) -> Sequence[str]:
+    """Return the roles that something belongs to of what an order restores."""
+    if order.schemas or order.tables:
+        return owners_in(_choice(link, program, order).lines, link.details)
+    return list_owners(link, program)
+
+
+def list_owners(link: Link, program: Path) -> Sequence[str]:
+    """Return the roles that something in a dump belongs to."""
+    return owners_in(listed(link, program).splitlines(), link.details)
 
 
 def _globals(link: Link) -> str | None:
@@ -195,12 +216,26 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
             f"'{home.server.user}' may not create databases on that server",
             fix=f"ALTER ROLE {quoted(home.server.user)} CREATEDB",
         )
-    known = {extension for (extension,) in home.query("SELECT name::text FROM pg_catalog.pg_available_extensions")}
-    if missing := [extension for extension in facts["extensions"] if extension not in known]:
+    if missing := missing_extensions(home, facts):
         raise BackupError(
             f"that server lacks extensions which the backup needs: {', '.join(missing)}",
             fix="install their packages there; nothing was touched",
         )
+    if untrusted := missing_extensions(home, facts, is_super=is_super(home)):
+        raise BackupError(
+            f"'{home.server.user}' may not create the extensions {', '.join(untrusted)} on that server; nothing was touched",
+            fix="restore as a superuser",
+        )
+
+
+_EXTENSIONS = """
+SELECT DISTINCT name::text FROM pg_catalog.pg_available_extension_versions WHERE trusted OR NOT superuser OR ?"""
+
+
+def missing_extensions(conn: PostgresConnection, facts: Mapping[str, Any], *, is_super: bool = True) -> list[str]:
+    """Return the extensions of a backup that a server does not have, or that somebody who is no superuser may not create."""
+    known = {extension for (extension,) in conn.query(_EXTENSIONS, (is_super,))}
+    return [extension for extension in facts["extensions"] if extension not in known]
 
 
 def _exists(home: PostgresConnection, name: str) -> bool:
@@ -214,28 +249,41 @@ def _owns(home: PostgresConnection, name: str) -> bool:
 
 def _roles(home: PostgresConnection, order: RestoreOrder, filling: Filling) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
     """Return options for pg_restore, the roles that count, and what is to be said of them."""
-    missing = _missing_roles(home, order, filling.facts)
+    missing = _missing_roles(home, order, filling.facts, filling.owners)
     if order.options.get("roles") == "skip":
         return ("--no-owner", "--no-privileges"), (), ["owners and privileges were left out"]
     made = make_roles(home, filling.globals(), missing) if missing else []
-    return (), tuple(filling.facts["roles"]), [f"made the role {role}, without a password" for role in made]
+    roles = (*filling.facts["roles"], *made)
+    return (), tuple(dict.fromkeys(roles)), [f"made the role {role}, without a password" for role in made]
 
 
-def _missing_roles(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]) -> list[str]:
+def _missing_roles(
+    home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any], owners: Callable[[], Collection[str]]
+) -> list[str]:
     """Return the roles that are to be made.
 
     Raises:
-        BackupError: some are missing, and are neither to be made nor left out.
+        BackupError: some are missing, and are neither to be made nor left out; or the account may give nothing to some.
     """
     how = str(order.options.get("roles", "need"))
     if how not in ("need", "create", "skip"):
         raise BackupError(f"roles={how} is not known", expected="one of need, create, skip")
-    missing = list(missing_roles(home, list(facts["roles"]))) if how != "skip" else []
+    if how == "skip":
+        return []
+    missing = missing_roles(home, [*facts["roles"], facts["superuser"]])
+    if facts["superuser"] in missing and facts["superuser"] not in owners():
+        missing.remove(facts["superuser"])  # every server has one, and here nothing is its own
     if missing and how == "need":
         raise BackupError(
             f"roles that the backup names are missing on that server: {', '.join(missing)}; nothing was touched",
             fix="--option roles=create makes them without passwords, --option roles=skip leaves out owners and privileges",
             error_code="MISSING_ROLES",
+        )
+    if others := not_to_be_given(home, owners):
+        raise BackupError(
+            f"'{home.server.user}' may not make others the owners of what is restored: {', '.join(others)}; nothing was touched",
+            fix="restore as a superuser, or --option roles=skip leaves out owners and privileges",
+            error_code="ROLE_RIGHTS",
         )
     return missing
 
@@ -250,17 +298,34 @@ def _tablespaces(home: PostgresConnection, facts: Mapping[str, Any]) -> list[str
 # --- taking the place -----------------------------------------------------------------------------------------------------
 
 
-def _switch(home: PostgresConnection, passing: str, name: str, exists: bool) -> None:
-    """Rename the new database to its name, and an old one away, in one transaction; then drop the old one."""
+_SLOTS = """
+SELECT s.subname::text, s.subslotname::text
+FROM pg_catalog.pg_subscription AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.subdbid
+WHERE d.datname = ? AND s.subslotname IS NOT NULL ORDER BY 1"""
+
+
+def _switch(home: PostgresConnection, passing: str, name: str, exists: bool) -> Sequence[str]:
+    """Rename the new database to its name, and an old one away, in one transaction; then drop the old one.
+
+    Returns what is to be said of it.
+    """
     if not exists:
         home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
-        return
+        return ()
     old = passing_name()
     with _without_sessions(home, name), home.transaction():
         home.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(old)}")
         home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
-    with suppress(QueryError):
-        drop(home, old)  # by its name a leftover, if this fails
+    slots = home.query(_SLOTS, (old,))
+    try:
+        drop(home, old)
+    except DbopsError as error:  # by its name a leftover
+        return (f"what stood there is still there as {old}: {error.message}",)
+    return [
+        f"the subscription {subscription} of what stood there is gone, and its slot {slot} stays on the publisher, where it keeps"
+        " log: let a subscription take it, or drop it there"
+        for subscription, slot in slots
+    ]
 
 
 @contextmanager

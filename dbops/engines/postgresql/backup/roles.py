@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from dbops.engines.postgresql.connect import PostgresConnection
 from dbops.errors import BackupError, QueryError
@@ -17,6 +18,36 @@ def missing_roles(conn: PostgresConnection, names: Sequence[str]) -> list[str]:
     """Return those of the roles that the server does not have."""
     known = {name for (name,) in conn.query("SELECT rolname::text FROM pg_catalog.pg_roles")}
     return [name for name in names if name not in known]
+
+
+def owners_in(lines: Iterable[str], facts: Mapping[str, Any]) -> list[str]:
+    """Return the roles that something belongs to, of those that a backup's facts name, by the lines of its dump's list: the
+    owner stands at the end of each. Pure.
+    """
+    known = dict.fromkeys([*facts["roles"], facts["superuser"]])
+    ends = {role: f" {role}" for role in known}
+    found = set[str]()
+    for line in lines:
+        found |= {role for role, end in ends.items() if role not in found and line.endswith(end)}
+    return [role for role in known if role in found]
+
+
+_GIVABLE = """
+SELECT rolname::text FROM pg_catalog.pg_roles
+WHERE pg_catalog.pg_has_role(oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)"""
+
+
+def is_super(conn: PostgresConnection) -> bool:
+    """Tell whether the account of a session is a superuser."""
+    return conn.query("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user") == [(True,)]
+
+
+def not_to_be_given(conn: PostgresConnection, owners: Callable[[], Collection[str]]) -> list[str]:
+    """Return those of the owners whom the account may not give anything: it is neither a superuser nor may it become them."""
+    if is_super(conn):
+        return []
+    givable = {name for (name,) in conn.query(_GIVABLE)}
+    return [name for name in owners() if name not in givable]
 
 
 def make_roles(conn: PostgresConnection, text: str | None, names: Sequence[str]) -> list[str]:

@@ -1,0 +1,157 @@
+"""Dumps of what belongs to others: tried out and restored by accounts that may not give it to them, and where these have gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from dbops.engines.postgresql import private
+from dbops.engines.postgresql.scratch import PREFIX
+from dbops.errors import BackupError
+from tests.databases import PostgresDatabase, fresh_postgres
+from tests.servers import PostgresServer
+from tests.servers.alone import alone
+from tests.usecases.policies import Shop
+
+FULL = '[{type: full, cron: "0 3 * * 0"}]'
+
+
+class Renamed(PostgresServer):
+    """A server whose superuser has another name."""
+
+    user = "Ad min"
+
+    def url(self, database: str) -> str:
+        return f"postgresql://Ad%20min@/{database}?host={quote(str(self.home))}&port={self.port}"
+
+
+@pytest.fixture
+def role(postgres_server: PostgresServer) -> Iterator[Callable[[str], str]]:
+    """Makes roles with attributes, which are gone after the test."""
+    made: list[str] = []
+
+    def make(attributes: str) -> str:
+        made.append(f"role_{os.urandom(4).hex()}")
+        postgres_server.psql("postgres", f"CREATE ROLE {made[-1]} {attributes}")
+        return made[-1]
+
+    yield make
+    for name in made:
+        postgres_server.psql("postgres", f"DROP ROLE IF EXISTS {name}")
+
+
+@pytest.fixture
+def source(postgres_server: PostgresServer, role: Callable[[str], str]) -> Iterator[PostgresDatabase]:
+    """A database with a table of the superuser."""
+    with fresh_postgres(postgres_server) as database:
+        database.load("CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
+        yield database
+
+
+@pytest.fixture
+def new(postgres_server: PostgresServer) -> Iterator[str]:
+    name = f"restored_{os.urandom(4).hex()}"
+    yield name
+    postgres_server.drop_database(name)
+
+
+def by(name: str, database: PostgresDatabase) -> str:
+    return database.server.url(database.name).replace("//postgres@", f"//{name}@")
+
+
+@pytest.mark.parametrize("may", ["", "CREATEDB"])
+def test_an_account_that_owns_nothing_proves_its_dumps(
+    may: str, source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path
+) -> None:
+    account = role(f"LOGIN {may} IN ROLE pg_read_all_data")
+    shop = Shop(tmp_path, by(account, source), schedule=FULL)
+    shop.run()
+    proof = shop.verify(3)
+    assert proof.problems == () and proof.details["schema"] and proof.details["tables_counted"] == 1
+
+
+def test_a_role_that_has_gone_since_is_no_fault_of_the_backup(
+    source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path
+) -> None:
+    owner = role("")
+    source.load(f"CREATE TABLE u (a int); ALTER TABLE u OWNER TO {owner}; GRANT SELECT ON t TO {owner};")
+    shop = Shop(tmp_path, source.url, schedule=FULL)
+    shop.run()
+    source.load(f"DROP OWNED BY {owner}; DROP ROLE {owner}")
+    assert shop.verify(3).problems == ()
+
+
+def test_without_a_place_to_try_nothing_is_said_of_the_backup(
+    source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private, "_program_folders", lambda: ())
+    for may, why in (("", "may not create databases"), ("CREATEDB", "may not give anything to postgres")):
+        shop = Shop(tmp_path / f"env{may}", by(role(f"LOGIN {may} IN ROLE pg_read_all_data"), source), schedule=FULL)
+        shop.run()
+        with pytest.raises(BackupError, match="no place to try it out") as caught:
+            shop.verify(3)
+        assert caught.value.error_code == "NO_TRIAL"
+        assert why in caught.value.message and "no PostgreSQL server binaries" in caught.value.message
+        with shop.keeper() as keeper:
+            assert keeper.standing().evidence == ()
+
+
+def test_owners_that_cannot_be_given_are_named_first(
+    source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path, new: str, postgres_server: PostgresServer
+) -> None:
+    maker = role("LOGIN CREATEDB IN ROLE pg_read_all_data")
+    source.load(f"CREATE TABLE own (a int); ALTER TABLE own OWNER TO {maker};")
+    shop = Shop(tmp_path, by(maker, source), schedule=FULL)
+    shop.run()
+    to = postgres_server.url(new).replace("//postgres@", f"//{maker}@")
+    with pytest.raises(BackupError, match="may not make others the owners of what is restored: postgres") as caught:
+        shop.restore(to)
+    assert "roles=skip" in caught.value.explain()
+    shop.restore(to, tables=("own",))
+    assert postgres_server.rows(new, "SELECT tableowner, tablename FROM pg_tables WHERE schemaname = 'public'") == [
+        (maker, "own")
+    ]
+    postgres_server.drop_database(new)
+    shop.restore(to, options={"roles": "skip"})
+
+
+def test_a_superuser_of_another_name_is_a_role_as_others(tmp_path: Path, new: str, postgres_server: PostgresServer) -> None:
+    with alone(Renamed, {}) as renamed:
+        renamed.psql("postgres", "CREATE TABLE t (a int)")
+        shop = Shop(tmp_path, renamed.url("postgres"), schedule=FULL)
+        shop.run()
+        assert shop.verify(3).problems == ()
+        with pytest.raises(BackupError, match="missing on that server: Ad min; nothing was touched"):
+            shop.restore(postgres_server.url(new))
+        try:
+            result = shop.restore(postgres_server.url(new), options={"roles": "create"})
+            assert result.restored.warnings == ("made the role Ad min, without a password",)
+            assert postgres_server.rows(new, "SELECT tableowner FROM pg_tables WHERE tablename = 't'") == [("Ad min",)]
+        finally:
+            postgres_server.drop_database(new)
+            postgres_server.psql("postgres", 'DROP ROLE IF EXISTS "Ad min"')
+
+
+def test_subscriptions_leave_nothing_behind(
+    source: PostgresDatabase, tmp_path: Path, new: str, postgres_server: PostgresServer
+) -> None:
+    with_one = "CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false, slot_name = 'theirs')"
+    leave = "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s"
+    left = f"SELECT count(*) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname ~ '^{PREFIX}'"
+    source.load(with_one)
+    try:
+        shop = Shop(tmp_path, source.url, schedule=FULL)
+        shop.run()
+        assert shop.verify(3).problems == ()
+        shop.restore(postgres_server.url(new))
+        [warning] = shop.restore(postgres_server.url(new), replaces=True).restored.warnings
+        assert "its slot theirs stays on the publisher" in warning
+        assert postgres_server.rows("postgres", left) == [(0,)]
+    finally:
+        source.load(leave)
+        if postgres_server.rows("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{new}'"):
+            postgres_server.psql(new, leave)
