@@ -24,6 +24,11 @@ def keys(table: str, condition: str, columns: Sequence[str], dialect: Dialect) -
     return f"SELECT {listed} FROM {table} AS t WHERE {condition} LIMIT {SHOWN}"
 
 
+def computed(table: str, value: str) -> str:
+    """Return a SELECT that computes a value of each row."""
+    return f"SELECT count({value}) FROM {table} AS t"
+
+
 def is_null(column: str, dialect: Dialect) -> str:
     return f"t.{dialect.identifier(column)} IS NULL"
 
@@ -46,29 +51,39 @@ def reaches(column: str, limit: int, dialect: Dialect) -> str:
     return f"abs(t.{dialect.identifier(column)}) >= {limit}"
 
 
-def duplicated(
-    table: str,
-    columns: Sequence[str],
-    predicate: str | None,
-    dialect: Dialect,
-    collations: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """Return the condition of rows that share all of `columns` with another row; rows with a NULL share nothing.
+def compared(columns: Sequence[str], dialect: Dialect, collations: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return columns as values that a key compares, some of them by `collations` in place of their own."""
+    return [dialect.identifier(name) + (f" COLLATE {collations[name]}" if name in collations else "") for name in columns]
 
-    `collations` are those by which some of them are compared, in place of their own.
+
+def duplicated(table: str, values: Sequence[str], predicate: str | None, *, nulls_are_alike: bool = False) -> str:
+    """Return the condition of rows that share all of `values`, columns or expressions over them, with another row.
+
+    Only rows that meet `predicate` count. Rows with a NULL share nothing unless `nulls_are_alike`.
     """
-
-    def compared(name: str) -> str:
-        return dialect.identifier(name) + (f" COLLATE {collations[name]}" if name in collations else "")
-
-    names = [compared(name) for name in columns]
-    filled = " AND ".join(f"{name} IS NOT NULL" for name in names) + (f" AND ({predicate})" if predicate else "")
-    row = ", ".join(f"t.{name}" for name in names)
+    held = " AND ".join([*_only(predicate), *([] if nulls_are_alike else (f"{value} IS NOT NULL" for value in values))])
     # named, for MySQL's ONLY_FULL_GROUP_BY knows an expression again by its name alone
-    keys = ", ".join(f"k{number}" for number in range(len(names)))
-    valued = ", ".join(f"{name} AS k{number}" for number, name in enumerate(names))
-    values = f"SELECT {valued} FROM {table} AS s WHERE {filled}"
-    return f"({row}) IN (SELECT {keys} FROM ({values}) AS held GROUP BY {keys} HAVING count(*) > 1)"
+    names = [f"dbops_k{number}" for number in range(len(values))]
+    keys, valued = ", ".join(names), ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
+    counted = f"SELECT {valued} FROM {table} AS s" + (f" WHERE {held}" if held else "")
+    twins = f"SELECT {keys} FROM ({counted}) AS held GROUP BY {keys} HAVING count(*) > 1"
+    if nulls_are_alike:
+        same = " AND ".join(f"{value} IS NOT DISTINCT FROM twins.{name}" for value, name in zip(values, names, strict=True))
+        condition = f"EXISTS (SELECT 1 FROM ({twins}) AS twins WHERE {same})"
+    else:
+        condition = f"({', '.join(values)}) IN ({twins})"
+    return " AND ".join([*_only(predicate), condition])  # first, for it may say which rows have such a value at all
+
+
+def _only(predicate: str | None) -> list[str]:
+    return [f"({predicate})"] if predicate else []
+
+
+def half_null(columns: Sequence[str], dialect: Dialect) -> str:
+    """Return the condition of rows with a NULL in some of `columns`, not in all: MATCH FULL refuses them."""
+    names = [f"t.{dialect.identifier(name)}" for name in columns]
+    empty, filled = (" OR ".join(f"{name} IS {word}" for name in names) for word in ("NULL", "NOT NULL"))
+    return f"({empty}) AND ({filled})"
 
 
 def orphaned(columns: Sequence[str], parent: str | None, parent_columns: Sequence[str], dialect: Dialect) -> str:

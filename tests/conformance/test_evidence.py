@@ -14,7 +14,7 @@ from dbops.usecases.apply import Consent, apply
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from dbops.usecases.status import status
-from tests.databases import Database
+from tests.databases import Database, MysqlDatabase
 
 MANIFEST = """\
 apiVersion: dbops/v1
@@ -138,6 +138,15 @@ def answers(folder: Path) -> list[tuple[str, str]]:
         return [(item.code, item.message) for item in plan(workspace).observations]
 
 
+def test_a_unique_expression_is_asked_of_rows(change: Callable[[str], Path], database: Database) -> None:
+    if isinstance(database, MysqlDatabase) and not database.server.has("functional keys"):
+        pytest.skip("MariaDB indexes no expressions")
+    database.load("UPDATE customers SET email = 'A@b.c' WHERE id = 3;")
+    expression = "(lower(email))" if database.engine == "mysql" else "lower(email)"
+    [(code, message)] = answers(change(f"{BEFORE}CREATE UNIQUE INDEX u ON customers ({expression});"))
+    assert code == DATA_REFUSES and message.startswith("2 rows of ") and message.endswith("is not unique (id: 1, 3)")
+
+
 def test_a_key_is_judged_by_the_collation_that_comes_with_it(change: Callable[[str], Path], database: Database) -> None:
     """What is equal without regard to case may be unique with it."""
     if database.engine != "mysql":
@@ -191,6 +200,52 @@ PG_CASES = {
         "CREATE TABLE t (id int PRIMARY KEY, n numeric(10, 2)); INSERT INTO t VALUES (1, 999.99), (2, 1000);",
         "CREATE TABLE t (id int PRIMARY KEY, n numeric(5, 2));",
         "1 row of public.t: n has more than 3 digits before the point (id: 2)",
+    ),
+    "unique with NULL alike": (
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int); INSERT INTO t VALUES (1, 1, NULL), (2, 1, NULL), (3, NULL, NULL);",
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, UNIQUE NULLS NOT DISTINCT (a, b));",
+        "2 rows of public.t: a, b is not unique (id: 1, 2)",
+    ),
+    "unique expression of some rows": (
+        "CREATE TABLE t (id int PRIMARY KEY, m text, k text);"
+        " INSERT INTO t VALUES (1, '1', 'n'), (2, '01', 'n'), (3, '2', 'n'), (4, 'x', 't'), (5, 'x', 't'), (6, '1', NULL);",
+        "CREATE TABLE t (id int PRIMARY KEY, m text, k text); CREATE UNIQUE INDEX u ON t ((m::int)) WHERE k = 'n';",
+        "2 rows of public.t: ((m)::integer) is not unique (id: 1, 2)",
+    ),
+    "another parent": (
+        "CREATE TABLE p (a int PRIMARY KEY); CREATE TABLE q (a int PRIMARY KEY); INSERT INTO p VALUES (4);"
+        " CREATE TABLE t (id int PRIMARY KEY, a int, CONSTRAINT f FOREIGN KEY (a) REFERENCES p); INSERT INTO t VALUES (1, 4);",
+        "CREATE TABLE p (a int PRIMARY KEY); CREATE TABLE q (a int PRIMARY KEY);"
+        " CREATE TABLE t (id int PRIMARY KEY, a int, CONSTRAINT f FOREIGN KEY (a) REFERENCES q);",
+        "1 row of public.t: a refers to no row of public.q (id: 1)",
+    ),
+    "validated check": (
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (-1);"
+        " ALTER TABLE t ADD CONSTRAINT c CHECK (id > 0) NOT VALID;",
+        "CREATE TABLE t (id int PRIMARY KEY, CONSTRAINT c CHECK (id > 0));",
+        "1 row of public.t: they break the check c (id: -1)",
+    ),
+    "full match": (
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE t (id int PRIMARY KEY, a int, b int);"
+        " INSERT INTO t VALUES (1, 1, NULL), (2, NULL, NULL);",
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b));"
+        " CREATE TABLE t (id int PRIMARY KEY, a int, b int, FOREIGN KEY (a, b) REFERENCES p MATCH FULL);",
+        "1 row of public.t: some of a, b is NULL, and MATCH FULL wants all or none (id: 1)",
+    ),
+    "text that is no date": (
+        "CREATE TABLE t (id int PRIMARY KEY, d text); INSERT INTO t VALUES (1, '2024-02-29'), (2, 'soon');",
+        "CREATE TABLE t (id int PRIMARY KEY, d date);",
+        'a row of public.t: d does not become date: invalid input syntax for type date: "soon"',
+    ),
+    "number out of range": (
+        "CREATE TABLE t (id int PRIMARY KEY, n numeric); INSERT INTO t VALUES (1, 2147483647.5);",
+        "CREATE TABLE t (id int PRIMARY KEY, n int);",
+        "a row of public.t: n does not become integer: integer out of range",
+    ),
+    "labels in an array": (
+        "CREATE TABLE t (id int PRIMARY KEY, n text[]); INSERT INTO t VALUES (1, '{x,NULL}'), (2, '{x,q}');",
+        "CREATE TYPE e AS ENUM ('x'); CREATE TABLE t (id int PRIMARY KEY, n e[]);",
+        "1 row of public.t: n holds what is no label of public.e (id: 2)",
     ),
 }
 

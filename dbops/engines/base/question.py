@@ -9,10 +9,14 @@ from dbops.dataclass import dataclass
 @dataclass(frozen=True, slots=True)
 class Question:
     """Rows of `table`, known as t, that meet `condition` are in the way of `ref`; `words` say why, `columns` tell them apart
-    where the table has no primary key."""
+    where the table has no primary key.
+
+    `is_tried`: the condition is a value instead, which every row must have; that the server cannot compute it is the answer.
+    """
 
     ref: Ref
     table: Ref
     condition: str
     words: str
     columns: tuple[str, ...]
+    is_tried: bool = False

@@ -1,6 +1,6 @@
 """Values that a new type would refuse: labels that an enum has not, what a domain forbids, texts that are no numbers.
 
-Only what surely does not fit is asked for: what this overlooks, the change itself refuses.
+What a condition can tell is counted and named. Where only the type itself can tell, every value is converted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, Creat
 from dbops.catalog.model import CatalogObject, Domain, Enum, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
+from dbops.engines.postgresql.render.conversion import can_fail, using
 from dbops.engines.postgresql.render.names import literal, qualified, quote
 
 _TEXT = re.compile(r"text|(?:character varying|character)(?:\(\d+\))?")
@@ -36,6 +37,8 @@ def misfits(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Questio
             case AlterColumn(table, before, after) if before.type != after.type and after.generated is None:
                 if isinstance(found := live.objects.get(table), Table) and found.column(after.name):
                     yield from _of_column(change.ref, table, before.type, after.type, types)
+                    if found.partition_of is None and not found.inherits:
+                        yield from _converted(change.ref, table, before.type, after.type)
             case AlterObject(Domain() as before, Domain() as after):
                 yield from _of_domain(before, after, live)
             case _:
@@ -54,14 +57,27 @@ def _types(changes: Sequence[CatalogChange], live: Catalog) -> Mapping[str, Cata
 def _of_column(ref: Ref, table: Ref, old: str, new: str, types: Mapping[str, CatalogObject]) -> Iterator[Question]:
     name, wanted, was = quote(ref.name), types.get(new), types.get(old)
     is_text = _TEXT.fullmatch(old) is not None
+    is_text_array = _TEXT.fullmatch(old.removesuffix("[]")) is not None and old.endswith("[]")
     if isinstance(wanted, Enum) and (is_text or isinstance(was, Enum)):
         labels = ", ".join(literal(label) for label in wanted.labels)
         condition = f"t.{name}::text <> ALL (ARRAY[{labels}]::text[])"
         yield Question(ref, table, condition, f"{ref.name} is no label of {wanted.ref.qualified}", (ref.name,))
+    elif isinstance(labelled := types.get(new.removesuffix("[]")), Enum) and is_text_array:
+        labels = ", ".join(literal(label) for label in labelled.labels)
+        condition = f"EXISTS (SELECT 1 FROM unnest(t.{name}::text[]) AS held (v) WHERE held.v <> ALL (ARRAY[{labels}]::text[]))"
+        yield Question(ref, table, condition, f"{ref.name} holds what is no label of {labelled.ref.qualified}", (ref.name,))
     elif isinstance(wanted, Domain) and wanted.base_type == old:
         yield from _breaking(wanted, table, ref.name, ref, dict(wanted.checks))
     elif is_text and (look := _LOOKS.get(new.partition("(")[0])):
         yield Question(ref, table, f"t.{name} !~* {literal(look)}", f"{ref.name} is no {new}", (ref.name,))
+
+
+def _converted(ref: Ref, table: Ref, old: str, new: str) -> Iterator[Question]:
+    """Let every value be converted where the server knows both types by itself, and some may not fit."""
+    if "." in new or "." in old or not can_fail(old, new):
+        return
+    value = using(f"t.{quote(ref.name)}", old, new, {}) or f"t.{quote(ref.name)}::{new}"
+    yield Question(ref, table, value, f"{ref.name} does not become {new}", (ref.name,), is_tried=True)
 
 
 def _of_domain(before: Domain, after: Domain, live: Catalog) -> Iterator[Question]:

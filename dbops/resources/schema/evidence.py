@@ -22,7 +22,7 @@ from dbops.catalog.changes import (
     RenameObject,
     column_ref,
 )
-from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, PrimaryKey, Table, Unique
+from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
@@ -32,6 +32,7 @@ from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
 from dbops.resources.schema.observed import Renaming
 from dbops.sql import probe
+from dbops.sql.dialect import Dialect
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
 _INTEGER = re.compile(r"(tinyint|smallint|mediumint|integer|int|bigint)(?:\(\d+\))?( unsigned)?(?: zerofill)?", re.IGNORECASE)
@@ -42,6 +43,7 @@ _BYTES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "integer": 4, "
 #: What one question may take, and all of them: a plan does not hang on a huge table.
 _QUESTION_S = 20.0
 _ALL_S = 60.0
+_DATA_EXCEPTION = "22"
 
 
 def evidence(
@@ -58,12 +60,15 @@ def evidence(
     `renamed` is the live catalog under the names that `renames` give. What may not be read is said, too, so that silence means
     that somebody looked.
     """
-    found = []
+    found: list[Observation] = []
+    refused: set[Ref] = set()
     rows_of = rows_by_new_names(renamed, renames, engine)
     asked = [(question, renamed, rows_of(question.table)) for question in questions(changes, renamed, rows_of, engine)]
     asked += [(question, live, qualified(question.table, engine)) for question in engine.questions(changes, live)]
     deadline = time.monotonic() + _ALL_S
-    for question, there, rows in asked:
+    for question, there, rows in sorted(asked, key=lambda one: one[0].is_tried):
+        if question.is_tried and question.ref in refused:
+            continue  # what is counted and named says more
         left_s = deadline - time.monotonic()
         try:
             if left_s <= 0:
@@ -79,6 +84,7 @@ def evidence(
             found.append(Observation(f"{address}/{question.ref}", "DATA_UNKNOWN", message))
             continue
         if answer:
+            refused.add(question.ref)
             found.append(Observation(f"{address}/{question.ref}", DATA_REFUSES, answer, "error"))
     return found
 
@@ -102,6 +108,8 @@ def rows_by_new_names(renamed: Catalog, renames: Sequence[Renaming], engine: Eng
 
 
 def _ask(question: Question, live: Catalog, table: str, conn: Connection, engine: Engine) -> str | None:
+    if question.is_tried:
+        return _tried(question, table, conn)
     [(hits,)] = conn.query(probe.count(table, question.condition))
     if not hits:
         return None
@@ -111,6 +119,17 @@ def _ask(question: Question, live: Catalog, table: str, conn: Connection, engine
     many = f"{probe.MOST} rows or more" if hits >= probe.MOST else "1 row" if hits == 1 else f"{hits} rows"
     more = ", …" if hits > len(rows) else ""
     return f"{many} of {question.table.qualified}: {question.words} ({', '.join(key)}: {shown}{more})"
+
+
+def _tried(question: Question, table: str, conn: Connection) -> str | None:
+    """Return what keeps a value from being computed of every row: a data exception (ISO 9075, class 22), or nothing."""
+    try:
+        conn.query(probe.computed(table, question.condition))
+    except QueryError as error:
+        if not str(error.context.get("sqlstate", "")).startswith(_DATA_EXCEPTION):
+            raise
+        return f"a row of {question.table.qualified}: {question.words}: {error.message}"
+    return None
 
 
 def _key(table: Ref, live: Catalog) -> tuple[str, ...]:
@@ -157,7 +176,7 @@ def questions(
 
 
 def _as_new(change: CatalogChange, recast: Container[Ref]) -> CatalogChange:
-    """A key over other columns, or another check, asks of rows what a new one does.
+    """A key over other columns or to others, another check, or one that is valid from now on asks of rows what a new one does.
 
     A check that follows the types of columns, in tables `recast`, cannot be asked of their old values.
     """
@@ -168,12 +187,20 @@ def _as_new(change: CatalogChange, recast: Container[Ref]) -> CatalogChange:
             return CreateObject(new)
         case AlterObject(before=Index() as had, after=Index() as has) if (had.keys, had.unique) != (has.keys, has.unique):
             return CreateObject(has)
-        case AlterObject(before=Check() as held, after=Check() as check) if (
-            held.expression != check.expression and change.ref.table not in recast
-        ):
+        case AlterObject(before=ForeignKey() as led, after=ForeignKey() as leads) if _reaches(led) != _reaches(leads):
+            return CreateObject(leads)
+        case AlterObject(before=Check() as held, after=Check() as check) if (held.expression, held.is_valid) != (
+            check.expression,
+            check.is_valid,
+        ) and change.ref.table not in recast:
             return CreateObject(check)
         case _:
             return change
+
+
+def _reaches(key: ForeignKey) -> tuple[object, ...]:
+    """What a foreign key asks of rows."""
+    return key.columns, key.references, key.referenced_columns, key.match == "FULL", key.is_valid
 
 
 def _compares_anew(change: AlterColumn) -> bool:
@@ -197,6 +224,8 @@ def _new_key(
     """Ask about a key with columns that are compared in another way from now on; only other collations can be asked for."""
     columns = _columns(item)
     changed = {name: recast[ref] for name in columns if (ref := column_ref(table, name)) in recast}
+    if not columns and _mentions(item, {ref.name for ref in recast if ref.table == table}):
+        return
     if not changed:
         yield from _new_object(item, table, live, rows_of, engine)
         return
@@ -208,7 +237,7 @@ def _new_key(
     if isinstance(item, CatalogObject) and not getattr(item, "nulls_not_distinct", False):
         collations = {name: after.collation for name, after in changed.items() if after.collation}
         predicate = item.predicate if isinstance(item, Index) else None
-        condition = probe.duplicated(rows_of(table), columns, predicate, engine.dialect, collations)
+        condition = probe.duplicated(rows_of(table), probe.compared(columns, engine.dialect, collations), predicate)
         yield Question(item.ref, table, condition, f"{', '.join(columns)} is not unique", columns)
 
 
@@ -231,8 +260,9 @@ def _pointed_to(key: ForeignKey) -> Iterator[Ref]:
 def _mentions(item: object, columns: set[str]) -> bool:
     """Tell whether an object is about columns that no row has yet."""
     match item:
-        case Index(keys=keys):
-            return any(key.column in columns for key in keys)
+        case Index(keys=keys, predicate=predicate):
+            texts = [predicate or "", *(key.expression or "" for key in keys)]
+            return any(key.column in columns for key in keys) or any(name in text for name in columns for text in texts)
         case PrimaryKey(columns=own) | Unique(columns=own) | ForeignKey(columns=own):
             return not columns.isdisjoint(own)
         case Check(expression=text):
@@ -256,7 +286,7 @@ def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine:
         return
     text = _TEXT.fullmatch(after.type)
     if text and _is_text(before.type):
-        words = f"{after.name} is longer than {text[1]} characters"
+        words = f"{after.name} is longer than {text[1]} character{'s' if int(text[1]) > 1 else ''}"
         yield Question(ref, table, probe.longer_than(after.name, int(text[1]), dialect), words, (after.name,))
     limit = _DECIMAL.fullmatch(after.type)
     if limit and (_DECIMAL.fullmatch(before.type) or _range(before.type) or before.type == "numeric"):
@@ -294,12 +324,24 @@ def _new_object(item: object, table: Ref, live: Catalog, rows_of: Callable[[Ref]
             condition = probe.orphaned(item.columns, parent, item.referenced_columns, dialect)
             words = f"{', '.join(item.columns)} refers to no row of {item.references.qualified}"
             yield Question(item.ref, table, condition, words, item.columns)
-        case PrimaryKey() | Unique(nulls_not_distinct=False):
-            words = f"{', '.join(item.columns)} is not unique"
-            yield Question(item.ref, table, probe.duplicated(name, item.columns, None, dialect), words, item.columns)
-        case Index(unique=True, nulls_not_distinct=False) if all(key.column and not key.prefix for key in item.keys):
+            if item.match == "FULL" and len(item.columns) > 1:
+                words = f"some of {', '.join(item.columns)} is NULL, and MATCH FULL wants all or none"
+                yield Question(item.ref, table, probe.half_null(item.columns, dialect), words, item.columns)
+        case PrimaryKey() | Unique():
+            words, alike = f"{', '.join(item.columns)} is not unique", getattr(item, "nulls_not_distinct", False)
+            values = probe.compared(item.columns, dialect)
+            yield Question(item.ref, table, probe.duplicated(name, values, None, nulls_are_alike=alike), words, item.columns)
+        case Index(unique=True) if not any(key.prefix for key in item.keys):
+            values = [_compared(key, dialect) for key in item.keys]
             columns = tuple(key.column for key in item.keys if key.column)
-            words = f"{', '.join(columns)} is not unique"
-            yield Question(item.ref, table, probe.duplicated(name, columns, item.predicate, dialect), words, columns)
+            words = f"{', '.join(key.column or key.expression or '' for key in item.keys)} is not unique"
+            condition = probe.duplicated(name, values, item.predicate, nulls_are_alike=item.nulls_not_distinct)
+            yield Question(item.ref, table, condition, words, columns)
         case _:
             pass
+
+
+def _compared(key: IndexKey, dialect: Dialect) -> str:
+    """Return what an index compares of a row."""
+    value = dialect.identifier(key.column) if key.column else f"({key.expression})"
+    return f"{value} COLLATE {key.collation}" if key.collation else value

@@ -20,6 +20,8 @@ from dbops.sql.hazard import Hazard
 Name = tuple[str, str]
 
 _ALIKE = 0.6
+#: Kinds that a manifest or a remark can rename; a new name makes a new object of any other, which holds no rows.
+_RENAMED = frozenset({"table", "view", "sequence", "enum", "schema"})
 
 
 def wanted_renames(
@@ -266,18 +268,21 @@ def ambiguous(changes: Iterable[CatalogChange]) -> dict[Ref, Hazard]:
 
 
 def _ambiguous_objects(changes: Sequence[CatalogChange]) -> dict[Ref, Hazard]:
-    drops = [change.item for change in changes if isinstance(change, DropObject) and not change.ref.parent]
+    drops = [
+        change.item
+        for change in changes
+        if isinstance(change, DropObject) and not change.ref.parent and change.ref.kind in _RENAMED
+    ]
     creates = [change.item for change in changes if isinstance(change, CreateObject) and not change.ref.parent]
     pairs = ((old, new) for old in drops for new in creates if old.ref.kind == new.ref.kind and old.ref != new.ref)
     return {old.ref: _hazard(old.ref, new.ref, old.ref.kind) for old, new in pairs if likeness(old, new) >= _ALIKE}
 
 
 def _hazard(old: Ref, new: Ref, kind: str) -> Hazard:
-    before = f"{old.parent}.{old.name}" if old.parent else old.qualified
-    way_out = f"renames: [{{{kind}: {before}, to: {new.name}}}]"
-    return Hazard(
-        "AMBIGUOUS_RENAME", f"dropping {kind} {before} and adding {new.name} looks like a rename; say so with {way_out}"
-    )
+    before = old.qualified
+    after = new.qualified if kind != "column" and old.schema != new.schema else new.name
+    way_out = f"renames: [{{{kind}: {before}, to: {after}}}]"
+    return Hazard("AMBIGUOUS_RENAME", f"dropping {kind} {before} and adding {after} looks like a rename; say so with {way_out}")
 
 
 def _same_column(old: Column, new: Column) -> bool:

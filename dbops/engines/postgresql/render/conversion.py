@@ -125,6 +125,13 @@ def fit(old: str, new: str, domains: Mapping[str, str]) -> Fit:
     return Fit.SOME
 
 
+def can_fail(old: str, new: str) -> bool:
+    """Tell whether a value of one type of the server's own may have no counterpart in the other."""
+    a, b = _Type.parse(old), _Type.parse(new)
+    found = fit(old, new, {})
+    return found is Fit.SOME or (found is Fit.LOSES and _number(a) and _number(b))
+
+
 def is_rewrite(old: str, new: str, domains: Mapping[str, str], *, in_utc: bool = False) -> bool:
     """Tell whether the table is written again; False where stored bytes are good as they are.
 

@@ -80,11 +80,18 @@ def new_object(item: CatalogObject, scene: Scene) -> Iterator[Statement]:
     yield from owner(item, scene.context.server.user if not _is_public(item) else None, is_new=True)
     is_all = scene.is_way_back or scene.context.order_free or item.ref in scene.renewed
     if item.grants is not None or is_all:
-        usual = _EVERYBODY_HAS.get(item.ref.kind, ())
+        usual = _usual(item, scene)
         defaults = [default for survey in (scene.old, scene.new) for default in _defaults_for(item, survey)]
         given = {grant for default in defaults for grant in _given_by(default)}
         # Default privileges may change in the same plan: grant what is wanted, revoke what may have been given.
-        yield from _granted(item, set() if defaults else set(usual), {*usual, *given}, [])
+        yield from _granted(item, set() if defaults else set(usual), {*usual, *given}, scene, [])
+
+
+def _usual(item: CatalogObject, scene: Scene) -> tuple[Grant, ...]:
+    """Return what everybody may do as the server delivers it; nobody creates in schema `public` from PostgreSQL 15 on."""
+    if _is_public(item):
+        return (Grant("public", "USAGE"), *([Grant("public", "CREATE")] if scene.version < 15 else []))
+    return _EVERYBODY_HAS.get(item.ref.kind, ())
 
 
 def _is_public(item: CatalogObject) -> bool:
@@ -111,10 +118,10 @@ def grants(item: CatalogObject, before: tuple[Grant, ...] | None, scene: Scene) 
     What is granted on columns that come or go comes and goes with them.
     """
     moving = {ref.name for ref in scene.moving if (ref.schema, ref.parent) == (item.schema, item.name)}
-    had = {g for g in (_EVERYBODY_HAS.get(item.ref.kind, ()) if before is None else before) if g.column not in moving}
+    had = {g for g in (_usual(item, scene) if before is None else before) if g.column not in moving}
     if item.grants is not None and moving:
         item = replace(item, grants=tuple(grant for grant in item.grants if grant.column not in moving))
-    yield from _granted(item, had, had, [hazards.authz(f"grants on {item.ref.qualified} change")])
+    yield from _granted(item, had, had, scene, [hazards.authz(f"grants on {item.ref.qualified} change")])
 
 
 def as_owned(before: CatalogObject, after: CatalogObject, scene: Scene) -> tuple[tuple[Grant, ...] | None, CatalogObject]:
@@ -149,9 +156,11 @@ def _place(ref: Ref) -> tuple[str, str]:
     return ref.schema, ref.parent
 
 
-def _granted(item: CatalogObject, had: set[Grant], may_have: set[Grant], found: list[Hazard]) -> Iterator[Statement]:
+def _granted(
+    item: CatalogObject, had: set[Grant], may_have: set[Grant], scene: Scene, found: list[Hazard]
+) -> Iterator[Statement]:
     """Grant what is wanted beyond `had`, revoke what is not wanted of `may_have`: nobody minds losing what was not there."""
-    wanted = set(item.grants if item.grants is not None else _EVERYBODY_HAS.get(item.ref.kind, ()))
+    wanted = set(item.grants if item.grants is not None else _usual(item, scene))
     yield from _owner_part(item, had, wanted)
     had, may_have, wanted = ({grant for grant in part if grant.grantee} for part in (had, may_have, wanted))
     weaker = {grant for grant in may_have - wanted if grant.grantable and _without_option(grant) in wanted}
