@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -354,15 +354,20 @@ def open_workspace(path: Path, process_env: Mapping[str, str] = os.environ) -> I
         yield Workspace(str(path), environment, kinds, beside_alembic(work), OpenTargets(known, stack))
 
 
-def target_for_url(text: str) -> Target:
+def target_for_url(text: str, password: str | None = None) -> Target:
     """Return the target of a URL given on the command line; SQLite paths are relative to the working directory.
+
+    `password` is that of a URL without one.
 
     Raises:
         ConnectError: not a database URL.
     """
+    from dbops.engines.base.secret import SecretValue
     from dbops.engines.base.url import parse_url
 
     url = parse_url(text).under(Path.cwd())
+    if password is not None:
+        url = replace(url, password=SecretValue(password))
     secrets = (url.password.reveal(),) if url.password else ()
     return Target("", url, secrets=secrets)
 

@@ -106,7 +106,7 @@ class Where:
 
     def _secret(self) -> bytes | None:
         if self.key_env is not None:
-            return _variable(self.key_env).encode()
+            return variable(self.key_env).encode()
         if self.key_file is None:
             return None
         try:
@@ -116,10 +116,15 @@ class Where:
 
 
 def _option(text: str) -> str:
-    return _variable(text.removeprefix("env:")) if text.startswith("env:") else text
+    return variable(text.removeprefix("env:")) if text.startswith("env:") else text
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Return what an environment variable says.
+
+    Raises:
+        ClickException: nothing.
+    """
     text = os.environ.get(name)
     if not text:
         raise click.ClickException(f"the variable {name} is not set")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dbops.cli.backup.options import Where, pairs, place_options, policy_option, teller
+from dbops.cli.backup.options import Where, pairs, place_options, policy_option, teller, variable
 from dbops.cli.verb import output_option, verb, write_json
 
 
@@ -27,6 +27,7 @@ def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 @policy_option
 @place_options
 @click.option("--to", required=True, metavar="URL", help="Where to: the URL of a new database, or file:///folder.")
+@click.option("--password-env", metavar="NAME", help="The variable with the password for --to: others see what is in a URL.")
 @click.option("--at", callback=_moment, metavar="TIME", help="To a moment; UTC unless it has a zone.")
 @click.option("--lsn", metavar="LSN", help="To a place in the log: an LSN, or a GTID.")
 @click.option("--name", "restore_point", metavar="POINT", help="To a named restore point.")
@@ -42,6 +43,7 @@ def restore(
     env: Path,
     name: str | None,
     to: str,
+    password_env: str | None,
     at: datetime | None,
     lsn: str | None,
     restore_point: str | None,
@@ -60,6 +62,7 @@ def restore(
     Examples:
       dbops backup restore latest --to sqlite:///restored.db
       dbops backup restore latest environments/shop --at 2026-01-31T12:00:00Z --to postgresql://localhost/shop_restored
+      dbops backup restore latest --to mysql://shop@db.example/shop_restored --password-env SHOP_PASSWORD
       dbops backup restore 20260131T030000Z-full environments/shop --to sqlite:///shop.db --replace
     """
     from dbops.cli.views.backups import restored_json, restored_text
@@ -71,8 +74,10 @@ def restore(
     if word != "latest" and Path(word).exists():
         word, env = "latest", Path(word)
     point = point_of(at, lsn, restore_point)
+    password = variable(password_env) if password_env is not None else None
     with where.opened(env) as place:
-        result = bring_back(place, RestoreWish(to, word, point, schemas, tables, replaces, options), teller(), name)
+        wish = RestoreWish(to, word, point, schemas, tables, replaces, options, password)
+        result = bring_back(place, wish, teller(), name)
     if output == "json":
         write_json(restored_json(result))
     else:

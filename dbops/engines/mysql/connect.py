@@ -57,7 +57,8 @@ class MysqlConnection:
     """One session; see the port for what callers may rely on.
 
     `server_sql_mode` is the server's own sql_mode, under which sources are read. Set on a scratch session alone:
-    `parked_events`, the declared states of events that must not run there, `ledger`, which notes GRANT and REVOKE in the
+    `parked_events`, the declared states of events that must not run there, `begun_events`, those whose start a server filled in
+    that made them before, `ledger`, which notes GRANT and REVOKE in the
     server's place, `stands_for`, the name of the real database, and `home`, where that is.
     `account` is who the session speaks for: another than its own where the scratch is on another server.
     """
@@ -69,6 +70,7 @@ class MysqlConnection:
         self.server_sql_mode = server_sql_mode
         self.session_charset: str = FOUR_BYTES
         self.parked_events: dict[str, str] | None = None
+        self.begun_events: frozenset[str] = frozenset()
         self.ledger: Ledger | None = None
         self.stands_for: str | None = None
         self.home: Target | None = None

@@ -17,12 +17,13 @@ _STATES = {
 }
 
 
-def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None, database: str) -> Event:
+def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None, database: str, begun: bool) -> Event:
     """Build the event from its row of information_schema.events and SHOW CREATE EVENT.
 
     `parked` is the state it was declared with in a scratch.
 
-    A start that equals the moment of creation was not asked for: the server fills it in (MySQL 8.4 manual, 15.1.13).
+    A start that equals the moment of creation was not asked for: the server fills it in (MySQL 8.4 manual, 15.1.13). `begun` says
+    that this was so where the event was made first; a dump has the start alone.
     """
     name, _, kind, execute_at, interval, field, starts, ends, status, on_completion, comment, created, _, zone, text = row
     if kind == "ONE TIME":
@@ -30,7 +31,7 @@ def read_event(row: Row, mode: Options, *, owner: str | None, parked: str | None
     else:
         count = interval if str(interval).isdigit() else f"'{str(interval).strip(chr(39))}'"
         schedule = f"EVERY {count} {field}"
-        if not _is_creation(starts, created):
+        if not begun and not _is_creation(starts, created):
             schedule += f" STARTS '{starts}'"
         if ends:
             schedule += f" ENDS '{ends}'"

@@ -183,7 +183,12 @@ class _Reading:
         objects += [self._trigger(row) for row in texts.triggers]
         objects += [
             read_event(
-                row, self._mode(row[12]), owner=self._owner(row[1]), parked=self.parked.get(row[0]), database=self.database
+                row,
+                self._mode(row[12]),
+                owner=self._owner(row[1]),
+                parked=self.parked.get(row[0]),
+                database=self.database,
+                begun=row[0] in self.conn.begun_events,
             )
             for row in texts.events
         ]

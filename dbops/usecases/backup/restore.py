@@ -35,7 +35,7 @@ class RestoreWish:
     """What is to be restored where.
 
     `to` is the URL of a database or, for the files of a server, `file://` and a folder. `word` is an id or
-    `latest`; None takes what `point` needs. `options` are the engine's own.
+    `latest`; None takes what `point` needs. `options` are the engine's own. `password` is that of `to`, where it has none.
     """
 
     to: str
@@ -45,6 +45,7 @@ class RestoreWish:
     tables: tuple[str, ...] = ()
     replaces: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    password: str | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> Path | None:
@@ -89,7 +90,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     """
     policy = one_policy(place, name, told)
     folder = wish.folder
-    target = target_for_url(wish.to) if folder is None else policy.target
+    target = target_for_url(wish.to, wish.password) if folder is None else policy.target
     engine = engine_for(target.url)
     contents = policy.repository.contents()
     backups = engine.backups

@@ -15,6 +15,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.codec import digest
+from dbops.catalog.model import Event
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, refuse_options
 from dbops.engines.base.connect import Target
@@ -61,7 +64,8 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     refuse_options(order, order.mechanism.tool, *(("jobs",) if has_jobs else ()))
     before = _state(conn)
     broken = broken_views(conn)
-    facts, inventory = server_facts(conn), Inventory(schema_digest(conn, broken), {}, int(conn.query(_SIZE)[0][0]))
+    catalog = read_catalog(conn, broken)
+    facts, inventory = server_facts(conn), Inventory(digest(catalog), {}, int(conn.query(_SIZE)[0][0]))
     warnings = [note] if note else []
     warnings += [f"the view {name} is left out, for it is broken: {reason}" for name, reason in broken.items()]
     warnings += _warnings(conn, tool)
@@ -107,7 +111,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         tools={one.name: one.version_text for one in ((tool,) if rows is None else (rows.tool, tool))},
         exits=exits,
         inventory=replace(inventory, rows=counts),
-        details=facts | {"longest_statement": longest},
+        details=facts | {"longest_statement": longest, "begun_events": begun_events(catalog)},
         warnings=tuple(warnings),
     )
 
@@ -269,18 +273,21 @@ def database_clock(conn: MysqlConnection) -> datetime:
     return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
 
 
-def schema_digest(conn: MysqlConnection, without: Collection[str] = ()) -> str:
-    """Return the digest of the catalog without some views, and without grants: they belong to accounts, and accounts to the
-    server.
-    """
-    from dbops.catalog.codec import digest
+def read_catalog(conn: MysqlConnection, without: Collection[str] = ()) -> Catalog:
+    """Return the catalog without some views, and without grants: they belong to accounts, and accounts to the server."""
     from dbops.engines.mysql.inspect import inspect
 
     with without_grants(conn):
         catalog = inspect(conn)
     if without:
         catalog = catalog.only(ref for ref in catalog.objects if ref.kind != "view" or ref.name not in without)
-    return digest(catalog)
+    return catalog
+
+
+def begun_events(catalog: Catalog) -> list[str]:
+    """Return the events whose start the server filled in, as a dump does not say."""
+    schedules = {event.name: dict(event.options)["schedule"] for event in catalog.all(Event)}
+    return [name for name, text in schedules.items() if text.startswith("EVERY ") and " STARTS " not in text]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.engines.mysql.tokens import unquoted
 
-_GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<place>\S+) TO ")
+_GRANT = re.compile(r"GRANT (?P<what>.+?) ON (?P<where>`(?:[^`]|``)+`|\*)\.(?P<rest>`(?:[^`]|``)+`|\*) TO ")
 
 #: Names that mean the same: MariaDB 10.5 renamed and split some (MariaDB Knowledge Base, "GRANT"), MySQL 8.0 others.
 _INSTEAD = {
@@ -40,13 +40,12 @@ def privileges_of(conn: MysqlConnection) -> Privileges:
     database: set[str] = set()
     for row in conn.query("SHOW GRANTS"):
         found = _GRANT.match(str(row[0]))
-        if found is None or "." not in found["place"]:
+        if found is None:
             continue
-        where, _, rest = found["place"].partition(".")
         names = {name.strip() for name in re.sub(r"\([^)]*\)", "", found["what"]).split(",")}
-        if found["place"] == "*.*":
+        if found["where"] == "*":
             server |= names
-        elif rest == "*" and _matches(unquoted(where) if where.startswith("`") else where, conn.database):
+        elif found["rest"] == "*" and _matches(unquoted(found["where"]), conn.database):
             database |= names
     return Privileges(frozenset(server), frozenset(database))
 

@@ -75,6 +75,7 @@ def _load_scratch(made: Dump, conn: MysqlConnection, told: Told) -> None:
     load_tables(made, there, told)
     load_code(made, there, told, park=lambda sql: park(sql, states))
     conn.parked_events = states
+    conn.begun_events = frozenset(made.details.get("begun_events", ()))
 
 
 def check_tables(conn: MysqlConnection, told: Told) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from dbops.engines.base.connect import Target
+from dbops.engines.base.url import parse_url
 from dbops.engines.mysql.backup import dumping, loading, restoring, switching
 from dbops.engines.mysql.backup.sections import Cutter
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
 from dbops.usecases.backup.verify import verify
+from tests import commands
 from tests.databases import MysqlDatabase
 from tests.engines.mysql.backup.shops import SCHEDULE, assert_equal, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
@@ -54,6 +56,31 @@ def test_a_dump_restores_into_a_new_database(
         assert [one.problems for one in verify(workspace, None, 2, shop.told.append)] == [()]
     assert made.schema_digest is not None
     assert leftovers(shop, mysql_server) == set()
+
+
+def test_an_event_without_a_start_is_the_same_when_it_comes_back(shop: Shop, my_database: MysqlDatabase) -> None:
+    my_database.load(
+        "SET TIMESTAMP = 1700000000;"
+        "CREATE EVENT begun ON SCHEDULE EVERY 1 DAY DO SET @a = 1;"
+        "CREATE EVENT told ON SCHEDULE EVERY 1 DAY STARTS '2024-01-01' DO SET @a = 1;"
+    )
+    assert shop.run().details["begun_events"] == ["begun"]
+    assert shop.verify(3).problems == ()
+
+
+def test_the_password_of_the_target_stands_in_a_variable(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    my_database.load("CREATE TABLE t (a int)")
+    shop.run()
+    full = mysql_server.tcp_url(new_name)
+    to, password = re.sub(":[^:@]+@", "@", full), parse_url(full).password
+    assert password is not None and password.reveal() not in to
+    words = ("backup", "restore", "latest", str(shop.folder), "--to", to, "--password-env", "SHOP_PASSWORD")
+    refused = commands.run(*words)
+    assert refused.returncode == 1 and "the variable SHOP_PASSWORD is not set" in refused.stderr
+    assert commands.run(*words, env={**os.environ, "SHOP_PASSWORD": password.reveal()}).returncode == 0
+    assert mysql_server.rows(new_name, "SHOW TABLES") == [("t",)]
 
 
 def test_a_dump_takes_the_place_of_what_is_there(

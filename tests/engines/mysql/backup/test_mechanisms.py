@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def all_offered(url: str) -> Sequence[Mechanism]:
         return list(chain.from_iterable(MysqlBackups().mechanisms(conn, target)))
     finally:
         conn.close()
+
+
+@pytest.mark.parametrize("name", ["sh op", "a.b`c"])
+def test_rights_on_a_database_of_any_name_are_seen(mysql_server: MysqlServer, name: str) -> None:
+    quoted = "`{}`".format(name.replace("`", "``"))
+    mysql_server.client("mysql", f"CREATE DATABASE {quoted}")
+    try:
+        with (
+            account(mysql_server, "of_any_name", f"SELECT, SHOW VIEW, TRIGGER, EVENT ON {quoted}.*") as url,
+            closing(connect(Target("", replace(parse_url(url), database=name)))) as conn,
+        ):
+            assert privileges_of(conn).lacks("SELECT", "SHOW VIEW", "TRIGGER", "EVENT") == []
+    finally:
+        mysql_server.client("mysql", f"DROP DATABASE {quoted}")
 
 
 def offered(url: str) -> dict[tuple[str, str], Mechanism]:
