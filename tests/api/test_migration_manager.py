@@ -99,7 +99,7 @@ def test_migrations_are_applied_and_rolled_back(database: Database, manager: Mig
     assert [one.status for one in manager.list_migrations()] == ["applied", "applied"]
     status = manager.get_migration_status()
     assert (status.current, status.pending, status.applied, status.failed) == (second, [], [first, second], [])
-    with pytest.raises(MigrationError, match=f"cannot be taken back while {second}_second is applied"):
+    with pytest.raises(MigrationError, match=f"cannot be taken back while {second} is applied"):
         manager.rollback_migration(first)
     assert manager.rollback_migration(second)
     assert manager.get_migration_status(second)["status"] == "rolled_back"

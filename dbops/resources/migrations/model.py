@@ -96,10 +96,17 @@ class Migration:
 
     @property
     def id(self) -> str:
-        """Return `0007_add_orders`, as addresses and messages name it."""
+        """Return `0007_add_orders`, as addresses and messages name it; of a JSON file the id that it says."""
         if self.is_repeatable:
             return f"R__{self.name}"
+        if self.is_json:
+            return self.version
         return f"{self.version}_{self.name}" if self.name else self.version
+
+    @property
+    def is_json(self) -> bool:
+        """Whether its SQL stands in a JSON file."""
+        return self.at.file.endswith(".json")
 
     @property
     def kept_texts(self) -> tuple[str | None, str | None]:

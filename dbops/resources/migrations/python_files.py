@@ -37,6 +37,8 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
     if "up_fn" not in functions:
         raise MigrationError("there is no function up_fn", at=at, expected="def up_fn(step): ...")
     back = functions.get("down_fn")
+    if back is not None and len(back.body) == 1 and ast.get_docstring(back) is not None:
+        back = None  # as `dbops migrate new` begins it; what leads back by doing nothing says pass
     values = _assigned(tree)
     irreversible = _irreversible(values, shown)
     if back is not None and irreversible is not None:

@@ -125,10 +125,20 @@ def way_back(migration: Migration) -> Script:
         raise MigrationError(
             f"nothing leads back from {migration.id}{why}",
             at=migration.at,
-            expected="-- migrate:down with statements behind it, or a file beside it",
+            expected=_way_back_in_words(migration),
             error_code="IRREVERSIBLE",
         )
     return migration.down
+
+
+def _way_back_in_words(migration: Migration) -> str:
+    if migration.is_json:
+        return "SQL in rollback_sql"
+    return (
+        "a function down_fn(step)"
+        if migration.kind == "python"
+        else "-- migrate:down with statements behind it, or a file beside it"
+    )
 
 
 def _control(statement: SourceStatement, script: Script) -> MigrationError:

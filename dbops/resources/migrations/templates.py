@@ -40,7 +40,7 @@ def is_unfilled(migration: Migration) -> bool:
             return False
         case "sql":
             up = migration.up.text.strip()
-            if migration.at.file.endswith(".json"):
+            if migration.is_json:
                 return up == JSON.format(title=migration.name)
             return not up and migration.down is not None and not migration.down.text.strip()
 

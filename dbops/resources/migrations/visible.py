@@ -230,7 +230,15 @@ def _of_json(text: str) -> str:
         if not isinstance(sql, str) or found is None:
             continue
         line = text.count("\n", 0, found.start()) + 1
-        piece = mark + (sql if "--" in sql else " ".join(sql.split("\n")))
+        piece = mark + _ended(sql if "--" in sql else " ".join(sql.split("\n")))
         written.append("\n" * max(line - at - (1 if mark else 0), 1 if written else 0) + piece)
         at += written[-1].count("\n")
     return "".join(written)
+
+
+def _ended(script: str) -> str:
+    """Return a script whose last statement another one can follow."""
+    if script.rstrip().endswith(";"):
+        return script
+    last_line = script.rsplit("\n", 1)[-1]
+    return f"{script}\n;" if "--" in last_line or "#" in last_line else f"{script};"

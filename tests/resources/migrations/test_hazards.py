@@ -289,3 +289,6 @@ def test_sql_of_json_files_is_linted(database: Database, tmp_path: Path) -> None
     assert [(Path(one.at.file).name, one.code, one.at.line) for one in linted(shop) if one.code == "DELETES_DATA"] == [
         ("2.json", "DELETES_DATA", 4)
     ]
+    ends = {"id": "3", "name": "three", "sql": "CREATE TABLE b (id integer) -- ends", "rollback_sql": "DROP TABLE b -- here"}
+    shop.write("3.json", json.dumps(ends))
+    assert [one for one in linted(shop) if one.code == "SYNTAX_ERROR"] == []
