@@ -201,8 +201,9 @@ class PostgresConnection:
             results = self._conn.wait(generators.execute(self._conn.pgconn))
         last = results[-1]
         if last.status == psycopg.pq.ExecStatus.FATAL_ERROR:
-            error = psycopg.errors.error_from_result(last, encoding="utf-8")
-            return len(results) - 1, query_error(error, self._target.secrets)
+            refused = query_error(psycopg.errors.error_from_result(last, encoding="utf-8"), self._target.secrets)
+            is_unread = len(results) == 1 and "position" in refused.context
+            return _place_of(refused.context["position"], statements) if is_unread else len(results) - 1, refused
         return len(results), None
 
     def copy_in(self, sql: str, rows: str) -> None:
@@ -238,6 +239,19 @@ class PostgresConnection:
             yield
         except psycopg.Error as error:
             raise query_error(error, self._target.secrets) from error
+
+
+def _place_of(position: int, statements: Sequence[str]) -> int:
+    """Return which of the statements of one message holds a position, counted from 1 in the whole.
+
+    What is no SQL is refused while the message is read, before its first statement runs (manual, 55.2.2.1).
+    """
+    end = 0
+    for place, text in enumerate(statements):
+        end += len(text) + len(_JOINT)
+        if position <= end:
+            return place
+    return len(statements) - 1
 
 
 def _with_values(sql: str, parameters: Sequence[Parameter]) -> str:

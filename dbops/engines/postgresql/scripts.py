@@ -41,6 +41,8 @@ _ALONE = re.compile(
 )
 #: Waits for transactions of others without holding up anybody (CREATE INDEX, Building Indexes Concurrently).
 _WAITS = re.compile(r"(?:CREATE|DROP|REINDEX)\b.*\bCONCURRENTLY\b", re.IGNORECASE | re.DOTALL)
+#: Those in capitals are settings of psql itself (manual, psql, Variables).
+_OWN_VARIABLE = re.compile(r"\\set\s+(?![A-Z0-9_]+(?!\w))\w")
 _PATIENT = Conduct(stands_alone=True, waits_long=True)
 _BEGIN = re.compile(r"(?:BEGIN|START\s+TRANSACTION)\b(?!\s*ATOMIC)", re.IGNORECASE)
 _COMMIT = re.compile(r"(?:COMMIT|END)\b(?!\s+PREPARED)", re.IGNORECASE)
@@ -72,6 +74,8 @@ class PostgresScripts:
     def conduct(self, statement: SourceStatement) -> Conduct:
         text = statement.text
         if statement.kind == "meta":
+            if _OWN_VARIABLE.match(text):
+                return Conduct(refusal="variables of psql are put into statements by psql alone; write the value instead")
             if HARMLESS_CLIENT.match(text) and not re.match(r"\\(?:c|connect|copy)\b", text):
                 return Conduct(is_skipped=True)
             return Conduct(refusal="a command of psql is no SQL")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from dbops.errors import Mark, MigrationError
@@ -22,17 +24,24 @@ def migration_of(text: str, shown: str) -> Migration:
     """
     at = Mark(shown)
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=partial(_once, at=at))
+    except RecursionError as error:
+        raise MigrationError("this is no migration: too many brackets inside each other", at=at) from error
     except ValueError as error:
         line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
         raise MigrationError(f"this is no JSON: {getattr(error, 'msg', error)}", at=Mark(shown, line, column)) from error
     if not isinstance(data, dict):
         raise MigrationError("a migration is a JSON object", at=at, expected=f"an object with {', '.join(REQUIRED)}")
     for name in REQUIRED:
-        if not isinstance(data.get(name), str) or not data[name]:
+        if not data.get(name):
             raise MigrationError(f"the migration has no {name}", at=at, expected=f"text in {', '.join(REQUIRED)}")
+        _text(data, name, at)
+    if not data["id"].isprintable() or data["id"] != data["id"].strip():
+        raise MigrationError(f"the id {data['id']!r} begins or ends with a blank, or holds what nobody sees", at=at)
     if unknown := sorted(data.keys() - KNOWN):
-        raise MigrationError(f"unknown field {unknown[0]!r}", at=at, expected=f"some of {', '.join(sorted(KNOWN))}")
+        near = get_close_matches(unknown[0], KNOWN, 1)
+        fix = f"did you mean '{near[0]}'?" if near else None
+        raise MigrationError(f"unknown field '{unknown[0]}'", at=at, expected=f"some of {', '.join(sorted(KNOWN))}", fix=fix)
     back = _text(data, "rollback_sql", at)
     transactional = data.get("transaction", True)
     if not isinstance(transactional, bool):
@@ -46,6 +55,16 @@ def migration_of(text: str, shown: str) -> Migration:
         depends=_names(data, at),
         description=_text(data, "description", at) or "",
     )
+
+
+def _once(pairs: list[tuple[str, Any]], at: Mark) -> dict[str, Any]:
+    """Return an object of JSON; a name that stands twice in it is refused, where Python would take the last one."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise MigrationError(f"'{name}' stands twice in one object", at=at, expected="every name once")
+        found[name] = value
+    return found
 
 
 def _text(data: dict[str, Any], name: str, at: Mark) -> str | None:

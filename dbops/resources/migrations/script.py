@@ -47,7 +47,7 @@ def _kept(script: Script, engine: Engine) -> tuple[Planned, ...]:
 
 
 def _read(script: Script, engine: Engine) -> Iterator[Planned]:
-    scripts, committed, is_first, is_wrapped = engine.scripts, None, True, False
+    scripts, begun, committed, is_first = engine.scripts, None, None, True
     try:
         for statement in iterate(script.text, engine.dialect, script.at.file):
             is_setting = _SETTING.match(statement.text) is not None
@@ -61,12 +61,14 @@ def _read(script: Script, engine: Engine) -> Iterator[Planned]:
             if conduct.control is None:
                 yield Planned(statement, conduct)
             elif conduct.control == "begin" and is_first:
-                is_wrapped = True
-            elif conduct.control == "commit" and is_wrapped:
+                begun = statement
+            elif conduct.control == "commit" and begun is not None:
                 committed = statement
             else:
                 raise _control(statement, script)
             is_first = is_first and is_setting
+        if begun is not None and committed is None:
+            raise _never_committed(begun, script)
     except SchemaError as error:
         at = placed(error.at, script) if error.at else None
         raise MigrationError(error.message, at=at, expected=error.expected, fix=error.fix) from error
@@ -129,6 +131,15 @@ def way_back(migration: Migration) -> Script:
             error_code="IRREVERSIBLE",
         )
     return migration.down
+
+
+def _never_committed(begun: SourceStatement, script: Script) -> MigrationError:
+    return MigrationError(
+        f"{title(begun)} begins a transaction that no COMMIT ends: the file may have been cut off",
+        at=placed(begun.at, script),
+        expected="BEGIN first and COMMIT last, or neither",
+        error_code="TRANSACTION_CONTROL",
+    )
 
 
 def _way_back_in_words(migration: Migration) -> str:
