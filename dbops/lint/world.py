@@ -144,6 +144,15 @@ class World:
         schemas = self.fresh.get(("table" if kind in _RELATIONS else kind, own), ())
         return bool(schemas) and (not schema or schema in schemas or "" in schemas)
 
+    def is_new_constraint(self, table: Name, name: str) -> bool:
+        """Return whether a constraint was added in the same unit, and not in place of one that was there."""
+        schema, own = self._key_of_constraint(table, name)
+        return bool(name) and schema in self.fresh.get(("constraint", own), ())
+
+    def _key_of_constraint(self, table: Name, name: str) -> Key:
+        schema, own = self.key(table)
+        return schema, f"{own}.{self.fold(name)}"
+
     def exists(self, name: Name | None) -> bool:
         """Return whether a table was there before the unit, as far as can be told; without a name some table was."""
         return name is None or not name.name or not self.is_new(name)
@@ -250,6 +259,11 @@ class World:
                     self._note_new(element)
             case CreateIndex(Name() as name, table):
                 self._make_new("index", (self.key(table)[0] if not name.schema else self.key(name)[0], self.fold(name.name)))
+            case AlterTable(table, actions):
+                replaced = {action.name for action in actions if action.kind.startswith("drop_") and not action.is_guarded}
+                for action in actions:
+                    if action.kind == "add_constraint" and action.constraint and action.constraint.name not in replaced:
+                        self._make_new("constraint", self._key_of_constraint(table, action.constraint.name))
             case _:
                 pass
 

@@ -84,7 +84,9 @@ def deletes_object(read: Read, world: World) -> Iterator[Hit]:
                     yield Hit(name.at, f"{kind} {name} is dropped")
         case AlterTable(table, actions) if not world.is_new(table):
             for action in actions:
-                if action.kind in ("drop_constraint", "drop_foreign_key", "drop_primary_key") and not _replaced(action, actions):
+                if action.kind in ("drop_constraint", "drop_foreign_key", "drop_primary_key"):
+                    if _replaced(action, actions) or world.is_new_constraint(table, action.name):
+                        continue
                     what = {"drop_primary_key": "the primary key", "drop_foreign_key": f"foreign key {action.name}"}
                     yield Hit(action.at, f"{what.get(action.kind, f'constraint {action.name}')} of {table} is dropped")
         case _:

@@ -170,8 +170,10 @@ def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent)
     """Return the migrations to take back, last applied first.
 
     Raises:
-        MigrationError: nothing leads back from one, its file is gone or edited, or one that stays depends on it.
+        MigrationError: nothing leads back from one, its file is gone or edited, or one that stays depends on it; or one failed
+            half way up, on what the others made.
     """
+    _must_be_whole(found)
     stands = [s for s in found if s.record is not None and (s.state in _TAKEN_BACK or is_half_way_back(s))]
     stands = [s for s in stands if not s.id.startswith("R__")]
     stands.sort(key=lambda standing: standing.record.position if standing.record else 0, reverse=True)
@@ -184,6 +186,22 @@ def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent)
     else:
         stands = stands[: extent.steps or 1]
     return [_can_go(standing, stands, found) for standing in stands]
+
+
+def _must_be_whole(found: Sequence[Standing]) -> None:
+    """Raise MigrationError where a part of a migration stands, which no way back begins at."""
+    for standing in found:
+        record = standing.record
+        if standing.state != "failed" or record is None or record.direction == "down":
+            continue
+        if record.reached or record.trace is not None:
+            raise MigrationError(
+                f"{standing.id} stands half: {standing.detail}",
+                at=standing.migration.at if standing.migration is not None else None,
+                fix="mend it and let dbops migrate up go on; or take back by hand what stands of it, and"
+                f" dbops migrate resolve {standing.id} --pending",
+                error_code="FAILED",
+            )
 
 
 _TAKEN_BACK = ("applied", "cosmetic", "changed", "missing", "unknown")
