@@ -53,6 +53,7 @@ def _read(script: Script, engine: Engine) -> Iterator[Planned]:
             is_setting = _SETTING.match(statement.text) is not None
             if committed is not None and not is_setting:
                 raise _control(committed, script)
+            _must_leave_own_tables(statement, script)
             conduct = scripts.conduct(statement)
             if conduct.refusal is not None:
                 raise MigrationError(f"{title(statement)}: {conduct.refusal}", at=placed(statement.at, script))
@@ -72,6 +73,29 @@ def _read(script: Script, engine: Engine) -> Iterator[Planned]:
     except SchemaError as error:
         at = placed(error.at, script) if error.at else None
         raise MigrationError(error.message, at=at, expected=error.expected, fix=error.fix) from error
+
+
+def _must_leave_own_tables(statement: SourceStatement, script: Script) -> None:
+    """Raise MigrationError for a statement that writes what dbops keeps for itself, as dumps of a database do that it knows."""
+    head = statement.text[:_HEAD]
+    if "dbops" not in head.lower() or (found := _WRITES.match(head)) is None:
+        return
+    if _OWN.search(_BEHIND_NAMES.split(head[found.end() :], maxsplit=1)[0]):
+        raise MigrationError(
+            f"{title(statement)} is about what dbops keeps for itself: the ledger, in which this migration is written down, too",
+            at=placed(statement.at, script),
+            expected="statements about other tables",
+            fix="take it out, or leave dbops's own tables out of the dump",
+        )
+
+
+_HEAD = 400
+_WRITES = re.compile(r"(?:/\*M?!\d*\s*)?(?:CREATE|DROP|ALTER|TRUNCATE|INSERT|REPLACE|UPDATE|DELETE|COPY)\b", re.IGNORECASE)
+_BEHIND_NAMES = re.compile(r"[('$]|\b(?:AS|VALUES|SELECT|SET|WHERE)\b", re.IGNORECASE)
+_OWN = re.compile(
+    r"\bdbops_(?:applies|steps|memory|migrations)\b|\bdbops[\"`]?\s*\.\s*[\"`]?\w|\bSCHEMA\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?\"?dbops\b",
+    re.IGNORECASE,
+)
 
 
 def check(script: Script, engine: Engine) -> int:
