@@ -68,7 +68,7 @@ def resolve(
         raise click.UsageError("expected --applied, --pending or --reached N")
     with open_workspace(env, os.environ) as workspace:
         for one in write(workspace, migration, state, consent(lock_timeout), name, reached):
-            click.echo(f"{on_one_line(one)}: written into the ledger")
+            click.echo(f"{on_one_line(one)}: {'taken out of' if state == 'pending' else 'written into'} the ledger")
 
 
 def consent(lock_timeout_s: float) -> Consent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Observation
 from dbops.resources.migrations.folder import overlooked
@@ -15,12 +15,13 @@ from dbops.resources.migrations.templates import is_unfilled
 def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
     """Return what is to be said of a set beside its steps; what stands in the way stops an apply."""
     result = []
+    moved = {standing.migration.checksum for standing in found if standing.state == "changed" and standing.migration}
     stuck = {id(standing) for standing in in_the_way(found)}
     for standing in found:
         address = f"{desired.address}/{standing.id}"
         if id(standing) in stuck:
             text = f"{_place(standing)}{standing.id}: {standing.detail}"
-            result.append(Observation(address, MIGRATION_REFUSED, text, "error", _WAYS_OUT[standing.state]))
+            result.append(Observation(address, MIGRATION_REFUSED, text, "error", _way_out(standing, moved)))
         elif standing.state == "unknown":
             result.append(Observation(address, "MIGRATION_UNKNOWN", f"{standing.id}: {standing.detail}", "warning"))
         elif standing.state == "cosmetic":
@@ -58,10 +59,18 @@ _FILL_IN = "fill it in; what shall do nothing has a comment that says so, or tak
 _PUT_BACK = "put the files back and write a new migration, or dbops migrate verify --accept"
 _WAYS_OUT = {
     "changed": _PUT_BACK,
-    "missing": _PUT_BACK,
     "late": "give what is late a version behind the last, or let the manifest's outOfOrder be true or if-independent",
     "failed": "dbops migrate down goes on with the way back",
 }
+
+
+def _way_out(standing: Standing, moved: Collection[str]) -> str:
+    """Return what to do about a migration that stops an apply; `moved` are the texts of files that others took the place of."""
+    if standing.state != "missing" or standing.record is None:
+        return _WAYS_OUT[standing.state]
+    if standing.record.checksum in moved:
+        return _PUT_BACK
+    return f"put the file back, or let the ledger forget it: dbops migrate resolve {standing.record.version} --pending"
 
 
 def changes_by_hand(desired: DesiredMigrations, moved: Sequence[tuple[str, str]]) -> list[Observation]:

@@ -86,17 +86,29 @@ def resolve(
 def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> list[str]:
     """Let edited files of applied migrations count as what was applied; return the ids of those that were edited.
 
+    A file with the text of one that is gone takes its place in the ledger.
+
     Raises:
         LockTimeoutError: another apply held a lock for too long.
     """
 
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
         records = {record.version: record for record in ledger.records()}
+        found = one.resource.standings(one.desired, workspace.targets)
+        gone = {
+            standing.record.checksum: standing.record for standing in found if standing.state == "missing" and standing.record
+        }
         accepted = []
-        for standing in one.resource.standings(one.desired, workspace.targets):
+        for standing in found:
             migration, record = standing.migration, standing.record
-            if standing.state in ("changed", "cosmetic") and migration is not None and record is not None:
-                ledger.put(_as_said(records[record.version], migration, "applied", None))
+            if standing.state not in ("changed", "cosmetic") or migration is None:
+                continue
+            before = records[record.version] if record is not None and record.state != "rolled back" else None
+            if before is None and (before := gone.pop(migration.checksum, None)) is not None:
+                ledger.remove([before.version])
+                before = replace(before, version=migration.version)
+            if before is not None:
+                ledger.put(_as_said(before, migration, "applied", None))
                 accepted.append(migration.id)
         return accepted
 

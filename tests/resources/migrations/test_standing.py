@@ -80,6 +80,30 @@ def test_the_same_text_under_a_new_version_is_refused(shop: Migrations) -> None:
     assert "0009_a holds the same" in said
 
 
+def test_what_is_said_to_do_about_files_that_were_moved_or_are_gone_helps(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_a.sql", FIRST)
+    shop.write("0002_b.sql", SECOND)
+    shop.up()
+    shop.remove("0002_b.sql")
+    shop.write("0003_b.sql", SECOND)
+    with pytest.raises(ApplyError) as caught:
+        shop.up()
+    assert (caught.value.fix or "").count("dbops migrate verify --accept") == 1 and "resolve" not in (caught.value.fix or "")
+    assert run(["migrate", "verify", "--accept", str(shop.folder)]) == 0
+    assert shop.up().state == "nothing"
+    assert shop.states() == {"0001_a": "applied", "0003_b": "applied"}
+    shop.remove("0001_a.sql")
+    with pytest.raises(ApplyError) as caught:
+        shop.up()
+    assert "dbops migrate resolve 0001 --pending" in (caught.value.fix or "")
+    assert run(["migrate", "resolve", "0001", "--pending", str(shop.folder)]) == 0
+    assert shop.up().state == "nothing"
+    assert shop.states() == {"0003_b": "applied"}
+
+
 def test_two_of_one_version_are_refused(shop: Migrations) -> None:
     shop.write("2_again.sql", "SELECT 1;")
     with pytest.raises(DbopsError, match="two migrations have the version") as caught:
