@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from dbops.sql.dialect import Dialect
 
@@ -49,11 +48,6 @@ def outside(column: str, low: int, high: int, dialect: Dialect) -> str:
 
 def reaches(column: str, limit: int, dialect: Dialect) -> str:
     return f"abs(t.{dialect.identifier(column)}) >= {limit}"
-
-
-def compared(columns: Sequence[str], dialect: Dialect, collations: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """Return columns as values that a key compares, some of them by `collations` in place of their own."""
-    return [dialect.identifier(name) + (f" COLLATE {collations[name]}" if name in collations else "") for name in columns]
 
 
 def duplicated(table: str, values: Sequence[str], predicate: str | None, *, nulls_are_alike: bool = False) -> str:

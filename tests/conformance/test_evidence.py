@@ -291,3 +291,174 @@ def test_rows_are_asked_about_keys_and_checks_that_change(
     with open_workspace(tmp_path) as workspace:
         told = "\n".join(item.message for item in plan(workspace).observations if item.code == DATA_REFUSES)
     assert "2 rows of" in told and "a is not unique" in told and "1 row of" in told
+
+
+T, U = "CREATE TABLE t (id integer NOT NULL PRIMARY KEY", "CREATE TABLE u (id integer NOT NULL PRIMARY KEY);"
+TWO = "INSERT INTO t (id) VALUES (1), (2);"
+TEXTS = "INSERT INTO t VALUES (1, 'a'), (2, 'A');"
+TO_BE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
+    "a new column has one value under a unique key": (
+        f"{T}); {TWO}",
+        f"{T}, mail varchar(20) DEFAULT '' NOT NULL); CREATE UNIQUE INDEX ux ON t (mail);",
+        "mail is not unique (id: 1, 2)",
+        ("",),
+    ),
+    "a new column is NULL under a unique key": (
+        f"{T}); {TWO}",
+        f"{T}, mail varchar(20)); CREATE UNIQUE INDEX ux ON t (mail);",
+        None,
+        ("",),
+    ),
+    "a new column refers to nothing": (
+        f"{U} {T}); {TWO}",
+        f"{U} {T}, u integer DEFAULT 5 NOT NULL, CONSTRAINT f FOREIGN KEY (u) REFERENCES u (id));",
+        "u refers to no row of",
+        ("",),
+    ),
+    "a new column breaks a check": (
+        f"{T}); {TWO}",
+        f"{T}, n integer DEFAULT 0, CONSTRAINT c CHECK (n > 0));",
+        "they break the check c (id: 1, 2)",
+        ("",),
+    ),
+    "the name of a new column stands in another word of a check": (
+        f"{T}, state integer); INSERT INTO t VALUES (1, -1);",
+        f"{T}, state integer, at integer, CONSTRAINT c CHECK (state > 0));",
+        "they break the check c (id: 1)",
+        ("",),
+    ),
+    "a unique index over an expression": (
+        f"{T}, a varchar(9)); {TEXTS}",
+        f"{T}, a varchar(9)); CREATE UNIQUE INDEX ux ON t (lower(a));",
+        "is not unique (id: 1, 2)",
+        ("postgresql", "sqlite"),
+    ),
+    "a key that stays compares in another way": (
+        f"{T}, a varchar(9) COLLATE utf8mb4_bin, UNIQUE KEY ux (a)); {TEXTS}",
+        f"{T}, a varchar(9) COLLATE utf8mb4_general_ci, UNIQUE KEY ux (a));",
+        "a is not unique (id: ",
+        ("mysql",),
+    ),
+    "a key that stays compares as its table does from now on": (
+        f"{T}, a varchar(9), UNIQUE KEY ux (a)) CHARSET=utf8mb4 COLLATE=utf8mb4_bin; {TEXTS}",
+        f"{T}, a varchar(9), UNIQUE KEY ux (a)) CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;",
+        "a is not unique (id: ",
+        ("mysql",),
+    ),
+    "a key that stays compares other values": (
+        f"{T}, a varchar(9), UNIQUE KEY ux (a)); INSERT INTO t VALUES (1, '1'), (2, '01');",
+        f"{T}, a int, UNIQUE KEY ux (a));",
+        "a is not unique (id: ",
+        ("mysql",),
+    ),
+    "a unique index over beginnings": (
+        f"{T}, a varchar(9)); INSERT INTO t VALUES (1, 'abc'), (2, 'abd');",
+        f"{T}, a varchar(9), UNIQUE KEY ux (a(2)));",
+        "a is not unique (id: 1, 2)",
+        ("mysql",),
+    ),
+    "text that another character set lacks": (
+        f"{T}, a varchar(9)) CHARSET=utf8mb4; INSERT INTO t VALUES (1, 'é'), (2, '漢');",
+        f"{T}, a varchar(9)) CHARSET=latin1;",
+        "a has characters that latin1 has not (id: 2)",
+        ("mysql",),
+    ),
+    "text that another character set has": (
+        f"{T}, a varchar(9)) CHARSET=utf8mb4; INSERT INTO t VALUES (1, 'é');",
+        f"{T}, a varchar(9)) CHARSET=latin1;",
+        None,
+        ("mysql",),
+    ),
+    "a key that stays without regard to case": (
+        f"{T}, a text UNIQUE); {TEXTS}",
+        f"{T}, a text UNIQUE COLLATE NOCASE);",
+        "a is not unique (id: 1, 2)",
+        ("sqlite",),
+    ),
+    "a check of numbers that were text": (
+        f"{T}, a text); INSERT INTO t VALUES (1, '5');",
+        f"{T}, a integer, CHECK (a < 100));",
+        None,
+        ("sqlite",),
+    ),
+    "a check of computed values": (
+        f"{T}, a integer); INSERT INTO t VALUES (1, 5);",
+        f"{T}, a integer, b integer AS (a + 1) CHECK (b < 3));",
+        "they break the check",
+        ("sqlite",),
+    ),
+    "a computed value that must not be NULL": (
+        f"{T}, a integer); INSERT INTO t VALUES (1, NULL);",
+        f"{T}, a integer, b integer AS (a + 1) NOT NULL);",
+        "the new column b would be NULL (id: 1)",
+        ("sqlite",),
+    ),
+    "a foreign key to a table's key that goes without saying": (
+        f"{U} {T}, u integer); INSERT INTO t VALUES (1, 7);",
+        f"{U} {T}, u integer REFERENCES u);",
+        "u refers to no row of u",
+        ("sqlite",),
+    ),
+    "a foreign key to a key that changes with it": (
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (b, a)); CREATE TABLE t (a int, b int, FOREIGN KEY (b, a) REFERENCES p);"
+        "INSERT INTO p VALUES (1, 2); INSERT INTO t VALUES (1, 2);",
+        "CREATE TABLE p (a int, b int, PRIMARY KEY (a, b)); CREATE TABLE t (a int, b int, FOREIGN KEY (a, b) REFERENCES p);",
+        None,
+        ("sqlite",),
+    ),
+    "a row's number out of a fraction": (
+        "CREATE TABLE t (a real PRIMARY KEY); INSERT INTO t VALUES (1.5), (2.0);",
+        "CREATE TABLE t (a integer PRIMARY KEY);",
+        "a is no integer, as a row's number has to be (a: 1.5)",
+        ("sqlite",),
+    ),
+}
+
+
+def _of(engine: str) -> list[str]:
+    return [name for name, (*_, engines) in TO_BE.items() if engine in engines]
+
+
+@pytest.mark.parametrize("name", _of(""))
+def test_rows_are_asked_as_the_changes_will_leave_them(
+    name: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ask(name, database, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", _of("sqlite"))
+def test_rows_of_sqlite_are_asked_as_the_changes_will_leave_them(
+    name: str, sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ask(name, sqlite_database, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", _of("postgresql"))
+def test_rows_of_postgresql_are_asked_as_the_changes_will_leave_them(
+    name: str, pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ask(name, pg_database, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("name", _of("mysql"))
+def test_rows_of_mysql_are_asked_as_the_changes_will_leave_them(
+    name: str, my_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ask(name, my_database, tmp_path, monkeypatch)
+
+
+def _ask(name: str, database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(folder / "cache"))
+    before, after, expected, _ = TO_BE[name]
+    database.load(before)
+    (folder / "env.yaml").write_text(MANIFEST.format(url=json.dumps(database.url)))
+    (folder / "shop.sql").write_text(after)
+    told = [message for code, message in answers(folder) if code in (DATA_REFUSES, "DATA_UNKNOWN")]
+    with open_workspace(folder) as workspace:
+        if expected is None:
+            assert told == []
+            assert apply(workspace, ALLOWED).state == "done"
+        else:
+            assert len(told) == 1 and expected in told[0]
+            with pytest.raises(ApplyError, match="nothing was done"):
+                apply(workspace, ALLOWED)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from dbops.catalog.catalog import Catalog
     from dbops.catalog.changes import CatalogChange, ChangeSet
-    from dbops.catalog.model import Column, Options
+    from dbops.catalog.model import Column, Options, Table
     from dbops.catalog.ref import Ref
     from dbops.catalog.scope import Scope
     from dbops.engines.base.activity import Activity
@@ -208,6 +208,14 @@ class Engine(Protocol):
 
     def questions(self, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
         """Yield what only this engine has to ask of live rows before these changes. Pure."""
+        ...
+
+    def becomes(self, value: str, before: Column | None, after: Column, tables: tuple[Table, Table]) -> str | None:
+        """Return SQL of what `value` of a column is after a change of it; `value` itself where that is the same. Pure.
+
+        `before` is None where the value is the default of a column that comes, empty for the one that the engine gives by itself.
+        `tables` are the column's before and after. None where SQL cannot tell.
+        """
         ...
 
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:

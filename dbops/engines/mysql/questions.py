@@ -1,14 +1,17 @@
-"""Questions to live rows that only MySQL and MariaDB have: members of ENUM and SET that go, texts that become something else."""
+"""Questions to live rows that only MySQL and MariaDB have: members of ENUM and SET that go, values that their new type refuses,
+text that another character set lacks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AlterColumn, CatalogChange
-from dbops.catalog.model import Column
+from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, column_ref
+from dbops.catalog.model import Column, Table
 from dbops.engines.base.question import Question
 from dbops.engines.mysql.connect import quoted
+from dbops.engines.mysql.show_create import charset
 from dbops.engines.mysql.types import integer_range, is_text, members, parts
 from dbops.sql import probe
 
@@ -25,27 +28,135 @@ _OWN_FORMS = ("uuid", "inet4", "inet6")
 def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
     """Yield what has to be asked of tables that are there."""
     for change in changes:
-        if not isinstance(change, AlterColumn) or change.table not in live.objects:
+        table = live.objects.get(change.ref.table)
+        if not isinstance(change, AlterColumn) or not isinstance(table, Table):
             continue
         before, after = change.before, change.after
         (old, *_), (new, *_) = parts(before.type), parts(after.type)
         if old == new and old in ("enum", "set"):
             yield from _lost_members(change, old)
-        if is_text(before.type) and before.type != after.type and (condition := _not_taken(after)):
+        if before.type != after.type and after.generated is None and (condition := _refused(before, after, table)):
             words = f"{after.name} is nothing that {after.type} can hold"
             yield Question(change.ref, change.table, condition, words, (after.name,))
         check = dict(after.options).get("check")
         if check is not None and check != dict(before.options).get("check"):
             yield Question(change.ref, change.table, probe.breaks(check), f"they break the check of {after.name}", (after.name,))
+    yield from _lost_characters(changes, live)
 
 
 def _lost_members(change: AlterColumn, kind: str) -> Iterator[Question]:
     has = members(change.after.type)
     if gone := [member for member in members(change.before.type) if member not in has]:
         name = f"t.{quoted(change.after.name)}"
-        tests = [f"FIND_IN_SET({member}, {name}) > 0" if kind == "set" else f"{name} = {member}" for member in gone]
+        is_kept = f" AND {name} NOT IN ({', '.join(has)})" if kind == "enum" else ""  # in another case, which is the same member
+        tests = [f"FIND_IN_SET({member}, {name}) > 0" if kind == "set" else f"{name} = {member}{is_kept}" for member in gone]
         words = f"{change.after.name} holds {' or '.join(gone)}, which the type loses"
         yield Question(change.ref, change.table, " OR ".join(tests), words, (change.after.name,))
+
+
+def _lost_characters(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+    """Ask for text that the character set which comes cannot write; in strict mode the server refuses it (error 1366)."""
+    altered = {change.ref: change for change in changes if isinstance(change, AlterColumn)}
+    tables = {c.ref: c.after for c in changes if isinstance(c, AlterObject) and isinstance(c.after, Table)}
+    for ref in dict.fromkeys([*tables, *(change.table for change in altered.values())]):
+        there = live.objects.get(ref)
+        if not isinstance(there, Table):
+            continue
+        for before in there.columns:
+            cause = altered.get(column_ref(ref, before.name))
+            after = cause.after if cause else before
+            charsets = charset(before, there), charset(after, tables.get(ref, there))
+            if after.generated is not None or None in charsets or charsets[0] == charsets[1] or charsets[1] in _ALL_CHARACTERS:
+                continue
+            name = f"t.{quoted(before.name)}"
+            there_and_back = f"CONVERT(CONVERT({name} USING {charsets[1]}) USING utf8mb4)"
+            condition = f"CAST({there_and_back} AS BINARY) <> CAST(CONVERT({name} USING utf8mb4) AS BINARY)"
+            words = f"{before.name} has characters that {charsets[1]} has not"
+            yield Question(cause.ref if cause else ref, ref, condition, words, (before.name,))
+
+
+_ALL_CHARACTERS = frozenset({"utf8mb4", "utf16", "utf16le", "utf32", "binary"})
+_NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year", "bit"})
+_BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+_MOMENTS = frozenset({"date", "datetime", "timestamp", "time"})
+
+
+def _refused(before: Column, after: Column, table: Table) -> str | None:
+    """The condition of values that a column of another type refuses in strict mode; None where there is none to tell."""
+    kind, name = parts(before.type)[0], f"t.{quoted(after.name)}"
+    if is_text(before.type):
+        return _not_taken(after) or _not_chosen(after) or _too_long(after, name)
+    if kind in _NUMBERS or kind in _MOMENTS:
+        return _out_of_range(kind, after) or _too_long(after, name)
+    if kind in _BINARY:
+        return _no_text(after, table, name) if is_text(after.type) else _too_long(after, name)
+    is_shown = kind in ("enum", "set") or (kind in _OWN_FORMS and is_text(after.type))
+    return _too_long(after, f"CAST({name} AS CHAR)") if is_shown else None
+
+
+def _out_of_range(old: str, after: Column) -> str | None:
+    """Of integers that become others everybody asks."""
+    (kind, arguments, modifiers), name = parts(after.type), f"t.{quoted(after.name)}"
+    is_integer, value = old.endswith("int"), f"({name} + 0)"
+    below = f" OR {value} < 0" if "unsigned" in modifiers else ""
+    if limits := integer_range(after.type):
+        return None if is_integer else f"ROUND({value}) NOT BETWEEN {limits[0]} AND {limits[1]}"
+    match kind:
+        case "decimal" if not is_integer or below:
+            digits, scale = (int(number) for number in arguments.split(","))
+            return f"(ABS(ROUND({value}, {scale})) >= 1e{digits - scale}{below})"
+        case "float" | "double":
+            return f"(ABS({value} + 0e0) > {_LARGEST[kind]}{below})"
+        case "year" if is_integer:
+            return f"NOT ({value} BETWEEN 0 AND 99 OR {value} BETWEEN 1901 AND 2155)"
+        case "enum" if is_integer:
+            return f"{value} NOT BETWEEN 1 AND {len(members(after.type))}"
+        case "timestamp" if old in ("date", "datetime"):
+            return f"({name} IS NOT NULL AND COALESCE(UNIX_TIMESTAMP({name}), 0) = 0)"
+        case _:
+            return None
+
+
+def _not_chosen(after: Column) -> str | None:
+    """Texts that are no member of the ENUM or SET that a column becomes."""
+    (kind, *_), name = parts(after.type), f"t.{quoted(after.name)}"
+    has = members(after.type)
+    is_word = f"{name} NOT REGEXP '^[0-9]+$'"  # else it may be the number of a member
+    if kind == "enum":
+        return f"({name} NOT IN ({', '.join(has)}) AND {is_word})"
+    if kind == "set":
+        left = f"CONCAT(',', {name}, ',')"
+        for member in sorted(has, key=len, reverse=True):
+            left = f"REPLACE({left}, CONCAT(',', {member}, ','), ',,')"
+        return f"(REPLACE({left}, ',', '') <> '' AND {is_word})"
+    return None
+
+
+def _no_text(after: Column, table: Table, name: str) -> str | None:
+    """Bytes that are no text of the character set that comes, of which the server makes question marks or nothing to look at."""
+    target = charset(after, table)
+    if target is None or not target.startswith("utf8"):
+        return _too_long(after, name)
+    text = f"CONVERT({name} USING {target})"
+    is_long = _too_long(after, name if parts(after.type)[0] in _BYTES else text)
+    is_none = f"({name} IS NOT NULL AND COALESCE(HEX({text}), '') <> HEX({name}))"
+    return f"({is_none} OR {is_long})" if is_long else is_none
+
+
+def _too_long(after: Column, value: str) -> str | None:
+    """Values longer than what a column becomes; of texts in fewer characters everybody asks."""
+    kind, arguments, _ = parts(after.type)
+    is_shown = value.startswith("CAST(")
+    if kind in ("char", "varchar"):
+        return f"CHAR_LENGTH(CAST({value} AS CHAR)) > {arguments or 1}"
+    if kind in ("binary", "varbinary"):
+        return f"LENGTH({value}) > {arguments or 1}"
+    if kind in _BYTES and not is_shown:
+        return f"LENGTH({value}) > {_BYTES[kind]}"
+    return None
+
+
+_BYTES = {"tinytext": 255, "text": 65535, "mediumtext": 16777215, "tinyblob": 255, "blob": 65535, "mediumblob": 16777215}
 
 
 def _not_taken(column: Column) -> str | None:
@@ -77,7 +188,8 @@ def _not_taken(column: Column) -> str | None:
             return f"({name} IS NOT NULL AND (COALESCE({moment}, 0) = 0 OR {name} REGEXP {_LETTERS}))"
         case "time":
             clock = f"{name} REGEXP {_CLOCK} AND CAST({name} AS TIME) IS NOT NULL"
-            return f"NOT ({clock} OR {name} REGEXP {_MOMENT} AND CAST({name} AS DATETIME) IS NOT NULL)"
+            moment = f"{name} REGEXP {_MOMENT} AND CAST({name} AS DATETIME) IS NOT NULL"
+            return f"({name} IS NOT NULL AND NOT ({clock} OR {moment}))"
         case _ if kind in _OWN_FORMS:
             return f"({name} IS NOT NULL AND CAST({name} AS {kind}) IS NULL)"
         case _:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dbops.catalog.catalog import Catalog
     from dbops.catalog.changes import CatalogChange, ChangeSet
-    from dbops.catalog.model import Column, Options
+    from dbops.catalog.model import Column, Options, Table
     from dbops.catalog.ref import Ref
     from dbops.engines.base.activity import Activity
     from dbops.engines.base.advice import Advice
@@ -183,6 +183,11 @@ class PostgresEngine:
         from dbops.engines.postgresql.questions import questions
 
         return questions(changes, live)
+
+    def becomes(self, value: str, before: Column | None, after: Column, tables: tuple[Table, Table]) -> str | None:
+        from dbops.engines.postgresql.becoming import becomes
+
+        return becomes(value, before, after, tables)
 
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         from dbops.engines.postgresql.lock_table import lock_shortage

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dbops.catalog.catalog import Catalog
     from dbops.catalog.changes import CatalogChange, ChangeSet
-    from dbops.catalog.model import Column, Options
+    from dbops.catalog.model import Column, Options, Table
     from dbops.catalog.ref import Ref
     from dbops.engines.base.activity import Activity
     from dbops.engines.base.advice import Advice
@@ -184,6 +184,11 @@ class SqliteEngine:
         from dbops.engines.sqlite.questions import questions
 
         return questions(changes, live)
+
+    def becomes(self, value: str, before: Column | None, after: Column, tables: tuple[Table, Table]) -> str | None:
+        from dbops.engines.sqlite.becoming import becomes
+
+        return becomes(value, before, after, tables)
 
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         return None

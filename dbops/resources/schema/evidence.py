@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import (
@@ -22,7 +21,7 @@ from dbops.catalog.changes import (
     RenameObject,
     column_ref,
 )
-from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Table, Unique
+from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Unique
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
@@ -31,8 +30,8 @@ from dbops.errors import LostConnectionError, QueryError
 from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
 from dbops.resources.schema.observed import Renaming
+from dbops.resources.schema.rows_to_be import RowsToBe
 from dbops.sql import probe
-from dbops.sql.dialect import Dialect
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
 _INTEGER = re.compile(r"(tinyint|smallint|mediumint|integer|int|bigint)(?:\(\d+\))?( unsigned)?(?: zerofill)?", re.IGNORECASE)
@@ -63,7 +62,7 @@ def evidence(
     found: list[Observation] = []
     refused: set[Ref] = set()
     rows_of = rows_by_new_names(renamed, renames, engine)
-    asked = [(question, renamed, rows_of(question.table)) for question in questions(changes, renamed, rows_of, engine)]
+    asked = [(question, renamed, rows) for question, rows in questions(changes, renamed, rows_of, engine)]
     asked += [(question, live, qualified(question.table, engine)) for question in engine.questions(changes, live)]
     deadline = time.monotonic() + _ALL_S
     for question, there, rows in sorted(asked, key=lambda one: one[0].is_tried):
@@ -143,43 +142,30 @@ def _first_column(table: Ref, live: Catalog) -> tuple[str, ...]:
 
 def questions(
     changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], engine: Engine
-) -> Iterator[Question]:
-    """Yield what has to be asked before these changes, by the names that tables and columns have in `live`.
+) -> Iterator[tuple[Question, str]]:
+    """Yield what has to be asked before these changes, and the rows it is asked of, by the names that tables have in `live`.
 
-    What is unique depends on type and collation: where those of a column change, too, values are compared as they will be, or
-    not at all.
+    What keys, checks and foreign keys say is asked of rows as the changes will leave them, or not at all where nobody can tell.
     """
-    recast = {change.ref: change.after for change in changes if isinstance(change, AlterColumn) and _compares_anew(change)}
-    moved = {change.ref for change in changes if isinstance(change, AlterObject) and _collates_anew(change)}
-    coming = {change.ref for change in changes if isinstance(change, AddColumn)}
-    altered: defaultdict[Ref, set[str]] = defaultdict(set)
-    for ref in coming:
-        if ref.kind == "column":
-            altered[ref.table].add(ref.name)
+    rows = RowsToBe(changes, live, rows_of, engine)
     for change in changes:
         table = change.ref.table
         if live.table(table.schema, table.name) is None:
             continue
-        match _as_new(change, {ref.table for ref in recast}):
+        match _as_new(change):
             case AddColumn(_, column, _):
-                yield from _new_column(change.ref, table, column, live, engine)
+                yield from _new_column(change.ref, table, column, rows, rows_of, engine)
             case AlterColumn(_, before, after):
-                yield from _altered_column(change.ref, table, before, after, engine)
-            case CreateObject(ForeignKey() as key) if not coming.isdisjoint(_pointed_to(key)):
-                pass
-            case CreateObject(item) if _is_key(item) and (table in moved or any(ref.table == table for ref in recast)):
-                yield from _new_key(item, table, live, recast, rows_of, engine) if table not in moved else ()
-            case CreateObject(item) if not _mentions(item, altered[table]):
-                yield from _new_object(item, table, live, rows_of, engine)
+                yield from ((question, rows_of(table)) for question in _altered_column(change.ref, table, before, after, engine))
+            case CreateObject(item):
+                yield from _new_object(item, item.ref, table, live, rows, rows_of, engine)
             case _:
                 pass
+    yield from _kept_keys(changes, live, rows, rows_of, engine)
 
 
-def _as_new(change: CatalogChange, recast: Container[Ref]) -> CatalogChange:
-    """A key over other columns or to others, another check, or one that is valid from now on asks of rows what a new one does.
-
-    A check that follows the types of columns, in tables `recast`, cannot be asked of their old values.
-    """
+def _as_new(change: CatalogChange) -> CatalogChange:
+    """A key over other columns or to others, another check, or one that is valid from now on asks of rows what a new one does."""
     match change:
         case AlterObject(before=PrimaryKey() | Unique() as old, after=PrimaryKey() | Unique() as new) if (
             old.columns != new.columns
@@ -192,7 +178,7 @@ def _as_new(change: CatalogChange, recast: Container[Ref]) -> CatalogChange:
         case AlterObject(before=Check() as held, after=Check() as check) if (held.expression, held.is_valid) != (
             check.expression,
             check.is_valid,
-        ) and change.ref.table not in recast:
+        ):
             return CreateObject(check)
         case _:
             return change
@@ -203,79 +189,48 @@ def _reaches(key: ForeignKey) -> tuple[object, ...]:
     return key.columns, key.references, key.referenced_columns, key.match == "FULL", key.is_valid
 
 
-def _compares_anew(change: AlterColumn) -> bool:
-    return (change.before.type, change.before.collation) != (change.after.type, change.after.collation)
+def _kept_keys(
+    changes: Sequence[CatalogChange], live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
+) -> Iterator[tuple[Question, str]]:
+    """Ask about keys that stay, over columns whose values, or the ways to compare them, change."""
+    spoken_of = {change.ref for change in changes}
+    altered = {ref.table for ref in spoken_of if ref.kind in ("column", "table")}
+    for item in live:
+        table = item.ref.table
+        if table not in altered or item.ref in spoken_of or not _is_key(item):
+            continue
+        cause = next((ref for name in _columns(item) if (ref := column_ref(table, name)) in spoken_of), table)
+        if cause in spoken_of and rows.changed(table, _columns(item)):
+            yield from _new_object(item, cause, table, live, rows, rows_of, engine)
 
 
-def _collates_anew(change: AlterObject) -> bool:
-    before, after = change.before, change.after
-    if not isinstance(before, Table) or not isinstance(after, Table):
-        return False
-    return dict(before.options).get("collation") != dict(after.options).get("collation")
-
-
-def _is_key(item: object) -> bool:
+def _is_key(item: CatalogObject) -> bool:
     return isinstance(item, PrimaryKey | Unique) or (isinstance(item, Index) and item.unique)
 
 
-def _new_key(
-    item: object, table: Ref, live: Catalog, recast: Mapping[Ref, Column], rows_of: Callable[[Ref], str], engine: Engine
-) -> Iterator[Question]:
-    """Ask about a key with columns that are compared in another way from now on; only other collations can be asked for."""
-    columns = _columns(item)
-    changed = {name: recast[ref] for name in columns if (ref := column_ref(table, name)) in recast}
-    if not columns and _mentions(item, {ref.name for ref in recast if ref.table == table}):
-        return
-    if not changed:
-        yield from _new_object(item, table, live, rows_of, engine)
-        return
-    there = live.table(table.schema, table.name)
-    for name, after in changed.items():
-        before = there.column(name) if there else None
-        if before is None or before.type != after.type or after.collation is None:
-            return
-    if isinstance(item, CatalogObject) and not getattr(item, "nulls_not_distinct", False):
-        collations = {name: after.collation for name, after in changed.items() if after.collation}
-        predicate = item.predicate if isinstance(item, Index) else None
-        condition = probe.duplicated(rows_of(table), probe.compared(columns, engine.dialect, collations), predicate)
-        yield Question(item.ref, table, condition, f"{', '.join(columns)} is not unique", columns)
-
-
-def _columns(item: object) -> tuple[str, ...]:
-    """The columns of a key; none where it is made of anything else."""
+def _columns(item: CatalogObject) -> tuple[str, ...]:
+    """The columns of a key; none where it is made of expressions alone."""
     match item:
         case PrimaryKey() | Unique():
             return item.columns
-        case Index(keys=keys) if all(key.column and not key.prefix for key in keys):
+        case Index(keys=keys):
             return tuple(key.column for key in keys if key.column)
         case _:
             return ()
 
 
-def _pointed_to(key: ForeignKey) -> Iterator[Ref]:
-    yield key.references
-    yield from (column_ref(key.references, name) for name in key.referenced_columns)
-
-
-def _mentions(item: object, columns: set[str]) -> bool:
-    """Tell whether an object is about columns that no row has yet."""
-    match item:
-        case Index(keys=keys, predicate=predicate):
-            texts = [predicate or "", *(key.expression or "" for key in keys)]
-            return any(key.column in columns for key in keys) or any(name in text for name in columns for text in texts)
-        case PrimaryKey(columns=own) | Unique(columns=own) | ForeignKey(columns=own):
-            return not columns.isdisjoint(own)
-        case Check(expression=text):
-            return any(name in text for name in columns)
-        case _:
-            return False
-
-
-def _new_column(ref: Ref, table: Ref, column: Column, live: Catalog, engine: Engine) -> Iterator[Question]:
-    is_filled = column.default is not None or column.identity is not None or column.generated is not None
-    if not column.nullable and not is_filled and not engine.features.fills_new_columns:
+def _new_column(
+    ref: Ref, table: Ref, column: Column, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
+) -> Iterator[tuple[Question, str]]:
+    if column.nullable:
+        return
+    if column.generated is not None:
+        if (computed := rows.of(table, [column.name])) is not None:
+            condition = probe.is_null(column.name, engine.dialect)
+            yield Question(ref, table, condition, f"the new column {column.name} would be NULL", (column.name,)), computed
+    elif column.default is None and column.identity is None and not engine.features.fills_new_columns:
         words = f"the new column {column.name} must not be NULL and has no default for them"
-        yield Question(ref, table, probe.EVERY, words, ())
+        yield Question(ref, table, probe.EVERY, words, ()), rows_of(table)
 
 
 def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine: Engine) -> Iterator[Question]:
@@ -312,36 +267,79 @@ def _range(name: str) -> tuple[int, int] | None:
     return (0, values - 1) if found[2] else (-values // 2, values // 2 - 1)
 
 
-def _new_object(item: object, table: Ref, live: Catalog, rows_of: Callable[[Ref], str], engine: Engine) -> Iterator[Question]:
-    dialect, name = engine.dialect, rows_of(table)
+def _new_object(
+    item: CatalogObject,
+    ref: Ref,
+    table: Ref,
+    live: Catalog,
+    rows: RowsToBe,
+    rows_of: Callable[[Ref], str],
+    engine: Engine,
+) -> Iterator[tuple[Question, str]]:
     match item:
         case Check(is_valid=True):
-            words = f"they break the check {item.name or item.expression}"
-            yield Question(item.ref, table, probe.breaks(item.expression), words, ())
+            asked = rows.of(table, rows.mentioned(table, item.expression))
+            if asked is not None:
+                words = f"they break the check {item.name or item.expression}"
+                yield Question(ref, table, probe.breaks(item.expression), words, ()), asked
         case ForeignKey(is_valid=True):
-            there = live.table(item.references.schema, item.references.name)
-            parent = None if there is None else rows_of(item.references)
-            condition = probe.orphaned(item.columns, parent, item.referenced_columns, dialect)
-            words = f"{', '.join(item.columns)} refers to no row of {item.references.qualified}"
-            yield Question(item.ref, table, condition, words, item.columns)
-            if item.match == "FULL" and len(item.columns) > 1:
-                words = f"some of {', '.join(item.columns)} is NULL, and MATCH FULL wants all or none"
-                yield Question(item.ref, table, probe.half_null(item.columns, dialect), words, item.columns)
-        case PrimaryKey() | Unique():
-            words, alike = f"{', '.join(item.columns)} is not unique", getattr(item, "nulls_not_distinct", False)
-            values = probe.compared(item.columns, dialect)
-            yield Question(item.ref, table, probe.duplicated(name, values, None, nulls_are_alike=alike), words, item.columns)
-        case Index(unique=True) if not any(key.prefix for key in item.keys):
-            values = [_compared(key, dialect) for key in item.keys]
-            columns = tuple(key.column for key in item.keys if key.column)
-            words = f"{', '.join(key.column or key.expression or '' for key in item.keys)} is not unique"
-            condition = probe.duplicated(name, values, item.predicate, nulls_are_alike=item.nulls_not_distinct)
-            yield Question(item.ref, table, condition, words, columns)
+            yield from _new_foreign_key(item, ref, table, live, rows, rows_of, engine)
+        case PrimaryKey() | Unique() | Index(unique=True):
+            if not any(name == "without_overlaps" for name, _ in item.options):
+                yield from _new_key(item, ref, table, rows, engine)
         case _:
             pass
 
 
-def _compared(key: IndexKey, dialect: Dialect) -> str:
-    """Return what an index compares of a row."""
-    value = dialect.identifier(key.column) if key.column else f"({key.expression})"
-    return f"{value} COLLATE {key.collation}" if key.collation else value
+def _new_key(
+    item: PrimaryKey | Unique | Index, ref: Ref, table: Ref, rows: RowsToBe, engine: Engine
+) -> Iterator[tuple[Question, str]]:
+    quote, columns, predicate = engine.dialect.identifier, _columns(item), None
+    if isinstance(item, Index):
+        parts, predicate = [_part(key, quote) for key in item.keys], item.predicate
+        spoken_of = [*parts, predicate or ""]
+        columns = (*columns, *sorted({name for text in spoken_of for name in rows.mentioned(table, text)} - {*columns}))
+        words = ", ".join(key.column or key.expression or "" for key in item.keys)
+    else:
+        parts, words = [quote(name) for name in columns], ", ".join(columns)
+    asked = rows.of(table, columns)
+    if asked is not None:
+        alike = not isinstance(item, PrimaryKey) and item.nulls_not_distinct
+        condition = probe.duplicated(asked, parts, predicate, nulls_are_alike=alike)
+        yield Question(ref, table, condition, f"{words} is not unique", columns), asked
+
+
+def _part(key: IndexKey, quote: Callable[[str], str]) -> str:
+    """What an index compares rows by."""
+    text = f"({key.expression})" if key.column is None else quote(key.column)
+    if key.prefix is not None:
+        text = f"left({text}, {key.prefix})"
+    return f"{text} COLLATE {key.collation}" if key.collation else text
+
+
+def _new_foreign_key(
+    key: ForeignKey, ref: Ref, table: Ref, live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
+) -> Iterator[tuple[Question, str]]:
+    there = live.table(key.references.schema, key.references.name)
+    asked, parent, columns = _rows_with(table, key.columns, live, rows, rows_of), None, key.referenced_columns
+    if there is not None:
+        columns = columns or rows.key(there.ref)
+        parent = _rows_with(there.ref, columns, live, rows, rows_of)
+        if parent is None or len(columns) != len(key.columns):
+            return
+    if asked is not None:
+        condition = probe.orphaned(key.columns, parent, columns, engine.dialect)
+        words = f"{', '.join(key.columns)} refers to no row of {key.references.qualified}"
+        yield Question(ref, table, condition, words, key.columns), asked
+        if key.match == "FULL" and len(key.columns) > 1:
+            words = f"some of {', '.join(key.columns)} is NULL, and MATCH FULL wants all or none"
+            yield Question(ref, table, probe.half_null(key.columns, engine.dialect), words, key.columns), asked
+
+
+def _rows_with(table: Ref, columns: Sequence[str], live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str]) -> str | None:
+    """Rows as they will be, else as they are: values of another type may still be compared with those they refer to."""
+    there = live.table(table.schema, table.name)
+    found = rows.of(table, columns)
+    if found is None and there is not None and all(there.column(name) for name in columns):
+        return rows_of(table)
+    return found

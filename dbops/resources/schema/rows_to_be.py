@@ -1,0 +1,169 @@
+"""Live rows as the planned changes will leave them, as SQL: columns that come with their first value, those that change with what
+their values become.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from dbops.catalog.catalog import Catalog
+from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject
+from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.catalog.ref import Ref
+from dbops.engines.base.engine import Engine
+from dbops.sql.dialect import Dialect
+from dbops.sql.tokens import Token, tokens
+
+_CAST = re.compile(r"::(?:[a-z_][\w. ]*|\"[^\"]+\")(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*", re.IGNORECASE)
+#: Calls with one value for all rows that a statement writes.
+_STEADY = frozenset(
+    {"current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "now", "curdate", "curtime"}
+)
+
+
+class RowsToBe:
+    """The rows of live tables; tables and columns are called as `live`, the catalog after renames, calls them."""
+
+    def __init__(self, changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], engine: Engine) -> None:
+        self._live, self._rows_of, self._engine = live, rows_of, engine
+        self._coming: defaultdict[Ref, dict[str, Column]] = defaultdict(dict)
+        self._altered: defaultdict[Ref, dict[str, AlterColumn]] = defaultdict(dict)
+        self._tables: dict[Ref, Table] = {}
+        self._keys = {item.ref.table: item.columns for item in live.all(PrimaryKey)}
+        for change in changes:
+            match change:
+                case AddColumn(table, column, _):
+                    self._coming[table][column.name] = column
+                case AlterColumn(table, _, after):
+                    self._altered[table][after.name] = change
+                case AlterObject(before=Table(), after=Table() as altered):
+                    self._tables[altered.ref] = altered
+                case CreateObject(PrimaryKey() as key) | AlterObject(after=PrimaryKey() as key):
+                    self._keys[key.ref.table] = key.columns
+                case _:
+                    pass
+
+    def of(self, table: Ref, columns: Collection[str]) -> str | None:
+        """Return rows with these columns, as they are where that is all the same; None where some value cannot be told."""
+        values: dict[str, str] = {}
+        computed: dict[str, str] = {}
+        for name in dict.fromkeys(columns):
+            column = self._becoming(table, name)
+            if column is not None and column.generated is not None:
+                expression = column.generated.expression
+                inner = self.mentioned(table, expression)
+                if any((other := self._becoming(table, each)) and other.generated for each in inner):
+                    return None
+                computed[name] = expression
+                for each in inner:
+                    if not self._tell(table, each, values):
+                        return None
+            elif not self._tell(table, name, values):
+                return None
+        return self._select(table, values, computed)
+
+    def changed(self, table: Ref, columns: Collection[str]) -> bool:
+        """Tell whether some of these columns are not what they are in the live rows."""
+        there = self._live.table(table.schema, table.name)
+        if there is None:
+            return False
+        plain = {column.name for column in there.columns if self._value(table, column.name) == self._quoted(column.name)}
+        return not set(columns) <= plain
+
+    def key(self, table: Ref) -> tuple[str, ...]:
+        """Return the columns of the primary key as it will be, none where there is none."""
+        return self._keys.get(table, ())
+
+    def mentioned(self, table: Ref, expression: str) -> set[str]:
+        """Return the columns of a table, those that come included, whose names stand in an expression."""
+        there = self._live.table(table.schema, table.name)
+        names = [column.name for column in there.columns] if there else []
+        known = {name.lower(): name for name in (*names, *self._coming[table])}
+        return {known[word] for word in _words(expression, self._engine.dialect) if word in known}
+
+    def _quoted(self, name: str) -> str:
+        return self._engine.dialect.identifier(name)
+
+    def _becoming(self, table: Ref, name: str) -> Column | None:
+        """The column as it comes or changes, None for one that stays."""
+        if name in self._coming[table]:
+            return self._coming[table][name]
+        change = self._altered[table].get(name)
+        return change.after if change is not None and change.before.generated != change.after.generated else None
+
+    def _tell(self, table: Ref, name: str, values: dict[str, str]) -> bool:
+        value = self._value(table, name)
+        if value is not None and value != self._quoted(name):
+            values[name] = value
+        return value is not None
+
+    def _value(self, table: Ref, name: str) -> str | None:
+        there = self._live.table(table.schema, table.name)
+        tables = (there, self._tables.get(table, there)) if there else None
+        if tables is None or tables[0] is None or tables[1] is None:
+            return None
+        pair = (tables[0], tables[1])
+        if (column := self._coming[table].get(name)) is not None:
+            return self._first_value(column, pair)
+        if (change := self._altered[table].get(name)) is not None:
+            if change.after.generated is not None:
+                return self._quoted(name) if change.before == change.after else None
+            return self._engine.becomes(self._quoted(name), change.before, change.after, pair)
+        same = pair[0].column(name)
+        if same is None:
+            return None
+        return self._quoted(name) if pair[0] is pair[1] else self._engine.becomes(self._quoted(name), same, same, pair)
+
+    def _first_value(self, column: Column, tables: tuple[Table, Table]) -> str | None:
+        if column.identity is not None or column.generated is not None:
+            return None
+        default = column.default
+        if default is None:
+            if not column.nullable and not self._engine.features.fills_new_columns:
+                return None
+            default = "NULL" if column.nullable else ""
+        elif not _is_steady(default, self._engine.dialect):
+            return None
+        return self._engine.becomes(default, None, column, tables)
+
+    def _select(self, table: Ref, values: Mapping[str, str], computed: Mapping[str, str]) -> str:
+        rows = self._rows_of(table)
+        if values:
+            there = self._live.table(table.schema, table.name)
+            names = [column.name for column in there.columns] if there else []
+            kept = [self._quoted(name) for name in names if name not in values]
+            given = [f"{value} AS {self._quoted(name)}" for name, value in values.items()]
+            rows = f"(SELECT {', '.join([*kept, *given])} FROM {rows} AS l)"
+        if computed:
+            given = [f"({expression}) AS {self._quoted(name)}" for name, expression in computed.items()]
+            rows = f"(SELECT c.*, {', '.join(given)} FROM {rows} AS c)"
+        return rows
+
+
+def _words(expression: str, dialect: Dialect) -> set[str]:
+    """The names in an expression, in lower case; a string in double quotes may be one."""
+    return {
+        _name(token).lower() for token in tokens(expression, dialect) if token.kind in ("word", "name") or token.text[0] == '"'
+    }
+
+
+def _name(token: Token) -> str:
+    first = token.text[0]
+    if first not in '"`[':
+        return token.text
+    return token.text[1:-1].replace(first * 2, first)
+
+
+def _is_steady(default: str, dialect: Dialect) -> bool:
+    """Tell whether a default is a constant, or at least one value for all rows of a statement."""
+    found = list(tokens(_CAST.sub("", default), dialect))
+    following = [*found[1:], None]
+    for token, after in zip(found, following, strict=True):
+        if token.kind in ("name", "variable") or token.text == "{":
+            return False
+        is_called = after is not None and after.text == "("
+        if token.kind == "word" and is_called and token.text.lower() not in _STEADY:
+            return False
+    return True
