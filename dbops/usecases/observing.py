@@ -19,8 +19,9 @@ def observe_together(workspace: Workspace, only: Sequence[str] = ()) -> list[Fin
     if not workspace.environment.of_kind("MigrationSet"):
         return findings
     from dbops.usecases.agreement import following
+    from dbops.usecases.migrate.elsewhere import warned
 
-    return following(findings, workspace)
+    return following(warned(findings, workspace), workspace)
 
 
 def look_together(workspace: Workspace, only: Sequence[str] = ()) -> list[Finding]:

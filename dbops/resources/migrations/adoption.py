@@ -44,6 +44,17 @@ def adopted(history: History, migrations: Sequence[Migration], *, ignore_checksu
     return found
 
 
+def spoken_of(history: History, migrations: Sequence[Migration]) -> list[Migration]:
+    """Return the migrations that rows of a history name as applied, without those that a row implies."""
+    found: dict[str, Migration] = {}
+    for row in history.rows:
+        claimants = [one for one in migrations if _claims(one, row)] if history.tool == "alembic" else []
+        migration = claimants[-1] if claimants else _spoken_of(row, migrations)
+        if migration is not None and row.outcome != "undone":
+            found[migration.version] = migration
+    return list(found.values())
+
+
 def part_of(history: History, migrations: Sequence[Migration], part: str | None) -> History:
     """Return the rows of one app or project: `part`, or the only one that speaks of migrations of the set.
 

@@ -14,6 +14,7 @@
 * `tags`      what databases of earlier releases come to
 * `lint`      the rules over the files of a set
 * `adopt`     the history of another runner as a ledger
+* `elsewhere` whether another runner has had a database before
 * `direct`    a folder of JSON files on the database of a URL, without an environment
 * `by_steps`  functions of a program as migrations
 * `records`   baseline, resolve, verify --accept: what is written into the ledger alone

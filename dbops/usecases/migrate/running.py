@@ -18,6 +18,7 @@ from dbops.resources.migrations.script import way_back
 from dbops.resources.migrations.standing import is_half_way_back
 from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
+from dbops.usecases.migrate.elsewhere import warned
 from dbops.usecases.migrate.extent import EVERYTHING, Extent, within
 from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
 from dbops.usecases.runtime import Workspace, now
@@ -106,7 +107,7 @@ def _planned(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Con
     connections = [work for work in workspace.work if work.desired.address in {f"connection/{name}" for name in names}]
     by_address = {one.desired.address: one for one in chosen}
     findings = []
-    for finding in observe([*connections, *(one.work for one in chosen)], workspace.targets):
+    for finding in warned(observe([*connections, *(one.work for one in chosen)], workspace.targets), workspace):
         one = by_address.get(finding.work.desired.address)
         findings.append(finding if one is None else shape(finding, one))
     plan = make_plan(findings, workspace.targets, version=__version__, environment=workspace.path, now=now(), rehearse=False)

@@ -148,3 +148,18 @@ def test_the_history_that_sqitch_keeps_in_a_file_of_its_own(sqlite_database: Dat
     first = migrations.status().standings[0]
     assert first.record is not None and (first.record.who, first.record.finished_at) == ("Ann", "2026-01-31T12:00:00Z")
     assert migrations.states() == {"0001_appschema": "applied", "0002_next": "pending"}
+
+
+def test_a_plan_says_that_another_runner_has_had_the_database(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    sqlite_database.load("CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY);")
+    sqlite_database.load("INSERT INTO schema_migrations VALUES ('20260101000000'), ('20250101000000');")
+    migrations = Migrations.make(sqlite_database, tmp_path)
+    migrations.write("20260101000000_a.sql", "CREATE TABLE IF NOT EXISTS a (id integer);")
+    migrations.write("20260102000000_b.sql", "CREATE TABLE IF NOT EXISTS b (id integer);")
+    [said] = [one for one in migrations.up(steps=0).plan.observations if one.code == "MIGRATION_ELSEWHERE"]
+    assert "dbmate has had this database: its schema_migrations speaks of 20260101000000_a, which" in said.message
+    assert "dbops migrate adopt" in said.message
+    assert "MIGRATION_ELSEWHERE" in [one.code for one in migrations.plan().observations]
+    sqlite_database.load("DELETE FROM schema_migrations WHERE version < '2026';")
+    adopted(migrations)
+    assert "MIGRATION_ELSEWHERE" not in [one.code for one in migrations.plan().observations]
