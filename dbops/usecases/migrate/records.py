@@ -14,7 +14,7 @@ from dbops.resources.migrations.run import Author
 from dbops.resources.migrations.script import check
 from dbops.resources.migrations.standing import aliases
 from dbops.usecases.apply import Consent, locked
-from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
+from dbops.usecases.migrate.sets import MigrationWork, find, of_one_name, sets_of
 from dbops.usecases.runtime import Workspace, timestamp, who
 from dbops.version import __version__
 
@@ -25,7 +25,7 @@ def baseline(workspace: Workspace, version: str, consent: Consent, name: str | N
     """Let the migrations up to a version count as applied, without running them; return their ids.
 
     Raises:
-        MigrationError: there is no such version, or the ledger knows migrations already.
+        MigrationError: there is no such version, or the ledger knows migrations already; or of several sets none is named.
     """
 
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
@@ -43,7 +43,7 @@ def baseline(workspace: Workspace, version: str, consent: Consent, name: str | N
             ledger.put(baseline_record(migration, _author()))
         return [migration.id for migration in chosen]
 
-    return _written(workspace, consent, name, write)
+    return _written(workspace, consent, of_one_name(workspace, name), write)
 
 
 def resolve(
@@ -55,7 +55,7 @@ def resolve(
     statements do, and the next run goes on behind them.
 
     Raises:
-        MigrationError: there is no such migration, or nothing is to be said of it.
+        MigrationError: there is no such migration, or nothing is to be said of it; there are several sets, and none is named.
     """
 
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
@@ -77,7 +77,7 @@ def resolve(
             raise MigrationError(f"{word} has no file, so it can only be forgotten: --pending")
         return [migration.id if isinstance(migration, Migration) else version]
 
-    written = _written(workspace, consent, name, write)
+    written = _written(workspace, consent, of_one_name(workspace, name), write)
     if not written:
         raise MigrationError(f"{word} is pending already: the ledger knows nothing of it")
     return written
@@ -112,11 +112,10 @@ def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> l
                 accepted.append(migration.id)
         return accepted
 
-    return _written(workspace, consent, name, write)
+    return _written(workspace, consent, sets_of(workspace, name), write)
 
 
-def _written(workspace: Workspace, consent: Consent, name: str | None, write: Write) -> list[str]:
-    chosen = sets_of(workspace, name)
+def _written(workspace: Workspace, consent: Consent, chosen: Sequence[MigrationWork], write: Write) -> list[str]:
     written: list[str] = []
     with locked(workspace, consent, [one.desired.connection for one in chosen]):
         for one in chosen:

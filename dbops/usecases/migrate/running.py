@@ -20,7 +20,7 @@ from dbops.sql.hazard import Hazard
 from dbops.usecases.apply import ApplyResult, Consent, Locks, OvertakenError, carry_out, locked
 from dbops.usecases.migrate.elsewhere import warned
 from dbops.usecases.migrate.extent import EVERYTHING, Extent, within
-from dbops.usecases.migrate.sets import MigrationWork, find, sets_of
+from dbops.usecases.migrate.sets import MigrationWork, find, of_one_name, sets_of
 from dbops.usecases.runtime import Workspace, now
 from dbops.version import __version__
 
@@ -30,10 +30,10 @@ def up(workspace: Workspace, consent: Consent, extent: Extent = EVERYTHING, name
 
     Raises:
         ApplyError: migrations stand in the way, or one failed; the ledger says what stands.
-        MigrationError: there is no such version.
+        MigrationError: there is no such version, or an extent is about several sets.
         LockTimeoutError: another apply held a lock for too long.
     """
-    chosen = sets_of(workspace, name)
+    chosen = sets_of(workspace, name) if extent == EVERYTHING else of_one_name(workspace, name)
     return _carried_out(workspace, chosen, consent, lambda finding, one: _until(finding, one, extent))
 
 
@@ -41,10 +41,11 @@ def down(workspace: Workspace, consent: Consent, extent: Extent = EVERYTHING, na
     """Take applied migrations back, last first: one, `extent.steps`, or all behind the version `extent.to`.
 
     Raises:
-        MigrationError: nothing leads back from one of them, or another that stays depends on it; nothing was done.
+        MigrationError: nothing leads back from one of them, or another that stays depends on it; nothing was done. There are
+            several sets, and none is named.
         and what `up` raises.
     """
-    chosen = sets_of(workspace, name)
+    chosen = of_one_name(workspace, name)
     return _carried_out(workspace, chosen, consent, lambda finding, one: _back(finding, one, extent, workspace.targets))
 
 
@@ -73,8 +74,8 @@ def down_one(workspace: Workspace, consent: Consent, word: str, name: str | None
 
 
 def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> ApplyResult:
-    """Take the last migration back and run it again."""
-    chosen = sets_of(workspace, name)
+    """Take the last migration back and run it again. Raises as `down` does."""
+    chosen = of_one_name(workspace, name)
 
     def there_and_back(finding: Finding, one: MigrationWork) -> Finding:
         back = _back(finding, one, Extent(steps=1), workspace.targets)

@@ -61,11 +61,20 @@ def one_set(workspace: Workspace, name: str | None) -> MigrationWork:
     Raises:
         MigrationError: there is none, or there are several and none is named.
     """
+    return of_one_name(workspace, name)[0]
+
+
+def of_one_name(workspace: Workspace, name: str | None) -> list[MigrationWork]:
+    """Return the only set, or the one named, on each of its connections: versions of one mean nothing to another.
+
+    Raises:
+        MigrationError: there is none, or there are several and none is named.
+    """
     found = sets_of(workspace, name)
     names = sorted({one.desired.set_name for one in found})
     if len(names) > 1:
         raise MigrationError(f"this environment has several sets: {', '.join(names)}", fix=f"name one: --set {names[0]}")
-    return found[0]
+    return found
 
 
 def find(migrations: list[Migration], word: str) -> Migration:

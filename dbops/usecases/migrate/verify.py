@@ -17,7 +17,7 @@ from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.resource import SchemaResource
 from dbops.usecases.agreement import replayed
 from dbops.usecases.migrate.extent import EVERYTHING, Extent, within
-from dbops.usecases.migrate.sets import MigrationWork, one_of_each_server, sets_of
+from dbops.usecases.migrate.sets import MigrationWork, of_one_name, one_of_each_server, sets_of
 from dbops.usecases.runtime import Workspace
 
 
@@ -38,7 +38,7 @@ def dry_run(workspace: Workspace, name: str | None = None, extent: Extent = EVER
         MigrationError: a migration fails there; says which statement, and why. There is no version to end at.
     """
     found = []
-    for one in sets_of(workspace, name):
+    for one in sets_of(workspace, name) if extent == EVERYTHING else of_one_name(workspace, name):
         standing = [found.migration for found in to_run(one.resource.standings(one.desired, workspace.targets))]
         pending = [migration for migration in standing if migration is not None]
         chosen = within(extent, pending, one)

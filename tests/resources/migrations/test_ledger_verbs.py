@@ -11,6 +11,7 @@ from dbops.cli.main import run
 from dbops.errors import ApplyError, DbopsError, MigrationError
 from dbops.usecases.drift import drift
 from dbops.usecases.migrate import files, records
+from dbops.usecases.migrate.running import up
 from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.migrate.squash import Squashed, squash
 from dbops.usecases.runtime import open_workspace
@@ -376,3 +377,21 @@ def test_what_stands_otherwise_is_said_of_the_version_in_the_ledger(sqlite_datab
         assert records.resolve(workspace, "0001", "pending", YES) == ["0001_a"]
         with pytest.raises(MigrationError, match="0001 is pending already"):
             records.resolve(workspace, "0001", "pending", YES)
+
+
+@pytest.mark.parametrize("command", ["down", "redo", "up --steps 1", "up --dry-run --to 1", "baseline 1", "resolve 1 --pending"])
+def test_what_is_about_one_set_wants_its_name_where_there_are_several(
+    sqlite_database: SqliteDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    with (shop.folder / "env.yaml").open("a") as file:
+        file.write("---\napiVersion: dbops/v1\nkind: MigrationSet\nmetadata: {name: second}\n")
+        file.write("spec: {connection: shop, directory: second}\n")
+    (shop.folder / "second").mkdir()
+    shop.write("1_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\nDROP TABLE a;\n")
+    (shop.folder / "second" / "1_b.sql").write_text("CREATE TABLE b (id integer);\n")
+    with open_workspace(shop.folder) as workspace:
+        up(workspace, YES)
+    assert run(["migrate", *command.split(), str(shop.folder)]) == 1
+    assert "this environment has several sets: second, shop" in capsys.readouterr().err
+    assert sqlite_database.rows("SELECT set_name, state FROM dbops_migrations") == [("shop", "applied"), ("second", "applied")]
