@@ -63,12 +63,16 @@ def up(
       dbops migrate up --dry-run
       dbops migrate up environments/tenants --parallel 8
     """
+    from dbops.cli.views.wording import on_one_line
     from dbops.usecases.migrate.extent import Extent
     from dbops.usecases.migrate.running import up as run
 
     if dry_run:
         return _rehearsed(env, name, Extent(to, steps), output)
-    return _run(env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel)
+    nothing = "" if to is None else f"Nothing is pending up to {on_one_line(to)}."
+    return _run(
+        env, (auto_approve, allow, lock_timeout, output), lambda w, c: run(w, c, Extent(to, steps), name), parallel, nothing
+    )
 
 
 @verb()

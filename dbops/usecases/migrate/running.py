@@ -34,7 +34,7 @@ def up(workspace: Workspace, consent: Consent, extent: Extent = EVERYTHING, name
         LockTimeoutError: another apply held a lock for too long.
     """
     chosen = sets_of(workspace, name) if extent == EVERYTHING else of_one_name(workspace, name)
-    return _carried_out(workspace, chosen, consent, lambda finding, one: _until(finding, one, extent))
+    return _carried_out(workspace, chosen, consent, lambda finding, one: _until(finding, one, extent), makes=True)
 
 
 def down(workspace: Workspace, consent: Consent, extent: Extent = EVERYTHING, name: str | None = None) -> ApplyResult:
@@ -56,7 +56,7 @@ def up_one(workspace: Workspace, consent: Consent, word: str, name: str | None =
         wanted = find(one.resource.migrations(one.desired), word)
         return _only(finding, [entry for entry in finding.entries if _migration(entry).version == wanted.version])
 
-    return _carried_out(workspace, sets_of(workspace, name), consent, alone)
+    return _carried_out(workspace, sets_of(workspace, name), consent, alone, makes=True)
 
 
 def down_one(workspace: Workspace, consent: Consent, word: str, name: str | None = None) -> ApplyResult:
@@ -92,19 +92,24 @@ def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> App
 Shape = Callable[[Finding, MigrationWork], Finding]
 
 
-def _carried_out(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape) -> ApplyResult:
+def _carried_out(
+    workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape, *, makes: bool = False
+) -> ApplyResult:
+    """Plan and carry out; a database that is not there is made where the act `makes` one, and elsewhere has nothing to take back."""
     while True:
         names = [one.desired.connection for one in chosen]
         with locked(workspace, consent, names, [one.work for one in chosen]) as locks:
             there = [one for one in chosen if one.desired.connection not in locks.fleet.failures]
             try:
-                return _planned(locks.workspace, there, consent, shape, locks)
+                return _planned(locks.workspace, there, consent, shape, locks, makes=makes)
             except OvertakenError as error:
                 consent.announce(f"{error.message}; planning anew")
 
 
-def _planned(workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape, locks: Locks) -> ApplyResult:
-    names = {one.desired.connection for one in chosen}
+def _planned(
+    workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape, locks: Locks, *, makes: bool
+) -> ApplyResult:
+    names = {one.desired.connection for one in chosen} if makes else set()
     connections = [work for work in workspace.work if work.desired.address in {f"connection/{name}" for name in names}]
     by_address = {one.desired.address: one for one in chosen}
     findings = []

@@ -395,3 +395,19 @@ def test_what_is_about_one_set_wants_its_name_where_there_are_several(
     assert run(["migrate", *command.split(), str(shop.folder)]) == 1
     assert "this environment has several sets: second, shop" in capsys.readouterr().err
     assert sqlite_database.rows("SELECT set_name, state FROM dbops_migrations") == [("shop", "applied"), ("second", "applied")]
+
+
+def test_nothing_is_made_in_order_to_take_something_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "1_a.sql").write_text("CREATE TABLE a (id integer);\n")
+    (tmp_path / "env.yaml").write_text(
+        "apiVersion: dbops/v1\nkind: Connection\nmetadata: {name: shop}\nspec: {url: 'sqlite:///a.db'}\n---\n"
+        "apiVersion: dbops/v1\nkind: MigrationSet\nmetadata: {name: shop}\nspec: {connection: shop, directory: migrations}\n"
+    )
+    for verb in ("down", "redo"):
+        assert run(["migrate", verb, str(tmp_path), "--auto-approve"]) == 0
+        assert capsys.readouterr().out.endswith("Nothing is applied that could be taken back.\n")
+    assert not (tmp_path / "a.db").exists()
+    assert run(["migrate", "up", str(tmp_path), "--auto-approve", "--to", "1"]) == 0
+    assert run(["migrate", "up", str(tmp_path), "--auto-approve", "--to", "1"]) == 0
+    assert capsys.readouterr().out.endswith("Nothing is pending up to 1.\n")
