@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row
-from dbops.errors import DbopsError, MigrationError
+from dbops.errors import DbopsError, Mark, MigrationError
 from dbops.reconcile.patience import patiently
 from dbops.sql.dialect import Dialect
 from dbops.sql.statement import Parameter
@@ -41,6 +41,8 @@ class Step:
     _patiently: Callable[[Callable[[], int]], int]
     _heard: Callable[[str], None] = lambda sql: None
     _progress: dict[str, Any] = field(default_factory=dict)
+    _called: dict[str, int] = field(default_factory=dict)
+    """How often this run has begun a part of each name: those of an earlier run are told apart by that, too."""
     statements: int = 0
 
     @property
@@ -61,7 +63,13 @@ class Step:
         return self.conn.execute(sql, parameters)
 
     def once(self, name: str, act: Callable[[], object]) -> None:
-        """Run a part in a transaction, unless an earlier run of this migration finished it."""
+        """Run a part in a transaction, unless an earlier run of this migration finished it.
+
+        Raises:
+            MigrationError: a second part of that name.
+        """
+        if self._calls(name) > 1:
+            raise MigrationError(f"two parts are called {name!r}", expected="a name of its own for each")
         if self._progress.get(name) is True:
             return
 
@@ -86,18 +94,29 @@ class Step:
 
         `table` may stand behind its schema, `sales.orders`.
         `key` is a column with unique values that have an order; rows hold its value first, then `columns`. `where` narrows the
-        rows in SQL. `pause_s` is waited between batches, for those who work beside. Returns how many rows were seen; a run that
-        goes on counts those of earlier runs too.
+        rows in SQL. The same rows may be walked several times, in the same order in each run. `pause_s` is waited between
+        batches, for those who work beside. Returns how many rows were seen; a run that goes on counts those of earlier runs too.
+
+        Raises:
+            MigrationError: a size or pause that cannot be; rows without a value of `key`.
+            QueryError: the database refused what is asked.
         """
+        if type(size) is not int or size < 1 or pause_s < 0:
+            raise MigrationError(
+                f"size is {size!r} and pause_s {pause_s!r}", expected="whole rows, at least 1, and no time below 0"
+            )
         quote = self.dialect.quote_identifier
         name, source = f"{table}.{key}", ".".join(map(quote, table.split(".")))
+        if (count := self._calls(name)) > 1:
+            name = f"{name} #{count}"
         last, seen = self._progress.get(name, (None, 0))
-        chosen = ", ".join(quote(column) for column in (key, *columns))
+        own = quote(table.rsplit(".", 1)[-1])  # SQLite takes a quoted name alone that is no column for text (quirks.html, 8)
+        chosen = ", ".join(f"{own}.{quote(column)}" for column in (key, *columns))
         while True:
             conditions = [f"({where})"] if where else []
-            conditions += [f"{quote(key)} > ?"] if last is not None else []
+            conditions += [f"{own}.{quote(key)} > ?"] if last is not None else []
             narrowed = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-            sql = f"SELECT {chosen} FROM {source}{narrowed} ORDER BY {quote(key)} LIMIT {int(size)}"
+            sql = f"SELECT {chosen} FROM {source}{narrowed} ORDER BY {own}.{quote(key)} LIMIT {size}"
 
             def portion(sql: str = sql, last: Any = last, seen: int = seen) -> int:
                 rows = self.conn.query(sql, () if last is None else (last,))
@@ -120,6 +139,11 @@ class Step:
             self._told(f"running: {table}, {seen:,} rows")
             if pause_s:
                 time.sleep(pause_s)
+
+    def _calls(self, name: str) -> int:
+        """Count one more call of a name; return how many there were in this run."""
+        self._called[name] = self._called.get(name, 0) + 1
+        return self._called[name]
 
     def _finishing(self, act: Callable[[], T]) -> T:
         """Run an act in a transaction; what it says is finished is so only when that holds."""
@@ -163,13 +187,14 @@ def run_steps(migration: Migration, direction: Direction, step: Step) -> None:
         raise MigrationError(f"nothing leads back from {migration.id}", at=migration.at, expected="a function down_fn(step)")
     try:
         function(step)
-    except DbopsError:
+    except DbopsError as error:
+        if error.at is None:
+            error.at = _place(error, migration)
         raise
-    except Exception as error:
-        line = _line(error, migration.at.file)
+    except (Exception, SystemExit) as error:  # a step that ends the program would leave everybody else without a word
         raise MigrationError(
             f"{migration.id}: {type(error).__name__}: {error}",
-            at=migration.at._replace(line=line) if line else migration.at,
+            at=_place(error, migration),
             fix="what its batches have done stands, and the next run goes on behind it",
         ) from error
 
@@ -202,16 +227,16 @@ def _module(migration: Migration) -> Any:
     module.__file__ = migration.at.file
     try:
         exec(compile(migration.up.text, migration.at.file, "exec"), module.__dict__)
-    except Exception as error:
-        raise MigrationError(f"the file cannot be run: {type(error).__name__}: {error}", at=migration.at) from error
+    except (Exception, SystemExit) as error:
+        raise MigrationError(f"the file cannot be run: {type(error).__name__}: {error}", at=_place(error, migration)) from error
     return module
 
 
-def _line(error: BaseException, file: str) -> int:
-    """Return the last line of a file that an error passed through."""
-    trace, line = error.__traceback__, 0
+def _place(error: BaseException, migration: Migration) -> Mark:
+    """Return the last line of a migration's file that an error passed through, else the file."""
+    trace, at = error.__traceback__, migration.at
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == file:
-            line = trace.tb_lineno
+        if trace.tb_frame.f_code.co_filename == migration.at.file:
+            at = migration.at._replace(line=trace.tb_lineno)
         trace = trace.tb_next
-    return line
+    return at

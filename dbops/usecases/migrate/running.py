@@ -95,7 +95,7 @@ Shape = Callable[[Finding, MigrationWork], Finding]
 def _carried_out(
     workspace: Workspace, chosen: Sequence[MigrationWork], consent: Consent, shape: Shape, *, makes: bool = False
 ) -> ApplyResult:
-    """Plan and carry out; a database that is not there is made where the act `makes` one, and elsewhere has nothing to take back."""
+    """Plan and carry out; a database that is not there is made where the act `makes` one, else it has nothing to take back."""
     while True:
         names = [one.desired.connection for one in chosen]
         with locked(workspace, consent, names, [one.work for one in chosen]) as locks:

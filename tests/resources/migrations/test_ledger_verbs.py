@@ -411,3 +411,47 @@ def test_nothing_is_made_in_order_to_take_something_back(tmp_path: Path, capsys:
     assert run(["migrate", "up", str(tmp_path), "--auto-approve", "--to", "1"]) == 0
     assert run(["migrate", "up", str(tmp_path), "--auto-approve", "--to", "1"]) == 0
     assert capsys.readouterr().out.endswith("Nothing is pending up to 1.\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("step.execute('CREATE TABL a (id integer)')", "syntax"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("step.batches('t1', 'nope', lambda rows: None)", "nope"),
+        ("step.batches('t1', 'id', lambda rows: None, columns=['nope'])", "nope"),
+        ("step.batches('t1', 'id', lambda rows: None, size=0)", "expected whole rows, at least 1"),
+    ],
+)
+def test_what_goes_wrong_in_a_step_is_told_with_its_line(shop: Migrations, line: str, said: str) -> None:
+    shop.up()
+    shop.database.load("INSERT INTO t1 VALUES (1, 0);")
+    shop.write("0005_fill.py", f"def up_fn(step):\n    pass\n    {line}\n")
+    with pytest.raises(ApplyError) as caught:
+        shop.up()
+    assert "0005_fill.py:3: " in caught.value.explain() and said in caught.value.explain()
+    assert shop.states()["0005_fill"] == "failed"
+
+
+def test_a_table_is_walked_as_often_as_is_said_and_each_walk_goes_on_by_itself(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    sqlite_database.load("CREATE TABLE t (id integer PRIMARY KEY, a integer DEFAULT 0, b integer DEFAULT 0);")
+    sqlite_database.load("INSERT INTO t (id) VALUES (1), (2), (3), (4);")
+    text = (
+        "def adding(step, column, last):\n    def change(rows):\n        for (key,) in rows:\n"
+        "            assert key < last, 'half'\n"
+        "            step.execute(f'UPDATE t SET {column} = {column} + 1 WHERE id = ?', (key,))\n    return change\n\n"
+        "def up_fn(step):\n    step.batches('t', 'id', adding(step, 'a', 9), size=2)\n"
+        "    step.batches('t', 'id', adding(step, 'b', 3), size=2)\n"
+    )
+    shop.write("0001_fill.py", text)
+    with pytest.raises(ApplyError, match="half"):
+        shop.up()
+    shop.write("0001_fill.py", text.replace("'b', 3", "'b', 9"))
+    assert shop.up().state == "done"
+    assert sqlite_database.rows("SELECT DISTINCT a, b FROM t") == [(1, 1)]
+    shop.write("0002_twice.py", "def up_fn(step):\n    for _ in 'ab':\n        step.once('one', lambda: None)\n")
+    with pytest.raises(ApplyError, match="two parts are called 'one'"):
+        shop.up()
