@@ -47,10 +47,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What no rule can delete: `held` and `verified` ids, and `set_aside` ones, which no rule counts either, until their age."""
+    """What no rule can delete: `held` and `verified` ids, and `set_aside` ones, which no rule counts either, until their age.
+
+    `refuted` ones, which a verification found wanting, are counted by themselves: they let none go that may be good.
+    """
 
     held: Collection[str] = ()
     verified: Collection[str] = ()
+    refuted: Collection[str] = ()
     set_aside: Mapping[str, timedelta] = field(default_factory=dict)
 
 
@@ -71,7 +75,8 @@ def judge(backups: Sequence[Manifest], rules: Rules, now: datetime, guards: Guar
     sound = whole(backups)
     points = [one for one in backups if one.kind != "log" and one.id not in guards.set_aside and one.id in sound]
     newest_first = points[::-1]
-    _by_rules(newest_first, rules, now, reasons)
+    _by_rules([one for one in newest_first if one.id not in guards.refuted], rules, now, reasons)
+    _by_rules([one for one in newest_first if one.id in guards.refuted], rules, now, reasons)
     _by_guards(backups, newest_first, rules, now, guards, reasons)
     _by_chains(backups, reasons)
     kept = {backup_id: tuple(dict.fromkeys(why)) for backup_id, why in reasons.items() if why}

@@ -79,6 +79,10 @@ def test_what_is_set_aside_counts_for_no_rule_and_goes_by_age() -> None:
     assert kept(DAILY, Rules(last=1), guards) == ["d38", "d39"]
 
 
+def test_what_was_found_wanting_lets_nothing_go_that_may_be_good() -> None:
+    assert kept(DAILY, Rules(last=2), Guards(refuted={"d37", "d38", "d39"})) == ["d35", "d36", "d38", "d39"]
+
+
 def test_what_is_broken_is_no_point() -> None:
     orphan = backup("orphan", 24 * 39.5, backup("gone"))
     assert "d39" in kept([*DAILY, orphan], Rules(last=1))

@@ -11,16 +11,18 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pyrage import x25519
 
 from dbops.archive.manifest import Manifest
+from dbops.engines.base.backup import Point
 from dbops.errors import BackupError
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
+from dbops.usecases.backup.prune import delete
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
@@ -341,6 +343,33 @@ def test_a_moment_that_no_log_leads_to_gives_the_state_before_it_and_says_so(sho
     assert note.startswith(f"this is the state of {made.ended_at:%Y-%m-%d %H:%M:%S}Z, the last before ")
     exactly = shop.restore(f"sqlite:///{tmp_path / 'exactly.db'}", point=point_of(made.ended_at))
     assert exactly.restored.warnings == ()
+
+
+def test_a_moment_as_it_is_listed_is_that_of_the_backup(shop: Shop, tmp_path: Path) -> None:
+    made = shop.run()
+    listed = point_of(made.ended_at.replace(microsecond=0))
+    for word in (None, made.id):
+        result = shop.restore(f"sqlite:///{tmp_path / f'{word}.db'}", point=listed, word=word)
+        assert result.chain == (made,) and result.restored.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "point", [point_of(lsn="0/12"), point_of(name="before the release"), point_of(datetime(2020, 1, 1, tzinfo=UTC))]
+)
+def test_a_point_that_a_backup_does_not_lead_to_is_refused(shop: Shop, tmp_path: Path, point: Point) -> None:
+    made = shop.run()
+    for word in (None, made.id):
+        with pytest.raises(BackupError, match=f"no backup leads to|{made.id} leads to its own end alone"):
+            shop.restore(f"sqlite:///{tmp_path / 'new.db'}", point=point, word=word)
+    assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("word", ["", "2", "202"])
+def test_a_word_that_is_a_slip_means_no_backup(shop: Shop, word: str) -> None:
+    made = shop.run()
+    with shop.workspace() as workspace, pytest.raises(BackupError, match="too short to mean a backup"):
+        delete(workspace, word, None, shop.told.append, cascades=False)
+    assert shop.backups() == (made,)
 
 
 def test_a_wal_beside_the_old_file_is_not_taken_for_the_new_ones(shop: Shop, sqlite_database: SqliteDatabase) -> None:

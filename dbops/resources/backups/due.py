@@ -11,7 +11,7 @@ from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.retention import Guards, Rules, Verdict, judge
 from dbops.dataclass import dataclass
 from dbops.resources.backups.model import Failure, Standing
-from dbops.resources.backups.moments import last_due
+from dbops.resources.backups.moments import last_due, next_due
 from dbops.resources.backups.spec import BackupPolicySpec, ScheduleSpec
 
 _STANDS_FOR: dict[str, frozenset[str]] = {
@@ -48,7 +48,7 @@ def what_is_due(spec: BackupPolicySpec, kinds: Collection[Kind], standing: Stand
 
     `kinds` are those that can be made. What is planned here counts as done for what comes behind it.
     """
-    if spec.retired:
+    if spec.retired or given_up(spec, standing, now) is not None:  # what was tried stays, to be looked at
         return []
     backups = [Due("backup", reason, entry.type) for entry, reason in overdue(spec, kinds, standing, now)]
     result = list(backups)
@@ -105,6 +105,45 @@ def overdue(spec: BackupPolicySpec, kinds: Iterable[Kind], standing: Standing, n
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Why no backup is made for now although none counts: the last full, what was wrong with it, and when the next is tried."""
+
+    last: Manifest
+    problem: str
+    until: datetime
+
+
+def given_up(spec: BackupPolicySpec, standing: Standing, now: datetime) -> GivenUp | None:
+    """Return that a full was made since one was due, and another in its place, and that verifications found both wanting.
+
+    Then a third would be no better: until the next one is due, or a day has passed, none is made, nor what would follow it. None
+    where there is one to rely on, or one is worth a try.
+    """
+    entry = next(one for one in spec.schedule if one.type == "full")
+    refuted = standing.refuted()
+    since = max(last_due(entry.cron, spec.zone, now), now - _AGAIN)
+    tried = [
+        one
+        for one in standing.backups
+        if one.kind == "full" and one.id in refuted and since <= one.begun_at <= now and standing.timeline in (None, one.timeline)
+    ]
+    if len(tried) < 2 or any(one.kind == "full" for one in counted(standing)):
+        return None
+    bad = max((one for one in standing.evidence if one.backup_id == tried[-1].id and not one.ok), key=lambda one: one.at)
+    until = min(next_due(entry.cron, spec.zone, now), tried[-2].begun_at + _AGAIN)
+    return GivenUp(tried[-1], bad.problems[0] if bad.problems else "it was found wanting", until)
+
+
+def words_of(stop: GivenUp) -> str:
+    """Say that no backup is made for now."""
+    when = f"{stop.until:%Y-%m-%d %H:%M}Z"
+    return f"the last two full backups do not restore, and the next is made {when}; of {stop.last.id}: {stop.problem}"
+
+
+_AGAIN = timedelta(days=1)
+
+
 def newest(backups: Sequence[Manifest], now: datetime) -> datetime:
     """Return the newest moment that any of the backups leads to; what says that it is of a moment to come is of the last one
     before it at the latest.
@@ -158,7 +197,9 @@ def rules_of(spec: BackupPolicySpec) -> Rules:
 def guards_of(standing: Standing) -> Guards:
     """Return what no rule deletes."""
     aside = {one.id: SAFETY_KEPT for one in standing.backups if SAFETY in one.labels}
-    return Guards(frozenset(standing.held), standing.verified(), aside)
+    sound = whole(standing.backups, without=standing.refuted())
+    wanting = frozenset(one.id for one in standing.backups if one.id not in sound)
+    return Guards(frozenset(standing.held), standing.verified(), wanting, aside)
 
 
 def prunable(

@@ -18,7 +18,7 @@ from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError
 from dbops.resources.backups.choosing import Refusal, choose
-from dbops.resources.backups.due import SAFETY, Due, counted, prunable, what_is_due
+from dbops.resources.backups.due import SAFETY, Due, counted, given_up, prunable, what_is_due, words_of
 from dbops.resources.backups.making import Maker, link, make, owner_of
 from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
@@ -83,6 +83,20 @@ class Keeper:
     def due(self) -> list[Due]:
         """Return what is due now."""
         return what_is_due(self.desired.spec, tuple(self.mechanisms()[0]), self.standing(), self.clock())
+
+    def must_be_of_use(self) -> None:
+        """Let a policy pass whose backups can be relied on, or for which another one is worth a try.
+
+        Raises:
+            BackupError: two fulls in a row were found wanting.
+        """
+        if (stop := given_up(self.desired.spec, self.standing(), self.clock())) is not None:
+            raise BackupError(
+                words_of(stop),
+                fix="correct what is wrong there, or in verify.checks; then dbops backup verify --id latest, or dbops backup run"
+                " --type full",
+                error_code="BACKUP_UNRESTORABLE",
+            )
 
     def back_up(self, kind: str) -> Manifest:
         """Make one backup of a scheduled kind.

@@ -39,7 +39,10 @@ def _to_point(
     contents: Contents, made: Sequence[Manifest], point: Point, backups: Backups, linked: Callable[[Manifest], Link]
 ) -> tuple[Manifest, ...]:
     behind: Manifest | None = None
+    is_replayed = any(point.what in one.points for one in made)
     for one in reversed(made):
+        if not is_replayed and ends_at(one, point):
+            return chain_of(one, contents.backups)
         reached = backups.reached(point, linked(one))
         if reached is None or (point.what == "time" and one.ended_at == point.time):
             return chain_of(one, contents.backups)  # where only a replay tells, all that there is has to be there
@@ -53,6 +56,13 @@ def _to_point(
         f"no backup leads to {point.text}",
         expected=f"a moment behind {made[0].ended_at:%Y-%m-%d %H:%M:%S}Z, at which {made[0].id} ended",
     )
+
+
+def ends_at(one: Manifest, point: Point) -> bool:
+    """Tell whether a backup ended at a moment; one that is told to the second, as lists show it, is all of that second."""
+    if point.what != "time" or point.time is None:
+        return False
+    return point.time in (one.ended_at, one.ended_at.replace(microsecond=0))
 
 
 def _joins(before: Manifest, log: Manifest) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from dbops.engines.base.backup import Mechanism
 from dbops.reconcile.change import BACKUP_REFUSED, Observation
 from dbops.resources.backups.choosing import Refusal
-from dbops.resources.backups.due import breaks_at, counted, failing
+from dbops.resources.backups.due import breaks_at, counted, failing, given_up, words_of
 from dbops.resources.backups.model import DesiredBackups, Standing
 
 
@@ -30,6 +30,8 @@ def remarks(
         if manifest.id in refuted:
             last = max((e for e in standing.evidence if e.backup_id == manifest.id and not e.ok), key=lambda e: e.at)
             yield Observation(address, "BACKUP_UNRESTORABLE", f"{manifest.id}: {'; '.join(last.problems[:3])}", "error")
+    if not desired.spec.retired and (stop := given_up(desired.spec, standing, now)) is not None:
+        yield Observation(address, "BACKUP_UNRESTORABLE", words_of(stop), "error")
     if (failure := failing(standing)) is not None:
         text = f"the last {failure.kind} backup failed at {failure.at:%Y-%m-%d %H:%M}Z: {failure.error}"
         yield Observation(address, "BACKUP_FAILING", text, "warning")

@@ -108,8 +108,17 @@ def find_backup(contents: Contents, word: str) -> Manifest:
     return found[0]
 
 
+_SHORTEST = 4
+"""Less is a slip, such as a variable of a script that is empty."""
+
+
 def _meant(contents: Contents, word: str) -> list[Manifest]:
     exact = contents.find(word)
     if exact is not None:
         return [exact]
+    if len(word) < _SHORTEST:
+        raise BackupError(
+            f"{word!r} is too short to mean a backup",
+            expected=f"an id, {_SHORTEST} characters or more of its beginning or end, or latest",
+        )
     return [one for one in contents.backups if one.id.startswith(word) or one.id.endswith(word.upper())]

@@ -18,7 +18,7 @@ from dbops.engines.base.connect import Target
 from dbops.errors import BackupError, MissingDatabaseError, QueryError
 from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.keeping import Keeper
-from dbops.resources.backups.leading import chain_to
+from dbops.resources.backups.leading import chain_to, ends_at
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound
@@ -100,6 +100,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
             f"the backup is of {chain[0].engine}, and {target.url.redacted()} is {engine.name}",
             expected=f"a {chain[0].engine} URL",
         )
+    _must_lead_to(wish.point, chain[-1])
     found = backups.occupied(target, folder)
     if found is not None and not wish.replaces:
         raise BackupError(f"{found}; it was left as it is", fix="restore to another place, or give --replace")
@@ -126,9 +127,30 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
 
 
+def _must_lead_to(point: Point, last: Manifest) -> None:
+    """Let a point pass that a chain's last backup leads to, by a replay, or because it is the state before a moment.
+
+    Raises:
+        BackupError: nothing is replayed that could stop there, or the backup is of a later moment.
+    """
+    if point == LATEST or point.what in last.points:
+        return
+    end = last.end
+    if point.what == "time":
+        leads = point.time is not None and (last.ended_at <= point.time or ends_at(last, point))
+    else:
+        leads = point.text in (*map(str, end.values()), f"{end.get('file')}:{end.get('offset')}")
+    if not leads:
+        raise BackupError(
+            f"{last.id} leads to its own end alone, {last.ended_at:%Y-%m-%d %H:%M:%S}Z, and not to {point.text}",
+            expected="a moment at which a backup ended, or a point in a log: dbops backup list",
+            error_code="POINT_NOT_REACHED",
+        )
+
+
 def _as_of(restored: Restored, last: Manifest, point: Point) -> Restored:
     """Say of which moment a state is that is older than the one asked for, where no log leads from one to the other."""
-    if point.what != "time" or point.time == last.ended_at or "time" in last.points:
+    if point.what != "time" or ends_at(last, point) or "time" in last.points:
         return restored
     note = f"this is the state of {last.ended_at:%Y-%m-%d %H:%M:%S}Z, the last before {point.text} that a backup leads to"
     return replace(restored, warnings=(*restored.warnings, note))

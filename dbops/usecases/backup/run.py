@@ -70,6 +70,7 @@ def _do(policy: Keeper) -> Done:
                 case _:
                     deleted = [one.id for one in policy.prune(due.ids).deleted]
         failed = refused[0].error() if refused else None
+        policy.must_be_of_use()
     except LeaseHeldError as error:
         busy = error.message
     except DbopsError as error:

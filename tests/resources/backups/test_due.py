@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbops.archive.manifest import Manifest
-from dbops.resources.backups.due import breaks_at, failing, what_is_due
+from dbops.resources.backups.due import breaks_at, failing, given_up, what_is_due
 from dbops.resources.backups.model import Evidence, Failure, Standing
 from dbops.resources.backups.spec import BackupPolicySpec
 from tests.archive.made import START, backup
@@ -130,3 +130,25 @@ def test_the_last_try_is_told() -> None:
     assert "the disk is full" in found.reason
     assert failing(standing) == failures[0]
     assert failing(Standing((FULL, backup("ok", 2, FULL)), failures=failures)) is None
+
+
+def test_a_full_that_is_refuted_is_made_anew_once_and_then_not_before_its_time() -> None:
+    spec, second = policy(verify={"restore": "weekly"}), backup("second", 1)
+    bad = tuple(Evidence(one, at(moment), 3, False, ("a check gave 0",)) for one, moment in (("full", 0.5), ("second", 1.1)))
+    assert due(spec, 1, FULL, evidence=bad[:1]) == ["full", "verify"]
+    assert due(spec, 2, FULL, second, evidence=bad) == []
+    assert due(spec, 24, FULL, second, evidence=bad) == ["full", "verify"]
+    stop = given_up(spec, Standing((FULL, second), evidence=bad), at(2))
+    assert stop is not None and (stop.last, stop.problem, stop.until) == (second, "a check gave 0", at(24))
+    good = Evidence("second", at(2), 3, True)
+    assert due(spec, 2.1, FULL, second, evidence=(*bad, good)) == ["incremental"]
+    weekly = policy(schedule=[{"type": "full", "cron": "0 3 1 * *"}])
+    assert due(weekly, 24 * 40, backup("a", 24 * 39.9), backup("b", 24 * 39.95), evidence=refuting("a", "b", at(24 * 40))) == []
+    assert due(weekly, 24 * 41.1, backup("a", 24 * 39.9), backup("b", 24 * 39.95), evidence=refuting("a", "b", at(24 * 40))) == [
+        "full"
+    ]
+
+
+def refuting(*rest: Any) -> tuple[Evidence, ...]:
+    *ids, moment = rest
+    return tuple(Evidence(one, moment, 3, False, ("worse",)) for one in ids)
