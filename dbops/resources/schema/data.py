@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import RenameColumn, RenameObject
+from dbops.catalog.changes import RenameColumn
 from dbops.catalog.model import Table
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
@@ -27,6 +27,7 @@ from dbops.resources.schema.copying import build
 from dbops.resources.schema.data_file import Row, parsed_rows
 from dbops.resources.schema.model import ReferenceFile
 from dbops.resources.schema.observed import Renaming
+from dbops.resources.schema.renames import former_ref
 from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 
@@ -225,7 +226,7 @@ def _live_rows(
     reader: Connection, ref: Ref, live: Catalog, renames: Sequence[Renaming], columns: Sequence[str], engine: Engine
 ) -> tuple[Row, ...]:
     """Return the live rows, also while the table or a column still has the name it is to be renamed from."""
-    old = next((item.before for item in renames if isinstance(item, RenameObject) and item.after == ref), ref)
+    old = former_ref(ref, renames)
     names = {item.after: item.before for item in renames if isinstance(item, RenameColumn) and item.table == ref}
     table = live.table(old.schema, old.name)
     if table is None:

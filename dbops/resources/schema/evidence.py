@@ -18,7 +18,6 @@ from dbops.catalog.changes import (
     CatalogChange,
     CreateObject,
     RenameColumn,
-    RenameObject,
     column_ref,
 )
 from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Unique
@@ -30,6 +29,7 @@ from dbops.errors import LostConnectionError, QueryError
 from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
 from dbops.resources.schema.observed import Renaming
+from dbops.resources.schema.renames import former_ref
 from dbops.resources.schema.rows_to_be import RowsToBe
 from dbops.sql import probe
 
@@ -91,11 +91,10 @@ def evidence(
 def rows_by_new_names(renamed: Catalog, renames: Sequence[Renaming], engine: Engine) -> Callable[[Ref], str]:
     """Return what gives the SQL of a live table's rows, under the names that its columns and itself are to have."""
     quote = engine.dialect.identifier
-    tables = {item.after: item.before for item in renames if isinstance(item, RenameObject)}
     columns = {item.ref: item.before for item in renames if isinstance(item, RenameColumn)}
 
     def rows_of(table: Ref) -> str:
-        there, old = renamed.table(table.schema, table.name), tables.get(table, table)
+        there, old = renamed.table(table.schema, table.name), former_ref(table, renames)
         names = (
             [(column.name, columns.get(column_ref(table, column.name), column.name)) for column in there.columns] if there else []
         )

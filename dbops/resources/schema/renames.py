@@ -36,14 +36,18 @@ def wanted_renames(
     """
     found: list[RenameObject | RenameColumn] = []
     old_names = _old_names(renames, features.default_schema)
+    schemas = [schema for rename in renames if rename.kind == "schema" and (schema := _schema(rename, live, desired))]
+    former = {schema.after.name: schema.before.name for schema in schemas}
     for rename in renames:
+        if rename.kind == "schema":
+            continue
         if rename.kind == "column":
-            change: RenameObject | RenameColumn | None = _column(rename, live, desired, features, old_names)
+            change: RenameObject | RenameColumn | None = _column(rename, live, desired, features, old_names, former)
         else:
-            change = _object(rename, live, desired, features)
+            change = _object(rename, live, desired, features, former)
         if change is not None:
             found.append(change)
-    return tuple(sorted(dict.fromkeys(found), key=_rank))
+    return tuple(sorted(dict.fromkeys([*found, *schemas]), key=_rank))
 
 
 def respelled(
@@ -63,7 +67,7 @@ def respelled(
 
 
 def _respelled_columns(wanted: Table, live: Catalog, renames: Sequence[RenameObject | RenameColumn]) -> Iterable[RenameColumn]:
-    table = live.objects.get(_former(wanted.ref, renames))
+    table = live.objects.get(former_ref(wanted.ref, renames))
     if isinstance(table, Table):
         gone = {column.name.lower(): column.name for column in table.columns if not wanted.column(column.name)}
         for column in wanted.columns:
@@ -72,26 +76,35 @@ def _respelled_columns(wanted: Table, live: Catalog, renames: Sequence[RenameObj
 
 
 def _rank(change: RenameObject | RenameColumn) -> int:
-    """Put what is known by its table's old name before the table, and columns, known by the new one, behind it."""
+    """Put what is known by the old name of its table or schema before that, and columns, known by the new ones, behind it."""
     if isinstance(change, RenameColumn):
-        return 2
-    return 1 if change.before.kind in ("table", "schema") else 0
+        return 3
+    return {"table": 1, "schema": 2}.get(change.before.kind, 0)
 
 
-def _object(rename: Rename, live: Catalog, desired: Catalog, features: Features) -> RenameObject | None:
-    if rename.kind == "schema":
-        old, new = Ref("schema", "", rename.old), Ref("schema", "", rename.new)
-        _must_be_desired(new in desired, rename)
-        return RenameObject(old, new) if old in live and new not in live else None
+def _schema(rename: Rename, live: Catalog, desired: Catalog) -> RenameObject | None:
+    old, new = Ref("schema", "", rename.old), Ref("schema", "", rename.new)
+    _must_be_desired(new in desired, rename)
+    return RenameObject(old, new) if old in live and new not in live else None
+
+
+def _object(
+    rename: Rename, live: Catalog, desired: Catalog, features: Features, former: Mapping[str, str]
+) -> RenameObject | None:
+    """`former` are the old names of schemas that are renamed behind what is in them: the object gets its name in the old one."""
     namespace, name = _split(rename.old, features.default_schema)
-    new_name = _split(rename.new, namespace)
-    wanted = _named(desired, rename.kind, *new_name, any_case=True)
+    latter = {old: new for new, old in former.items()}
+    space, new_name = _split(rename.new, namespace)
+    wanted = _named(desired, rename.kind, latter.get(space, space), new_name, any_case=True)
     _must_be_desired(wanted is not None, rename)
     if wanted is None or wanted in live:
         return None
-    is_caseless = rename.kind in features.caseless or wanted.name != new_name[1]
-    found = _named(live, rename.kind, namespace, name, any_case=is_caseless)
-    return RenameObject(found, wanted) if found and (found.name == name or found.name.lower() != wanted.name.lower()) else None
+    new = wanted._replace(schema=former.get(wanted.schema, wanted.schema))
+    is_caseless = rename.kind in features.caseless or wanted.name != new_name
+    found = _named(live, rename.kind, former.get(namespace, namespace), name, any_case=is_caseless)
+    if found is None or new in live or (found.name != name and found.name.lower() == wanted.name.lower()):
+        return None
+    return RenameObject(found, new)
 
 
 def _old_names(renames: Iterable[Rename], default_schema: str) -> dict[Name, Name]:
@@ -113,22 +126,29 @@ def _named(catalog: Catalog, kind: str, schema: str, name: str, *, any_case: boo
 
 
 def _column(
-    rename: Rename, live: Catalog, desired: Catalog, features: Features, old_names: Mapping[Name, Name]
+    rename: Rename,
+    live: Catalog,
+    desired: Catalog,
+    features: Features,
+    old_names: Mapping[Name, Name],
+    former: Mapping[str, str],
 ) -> RenameColumn | None:
-    """`old_names` are those of tables that are renamed first: `{(schema, new): (schema, old)}`."""
+    """`old_names` are those of tables that are renamed first: `{(schema, new): (schema, old)}`, `former` those of schemas."""
     owner, _, old = rename.old.rpartition(".")
     if not owner:
         raise SchemaError(
             f"the rename of column {rename.old!r} does not name its table", expected="table.column or schema.table.column"
         )
     namespace, name = _split(owner, features.default_schema)
+    namespace = next((new for new, old in former.items() if old == namespace), namespace)
     ref = _named(desired, "table", namespace, name, any_case=True)
     wanted = desired.table(ref.schema, ref.name) if ref else None
     is_caseless = "column" in features.caseless
     new = _column_of(wanted, rename.new.rpartition(".")[2], any_case=is_caseless)
     _must_be_desired(new is not None, rename)
     is_table_caseless = "table" in features.caseless or (ref is not None and ref.name != name)
-    there = (_named(live, "table", *names, any_case=is_table_caseless) for names in _both((namespace, name), old_names))
+    spaces = ((former.get(space, space), known) for space, known in _both((namespace, name), old_names))
+    there = (_named(live, "table", *names, any_case=is_table_caseless) for names in spaces)
     table = next((live.table(found.schema, found.name) for found in there if found), None)
     before = _column_of(table, old, any_case=is_caseless)
     if ref is None or new is None or table is None or before is None or table.column(new) is not None:
@@ -199,9 +219,9 @@ def as_it_stands(
     The scratch knows no grants that the source says nothing of, and no index that a build left invalid. Grants are looked for
     under the names from before `followed`: those renames that grants follow.
     """
-    if isinstance(item, Index) and isinstance(index := live.objects.get(_former(item.ref, renames)), Index):
+    if isinstance(item, Index) and isinstance(index := live.objects.get(former_ref(item.ref, renames)), Index):
         item = replace(item, is_valid=index.is_valid)
-    before = live.objects.get(_former(item.ref, followed))
+    before = live.objects.get(former_ref(item.ref, followed))
     if before is None or before.grants is None or item.grants is not None:
         return item
     names = {rename.before: rename.after for rename in followed if isinstance(rename, RenameColumn) and rename.table == item.ref}
@@ -211,12 +231,12 @@ def as_it_stands(
 
 def under_former_names(desired: Catalog, live: Catalog, renames: Sequence[RenameObject | RenameColumn]) -> Catalog:
     """Return the desired catalog with what is renamed under its live name, too: what it says of grants is said of that one."""
-    former = {_former(ref, renames): item for ref, item in desired.objects.items()} if renames else {}
+    former = {former_ref(ref, renames): item for ref, item in desired.objects.items()} if renames else {}
     found = {ref: item for ref, item in former.items() if ref in live.objects}
     return replace(desired, objects={**desired.objects, **found}) if found else desired
 
 
-def _former(ref: Ref, renames: Sequence[RenameObject | RenameColumn]) -> Ref:
+def former_ref(ref: Ref, renames: Sequence[RenameObject | RenameColumn]) -> Ref:
     """Return what an object was called before renames of itself, its table and its schema."""
     for rename in reversed(renames):
         if not isinstance(rename, RenameObject):
