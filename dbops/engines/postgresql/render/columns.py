@@ -239,6 +239,8 @@ def writes_table_again(table: Ref, before: Column, after: Column, scene: Scene) 
 def alter_together(table: Ref, pairs: Iterable[tuple[Column, Column]], scene: Scene) -> Iterator[Statement]:
     """Yield one ALTER TABLE for several columns, so that the table is written again once (manual, ALTER TABLE, notes)."""
     changes = [_ColumnChange(table, before, after, scene, None) for before, after in pairs]
+    for change in changes:
+        yield from change.without_defaults_of_heirs()
     yield from changes[0].alter([action for change in changes for action in change.actions()])
     for change in changes:
         yield from change.rest()
@@ -273,6 +275,7 @@ class _ColumnChange:
         self.prefix = f"ALTER COLUMN {quote(after.name)}"
 
     def statements(self, first: tuple[Statement, ...], going: tuple[Ref, ...]) -> Iterator[Statement]:
+        yield from self.without_defaults_of_heirs()
         if not (first or going) and self.is_one_statement():
             yield from self.alter(self.actions())
             return
@@ -292,6 +295,17 @@ class _ColumnChange:
             yield numbers.go_on_identity(self.table, self.after, map(numbers.aside_ref, going))
         for sequence in going:
             yield Statement(f"DROP SEQUENCE {named(numbers.aside_ref(sequence))}")
+
+    def without_defaults_of_heirs(self) -> Iterator[Statement]:
+        """A default that an heir alone has may be none of the new type; it comes again when the type is there.
+
+        Where the table has one itself, it takes theirs along (ATPrepCmd in commands/tablecmds.c).
+        """
+        for heir in self.scene.family(self.table)[1:] if self.retyped and self.before.default is None else ():
+            table = table_in(self.scene.before, heir)
+            column = table.column(self.before.name) if table else None
+            if column is not None and column.default is not None and column.generated is None:
+                yield Statement(f"ALTER TABLE {named(heir)} {self.prefix} DROP DEFAULT")
 
     def rest(self) -> Iterator[Statement]:
         """Yield what ALTER COLUMN has other words for; a new type brings its own storage and no compression."""

@@ -239,6 +239,8 @@ class _Folding:
         if old is None or new is None:
             return
         changed = {name: getattr(change.after, name) for name in _HANDED_DOWN if name in change.attributes}
+        if not {"type", "collation"}.isdisjoint(changed):
+            changed["default"] = change.after.default  # they give up theirs before
         options = dict(old.options)
         for name in _HANDED_DOWN_OPTIONS:
             if dict(change.before.options).get(name) != dict(change.after.options).get(name):

@@ -21,6 +21,7 @@ from dbops.engines.postgresql.render import others as others_sql
 from dbops.engines.postgresql.render.conversion import element, from_one, using
 from dbops.engines.postgresql.render.names import aside as called_aside
 from dbops.engines.postgresql.render.names import designation, named, quote
+from dbops.engines.postgresql.render.reassembly import Reassembly
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
 from dbops.engines.postgresql.render.security import new_object
 from dbops.engines.postgresql.render.types import UserType
@@ -180,15 +181,36 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
     for old, new in rebuild.types:
         yield from others_sql.create(new) if isinstance(new, Defined) else types.create(new)
         yield from new_object(_with_live_grants(old, new), scene)
+    reassembly = Reassembly(rebuild.types)
+    converting = list(_converted(rebuild, reassembly, scene))
+    yield from reassembly.functions()
+    yield from converting
+    yield from reassembly.functions_gone()
+    for old, _ in reversed(rebuild.types):
+        yield Statement(f"DROP {designation(_aside(old))}")
+
+
+def _converted(rebuild: Rebuild, reassembly: Reassembly, scene: Scene) -> Iterator[Statement]:
     for conversion in rebuild.conversions:
         if conversion.table not in scene.renewed and not _is_inherited(conversion, rebuild, scene):
-            yield from _convert(conversion, rebuild, scene)
+            yield from _convert(conversion, rebuild, reassembly, scene)
+    for conversion in rebuild.conversions:
+        if (default := _own_default(conversion, rebuild, scene)) is not None:
+            column = quote(conversion.after.name)
+            yield Statement(f"ALTER TABLE {named(conversion.table)} ALTER COLUMN {column} SET DEFAULT {default}")
     for ref in sorted(scene.renewed):
         table = scene.before.objects.get(ref)
         if isinstance(table, Table) and not scene.renewed & set(parents_of(table)):  # else its rows wait with its parent's
-            yield from _convert_aside(table, rebuild, scene)
-    for old, _ in reversed(rebuild.types):
-        yield Statement(f"DROP {designation(_aside(old))}")
+            yield from _convert_aside(table, rebuild, reassembly, scene)
+
+
+def _own_default(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str | None:
+    """Return the default that an heir has beside its parent's: it went when that changed its type."""
+    if conversion.table in scene.renewed or not _is_inherited(conversion, rebuild, scene):
+        return None
+    above = [other for other in rebuild.conversions if other.table in parents_of(scene.before.objects.get(conversion.table))]
+    given = {other.after.default for other in above if other.after.name == conversion.after.name}
+    return conversion.after.default if given != {conversion.after.default} else None
 
 
 def _rename_away(item: Rebuilt, scene: Scene) -> Iterator[Statement]:
@@ -235,14 +257,14 @@ def _is_inherited(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> boo
     return "inherited" in dict(conversion.before.options) and any(parent in tables for parent in parents)
 
 
-def _convert(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
+def _convert(conversion: Conversion, rebuild: Rebuild, reassembly: Reassembly, scene: Scene) -> Iterator[Statement]:
     name, was, kind = quote(conversion.before.name), conversion.before.type, conversion.after.type
     is_elsewhere = conversion.table.kind == "foreign_table"  # its values are, and need no conversion
-    expression = name if is_elsewhere else _expression(name, was, kind, rebuild, scene)
+    expression = name if is_elsewhere else _expression(name, was, kind, rebuild, reassembly, scene)
     yield from columns.alter(conversion.table, conversion.before, conversion.after, scene, through=expression)
 
 
-def _convert_aside(table: Table, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
+def _convert_aside(table: Table, rebuild: Rebuild, reassembly: Reassembly, scene: Scene) -> Iterator[Statement]:
     """Rows that wait for their table to be made again wait in values of the types by then; on the way back no others wait."""
     successor = scene.after.objects.get(table.ref)
     for column in table.columns:
@@ -251,45 +273,30 @@ def _convert_aside(table: Table, rebuild: Rebuild, scene: Scene) -> Iterator[Sta
         if not {column.type, column.collation} & rebuild.spellings:
             continue
         name, collation = quote(column.name), f" COLLATE {column.collation}" if column.collation else ""
-        value = _expression(name, column.type, column.type, rebuild, scene)
+        value = _expression(name, column.type, column.type, rebuild, reassembly, scene)
         yield Statement(
             f"ALTER TABLE {parts.aside(table)} ALTER COLUMN {name} DROP DEFAULT,"
             f" ALTER COLUMN {name} TYPE {column.type}{collation} USING {value}"
         )
 
 
-def _expression(name: str, was: str, kind: str, rebuild: Rebuild, scene: Scene) -> str:
+def _expression(name: str, was: str, kind: str, rebuild: Rebuild, reassembly: Reassembly, scene: Scene) -> str:
     """Return what a value of a type becomes when that is built again, or its column gets another type."""
     if kind == f"{was}[]":
-        one = _expression(name, was, was, rebuild, scene)
+        one = _expression(name, was, was, rebuild, reassembly, scene)
         return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ARRAY[{one}]::{kind} END"
     if was == f"{kind}[]":
-        return from_one(name, _expression(element(name), kind, kind, rebuild, scene), kind)
+        return from_one(name, _expression(element(name), kind, kind, rebuild, reassembly, scene), kind)
     if kind != was and kind not in rebuild.spellings:
         return using(name, was, kind, scene.domains) or name
     if all(isinstance(new, Defined) for _, new in rebuild.types):
         return name
+    if kind == was and (found := reassembly.value(name, kind)):
+        return found
     for old, new in rebuild.types:
-        if kind != named(new.ref):
-            continue
-        if isinstance(old, CompositeType) and isinstance(new, CompositeType):
-            return _row(name, old, new, scene)
-        if isinstance(old, Domain) and isinstance(new, Domain) and old.base_type != new.base_type:
+        if kind == named(new.ref) and isinstance(old, Domain) and isinstance(new, Domain) and old.base_type != new.base_type:
             return using(name, old.base_type, new.base_type, scene.domains) or f"{name}::{kind}"
     return f"{name}::text::{kind}"
-
-
-def _row(name: str, old: CompositeType, new: CompositeType, scene: Scene) -> str:
-    """A composite value is taken apart and put together again, attribute by attribute.
-
-    One with a NULL inside is not `IS NOT NULL` (manual, comparison functions), and yet no NULL.
-    """
-    had = {column.name: column for column in old.columns}
-    values = [
-        f"({name}).{quote(column.name)}::text::{column.type}" if column.name in had else f"NULL::{column.type}"
-        for column in new.columns
-    ]
-    return f"CASE WHEN {name} IS DISTINCT FROM NULL THEN ROW({', '.join(values)})::{named(new.ref)} END"
 
 
 def anchor(changes: tuple[CatalogChange, ...], rebuild: Rebuild) -> Ref | None:
