@@ -3,6 +3,7 @@
 * `spec`        what the manifest may say
 * `model`       a migration, the set it belongs to, how each stands; typed changes
 * `folder`      a folder of files turned into a set; `sql_files`, `json_files`, `python_files` read the formats
+* `traces`      where in a file of Python an error came from
 * `python_steps`, `alembic_scripts`   migrations in Python, and Alembic's own, run
 * `alembic_env`  an env.py of Alembic, run or read
 * `graph`       the order of a set: versions, dependencies; duplicates, cycles and gaps refused

@@ -16,7 +16,9 @@ from dbops.engines.base.connect import Connection
 from dbops.errors import DbopsError, Mark, MigrationError, QueryError
 from dbops.resources.migrations.alembic_env import history_options, run_env
 from dbops.resources.migrations.alembic_folders import script_directory
+from dbops.resources.migrations.folder import shown
 from dbops.resources.migrations.model import Direction, Migration, Revisions, Script
+from dbops.resources.migrations.traces import place_of
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -31,11 +33,17 @@ def migrations_of(directory: Path, texts: dict[Path, str]) -> list[Migration]:
     Raises:
         MigrationError: Alembic is not installed, or does not understand the directory.
     """
+    from alembic.util import CommandError
+
     scripts = script_directory(directory)
     try:
         revisions = list(scripts.walk_revisions())
-    except Exception as error:  # files of the user's are imported, and what they raise is the answer
-        raise MigrationError(f"Alembic cannot read {directory.name}: {error}", at=Mark(str(directory))) from error
+    except (Exception, SystemExit) as error:  # files of the user's are imported, and what they raise is the answer
+        at = Mark(shown(directory))
+        for file in texts:
+            at = place_of(error, str(file), at, Mark(shown(file)))
+        what = str(error) if isinstance(error, SyntaxError | CommandError) else f"{type(error).__name__}: {error}"
+        raise MigrationError(f"Alembic cannot read {directory.name}: {what}", at=at) from error
     return [_migration(revision, texts, Revisions(directory, scripts)) for revision in revisions]
 
 
@@ -90,11 +98,18 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
             with Operations.context(context), context.begin_transaction():
                 context.run_migrations(**given)
         except DBAPIError as error:
-            raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=migration.at) from error
+            at = place_of(error, _file_of(migration, scripts), migration.at)
+            raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=at) from error
         except DbopsError:
             raise
-        except Exception as error:  # what a revision raises is the answer
-            raise MigrationError(f"{migration.id}: {type(error).__name__}: {error}", at=migration.at) from error
+        except (Exception, SystemExit) as error:  # what a revision raises is the answer
+            at = place_of(error, _file_of(migration, scripts), migration.at)
+            raise MigrationError(f"{migration.id}: {type(error).__name__}: {error}", at=at) from error
+
+
+def _file_of(migration: Migration, scripts: ScriptDirectory) -> str:
+    revision: Any = scripts.get_revision(migration.version)
+    return str(revision.path)
 
 
 def database_named(migration: Migration, direction: Direction, scripts: ScriptDirectory) -> dict[str, str]:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row
-from dbops.errors import DbopsError, Mark, MigrationError
+from dbops.errors import DbopsError, MigrationError
 from dbops.reconcile.patience import patiently
+from dbops.resources.migrations.traces import place_of
 from dbops.sql.dialect import Dialect
 from dbops.sql.statement import Parameter
 
 if TYPE_CHECKING:
+    from dbops.engines.base.engine import Engine
     from dbops.resources.migrations.model import Direction, Migration
     from dbops.resources.migrations.run import Runner
 
@@ -172,7 +174,32 @@ def step_for(migration: Migration, runner: Runner, progress: str | None) -> Step
     def waiting(act: Callable[[], int]) -> int:
         return patiently(act, runner.patience)
 
-    return Step(runner.conn, runner.engine.dialect, reach, runner.told, waiting, runner.heard, _read(progress))
+    def sent(sql: str) -> None:
+        _must_be_let_through(sql, runner.engine)
+        runner.heard(sql)
+
+    return Step(runner.conn, runner.engine.dialect, reach, runner.told, waiting, sent, _read(progress))
+
+
+_CONTROLS = ("BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "XA")
+
+
+def _must_be_let_through(sql: str, engine: Engine) -> None:
+    """Raise MigrationError for a statement that ends a transaction of dbops's, or writes what it keeps for itself."""
+    from dbops.resources.migrations.script import is_about_own_tables
+    from dbops.sql.splitter import iterate
+
+    text = sql.lstrip()
+    if is_about_own_tables(text):
+        raise MigrationError("the statement is about what dbops keeps for itself", expected="statements about other tables")
+    if not text[:8].upper().startswith(_CONTROLS):
+        return
+    if any(engine.scripts.conduct(statement).control is not None for statement in iterate(text, engine.dialect)):
+        raise MigrationError(
+            f"{text.split(None, 1)[0]} begins or ends a transaction, which are dbops's own",
+            expected="step.once(name, act), which runs a part in one transaction",
+            error_code="TRANSACTION_CONTROL",
+        )
 
 
 def run_steps(migration: Migration, direction: Direction, step: Step) -> None:
@@ -189,12 +216,12 @@ def run_steps(migration: Migration, direction: Direction, step: Step) -> None:
         function(step)
     except DbopsError as error:
         if error.at is None:
-            error.at = _place(error, migration)
+            error.at = place_of(error, migration.at.file, migration.at)
         raise
     except (Exception, SystemExit) as error:  # a step that ends the program would leave everybody else without a word
         raise MigrationError(
             f"{migration.id}: {type(error).__name__}: {error}",
-            at=_place(error, migration),
+            at=place_of(error, migration.at.file, migration.at),
             fix="what its batches have done stands, and the next run goes on behind it",
         ) from error
 
@@ -228,15 +255,7 @@ def _module(migration: Migration) -> Any:
     try:
         exec(compile(migration.up.text, migration.at.file, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
-        raise MigrationError(f"the file cannot be run: {type(error).__name__}: {error}", at=_place(error, migration)) from error
+        raise MigrationError(
+            f"the file cannot be run: {type(error).__name__}: {error}", at=place_of(error, migration.at.file, migration.at)
+        ) from error
     return module
-
-
-def _place(error: BaseException, migration: Migration) -> Mark:
-    """Return the last line of a migration's file that an error passed through, else the file."""
-    trace, at = error.__traceback__, migration.at
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == migration.at.file:
-            at = migration.at._replace(line=trace.tb_lineno)
-        trace = trace.tb_next
-    return at

@@ -77,16 +77,21 @@ def _read(script: Script, engine: Engine) -> Iterator[Planned]:
 
 def _must_leave_own_tables(statement: SourceStatement, script: Script) -> None:
     """Raise MigrationError for a statement that writes what dbops keeps for itself, as dumps of a database do that it knows."""
-    head = statement.text[:_HEAD]
-    if "dbops" not in head.lower() or (found := _WRITES.match(head)) is None:
-        return
-    if _OWN.search(_BEHIND_NAMES.split(head[found.end() :], maxsplit=1)[0]):
+    if is_about_own_tables(statement.text):
         raise MigrationError(
             f"{title(statement)} is about what dbops keeps for itself: the ledger, in which this migration is written down, too",
             at=placed(statement.at, script),
             expected="statements about other tables",
             fix="take it out, or leave dbops's own tables out of the dump",
         )
+
+
+def is_about_own_tables(sql: str) -> bool:
+    """Tell whether a statement writes what dbops keeps for itself; reading it does no harm."""
+    head = sql[:_HEAD]
+    if "dbops" not in head.lower() or (found := _WRITES.match(head)) is None:
+        return False
+    return _OWN.search(_BEHIND_NAMES.split(head[found.end() :], maxsplit=1)[0]) is not None
 
 
 _HEAD = 400

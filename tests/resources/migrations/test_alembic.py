@@ -126,6 +126,35 @@ def test_a_folder_that_alembic_does_not_understand_is_named(shop: Migrations) ->
         shop.up()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("revision = 'bad'\ndown_revision = (\n", "bad_x.py:2:17: Alembic cannot read migrations: '(' was never closed"),
+        (
+            "import os\nimport nobody\n",
+            "bad_x.py:2: Alembic cannot read migrations: ModuleNotFoundError: No module named 'nobody'",
+        ),
+        ("import sys\nsys.exit(4)\n", "bad_x.py:2: Alembic cannot read migrations: SystemExit: 4"),
+    ],
+)
+def test_a_revision_that_cannot_be_imported_is_told_with_its_line(shop: Migrations, text: str, said: str) -> None:
+    (shop.folder / "migrations" / "versions" / "bad_x.py").write_text(text)
+    with pytest.raises(MigrationError) as caught:
+        shop.up()
+    assert said in caught.value.explain()
+
+
+@pytest.mark.parametrize(("line", "said"), [("op.execute('CREATE TABL x')", "syntax"), ("raise SystemExit(4)", "SystemExit: 4")])
+def test_what_goes_wrong_in_a_revision_is_told_with_its_line(shop: Migrations, line: str, said: str) -> None:
+    (shop.folder / "migrations" / "versions" / "bad_x.py").write_text(
+        f"from alembic import op\nrevision = 'bad'\ndown_revision = None\n\ndef upgrade():\n    {line}\n\n"
+        "def downgrade():\n    pass\n"
+    )
+    with pytest.raises(ApplyError) as caught:
+        shop.up()
+    assert "bad_x.py:6: " in caught.value.explain() and said in caught.value.explain()
+
+
 def test_a_folder_without_revisions_is_no_silence(shop: Migrations) -> None:
     for file in (shop.folder / "migrations" / "versions").glob("*.py"):
         file.unlink()

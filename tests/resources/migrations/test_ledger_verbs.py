@@ -420,6 +420,9 @@ def test_nothing_is_made_in_order_to_take_something_back(tmp_path: Path, capsys:
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("step.batches('t1', 'nope', lambda rows: None)", "nope"),
         ("step.batches('t1', 'id', lambda rows: None, columns=['nope'])", "nope"),
+        ("step.execute('BEGIN')", "step.once(name, act)"),
+        ("step.once('a', lambda: step.execute(' commit;'))", "begins or ends a transaction"),
+        ("step.execute('DROP TABLE dbops_migrations')", "what dbops keeps for itself"),
         ("step.batches('t1', 'id', lambda rows: None, size=0)", "expected whole rows, at least 1"),
     ],
 )
