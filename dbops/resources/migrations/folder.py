@@ -249,7 +249,11 @@ def _paired(ups: Sequence[NamedFile], downs: dict[str, list[NamedFile]], problem
         except MigrationError as error:
             problems.append(error)
     problems.extend(
-        MigrationError(f"{file.shown} leads back from version {file.version}, which is not there", at=Mark(file.shown))
+        MigrationError(
+            f"{file.shown} leads back from version {file.version}, which is not there",
+            at=Mark(file.shown),
+            fix="give it the version of the file that leads up, or take it away",
+        )
         for files in downs.values()
         for file in files
     )
@@ -264,5 +268,6 @@ def _unnamed(file: Contents) -> MigrationError:
         f"the name of {file.name} says no version",
         at=Mark(file.shown),
         expected="0007_add_orders.sql, 0007_add_orders.up.sql, V7__add_orders.sql or R__views.sql",
-        fix="a file that is no migration begins with _ or stands in another folder",
+        fix=(f"did you mean {meant}? " if (meant := sql_files.meant(file.name)) else "")
+        + "a file that is no migration begins with _ or stands in another folder",
     )

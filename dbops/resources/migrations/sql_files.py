@@ -79,6 +79,23 @@ def named(file_name: str) -> tuple[Part, str, str, bool] | None:
     return None
 
 
+def meant(file_name: str) -> str | None:
+    """Return the name that a file's name without a version may have been meant to be; None where nothing is near."""
+    for pattern, name in _NEARLY:
+        if found := pattern.fullmatch(file_name):
+            return found.expand(name)
+    return None
+
+
+#: Flyway's with one line in place of two or in small letters; a moment as ISO 8601 has it; a blank behind the version.
+_NEARLY = (
+    (re.compile(r"[Vv]_?(\d+(?:[._]\d+)*)[ _-]*[ _-](.*)\.sql"), r"V\1__\2.sql"),
+    (re.compile(r"[Rr][ _-]+(.+)\.sql"), r"R__\1.sql"),
+    (re.compile(r"(\d{8})T(\d{4,6})Z?[ _.-]*(.*)\.sql"), r"\1\2_\3.sql"),
+    (re.compile(r"(\d+(?:\.\d+)*) +(.*)\.sql"), r"\1_\2.sql"),
+)
+
+
 def migration_of(file: NamedFile, down: NamedFile | None) -> Migration:
     """Return the migration that a file, and one beside it that leads back, say.
 

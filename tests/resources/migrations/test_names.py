@@ -9,7 +9,7 @@ import pytest
 from dbops.errors import Mark
 from dbops.resources.migrations.folder import overlooked
 from dbops.resources.migrations.model import Migration, Script
-from dbops.resources.migrations.sql_files import named, version_of
+from dbops.resources.migrations.sql_files import meant, named, version_of
 from dbops.usecases.migrate.naming import file_names, next_version
 
 
@@ -72,3 +72,19 @@ def test_files_in_folders_below_are_told(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert overlooked(tmp_path, "sql", is_empty=False) == ["2025/V2__b.sql"]
     assert overlooked(tmp_path, "sql", is_empty=True) == ["2025/V2__b.sql", "V1__a.sql", "hooks/each.sql"]
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [
+        ("V1_add.sql", "V1__add.sql"),
+        ("v1.2__add_x.sql", "V1.2__add_x.sql"),
+        ("r__views.sql", "R__views.sql"),
+        ("20260131T120000_x.sql", "20260131120000_x.sql"),
+        ("0001 add x.sql", "0001_add x.sql"),
+        ("orders.sql", None),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_told_as_it_should_be(file: str, wanted: str | None) -> None:
+    assert named(file) is None
+    assert meant(file) == wanted
