@@ -12,15 +12,19 @@ from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
 from dbops.archive.storage.objects import _first_line
 from dbops.archive.storage.opening import StorageAddress, local_folder, open_storage
 from dbops.errors import BackupError
+from tests.failures.trial import without_links
 from tests.servers import azurite
 from tests.servers.s3 import S3, new_bucket
 from tests.servers.sftp import SftpServer
 
 
-@pytest.fixture(params=["file", "s3", "az", "sftp", "fsspec"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+@pytest.fixture(params=["file", "file without links", "s3", "az", "sftp", "fsspec"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     match request.param:
         case "file":
+            return open_storage(StorageAddress("file://./objects"), tmp_path)
+        case "file without links":
+            without_links(monkeypatch)
             return open_storage(StorageAddress("file://./objects"), tmp_path)
         case "s3":
             endpoint = request.getfixturevalue("s3_endpoint")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dbops.engines.base.url import parse_url
 from dbops.reconcile.plan import Plan
@@ -225,6 +228,15 @@ def is_on(conn: Any, database: Database) -> bool:
 def end_by(number: int) -> Strike:
     """Return a strike that sends this process a signal."""
     return lambda: os.kill(os.getpid(), number)
+
+
+def without_links(patch: pytest.MonkeyPatch) -> None:
+    """Let files have one name only, as on FAT."""
+
+    def refuse(source: object, destination: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(source), None, str(destination))
+
+    patch.setattr(os, "link", refuse)
 
 
 def wait_until(holds: Callable[[], bool], within_s: float = 30.0) -> None:

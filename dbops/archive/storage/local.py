@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,7 +55,12 @@ class LocalStorage:
             try:
                 _File(handle, path).write(data)
                 os.fsync(handle)
-                os.link(beside, path)  # refused where there is one, unlike a rename
+                try:
+                    os.link(beside, path)  # refused where there is one, unlike a rename
+                except OSError as error:
+                    if error.errno not in NO_LINKS:
+                        raise
+                    _create(path, data)
                 _sync_folder(path.parent)
             except FileExistsError:
                 return False
@@ -104,6 +110,23 @@ class LocalStorage:
 
     def _path(self, key: str) -> Path:
         return self._root / key
+
+
+NO_LINKS: Collection[int] = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What os.link says where a file system has no second names for files: FAT, exFAT, some shares of other machines."""
+
+
+def _create(path: Path, data: bytes) -> None:
+    """Write a file that must not be there yet. One that is cut off by the end of the machine is told as damaged."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _File(handle, path).write(data)
+        os.fsync(handle)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
 
 
 class _File:

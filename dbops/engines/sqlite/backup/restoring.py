@@ -6,12 +6,14 @@ import glob
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dbops.archive.storage.local import NO_LINKS
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told
 from dbops.engines.base.passing import named
@@ -230,15 +232,24 @@ def _switch(new: Path, place: Path, *, replaces: bool, keeps_old: bool) -> Path 
             try:
                 os.link(new, place)  # refused where somebody has made one meanwhile
             except FileExistsError:
-                if place.stat().st_size:
-                    raise BackupError(f"{place} was made meanwhile; it was left as it is") from None
-                new.replace(place)
+                _take_place(new, place)
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                _take_place(new, place)
     handle = os.open(place.parent, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
     return aside
+
+
+def _take_place(new: Path, place: Path) -> None:
+    """Rename a file to a name that nobody has given to anything with content."""
+    if place.exists() and place.stat().st_size:
+        raise BackupError(f"{place} was made meanwhile; it was left as it is") from None
+    new.replace(place)
 
 
 def _usual_mode(place: Path) -> int:
@@ -263,7 +274,12 @@ def _as_before(new: Path, place: Path) -> None:
 def _put_aside(place: Path) -> Path:
     """Give a damaged file a further name, and move its logs to that."""
     aside = place.with_name(f"{place.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    os.link(place, aside)
+    try:
+        os.link(place, aside)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        shutil.copyfile(place, aside)
     for suffix in _BESIDE:
         if os.path.lexists(f"{place}{suffix}"):
             Path(f"{place}{suffix}").rename(f"{aside}{suffix}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dbops.errors import BackupError
+from tests.failures.trial import without_links
 from tests.usecases.policies import Shop
 
 OWN = """
@@ -149,3 +150,17 @@ def test_where_there_is_no_room_is_said(tmp_path: Path, monkeypatch: pytest.Monk
             assert f"{tmp_path}/tmp/dbops-passing-" in caught.value.message
     assert {path.name for path in tmp_path.iterdir()} == {"shop.db", "env", "tmp"} and not list((tmp_path / "tmp").iterdir())
     assert shop.verify(3).ok
+
+
+def test_files_are_restored_where_they_have_one_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, new = tmp_path / "shop.db", tmp_path / "new.db"
+    made(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1);")
+    without_links(monkeypatch)
+    shop = Shop(tmp_path / "env", f"sqlite:///{path}")
+    shop.run()
+    shop.restore(f"sqlite:///{new}")
+    assert new.read_bytes() == path.read_bytes()
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)  # too damaged to be saved
+    [warning] = shop.restore(f"sqlite:///{path}", replaces=True).restored.warnings
+    assert "what stood there is" in warning and path.read_bytes() == new.read_bytes()
+    assert len(list(tmp_path.glob("shop.db.damaged-*"))) == 1
