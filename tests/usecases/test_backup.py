@@ -328,6 +328,21 @@ def test_a_disk_without_room_is_told_and_nothing_is_left(shop: Shop, tmp_path: P
     assert shop.verify(3).ok
 
 
+def test_a_program_without_room_says_nothing_of_the_backup(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.run()
+    told = {"exits": [{"tool": "pg_restore", "code": 1, "stderr": "ERROR: could not extend file: No space left on device"}]}
+
+    def fail(*arguments: object) -> None:
+        raise BackupError("pg_restore ended with exit code 1", told)
+
+    monkeypatch.setattr("dbops.engines.sqlite.backup.restoring.assemble", fail)
+    with pytest.raises(BackupError, match="the verification was given up: pg_restore ended with exit code 1") as caught:
+        shop.verify(3)
+    assert caught.value.error_code == "NO_ROOM"
+    told["exits"][0]["stderr"] = "ERROR: something else"
+    assert shop.verify(3).problems == ("pg_restore ended with exit code 1",)
+
+
 def test_evidence_that_cannot_be_kept_is_told(shop: Shop) -> None:
     made = shop.run()
     (shop.folder / "backups/shop/verify").write_text("a file in the place of the folder")

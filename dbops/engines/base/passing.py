@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dbops.archive.storage.base import StorageError
+from dbops.errors import DbopsError
+
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
@@ -25,6 +28,48 @@ def named(path: Path) -> Iterator[None]:
 
 
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+_WORDS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "out of disk space",
+    "disk is full",
+    "Disk full",
+    "errno: 28",
+    "error 28",
+)
+_LITTLE = 32 << 20
+
+
+def lacks_room(error: DbopsError) -> bool:
+    """Tell whether an error, or a program that it speaks of, says that a disk is full."""
+    texts = [error.message, *(str(one.get("stderr", "")) for one in error.context.get("exits", ()))]
+    return any(words in text for text in texts for words in _WORDS)
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """Tell a server of our own that failed in a folder for want of room from one that failed for what it was given.
+
+    Where a server finds no room it may say so, or just end, so what is left is looked at.
+
+    Raises:
+        DbopsError: there was no room, with `error_code="NO_ROOM"`; of the type of the error that it was.
+    """
+    try:
+        yield
+    except DbopsError as error:
+        free = shutil.disk_usage(folder).free
+        is_plain = error.error_code == type(error).__name__ and not isinstance(error, StorageError)
+        if is_plain and (free < _LITTLE or lacks_room(error)):
+            raise type(error)(
+                f"{folder.parent} has {free >> 20} MiB left, which is not enough: {error.message}",
+                error.context,
+                "NO_ROOM",
+                fix="make room, restore to another disk, or set TMPDIR for what is thrown away",
+            ) from error
+        raise
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import Any
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Target, Timeouts
-from dbops.engines.base.passing import passing_folder
+from dbops.engines.base.passing import passing_folder, room_in
 from dbops.engines.base.secret import SecretValue
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.connect import connect
@@ -63,7 +63,8 @@ def private_folder() -> Iterator[Path]:
     with passing_folder("my") as folder:
         if account := _account():
             shutil.chown(folder, user=account["user"])
-        yield folder
+        with room_in(folder):
+            yield folder
 
 
 @contextmanager
@@ -133,7 +134,7 @@ def _install(programs: Programs, folder: Path, account: dict[str, Any], settings
     command += [f"--{name}={value}" for name, value in settings.items() if name in _AT_BIRTH]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **account)
     if done.returncode:
-        raise SchemaError(f"a private server cannot be made: {(done.stderr or done.stdout).strip()[-400:]}")
+        raise SchemaError(f"a private server cannot be made: {_telling(done.stderr or done.stdout)}")
 
 
 @contextmanager
@@ -197,4 +198,10 @@ def _wait(process: subprocess.Popen[bytes], folder: Path, url: DatabaseUrl) -> N
             if process.poll() is not None:
                 break
             time.sleep(0.05)
-    raise SchemaError(f"a private server does not start: {(folder / 'log').read_text()[-400:]}")
+    raise SchemaError(f"a private server does not start: {_telling((folder / 'log').read_text(errors='replace'))}")
+
+
+def _telling(text: str) -> str:
+    """Return the first error of a server's log, which has the cause, or else its end."""
+    errors = (line.partition("[ERROR]")[2].strip() for line in text.splitlines() if "[ERROR]" in line)
+    return next(errors, text.strip()[-400:])

@@ -30,6 +30,7 @@ _FOLDER = re.compile(r"dbops-pg-(\d+)-\w+")
 #: A version above all there will be, for whom the newest programs are the right ones.
 NEWEST = 1000
 _START_S = 60
+_TELLING = re.compile(r"\b(error|fatal|panic):|could not", re.IGNORECASE)
 _FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -145,7 +146,8 @@ class _Server:
             )
         if check and done.returncode:
             lines = output.read_text().strip().splitlines()
-            raise SchemaError(f"a private PostgreSQL server did not start: {lines[-1] if lines else f'{program} failed'}")
+            telling = [line for line in lines if _TELLING.search(line)] or lines[-1:] or [f"{program} failed"]
+            raise SchemaError(f"a private PostgreSQL server did not start: {telling[0].strip()}")
 
 
 def remove_leftovers(place: Path) -> None:

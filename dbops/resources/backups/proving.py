@@ -19,6 +19,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Backups, Point, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
+from dbops.engines.base.passing import lacks_room
 from dbops.errors import BackupError, DbopsError
 from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.leading import drill_points
@@ -79,6 +80,10 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
     except DbopsError as error:
         if error.error_code in _OUR_FAULTS:
             raise
+        if lacks_room(error):
+            raise BackupError(
+                f"the verification was given up: {error.message}", error.context, "NO_ROOM", fix=error.fix or "make room there"
+            ) from error
         problems = [error.message]
     evidence = Evidence(manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details)
     try:

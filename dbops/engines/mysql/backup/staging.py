@@ -127,7 +127,10 @@ def _server(bases: Sequence[Link], told: Told) -> Iterator[tuple[DatabaseUrl, tu
         with prepared_server(bases, told) as (url, exits):
             yield url, exits
     except SchemaError as error:
-        raise BackupError(error.message, fix=error.fix) from error
+        # an empty server says nothing of a dump, one on copied files does
+        of_files = error.error_code if error.error_code == "NO_ROOM" else None
+        code = "NO_TRIAL" if bases[0].method == "logical" else of_files
+        raise BackupError(error.message, fix=error.fix, error_code=code) from error
 
 
 def _fill(made: Dump, target: Target, told: Told) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Point
 from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.passing import named, room_in
 from dbops.engines.base.processes import ended_with_us, run
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.postgresql.backup.programs import find, stage
@@ -70,7 +71,8 @@ def workplace(near: Path | None = None) -> Iterator[Path]:
     with ending_on_sigterm():
         folder = Path(tempfile.mkdtemp(prefix=f"dbops-pg-{os.getpid()}-", dir=place))
         try:
-            yield folder
+            with named(folder), room_in(folder):
+                yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

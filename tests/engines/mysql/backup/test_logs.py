@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from dbops.engines.base import passing
 from dbops.engines.base.backup import Link, Mechanism, Order, Point, Produced
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
@@ -113,6 +115,28 @@ def place_of(server: MysqlServer) -> dict[str, object]:
     """Return where the binary log is."""
     name, size, *_ = server.rows("mysql", "SHOW BINARY LOGS")[-1]
     return {"file": name, "offset": int(size)}
+
+
+@pytest.mark.parametrize("little", [passing._LITTLE, 1 << 60])
+def test_a_private_server_that_cannot_be_made_says_nothing_of_the_backup(
+    shop: Shop, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch, little: int
+) -> None:
+    """No file grows beyond 1 MB, as where a disk is full; the other time the disk has room for more."""
+    logged.load("CREATE TABLE t (a int)")
+    shop.run()
+    logged.load("INSERT INTO t VALUES (1)")
+    shop.run("log")
+    monkeypatch.setattr(passing, "_LITTLE", little)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, usual[1]))
+    try:
+        with pytest.raises(BackupError, match="a private server cannot be made") as caught:
+            shop.verify(3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert caught.value.error_code == "NO_TRIAL" and ("is not enough" in caught.value.message) is (little == 1 << 60)
+    with shop.keeper() as keeper:
+        assert keeper.standing().evidence == ()
 
 
 def test_a_log_that_does_not_follow_is_refused(logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path) -> None:
