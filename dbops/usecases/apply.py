@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 
 from dbops.dataclass import dataclass
-from dbops.errors import ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
+from dbops.errors import ApplyError, ConvergenceError, DbopsError, LockTimeoutError, StalePlanError
 from dbops.reconcile import plan as plans
 from dbops.reconcile.executor import Execution, Progress, adding_to, execute, journaled, owner
 from dbops.reconcile.fleet import FleetError, Rollout, fleet_error
@@ -284,10 +284,22 @@ class Locks:
     fleet: Fleet
     deadline: float | None = None
     held: set[str] = field(default_factory=set)
+    places: dict[str, str] = field(default_factory=dict)
 
     def take(self, name: str) -> None:
-        """Wait for the lock of a database, and close the records of applies that died in it."""
+        """Wait for the lock of a database, and close the records of applies that died in it.
+
+        Raises:
+            ApplyError: it is held already, by another connection of this environment.
+            LockTimeoutError: another apply holds it for too long.
+        """
         conn, engine = self.workspace.targets.writer(name), self.workspace.targets.engine(name)
+        if (twin := self.places.get(conn.server.identity)) is not None:
+            raise ApplyError(
+                f"the connections {twin} and {name} lead to the same database",
+                connections=[twin, name],
+                expected="one Connection for each database, which any number of manifests can name",
+            )
         try:
             self.stack.enter_context(engine.lock(conn, LOCK, 0.0))
         except LockTimeoutError as busy:
@@ -298,6 +310,7 @@ class Locks:
             self.consent.announce(f"{name}: waiting up to {left_s:.0f} s for {busy.context.get('holder', 'another apply')}")
             self.stack.enter_context(engine.lock(conn, LOCK, left_s))
         self.held.add(name)
+        self.places[conn.server.identity] = name
         close_interrupted(conn, engine.features, timestamp)
 
     def take_new(self, name: str) -> None:

@@ -13,7 +13,9 @@ import pytest
 
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
-from dbops.usecases.runtime import engine_for
+from dbops.errors import ApplyError
+from dbops.usecases.apply import Consent, apply
+from dbops.usecases.runtime import engine_for, open_workspace
 from tests.databases import Database
 from tests.failures.trial import AFTER, BEFORE, ROWS, Trial, wait_until
 
@@ -79,7 +81,8 @@ _HOLDER = """
 import sys, time
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
-from dbops.usecases.runtime import engine_for
+from dbops.usecases.apply import Consent, apply
+from dbops.usecases.runtime import engine_for, open_workspace
 url = parse_url(sys.argv[1])
 engine = engine_for(url)
 conn = engine.connect(Target("holder", url))
@@ -100,3 +103,16 @@ def test_a_killed_holder_lets_the_others_go_on(trial: Trial) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     assert outcomes(waiting) == ["done", "nothing"]
+
+
+def test_two_connections_to_one_database_are_refused_at_once(database: Database, tmp_path: Path) -> None:
+    one = "apiVersion: dbops/v1\nkind: {}\nmetadata: {{name: {}}}\nspec: {}\n---\n"
+    spec = json.dumps({"url": database.url})
+    text = "".join(one.format("Connection", name, spec) for name in ("left", "right"))
+    for name in ("left", "right"):
+        schema = {"connection": name, "source": {"sql": [f"{name}.sql"]}, "policy": {"unmanaged": "ignore"}}
+        text += one.format("Schema", name, json.dumps(schema))
+        (tmp_path / f"{name}.sql").write_text(f"CREATE TABLE {name} (id int);\n")
+    (tmp_path / "env.yaml").write_text(text)
+    with open_workspace(tmp_path) as workspace, pytest.raises(ApplyError, match="left and right lead to the same database"):
+        apply(workspace, Consent(lambda _: True))

@@ -262,7 +262,8 @@ class MysqlConnection:
 
     def _send(self, cursor: Any, sql: str, parameters: Sequence[Parameter]) -> None:
         """Without parameters the text goes as it is: PyMySQL formats nothing then."""
-        needs_four_bytes = self.session_charset != FOUR_BYTES and not all(map(_is_short, (sql, *parameters)))
+        is_wide = _collates_wide(sql) or not all(map(_is_short, (sql, *parameters)))
+        needs_four_bytes = self.session_charset != FOUR_BYTES and is_wide
         if needs_four_bytes:
             cursor.execute(_charset(FOUR_BYTES))
         try:
@@ -289,6 +290,19 @@ class MysqlConnection:
 def _is_short(value: object) -> bool:
     """Tell whether a text stays within the three bytes a character has in MariaDB's `utf8`."""
     return not isinstance(value, str) or value.isascii() or max(value) <= "\uffff"
+
+
+_COLLATED = re.compile(r"(?<!\w)(\w+)?\s*\bCOLLATE\s*[`'\"]?utf8mb4_", re.IGNORECASE)
+
+
+def _collates_wide(sql: str) -> bool:
+    """Tell whether SQL compares by a collation of four bytes what may be a literal, which takes its character set of the session.
+
+    Views of such are refused otherwise, and routines and triggers end with an error when they run (MariaDB 10.11, error 1253).
+    """
+    if "utf8mb4_" not in sql and "UTF8MB4_" not in sql:
+        return False
+    return any((found[1] or "").lower() != FOUR_BYTES for found in _COLLATED.finditer(sql))
 
 
 def _charset(name: str) -> str:

@@ -205,7 +205,12 @@ def _type_facts(before: str, after: str, name: str) -> list[Fact]:
 
 
 def added_child(item: CatalogObject, change: TableChange) -> Cost:
-    """Return what a new key, index or check costs."""
+    """Return what a new key, index or check costs; periods without overlaps are compared while the table is copied."""
+    speed, facts = _added_child(item, change)
+    return (Speed.COPY if _compares_periods(item) else speed), facts
+
+
+def _added_child(item: CatalogObject, change: TableChange) -> Cost:
     table = change.after.name
     match item:
         case PrimaryKey():
@@ -232,6 +237,11 @@ def dropped_index(index: Index, *, is_alone: bool) -> Speed:
 def _is_functional(index: Index) -> bool:
     """Adding one adds a hidden virtual column with its index, for which writers wait (MySQL error 1846)."""
     return any(key.expression for key in index.keys)
+
+
+def _compares_periods(item: CatalogObject) -> bool:
+    """A key WITHOUT OVERLAPS: the table is copied for it and for all that changes beside it (MariaDB 10.11, error 1845)."""
+    return isinstance(item, PrimaryKey | Index) and "without_overlaps" in dict(item.options)
 
 
 def _is_hashed(index: Index) -> bool:
@@ -285,7 +295,7 @@ def as_kept(clauses: list[Clause], change: TableChange) -> list[Clause]:
     table = change.before
     computed = {column.name: column.generated.is_stored for column in table.columns if column.generated}
     indexes = [item for item in change.before_children if isinstance(item, Index)]
-    if any(map(_is_hashed, indexes)) or _has_company(clauses, change):
+    if any(map(_is_hashed, indexes)) or any(map(_compares_periods, change.before_children)) or _has_company(clauses, change):
         return [replace(clause, speed=max(clause.speed, Speed.UNKNOWN)) for clause in clauses]
     clauses = _rebuilt_together(clauses, is_compressed=_is_compressed(table))
     is_hindered = any(
