@@ -120,6 +120,8 @@ def down(
 def redo(env: Path, name: str | None, auto_approve: bool, allow: tuple[str, ...], lock_timeout: float, output: str) -> int:
     """Take the last migration back and run it again, for a migration that is being written.
 
+    One that was edited since is taken back by the way down that it had when it was applied.
+
     \b
     Examples:
       dbops migrate redo --auto-approve

@@ -9,12 +9,13 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
-from dbops.errors import ApplyError, MigrationError, Problems, RehearsalError, StalePlanError
+from dbops.errors import ApplyError, Mark, MigrationError, Problems, RehearsalError, StalePlanError
 from dbops.manifests.environment import Environment, Manifest, bindings
 from dbops.reconcile.change import Change
 from dbops.reconcile.ledger import Ledger, Record
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from dbops.resources.migrations.spec import Hooks, MigrationSetSpec
     from dbops.sql.splitter import SourceStatement
 
-RUN, HOOK, BASELINE = "run_migration", "run_hook", "baseline"
+RUN, HOOK, BASELINE, AS_APPLIED = "run_migration", "run_hook", "baseline", "as_applied"
 _READ_AHEAD = 1 << 20
 """Scripts up to this many characters are read to their end before anything runs."""
 _SHOWN_STATEMENTS, _SHOWN_CHARACTERS = 12, 2000
@@ -279,6 +280,8 @@ class MigrationResource:
                 version = session.versions.get(migration.version, migration.version)
                 if version != migration.version:
                     migration = replace(migration, version=version)
+                if call.arguments.get(AS_APPLIED):
+                    migration = as_applied(migration, version, session.ledger) or migration
                 return session.runner.run(migration, direction, session.records.get(version))
             case _:
                 raise ApplyError(f"a set of migrations plans no call {call.name!r}")
@@ -343,10 +346,21 @@ def run_step(
     direction: Direction,
     shown: Sequence[str],
     hazards: Sequence[Hazard] = (),
+    *,
+    is_as_applied: bool = False,
 ) -> Step:
-    """Return the step that runs a migration."""
+    """Return the step that runs a migration; a way back may be the one that was written when it was applied."""
     title = f"migrate {migration.id}" if direction == "up" else f"migrate {migration.id} down"
-    return _step(desired, migration, RUN, title, shown, direction, hazards)
+    return _step(desired, migration, RUN, title, shown, direction, hazards, {AS_APPLIED: True} if is_as_applied else {})
+
+
+def as_applied(migration: Migration, version: str, ledger: Ledger) -> Migration | None:
+    """Return a migration with the way back that it had when it was applied; None where that is not known, as of Python."""
+    text = ledger.texts(version)[1] if migration.kind == "sql" else None
+    if text is None:
+        return None
+    is_transactional = migration.down is None or migration.down.is_transactional
+    return replace(migration, down=Script(text, Mark(migration.at.file), is_transactional))
 
 
 def baseline_record(migration: Migration, author: Author) -> Record:
@@ -374,8 +388,9 @@ def _step(
     shown: Sequence[str],
     direction: Direction = "up",
     hazards: Sequence[Hazard] = (),
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Step:
-    arguments = {"version": migration.version, "direction": direction, "checksum": migration.checksum}
+    arguments = {"version": migration.version, "direction": direction, "checksum": migration.checksum, **more}
     leads_back = name == RUN and direction == "up" and migration.down is not None and not migration.is_repeatable
     undo = Call(RUN, {**arguments, "direction": "down"}) if leads_back else None
     do = Call(name, arguments, tuple(hazards), tuple(shown))

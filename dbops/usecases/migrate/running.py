@@ -13,7 +13,7 @@ from dbops.reconcile.policy import ALL
 from dbops.reconcile.resource import Targets
 from dbops.resources.migrations.graph import dependents_of
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
-from dbops.resources.migrations.resource import run_step, shown_of
+from dbops.resources.migrations.resource import as_applied, run_step, shown_of
 from dbops.resources.migrations.script import way_back
 from dbops.resources.migrations.standing import is_half_way_back
 from dbops.sql.hazard import Hazard
@@ -74,11 +74,20 @@ def down_one(workspace: Workspace, consent: Consent, word: str, name: str | None
 
 
 def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> ApplyResult:
-    """Take the last migration back and run it again. Raises as `down` does."""
+    """Take the last migration back and run it again; one that was edited since by the way back that it had then.
+
+    Raises as `down` does.
+    """
     chosen = of_one_name(workspace, name)
 
     def there_and_back(finding: Finding, one: MigrationWork) -> Finding:
-        back = _back(finding, one, Extent(steps=1), workspace.targets)
+        ledger = workspace.targets.ledger(one.desired.connection, one.desired.table, one.desired.set_name)
+
+        def before(standing: Standing) -> Migration | None:
+            assert standing.migration is not None and standing.record is not None
+            return as_applied(standing.migration, standing.record.version, ledger)
+
+        back = _back(finding, one, Extent(steps=1), workspace.targets, before)
         again = [
             _entry(one, entry.change.migration, "up", place + len(back.entries), "run again")
             for place, entry in enumerate(reversed(back.entries))
@@ -140,18 +149,31 @@ def _migration(entry: Entry) -> Migration:
     return entry.change.migration
 
 
-def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets) -> Finding:
+Before = Callable[[Standing], Migration | None]
+"""Returns an edited migration with the way back that it had when it was applied, None where nobody knows it."""
+
+
+def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets, before: Before = lambda _: None) -> Finding:
     observed = finding.observed
     assert isinstance(observed, ObservedMigrations)
-    return _back_to(finding, one, _to_take_back(observed.standings, one, extent), targets)
+    return _back_to(finding, one, _to_take_back(observed.standings, one, extent, before), targets)
 
 
 def _back_to(finding: Finding, one: MigrationWork, chosen: Sequence[Migration], targets: Targets) -> Finding:
     observed = finding.observed
     assert isinstance(observed, ObservedMigrations)
     hazards = _hazards(chosen, observed.standings, one, targets.reader(one.desired.connection))
+    filed = {one.version: one for one in one.resource.migrations(one.desired)}
     entries = tuple(
-        _entry(one, migration, "down", place, "taken back", hazards.get(migration.version, ()))
+        _entry(
+            one,
+            migration,
+            "down",
+            place,
+            "taken back",
+            hazards.get(migration.version, ()),
+            is_as_applied=migration != filed.get(migration.version),
+        )
         for place, migration in enumerate(chosen)
     )
     # all of the set may be pending afterwards, a checkpoint too that counted for nothing until now
@@ -173,7 +195,7 @@ def _hazards(
     return hazards_of_way_back(chosen, applied, one.engine, reader)
 
 
-def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent) -> list[Migration]:
+def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent, before: Before) -> list[Migration]:
     """Return the migrations to take back, last applied first.
 
     Raises:
@@ -192,7 +214,7 @@ def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent)
         stands = stands[:place]
     else:
         stands = stands[: extent.steps or 1]
-    return [_can_go(standing, stands, found) for standing in stands]
+    return [_can_go(standing, stands, found, before) for standing in stands]
 
 
 def _must_be_whole(found: Sequence[Standing]) -> None:
@@ -214,11 +236,22 @@ def _must_be_whole(found: Sequence[Standing]) -> None:
 _TAKEN_BACK = ("applied", "cosmetic", "changed", "missing", "unknown")
 
 
-def _can_go(standing: Standing, going: Sequence[Standing], found: Sequence[Standing]) -> Migration:
+def _can_go(
+    standing: Standing, going: Sequence[Standing], found: Sequence[Standing], before: Before = lambda _: None
+) -> Migration:
     migration = standing.migration
     if migration is None:
-        raise MigrationError(f"{standing.id} cannot be taken back: {standing.detail}", error_code="MISSING")
+        raise MigrationError(
+            f"{standing.id} cannot be taken back: {standing.detail}",
+            fix="put the file back, whose way down leads back; or take back by hand what it did, and"
+            f" dbops migrate resolve {standing.record.version if standing.record else standing.id} --pending",
+            error_code="MISSING",
+        )
     if standing.state == "changed":
+        migration = before(standing)
+    if migration is None:
+        migration = standing.migration
+        assert migration is not None
         raise MigrationError(
             f"{migration.id} cannot be taken back: {standing.detail}",
             at=migration.at,
@@ -237,13 +270,20 @@ def _can_go(standing: Standing, going: Sequence[Standing], found: Sequence[Stand
 
 
 def _entry(
-    one: MigrationWork, migration: Migration, direction: Direction, order: int, reason: str, hazards: Sequence[Hazard] = ()
+    one: MigrationWork,
+    migration: Migration,
+    direction: Direction,
+    order: int,
+    reason: str,
+    hazards: Sequence[Hazard] = (),
+    *,
+    is_as_applied: bool = False,
 ) -> Entry:
     """Return the entry of one migration; what a way back does passes, for it was asked for by name."""
     shown = shown_of(migration, direction, one.engine)
     change = MigrationChange(
         address=f"{one.desired.address}/{migration.id}", action="run", reason=reason, at=migration.at, migration=migration
     )
-    step = run_step(one.desired, migration, direction, shown, hazards)
+    step = run_step(one.desired, migration, direction, shown, hazards, is_as_applied=is_as_applied)
     allowed = (*step.allowed, ALL) if direction == "down" else step.allowed
     return Entry(change, (replace(step, order=order, allowed=allowed),))

@@ -236,3 +236,21 @@ def test_a_baseline_counts_as_applied_on_a_database_that_has_objects(database: D
     shop.up()
     assert shop.states() == {"0001_a": "baselined", "0002_b": "applied"}
     assert database.rows("SELECT count(*) FROM a") == [(0,)]
+
+
+def test_a_migration_that_is_being_written_is_done_anew_by_the_way_back_that_it_had(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\nDROP TABLE a;\n")
+    shop.up()
+    shop.write("0001_a.sql", "-- migrate:up\nCREATE TABLE b (id integer);\n-- migrate:down\nDROP TABLE b;\n")
+    with pytest.raises(MigrationError, match="0001_a cannot be taken back: it was edited"):
+        shop.down()
+    assert shop.redo().state == "done"
+    assert shop.states() == {"0001_a": "applied"}
+    assert database.rows("SELECT count(*) FROM b") == [(0,)]
+    shop.down()
+    shop.write("0001_a.sql", "CREATE TABLE c (id integer);\n")
+    shop.up()
+    shop.write("0001_a.sql", "CREATE TABLE d (id integer);\n")
+    with pytest.raises(MigrationError, match="0001_a cannot be taken back: it was edited"):
+        shop.redo()
