@@ -30,6 +30,8 @@ _FOLDER = re.compile(r"dbops-pg-(\d+)-\w+")
 #: A version above all there will be, for whom the newest programs are the right ones.
 NEWEST = 1000
 _START_S = 60
+_LONGEST = 85
+"""Bytes of a path to which the name of a socket still fits: there are 103 on some systems (unix(7))."""
 _TELLING = re.compile(r"\b(error|fatal|panic):|could not", re.IGNORECASE)
 _FOLDERS = (
     "/usr/lib/postgresql/*/bin",
@@ -62,12 +64,25 @@ def private_server(major: int, superuser: str) -> Iterator[DatabaseUrl]:
     with ExitStack() as stack:
         stack.enter_context(ending_on_sigterm())
         folder = Path(tempfile.mkdtemp(prefix=f"dbops-pg-{os.getpid()}-"))
-        server = _Server(programs, folder, account())
+        sockets = stack.enter_context(socket_folder(folder))
+        server = _Server(programs, folder, sockets, account())
         atexit.register(server.remove)
         stack.callback(atexit.unregister, server.remove)
         stack.callback(server.remove)
         server.start(superuser)
-        yield DatabaseUrl("postgresql", superuser, database="postgres", query=(("host", str(folder)), ("port", "5432")))
+        yield DatabaseUrl("postgresql", superuser, database="postgres", query=(("host", str(sockets)), ("port", "5432")))
+
+
+@contextmanager
+def socket_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder for a server's socket: the one given, or where its path is too long one of a short name."""
+    if len(os.fsencode(folder)) <= _LONGEST:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix=f"dbops-pg-{os.getpid()}-", dir="/tmp") as short:
+        if (name := account()) is not None:
+            shutil.chown(short, name)
+        yield Path(short)
 
 
 def find_programs(major: int) -> Path:
@@ -116,9 +131,10 @@ def account() -> str | None:
 class _Server:
     """One server folder: made, started, stopped, removed."""
 
-    def __init__(self, programs: Path, folder: Path, account: str | None) -> None:
+    def __init__(self, programs: Path, folder: Path, sockets: Path, account: str | None) -> None:
         self._programs = programs
         self._folder = folder
+        self._sockets = sockets
         self._account = account
 
     def start(self, superuser: str) -> None:
@@ -127,7 +143,7 @@ class _Server:
         data = self._folder / "data"
         self._run("initdb", "-D", data, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
         with (data / "postgresql.conf").open("a") as configuration:
-            configuration.write(f"{_CONFIGURATION}unix_socket_directories = '{self._folder}'\nport = 5432\n")
+            configuration.write(f"{_CONFIGURATION}unix_socket_directories = '{self._sockets}'\nport = 5432\n")
         self._run("pg_ctl", "-D", data, "-l", self._folder / "log", "-w", "-t", str(_START_S), "start")
 
     def remove(self) -> None:
@@ -145,7 +161,8 @@ class _Server:
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, user=self._account, cwd="/", check=False
             )
         if check and done.returncode:
-            lines = output.read_text().strip().splitlines()
+            log = self._folder / "log"
+            lines = [*(log.read_text().splitlines() if log.exists() else ()), *output.read_text().strip().splitlines()]
             telling = [line for line in lines if _TELLING.search(line)] or lines[-1:] or [f"{program} failed"]
             raise SchemaError(f"a private PostgreSQL server did not start: {telling[0].strip()}")
 

@@ -17,7 +17,8 @@ from dbops.resources.backups.due import SAFETY
 def chain_to(contents: Contents, point: Point, backups: Backups, linked: Callable[[Manifest], Link]) -> tuple[Manifest, ...]:
     """Return the chain whose restore can stop at a point.
 
-    The last backup that ended before it or at it, with the first log behind that reaches it; for a name the last of all.
+    The last backup that ended before it or at it, with the first log behind that reaches it; for a name the last of all, before
+    which `chains_to_name` has others.
 
     Raises:
         BackupError: nothing leads there; says from when on something does.
@@ -33,6 +34,22 @@ def chain_to(contents: Contents, point: Point, backups: Backups, linked: Callabl
     if point == LATEST:
         return chain_of(made[-1], contents.backups)
     return _to_point(contents, made, point, backups, linked)
+
+
+def chains_to_name(contents: Contents) -> list[tuple[Manifest, ...]]:
+    """Return the chains whose logs may hold a named point, the last first: only a replay tells which does."""
+    sound = whole(contents.backups)
+    made = [one for one in contents.backups if one.id in sound and SAFETY not in one.labels]
+    seen, found = set[str](), list[tuple[Manifest, ...]]()
+    for one in reversed(made):
+        if "name" not in one.points:
+            continue
+        chains = [] if one.id in seen else [chain_of(one, contents.backups)]
+        chains += [(*chain_of(before, contents.backups), one) for before in made if _joins(before, one)]
+        for chain in chains:
+            found.append(chain)
+            seen |= {link.id for link in chain}
+    return found
 
 
 def _to_point(

@@ -68,6 +68,7 @@ def _desired(target: str, url: str) -> DesiredBackups:
             "storage": {"url": url},
             "schedule": [{"type": "full", "cron": "0 0 1 1 *"}],
             "verify": {"restore": "never"},
+            "retired": True,
         }
     )
     return DesiredBackups(target, target, target, Mark(url), Path.cwd(), Path.cwd(), spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from dbops.engines.base.connect import Target
 from dbops.errors import BackupError, MissingDatabaseError, QueryError
 from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.keeping import Keeper
-from dbops.resources.backups.leading import chain_to, ends_at
+from dbops.resources.backups.leading import chain_to, chains_to_name, ends_at
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound
@@ -94,7 +94,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     engine = engine_for(target.url)
     contents = policy.repository.contents()
     backups = engine.backups
-    chain = _chain(policy, contents, wish)
+    chain, *others = _chains(policy, contents, wish)
     if chain[0].engine != engine.name:
         raise BackupError(
             f"the backup is of {chain[0].engine}, and {target.url.redacted()} is {engine.name}",
@@ -117,14 +117,30 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
                 raise
             told(f"what stands there is damaged, and is kept beside: {error.message}")
             order = replace(order, keeps_old=True)
+    started = monotonic()
+    while True:
+        try:
+            restored = _brought(policy, chain, order, told)
+            break
+        except BackupError as error:
+            if error.error_code != "POINT_NOT_REACHED" or not others:
+                raise
+            told(f"{error.message}; looking in the logs before {chain[0].id}")
+            chain, *others = others
+            must_be_sound(policy.repository, chain, told)
+    return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
+
+
+def _brought(policy: Keeper, chain: Sequence[Manifest], order: RestoreOrder, told: Told) -> Restored:
+    """Let the engine restore a chain whose bytes are sound."""
     if proven := proven_at(policy.repository, chain[-1].id):
         told(f"{chain[-1].id} was restored and checked on {proven:%Y-%m-%d %H:%M:%S}Z; its bytes are the same")
         order = replace(order, is_proven=True)
-    started = monotonic()
     progress = Progress("restoring", sum(one.plain_size for one in chain), told)
     with writing_files("the restore"):
-        restored = backups.restore([link(policy.repository, one, progress.add) for one in chain], order, told)
-    return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
+        return engine_for(order.target.url).backups.restore(
+            [link(policy.repository, one, progress.add) for one in chain], order, told
+        )
 
 
 def _must_lead_to(point: Point, last: Manifest) -> None:
@@ -156,10 +172,13 @@ def _as_of(restored: Restored, last: Manifest, point: Point) -> Restored:
     return replace(restored, warnings=(*restored.warnings, note))
 
 
-def _chain(policy: Keeper, contents: Contents, wish: RestoreWish) -> tuple[Manifest, ...]:
+def _chains(policy: Keeper, contents: Contents, wish: RestoreWish) -> Sequence[tuple[Manifest, ...]]:
+    """Return the chain that is meant; for a named point, of which only a replay tells where it is, all that may lead there."""
     if wish.word is not None and wish.word != "latest":
-        return chain_of(find_backup(contents, wish.word), contents.backups)
-    return chain_to(contents, wish.point, policy.engine.backups, lambda one: link(policy.repository, one))
+        return [chain_of(find_backup(contents, wish.word), contents.backups)]
+    if wish.point.what == "name" and (found := chains_to_name(contents)):
+        return found
+    return [chain_to(contents, wish.point, policy.engine.backups, lambda one: link(policy.repository, one))]
 
 
 def _saved(policy: Keeper, target: Target, told: Told) -> Manifest | None:

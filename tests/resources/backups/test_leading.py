@@ -12,7 +12,7 @@ from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents
 from dbops.engines.base.backup import LATEST, Backups, Link, Point
 from dbops.errors import BackupError
-from dbops.resources.backups.leading import chain_to, drill_points, windows
+from dbops.resources.backups.leading import chain_to, chains_to_name, drill_points, windows
 from tests.archive.made import START, backup
 
 LOGS = {"kind": "log", "points": ("lsn", "name", "time")}
@@ -50,6 +50,14 @@ def test_what_can_be_restored_is_stretches_and_moments() -> None:
     joined = backup("l5", 7, F2, **{**LOGS, "start": {"lsn": 4}})
     before = backup("l3", 4, I1, **{**LOGS, "end": {"lsn": 4}})
     assert windows([F1, I1, before, F2, joined])[-1].start == I1.ended_at
+
+
+def test_a_name_may_be_in_every_log() -> None:
+    assert [[one.id for one in chain] for chain in chains_to_name(ALL)] == [["f2", "l4"], ["f1", "i1", "l2", "l3"], ["f1", "l1"]]
+    joined = backup("l5", 7, F2, **{**LOGS, "start": {"lsn": 4}})
+    before = backup("l3", 4, I1, **{**LOGS, "end": {"lsn": 4}})
+    found = chains_to_name(Contents((F1, I1, before, F2, joined)))
+    assert [[one.id for one in chain] for chain in found] == [["f2", "l5"], ["f1", "i1", "l3", "l5"]]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.segments import lsn_number
 from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect
-from dbops.engines.postgresql.private import account, ending_on_sigterm, remove_leftovers
+from dbops.engines.postgresql.private import account, ending_on_sigterm, remove_leftovers, socket_folder
 from dbops.errors import BackupError, ConnectError, MissingDatabaseError
 
 _WAIT_S = 0.05
@@ -55,12 +55,13 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that has recovered and takes sessions."""
+    """A server that has recovered and takes sessions; `place` is a folder for files while it runs."""
 
     target: Target
     lsn: str
     timeline: int
     why: str
+    place: Path
 
 
 @contextmanager
@@ -78,8 +79,8 @@ def workplace(near: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running]:
-    """Start a server in `sockets`, which recovers up to `point`; it is stopped at the end, cleanly where the files are kept.
+def recovered(cluster: Cluster, point: Point, place: Path) -> Iterator[Running]:
+    """Start a server in `place`, which recovers up to `point`; it is stopped at the end, cleanly where the files are kept.
 
     Raises:
         BackupError: it does not start, or the point was not reached.
@@ -88,13 +89,23 @@ def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running
     (cluster.data / "recovery.signal").touch(mode=0o600)
     for name in ("standby.signal", "postmaster.pid", "postmaster.opts"):
         (cluster.data / name).unlink(missing_ok=True)
-    log = sockets / "log"
-    hba = sockets / "pg_hba.conf"
+    log = place / "log"
+    hba = place / "pg_hba.conf"
     hba.write_text("local all all trust\n")
-    (sockets / "pg_ident.conf").touch()
-    (sockets / "postgresql.conf").touch()
-    settings = {**_settings(cluster, sockets), **_recovery(cluster, point)}
-    give_to_account(cluster.data, sockets, *_tablespaces(cluster.data))
+    (place / "pg_ident.conf").touch()
+    (place / "postgresql.conf").touch()
+    give_to_account(cluster.data, place, *_tablespaces(cluster.data))
+    with socket_folder(place) as sockets:
+        settings = {**_settings(cluster, place, sockets), **_recovery(cluster, point)}
+        with _server(postgres, cluster, settings, log) as server:
+            target = _wait(server, cluster, sockets, log, point)
+            lsn, timeline, why = _reached(cluster.data)
+            yield Running(target, lsn, timeline, why, place)
+
+
+@contextmanager
+def _server(postgres: Path, cluster: Cluster, settings: Mapping[str, Any], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for a block."""
     command = [
         *ended_with_us(signal.SIGQUIT),
         str(postgres),
@@ -114,9 +125,7 @@ def recovered(cluster: Cluster, point: Point, sockets: Path) -> Iterator[Running
         )
     is_well = False
     try:
-        target = _wait(server, cluster, sockets, log, point)
-        lsn, timeline, why = _reached(cluster.data)
-        yield Running(target, lsn, timeline, why)
+        yield server
         is_well = True
     finally:
         _stop(server, signal.SIGINT if is_well and cluster.is_kept else signal.SIGQUIT)
@@ -156,13 +165,13 @@ def _tablespaces(data: Path) -> list[Path]:
     return [link.resolve() for link in links.iterdir() if link.is_symlink()] if links.is_dir() else []
 
 
-def _settings(cluster: Cluster, sockets: Path) -> dict[str, Any]:
+def _settings(cluster: Cluster, place: Path, sockets: Path) -> dict[str, Any]:
     """What stands on the command line wins over every file."""
     durable = "on" if cluster.is_kept else "off"
     return {
-        "config_file": sockets / "postgresql.conf",
-        "hba_file": sockets / "pg_hba.conf",
-        "ident_file": sockets / "pg_ident.conf",
+        "config_file": place / "postgresql.conf",
+        "hba_file": place / "pg_hba.conf",
+        "ident_file": place / "pg_ident.conf",
         "external_pid_file": "",
         "listen_addresses": "",
         "unix_socket_directories": sockets,

@@ -158,7 +158,7 @@ def _to_database(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Rest
     """Dump the database from a throwaway server, and load it where it is wanted."""
     dump = Order(Mechanism("full", "logical", "pg_dump", "dump"), "restore", options={"jobs": jobs_of(order.options)})
     with throwaway(chain, order.point, told, order.options) as running:
-        spool = _Spool(Path(running.target.url.query[0][1]) / "spool")
+        spool = _Spool(running.place / "spool")
         produced = dumping.produce(dump, None, running.target, spool, told)
         last = chain[-1]
         link = replace(last, details=produced.details, end={"lsn": running.lsn, "timeline": last.end["timeline"]}, source=spool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -218,6 +219,31 @@ def test_log_leads_to_names_and_places_and_refuses_what_it_does_not_reach(
         shop.restore(server.url(f"{shop_database.name}_back"), point=point_of(at=datetime(2020, 1, 1, tzinfo=UTC)))
     with pytest.raises(BackupError, match="leads to its own end alone"):
         shop.restore(server.url(f"{shop_database.name}_back"), word=full.id, point=point_of(name="one"))
+
+
+def test_a_named_point_is_looked_for_before_the_newest_base_too(
+    shop_database: PostgresDatabase, tmp_path: Path, quick_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a temporary folder whose path is too long for a socket, moreover."""
+    deep = quick_folder / ("d" * 90)
+    deep.mkdir(mode=0o755)
+    deep.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    shop_database.load("CREATE TABLE t (n int)")
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
+    first = shop.run("full")
+    before = shop.run("log")
+    shop_database.load("INSERT INTO t VALUES (1); SELECT pg_create_restore_point('early'); INSERT INTO t VALUES (2)")
+    shop.run("full")
+    behind = shop.run("log")
+    new = f"{shop_database.name}_back"
+    result = shop.restore(shop_database.server.url(new), point=point_of(name="early"))
+    try:
+        assert [one.id for one in result.chain] == [first.id, before.id, behind.id]
+        assert shop_database.server.rows(new, "SELECT n FROM t") == [(1,)]
+    finally:
+        shop_database.server.drop_database(new)
+    assert list(deep.iterdir()) == []
 
 
 def test_moments_during_and_before_a_new_base_are_led_to_by_the_log_behind_it(
