@@ -204,6 +204,24 @@ def test_a_failing_step_says_what_stands_and_apply_goes_on(environment: Write, d
     assert planned(folder).is_empty
 
 
+def test_what_only_the_way_back_needs_is_run_there(
+    pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another index takes the place of the clustered one by itself, and does not give it back."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    pg_database.load("CREATE TABLE r (id int NOT NULL, k int CONSTRAINT r_k UNIQUE); ALTER TABLE r CLUSTER ON r_k;")
+    before = pg_database.dump()
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    (tmp_path / "shop.sql").write_text(
+        "CREATE TABLE r (id int PRIMARY KEY, k int CONSTRAINT r_k UNIQUE); ALTER TABLE r CLUSTER ON r_pkey;"
+    )
+    apply_id = applied(tmp_path)
+    assert apply_id is not None and "CLUSTER ON r_pkey" in pg_database.dump()
+    with open_workspace(tmp_path) as workspace:
+        undo(workspace, apply_id, ALL)
+    assert pg_database.dump() == before
+
+
 def test_history_and_status_tell_what_happened(environment: Write, database: Database) -> None:
     folder = environment(FIRST)
     apply_id = applied(folder)

@@ -19,6 +19,7 @@ from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import ambiguous
 from dbops.sql.hazard import Hazard
+from dbops.sql.statement import Statement
 
 
 def entries(
@@ -82,7 +83,25 @@ def render(
 
         before, after = narrowed(others, observed.renamed, target)
         acts += engine.render(ChangeSet(before, after, others), replace(context, renames=renames))
-    return _with_hazards(acts, ambiguous(others))
+    return _with_hazards(_undone_together(acts), ambiguous(others))
+
+
+def _undone_together(acts: Sequence[Act]) -> list[Act]:
+    """Give what only the way back needs statements for to a neighbour: a step that runs nothing has nothing to take back."""
+    result: list[Act] = []
+    waiting: tuple[Statement, ...] = ()
+    for act in acts:
+        if not act.do and act.undo:
+            place = next((place for place in reversed(range(len(result))) if result[place].do), None)
+            if place is None:
+                waiting = (*act.undo, *waiting)
+            elif (back := result[place].undo) is not None:
+                result[place] = replace(result[place], undo=(*act.undo, *back))
+            act = replace(act, undo=())
+        elif act.do and act.undo is not None:
+            act, waiting = replace(act, undo=(*act.undo, *waiting)), ()
+        result.append(act)
+    return result
 
 
 def _with_hazards(acts: Sequence[Act], extra: dict[Ref, Hazard]) -> list[Act]:
