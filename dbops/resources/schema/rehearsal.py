@@ -131,8 +131,9 @@ def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection) -> None:
         try:
             run(step.do, engine, conn)
         except DbopsError as error:
+            told = f"; {detail}" if (detail := error.context.get("detail")) else ""  # no rows are there that it could quote
             raise RehearsalError(
-                f"{step.title}: fails on a scratch copy: {error.message}", error.context, fix=error.fix or _HINT
+                f"{step.title}: fails on a scratch copy: {error.message}{told}", error.context, fix=error.fix or _HINT
             ) from error
 
 

@@ -87,6 +87,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     found += defaults_apart(found, before, after)
     found += rows_of_new_tables(found, before, after)
     _sequences(found, before, after)
+    _shared_sequences(found, before, after)
     _inherited_columns(found, after)
     _children_first(found, before)
     found += order_persistence(found, before, after)
@@ -332,6 +333,23 @@ def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
                 for user in (new, new.table, Ref("default", *new[1:])):
                     after.unlink(user, change.ref)
                 after.link(change.ref, new, new.table)
+
+
+def _shared_sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
+    """A sequence goes with the column that owns it: others that count by it let go of it before, and take it when that is there.
+
+    `CREATE TABLE ... (LIKE ... INCLUDING DEFAULTS)` makes such tables.
+    """
+    for change in found:
+        if (
+            isinstance(change, CreateObject | DropObject)
+            and isinstance(change.item, Sequence)
+            and (owner := change.item.owned_by)
+        ):
+            graph = before if isinstance(change, DropObject) else after
+            for user in [user for user, needs in graph.needs.items() if change.ref in needs]:
+                if user != change.ref and user.table != owner.table:
+                    graph.link(user, owner, owner.table)
 
 
 def _inherited_columns(found: list[CatalogChange], after: Graph) -> None:
