@@ -23,6 +23,7 @@ from dbops.engines.mysql.backup.mydumper import ROWS_TAR, row_pieces
 from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
 from dbops.engines.mysql.errors import number_of
+from dbops.engines.mysql.events import park as park_event
 from dbops.engines.mysql.tokens import Token, words
 from dbops.errors import BackupError, QueryError
 
@@ -32,6 +33,7 @@ _SANDBOX = re.compile(rb"\A/\*M?!999999\\?-[^\n]*\n")
 out of a dump; ours is told that with --binary-mode."""
 _CREATE = re.compile(rb"\bCREATE\b", re.IGNORECASE)
 _MARGIN = 1 << 16
+_LONG_AGO = b"SET TIMESTAMP = 1;\n"
 
 _DEFINERS = """
 SELECT DISTINCT definer FROM (
@@ -119,9 +121,13 @@ def load_code(
     choice: Choice = Choice(),
     *,
     park: Callable[[str], str] | None = None,
+    keeps_past: bool = False,
     only: Sequence[str] = ("routines", "views", "triggers", "events"),
 ) -> tuple[Exit, ...]:
-    """Bring in what is made when the tables are there: of chosen tables only their triggers. `park` rewrites events."""
+    """Bring in what is made when the tables are there: of chosen tables only their triggers. `park` rewrites events.
+
+    `keeps_past`: events whose time has passed are made too, which the server would drop at once.
+    """
     exits: tuple[Exit, ...] = ()
     for what in only:
         if not choice.is_whole and what != "triggers":
@@ -137,8 +143,27 @@ def load_code(
                 pieces = _statements_of(pieces, lambda sql: sql if choice.has(trigger_table(sql) or "") else "")
             elif what == "events" and park is not None:
                 pieces = _statements_of(pieces, park)
+            if what == "events" and keeps_past:
+                pieces = chain((_LONG_AGO,), pieces)  # what has passed is asked of the session's time
             exits += _feed(target, pieces)
     return exits
+
+
+def lost_events(dump: Dump, conn: MysqlConnection) -> list[str]:
+    """Return the events of a dump that a database does not have: the server drops what has no time to come, such as `AT` a moment
+    that has passed.
+    """
+    with dump.source.stream("events.sql", feeds=True) as reader:
+        text = b"".join(_pieces(reader))
+    if _CREATE.search(text) is None:
+        return []
+    names: dict[str, str] = {}
+    for _ in _statements_of(iter((text,)), lambda sql: park_event(sql, names)):
+        pass
+    found = {
+        str(name) for (name,) in conn.query("SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()")
+    }
+    return sorted(set(names) - found)
 
 
 def must_take(dump: Dump, conn: MysqlConnection) -> None:
@@ -167,11 +192,13 @@ def missing_definers(conn: MysqlConnection) -> list[str]:
         raise
 
 
-def warnings_of(target: Target) -> list[str]:
+def warnings_of(target: Target, dump: Dump, choice: Choice) -> list[str]:
     """Say what of a restored database will not do as it did."""
     conn = connect(target)
     try:
         warnings = []
+        if choice.is_whole and (lost := lost_events(dump, conn)):
+            warnings.append(f"events whose time has passed, which the server dropped at once: {', '.join(lost)}")
         if missing := missing_definers(conn):
             warnings.append(
                 f"defined by accounts that this server does not have, and failing until it does: {', '.join(missing)}"

@@ -130,7 +130,7 @@ def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Res
         exits = replace_content(made, home, told, choice)
     else:
         exits = _fill(made, home, told, choice, defaults[0] if defaults else None)
-    warnings = (*so_far.warnings, *warnings_of(home))
+    warnings = (*so_far.warnings, *warnings_of(home, made, choice))
     return Restored(target.url.redacted(), so_far.reached, exits, warnings)
 
 

@@ -137,7 +137,7 @@ def _fill(made: Dump, target: Target, told: Told) -> None:
     create(target, made.database, made.details)
     there = on(target, made.database)
     load_tables(made, there, told)
-    load_code(made, there, told)
+    load_code(made, there, told, keeps_past=True)
     _know_definers(there)
 
 

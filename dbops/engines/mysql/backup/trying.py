@@ -73,7 +73,8 @@ def _load_scratch(made: Dump, conn: MysqlConnection, told: Told) -> None:
     there = on(conn.target, conn.database)
     states: dict[str, str] = {}
     load_tables(made, there, told)
-    load_code(made, there, told, park=lambda sql: park(sql, states))
+    may_be_set = conn.query("SHOW GLOBAL VARIABLES WHERE variable_name = 'secure_timestamp' AND value <> 'NO'") == []
+    load_code(made, there, told, park=lambda sql: park(sql, states), keeps_past=may_be_set)
     conn.parked_events = states
     conn.begun_events = frozenset(made.details.get("begun_events", ()))
 

@@ -68,6 +68,22 @@ def test_an_event_without_a_start_is_the_same_when_it_comes_back(shop: Shop, my_
     assert shop.verify(3).problems == ()
 
 
+def test_an_event_whose_time_has_passed_is_proven_and_named_when_it_is_restored(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    my_database.load(
+        "SET TIMESTAMP = 1700000000; CREATE EVENT `on ce` ON SCHEDULE AT '2024-01-01' DO SET @a = 1;"
+        "CREATE EVENT ended ON SCHEDULE EVERY 1 DAY STARTS '2024-01-01' ENDS '2024-02-01' DO SET @a = 1;"
+        "CREATE EVENT to_come ON SCHEDULE AT '2037-01-01' DO SET @a = 1;"
+    )
+    shop.run()
+    assert shop.verify(3).problems == ()
+    warnings = shop.restore(mysql_server.url(new_name)).restored.warnings
+    assert "events whose time has passed, which the server dropped at once: ended, on ce" in warnings
+    found = mysql_server.rows(new_name, "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()")
+    assert found == [("to_come",)]
+
+
 def test_the_password_of_the_target_stands_in_a_variable(
     shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
 ) -> None:
