@@ -363,6 +363,12 @@ TO_BE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
         "a has characters that latin1 has not (id: 2)",
         ("mysql",),
     ),
+    "another type behind another name": (
+        f"{T}, a varchar(9)); INSERT INTO t VALUES (1, '1'), (2, 'x');",
+        f"{T},\n b int -- dbops:renamed_from a\n);",
+        "b is nothing that int can hold (id: 2)",
+        ("mysql",),
+    ),
     "text that another character set has": (
         f"{T}, a varchar(9)) CHARSET=utf8mb4; INSERT INTO t VALUES (1, 'é');",
         f"{T}, a varchar(9)) CHARSET=latin1;",

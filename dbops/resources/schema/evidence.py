@@ -1,7 +1,7 @@
 """Data is asked before it is changed: rows that a planned change would trip over, counted and named.
 
 Each question is one query on the live database. What has another name there until the plan renames it is asked for by its new
-name, of a query that renames it. Only what an engine alone asks (`Engine.questions`) is left to its own refusal there.
+name, of a query that renames it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def evidence(
     refused: set[Ref] = set()
     rows_of = rows_by_new_names(renamed, renames, engine)
     asked = [(question, renamed, rows) for question, rows in questions(changes, renamed, rows_of, engine)]
-    asked += [(question, live, qualified(question.table, engine)) for question in engine.questions(changes, live)]
+    asked += [(question, renamed, rows_of(question.table)) for question in engine.questions(changes, renamed)]
     deadline = time.monotonic() + _ALL_S
     for question, there, rows in sorted(asked, key=lambda one: one[0].is_tried):
         if question.is_tried and question.ref in refused:

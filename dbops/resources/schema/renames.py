@@ -104,6 +104,8 @@ def _object(
     found = _named(live, rename.kind, former.get(namespace, namespace), name, any_case=is_caseless)
     if found is None or new in live or (found.name != name and found.name.lower() == wanted.name.lower()):
         return None
+    if found.kind != wanted.kind:  # a virtual table does not come of a table
+        return None
     return RenameObject(found, new)
 
 
@@ -122,7 +124,8 @@ def _named(catalog: Catalog, kind: str, schema: str, name: str, *, any_case: boo
     if free in catalog:
         return free
     exact = next((ref for ref in catalog.objects if (ref.kind, ref.schema, ref.name) == (kind, schema, name)), None)
-    return exact or (catalog.spelled(kind, schema, name) if any_case else None)
+    found = exact or (catalog.spelled(kind, schema, name) if any_case else None)
+    return _named(catalog, "virtual_table", schema, name, any_case=any_case) if found is None and kind == "table" else found
 
 
 def _column(
