@@ -25,6 +25,7 @@ from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.prune import delete
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
+from dbops.usecases.plan import plan
 from tests.databases import SqliteDatabase
 from tests.servers.s3 import S3, new_bucket
 from tests.servers.sftp import SftpServer
@@ -358,6 +359,22 @@ def test_a_moment_that_no_log_leads_to_gives_the_state_before_it_and_says_so(sho
     assert note.startswith(f"this is the state of {made.ended_at:%Y-%m-%d %H:%M:%S}Z, the last before ")
     exactly = shop.restore(f"sqlite:///{tmp_path / 'exactly.db'}", point=point_of(made.ended_at))
     assert exactly.restored.warnings == ()
+
+
+def test_a_database_that_is_gone_is_brought_back_by_what_is_said(
+    shop: Shop, sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop.run()
+    before = sqlite_database.path.read_bytes()
+    sqlite_database.path.unlink()
+    with pytest.raises(BackupError, match="does not exist") as caught:
+        shop.run()
+    with shop.workspace() as workspace:
+        told = {one.code: one.message for one in plan(workspace).observations}
+    said = f"dbops backup restore latest --to 'sqlite:///{sqlite_database.path}' brings it back"
+    assert said in told["DATABASE_GONE"] and said in str(caught.value.fix)
+    shop.restore(f"sqlite:///{sqlite_database.path}")
+    assert sqlite_database.path.read_bytes() == before
 
 
 def test_a_moment_as_it_is_listed_is_that_of_the_backup(shop: Shop, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -12,6 +12,7 @@ from typing import Any
 from dbops.archive.lease import Lease, leased
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.repository import Repository
+from dbops.archive.storage.base import StorageError
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Mechanism, Told
 from dbops.engines.base.connect import Connection, Target
@@ -24,6 +25,7 @@ from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, prove
 from dbops.resources.backups.pruning import Pruned, prune
+from dbops.resources.backups.remarks import way_back
 from dbops.resources.backups.standing import standing_of
 from dbops.telemetry import operation
 
@@ -56,8 +58,15 @@ class Keeper:
         """
         conn = self.conn()
         if conn is None:
-            raise BackupError(f"the database of {self.desired.connection} does not exist", fix="dbops apply makes it")
+            raise BackupError(f"the database of {self.desired.connection} does not exist", fix=self._way_back())
         return conn
+
+    def _way_back(self) -> str:
+        """Return what brings back, or makes, a database that is not there."""
+        made: Sequence[Manifest] = ()
+        with suppress(StorageError):
+            made = self.repository.contents().backups
+        return f"{way_back(self.target.url)}; dbops apply makes an empty one" if made else "dbops apply makes it"
 
     def mechanisms(self) -> tuple[Mapping[Kind, Mechanism], Sequence[Refusal]]:
         """Return what makes each scheduled kind, and what none does."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from dbops.engines.base.backup import Mechanism
+from dbops.engines.base.url import DatabaseUrl
 from dbops.reconcile.change import BACKUP_REFUSED, Observation
 from dbops.resources.backups.choosing import Refusal
 from dbops.resources.backups.due import breaks_at, counted, failing, given_up, words_of
@@ -37,6 +39,18 @@ def remarks(
         yield Observation(address, "BACKUP_FAILING", text, "warning")
     if not desired.spec.retired:
         yield from _promises(desired, standing, now)
+
+
+def gone(desired: DesiredBackups, standing: Standing, url: DatabaseUrl) -> Iterator[Observation]:
+    """Say of a database that is not there that backups of it are, before an empty one is made in its place."""
+    if standing.backups:
+        text = f"the database does not exist, and its backups do: {way_back(url)}; apply makes an empty one"
+        yield Observation(desired.address, "DATABASE_GONE", text, "warning")
+
+
+def way_back(url: DatabaseUrl) -> str:
+    """Return what brings a database back from its backups."""
+    return f"dbops backup restore latest --to '{replace(url, password=None).redacted()}' brings it back"
 
 
 def _promises(desired: DesiredBackups, standing: Standing, now: datetime) -> Iterator[Observation]:

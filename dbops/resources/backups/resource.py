@@ -24,7 +24,7 @@ from dbops.resources.backups.due import Due, what_is_due
 from dbops.resources.backups.keeping import Keeper, keeper_of
 from dbops.resources.backups.model import BackupChange, DesiredBackups, ObservedBackups, Standing
 from dbops.resources.backups.opening import open_repository
-from dbops.resources.backups.remarks import remarks
+from dbops.resources.backups.remarks import gone, remarks
 from dbops.resources.backups.spec import BackupPolicySpec
 from dbops.resources.backups.standing import standing_of
 from dbops.sql.hazard import Hazard
@@ -89,13 +89,15 @@ class BackupResource:
             unknown = {desired.connection: "unknown"}
             return ObservedBackups(Standing(), now, chosen, True, unknown, (told,), is_known=False)
         keeps = tuple(self.keeper(desired, targets, lambda text: None).keeps()) if desired.spec.retired else ()
+        exists = targets.reader(desired.connection) is not None
+        lost = () if exists else tuple(gone(desired, standing, targets.target(desired.connection).url))
         return ObservedBackups(
             standing=standing,
             now=now,
             mechanisms=chosen,
-            exists=targets.reader(desired.connection) is not None,
+            exists=exists,
             fingerprints={desired.connection: _fingerprint(standing, chosen, keeps)},
-            observations=tuple(remarks(desired, standing, refused, chosen.values(), now)),
+            observations=(*lost, *remarks(desired, standing, refused, chosen.values(), now)),
             keeps=keeps,
         )
 

@@ -20,6 +20,9 @@ def missing_roles(conn: PostgresConnection, names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in known]
 
 
+_OF_DATABASE = re.compile(r"\d+; \d+ \d+ (?:(?:COMMENT|ACL|SECURITY LABEL) - )?DATABASE\b")
+
+
 def owners_in(lines: Iterable[str], facts: Mapping[str, Any]) -> list[str]:
     """Return the roles that something belongs to, of those that a backup's facts name, by the lines of its dump's list: the
     owner stands at the end of each. Pure.
@@ -28,6 +31,8 @@ def owners_in(lines: Iterable[str], facts: Mapping[str, Any]) -> list[str]:
     ends = {role: f" {role}" for role in known}
     found = set[str]()
     for line in lines:
+        if _OF_DATABASE.match(line):
+            continue  # it is made otherwise
         found |= {role for role, end in ends.items() if role not in found and line.endswith(end)}
     return [role for role in known if role in found]
 

@@ -119,6 +119,18 @@ def test_owners_that_cannot_be_given_are_named_first(
     shop.restore(to, options={"roles": "skip"})
 
 
+def test_the_owner_of_the_database_alone_is_not_in_the_way(
+    source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path, new: str, postgres_server: PostgresServer
+) -> None:
+    maker = role("LOGIN CREATEDB IN ROLE pg_read_all_data")
+    source.load(f"ALTER TABLE t OWNER TO {maker}; COMMENT ON DATABASE \"{source.name}\" IS 'of the superuser';")
+    shop = Shop(tmp_path, by(maker, source), schedule=FULL)
+    shop.run()
+    assert shop.verify(3).problems == ()
+    shop.restore(postgres_server.url(new).replace("//postgres@", f"//{maker}@"))
+    assert postgres_server.rows(new, "SELECT tableowner FROM pg_tables WHERE schemaname = 'public'") == [(maker,)]
+
+
 def test_a_superuser_of_another_name_is_a_role_as_others(tmp_path: Path, new: str, postgres_server: PostgresServer) -> None:
     with alone(Renamed, {}) as renamed:
         renamed.psql("postgres", "CREATE TABLE t (a int)")
