@@ -65,7 +65,7 @@ def _summary(found: SetStatus) -> str:
     ]
     if found.runner is not None:
         parts.append(f"{wording.on_one_line(found.runner)} is at work")
-    return ", ".join(parts) + (f"; the last was {found.current}." if found.current else ".")
+    return ", ".join(parts) + (f"; the last was {wording.on_one_line(found.current)}." if found.current else ".")
 
 
 def status_data(found: SetStatus) -> dict[str, Any]:

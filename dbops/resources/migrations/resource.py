@@ -119,7 +119,7 @@ class MigrationResource:
                 problems.append(error)
         if problems:
             raise Problems(list(problems))
-        return Check(statements)
+        return Check(statements + _checked_hooks(desired.hooks, engine))
 
     def migrations(self, desired: DesiredMigrations) -> list[Migration]:
         """Return the migrations of a set in order; the folder is read once for each set.
@@ -155,7 +155,9 @@ class MigrationResource:
         return self._look(desired, targets, self.migrations(desired) if migrations is None else migrations).standings
 
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
-        observed = self._look(desired, targets, self.migrations(desired))
+        migrations = self.migrations(desired)
+        _checked_hooks(desired.hooks, targets.engine(desired.connection))
+        observed = self._look(desired, targets, migrations)
         reader = targets.reader(desired.connection)
         if reader is not None:
             observed = replace(observed, hazards=self._hazards(desired, observed, targets, reader))
@@ -451,6 +453,11 @@ def _checked(migration: Migration, engine: Engine) -> int:
     if migration.kind != "sql":
         return 0
     return check(migration.up, engine) + (check(migration.down, engine) if migration.down else 0)
+
+
+def _checked_hooks(hooks: HookFiles, engine: Engine) -> int:
+    """Return how many statements hooks have. Raises as a run does, before anything ran."""
+    return sum(check(script, engine) for script in read_hooks((*hooks.before, *hooks.after, *hooks.each)))
 
 
 def _shown(found: Sequence[Standing], engine: Engine) -> Mapping[str, Sequence[str]]:

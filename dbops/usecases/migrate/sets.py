@@ -78,7 +78,7 @@ def of_one_name(workspace: Workspace, name: str | None) -> list[MigrationWork]:
 
 
 def find(migrations: list[Migration], word: str) -> Migration:
-    """Return the migration that a version, an id or a name on the command line means.
+    """Return the migration that a version, an id or a name that only one has means.
 
     Raises:
         MigrationError: there is none; names the nearest.
@@ -86,6 +86,9 @@ def find(migrations: list[Migration], word: str) -> Migration:
     for migration in migrations:
         if word in (migration.version, migration.id) or (word and version_key(word) == version_key(migration.version)):
             return migration
+    called = [migration for migration in migrations if word and migration.name == word]
+    if len(called) == 1:
+        return called[0]
     from difflib import get_close_matches
 
     near = get_close_matches(word, [migration.id for migration in migrations], 1)

@@ -458,3 +458,23 @@ def test_a_table_is_walked_as_often_as_is_said_and_each_walk_goes_on_by_itself(
     shop.write("0002_twice.py", "def up_fn(step):\n    for _ in 'ab':\n        step.once('one', lambda: None)\n")
     with pytest.raises(ApplyError, match="two parts are called 'one'"):
         shop.up()
+
+
+def test_a_hook_that_cannot_run_is_told_before_anything_runs(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "hooks: {after: [after.sql]}")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    (shop.folder / "after.sql").write_text("SELECT 1;\nCOMMIT;\n")
+    with pytest.raises(MigrationError, match="COMMIT stands inside a migration") as caught:
+        shop.up()
+    assert "after.sql:2:1: " in caught.value.explain()
+    assert sqlite_database.rows("SELECT name FROM sqlite_schema WHERE name = 'a'") == []
+
+
+def test_a_migration_may_be_meant_by_its_name(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    for name in ("0001_a", "0002_b", "0003_b"):
+        shop.write(f"{name}.sql", f"CREATE TABLE t{name} (id integer);\n")
+    assert shop.up(to="a").state == "done"
+    assert shop.states() == {"0001_a": "applied", "0002_b": "pending", "0003_b": "pending"}
+    with pytest.raises(MigrationError, match="Migration not found: b"):
+        shop.up(to="b")
