@@ -152,7 +152,7 @@ class MigrationResource:
         self, desired: DesiredMigrations, targets: Targets, migrations: list[Migration] | None = None
     ) -> tuple[Standing, ...]:
         """Return how the migrations of the set, or those `seen`, stand, without weighing what they do."""
-        return self._look(desired, targets, self.migrations(desired) if migrations is None else migrations).standings
+        return self._stand(desired, targets, self.migrations(desired) if migrations is None else migrations)[0]
 
     def observe(self, desired: DesiredMigrations, targets: Targets) -> ObservedMigrations:
         migrations = self.migrations(desired)
@@ -180,6 +180,21 @@ class MigrationResource:
 
     def _look(self, desired: DesiredMigrations, targets: Targets, migrations: list[Migration]) -> ObservedMigrations:
         """Read the ledger, and nothing else of the database."""
+        found, records = self._stand(desired, targets, migrations)
+        marks = [f"{one.version} {one.checksum}" for one in migrations]
+        marks += [f"{one.version} {one.checksum} {one.state} {one.reached}" for one in records]
+        return ObservedMigrations(
+            standings=found,
+            fingerprints={desired.connection: hashlib.sha256("\n".join(marks).encode()).hexdigest()},
+            observations=tuple(observations(desired, found)),
+            shown=_shown(found, targets.engine(desired.connection)),
+            exists=targets.reader(desired.connection) is not None,
+        )
+
+    def _stand(
+        self, desired: DesiredMigrations, targets: Targets, migrations: list[Migration]
+    ) -> tuple[tuple[Standing, ...], list[Record]]:
+        """Hold the files against the ledger, whatever statements they have."""
         engine, reader = targets.engine(desired.connection), targets.reader(desired.connection)
         ledger = targets.ledger(desired.connection, desired.table, desired.set_name)
         records = ledger.records()
@@ -194,16 +209,7 @@ class MigrationResource:
             is_empty,
             desired.has_order,
         )
-        found = standings(migrations, records, rules)
-        marks = [f"{one.version} {one.checksum}" for one in migrations]
-        marks += [f"{one.version} {one.checksum} {one.state} {one.reached}" for one in records]
-        return ObservedMigrations(
-            standings=tuple(found),
-            fingerprints={desired.connection: hashlib.sha256("\n".join(marks).encode()).hexdigest()},
-            observations=tuple(observations(desired, found)),
-            shown=_shown(found, engine),
-            exists=reader is not None,
-        )
+        return tuple(standings(migrations, records, rules)), records
 
     def diff(self, desired: DesiredMigrations, observed: ObservedMigrations) -> Sequence[Change]:
         new = [one for one in observed.standings if one.state == "baselined" and one.record is None]

@@ -254,3 +254,10 @@ def test_a_migration_that_is_being_written_is_done_anew_by_the_way_back_that_it_
     shop.write("0001_a.sql", "CREATE TABLE d (id integer);\n")
     with pytest.raises(MigrationError, match="0001_a cannot be taken back: it was edited"):
         shop.redo()
+
+
+def test_status_shows_states_whatever_statements_a_pending_file_has(shop: Migrations) -> None:
+    shop.write("0003_c.sql", "COMMIT;\n")
+    with pytest.raises(MigrationError, match="COMMIT stands inside a migration"):
+        shop.up()
+    assert shop.states() == {"0001_a": "applied", "0002_b": "applied", "0003_c": "pending"}
