@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dbops.errors import DbopsError
 from dbops.reconcile.change import Observation
+from dbops.reconcile.history import Tool
 from dbops.reconcile.planner import Finding
 from dbops.resources.migrations.model import DesiredMigrations, ObservedMigrations
 from dbops.resources.migrations.standing import to_run
@@ -34,16 +35,25 @@ def _warned(finding: Finding, workspace: Workspace) -> Finding:
     from dbops.state.histories import find_history
 
     try:
-        history = find_history(reader, workspace.targets.engine(desired.connection).dialect)
+        history = find_history(reader, workspace.targets.engine(desired.connection).dialect, *_own_history(desired))
     except DbopsError:  # there is none, or several, of which adopt tells; or none that could be read
         return finding
     known = spoken_of(history, pending)
-    if not known or (history.tool == "alembic" and desired.format == "alembic"):  # Alembic's revisions are not run twice
+    if not known:
         return finding
     named = ", ".join(one.id for one in known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
-    text = (
-        f"{history.title} has had this database: its {history.table} speaks of {named}, which would run once more;"
-        " dbops migrate adopt takes the history over"
-    )
+    is_run_beside = desired.format == "alembic"
+    what = "what it has had is written down here and not run again" if is_run_beside else "which would run once more"
+    text = f"{history.title} has had this database: its {history.table} speaks of {named}{';' if is_run_beside else ','} {what}"
+    text += "; dbops migrate adopt takes the history over" + (" without a run" if is_run_beside else "")
     said = Observation(desired.address, ELSEWHERE, text, "warning")
     return replace(finding, observed=replace(observed, observations=(*observed.observations, said)))
+
+
+def _own_history(desired: DesiredMigrations) -> tuple[Tool | None, str | None]:
+    """Return where a set of Alembic's own files has its history; of other sets any runner's counts. Raises MigrationError."""
+    if desired.format != "alembic":
+        return None, None
+    from dbops.resources.migrations.alembic_env import history_table
+
+    return "alembic", history_table(desired.directory, desired.alembic)

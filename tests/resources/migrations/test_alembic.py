@@ -268,3 +268,13 @@ def test_an_env_py_of_several_databases_is_refused_with_what_to_do(several: Migr
     with pytest.raises(ApplyError, match="connects by itself") as caught:
         several.up()
     assert "a MigrationSet for each" in str(caught.value.fix)
+
+
+def test_a_plan_says_that_alembic_has_had_the_database(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", "format: alembic")
+    revision(shop, "f00", None, "pass", doc="first")
+    sqlite_database.load("CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('f00');")
+    [said] = [one.message for one in shop.plan().observations if one.code == "MIGRATION_ELSEWHERE"]
+    assert "speaks of f00_first; what it has had is written down here and not run again" in said
+    assert shop.up().state == "done"
+    assert "MIGRATION_ELSEWHERE" not in [one.code for one in shop.plan().observations]
