@@ -1,4 +1,4 @@
-"""Whether another runner has had a database before: then what is pending may have been applied, and adopt takes it over."""
+"""What another runner has done to a database: it applied what is pending here, or, as Alembic used beside, took something back."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def _warned(finding: Finding, workspace: Workspace) -> Finding:
     desired, observed = finding.work.desired, finding.observed
     if not isinstance(desired, DesiredMigrations) or not isinstance(observed, ObservedMigrations):
         return finding
-    if not observed.exists or any(one.record is not None for one in observed.standings):
+    if not observed.exists:
         return finding
+    if any(one.record is not None for one in observed.standings):
+        return _saying(finding, _taken_back(desired, observed, workspace)) if desired.format == "alembic" else finding
     pending = [one.migration for one in to_run(observed.standings) if one.migration is not None]
     reader = workspace.targets.reader(desired.connection) if pending else None
     if reader is None:
@@ -46,7 +48,38 @@ def _warned(finding: Finding, workspace: Workspace) -> Finding:
     what = "what it has had is written down here and not run again" if is_run_beside else "which would run once more"
     text = f"{history.title} has had this database: its {history.table} speaks of {named}{';' if is_run_beside else ','} {what}"
     text += "; dbops migrate adopt takes the history over" + (" without a run" if is_run_beside else "")
-    said = Observation(desired.address, ELSEWHERE, text, "warning")
+    return _saying(finding, text)
+
+
+def _taken_back(desired: DesiredMigrations, observed: ObservedMigrations, workspace: Workspace) -> str:
+    """Return what Alembic, used beside, has taken back of what the ledger says is applied; empty where it agrees."""
+    applied = [one.migration for one in observed.standings if one.migration is not None and one.state in ("applied", "cosmetic")]
+    reader = workspace.targets.reader(desired.connection) if applied else None
+    if reader is None:
+        return ""
+    from dbops.resources.migrations.adoption import adopted
+    from dbops.state.histories import find_history
+
+    known = [one.migration for one in observed.standings if one.migration is not None]
+    try:
+        history = find_history(reader, workspace.targets.engine(desired.connection).dialect, *_own_history(desired))
+        there = {one.migration.version for one in adopted(history, known)}
+    except DbopsError:  # of what cannot be read, or was applied from elsewhere, nothing is said
+        return ""
+    gone = [one for one in applied if one.version not in there]
+    if not gone:
+        return ""
+    named = ", ".join(one.id for one in gone[:3]) + (f" and {len(gone) - 3} more" if len(gone) > 3 else "")
+    fix = f"dbops migrate resolve {gone[-1].version} --pending lets it run again" + (", and so each" if len(gone) > 1 else "")
+    return f"the ledger says that {named} is applied, and Alembic's {history.table} does not: it was taken back there; {fix}"
+
+
+def _saying(finding: Finding, text: str) -> Finding:
+    if not text:
+        return finding
+    said = Observation(finding.work.desired.address, ELSEWHERE, text, "warning")
+    observed = finding.observed
+    assert isinstance(observed, ObservedMigrations)
     return replace(finding, observed=replace(observed, observations=(*observed.observations, said)))
 
 

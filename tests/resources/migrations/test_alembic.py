@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops.cli.main import run
 from dbops.errors import ApplyError, MigrationError
 from dbops.usecases.migrate.files import new
 from dbops.usecases.migrate.sets import one_set
@@ -277,4 +278,14 @@ def test_a_plan_says_that_alembic_has_had_the_database(sqlite_database: SqliteDa
     [said] = [one.message for one in shop.plan().observations if one.code == "MIGRATION_ELSEWHERE"]
     assert "speaks of f00_first; what it has had is written down here and not run again" in said
     assert shop.up().state == "done"
+    assert "MIGRATION_ELSEWHERE" not in [one.code for one in shop.plan().observations]
+    sqlite_database.load("DELETE FROM alembic_version;")
+    [said] = [one.message for one in shop.plan().observations if one.code == "MIGRATION_ELSEWHERE"]
+    assert (
+        "the ledger says that f00_first is applied, and Alembic's alembic_version does not" in said
+        and "dbops migrate resolve f00 --pending" in said
+    )
+    assert run(["migrate", "resolve", "f00", "--pending", str(shop.folder)]) == 0
+    assert shop.up().state == "done"
+    assert heads(shop) == ["f00"]
     assert "MIGRATION_ELSEWHERE" not in [one.code for one in shop.plan().observations]
