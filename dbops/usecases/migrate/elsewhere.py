@@ -1,4 +1,4 @@
-"""What another runner has done to a database: it applied what is pending here, or, as Alembic used beside, took something back."""
+"""What another runner has done to a database: applied what is pending here, or, Alembic used beside, taken something back."""
 
 from __future__ import annotations
 
