@@ -377,6 +377,18 @@ def test_a_database_that_is_gone_is_brought_back_by_what_is_said(
     assert sqlite_database.path.read_bytes() == before
 
 
+def test_backups_under_the_name_that_a_policy_had_before_are_named(shop: Shop, tmp_path: Path) -> None:
+    shop.run()
+    text = (shop.folder / "env.yaml").read_text()
+    renamed = text.replace("kind: BackupPolicy\nmetadata: {name: shop}", "kind: BackupPolicy\nmetadata: {name: new}")
+    (shop.folder / "env.yaml").write_text(renamed)
+    with pytest.raises(BackupError, match=r"there is no backup of new yet; .* has those of shop") as caught:
+        shop.restore(f"sqlite:///{tmp_path / 'new.db'}")
+    assert "--policy shop" in str(caught.value.fix)
+    with shop.workspace() as workspace:
+        assert [one.others for one in listing(workspace)] == [("shop",)]
+
+
 def test_a_moment_as_it_is_listed_is_that_of_the_backup(shop: Shop, tmp_path: Path) -> None:
     made = shop.run()
     listed = point_of(made.ended_at.replace(microsecond=0))

@@ -86,7 +86,8 @@ def listing_text(found: Listing) -> str:
     title = f"{style(found.policy, bold=True)} on {wording.on_one_line(found.connection)}, {wording.on_one_line(found.storage)}"
     failed = _failures(found.failures)
     if not found.backups and not found.broken:
-        return "\n\n".join([f"{title}: no backups.", *failed])
+        others = f" The storage has those of {wording.on_one_line(', '.join(found.others))}." if found.others else ""
+        return "\n\n".join([f"{title}: no backups.{others}", *failed])
     rows: list[tuple[str, ...]] = [
         ("BACKUP", "KIND", "LEADS TO", "STATE", "CONTENT", "STORED", "GROWTH", "TOOK", "RESTORE", "KEPT FOR")
     ]
@@ -156,6 +157,7 @@ def listing_json(found: Listing) -> dict[str, Any]:
         "policy": found.policy,
         "connection": found.connection,
         "storage": found.storage,
+        "others": list(found.others),
         "stored_size": found.stored_size,
         "promise_breaks_at": found.breaks_at.isoformat() if found.breaks_at else None,
         "restore_s": found.restore_s,

@@ -19,7 +19,7 @@ from dbops.resources.backups.moments import next_due
 from dbops.resources.backups.proving import rows_in
 from dbops.resources.backups.remarks import restore_s
 from dbops.resources.backups.standing import standing_of
-from dbops.usecases.backup.policies import Place, holder_of, policies_of
+from dbops.usecases.backup.policies import Place, holder_of, others_in, policies_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class Listing:
     windows: tuple[Window, ...] = ()
     failures: tuple[Failure, ...] = ()
     """The runs that made no backup, oldest first."""
+    others: tuple[str, ...] = ()
+    """The names under which the storage has backups, where the policy has none: it may have been called so."""
 
     @property
     def stored_size(self) -> int:
@@ -119,6 +121,7 @@ def _listing(policy: Keeper) -> Listing:
         {entry.type: next_due(entry.cron, desired.spec.zone, now) for entry in desired.spec.schedule if not desired.spec.retired},
         tuple(windows(counted(standing))),
         tuple(sorted(standing.failures, key=lambda one: one.at)),
+        () if standing.backups or standing.broken else tuple(others_in(policy)),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from dbops.archive.manifest import Manifest
-from dbops.archive.repository import Contents
+from dbops.archive.repository import Contents, targets_in
 from dbops.errors import BackupError
 from dbops.resources.backups.due import SAFETY
 from dbops.resources.backups.keeping import Keeper
@@ -74,7 +74,9 @@ def holder_of(place: Place, word: str, name: str | None, told: Told = lambda tex
     policies = policies_of(place, name, told)
     if len(policies) == 1 or word == "latest":
         policy = one_policy(place, name, told)
-        return policy, find_backup(policy.repository.contents(), word)
+        contents = policy.repository.contents()
+        must_have_some(policy, contents)
+        return policy, find_backup(contents, word)
     found = []
     for policy in policies:
         found += [(policy, one) for one in _meant(policy.repository.contents(), word)]
@@ -82,6 +84,25 @@ def holder_of(place: Place, word: str, name: str | None, told: Told = lambda tex
         what = f"{word} is the beginning of several backups" if found else f"there is no backup {word}"
         raise BackupError(what, fix="dbops backup list shows them")
     return found[0]
+
+
+def must_have_some(policy: Keeper, contents: Contents) -> None:
+    """Let a policy pass that has something in its storage.
+
+    Raises:
+        BackupError: it has nothing; names the policies that have, since one may have had another name.
+    """
+    if not contents.backups and not contents.broken and (others := others_in(policy)):
+        place = policy.repository.storage.title
+        raise BackupError(
+            f"there is no backup of {policy.desired.name} yet; {place} has those of {', '.join(others)}",
+            fix=f"dbops backup run makes one; --storage '{place}' --policy {others[0]} takes the others",
+        )
+
+
+def others_in(policy: Keeper) -> Sequence[str]:
+    """Return the names under which a policy's storage has other backups; lists all of it."""
+    return [name for name in targets_in(policy.repository.storage) if name != policy.repository.target]
 
 
 def find_backup(contents: Contents, word: str) -> Manifest:

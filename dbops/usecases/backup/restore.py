@@ -24,7 +24,7 @@ from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound
 from dbops.resources.backups.standing import proven_at
 from dbops.telemetry import measured
-from dbops.usecases.backup.policies import Place, find_backup, one_policy
+from dbops.usecases.backup.policies import Place, find_backup, must_have_some, one_policy
 from dbops.usecases.runtime import connected, engine_for, target_for_url
 
 Told = Callable[[str], None]
@@ -93,6 +93,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     target = target_for_url(wish.to, wish.password) if folder is None else policy.target
     engine = engine_for(target.url)
     contents = policy.repository.contents()
+    must_have_some(policy, contents)
     backups = engine.backups
     chain, *others = _chains(policy, contents, wish)
     if chain[0].engine != engine.name:
