@@ -207,7 +207,8 @@ def _of_revision(migration: Migration, direction: Direction, dialect: Dialect) -
     revision: Any = scripts.get_revision(migration.version)
     heard = _Heard(revision.path)
     options: dict[str, Any] = {"as_sql": True, "output_buffer": heard, "literal_binds": True}
-    context = MigrationContext.configure(dialect_name=dialect.name, opts=options)
+    # with the style of most drivers `%` would be doubled
+    context = MigrationContext.configure(dialect_name=dialect.name, dialect_opts={"paramstyle": "named"}, opts=options)
     try:
         given = database_named(migration, direction, scripts)
         with Operations.context(context), redirect_stdout(io.StringIO()):  # what it prints it will print when it runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -153,10 +154,25 @@ def _python_back(part: Part) -> list[str]:
 
 
 def _called(written: Sequence[Written], is_transactional: bool) -> list[str]:
-    """Return the lines of an Alembic revision; the driver gets the text as it is, colons and all."""
+    """Return the lines of an Alembic revision."""
     lines = [] if is_transactional else ["with op.get_context().autocommit_block():"]
     indent = "" if is_transactional else "    "
     for one in written:
         lines += [f"{indent}# {remark}" for remark in one.remarks]
-        lines.append(f"{indent}op.get_bind().exec_driver_sql({one.sql!r})")
+        lines.append(f"{indent}op.execute({as_text(one.sql)!r})")
     return lines
+
+
+#: What SQLAlchemy takes for a parameter in a text, and the colons whose backslash it takes away (sqlalchemy/sql/compiler.py,
+#: BIND_PARAMS and BIND_PARAMS_ESC); it doubles `%` by itself where a driver wants that.
+_PARAMETER = re.compile(r"(?<![:\w$\\]):[\w$]+(?![:\w$])")
+_ESCAPED = re.compile(r"\\:[\w$]*(?![:\w$])")
+
+
+def as_text(sql: str) -> str:
+    """Return SQL as `op.execute` sends it unchanged: without parameters, whatever colons it has."""
+    return _PARAMETER.sub(_behind_backslash, _ESCAPED.sub(_behind_backslash, sql))
+
+
+def _behind_backslash(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"

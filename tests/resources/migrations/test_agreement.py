@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -121,9 +122,12 @@ def test_generate_writes_in_the_form_of_the_set(database: Database, tmp_path: Pa
     wants(shop, CUSTOMERS)
     assert len(generated(shop, "customers").files) == 2
     assert applied(shop) == "done"
-    wants(shop, NAMED + ORDERS)
+    named = NAMED.replace("'none'", "'10% :a %s'")
+    wants(shop, named + ORDERS)
     assert len(generated(shop, "orders: all").files) == 2
     assert applied(shop) == "done"
+    database.load("INSERT INTO customers (id, email) VALUES (1, 'a');")
+    assert database.rows("SELECT name FROM customers") == [("10% :a %s",)]
     assert shop.plan().is_empty
     with open_workspace(shop.folder) as workspace:
         assert [one.problem for one in verify(workspace)] == [""] * 3
@@ -200,3 +204,21 @@ def test_only_a_plan_is_told_to_leave_the_scratch_out(sqlite_database: SqliteDat
     with open_workspace(shop.folder) as workspace, pytest.raises(MigrationError) as tried:
         dry_run(workspace)
     assert tried.value.fix == "mend the migration"
+
+
+@pytest.mark.parametrize("style", ["named", "pyformat"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT ':a', x::int, now() ::date, '50% :b', a[1:2], a[:n], '12:30:45', y := z, 'é :é :1 :$x'",
+        r"SELECT '\:x', 'C:\:y z', '\\:q', '\::int', ':a:b', '\:'",
+    ],
+)
+def test_a_revision_sends_the_statement_whatever_colons_it_has(sql: str, style: Literal["named", "pyformat"]) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.dialects.postgresql import dialect
+
+    from dbops.usecases.migrate.parts import as_text
+
+    sent = str(text(as_text(sql)).compile(dialect=dialect(paramstyle=style)))
+    assert sent == (sql.replace("%", "%%") if style == "pyformat" else sql)
