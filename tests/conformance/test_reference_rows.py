@@ -216,3 +216,25 @@ def test_rows_exchange_unique_values(environment: Write, database: Database) -> 
 
 
 SWAP = "  data: [{table: t, key: [id], file: t.csv}]\n"
+
+
+def test_keys_that_are_one_to_the_database_are_refused(environment: Write, database: Database) -> None:
+    collation = {"sqlite": " COLLATE NOCASE"}.get(database.engine, "")
+    folder = environment(
+        f"CREATE TABLE t (code varchar(9){collation} NOT NULL PRIMARY KEY, a integer);\n",
+        "  data: [{table: t, key: [code], file: t.csv}]\n",
+    )
+    write(folder, "t.csv", "code,a\nde,1\nfr,2\n")
+    applied(folder)
+    told = []
+    for text in ("code,a\nDE,1\nfr,2\n", "code,a\nde,1\nfr,2\nFR,3\n"):
+        write(folder, "t.csv", text)
+        try:
+            applied(folder)
+        except DbopsError as error:
+            told.append(error.explain())
+    if database.engine == "postgresql":  # compares letter by letter
+        assert told == []
+    else:
+        assert ["DE and the live key de of t" in told[0], "fr and FR of t" in told[1]] == [True, True]
+        assert sorted(database.rows("SELECT code, a FROM t")) == [("de", 1), ("fr", 2)]

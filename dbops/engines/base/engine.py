@@ -218,6 +218,10 @@ class Engine(Protocol):
         """
         ...
 
+    def folded(self, text: str, column: Column, table: Table) -> str | None:
+        """Return SQL of what values of a text column are compared by; None where they are compared letter by letter. Pure."""
+        ...
+
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         """Say that one transaction with these changes needs more locks than the server has room for, and what helps.
 

@@ -1,4 +1,4 @@
-"""What values become when their columns change, as SQL."""
+"""What values become when their columns change, and what they are compared by, as SQL."""
 
 from __future__ import annotations
 
@@ -57,3 +57,9 @@ def _converted(value: str, before: str, after: str) -> str | None:
     if new in ("datetime", "timestamp") and not is_number:
         return f"CAST({value} AS DATETIME({arguments or 0}))"
     return None
+
+
+def folded(text: str, column: Column, table: Table) -> str | None:
+    """See the port."""
+    collation = collation_of(column, table)
+    return None if collation is None or collation.endswith("_bin") else f"HEX(WEIGHT_STRING({text}))"

@@ -191,6 +191,11 @@ class MysqlEngine:
 
         return becomes(value, before, after, tables)
 
+    def folded(self, text: str, column: Column, table: Table) -> str | None:
+        from dbops.engines.mysql.becoming import folded
+
+        return folded(text, column, table)
+
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         return None
 

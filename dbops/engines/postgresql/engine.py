@@ -189,6 +189,9 @@ class PostgresEngine:
 
         return becomes(value, before, after, tables)
 
+    def folded(self, text: str, column: Column, table: Table) -> str | None:
+        return None  # of collations that are not deterministic nobody can tell
+
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         from dbops.engines.postgresql.lock_table import lock_shortage
 

@@ -1,4 +1,7 @@
-"""What values become when their columns change, as SQL (https://www.sqlite.org/datatype3.html, sections 3 and 7)."""
+"""What values become when their columns change, and what they are compared by, as SQL.
+
+https://www.sqlite.org/datatype3.html, sections 3 and 7.
+"""
 
 from __future__ import annotations
 
@@ -27,3 +30,14 @@ def _converted(value: str, kind: str) -> str:
             number = "REAL" if kind == "REAL" else "NUMERIC"
             strange = f"typeof({value}) = 'blob' OR typeof({value}) = 'text' AND {value} <> CAST({value} AS NUMERIC)"
             return f"CAST(CASE WHEN {strange} THEN NULL ELSE {value} END AS {number})"
+
+
+def folded(text: str, column: Column, table: Table) -> str | None:
+    """See the port (https://www.sqlite.org/datatype3.html, section 7)."""
+    match (column.collation or "").upper():
+        case "NOCASE":
+            return f"lower({text})"
+        case "RTRIM":
+            return f"rtrim({text}, ' ')"
+        case _:
+            return None

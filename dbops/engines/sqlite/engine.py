@@ -190,6 +190,11 @@ class SqliteEngine:
 
         return becomes(value, before, after, tables)
 
+    def folded(self, text: str, column: Column, table: Table) -> str | None:
+        from dbops.engines.sqlite.becoming import folded
+
+        return folded(text, column, table)
+
     def lock_shortage(self, conn: Connection, changes: Sequence[CatalogChange]) -> str | None:
         return None
 

@@ -32,6 +32,7 @@ from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
 
 Rows = Mapping[Row, Row]
+Folded = Mapping[Row, Row]
 T = TypeVar("T")
 
 
@@ -162,8 +163,9 @@ def _one(
     table = _table_of(file, desired, engine)
     text = read_text(file.path, at=file.at)
     columns, lines = parsed_rows(text, file, table)
-    wanted = _canonical(text, columns, lines, file, table, desired, engine, target, cache)
-    rows = _live_rows(reader, table.ref, live, renames, columns, engine) if reader and live else ()
+    wanted, folded = _canonical(text, columns, lines, file, table, desired, engine, target, cache)
+    rows, live_folded = _live_rows(reader, table.ref, live, renames, columns, file.key, engine) if reader and live else ((), {})
+    _refuse_alike(folded, live_folded, file)
     return ReferenceRows(
         table.ref, shown(file.path), file.at, file.key, columns, _by_key(wanted, columns, file), _by_key(rows, columns, file)
     )
@@ -179,11 +181,12 @@ def _canonical(
     engine: Engine,
     target: Target,
     cache: CatalogCache,
-) -> list[Row]:
-    key = _hash(json.dumps([text, codec.encode(table), engine.name, str(target.url), "rows/2"]))
+) -> tuple[list[Row], Folded]:
+    key = _hash(json.dumps([text, codec.encode(table), engine.name, str(target.url), file.key, "rows/3"]))
     known = cache.get_text(key)
     if known is not None:
-        return [tuple(row) for row in json.loads(known)]
+        stored, folds = json.loads(known)
+        return [tuple(row) for row in stored], {tuple(own): tuple(fold) for own, fold in folds}
     alone = desired.only(_alone(table.ref, desired))
     with engine.scratch(target) as conn:
         build(replace(alone, objects={**alone.objects, table.ref: _unnumbered(table)}), engine, conn)
@@ -194,9 +197,9 @@ def _canonical(
                     conn.execute(insert_row(qualified(table.ref, engine), values, engine.dialect))
                 except QueryError as error:
                     raise SchemaError(error.message, at=Mark(shown(file.path), line)) from error
-        rows = _read(conn, table, columns, engine)
-    cache.put_text(key, json.dumps(rows))
-    return list(rows)
+        rows, folded = _read(conn, table, columns, engine), _folded(conn, table, file.key, engine)
+    cache.put_text(key, json.dumps([rows, list(folded.items())]))
+    return list(rows), folded
 
 
 def overriding_clause(table: Table) -> str:
@@ -223,15 +226,22 @@ def _alone(table: Ref, desired: Catalog) -> set[Ref]:
 
 
 def _live_rows(
-    reader: Connection, ref: Ref, live: Catalog, renames: Sequence[Renaming], columns: Sequence[str], engine: Engine
-) -> tuple[Row, ...]:
+    reader: Connection,
+    ref: Ref,
+    live: Catalog,
+    renames: Sequence[Renaming],
+    columns: Sequence[str],
+    key: Sequence[str],
+    engine: Engine,
+) -> tuple[tuple[Row, ...], Folded]:
     """Return the live rows, also while the table or a column still has the name it is to be renamed from."""
     old = former_ref(ref, renames)
     names = {item.after: item.before for item in renames if isinstance(item, RenameColumn) and item.table == ref}
     table = live.table(old.schema, old.name)
     if table is None:
-        return ()
-    return _read(reader, table, [names.get(name, name) for name in columns], engine)
+        return (), {}
+    rows = _read(reader, table, [names.get(name, name) for name in columns], engine)
+    return rows, _folded(reader, table, [names.get(name, name) for name in key], engine)
 
 
 def _read(conn: Connection, table: Table, columns: Sequence[str], engine: Engine) -> tuple[Row, ...]:
@@ -242,6 +252,44 @@ def _read(conn: Connection, table: Table, columns: Sequence[str], engine: Engine
     sql = select_text(qualified(table.ref, engine), there, engine.features.text_cast, engine.dialect)
     found = [dict(zip(there, row, strict=True)) for row in conn.query(sql)]
     return tuple(tuple(row.get(name) for name in columns) for row in found)
+
+
+def _folded(conn: Connection, table: Table, key: Sequence[str], engine: Engine) -> Folded:
+    """Return the keys of all rows with what they are compared by; empty where they are compared letter by letter."""
+    columns = [table.column(name) for name in key]
+    quoted = [engine.dialect.identifier(name) for name in key]
+    folds = [engine.folded(text, column, table) if column else None for text, column in zip(quoted, columns, strict=True)]
+    if not all(columns) or not any(folds):
+        return {}
+    listed = [f"CAST({text} AS {engine.features.text_cast})" for text in quoted]
+    compared = [fold or text for fold, text in zip(folds, listed, strict=True)]
+    found = conn.query(f"SELECT {', '.join([*listed, *compared])} FROM {qualified(table.ref, engine)}")
+    return {tuple(row[: len(key)]): tuple(row[len(key) :]) for row in found}
+
+
+def _refuse_alike(wanted: Folded, live: Folded, file: ReferenceFile) -> None:
+    """Refuse keys that are spelled in two ways and are one key to the database, which would refuse the second row.
+
+    Raises:
+        SchemaError: two keys of the file, or one of the file and one that is live.
+    """
+    known: dict[Row, Row] = {}
+    for key, fold in wanted.items():
+        if (twin := known.setdefault(fold, key)) != key:
+            raise _alike(f"{_shown(twin)} and {_shown(key)}", "each key once", None, file)
+    for key, fold in live.items():
+        if key not in wanted and (twin := known.get(fold, key)) != key:
+            fix = "spell it in the file as it is there, or change the row first"
+            raise _alike(f"{_shown(twin)} and the live key {_shown(key)}", "keys spelled as they are there", fix, file)
+
+
+def _alike(keys: str, expected: str, fix: str | None, file: ReferenceFile) -> SchemaError:
+    message = f"{keys} of {file.table} are the same to the database, by the collation of the column"
+    return SchemaError(message, at=file.at, expected=expected, fix=fix)
+
+
+def _shown(key: Row) -> str:
+    return ", ".join(str(part) for part in key)
 
 
 def _by_key(rows: Sequence[Row], columns: tuple[str, ...], file: ReferenceFile) -> Rows:
