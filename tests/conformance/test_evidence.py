@@ -264,6 +264,23 @@ def test_postgresql_asks_what_only_it_has(
         apply(workspace, ALLOWED)
 
 
+def test_rows_of_partitions_that_are_made_again_are_not_in_the_way(
+    pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They move with the table whose key gets another type."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    table = "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p_d PARTITION OF p DEFAULT;"
+    pg_database.load(f"{table} INSERT INTO p VALUES (1), (2);")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    wanted = f"{table} CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1);"
+    (tmp_path / "shop.sql").write_text(wanted)
+    assert [code for code, _ in answers(tmp_path)] == [DATA_REFUSES]
+    (tmp_path / "shop.sql").write_text(wanted.replace("a int", "a bigint"))
+    with open_workspace(tmp_path) as workspace:
+        assert apply(workspace, ALLOWED).state == "done"
+    assert pg_database.rows("SELECT a FROM p_1") == [(1,)] and pg_database.rows("SELECT a FROM p_d") == [(2,)]
+
+
 def test_members_that_go_are_looked_for(my_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     my_database.load(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AlterObject, CatalogChange, CreateObject, DropObject
+from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, CreateObject, DropObject
 from dbops.catalog.model import Domain, Enum, Exclusion, ForeignKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
@@ -22,7 +22,7 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
     """Yield what has to be asked of tables that are there."""
     yield from misfits(changes, live)
     going = {change.ref for change in changes if isinstance(change, DropObject)}
-    again = {change.ref for change in changes if isinstance(change, AlterObject) and _is_divided_anew(change)}
+    again = {change.ref.table for change in changes if _is_divided_anew(change, live)}
     for change in changes:
         match change:
             case DropObject(Table() as item) if item.partition_of is not None:
@@ -34,7 +34,8 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
             case AlterObject(Enum() as before, Enum() as after):
                 yield from _labels(before, after, live)
             case CreateObject(Table() as item) if item.partition_of is not None:
-                yield from _in_default(item, live)
+                if not again & _above(item, live):
+                    yield from _in_default(item, live)
             case AlterObject(Table() as before, Table() as after) if after.partition_of not in (None, before.partition_of):
                 if not again & _above(before, live):
                     yield from _out_of_bound(after, live)
@@ -86,9 +87,15 @@ def _labels(before: Enum, after: Enum, live: Catalog) -> Iterator[Question]:
                 yield Question(after.ref, table.ref, condition, words, (column.name,))
 
 
-def _is_divided_anew(change: AlterObject) -> bool:
-    before, after = change.before, change.after
-    return isinstance(before, Table) and isinstance(after, Table) and before.partition_by != after.partition_by
+def _is_divided_anew(change: CatalogChange, live: Catalog) -> bool:
+    """Tell whether a table is made again with its partitions, and its rows move: by another key, or one of another type."""
+    match change:
+        case AlterObject(Table() as before, Table() as after):
+            return before.partition_by != after.partition_by
+        case AlterColumn(table, old, new) if old.type != new.type and (divided := _table(live, table)) and divided.partition_by:
+            return bounds.column_of(divided.partition_by) == new.name
+        case _:
+            return False
 
 
 def _referred_to(item: Table, live: Catalog, going: set[Ref], again: set[Ref]) -> Iterator[Question]:
