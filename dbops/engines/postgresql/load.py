@@ -37,6 +37,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 _UNDEFINED_OBJECT, _INVALID_SCHEMA, _UNDEFINED_TABLE = "42704", "3F000", "42P01"
 _MISSING = frozenset({_UNDEFINED_TABLE, _UNDEFINED_OBJECT, "42883", "42703", _INVALID_SCHEMA})
 """undefined table, object, function, column; invalid schema name (PostgreSQL manual, appendix A)."""
+_SYNTAX_ERROR, _INVALID_FUNCTION = "42601", "42P13"
 _NEW_LABEL = "55P04"
 """Unsafe use of a new enum value: the transaction that adds a label may not use it (manual, ALTER TYPE)."""
 _DUPLICATE_SCHEMA = "42P06"
@@ -245,10 +246,11 @@ class _Loader:
         return item.error is None
 
     def _without_body_checks(self, items: list[_Item]) -> list[_Item]:
-        """Routines may need each other, or tables that need them: make them as pg_dump does, without looking into bodies."""
-        return [
-            item for item in items if not (_ROUTINE.match(item.sql) and self._run_alone(item, "SET check_function_bodies = off"))
-        ]
+        """Routines may need each other, or tables that need them: make them as pg_dump does, without looking into bodies.
+
+        A body that is wrong whatever is there stays refused.
+        """
+        return [item for item in items if not (_may_miss(item) and self._run_alone(item, "SET check_function_bodies = off"))]
 
     def _made_role(self, error: QueryError) -> bool:
         """On a scratch server of our own a role that only the real server has is made when it is asked for."""
@@ -260,6 +262,12 @@ class _Loader:
 
 
 _ROUTINE = re.compile(r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE)
+
+
+def _may_miss(item: _Item) -> bool:
+    """Tell whether a routine may have been refused for something that its body mentions."""
+    state = item.error.context.get("sqlstate") if item.error else None
+    return _ROUTINE.match(item.sql) is not None and state not in (_SYNTAX_ERROR, _INVALID_FUNCTION)
 
 
 def _names_in(error: QueryError | None) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from time import monotonic
@@ -82,7 +82,7 @@ def _rehearse_on(
                 raise RehearsalError(
                     f"the live schema cannot be copied for a rehearsal: {error.message}", error.context, fix=_HINT
                 ) from error
-            _run_steps(steps, engine, conn)
+            _run_steps(steps, engine, conn, {id(step): entry.change.at for entry in entries for step in entry.steps})
             broken = make_real(stood_for, live, engine, conn)
             outcome = engine.inspect(conn, schema.scope)
             outcome = replace(outcome, objects={**outcome.objects, **{ref: live.objects[ref] for ref in broken}})
@@ -124,7 +124,14 @@ def _in_portions(steps: Sequence[Step], engine: Engine, target: Target, scope: S
 _HINT = "this is a fault of dbops, please report it; --no-rehearse plans without the rehearsal"
 
 
-def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection) -> None:
+_BODY = "mend its body in the source: it names what is not there"
+
+
+def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection, places: Mapping[int, Mark | None]) -> None:
+    """`places` are those of the changes that steps carry out, by the steps' ids.
+
+    Bodies of routines are taken from a source also where they name what it has not, as databases have such.
+    """
     for step in steps:
         if isinstance(step.do, Call):
             continue
@@ -132,8 +139,12 @@ def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection) -> None:
             run(step.do, engine, conn)
         except DbopsError as error:
             told = f"; {detail}" if (detail := error.context.get("detail")) else ""  # no rows are there that it could quote
+            is_body = step.title.startswith(("create routine", "alter routine"))
             raise RehearsalError(
-                f"{step.title}: fails on a scratch copy: {error.message}{told}", error.context, fix=error.fix or _HINT
+                f"{step.title}: fails on a scratch copy: {error.message}{told}",
+                error.context,
+                at=places.get(id(step)) if is_body else None,
+                fix=error.fix or (_BODY if is_body else _HINT),
             ) from error
 
 

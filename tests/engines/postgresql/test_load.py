@@ -163,6 +163,8 @@ def test_a_dump_loads_without_its_rows_and_touches_nothing_of_the_server(pg_data
         ("CREATE TABLE b (\n  id intt\n);", '1.sql:2:6: type "intt" does not exist'),
         ("CREATE TABLE a (id int); CREATE VIEW v AS SELECT idd FROM a; CREATE VIEW w AS SELECT * FROM v;",
          '1.sql:1:50: column "idd" does not exist'),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETRN 1; END';",
+         '1.sql:1:60: syntax error at or near "RETRN"'),
         ("CREATE TABLE a (id int);\nCREATE TABLE a (id int);", '1.sql:2:1: relation "a" already exists'),
         ("CREATE TABLE a (id int);\nGRANT SELECT ON a TO no_such_role;", 'CREATE ROLE "no_such_role"'),
         ("\\i other.sql", "1.sql:1:1: the psql command '\\i' cannot be loaded"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 from dbops.engines.base.connect import Target
 from dbops.engines.sqlite.connect import SqliteConnection
 from dbops.engines.sqlite.engine import SqliteEngine
+from dbops.errors import RehearsalError
 from dbops.usecases.apply import Consent, apply
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
 from tests.conformance.test_main_job import MANIFEST
-from tests.databases import MysqlDatabase
+from tests.databases import MysqlDatabase, PostgresDatabase
 
 MANY = SqliteEngine().features.portion + 10
 
@@ -75,3 +77,17 @@ def test_views_over_a_table_that_is_gone_are_in_no_rehearsals_way(my_database: M
         assert made.rehearsal is not None and made.rehearsal.ok
         apply(workspace, Consent(lambda plan: True, allow=("all",)))
         assert plan(workspace).is_empty
+
+
+def test_a_body_that_names_what_is_not_there_is_told_with_its_place(
+    pg_database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    (tmp_path / "shop.sql").write_text(
+        "CREATE TABLE t (id int);\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1 FROM u';"
+    )
+    with open_workspace(tmp_path) as workspace, pytest.raises(RehearsalError) as caught:
+        plan(workspace)
+    told = caught.value.explain()
+    assert "shop.sql:2:1: " in told and 'relation "u" does not exist' in told and "mend its body" in told

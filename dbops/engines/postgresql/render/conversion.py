@@ -89,7 +89,7 @@ def using(column: str, old: str, new: str, domains: Mapping[str, str]) -> str | 
         return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN ARRAY[{one}]::{new} END"
     if a.is_array and not b.is_array:
         return from_one(column, f"{element(column)}::text::{new}", new)
-    if a.is_array == b.is_array and (_have_cast(a.name, b.name) or (a.name in _STRINGS and not a.is_array)):
+    if a.is_array == b.is_array and (_have_cast(a.name, b.name) or (a.name in _STRINGS - {'"char"'} and not a.is_array)):
         return f"{column}::{new}"
     return f"{column}::text::{new}"
 
@@ -179,7 +179,7 @@ def _is_assignable(a: _Type, b: _Type) -> bool:
         return b.name in _STRINGS and not b.is_array
     if a.name == b.name:
         return True
-    if b.name in _STRINGS and not b.is_array:
+    if b.name in _STRINGS and not b.is_array and (b.name != '"char"' or _number(a)):
         return True
     return (_number(a) and _number(b)) or (a.name, b.name) in _EASY or (a.name in _STRINGS and b.name in _STRINGS)
 

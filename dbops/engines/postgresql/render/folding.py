@@ -59,7 +59,7 @@ class Unit:
     def together(self) -> tuple[AlterColumn, ...]:
         """The columns of one table that one statement alters: the change's own, and those that share its rewrite."""
         found = (change for change in self.all if isinstance(change, AlterColumn))
-        return tuple(change for change in found if change.table == self.change.ref.table)
+        return tuple(change for change in found if change.ref.table == self.change.ref.table)
 
     @property
     def all(self) -> tuple[CatalogChange, ...]:
