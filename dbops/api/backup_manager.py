@@ -249,9 +249,9 @@ def backup_database(
 
 
 def _either(one: Any, other: Any, call: str) -> Any:
-    """Return the argument that was given under one of its two names."""
+    """Return the argument that was given under one of its two names; an empty text names nothing."""
     given = other if one is None else one
-    if given is None or (one is not None and other is not None):
+    if given is None or given == "" or (one is not None and other is not None):
         raise ArgumentError(f"{call}: give its first argument, once")
     return given
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbops import BackupManager, DatabaseManager, backup_database
-from dbops.errors import BackupError, DbopsError
+from dbops.errors import ArgumentError, BackupError, DbopsError
 from tests.databases import Database, MysqlDatabase, PostgresDatabase, SqliteDatabase
 
 ITEMS = "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(40)); INSERT INTO items VALUES (1, 'one'), (2, 'it''s');"
@@ -189,3 +189,13 @@ def test_no_password_is_written(pg_database: PostgresDatabase, tmp_path: Path) -
 
     password = DatabaseConnection.from_url(url).password.encode()
     assert password and not any(password in file.read_bytes() for file in (tmp_path / "work").rglob("*") if file.is_file())
+
+
+def test_an_empty_name_means_nothing(sqlite_database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a folder it would be the working one."""
+    monkeypatch.chdir(tmp_path)
+    manager = BackupManager(tmp_path, sqlite_database.url)
+    for call in (manager.create_backup, manager.restore_backup):
+        with pytest.raises(ArgumentError, match="give its first argument"):
+            call("")
+    assert manager.list_backups() == []
