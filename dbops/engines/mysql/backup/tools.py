@@ -249,12 +249,22 @@ _FIXES = {
     1449: "the account that defines it is gone; make it, or give the view another definer",
     1142: "grant the account what it lacks",
     1153: "raise max_allowed_packet on the server",
+    1227: "let an account do it that may make others the definers of views and routines: with SET USER (MariaDB), SET_USER_ID or"
+    " SET_ANY_DEFINER (MySQL), or SUPER",
+    1418: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
+    1419: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
 }
+
+
+def error_number(error: BackupError) -> int | None:
+    """Return the server's number of an error that a tool passed on, None where there is none."""
+    found = re.search(r"\((\d{4})\)", error.message) or re.search(r"(?:error:|ERROR) (\d{4})\b", error.message)
+    return int(found[1]) if found is not None else None
 
 
 def with_fix(error: BackupError) -> BackupError:
     """Return an error of a tool with what to do about it, where that is known."""
-    found = re.search(r"\((\d{4})\)", error.message) or re.search(r"(?:error:|ERROR) (\d{4})\b", error.message)
-    if error.fix is None and found is not None:
-        error.fix = _FIXES.get(int(found[1]))
+    number = error_number(error)
+    if error.fix is None and number is not None:
+        error.fix = _FIXES.get(number)
     return error

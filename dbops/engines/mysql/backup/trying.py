@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
-from dbops.engines.base.backup import Link, Point, Told
+from dbops.engines.base.backup import LATEST, Link, Point, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.loading import Dump, defaults_clause, load_code, load_tables, must_take, on
 from dbops.engines.mysql.backup.staging import Stage, staged
+from dbops.engines.mysql.backup.tools import error_number
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.events import park
 from dbops.engines.mysql.flavour import flavour_of
@@ -22,6 +23,8 @@ WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSION
 _AT_ONCE = 100
 #: Errors that say something of this machine or account, and nothing of the backup.
 _NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS"})
+#: Rights that making something takes and reading it does not: other definers, functions beside a binary log, databases, tables.
+_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1370, 1418, 1419})
 
 
 @contextmanager
@@ -34,12 +37,9 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
     with ExitStack() as stack:
         try:
             if chain[0].method == "logical" and len(chain) == 1:
-                conn = _scratch_near(near, stack)
-                _load_scratch(Dump.of(chain[0]), conn, told)
+                conn = _in_scratch(chain, near, told, stack)
             else:
-                stage = stack.enter_context(staged(chain, point, told))
-                conn = _session_on(stage, str(chain[0].details["account"]))
-                stack.callback(conn.close)
+                conn = _on_stage(chain, point, told, stack)
             check_tables(conn, told)
         except SchemaError as error:
             raise BackupError(error.message, fix=error.fix, error_code="NO_TRIAL") from error
@@ -48,6 +48,30 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
                 error.error_code = "NO_TRIAL"
             raise
         yield conn
+
+
+def _in_scratch(chain: Sequence[Link], near: Target, told: Told, stack: ExitStack) -> MysqlConnection:
+    """Load a dump into a scratch database of the same server, or of a private one where the account may not make what it holds."""
+    made = Dump.of(chain[0])
+    try:
+        with ExitStack() as tried:
+            conn = _scratch_near(near, tried)
+            _load_scratch(made, conn, told)
+            stack.push(tried.pop_all())
+            return conn
+    except BackupError as error:
+        if error_number(error) not in _RIGHTS:
+            raise
+        told(f"{error.message}: on a private server then")
+        return _on_stage(chain, LATEST, told, stack)
+
+
+def _on_stage(chain: Sequence[Link], point: Point, told: Told, stack: ExitStack) -> MysqlConnection:
+    stage = stack.enter_context(staged(chain, point, told))
+    conn = _session_on(stage, str(chain[0].details["account"]))
+    stack.callback(conn.close)
+    conn.begun_events = frozenset(chain[0].details.get("begun_events", ()))
+    return conn
 
 
 def _scratch_near(near: Target, stack: ExitStack) -> MysqlConnection:

@@ -68,6 +68,24 @@ def test_an_event_without_a_start_is_the_same_when_it_comes_back(shop: Shop, my_
     assert shop.verify(3).problems == ()
 
 
+def test_an_account_that_may_not_make_others_definers_proves_its_dumps(
+    tmp_path: Path, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    fill(mysql_server, my_database.name)
+    rights = (
+        "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW"
+    )
+    with account(mysql_server, my_database.name, f"{rights}, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER ON *.*") as url:
+        shop = Shop(tmp_path / "env", url, schedule=SCHEDULE)
+        shop.run()
+        proof = shop.verify(3)
+        assert proof.problems == () and proof.details["schema"]
+        assert any("on a private server then" in text for text in shop.told)
+        with pytest.raises(BackupError, match="1227") as caught:
+            shop.restore(url.replace(my_database.name, new_name))
+        assert "SET USER" in str(caught.value.fix)
+
+
 def test_an_event_whose_time_has_passed_is_proven_and_named_when_it_is_restored(
     shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
 ) -> None:
