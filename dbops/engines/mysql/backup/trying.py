@@ -51,7 +51,7 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
 
 
 def _in_scratch(chain: Sequence[Link], near: Target, told: Told, stack: ExitStack) -> MysqlConnection:
-    """Load a dump into a scratch database of the same server, or of a private one where the account may not make what it holds."""
+    """Load a dump into a scratch database of the same server; of a private one where the account may not make what it holds."""
     made = Dump.of(chain[0])
     try:
         with ExitStack() as tried:
