@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,22 @@ def _dump_trial(chain: Sequence[Link], near: Target, told: Told) -> Iterator[Pos
     program = find("pg_restore", int(link.details["dump_major"]))
     owners = list_owners(link, program)
     with ExitStack() as stack:
-        yield _loaded(stack, link, program, _places(link, owners, near), told)
+        conn = _loaded(stack, link, program, _places(link, owners, near), told)
+        _speak_as_there(conn, link.details, near.url.username or conn.server.user)
+        yield conn
+
+
+_SPOKEN = frozenset({"search_path", "timezone", "datestyle", "intervalstyle", "default_text_search_config"})
+"""What decides which table a name means and how values read; settings of extensions and applications have a dot."""
+
+
+def _speak_as_there(conn: PostgresConnection, facts: Mapping[str, Any], user: str) -> None:
+    """Give a session what sessions of an account are given on the database of a backup, as far as queries depend on it."""
+    for role, settings in sorted(facts["settings"]):
+        for name, _, value in (text.partition("=") for text in settings if role in ("", user)):
+            if name.lower() in _SPOKEN or "." in name:
+                with suppress(QueryError):  # of an extension that is not loaded there
+                    conn.query("SELECT pg_catalog.set_config(?, ?, false)", (name, value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,17 @@ def test_owners_that_cannot_be_given_are_named_first(
     shop.restore(to, options={"roles": "skip"})
 
 
+def test_checks_find_tables_by_the_settings_of_the_database(source: PostgresDatabase, tmp_path: Path) -> None:
+    source.load(
+        f'CREATE SCHEMA app; CREATE TABLE app.orders (a int); ALTER DATABASE "{source.name}" SET search_path = app, public;'
+        f"ALTER DATABASE \"{source.name}\" SET shop.tenant = 'x'; ALTER DATABASE \"{source.name}\" SET statement_timeout = '1ms';"
+    )
+    checks = "  verify: {checks: [\"SELECT count(*) = 0 FROM orders\", \"SELECT current_setting('shop.tenant') = 'x'\"]}\n"
+    shop = Shop(tmp_path, source.url, checks, schedule=FULL)
+    shop.run()
+    assert shop.verify(3).problems == ()
+
+
 def test_the_owner_of_the_database_alone_is_not_in_the_way(
     source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path, new: str, postgres_server: PostgresServer
 ) -> None:
