@@ -8,6 +8,7 @@ from dbops.engines.mysql.types import charset_of, integer_range, is_text, is_tex
 
 _NUMBERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year"})
 _MOMENTS = frozenset({"date", "datetime", "timestamp"})
+_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 
 
 def becomes(value: str, before: Column | None, after: Column, tables: tuple[Table, Table]) -> str | None:
@@ -34,7 +35,7 @@ def _zero(type_text: str) -> str | None:
 
 def _text(value: str, before: Column, collations: tuple[str | None, str | None]) -> str | None:
     old, new = collations
-    if new is None or (parts(before.type)[0] not in (*_NUMBERS, *_MOMENTS) and not is_textual(before.type)):
+    if new is None or (parts(before.type)[0] not in (*_NUMBERS, *_MOMENTS, *_BYTES) and not is_textual(before.type)):
         return None
     charset = charset_of(new)
     same_charset = old is not None and charset_of(old) == charset

@@ -81,6 +81,7 @@ def load(conn: MysqlConnection, statements: Sequence[SourceStatement]) -> None:
             grants.append(statement)
         else:
             pending.append(_Pending(statement, sql, tuple(before)))
+    problems += _temporary(pending)
     if not problems:
         try:
             problems += _run_all(conn, pending)
@@ -92,6 +93,29 @@ def load(conn: MysqlConnection, statements: Sequence[SourceStatement]) -> None:
         problems += note_grants(conn, grants, names.own, statements)
     if problems:
         raise Problems(problems)
+
+
+_TEMPORARY = re.compile(r"CREATE\s+(?:OR\s+REPLACE\s+)?TEMPORARY\s+(?:TABLE|SEQUENCE)\b", re.IGNORECASE)
+
+
+def _temporary(pending: Sequence[_Pending]) -> list[DbopsError]:
+    """Complain about temporary tables that stay: they hide tables of their names from the rest, and are no part of a database."""
+    found: list[DbopsError] = []
+    for place, item in enumerate(pending):
+        if _TEMPORARY.match(item.sql) and (name := _target(item.sql)) is not None:
+            later = (one.sql for one in pending[place + 1 :])
+            if not any(_first(sql) == "DROP" and name in {token.identifier for token in tokens(sql)} for sql in later):
+                message = f"the temporary table {name} is no part of a database"
+                found.append(SchemaError(message, at=item.source.at, fix="take it out of the source, or drop it there"))
+    return found
+
+
+def _target(sql: str) -> str | None:
+    """The name behind TABLE or SEQUENCE."""
+    found = [token for token in tokens(sql) if token.kind != "space"]
+    start = next((i for i, token in enumerate(found[:8]) if token.upper in ("TABLE", "SEQUENCE")), None)
+    named = (token for token in found[start + 1 :] if token.upper not in ("IF", "NOT", "EXISTS")) if start is not None else ()
+    return next((token.identifier for token in named), None)
 
 
 def _run_all(conn: MysqlConnection, pending: list[_Pending]) -> list[DbopsError]:

@@ -181,3 +181,11 @@ def test_literals_of_another_character_set_keep_their_bytes_in_views(author: str
             assert other.query("SELECT hex(a), hex(q) FROM v") == [(value, "3F")]
         assert [item.definition for item in again if isinstance(item, View)] == [view.definition]
         assert conn.query("SELECT @@character_set_results") == [("utf8mb4",)]
+
+
+def test_temporary_tables_that_stay_are_refused(scratch: Connection) -> None:
+    assert _problems(scratch, "CREATE TABLE t (a int);\nCREATE TEMPORARY TABLE IF NOT EXISTS u (a int);") == [
+        "0.sql:2:1: the temporary table u is no part of a database"
+    ]
+    sql = "CREATE TEMPORARY TABLE u (a int); CREATE TABLE w AS SELECT * FROM u; DROP TEMPORARY TABLE IF EXISTS x, u;"
+    assert [table.name for table in _load(scratch, sql).all(Table)] == ["w"]
