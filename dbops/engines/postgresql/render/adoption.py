@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet, CreateObject, DropObject, RenameObject
-from dbops.catalog.model import CatalogObject, Constraint, Exclusion, Index, PrimaryKey
+from dbops.catalog.model import CatalogObject, Check, Constraint, Exclusion, Index, PrimaryKey
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.made_names import made_name
 from dbops.engines.postgresql.render.graph import Graph
+from dbops.engines.postgresql.render.parts import Membership
 from dbops.engines.postgresql.render.scene import parents_of
 
 
@@ -171,8 +172,11 @@ def link_adoptions(found: list[CatalogChange], after: Graph) -> list[CatalogChan
     return [CreateObject(item) for item, _ in added]
 
 
-def link_departures(found: list[CatalogChange], before: Graph) -> None:
-    """Let an index go before the parent's that it is like, so that on the way back it is not taken for that one's own."""
+def link_departures(found: list[CatalogChange], before: Graph, after: Graph) -> None:
+    """Let an index go before the parent's that it is like, so that on the way back it is not taken for that one's own.
+
+    Checks that a table has for its own come before it joins a parent, and go when it has left: while it is there they must be.
+    """
     going = [change.item for change in found if isinstance(change, DropObject) and isinstance(change.item, Index)]
     by_look: defaultdict[tuple[Ref, object], list[Ref]] = defaultdict(list)
     for item in going:
@@ -181,6 +185,12 @@ def link_departures(found: list[CatalogChange], before: Graph) -> None:
         if item.partition_of is None:
             for parent in _above(item.ref.table, before):
                 before.link(item.ref, *by_look.get((parent, _look(item)), ()))
+    for kind, graph in ((DropObject, before), (CreateObject, after)):
+        parts = [change.item for change in found if isinstance(change, kind)]
+        checks = [part.ref for part in parts if isinstance(part, Check)]
+        for part in parts:
+            if isinstance(part, Membership):
+                graph.link(part.ref, *(ref for ref in checks if ref.table == part.ref.table))
 
 
 def _above(table: Ref, graph: Graph) -> Iterator[Ref]:

@@ -92,7 +92,7 @@ def explode(changes: ChangeSet, rebuild: Rebuild) -> tuple[ChangeSet, frozenset[
     _children_first(found, before)
     found += order_persistence(found, before, after)
     found += link_adoptions(found, after)
-    link_departures(found, before)
+    link_departures(found, before, after)
     link_references(found, before, after)
     link_bodies_that_go(found, before.needs)
     circular = link_bodies(found, after.needs)

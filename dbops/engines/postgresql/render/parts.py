@@ -210,6 +210,7 @@ def _missing_checks(item: Membership, scene: Scene) -> Iterator[Statement]:
     table = item.ref.table
     had = [table, *ancestors(table, scene.before)]  # what a parent handed down stays when the table leaves it
     there = {child.name for owner in had for child in scene.old.children(owner) if isinstance(child, Check)}
+    there |= {child.name for child in scene.new.children(table) if isinstance(child, Check)}  # its own come before it joins
     parents = list(parents_of(table_in(scene.after, table)))
     for parent in parents[: parents.index(item.of) + 1] if item.of in parents else [item.of]:
         for owner in (parent, *ancestors(parent, scene.after)):
