@@ -380,6 +380,26 @@ TO_BE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
         "a has characters that latin1 has not (id: 2)",
         ("mysql",),
     ),
+    "rows that no range takes": (
+        f"{T}, n int); INSERT INTO t VALUES (1, 5), (200, NULL);",
+        f"{T}, n int) PARTITION BY RANGE (id) (PARTITION a VALUES LESS THAN (10), PARTITION b VALUES LESS THAN (100));",
+        "they belong to no partition (id: 200)",
+        ("mysql",),
+    ),
+    "rows that no list takes": (
+        "CREATE TABLE t (c varchar(3)); INSERT INTO t VALUES ('de'), ('x'), (NULL);",
+        "CREATE TABLE t (c varchar(3)) PARTITION BY LIST COLUMNS (c)"
+        " (PARTITION a VALUES IN ('de', NULL), PARTITION b VALUES IN ('fr'));",
+        "they belong to no partition (c: x)",
+        ("mysql",),
+    ),
+    "rows that ranges take": (
+        "CREATE TABLE t (d date NOT NULL, r varchar(3) NOT NULL); INSERT INTO t VALUES ('2020-01-01', 'z'), ('2021-01-01', 'a');",
+        "CREATE TABLE t (d date NOT NULL, r varchar(3) NOT NULL) PARTITION BY RANGE COLUMNS (d, r)"
+        " (PARTITION a VALUES LESS THAN ('2020-01-01', 'm'), PARTITION b VALUES LESS THAN ('2021-01-01', 'b'));",
+        None,
+        ("mysql",),
+    ),
     "another type behind another name": (
         f"{T}, a varchar(9)); INSERT INTO t VALUES (1, '1'), (2, 'x');",
         f"{T},\n b int -- dbops:renamed_from a\n);",

@@ -10,8 +10,10 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, column_ref
 from dbops.catalog.model import Column, Table
 from dbops.engines.base.question import Question
+from dbops.engines.mysql import partitions
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.show_create import charset
+from dbops.engines.mysql.tokens import split_list, tokens
 from dbops.engines.mysql.types import integer_range, is_text, members, parts
 from dbops.sql import probe
 
@@ -42,6 +44,35 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
         if check is not None and check != dict(before.options).get("check"):
             yield Question(change.ref, change.table, probe.breaks(check), f"they break the check of {after.name}", (after.name,))
     yield from _lost_characters(changes, live)
+    for change in changes:
+        if isinstance(change, AlterObject) and isinstance(change.before, Table) and isinstance(change.after, Table):
+            there = live.objects.get(change.ref)
+            if isinstance(there, Table) and (condition := _without_partition(change.before, change.after, there)):
+                yield Question(change.ref, change.ref, condition, "they belong to no partition", ())
+
+
+def _without_partition(before: Table, after: Table, there: Table) -> str | None:
+    """The condition of rows that have no place in a table divided anew; partitions that are dropped take theirs along (1526)."""
+    old, new = before.partition_by, after.partition_by
+    if new is None or not new.partitions or (old is not None and partitions.changes(old, new) is not None):
+        return None
+    names = [token.identifier for token in tokens(new.expression) if token.kind == "name"]
+    if any(name is None or there.column(name) is None for name in names):
+        return None
+    bounds = [dict(partition).get("values", "") for partition in new.partitions]
+    if new.strategy.startswith("RANGE"):
+        last = bounds[-1]
+        return None if "MAXVALUE" in last else f"{new.expression} >= {last[last.find('(') :]}"
+    if (
+        not new.strategy.startswith("LIST")
+        or len(split_list(new.expression[1:-1])) > 1
+        or any("DEFAULT" in text for text in bounds)
+    ):
+        return None
+    values = [value for text in bounds for value in split_list(text[text.find("(") + 1 : -1])]
+    given = [value for value in values if value.upper() != "NULL"]
+    outside = f"{new.expression} NOT IN ({', '.join(given)})" if given else f"{new.expression} IS NOT NULL"
+    return outside if len(given) < len(values) else f"({outside} OR {new.expression} IS NULL)"
 
 
 def _lost_members(change: AlterColumn, kind: str) -> Iterator[Question]:
