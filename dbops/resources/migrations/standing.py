@@ -184,7 +184,26 @@ def _common(migration: Migration, later: Sequence[Record], rules: Rules) -> str:
 def _came_to(record: Record) -> str:
     how = "it failed" if record.state == "failed" else "it was interrupted"
     stands = f"; {record.reached} of its statements stand" if record.reached else ""
-    return f"{how}{f': {record.error}' if record.error else ''}{stands}"
+    return f"{how}{f': {record.error}' if record.error else ''}{stands}{_parts_of(record.trace)}"
+
+
+def _parts_of(trace: str | None) -> str:
+    """Return what is finished of a migration in Python, as its steps have written it down; empty for others."""
+    if trace is None or not trace.startswith("{"):
+        return ""
+    import json
+
+    try:
+        found = json.loads(trace)
+    except ValueError:
+        return ""
+    walks = [
+        f"{seen:,} rows along {name}"
+        for name, value in found.items()
+        if isinstance(value, list) and isinstance(seen := value[-1] if value else None, int)
+    ]
+    parts = [name for name, value in found.items() if value is True]
+    return f"; what stands: {', '.join([*parts, *walks])}" if parts or walks else ""
 
 
 def _without_file(record: Record, same: Mapping[str, Migration], last: tuple[object, ...]) -> Standing:

@@ -97,6 +97,7 @@ def test_rows_go_in_batches_and_a_failure_is_gone_on_with(shop: Migrations) -> N
     with pytest.raises(ApplyError, match="ValueError: seventeen"):
         shop.up()
     assert shop.database.rows("SELECT count(*) FROM t1 WHERE n > 0") == [(15,)]
+    assert shop.detail("0005_fill").endswith("; what stands: mark, 15 rows along t1.id")
     text = (shop.folder / "migrations" / "0005_fill.py").read_text()
     shop.write("0005_fill.py", text.replace("key == 17", "key == 1700"))
     assert shop.up().state == "done"
