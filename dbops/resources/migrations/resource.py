@@ -269,6 +269,8 @@ class MigrationResource:
                 if error.error_code == BEYOND_SCRATCH:
                     return None
                 fix = f"{error.fix}; where it needs what only the real database has, --no-rehearse leaves the scratch out"
+                if not any(one.record for one in observed.standings):
+                    fix += ", and a first migration that makes it, with dbops migrate baseline, lets both have it"
                 raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=fix) from error
         return Rehearsal(True, monotonic() - started, (desired.connection,))
 

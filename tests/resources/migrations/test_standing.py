@@ -9,7 +9,7 @@ import pytest
 
 from dbops.cli.main import run
 from dbops.cli.views.outcome import outcome_text
-from dbops.errors import ApplyError, DbopsError, MigrationError
+from dbops.errors import ApplyError, DbopsError, MigrationError, RehearsalError
 from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import Migrations
 
@@ -261,3 +261,16 @@ def test_status_shows_states_whatever_statements_a_pending_file_has(shop: Migrat
     with pytest.raises(MigrationError, match="COMMIT stands inside a migration"):
         shop.up()
     assert shop.states() == {"0001_a": "applied", "0002_b": "applied", "0003_c": "pending"}
+
+
+def test_a_database_that_had_objects_before_is_told_how_migrations_begin(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    sqlite_database.load("CREATE TABLE t (id integer);")
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0002_n.sql", "ALTER TABLE t ADD COLUMN n integer;\n")
+    with pytest.raises(RehearsalError) as caught:
+        shop.plan()
+    assert "a first migration that makes it, with dbops migrate baseline" in (caught.value.fix or "")
+    shop.write("0001_t.sql", "CREATE TABLE t (id integer);\n")
+    assert run(["migrate", "baseline", "1", str(shop.folder)]) == 0
+    assert len(shop.plan().entries) == 1 and shop.up().state == "done"
+    assert shop.states() == {"0001_t": "baselined", "0002_n": "applied"}
