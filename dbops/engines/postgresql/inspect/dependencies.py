@@ -38,9 +38,11 @@ WHERE d.objid >= 16384 AND (d.refobjid >= 16384 OR d.refclassid = {NAMESPACE}) A
     OR d.classid = {CLASS} AND d.refclassid = {CLASS}
       AND d.objid IN (SELECT indexrelid FROM pg_index WHERE indexprs IS NULL AND indpred IS NULL)))"""
 
-_IDENTIFY = """
+#: The array type of a domain is recorded to need the collation that the domain names.
+_IDENTIFY = f"""
 SELECT i.type, i.schema, i.identity
-FROM unnest(?::oid[], ?::oid[]) AS o(catalog, oid), LATERAL pg_identify_object(o.catalog, o.oid, 0) AS i"""
+FROM unnest(?::oid[], ?::oid[]) AS o(catalog, oid), LATERAL pg_identify_object(o.catalog, o.oid, 0) AS i
+WHERE NOT (o.catalog = {TYPE} AND EXISTS (SELECT FROM pg_type e WHERE e.typarray = o.oid))"""
 
 #: Rows that are parts of an object: catalog of the part, catalogs of what it is a part of.
 _PARTS = {
