@@ -137,17 +137,24 @@ def _column(
     former: Mapping[str, str],
 ) -> RenameColumn | None:
     """`old_names` are those of tables that are renamed first: `{(schema, new): (schema, old)}`, `former` those of schemas."""
-    owner, _, old = rename.old.rpartition(".")
-    if not owner:
+    splits = [(rename.old[:at], rename.old[at + 1 :]) for at, sign in enumerate(rename.old) if sign == "." and at]
+    if not splits:
         raise SchemaError(
             f"the rename of column {rename.old!r} does not name its table", expected="table.column or schema.table.column"
         )
-    namespace, name = _split(owner, features.default_schema)
-    namespace = next((new for new, old in former.items() if old == namespace), namespace)
+
+    def named(owner: str) -> Name:
+        namespace, name = _split(owner, features.default_schema)
+        return next((new for new, before in former.items() if before == namespace), namespace), name
+
+    known = (split for split in reversed(splits) if _named(desired, "table", *named(split[0]), any_case=True))
+    owner, old = next(known, splits[-1])  # names may have dots in them
+    namespace, name = named(owner)
     ref = _named(desired, "table", namespace, name, any_case=True)
     wanted = desired.table(ref.schema, ref.name) if ref else None
     is_caseless = "column" in features.caseless
-    new = _column_of(wanted, rename.new.rpartition(".")[2], any_case=is_caseless)
+    new = _column_of(wanted, rename.new, any_case=is_caseless)
+    new = new or _column_of(wanted, rename.new.rpartition(".")[2], any_case=is_caseless)
     _must_be_desired(new is not None, rename)
     is_table_caseless = "table" in features.caseless or (ref is not None and ref.name != name)
     spaces = ((former.get(space, space), known) for space, known in _both((namespace, name), old_names))
