@@ -196,6 +196,8 @@ def rebuilt(before: TableState, after: TableState, refs: Sequence[Ref], around: 
     """Return the one act that makes all changes of a table; it is about the table itself, else a column, else the first part."""
     copying, lost = hazards.of_rebuild(before, after, around.rows)
     kept, undo = _archived(before, after, around)
+    if before.is_autoincrement and not after.is_autoincrement and (name := around.archive.name()):
+        kept, undo = (*kept, *plain(keep_last_number(before, name))), (*undo, *plain(restore_last_number(before, name)))
     do = _with_hazards(rebuild(before, after, around.triggers), copying, [*lost, *breaking])
     main = next((ref for kind in ("table", "column") for ref in refs if ref.kind == kind), refs[0])
     covers = tuple(ref for ref in dict.fromkeys(refs) if ref != main)
