@@ -184,3 +184,14 @@ def test_a_server_with_a_mapping_that_holds_a_secret_is_not_dropped(
         environment.plan()
     assert caught.value.fix is not None and caught.value.fix.startswith("DROP USER MAPPING FOR PUBLIC SERVER s;")
     assert "hush" not in str(caught.value)
+
+
+def test_rows_in_a_source_are_told(environment: Environment) -> None:
+    environment.write("", f"{SOURCE}-- the first\nINSERT INTO users VALUES (1, 'Ann');\nINSERT INTO users VALUES (2, 'Bob');\n")
+    for _ in range(2):
+        found = environment.plan()
+        assert found.is_empty
+        assert [(one.code, one.severity) for one in found.observations] == [("ROWS_IN_SOURCE", "info")]
+    assert "shop.sql:3, the first of 2 such statements, writes rows" in found.observations[0].message
+    environment.write("")
+    assert environment.plan().observations == ()

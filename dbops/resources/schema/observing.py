@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -29,8 +29,9 @@ from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import DataChange, ObservedSchema
 from dbops.resources.schema.remarks import noted_renames
 from dbops.resources.schema.renames import as_it_stands, renamed_parts, respelled, sizes_after, wanted_renames
-from dbops.resources.schema.sources import places, read_source
+from dbops.resources.schema.sources import places, read_source, rows_passed_over
 from dbops.resources.schema.wording import in_words_of
+from dbops.sql.splitter import SourceStatement
 
 
 def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today: date) -> ObservedSchema:
@@ -68,7 +69,7 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
         has_column_order=engine.features.has_column_order,
         renames_constraints=engine.features.renames_constraints,
         grants_by_grantee=engine.features.grants_by_grantee,
-        observations=_observations(desired, renamed, wanted, applied),
+        observations=(*_observations(desired, renamed, wanted, applied), *_passed_over(desired, statements)),
         rows=rows,
         applied_rows=_applied_rows(desired, rows, targets) if reader else {},
     )
@@ -150,6 +151,11 @@ def _insist_on_grants(schema: DesiredSchema, live: Catalog, wanted: Catalog) -> 
     for item in live.unmanaged:
         if item.kind == UNREADABLE_GRANTS and any(one.grants for one in wanted):
             raise PlanError(f"the source of {schema.address} names grants, and {item.reason}", at=schema.at)
+
+
+def _passed_over(schema: DesiredSchema, statements: Sequence[SourceStatement]) -> Iterator[Observation]:
+    if found := rows_passed_over(statements):
+        yield Observation(schema.address, "ROWS_IN_SOURCE", found)
 
 
 def _observations(schema: DesiredSchema, live: Catalog, wanted: Catalog, applied: Catalog | None) -> tuple[Observation, ...]:

@@ -135,6 +135,22 @@ def places(statements: Sequence[SourceStatement], dialect: Dialect) -> Mapping[t
     return found
 
 
+_ROWS = re.compile(r"(?:INSERT(?!\s+INTO\s+[\"`\[]?sqlite_)|REPLACE|COPY|LOAD\s+DATA)\b", re.IGNORECASE)
+
+
+def rows_passed_over(statements: Sequence[SourceStatement]) -> str | None:
+    """Say that statements of a source write rows, which a schema does not consist of; None where none does."""
+    found = [item for item in statements if item.kind == "sql" and _ROWS.match(item.text)]
+    if not found:
+        return None
+    first = found[0].at
+    more = f", the first of {len(found)} such statements," if len(found) > 1 else ""
+    return (
+        f"{first.file}:{first.line}{more} writes rows, which a Schema passes over:"
+        " reference rows belong under data:, others in a MigrationSet"
+    )
+
+
 def _unquoted(name: str) -> str:
     if name[:1] in ('"', "`"):
         return name[1:-1].replace(name[0] * 2, name[0])
