@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dbops.catalog.changes import diff
 from dbops.catalog.declared import as_declared
+from dbops.engines.base.question import Question
+from dbops.engines.postgresql.connect import PostgresConnection
 from dbops.engines.postgresql.questions import questions
+from dbops.errors import QueryError
 from dbops.sql import probe
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.sessions import ENGINE, session
@@ -39,6 +42,7 @@ _EXPECTED = {
     "to_bool is no boolean": 1,
     "to_uuid is no uuid": 1,
 }
+_TRIED = {"int": "integer", "bool": "boolean", "uuid": "uuid"}
 
 
 def test_values_that_a_new_type_refuses_are_counted(pg_database: PostgresDatabase, postgres_server: PostgresServer) -> None:
@@ -51,5 +55,16 @@ def test_values_that_a_new_type_refuses_are_counted(pg_database: PostgresDatabas
         live = ENGINE.inspect(conn)
         changes = diff(as_declared(live, wanted), wanted)
         asked = list(questions(changes, live))
-        counts = {question.words: conn.query(probe.count("public.t", question.condition))[0][0] for question in asked}
+        counted, tried = ([one for one in asked if one.is_tried == is_tried] for is_tried in (False, True))
+        counts = {question.words: conn.query(probe.count("public.t", question.condition))[0][0] for question in counted}
+        refused = {question.words for question in tried if _is_refused(conn, question)}
     assert counts == _EXPECTED
+    assert refused == {f"to_{name} does not become {name_of}" for name, name_of in _TRIED.items()}
+
+
+def _is_refused(conn: PostgresConnection, question: Question) -> bool:
+    try:
+        conn.query(probe.computed("public.t", question.condition))
+    except QueryError as error:
+        return str(error.context["sqlstate"]).startswith("22")
+    return False
