@@ -80,6 +80,14 @@ def half_null(columns: Sequence[str], dialect: Dialect) -> str:
     return f"({empty}) AND ({filled})"
 
 
+def unlike(columns: Sequence[str], values: Sequence[Sequence[str]], dialect: Dialect) -> str:
+    """Return the condition of rows without a NULL in `columns` that hold none of these values, which are SQL."""
+    names = [f"t.{dialect.identifier(name)}" for name in columns]
+    filled = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    same = (" AND ".join(f"{name} = {value}" for name, value in zip(names, row, strict=True)) for row in values)
+    return f"{filled} AND NOT ({' OR '.join(f'({one})' for one in same)})" if values else filled
+
+
 def orphaned(columns: Sequence[str], parent: str | None, parent_columns: Sequence[str], dialect: Dialect) -> str:
     """Return the condition of rows whose reference leads nowhere; `parent` is None while the table does not exist."""
     names = [f"t.{dialect.identifier(name)}" for name in columns]

@@ -81,7 +81,7 @@ def test_hostile_values_are_inserted_changed_deleted_and_taken_back(environment:
     }
     assert {row[4] for row in rows} >= {9223372036854775807, -9223372036854775808}
     write(folder, "rows.csv", HEADER + CHANGED)
-    apply_id = applied(folder)
+    apply_id = applied(folder) or ""
     assert apply_id and planned(folder).is_empty
     assert len(database.rows(asked)) == 4
     with open_workspace(folder) as workspace:
@@ -118,7 +118,7 @@ def changes_and_returns(folder: Path, files: dict[str, tuple[str, str]]) -> None
     def put(texts: dict[str, str]) -> str:
         for name, text in texts.items():
             write(folder, name, text)
-        apply_id = applied(folder)
+        apply_id = applied(folder) or ""
         assert apply_id and planned(folder).is_empty
         return apply_id
 
@@ -238,3 +238,37 @@ def test_keys_that_are_one_to_the_database_are_refused(environment: Write, datab
     else:
         assert ["DE and the live key de of t" in told[0], "fr and FR of t" in told[1]] == [True, True]
         assert sorted(database.rows("SELECT code, a FROM t")) == [("de", 1), ("fr", 2)]
+
+
+ORDERS = "CREATE TABLE orders (id integer NOT NULL PRIMARY KEY, status varchar(10), shop integer, site integer{keys});\n"
+LOOKUPS = (
+    "CREATE TABLE statuses (code varchar(10) NOT NULL PRIMARY KEY);\n"
+    "CREATE TABLE sites (site integer NOT NULL, shop integer NOT NULL, PRIMARY KEY (shop, site));\n"
+)
+TO_LOOKUPS = (
+    ",\n  CONSTRAINT orders_status FOREIGN KEY (status) REFERENCES statuses (code)"
+    ",\n  CONSTRAINT orders_site FOREIGN KEY (shop, site) REFERENCES sites (shop, site)"
+)
+LOOKED_UP = "  data: [{table: statuses, key: [code], file: statuses.csv}, {table: sites, key: [shop, site], file: sites.csv}]\n"
+
+
+def test_foreign_keys_come_behind_the_rows_that_they_lead_to(environment: Write, database: Database) -> None:
+    applied(environment(ORDERS.format(keys="")))
+    database.load("INSERT INTO orders VALUES (1, 'new', 1, 2), (2, 'it''s', 1, 10), (3, NULL, 7, NULL);")
+    folder = environment(LOOKUPS + ORDERS.format(keys=TO_LOOKUPS), LOOKED_UP)
+    write(folder, "statuses.csv", "code\nnew\npaid\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n")
+    found = planned(folder)
+    told = [one.message.replace("public.", "") for one in found.observations if one.code == "DATA_REFUSES"]
+    assert sorted(told) == [
+        "1 row of orders: shop, site refers to no row of sites (id: 2)",
+        "1 row of orders: status refers to no row of statuses (id: 2)",
+    ]
+    write(folder, "statuses.csv", "code\nnew\nit's\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n1,10\n")
+    apply_id = applied(folder) or ""
+    assert planned(folder).is_empty
+    assert len(database.rows("SELECT * FROM orders")) == 3 and len(database.rows("SELECT * FROM sites")) == 2
+    with open_workspace(folder) as workspace:
+        undo(workspace, apply_id, ALL)
+    assert planned(environment(ORDERS.format(keys=""))).is_empty

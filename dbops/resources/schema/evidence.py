@@ -30,7 +30,7 @@ from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
 from dbops.resources.schema.observed import Renaming
 from dbops.resources.schema.renames import former_ref
-from dbops.resources.schema.rows_to_be import RowsToBe
+from dbops.resources.schema.rows_to_be import GivenRows, RowsToBe
 from dbops.sql import probe
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
@@ -48,21 +48,21 @@ _DATA_EXCEPTION = "22"
 def evidence(
     address: str,
     changes: Sequence[CatalogChange],
-    live: Catalog,
     renamed: Catalog,
     renames: Sequence[Renaming],
+    given: GivenRows,
     conn: Connection,
     engine: Engine,
 ) -> list[Observation]:
     """Ask the live rows about all changes and return what stands in their way; a few queries per change of a live table.
 
-    `renamed` is the live catalog under the names that `renames` give. What may not be read is said, too, so that silence means
-    that somebody looked.
+    `renamed` is the live catalog under the names that `renames` give, `given` the reference rows that come with the changes. What
+    may not be read is said, too, so that silence means that somebody looked.
     """
     found: list[Observation] = []
     refused: set[Ref] = set()
     rows_of = rows_by_new_names(renamed, renames, engine)
-    asked = [(question, renamed, rows) for question, rows in questions(changes, renamed, rows_of, engine)]
+    asked = [(question, renamed, rows) for question, rows in questions(changes, renamed, rows_of, given, engine)]
     asked += [(question, renamed, rows_of(question.table)) for question in engine.questions(changes, renamed)]
     deadline = time.monotonic() + _ALL_S
     for question, there, rows in sorted(asked, key=lambda one: one[0].is_tried):
@@ -140,13 +140,13 @@ def _first_column(table: Ref, live: Catalog) -> tuple[str, ...]:
 
 
 def questions(
-    changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], engine: Engine
+    changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], given: GivenRows, engine: Engine
 ) -> Iterator[tuple[Question, str]]:
     """Yield what has to be asked before these changes, and the rows it is asked of, by the names that tables have in `live`.
 
     What keys, checks and foreign keys say is asked of rows as the changes will leave them, or not at all where nobody can tell.
     """
-    rows = RowsToBe(changes, live, rows_of, engine)
+    rows = RowsToBe(changes, live, rows_of, given, engine)
     for change in changes:
         table = change.ref.table
         if live.table(table.schema, table.name) is None:
@@ -320,14 +320,18 @@ def _new_foreign_key(
     key: ForeignKey, ref: Ref, table: Ref, live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
 ) -> Iterator[tuple[Question, str]]:
     there = live.table(key.references.schema, key.references.name)
-    asked, parent, columns = _rows_with(table, key.columns, live, rows, rows_of), None, key.referenced_columns
-    if there is not None:
-        columns = columns or rows.key(there.ref)
-        parent = _rows_with(there.ref, columns, live, rows, rows_of)
-        if parent is None or len(columns) != len(key.columns):
+    asked, columns = _rows_with(table, key.columns, live, rows, rows_of), key.referenced_columns or rows.key(key.references)
+    if key.references in rows.given.tables:
+        values = rows.given_values(key.references, columns)
+        if values is None or len(columns) != len(key.columns):
             return
-    if asked is not None:
+        condition = probe.unlike(key.columns, values, engine.dialect)
+    else:
+        parent = None if there is None else _rows_with(there.ref, columns, live, rows, rows_of)
+        if there is not None and (parent is None or len(columns) != len(key.columns)):
+            return
         condition = probe.orphaned(key.columns, parent, columns, engine.dialect)
+    if asked is not None and table not in rows.given.tables:
         words = f"{', '.join(key.columns)} refers to no row of {key.references.qualified}"
         yield Question(ref, table, condition, words, key.columns), asked
         if key.match == "FULL" and len(key.columns) > 1:

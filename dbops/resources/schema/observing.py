@@ -87,8 +87,10 @@ def _asked(
 ) -> ObservedSchema:
     """Ask the live rows, and the server, about the changes, and add what they say."""
     from dbops.resources.schema.evidence import evidence
+    from dbops.resources.schema.rows_to_be import GivenRows
 
-    answers = list(evidence(desired.address, changes, observed.live or EMPTY, observed.renamed, observed.renames, reader, engine))
+    given = GivenRows({rows.table: rows for rows in observed.rows}, observed.desired)
+    answers = evidence(desired.address, changes, observed.renamed, observed.renames, given, reader, engine)
     if (shortage := engine.lock_shortage(reader, changes)) is not None:
         answers.append(Observation(desired.address, "LOCK_TABLE_FULL", shortage, "warning"))
     return replace(observed, observations=(*observed.observations, *answers)) if answers else observed

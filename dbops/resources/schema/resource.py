@@ -86,16 +86,12 @@ class SchemaResource:
         if isinstance(observed, InOrder):
             return ()
         from dbops.resources.schema import steps
-        from dbops.resources.schema.data_steps import data_entries
         from dbops.resources.schema.observed import DataChange, SchemaChange
 
         engine = targets.engine(desired.connection)
         structure = [change for change in changes if isinstance(change, SchemaChange)]
         data = [change for change in changes if isinstance(change, DataChange)]
-        found = steps.entries(structure, desired, observed, engine, self._clock(), archives=archives)
-        last = max((step.order for entry in found for step in entry.steps), default=-1)
-        commits_before = bool(found) and not engine.features.has_transactional_ddl
-        return [*found, *data_entries(data, desired, observed.desired, engine, last + 1, commits_before=commits_before)]
+        return steps.entries(structure, data, desired, observed, engine, self._clock(), archives=archives)
 
     def rehearse(
         self, entries: Sequence[Entry], desired: DesiredSchema, observed: ObservedSchema | InOrder, targets: Targets

@@ -12,22 +12,42 @@ from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject
 from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.catalog.ref import Ref
+from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
+from dbops.resources.schema.data import ReferenceRows
 from dbops.sql.dialect import Dialect
+from dbops.sql.rows import literal
 from dbops.sql.tokens import Token, tokens
 
 _CAST = re.compile(r"::(?:[a-z_][\w. ]*|\"[^\"]+\")(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*", re.IGNORECASE)
+#: Reference rows that a condition names one by one; SQLite takes a thousand terms at most.
+_MANY = 500
 #: Calls with one value for all rows that a statement writes.
 _STEADY = frozenset(
     {"current_timestamp", "current_date", "current_time", "localtimestamp", "localtime", "now", "curdate", "curtime"}
 )
 
 
+@dataclass(frozen=True, slots=True)
+class GivenRows:
+    """The reference rows of tables, which is all that these hold in the end, and the catalog that is desired."""
+
+    tables: Mapping[Ref, ReferenceRows]
+    desired: Catalog
+
+
 class RowsToBe:
     """The rows of live tables; tables and columns are called as `live`, the catalog after renames, calls them."""
 
-    def __init__(self, changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], engine: Engine) -> None:
-        self._live, self._rows_of, self._engine = live, rows_of, engine
+    def __init__(
+        self,
+        changes: Sequence[CatalogChange],
+        live: Catalog,
+        rows_of: Callable[[Ref], str],
+        given: GivenRows,
+        engine: Engine,
+    ) -> None:
+        self._live, self._rows_of, self.given, self._engine = live, rows_of, given, engine
         self._coming: defaultdict[Ref, dict[str, Column]] = defaultdict(dict)
         self._altered: defaultdict[Ref, dict[str, AlterColumn]] = defaultdict(dict)
         self._tables: dict[Ref, Table] = {}
@@ -71,6 +91,27 @@ class RowsToBe:
             return False
         plain = {column.name for column in there.columns if self._value(table, column.name) == self._quoted(column.name)}
         return not set(columns) <= plain
+
+    def given_values(self, table: Ref, columns: Sequence[str]) -> list[tuple[str, ...]] | None:
+        """Return as SQL what the reference rows of a table hold in some columns; None where that cannot be told, or is a lot."""
+        rows, there = self.given.tables[table], self.given.desired.table(table.schema, table.name)
+        if there is None or len(rows.wanted) > _MANY or not set(columns) <= set(rows.columns):
+            return None
+        result = []
+        for row in rows.wanted.values():
+            named = rows.named(row)
+            values = [self._given_value(named[name], name, there) for name in columns]
+            told = [value for value in values if value is not None]
+            if len(told) < len(values):
+                return None
+            result.append(tuple(told))
+        return result
+
+    def _given_value(self, value: str | None, name: str, there: Table) -> str | None:
+        column = there.column(name)
+        return (
+            None if column is None else self._engine.becomes(literal(value, self._engine.dialect), None, column, (there, there))
+        )
 
     def key(self, table: Ref) -> tuple[str, ...]:
         """Return the columns of the primary key as it will be, none where there is none."""

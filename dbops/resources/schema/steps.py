@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, compress
 
+from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import ChangeSet
+from dbops.catalog.model import ForeignKey
 from dbops.catalog.ref import Ref
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act, RenderContext
@@ -16,7 +19,7 @@ from dbops.reconcile.step import Step
 from dbops.resources.schema.diff import is_part_of_another, place, whole_tables
 from dbops.resources.schema.leniency import target_catalog
 from dbops.resources.schema.model import DesiredSchema
-from dbops.resources.schema.observed import ObservedSchema, SchemaChange
+from dbops.resources.schema.observed import DataChange, ObservedSchema, SchemaChange
 from dbops.resources.schema.renames import ambiguous
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -24,6 +27,7 @@ from dbops.sql.statement import Statement
 
 def entries(
     changes: Sequence[SchemaChange],
+    rows: Sequence[DataChange],
     schema: DesiredSchema,
     observed: ObservedSchema,
     engine: Engine,
@@ -31,9 +35,42 @@ def entries(
     *,
     archives: bool = True,
 ) -> list[Entry]:
-    """Return the changes with their steps, and entries for objects made again because of what they depend on."""
+    """Return the changes with their steps, and entries for objects made again because of what they depend on.
+
+    Reference rows come last, but before foreign keys that lead to them.
+    """
     acts = render(changes, schema, observed, engine, now, archives=archives)
-    steps = [_step(act, order, schema, observed) for order, act in enumerate(acts)]
+    filled = {change.rows.table for change in rows}
+    behind = [_leads_to(act, filled, observed.desired) for act in acts]
+    first = behind.count(False)
+    of_rows = _of_rows(rows, schema, observed, engine, first) if rows else []
+    acts = [*(act for act, is_behind in zip(acts, behind, strict=True) if not is_behind), *compress(acts, behind)]
+    last = first + sum(len(entry.steps) for entry in of_rows)
+    orders = chain(range(first), range(last, last + len(acts) - first))
+    steps = [_step(act, order, schema, observed) for order, act in zip(orders, acts, strict=True)]
+    return [*_under_changes(changes, acts, steps, schema, observed), *of_rows]
+
+
+def _leads_to(act: Act, tables: Collection[Ref], desired: Catalog) -> bool:
+    """Tell whether an act makes nothing but foreign keys, one of which leads to these tables."""
+    keys = [desired.objects.get(ref) for ref in act.covers or (act.ref,)]
+    return all(isinstance(key, ForeignKey) for key in keys) and any(
+        isinstance(key, ForeignKey) and key.references in tables for key in keys
+    )
+
+
+def _of_rows(
+    changes: Sequence[DataChange], schema: DesiredSchema, observed: ObservedSchema, engine: Engine, order: int
+) -> list[Entry]:
+    from dbops.resources.schema.data_steps import data_entries
+
+    commits_before = order > 0 and not engine.features.has_transactional_ddl
+    return data_entries(changes, schema, observed.desired, engine, order, commits_before=commits_before)
+
+
+def _under_changes(
+    changes: Sequence[SchemaChange], acts: Sequence[Act], steps: Sequence[Step], schema: DesiredSchema, observed: ObservedSchema
+) -> list[Entry]:
     known = {change.change.ref: change for change in changes}
     by_ref: dict[Ref, list[tuple[Act, Step]]] = {}
     for act, step in zip(acts, steps, strict=True):
