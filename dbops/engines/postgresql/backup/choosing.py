@@ -17,6 +17,7 @@ from dbops.errors import BackupError
 _ENTRY = re.compile(r"(\d+); (\d+) (\d+) (.*)")
 _DEPENDS = re.compile(r";\s+depends on:(.*)")
 _PG_CLASS = 1259
+_PG_EVENT_TRIGGER = 3466
 _PG_NAMESPACE = 2615
 
 #: What belongs to one relation that its name begins with, and to all that it depends on.
@@ -87,6 +88,13 @@ def _kind(catalog: int, text: str) -> str:
     """Tell a kind by the beginning of a text; a table may lie in a schema that is called DATA."""
     kinds = ("SEQUENCE", "INDEX") if catalog == _PG_CLASS else _KINDS
     return next((kind for kind in kinds if text.startswith(f"{kind} ")), "")
+
+
+def event_triggers_apart(entries: Sequence[Entry]) -> tuple[list[str], list[str]]:
+    """Return the lines of a list without event triggers and what is said of them, and those lines."""
+    triggers = {entry.id for entry in entries if entry.catalog == _PG_EVENT_TRIGGER}
+    apart = {entry.id for entry in entries if entry.id in triggers or not triggers.isdisjoint(entry.needs)}
+    return [one.line for one in entries if one.id not in apart], [one.line for one in entries if one.id in apart]
 
 
 def choose(entries: Sequence[Entry], relations: Iterable[Relation], schemas: Sequence[str], tables: Sequence[str]) -> Choice:

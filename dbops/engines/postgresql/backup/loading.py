@@ -17,11 +17,12 @@ from typing import Any
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target, Timeouts
+from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import secret_file
-from dbops.engines.postgresql.backup.choosing import Choice, Relation, choose, read_list
+from dbops.engines.postgresql.backup.choosing import Choice, Relation, choose, event_triggers_apart, read_list
 from dbops.engines.postgresql.backup.dumping import GLOBALS, RELATIONS
 from dbops.engines.postgresql.backup.facts import clauses, give
-from dbops.engines.postgresql.backup.parallel import jobs_of, list_stage, load
+from dbops.engines.postgresql.backup.parallel import jobs_of, load, read_contents
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.roles import is_super, make_roles, missing_roles, not_to_be_given, owners_in
 from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect, database_of, on_database, quoted
@@ -98,8 +99,11 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
 
     def fill(target: Target, options: tuple[str, ...]) -> tuple[Sequence[Exit], Sequence[str]]:
         told("loading the dump")
-        with _chosen(link, program, order) as (chosen, warnings):
-            return (load(link, stage(program, ("--exit-on-error", *options, *chosen), target), jobs),), warnings
+        if order.schemas or order.tables:
+            choice = _choice(link, program, order)
+            with _list_of(choice.lines) as chosen:
+                return (load(link, stage(program, (*_STRICT, *options, chosen), target), jobs),), choice.warnings
+        return (load_whole(link, program, target, jobs, options),), ()
 
     filling = Filling(link.details, fill, lambda: _globals(link), lambda: _owners(link, program, order))
     return into_place(order, filling, link, told)
@@ -141,19 +145,34 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
 def listed(link: Link, program: Path) -> str:
     """Return the list of a dump, of which only the beginning is read."""
     with secret_file("", name="list") as path:  # a file, since it reads no more once it writes
-        list_stage(link, stage(program, ("--list", "--verbose", f"--file={path}")), path.parent)
+        read_contents(link, stage(program, ("--list", "--verbose", f"--file={path}")), path.parent)
         return path.read_text(encoding="utf-8", errors="replace")
 
 
+_STRICT = ("--exit-on-error",)
+
+
+def load_whole(link: Link, program: Path, target: Target, jobs: int = 1, options: Sequence[str] = ()) -> Exit:
+    """Load a dump into an empty database, event triggers last.
+
+    pg_restore makes them before it fills materialized views, which one may forbid, or do anything else at.
+    """
+    options = (*_STRICT, *options)
+    first, last = event_triggers_apart(read_list(listed(link, program)))
+    if not last:
+        return load(link, stage(program, options, target), jobs)
+    with _list_of(first) as chosen:
+        done = load(link, stage(program, (*options, chosen), target), jobs)
+    with _list_of(last) as chosen, passing_folder() as folder:
+        read_contents(link, stage(program, (*options, chosen), target), folder)
+    return done
+
+
 @contextmanager
-def _chosen(link: Link, program: Path, order: RestoreOrder) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Give the options for what was chosen, and what is left out."""
-    if not order.schemas and not order.tables:
-        yield (), ()
-        return
-    choice = _choice(link, program, order)
-    with secret_file("\n".join(choice.lines) + "\n", name="list") as path:
-        yield (f"--use-list={path}",), choice.warnings
+def _list_of(lines: Sequence[str]) -> Iterator[str]:
+    """Give the option by which pg_restore takes these lines of a dump's list alone."""
+    with secret_file("\n".join(lines) + "\n", name="list") as path:
+        yield f"--use-list={path}"
 
 
 def _choice(link: Link, program: Path, order: RestoreOrder) -> Choice:

@@ -108,8 +108,8 @@ def load(link: Link, one: Stage, jobs: int = 1) -> Exit:
     return pipeline.exits[0]
 
 
-def list_stage(link: Link, one: Stage, folder: Path) -> Exit:
-    """Give pg_restore what it needs to write the list of a dump, of which only the beginning is read."""
+def read_contents(link: Link, one: Stage, folder: Path) -> Exit:
+    """Give pg_restore a dump's table of contents, for its list or for what has no rows; only the beginning of a dump is read."""
     if DUMP in link.source.names:
         return load(link, one)
     with link.source.stream(TOC) as reader, (folder / TOC).open("xb") as file:

@@ -17,7 +17,7 @@ from dbops.engines.postgresql.backup import pgbackrest
 from dbops.engines.postgresql.backup.checking import check_files
 from dbops.engines.postgresql.backup.facts import clauses
 from dbops.engines.postgresql.backup.folders import lay_out_log, must_fit, tablespaces_beside, take_apart, unpack
-from dbops.engines.postgresql.backup.loading import list_owners, missing_extensions
+from dbops.engines.postgresql.backup.loading import list_owners, load_whole, missing_extensions
 from dbops.engines.postgresql.backup.parallel import load
 from dbops.engines.postgresql.backup.programs import find, stage, version_of
 from dbops.engines.postgresql.backup.recovery import workplace
@@ -194,7 +194,7 @@ def _loaded(stack: ExitStack, link: Link, program: Path, places: Iterable[_Place
                         f"{place.words} lacks the extensions {', '.join(unknown)}", fix="install their packages there"
                     )
                 told(f"loading the dump into {place.words}")
-                load(link, stage(program, ("--exit-on-error",), conn.target), int(link.details.get("jobs", 1)))
+                load_whole(link, program, conn.target, int(link.details.get("jobs", 1)))
             except (SchemaError, ConnectError, QueryError) as error:
                 refusals.append(error)
                 continue

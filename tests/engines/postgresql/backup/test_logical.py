@@ -150,6 +150,28 @@ def test_a_dump_by_one_session_is_loaded_by_several(
             shop.restore(postgres_server.url(f"{new}_never"), options=options)
 
 
+GUARDED = """
+CREATE TABLE t AS SELECT 1 AS a;
+CREATE MATERIALIZED VIEW m AS SELECT a FROM t;
+CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no changes here'; END $$;
+CREATE EVENT TRIGGER guard ON ddl_command_start EXECUTE FUNCTION forbid();
+COMMENT ON EVENT TRIGGER guard IS 'nobody changes anything';
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_event_trigger_that_forbids_all_comes_back_behind_all_else(
+    pg_database: PostgresDatabase, new: str, jobs: str, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    pg_database.load(GUARDED)
+    shop = Shop(tmp_path, pg_database.url, schedule=SEVERAL.replace("3}", f"{jobs}}}"))
+    shop.run()
+    assert shop.verify(3).problems == ()
+    shop.restore(postgres_server.url(new))
+    assert postgres_server.dump(new) == pg_database.dump()
+    assert postgres_server.rows(new, "SELECT a FROM m") == [(1,)]
+
+
 def test_a_dump_by_several_sessions_takes_the_room_of_the_tables_at_work(
     pg_database: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
