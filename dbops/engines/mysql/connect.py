@@ -75,6 +75,7 @@ class MysqlConnection:
         self.stands_for: str | None = None
         self.home: Target | None = None
         self.account: str = server.user
+        self.is_readonly = False
         self._beside: MysqlConnection | None = None
         self._lock_s = target.timeouts.lock_s
 
@@ -132,6 +133,19 @@ class MysqlConnection:
                 while cursor.nextset():
                     results.append(list(cursor.fetchall()))
         return results
+
+    @contextmanager
+    def opening_views(self) -> Iterator[None]:
+        """Let SHOW look at views that draw from a sequence: the server opens that for writing, which a session that may only read
+        is refused.
+        """
+        if self.is_readonly:
+            self.execute("SET SESSION TRANSACTION READ WRITE")
+        try:
+            yield
+        finally:
+            if self.is_readonly:
+                self.execute("SET SESSION TRANSACTION READ ONLY")
 
     def named_rows(self, sql: str) -> list[dict[str, Any]]:
         """Run one statement and return its rows by column name, for SHOW statements whose columns differ between versions."""
@@ -448,6 +462,7 @@ def _greet(conn: pymysql.Connection[Any], target: Target, readonly: bool) -> Mys
     session.server_sql_mode = mode
     session.account = user
     session.execute(session_settings(target, flavour, mode, readonly))
+    session.is_readonly = readonly
     if flavour.is_mariadb and "charset" not in dict(target.url.query):
         session.use_charset(flavour.client_charset)
     return session

@@ -45,6 +45,7 @@ from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, witho
 from dbops.errors import QueryError
 
 STATE_PREFIX = "dbops_"
+_ONLY_READS = 1792
 _GONE = frozenset({NO_SUCH_TABLE, 1305, 1360, 1539})  # also: no such routine, trigger, event
 
 _TABLES = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = DATABASE()"
@@ -88,6 +89,9 @@ def fetch(conn: MysqlConnection) -> Texts:
         try:
             return _fetch(conn)
         except QueryError as error:
+            if conn.is_readonly and number_of(error) == _ONLY_READS:
+                with conn.opening_views():
+                    return _fetch(conn)
             if attempt == 2 or number_of(error) not in _GONE:
                 raise
     raise AssertionError("unreachable: the last attempt returns or raises")

@@ -2,7 +2,7 @@
 
 The order is tables and rows, then routines, views, triggers and events. Nothing in the streams names a database to go to:
 they are dumped without one, and the client is told where to go. What names the database it came from by itself, in defaults
-that draw from a sequence, is made to name the new one.
+that draw from a sequence, in views and in bodies, is made to mean the new one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Reader, Source, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline
-from dbops.engines.mysql.backup.dumping import SECTIONS, TABLES, VIEWS_SQL, database_of
+from dbops.engines.mysql.backup.dumping import CODE, SECTIONS, TABLES, VIEWS_SQL, database_of
 from dbops.engines.mysql.backup.mydumper import ROWS_TAR, row_pieces
+from dbops.engines.mysql.backup.rewriting import Rewrite, definer_of, rewrites, statements_of, views_of
 from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
 from dbops.engines.mysql.errors import number_of
@@ -98,10 +99,10 @@ def choose(dump: Dump, tables: Collection[str]) -> Choice:
     return Choice(frozenset(wanted))
 
 
-def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> tuple[Exit, ...]:
+def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice(), *, keeps_definers: bool = True) -> tuple[Exit, ...]:
     """Bring a dump into the empty database of `target`, events too."""
     exits = load_tables(dump, target, told, choice)
-    return exits + load_code(dump, target, told, choice)
+    return exits + load_code(dump, target, told, choice, keeps_definers=keeps_definers)
 
 
 def load_tables(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> tuple[Exit, ...]:
@@ -122,31 +123,64 @@ def load_code(
     *,
     park: Callable[[str], str] | None = None,
     keeps_past: bool = False,
+    keeps_definers: bool = True,
     only: Sequence[str] = ("routines", "views", "triggers", "events"),
 ) -> tuple[Exit, ...]:
     """Bring in what is made when the tables are there: of chosen tables only their triggers. `park` rewrites events.
 
-    `keeps_past`: events whose time has passed are made too, which the server would drop at once.
+    `keeps_past`: events whose time has passed are made too, which the server would drop at once. Without `keeps_definers` the
+    account of the restore defines all of it.
     """
     exits: tuple[Exit, ...] = ()
+    usual = rewrites(dump.database, str(target.url.database), keeps_definers=keeps_definers)
     for what in only:
         if not choice.is_whole and what != "triggers":
             continue
-        name = VIEWS_SQL if what == "views" else f"{what}.sql"
-        with dump.source.stream(name, feeds=True) as reader:
+        with dump.source.stream(_stream_of(what), feeds=True) as reader:
             first = reader.read(_PIECE)
             if len(first) < _PIECE and _CREATE.search(first) is None:
                 continue  # settings alone, which end with the client's session
             told(f"restoring {what}")
             pieces: Iterator[bytes] = chain((_SANDBOX.sub(b"", first),), _pieces(reader))
+            changes = list(usual)
             if what == "triggers" and not choice.is_whole:
-                pieces = _statements_of(pieces, lambda sql: sql if choice.has(trigger_table(sql) or "") else "")
+                changes.append(lambda sql: sql if choice.has(trigger_table(sql) or "") else "")
             elif what == "events" and park is not None:
-                pieces = _statements_of(pieces, park)
+                changes.append(park)
+            if changes:
+                pieces = _changed(what, pieces, changes)
             if what == "events" and keeps_past:
                 pieces = chain((_LONG_AGO,), pieces)  # what has passed is asked of the session's time
             exits += _feed(target, pieces)
     return exits
+
+
+def _changed(what: str, pieces: Iterator[bytes], changes: Sequence[Rewrite]) -> Iterator[bytes]:
+    def change(sql: str) -> str:
+        for one in changes:
+            sql = one(sql)
+        return sql
+
+    return views_of(pieces, change) if what == "views" else statements_of(pieces, change)
+
+
+def definers_of(dump: Dump) -> list[str]:
+    """Return the accounts, `user@host`, that views, triggers, routines and events of a dump are defined by."""
+    found: dict[str, None] = {}
+
+    def note(sql: str) -> str:
+        found[definer_of(sql)] = None
+        return sql
+
+    for what in ("views", *CODE):
+        with dump.source.stream(_stream_of(what), feeds=True) as reader:
+            for _ in _changed(what, _pieces(reader), (note,)):
+                pass
+    return [name for name in found if name]
+
+
+def _stream_of(what: str) -> str:
+    return VIEWS_SQL if what == "views" else f"{what}.sql"
 
 
 def lost_events(dump: Dump, conn: MysqlConnection) -> list[str]:
@@ -158,7 +192,7 @@ def lost_events(dump: Dump, conn: MysqlConnection) -> list[str]:
     if _CREATE.search(text) is None:
         return []
     names: dict[str, str] = {}
-    for _ in _statements_of(iter((text,)), lambda sql: park_event(sql, names)):
+    for _ in statements_of(iter((text,)), lambda sql: park_event(sql, names)):
         pass
     found = {
         str(name) for (name,) in conn.query("SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()")
@@ -312,27 +346,6 @@ def _names_sequence(found: list[Token], place: int) -> bool:
     return (
         found[place].upper in ("NEXTVAL", "LASTVAL", "SETVAL") and found[place + 1].text == "(" and found[place + 3].text == "."
     )
-
-
-def _statements_of(pieces: Iterator[bytes], rewrite: Callable[[str], str]) -> Iterator[bytes]:
-    """Rewrite what stands between lines `DELIMITER ;;` and `DELIMITER ;`, statement by statement."""
-    text = b"".join(pieces).decode("utf-8", "surrogateescape")
-    inside, held = False, []
-    for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):  # other characters end a line for str.splitlines
-        bare = line.rstrip("\n")
-        if bare == "DELIMITER ;":
-            inside = False
-        if not inside:
-            yield line.encode("utf-8", "surrogateescape")
-        else:
-            held.append(line)
-            if bare.endswith(";;"):
-                statement = "".join(held).rstrip().removesuffix(";;")
-                held.clear()
-                if changed := rewrite(statement):
-                    yield f"{changed};;\n".encode("utf-8", "surrogateescape")
-        if bare == "DELIMITER ;;":
-            inside = True
 
 
 def on(target: Target, name: str) -> Target:

@@ -68,6 +68,7 @@ def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
     first = chain[0]
     if order.schemas:
         raise BackupError("databases of MySQL and MariaDB have no schemas", expected="--table, or nothing for all of it")
+    _keeps_definers(order)
     if order.folder is not None:
         from dbops.engines.mysql.backup.preparing import must_allow_folder
 
@@ -85,6 +86,22 @@ def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
             must_be_alone(conn, str(order.target.url.database), choice)
     finally:
         conn.close()
+
+
+def _keeps_definers(order: RestoreOrder) -> bool:
+    """Tell whether what is restored keeps the accounts that define it.
+
+    Raises:
+        BackupError: an option that is not known.
+    """
+    known = () if order.folder is not None else ("definers",)
+    if unknown := sorted(set(order.options) - set(known)):
+        expected = f"one of {', '.join(known)}" if known else "none: files are restored as they are"
+        raise BackupError(f"--option {unknown[0]} means nothing to this restore", expected=expected)
+    how = str(order.options.get("definers", "keep"))
+    if how not in ("keep", "skip"):
+        raise BackupError(f"definers={how} is not known", expected="keep, or skip: the account of the restore defines all")
+    return how == "keep"
 
 
 def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
@@ -125,16 +142,18 @@ def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Res
             f"the database {name} has {count} tables, views, routines and events; it was left as it is",
             fix="restore to another database, or name it in the URL and give --replace",
         )
-    home = on(target, name)
+    home, keeps = on(target, name), _keeps_definers(order)
     if count:
-        exits = replace_content(made, home, told, choice)
+        exits = replace_content(made, home, told, choice, keeps_definers=keeps)
     else:
-        exits = _fill(made, home, told, choice, defaults[0] if defaults else None)
+        exits = _fill(made, home, told, choice, defaults[0] if defaults else None, keeps_definers=keeps)
     warnings = (*so_far.warnings, *warnings_of(home, made, choice))
     return Restored(target.url.redacted(), so_far.reached, exits, warnings)
 
 
-def _fill(made: Dump, target: Target, told: Told, choice: Choice, defaults: tuple[str, ...] | None) -> tuple[Exit, ...]:
+def _fill(
+    made: Dump, target: Target, told: Told, choice: Choice, defaults: tuple[str, ...] | None, *, keeps_definers: bool
+) -> tuple[Exit, ...]:
     """Bring a dump into a database that does not exist or is empty; when it fails, it is so again."""
     name = str(target.url.database)
     if defaults is None:
@@ -143,7 +162,7 @@ def _fill(made: Dump, target: Target, told: Told, choice: Choice, defaults: tupl
         _alter(target, name, made.details)
     try:
         with _marked(target, f"restoring {made.database}"):
-            return load(made, target, told, choice)
+            return load(made, target, told, choice, keeps_definers=keeps_definers)
     except BaseException:
         if defaults is None:
             drop(target, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from dbops.engines.base.processes import missing_tool
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.backup.binlog import Stop, stop_of
 from dbops.engines.mysql.backup.dumping import database_of
-from dbops.engines.mysql.backup.loading import Dump, create, load_code, load_tables, missing_definers, on
+from dbops.engines.mysql.backup.loading import Dump, create, definers_of, load_code, load_tables, missing_definers, on
 from dbops.engines.mysql.backup.replaying import replay
 from dbops.engines.mysql.backup.tools import tool_at
-from dbops.engines.mysql.connect import connect, quoted
+from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.private_server import Programs, find_programs, private_server
 from dbops.errors import BackupError, SchemaError
 
@@ -59,7 +59,7 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
             reached, exits = result.reached, made + result.exits
             warnings += result.warnings
         if bases[0].method == "logical":
-            _know_definers(on(target, database))
+            _know_definers(on(target, database), missing_definers)
         _must_be_there(target, database)
         yield Stage(target, database, folder, reached, exits, tuple(warnings))
 
@@ -137,15 +137,18 @@ def _fill(made: Dump, target: Target, told: Told) -> None:
     create(target, made.database, made.details)
     there = on(target, made.database)
     load_tables(made, there, told)
+    accounts = definers_of(made)
+    _know_definers(there, lambda _: accounts)
     load_code(made, there, told, keeps_past=True)
-    _know_definers(there)
 
 
-def _know_definers(target: Target) -> None:
-    """Make the accounts that views, triggers and routines are defined by: without them they cannot be used or dumped."""
+def _know_definers(target: Target, named: Callable[[MysqlConnection], Sequence[str]]) -> None:
+    """Make the accounts that views, triggers and routines are defined by: without them they cannot be used or dumped, and no
+    view over such a view be made.
+    """
     conn = connect(target)
     try:
-        for name in missing_definers(conn):
+        for name in named(conn):
             user, _, host = name.rpartition("@")
             account = f"{_text(user)}@{_text(host)}" if host else f"{_text(name)}@'%'"
             conn.execute(f"CREATE USER IF NOT EXISTS {account}")

@@ -61,7 +61,7 @@ class _Places:
     aside: str
 
 
-def replace_content(made: Dump, target: Target, told: Told, choice: Choice) -> tuple[Exit, ...]:
+def replace_content(made: Dump, target: Target, told: Told, choice: Choice, *, keeps_definers: bool = True) -> tuple[Exit, ...]:
     """Put a dump in the place of what is in a database: all of it, or the chosen tables.
 
     Raises:
@@ -76,8 +76,8 @@ def replace_content(made: Dump, target: Target, told: Told, choice: Choice) -> t
         conn.query("SELECT GET_LOCK(?, 0)", (places.beside,))  # a session that is gone holds it no more
         create(target, places.beside, made.details)
         try:
-            exits = _rehearse(made, on(target, places.beside), told, choice)
-            exits += _switch(made, target, conn, places, told, choice)
+            exits = _rehearse(made, on(target, places.beside), told, choice, keeps_definers=keeps_definers)
+            exits += _switch(made, target, conn, places, told, choice, keeps_definers=keeps_definers)
         finally:
             drop(target, places.beside)
         return exits
@@ -103,10 +103,10 @@ def must_be_alone(conn: MysqlConnection, database: str, choice: Choice) -> None:
         )
 
 
-def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice) -> tuple[Exit, ...]:
+def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice, *, keeps_definers: bool) -> tuple[Exit, ...]:
     """Make everything beside; events do not run there, and triggers go again before their tables can be renamed."""
     exits = load_tables(made, beside, told, choice)
-    exits += load_code(made, beside, told, choice, park=lambda sql: park(sql, {}))
+    exits += load_code(made, beside, told, choice, park=lambda sql: park(sql, {}), keeps_definers=keeps_definers)
     conn = connect(beside)
     try:
         for name, _ in conn.query(_CODE["TRIGGER"], (beside.url.database or "",)):
@@ -116,7 +116,16 @@ def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice) -> tuple[E
     return exits
 
 
-def _switch(made: Dump, target: Target, conn: MysqlConnection, places: _Places, told: Told, choice: Choice) -> tuple[Exit, ...]:
+def _switch(
+    made: Dump,
+    target: Target,
+    conn: MysqlConnection,
+    places: _Places,
+    told: Told,
+    choice: Choice,
+    *,
+    keeps_definers: bool,
+) -> tuple[Exit, ...]:
     home = on(target, places.home)
     with _old_code(home, conn, told) as old:
         end(conn, places.home)  # of one that was killed
@@ -133,7 +142,7 @@ def _switch(made: Dump, target: Target, conn: MysqlConnection, places: _Places, 
             if choice.is_whole:
                 conn.execute(f"ALTER DATABASE {quoted(places.home)} {defaults_clause(made.details)}")
             _requalify(conn, places.beside, places.home)
-            exits = load_code(made, home, told, choice)
+            exits = load_code(made, home, told, choice, keeps_definers=keeps_definers)
         except BaseException as error:
             _go_back(old, target, conn, places, (old_tables, new_tables), choice, is_moved=is_moved, error=error)
             raise

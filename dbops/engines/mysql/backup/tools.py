@@ -246,11 +246,11 @@ def tool_running(
 
 #: What a tool's error means, by the server's number at its end: what to do.
 _FIXES = {
-    1449: "the account that defines it is gone; make it, or give the view another definer",
+    1449: "the account that defines it is gone; make it, give the view another definer, or restore with --option definers=skip",
     1142: "grant the account what it lacks",
     1153: "raise max_allowed_packet on the server",
     1227: "let an account do it that may make others the definers of views and routines: with SET USER (MariaDB), SET_USER_ID or"
-    " SET_ANY_DEFINER (MySQL), or SUPER",
+    " SET_ANY_DEFINER (MySQL), or SUPER; a restore with --option definers=skip needs none of these",
     1418: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
     1419: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
 }

@@ -18,13 +18,16 @@ from dbops.engines.mysql.scratch import scratch
 from dbops.errors import BackupError, ConnectError, SchemaError
 
 _STORED = """
-SELECT table_name, table_type FROM information_schema.tables
+SELECT table_name, table_type, engine FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
 _AT_ONCE = 100
+#: Engines whose tables show rows of other tables or servers, which no dump takes (mariadb-dump, --no-data-med).
+_ELSEWHERE = frozenset({"MRG_MYISAM", "MRG_ISAM", "CONNECT", "OQGRAPH", "SPIDER", "VP", "FEDERATED"})
 #: Errors that say something of this machine or account, and nothing of the backup.
 _NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS"})
-#: Rights that making something takes and reading it does not: other definers, functions beside a binary log, databases, tables.
-_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1370, 1418, 1419})
+#: What making something takes and reading it does not: other definers, functions beside a binary log, databases, tables; and,
+#: for a view over views, definers that are there.
+_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1370, 1418, 1419, 1449})
 
 
 @contextmanager
@@ -109,7 +112,7 @@ def check_tables(conn: MysqlConnection, told: Told) -> None:
     Raises:
         BackupError: it found something; names the tables.
     """
-    names = [str(name) for name, _ in conn.query(_STORED)]
+    names = [str(name) for name, _, engine in conn.query(_STORED) if str(engine).upper() not in _ELSEWHERE]
     problems = []
     for start in range(0, len(names), _AT_ONCE):
         told(f"checking tables: {start} of {len(names)}")
@@ -126,11 +129,12 @@ def _is_fine(text: str) -> bool:
 
 
 def count_rows(conn: MysqlConnection) -> Mapping[str, int]:
-    """Count the rows of every table, those of the past in versioned ones too."""
+    """Count the rows that every table has of its own, those of the past in versioned ones too."""
     tables = conn.query(_STORED)
+    found = {str(name): 0 for name, *_ in tables}
+    own = [(str(name), kind) for name, kind, engine in tables if str(engine).upper() not in _ELSEWHERE]
     queries = [
-        f"SELECT COUNT(*) FROM {quoted(name)}{' FOR SYSTEM_TIME ALL' if kind == 'SYSTEM VERSIONED' else ''}"
-        for name, kind in tables
+        f"SELECT COUNT(*) FROM {quoted(name)}{' FOR SYSTEM_TIME ALL' if kind == 'SYSTEM VERSIONED' else ''}" for name, kind in own
     ]
     answers = conn.query_each(queries)
-    return {str(name): int(rows[0][0]) for (name, _), rows in zip(tables, answers, strict=True)}
+    return found | {name: int(rows[0][0]) for (name, _), rows in zip(own, answers, strict=True)}

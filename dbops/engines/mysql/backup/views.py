@@ -15,11 +15,12 @@ _VIEWS = (
 def broken_views(conn: MysqlConnection) -> Mapping[str, str]:
     """Return the views that cannot be read, and why; a query for each view."""
     found = {}
-    for (name,) in conn.query(_VIEWS):
-        try:
-            conn.query(f"SHOW FIELDS FROM {quoted(name)}")
-        except QueryError as error:
-            found[str(name)] = error.message
+    with conn.opening_views():
+        for (name,) in conn.query(_VIEWS):
+            try:
+                conn.query(f"SHOW FIELDS FROM {quoted(name)}")
+            except QueryError as error:
+                found[str(name)] = error.message
     return found
 
 

@@ -316,6 +316,71 @@ def test_definers_that_are_not_there_are_named(
     assert any("gone@nowhere" in one for one in result.restored.warnings)
 
 
+def test_what_names_its_own_database_means_the_one_it_is_restored_to(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    own = my_database.name
+    my_database.load(
+        f"CREATE TABLE t (a int); CREATE TABLE log (a int); CREATE FUNCTION f(a int) RETURNS int DETERMINISTIC RETURN a + 1;"
+        f"CREATE VIEW v AS SELECT {own}.f(a) AS b, '{own}.t' AS s FROM {own}.t;"
+        f"CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO {own}.log VALUES (NEW.a);"
+        f"CREATE PROCEDURE p() INSERT INTO `{own}`.t VALUES (7);"
+    )
+    shop.run()
+    assert shop.verify(3).problems == ()
+    shop.restore(mysql_server.url(new_name))
+    mysql_server.rows(new_name, "CALL p()")
+    assert mysql_server.rows(new_name, "SELECT b, s, (SELECT a FROM log) FROM v") == [(8, f"{own}.t", 7)]
+    assert my_database.rows("SELECT (SELECT COUNT(*) FROM t), (SELECT COUNT(*) FROM log)") == [(0, 0)]
+
+
+def test_views_that_draw_from_a_sequence_are_read(
+    tmp_path: Path, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    if not mysql_server.has("sequences"):
+        pytest.skip("MySQL has no sequences")
+    my_database.load("CREATE SEQUENCE numbers; CREATE VIEW v AS SELECT NEXTVAL(numbers) AS n;")
+    shop = Shop(tmp_path, my_database.url, schedule=SCHEDULE)
+    shop.run()
+    assert shop.verify(3).problems == ()
+    shop.restore(mysql_server.url(new_name))
+    assert mysql_server.rows(new_name, "SELECT n FROM v") == [(1,)]
+    assert my_database.rows("SELECT n FROM v") == [(1,)]
+
+
+def test_definers_that_are_gone_can_be_left_out(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    gone = f"'{my_database.name[-9:]} x'@'no.where'"
+    by = f"CREATE DEFINER = {gone}"
+    my_database.load(
+        f"CREATE USER {gone}; GRANT ALL ON *.* TO {gone}; CREATE TABLE t (a int); INSERT INTO t VALUES (1); {by} VIEW v AS SELECT t.a FROM t; {by} VIEW w AS SELECT a FROM v;"
+        f"{by} PROCEDURE p() SELECT a FROM w; {by} FUNCTION f() RETURNS int RETURN 1;"
+        f"{by} TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 5; {by} EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO DO 0;"
+        f"DROP USER {gone};"
+    )
+    made = shop.run()
+    assert shop.verify(3).problems == ()
+    for options in ({"definer": "skip"}, {"definers": "no"}):
+        with pytest.raises(BackupError, match=r"means nothing|is not known"):
+            shop.restore(mysql_server.url(new_name), options=options)
+    shop.restore(mysql_server.url(new_name), options={"definers": "skip"})
+    shop.restore(mysql_server.url(new_name), word=made.id, options={"definers": "skip"}, replaces=True)
+    mysql_server.rows(new_name, "INSERT INTO t VALUES (2)")
+    assert mysql_server.rows(new_name, "SELECT a, f() FROM w ORDER BY a") == [(1, 1), (5, 1)]
+    definers = "SELECT definer FROM information_schema.events WHERE event_schema = DATABASE()"
+    assert mysql_server.rows(new_name, definers) == [("root@localhost",)]
+
+
+def test_a_table_over_others_is_proven_by_theirs(shop: Shop, my_database: MysqlDatabase) -> None:
+    my_database.load(
+        "CREATE TABLE one (a int) ENGINE = MyISAM; INSERT INTO one VALUES (1);"
+        "CREATE TABLE all_of (a int) ENGINE = MERGE UNION = (one);"
+    )
+    shop.run()
+    assert shop.verify(3).problems == ()
+
+
 def test_a_broken_view_is_left_out_and_named(
     shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
 ) -> None:
@@ -362,7 +427,7 @@ def test_a_restore_that_fails_removes_nothing_that_others_made_meanwhile(
     name = mysql_server.new_database("there")
     made = ["own"]
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         for table in made:
             mysql_server.rows(name, f"CREATE TABLE {table} (a int)")
         raise BackupError("the disk is full")
