@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,20 @@ def test_a_bucket_that_is_not_there_is_told_in_the_words_of_the_server(s3_endpoi
     storage = open_storage(StorageAddress("s3://no-such-bucket", {**S3, "endpoint": s3_endpoint}), tmp_path)
     with pytest.raises(BackupError, match="The specified bucket does not exist"):
         list(storage.list())
+
+
+def test_a_bucket_that_locks_by_default_says_what_it_wants(s3_endpoint: str, tmp_path: Path) -> None:
+    import boto3
+
+    client: Any = boto3.client(
+        "s3", endpoint_url=s3_endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="hunter2secret"
+    )
+    client.create_bucket(Bucket="locking", ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 1}}
+    client.put_object_lock_configuration(Bucket="locking", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+    with pytest.raises(StorageError) as caught:
+        open_storage(StorageAddress("s3://locking", {**S3, "endpoint": s3_endpoint}), tmp_path).put_if_absent("a", b"b")
+    assert "checksum_algorithm: SHA256" in str(caught.value.fix)
 
 
 def test_a_signature_in_a_url_is_not_shown() -> None:

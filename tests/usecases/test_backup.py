@@ -484,6 +484,9 @@ def test_recipients_alone_make_chains(
     other.run("incremental")
     with pytest.raises(BackupError, match="no identity was given"):
         other.restore(f"sqlite:///{tmp_path / 'never.db'}")
+    with pytest.raises(BackupError, match="no identity was given"):
+        other.restore(sqlite_database.url, replaces=True)
+    assert len(other.backups()) == 2  # what stands there was not saved for a restore that cannot be
     elsewhere = Elsewhere((other.folder / "backups").as_uri(), {}, str(identity).encode())
     restore(elsewhere, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}"), shop.told.append)
     assert content(tmp_path / "there.db") == content(sqlite_database.path)

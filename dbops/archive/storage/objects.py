@@ -98,9 +98,7 @@ class ObjectStorage:
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
             raise _ThereError(f"there is {place} already") from error
         except (exceptions.BaseError, OSError) as error:
-            raise StorageError(
-                f"{place}: {_first_line(error)}", fix="check the bucket, the endpoint, the region and the credentials in options"
-            ) from error
+            raise StorageError(f"{place}: {_first_line(error)}", fix=_fix(error)) from error
 
 
 class _ThereError(StorageError):
@@ -129,6 +127,12 @@ def _head(meta: Any) -> ObjectHead:
 
 def _client_value(value: str) -> Any:
     return value.lower() == "true" if value.lower() in ("true", "false") else value
+
+
+def _fix(error: BaseException) -> str:
+    if "Content-MD5" in str(error):  # S3, of a bucket whose objects are locked for a time unless told otherwise
+        return "the bucket locks what is put into it, and wants a checksum with that: add checksum_algorithm: SHA256 to options"
+    return "check the bucket, the endpoint, the region and the credentials in options"
 
 
 def _first_line(error: BaseException) -> str:

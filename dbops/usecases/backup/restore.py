@@ -109,6 +109,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     if found is not None:
         backups.must_allow([link(policy.repository, one) for one in chain], order)
     must_be_sound(policy.repository, chain, told)
+    _must_open(policy, chain)
     safety = None
     if found is not None and folder is None:
         try:
@@ -130,6 +131,18 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
             chain, *others = others
             must_be_sound(policy.repository, chain, told)
     return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
+
+
+def _must_open(policy: Keeper, chain: Sequence[Manifest]) -> None:
+    """Read the beginning of each backup of a chain that is sound, so that a wrong key is told before anything is saved or made.
+
+    Raises:
+        WrongKeyError: it does not open one.
+    """
+    for one in chain:
+        source = link(policy.repository, one).source
+        with source.stream(min(source.names, key=source.size)) as reader:
+            reader.read(1)
 
 
 def _brought(policy: Keeper, chain: Sequence[Manifest], order: RestoreOrder, told: Told) -> Restored:

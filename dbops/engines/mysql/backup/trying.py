@@ -54,19 +54,29 @@ def trial(chain: Sequence[Link], near: Target, point: Point, told: Told) -> Iter
 
 
 def _in_scratch(chain: Sequence[Link], near: Target, told: Told, stack: ExitStack) -> MysqlConnection:
-    """Load a dump into a scratch database of the same server; of a private one where the account may not make what it holds."""
+    """Load a dump into a scratch database of the same server; of a private one where that does not answer, or the account may not
+    make what the dump holds.
+    """
     made = Dump.of(chain[0])
     try:
         with ExitStack() as tried:
-            conn = _scratch_near(near, tried)
+            conn = tried.enter_context(scratch(near))
             _load_scratch(made, conn, told)
             stack.push(tried.pop_all())
             return conn
-    except BackupError as error:
-        if error_number(error) not in _RIGHTS:
+    except (ConnectError, BackupError) as error:
+        is_near = isinstance(error, BackupError)
+        if isinstance(error, BackupError) and error_number(error) not in _RIGHTS:
             raise
         told(f"{error.message}: on a private server then")
-        return _on_stage(chain, LATEST, told, stack)
+        try:
+            return _on_stage(chain, LATEST, told, stack)
+        except BackupError as other:
+            if is_near or other.error_code not in _NO_PLACE:
+                raise
+            raise BackupError(
+                f"there is no place to try it out: {error.message}; {other.message}", fix=error.fix, error_code="NO_TRIAL"
+            ) from other
 
 
 def _on_stage(chain: Sequence[Link], point: Point, told: Told, stack: ExitStack) -> MysqlConnection:
@@ -75,14 +85,6 @@ def _on_stage(chain: Sequence[Link], point: Point, told: Told, stack: ExitStack)
     stack.callback(conn.close)
     conn.begun_events = frozenset(chain[0].details.get("begun_events", ()))
     return conn
-
-
-def _scratch_near(near: Target, stack: ExitStack) -> MysqlConnection:
-    """Open a scratch; a server that does not answer says nothing of the backup."""
-    try:
-        return stack.enter_context(scratch(near))
-    except ConnectError as error:
-        raise BackupError(error.message, fix=error.fix, error_code="NO_TRIAL") from error
 
 
 def _session_on(stage: Stage, account: str) -> MysqlConnection:

@@ -354,7 +354,8 @@ def test_definers_that_are_gone_can_be_left_out(
     gone = f"'{my_database.name[-9:]} x'@'no.where'"
     by = f"CREATE DEFINER = {gone}"
     my_database.load(
-        f"CREATE USER {gone}; GRANT ALL ON *.* TO {gone}; CREATE TABLE t (a int); INSERT INTO t VALUES (1); {by} VIEW v AS SELECT t.a FROM t; {by} VIEW w AS SELECT a FROM v;"
+        f"CREATE USER {gone}; GRANT ALL ON *.* TO {gone}; CREATE TABLE t (a int); INSERT INTO t VALUES (1);"
+        f"{by} VIEW v AS SELECT t.a FROM t; {by} VIEW w AS SELECT a FROM v;"
         f"{by} PROCEDURE p() SELECT a FROM w; {by} FUNCTION f() RETURNS int RETURN 1;"
         f"{by} TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 5; {by} EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO DO 0;"
         f"DROP USER {gone};"
@@ -370,6 +371,17 @@ def test_definers_that_are_gone_can_be_left_out(
     assert mysql_server.rows(new_name, "SELECT a, f() FROM w ORDER BY a") == [(1, 1), (5, 1)]
     definers = "SELECT definer FROM information_schema.events WHERE event_schema = DATABASE()"
     assert mysql_server.rows(new_name, definers) == [("root@localhost",)]
+
+
+def test_a_dump_is_proven_where_no_server_answers(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, tmp_path: Path
+) -> None:
+    fill(mysql_server, my_database.name)
+    shop.run()
+    nowhere = Shop(tmp_path / "nowhere", f"mysql://nobody@127.0.0.1:1/{my_database.name}", schedule=SCHEDULE)
+    (shop.folder / "backups").rename(nowhere.folder / "backups")
+    proof = nowhere.verify(3)
+    assert proof.problems == () and proof.details["schema"]
 
 
 def test_a_table_over_others_is_proven_by_theirs(shop: Shop, my_database: MysqlDatabase) -> None:
