@@ -18,6 +18,7 @@ from dbops.resources.migrations.alembic_env import history_options, run_env
 from dbops.resources.migrations.alembic_folders import script_directory
 from dbops.resources.migrations.folder import shown
 from dbops.resources.migrations.model import Direction, Migration, Revisions, Script
+from dbops.resources.migrations.prints import printing_aside
 from dbops.resources.migrations.traces import place_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def migrations_of(directory: Path, texts: dict[Path, str]) -> list[Migration]:
 
     scripts = script_directory(directory)
     try:
-        revisions = list(scripts.walk_revisions())
+        with printing_aside():
+            revisions = list(scripts.walk_revisions())
     except (Exception, SystemExit) as error:  # files of the user's are imported, and what they raise is the answer
         at = Mark(shown(directory))
         for file in texts:
@@ -74,6 +76,8 @@ def _listed(value: str | Sequence[str] | None) -> tuple[str, ...]:
 def run(migration: Migration, direction: Direction, engine: Engine, conn: Connection, *, on_scratch: bool = False) -> None:
     """Let Alembic run one revision on a session of its own; one that it has had already is left alone.
 
+    What it prints goes to standard error.
+
     On a scratch Alembic's table is `alembic_version` beside the others, whatever it is elsewhere.
 
     Raises:
@@ -86,7 +90,7 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
 
     revisions = revisions_of(migration)
     scripts = revisions.scripts
-    with engine.scripts.sqlalchemy(conn) as session:
+    with engine.scripts.sqlalchemy(conn) as session, printing_aside():
         try:
             if migration.alembic.runs_env:
                 run_env(session, revisions, partial(_steps, migration, direction, scripts), on_scratch=on_scratch)

@@ -25,10 +25,15 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
         MigrationError: the name says no version, the text is no Python, or there is no function `up_fn`.
     """
     found = _NAME.fullmatch(path.name)
-    at = Mark(shown)
     if found is None:
         fix = "a script directory of Alembic is a set with format: alembic" if path.name == "env.py" else None
-        raise MigrationError(f"the name of {path.name} says no version", at=at, expected="0008_backfill.py", fix=fix)
+        raise MigrationError(f"the name of {path.name} says no version", at=Mark(shown), expected="0008_backfill.py", fix=fix)
+    return of_text(text, version_of(found["version"]), found["name"] or "", shown)
+
+
+def of_text(text: str, version: str, name: str, shown: str) -> Migration:
+    """Return the migration that the text of a Python file says. Raises as `migration_of` does."""
+    at = Mark(shown)
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
@@ -45,8 +50,8 @@ def migration_of(text: str, path: Path, shown: str) -> Migration:
         here = Mark(shown, back.lineno, 1)
         raise MigrationError("irreversible says that nothing leads back, and there is a down_fn", at=here, expected="one of them")
     return Migration(
-        version=version_of(found["version"]),
-        name=found["name"] or "",
+        version=version,
+        name=name,
         at=at,
         up=Script(text, Mark(shown, functions["up_fn"].lineno, 1), is_transactional=False),
         down=None if back is None else Script(text, Mark(shown, back.lineno, 1), is_transactional=False),

@@ -17,6 +17,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Row
 from dbops.errors import DbopsError, MigrationError
 from dbops.reconcile.patience import patiently
+from dbops.resources.migrations.prints import printing_aside
 from dbops.resources.migrations.traces import place_of
 from dbops.sql.dialect import Dialect
 from dbops.sql.statement import Parameter
@@ -203,12 +204,16 @@ def _must_be_let_through(sql: str, engine: Engine) -> None:
 
 
 def run_steps(migration: Migration, direction: Direction, step: Step) -> None:
-    """Run a Python migration.
+    """Run a Python migration; what it prints goes to standard error.
 
     Raises:
         MigrationError: the file cannot be imported, or its function raised something that is no error of a database.
     """
-    module = _module(migration)
+    with printing_aside():
+        _run_module(_module(migration), migration, direction, step)
+
+
+def _run_module(module: Any, migration: Migration, direction: Direction, step: Step) -> None:
     function = getattr(module, "up_fn" if direction == "up" else "down_fn", None)
     if function is None:
         raise MigrationError(f"nothing leads back from {migration.id}", at=migration.at, expected="a function down_fn(step)")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
-from dbops.errors import ApplyError, Mark, MigrationError, Problems, RehearsalError, StalePlanError
+from dbops.errors import ApplyError, MigrationError, Problems, RehearsalError, StalePlanError
 from dbops.manifests.environment import Environment, Manifest, bindings
 from dbops.reconcile.change import Change
 from dbops.reconcile.ledger import Ledger, Record
@@ -23,6 +23,7 @@ from dbops.reconcile.patience import Patience
 from dbops.reconcile.plan import Entry, Rehearsal
 from dbops.reconcile.resource import NOTHING_APPLIED, Check, Report, Targets
 from dbops.reconcile.step import Call, Step
+from dbops.resources.migrations.as_applied import as_applied
 from dbops.resources.migrations.by_hand import changed_by_hand, remember
 from dbops.resources.migrations.folder import migrations_of, read_contents, read_text, shown
 from dbops.resources.migrations.graph import through
@@ -282,7 +283,10 @@ class MigrationResource:
                 files = getattr(desired.hooks, str(call.arguments["hook"]))
                 return sum(session.runner.run_script(script, f"the hook {script.at.file}") for script in read_hooks(files))
             case "run_migration" | "baseline":
-                migration = self._planned(call, desired)
+                if call.arguments.get(AS_APPLIED):
+                    migration = self._planned_as_applied(call, desired, session)
+                else:
+                    migration = self._planned(call, desired)
                 if call.name == BASELINE:
                     session.ledger.put(baseline_record(migration, session.runner.author))
                     return 0
@@ -290,8 +294,6 @@ class MigrationResource:
                 version = session.versions.get(migration.version, migration.version)
                 if version != migration.version:
                     migration = replace(migration, version=version)
-                if call.arguments.get(AS_APPLIED):
-                    migration = as_applied(migration, version, session.ledger) or migration
                 return session.runner.run(migration, direction, session.records.get(version))
             case _:
                 raise ApplyError(f"a set of migrations plans no call {call.name!r}")
@@ -328,6 +330,20 @@ class MigrationResource:
             raise StalePlanError(f"the file of {version} is no longer what the plan saw", fix="make the plan again and review it")
         return found
 
+    def _planned_as_applied(self, call: Call, desired: DesiredMigrations, session: _Session) -> Migration:
+        """Return what a step was planned for by the texts of the ledger, if they are what they were."""
+        record = session.records.get(str(call.arguments["version"]))
+        filed = {session.versions.get(one.version, one.version): one for one in self.migrations(desired)}
+        found = None
+        if record is not None and record.checksum == call.arguments["checksum"]:
+            found = as_applied(record, session.ledger, desired, filed.get(record.version))
+        if found is None:
+            raise StalePlanError(
+                "the ledger no longer has what the plan saw",
+                fix="make the plan again and review it",
+            )
+        return found
+
     def _session(self, desired: DesiredMigrations, targets: Targets) -> _Session:
         conn = targets.writer(desired.connection)
         session = self._sessions.get(desired.address)
@@ -362,15 +378,6 @@ def run_step(
     """Return the step that runs a migration; a way back may be the one that was written when it was applied."""
     title = f"migrate {migration.id}" if direction == "up" else f"migrate {migration.id} down"
     return _step(desired, migration, RUN, title, shown, direction, hazards, {AS_APPLIED: True} if is_as_applied else {})
-
-
-def as_applied(migration: Migration, version: str, ledger: Ledger) -> Migration | None:
-    """Return a migration with the way back that it had when it was applied; None where that is not known, as of Python."""
-    text = ledger.texts(version)[1] if migration.kind == "sql" else None
-    if text is None:
-        return None
-    is_transactional = migration.down is None or migration.down.is_transactional
-    return replace(migration, down=Script(text, Mark(migration.at.file), is_transactional))
 
 
 def baseline_record(migration: Migration, author: Author) -> Record:

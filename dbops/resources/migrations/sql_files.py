@@ -132,6 +132,12 @@ def migration_of(file: NamedFile, down: NamedFile | None) -> Migration:
     )
 
 
+def of_texts(up: str, down: str | None, version: str, name: str, shown: str) -> Migration:
+    """Return the migration that a text up and one down say, each by itself. Raises as `migration_of` does."""
+    back = None if down is None else NamedFile(shown, down, "down", version, name)
+    return migration_of(NamedFile(shown, up, "up", version, name), back)
+
+
 @dataclass(frozen=True, slots=True)
 class _Options:
     depends: tuple[str, ...] = ()

@@ -14,12 +14,12 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
 from types import FrameType
 from typing import Any, TypeGuard
 
 from dbops.errors import MigrationError
 from dbops.resources.migrations.model import Direction, Migration
+from dbops.resources.migrations.prints import printing_aside
 from dbops.sql.dialect import Dialect
 
 Lines = dict[int, list[str]]
@@ -211,7 +211,7 @@ def _of_revision(migration: Migration, direction: Direction, dialect: Dialect) -
     context = MigrationContext.configure(dialect_name=dialect.name, dialect_opts={"paramstyle": "named"}, opts=options)
     try:
         given = database_named(migration, direction, scripts)
-        with Operations.context(context), redirect_stdout(io.StringIO()):  # what it prints it will print when it runs
+        with Operations.context(context), printing_aside(io.StringIO()):  # what it prints it will print when it runs
             (revision.module.upgrade if direction == "up" else revision.module.downgrade)(**given)
     except MigrationError:
         return {}

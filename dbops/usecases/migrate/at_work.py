@@ -14,6 +14,7 @@ from dbops.reconcile.change import Observation
 from dbops.reconcile.planner import Finding
 from dbops.resources.migrations.model import DesiredMigrations, MigrationChange, ObservedMigrations, Standing
 from dbops.usecases.apply import LOCK
+from dbops.usecases.migrate.sets import of_sets
 from dbops.usecases.runtime import Workspace
 
 RUNNING = "MIGRATION_RUNNING"
@@ -51,13 +52,10 @@ def running(standing: Standing, runner: str | None) -> Standing:
 
 def told(findings: Sequence[Finding], workspace: Workspace) -> list[Finding]:
     """Return findings in which migrations that somebody runs are told as running; asks for locks where one looks interrupted."""
-    return [_told(finding, workspace) for finding in findings]
+    return of_sets(findings, lambda finding, desired, observed: _told(finding, desired, observed, workspace))
 
 
-def _told(finding: Finding, workspace: Workspace) -> Finding:
-    desired, observed = finding.work.desired, finding.observed
-    if not isinstance(desired, DesiredMigrations) or not isinstance(observed, ObservedMigrations):
-        return finding
+def _told(finding: Finding, desired: DesiredMigrations, observed: ObservedMigrations, workspace: Workspace) -> Finding:
     if not any(looks_interrupted(standing) for standing in observed.standings):
         return finding
     runner = runner_of(workspace, desired.connection, workspace.targets.engine(desired.connection))

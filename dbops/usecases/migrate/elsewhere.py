@@ -11,6 +11,7 @@ from dbops.reconcile.history import Tool
 from dbops.reconcile.planner import Finding
 from dbops.resources.migrations.model import DesiredMigrations, ObservedMigrations
 from dbops.resources.migrations.standing import to_run
+from dbops.usecases.migrate.sets import of_sets
 from dbops.usecases.runtime import Workspace
 
 ELSEWHERE = "MIGRATION_ELSEWHERE"
@@ -18,13 +19,10 @@ ELSEWHERE = "MIGRATION_ELSEWHERE"
 
 def warned(findings: Sequence[Finding], workspace: Workspace) -> list[Finding]:
     """Return findings in which sets whose ledger is empty are told what another runner has applied; costs some queries each."""
-    return [_warned(finding, workspace) for finding in findings]
+    return of_sets(findings, lambda finding, desired, observed: _warned(finding, desired, observed, workspace))
 
 
-def _warned(finding: Finding, workspace: Workspace) -> Finding:
-    desired, observed = finding.work.desired, finding.observed
-    if not isinstance(desired, DesiredMigrations) or not isinstance(observed, ObservedMigrations):
-        return finding
+def _warned(finding: Finding, desired: DesiredMigrations, observed: ObservedMigrations, workspace: Workspace) -> Finding:
     if not observed.exists:
         return finding
     if any(one.record is not None for one in observed.standings):

@@ -22,7 +22,7 @@ Write = Callable[[MigrationWork, Ledger], list[str]]
 
 
 def baseline(workspace: Workspace, version: str, consent: Consent, name: str | None = None) -> list[str]:
-    """Let the migrations up to a version count as applied, without running them; return their ids.
+    """Let the migrations up to a version count as applied, without running them; return their ids, as `resolve` does.
 
     Raises:
         MigrationError: there is no such version, or the ledger knows migrations already; or of several sets none is named.
@@ -49,7 +49,7 @@ def baseline(workspace: Workspace, version: str, consent: Consent, name: str | N
 def resolve(
     workspace: Workspace, word: str, state: str, consent: Consent, name: str | None = None, reached: int | None = None
 ) -> list[str]:
-    """Say how a migration stands that was mended by hand; return its id, once for each connection.
+    """Say how a migration stands that was mended by hand; return its id, and the connection where there are several.
 
     `state` is `applied`: all of it stands, as its file says now; `pending`: nothing of it does; `failed`: `reached` of its
     statements do, and the next run goes on behind them.
@@ -84,7 +84,7 @@ def resolve(
 
 
 def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> list[str]:
-    """Let edited files of applied migrations count as what was applied; return the ids of those that were edited.
+    """Let edited files of applied migrations count as what was applied; return their ids as `resolve` does.
 
     A file with the text of one that is gone takes its place in the ledger.
 
@@ -126,7 +126,8 @@ def _written(workspace: Workspace, consent: Consent, chosen: Sequence[MigrationW
             ledger.create()
             ledger.records()
             with workspace.targets.writer(connection).transaction():
-                written += write(one, ledger)
+                ids = write(one, ledger)
+            written += [f"{id} on {connection}" for id in ids] if len(chosen) > 1 else ids
     return written
 
 

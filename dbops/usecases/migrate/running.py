@@ -11,9 +11,10 @@ from dbops.reconcile.plan import Entry
 from dbops.reconcile.planner import Finding, make_plan, observe
 from dbops.reconcile.policy import ALL
 from dbops.reconcile.resource import Targets
+from dbops.resources.migrations.as_applied import as_applied
 from dbops.resources.migrations.graph import dependents_of
 from dbops.resources.migrations.model import Direction, Migration, MigrationChange, ObservedMigrations, Standing
-from dbops.resources.migrations.resource import as_applied, run_step, shown_of
+from dbops.resources.migrations.resource import run_step, shown_of
 from dbops.resources.migrations.script import way_back
 from dbops.resources.migrations.standing import is_half_way_back
 from dbops.sql.hazard import Hazard
@@ -68,7 +69,8 @@ def down_one(workspace: Workspace, consent: Consent, word: str, name: str | None
         standing = next((s for s in observed.standings if s.record is not None and word in (s.record.version, s.id)), None)
         if standing is None:
             raise MigrationError(f"Migration is not applied: {word}")
-        return _back_to(finding, one, [_can_go(standing, [standing], observed.standings)], workspace.targets)
+        before = _before(one, workspace.targets)
+        return _back_to(finding, one, [_can_go(standing, [standing], observed.standings, before)], workspace.targets)
 
     return _carried_out(workspace, sets_of(workspace, name), consent, alone)
 
@@ -81,18 +83,18 @@ def redo(workspace: Workspace, consent: Consent, name: str | None = None) -> App
     chosen = of_one_name(workspace, name)
 
     def there_and_back(finding: Finding, one: MigrationWork) -> Finding:
-        ledger = workspace.targets.ledger(one.desired.connection, one.desired.table, one.desired.set_name)
-
-        def before(standing: Standing) -> Migration | None:
-            assert standing.migration is not None and standing.record is not None
-            return as_applied(standing.migration, standing.record.version, ledger)
-
-        back = _back(finding, one, Extent(steps=1), workspace.targets, before)
-        again = [
-            _entry(one, entry.change.migration, "up", place + len(back.entries), "run again")
-            for place, entry in enumerate(reversed(back.entries))
-            if isinstance(entry.change, MigrationChange)
-        ]
+        back = _back(finding, one, Extent(steps=1), workspace.targets, takes_edited=True)
+        filed = _by_version_in_ledger(finding)
+        again = []
+        for entry in back.entries:
+            migration = filed.get(_migration(entry).version)
+            if migration is None:
+                raise MigrationError(
+                    f"{_migration(entry).id} cannot run again: its file is gone",
+                    fix="put the file back; or dbops migrate down, which takes it back by the way back that the ledger has",
+                    error_code="MISSING",
+                )
+            again.append(_entry(one, migration, "up", len(back.entries), "run again"))
         return replace(back, entries=(*back.entries, *again))
 
     return _carried_out(workspace, chosen, consent, there_and_back)
@@ -150,34 +152,55 @@ def _migration(entry: Entry) -> Migration:
 
 
 Before = Callable[[Standing], Migration | None]
-"""Returns an edited migration with the way back that it had when it was applied, None where nobody knows it."""
+"""Returns a migration with the way back that it had when it was applied, None where nobody knows it."""
 
 
-def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets, before: Before = lambda _: None) -> Finding:
+def _before(one: MigrationWork, targets: Targets) -> Before:
+    ledger = targets.ledger(one.desired.connection, one.desired.table, one.desired.set_name)
+
+    def before(standing: Standing) -> Migration | None:
+        record = standing.record
+        if record is None or (record.direction == "up" and record.state in ("failed", "running")):  # of which only some stands
+            return None
+        return as_applied(record, ledger, one.desired, standing.migration)
+
+    return before
+
+
+def _by_version_in_ledger(finding: Finding) -> Mapping[str, Migration]:
     observed = finding.observed
     assert isinstance(observed, ObservedMigrations)
-    return _back_to(finding, one, _to_take_back(observed.standings, one, extent, before), targets)
+    return {s.record.version: s.migration for s in observed.standings if s.record is not None and s.migration is not None}
+
+
+def _back(finding: Finding, one: MigrationWork, extent: Extent, targets: Targets, *, takes_edited: bool = False) -> Finding:
+    """Take back an extent; with `takes_edited` what was edited since, too, by the way back that it had."""
+    observed = finding.observed
+    assert isinstance(observed, ObservedMigrations)
+    before = _before(one, targets)
+    chosen = _to_take_back(observed.standings, one, extent, before, takes_edited=takes_edited)
+    return _back_to(finding, one, chosen, targets)
 
 
 def _back_to(finding: Finding, one: MigrationWork, chosen: Sequence[Migration], targets: Targets) -> Finding:
     observed = finding.observed
     assert isinstance(observed, ObservedMigrations)
     hazards = _hazards(chosen, observed.standings, one, targets.reader(one.desired.connection))
-    filed = {one.version: one for one in one.resource.migrations(one.desired)}
+    filed, known = one.resource.migrations(one.desired), _by_version_in_ledger(finding)
     entries = tuple(
         _entry(
             one,
             migration,
             "down",
             place,
-            "taken back",
+            _why_back(migration, known),
             hazards.get(migration.version, ()),
-            is_as_applied=migration != filed.get(migration.version),
+            is_as_applied=migration not in filed,
         )
         for place, migration in enumerate(chosen)
     )
     # all of the set may be pending afterwards, a checkpoint too that counted for nothing until now
-    left_out = {f"{one.desired.address}/{migration.id}" for migration in one.resource.migrations(one.desired)}
+    left_out = {f"{one.desired.address}/{migration.id}" for migration in filed}
     left_out |= {change.address for change in one.resource.diff(one.desired, observed)}
     warnings = tuple(one for one in observed.observations if one.severity == "warning")  # what stops `up` is no matter here
     return Finding(finding.work, replace(observed, observations=warnings), entries, frozenset(left_out))
@@ -195,7 +218,16 @@ def _hazards(
     return hazards_of_way_back(chosen, applied, one.engine, reader)
 
 
-def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent, before: Before) -> list[Migration]:
+def _why_back(migration: Migration, filed: Mapping[str, Migration]) -> str:
+    if migration.version not in filed:
+        return "taken back; its file is gone, so by the way back that the ledger has"
+    is_edited = migration.checksum != filed[migration.version].checksum
+    return "taken back, by the way back that it had when it was applied" if is_edited else "taken back"
+
+
+def _to_take_back(
+    found: Sequence[Standing], one: MigrationWork, extent: Extent, before: Before, *, takes_edited: bool
+) -> list[Migration]:
     """Return the migrations to take back, last applied first.
 
     Raises:
@@ -214,7 +246,7 @@ def _to_take_back(found: Sequence[Standing], one: MigrationWork, extent: Extent,
         stands = stands[:place]
     else:
         stands = stands[: extent.steps or 1]
-    return [_can_go(standing, stands, found, before) for standing in stands]
+    return [_can_go(standing, stands, found, before, takes_edited=takes_edited) for standing in stands]
 
 
 def _must_be_whole(found: Sequence[Standing]) -> None:
@@ -237,26 +269,22 @@ _TAKEN_BACK = ("applied", "cosmetic", "changed", "missing", "unknown")
 
 
 def _can_go(
-    standing: Standing, going: Sequence[Standing], found: Sequence[Standing], before: Before = lambda _: None
+    standing: Standing, going: Sequence[Standing], found: Sequence[Standing], before: Before, *, takes_edited: bool = False
 ) -> Migration:
-    migration = standing.migration
-    if migration is None:
+    filed = migration = standing.migration
+    if filed is None:
+        migration = before(standing)
+    elif standing.state == "changed":
+        migration = before(standing) if takes_edited else None
+    if migration is None or (migration is not filed and migration.down is None):
         raise MigrationError(
             f"{standing.id} cannot be taken back: {standing.detail}",
-            fix="put the file back, whose way down leads back; or take back by hand what it did, and"
+            at=filed.at if filed is not None else None,
+            fix="its way back was written for what was applied; put the file back first"
+            if filed is not None
+            else "the ledger has no way back of it: put the file back; or take back by hand what it did, and"
             f" dbops migrate resolve {standing.record.version if standing.record else standing.id} --pending",
-            error_code="MISSING",
-        )
-    if standing.state == "changed":
-        migration = before(standing)
-    if migration is None:
-        migration = standing.migration
-        assert migration is not None
-        raise MigrationError(
-            f"{migration.id} cannot be taken back: {standing.detail}",
-            at=migration.at,
-            fix="its way back was written for what was applied; put the file back first",
-            error_code="CHANGED",
+            error_code="CHANGED" if filed is not None else "MISSING",
         )
     way_back(migration)
     staying = [s.migration for s in found if s.migration and s.record and s not in going and s.state in ("applied", "cosmetic")]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
 from dbops.errors import MigrationError
-from dbops.reconcile.planner import Work
-from dbops.resources.migrations.model import DesiredMigrations, Migration, version_key
+from dbops.reconcile.planner import Finding, Work
+from dbops.resources.migrations.model import DesiredMigrations, Migration, ObservedMigrations, version_key
 from dbops.resources.migrations.resource import MigrationResource
 from dbops.usecases.runtime import Workspace
 
@@ -95,3 +95,18 @@ def find(migrations: list[Migration], word: str) -> Migration:
     raise MigrationError(
         f"Migration not found: {word}", fix=f"did you mean {near[0]}?" if near else "dbops migrate status lists them"
     )
+
+
+Look = Callable[[Finding, DesiredMigrations, ObservedMigrations], Finding]
+
+
+def of_sets(findings: Sequence[Finding], look: Look) -> list[Finding]:
+    """Return findings, each of a set of migrations as `look` returns it."""
+    found = []
+    for finding in findings:
+        desired, observed = finding.work.desired, finding.observed
+        if isinstance(desired, DesiredMigrations) and isinstance(observed, ObservedMigrations):
+            found.append(look(finding, desired, observed))
+        else:
+            found.append(finding)
+    return found

@@ -12,6 +12,7 @@ from dbops.reconcile.change import Change
 from dbops.reconcile.fleet import Fleet, FleetError, Rollout
 from dbops.reconcile.plan import Entry, Plan
 from dbops.reconcile.step import Step
+from dbops.usecases.migrate import records
 from dbops.usecases.migrate.status import status
 from dbops.usecases.migrate.verify import verify
 from dbops.usecases.runtime import open_workspace
@@ -113,3 +114,13 @@ def test_a_failure_beside_the_fleet_stops_all_and_hides_none() -> None:
     assert caught.value.failures.keys() == {"a", "b"} and caught.value.context["left"] == ["c"]
     with pytest.raises(ApplyError, match="alone"):
         Fleet(fleet.plan).note("a", ApplyError("alone"), None)
+
+
+def test_what_is_said_by_hand_of_many_databases_is_told_with_the_name_of_each(tmp_path: Path) -> None:
+    databases: dict[str, Database] = {name: SqliteDatabase(tmp_path / f"{name}.db") for name in ("a", "b")}
+    write(tmp_path / "env", databases)
+    with open_workspace(tmp_path / "env") as workspace:
+        for name in databases:
+            workspace.targets.engine(name).create_database(workspace.targets.target(name))
+        assert records.baseline(workspace, "1", YES) == ["0001_a on a", "0001_a on b"]
+        assert records.resolve(workspace, "2", "applied", YES) == ["0002_b on a", "0002_b on b"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from dbops.cli.main import run
 from dbops.errors import ApplyError
 from tests.databases import SqliteDatabase
 from tests.resources.migrations.sets import Migrations
@@ -102,3 +104,29 @@ def test_a_revision_of_alembic_may_be_told_in_other_words(sqlite_database: Sqlit
     assert shop.up().state == "nothing"
     (versions / "f00_a.py").write_text(REVISION.replace("(id integer)", "(id bigint)"))
     assert "edited in upgrade()" in refusal(shop)
+
+
+@pytest.mark.parametrize("kind", ["python", "alembic"])
+def test_what_a_migration_prints_is_no_part_of_the_answer(
+    sqlite_database: SqliteDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env", f"format: {'sql' if kind == 'python' else kind}")
+    if kind == "python":
+        shop.write(
+            "0001_a.py",
+            "print('read')\n\n\ndef up_fn(step):\n    print('done')\n    step.execute('CREATE TABLE a (id integer)')\n",
+        )
+    else:
+        (shop.folder / "migrations" / "versions").mkdir()
+        loud = f"print('read')\n{REVISION}".replace("def upgrade():\n", "def upgrade():\n    print('done')\n")
+        (shop.folder / "migrations" / "versions" / "f00_a.py").write_text(loud.replace('"""make a\n\nRevises:\n"""', ""))
+    sqlite_database.load("CREATE TABLE z (id integer);")  # so that what is pending is weighed, and read for that
+    for command in (
+        ["plan", "-o", "json"],
+        ["migrate", "up", "--auto-approve", "-o", "json"],
+        ["migrate", "verify", "-o", "json"],
+    ):
+        run([*command, str(shop.folder)])
+        out, err = capsys.readouterr()
+        json.loads(out)
+        assert "read" in err and "done" in err

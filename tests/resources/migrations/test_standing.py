@@ -256,6 +256,56 @@ def test_a_migration_that_is_being_written_is_done_anew_by_the_way_back_that_it_
         shop.redo()
 
 
+STEP = "def up_fn(step):\n    step.execute('CREATE TABLE c (id integer)')\ndef down_fn(step):\n    step.execute('DROP TABLE c')\n"
+
+
+def test_what_has_no_file_is_taken_back_by_the_way_back_that_the_ledger_has(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    shop.up()
+    before = database.dump()
+    shop.write("0002_b.sql", "-- migrate:up\nCREATE TABLE b (id integer);\n-- migrate:down\nDROP TABLE b;\n")
+    shop.write("0003_c.py", STEP)
+    shop.up()
+    for name in ("0002_b.sql", "0003_c.py"):
+        shop.remove(name)
+    with pytest.raises(MigrationError, match="0003_c cannot run again: its file is gone") as caught:
+        shop.redo()
+    assert "dbops migrate down" in (caught.value.fix or "")
+    assert run(["migrate", "down", str(shop.folder), "--steps", "2", "--auto-approve"]) == 0
+    assert capsys.readouterr().out.count("its file is gone, so by the way back that the ledger has") == 2
+    assert shop.states() == {"0001_a": "applied"}
+    assert database.dump() == before
+    shop.remove("0001_a.sql")
+    with pytest.raises(MigrationError, match="0001_a cannot be taken back: it was applied") as caught:
+        shop.down()
+    assert "the ledger has no way back of it" in (caught.value.fix or "")
+
+
+def test_a_way_back_that_fails_leaves_what_was_edited_as_edited(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\nDROP TABLE nowhere;\n")
+    shop.up()
+    shop.write("0001_a.sql", "-- migrate:up\nCREATE TABLE b (id integer);\n-- migrate:down\nDROP TABLE b;\n")
+    with pytest.raises(ApplyError, match="nowhere"):
+        shop.redo()
+    assert shop.states() == {"0001_a": "changed"}
+
+
+def test_an_edited_step_in_python_is_done_anew_by_the_way_back_that_it_had(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_c.py", STEP)
+    shop.up()
+    shop.write("0001_c.py", STEP.replace("TABLE c", "TABLE d"))
+    assert shop.states() == {"0001_c": "changed"}
+    assert shop.redo().state == "done"
+    assert shop.states() == {"0001_c": "applied"}
+    assert database.rows("SELECT count(*) FROM d") == [(0,)]
+    database.load("CREATE TABLE c (id integer);")
+
+
 def test_status_shows_states_whatever_statements_a_pending_file_has(shop: Migrations) -> None:
     shop.write("0003_c.sql", "COMMIT;\n")
     with pytest.raises(MigrationError, match="COMMIT stands inside a migration"):
