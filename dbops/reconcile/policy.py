@@ -8,7 +8,7 @@ from dbops.dataclass import dataclass
 from dbops.errors import ApplyError, HazardError
 from dbops.reconcile.change import BACKUP_REFUSED, DATA_REFUSES, MIGRATION_REFUSED, Observation
 from dbops.reconcile.step import Call, Step
-from dbops.sql.hazard import HAZARDS, Hazard
+from dbops.sql.hazard import BEYOND_TEXT, HAZARDS, Hazard
 
 ALL = "all"
 
@@ -94,11 +94,12 @@ def gate(steps: Iterable[Step], allowed: Collection[str]) -> None:
     if stops:
         codes = sorted({stop.hazard.code for stop in stops})
         lines = [f"{stop.hazard.code}: {stop.hazard.message}" for stop in stops]
+        has_remarks = any(isinstance(stop.step.do, Call) and stop.hazard.code not in BEYOND_TEXT for stop in stops)
         raise HazardError(
             "hazards are not allowed:\n" + "\n".join(f"  {line}" for line in dict.fromkeys(lines)),
             fix="after review, allow them with "
             + " ".join(f"--allow {code}" for code in codes)
             + ", or in the manifest's policy.allow"
-            + (", or by -- dbops:allow CODE reason in the file" if any(isinstance(s.step.do, Call) for s in stops) else ""),
+            + (", or by -- dbops:allow CODE reason in the file" if has_remarks else ""),
             codes=codes,
         )

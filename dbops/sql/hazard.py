@@ -20,6 +20,7 @@ HAZARDS: dict[str, str] = {
     "INDEX_BUILD": "an index is built over existing rows",
     "INDEX_DROPPED": "queries that used the index may slow down",
     "LOST_IN_REBUILD": "a table is made anew by hand, and what stood on it is not",
+    "RUNS_AGAIN": "another runner has applied the migration to this database already",
     "INVALID_INDEX": "a failed concurrent build left an invalid index",
     "DETACH_BLOCKS": "detaching a partition blocks the partitioned table",
     "CONSTRAINT_SWAP": "a key is added by building its index in place",
@@ -54,9 +55,12 @@ BLOCKING: frozenset[str] = frozenset(
         "CHARSET_CONVERSION",
         "IMPLICIT_ZERO_VALUE",
         "LOST_IN_REBUILD",
+        "RUNS_AGAIN",
     }
 )
 
+#: What no remark in a file lets pass, for it is about the database and not about the text.
+BEYOND_TEXT: frozenset[str] = frozenset({"RUNS_AGAIN"})
 
 _PG, _MY, _LITE = "postgresql", "mysql", "sqlite"
 _ALL = (_PG, _MY, _LITE)
@@ -77,6 +81,7 @@ ENGINES: dict[str, tuple[str, ...]] = {
     "INDEX_BUILD": _ALL,
     "INDEX_DROPPED": _ALL,
     "LOST_IN_REBUILD": (),
+    "RUNS_AGAIN": _ALL,
     "INVALID_INDEX": (_PG,),
     "DETACH_BLOCKS": (_PG,),
     "CONSTRAINT_SWAP": (_PG,),
@@ -115,6 +120,7 @@ ADVICE: dict[str, str] = {
     "INDEX_BUILD": "CONCURRENTLY; INPLACE with LOCK=NONE",
     "INDEX_DROPPED": "CONCURRENTLY; build the new index first",
     "LOST_IN_REBUILD": "make them again behind the rename",
+    "RUNS_AGAIN": "`dbops migrate adopt` takes the other runner's history over, and runs nothing",
     "INVALID_INDEX": "it is dropped and built again",
     "DETACH_BLOCKS": "CONCURRENTLY, from PostgreSQL 14 on and without a default partition",
     "CONSTRAINT_SWAP": "a unique index built concurrently, then USING INDEX",

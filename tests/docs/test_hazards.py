@@ -16,6 +16,7 @@ _ELSEWHERE = {
     "AMBIGUOUS_RENAME": "conformance/test_main_job.py",
     "RENAMES": "conformance/test_hazards.py",
     "IMPLICIT_COMMIT": "conformance/test_hazards.py",
+    "RUNS_AGAIN": "resources/migrations/test_adoption.py",
     "INVALID_INDEX": "engines/postgresql/test_locks.py",
     ("mysql", "REPLICATION_IMPACT"): "engines/mysql/test_locks.py",
 }

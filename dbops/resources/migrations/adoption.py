@@ -55,6 +55,14 @@ def spoken_of(history: History, migrations: Sequence[Migration]) -> list[Migrati
     return list(found.values())
 
 
+def implied_by(named: Sequence[Migration], history: History, migrations: Sequence[Migration]) -> frozenset[str]:
+    """Return the versions of those that a history names, and of those that had to run before them."""
+    versions = frozenset(one.version for one in named)
+    if history.tool != "golang-migrate":
+        return versions
+    return frozenset(_reached(versions, migrations, {one.version: one for one in migrations}))
+
+
 def part_of(history: History, migrations: Sequence[Migration], part: str | None) -> History:
     """Return the rows of one app or project: `part`, or the only one that speaks of migrations of the set.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from dbops.errors import DbopsError
 from dbops.reconcile.change import Observation
 from dbops.reconcile.history import Tool
 from dbops.reconcile.planner import Finding
-from dbops.resources.migrations.model import DesiredMigrations, ObservedMigrations
+from dbops.reconcile.step import Call
+from dbops.resources.migrations.model import DesiredMigrations, MigrationChange, ObservedMigrations
+from dbops.resources.migrations.resource import RUN
 from dbops.resources.migrations.standing import to_run
+from dbops.sql.hazard import Hazard
 from dbops.usecases.migrate.sets import of_sets
 from dbops.usecases.runtime import Workspace
 
@@ -18,7 +21,10 @@ ELSEWHERE = "MIGRATION_ELSEWHERE"
 
 
 def warned(findings: Sequence[Finding], workspace: Workspace) -> list[Finding]:
-    """Return findings in which sets whose ledger is empty are told what another runner has applied; costs some queries each."""
+    """Return findings in which sets whose ledger is empty are told what another runner has applied, and held up by it.
+
+    Costs some queries each.
+    """
     return of_sets(findings, lambda finding, desired, observed: _warned(finding, desired, observed, workspace))
 
 
@@ -31,7 +37,7 @@ def _warned(finding: Finding, desired: DesiredMigrations, observed: ObservedMigr
     reader = workspace.targets.reader(desired.connection) if pending else None
     if reader is None:
         return finding
-    from dbops.resources.migrations.adoption import spoken_of
+    from dbops.resources.migrations.adoption import implied_by, spoken_of
     from dbops.state.histories import find_history
 
     try:
@@ -42,11 +48,31 @@ def _warned(finding: Finding, desired: DesiredMigrations, observed: ObservedMigr
     if not known:
         return finding
     named = ", ".join(one.id for one in known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
+    if desired.format != "alembic":
+        had = implied_by(known, history, pending)
+        finding = _gated(finding, had, f"{history.title} has applied it: its {history.table} says so")
     is_run_beside = desired.format == "alembic"
     what = "what it has had is written down here and not run again" if is_run_beside else "which would run once more"
     text = f"{history.title} has had this database: its {history.table} speaks of {named}{';' if is_run_beside else ','} {what}"
     text += "; dbops migrate adopt takes the history over" + (" without a run" if is_run_beside else "")
     return _saying(finding, text)
+
+
+def _gated(finding: Finding, versions: Collection[str], why: str) -> Finding:
+    """Let what would run once more be allowed first."""
+    hazard = Hazard("RUNS_AGAIN", f"{why}; dbops migrate adopt takes that over without a run")
+    entries = []
+    for entry in finding.entries:
+        if isinstance(entry.change, MigrationChange) and entry.change.migration.version in versions:
+            steps = (
+                replace(step, do=replace(step.do, hazards=(*step.do.hazards, hazard)))
+                if isinstance(step.do, Call) and step.do.name == RUN
+                else step
+                for step in entry.steps
+            )
+            entry = replace(entry, steps=tuple(steps))
+        entries.append(entry)
+    return replace(finding, entries=tuple(entries))
 
 
 def _taken_back(desired: DesiredMigrations, observed: ObservedMigrations, workspace: Workspace) -> str:

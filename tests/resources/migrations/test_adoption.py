@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from dbops.errors import DbopsError, MigrationError
+from dbops.errors import DbopsError, HazardError, MigrationError
+from dbops.usecases.apply import Consent
 from dbops.usecases.migrate.adopt import Adoption, Source, adopt
+from dbops.usecases.migrate.extent import Extent
+from dbops.usecases.migrate.running import up
 from dbops.usecases.runtime import open_workspace
 from tests import commands
 from tests.databases import Database, SqliteDatabase
@@ -150,6 +153,18 @@ def test_the_history_that_sqitch_keeps_in_a_file_of_its_own(sqlite_database: Dat
     assert migrations.states() == {"0001_appschema": "applied", "0002_next": "pending"}
 
 
+def test_what_golang_migrate_has_had_is_held_up_with_all_before_it(database: Database, tmp_path: Path) -> None:
+    database.load("CREATE TABLE schema_migrations (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL);")
+    database.load("INSERT INTO schema_migrations VALUES (2, false);")
+    migrations = Migrations.make(database, tmp_path)
+    for n in (1, 2, 3):
+        migrations.write(f"{n}_a.up.sql", f"CREATE TABLE IF NOT EXISTS t{n} (id integer);")
+    with open_workspace(migrations.folder) as workspace, pytest.raises(HazardError, match="RUNS_AGAIN"):
+        up(workspace, Consent(lambda _: True), Extent(to="1"))
+    assert set(migrations.states().values()) == {"pending"}
+    assert migrations.up().state == "done", "who allows it lets it run"
+
+
 def test_a_plan_says_that_another_runner_has_had_the_database(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
     sqlite_database.load("CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY);")
     sqlite_database.load("INSERT INTO schema_migrations VALUES ('20260101000000'), ('20250101000000');")
@@ -160,6 +175,11 @@ def test_a_plan_says_that_another_runner_has_had_the_database(sqlite_database: S
     assert "dbmate has had this database: its schema_migrations speaks of 20260101000000_a, which" in said.message
     assert "dbops migrate adopt" in said.message
     assert "MIGRATION_ELSEWHERE" in [one.code for one in migrations.plan().observations]
+    told = "RUNS_AGAIN: dbmate has applied it: its schema_migrations says so"
+    with open_workspace(migrations.folder) as workspace, pytest.raises(HazardError, match=told) as caught:
+        up(workspace, Consent(lambda _: True))
+    assert "--allow RUNS_AGAIN" in (caught.value.fix or "") and "dbops:allow" not in (caught.value.fix or "")
+    assert migrations.states() == {"20260101000000_a": "pending", "20260102000000_b": "pending"}
     sqlite_database.load("DELETE FROM schema_migrations WHERE version < '2026';")
     adopted(migrations)
     assert "MIGRATION_ELSEWHERE" not in [one.code for one in migrations.plan().observations]
