@@ -127,6 +127,7 @@ def _second(moment: datetime) -> str:
 def _row(one: Listed) -> tuple[str, ...]:
     manifest = one.manifest
     state = style(one.state, fg=_COLORS[one.state]) + (", held" if one.held is not None else "")
+    state += "" if one.opens else style(", another key", fg="yellow")
     return (
         manifest.id,
         manifest.kind,
@@ -146,6 +147,7 @@ def listed_json(one: Listed) -> dict[str, Any]:
         **manifest_json(one.manifest),
         "state": one.state,
         "held": one.held,
+        "opens": one.opens,
         "restore_s": one.restore_s,
         "growth": round(one.growth, 4) if one.growth is not None else None,
         "kept_for": list(one.kept),

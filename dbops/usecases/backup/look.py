@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from dbops.archive.chains import BrokenChainError, chain_of, dependents, whole
@@ -27,7 +28,8 @@ class Listed:
     """One backup as a list shows it.
 
     `state` is `verified`, `unverified`, `failed` (its verification did) or `broken` (its chain is). `kept` are the reasons for
-    which retention keeps it, none when it goes next. `growth` is the stored size beside the backup of its kind before.
+    which retention keeps it, none when it goes next. `growth` is the stored size beside the backup of its kind before. `opens` is
+    False where the key at hand is another one than that of the backup.
     """
 
     manifest: Manifest
@@ -36,6 +38,7 @@ class Listed:
     restore_s: float | None
     kept: tuple[str, ...] = ()
     growth: float | None = None
+    opens: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,11 @@ def _listing(policy: Keeper) -> Listing:
     facts = _Facts(standing, whole(standing.backups), standing.refuted(), standing.verified())
     kept = prunable(desired.spec, standing, now).kept
     before: dict[str, Manifest] = {}
+    keys = policy.repository.keys
     listed = []
     for one in standing.backups:
-        listed.append(_listed(one, facts, kept.get(one.id, ()), before.get(one.kind)))
+        opens = not keys.methods or keys.opens(one.encryption)
+        listed.append(replace(_listed(one, facts, kept.get(one.id, ()), before.get(one.kind)), opens=opens))
         before[one.kind] = one
     return Listing(
         desired.name,

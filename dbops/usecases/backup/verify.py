@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dbops.archive.encryption import WrongKeyError
 from dbops.errors import BackupError
 from dbops.resources.backups.keeping import Keeper
+from dbops.resources.backups.leading import drill_points
 from dbops.resources.backups.model import Evidence as Evidence  # what faces show
 from dbops.usecases.backup.policies import Place, holder_of, policies_of
 
@@ -13,7 +15,8 @@ from dbops.usecases.backup.policies import Place, holder_of, policies_of
 def verify(place: Place, word: str | None, level: int, told: Callable[[str], None], name: str | None = None) -> list[Evidence]:
     """Verify one backup, or for None every one, up to a level; what is broken comes out as evidence too, not as an error.
 
-    So does, where there are several policies, one that has nothing to verify; a retired one need not.
+    So does, where there are several policies, one that has nothing to verify; a retired one need not. Of every one, those are
+    only told that another key is for, such as the one before, while the key at hand opens some.
 
     Raises:
         BackupError: there is no backup at all; WrongKeyError, StorageError: nothing can be said, because there is no key or no
@@ -36,7 +39,17 @@ def verify(place: Place, word: str | None, level: int, told: Callable[[str], Non
 def _verify_all(policy: Keeper, level: int) -> list[Evidence]:
     """Verify every backup of a policy, and say what is broken."""
     contents = policy.repository.contents()
-    found = [policy.verify(one, level) for one in contents.backups]
+    found, unopened = list[Evidence](), list[WrongKeyError]()
+    between = {one.id for one in contents.backups if drill_points(one, contents) is not None} if level == 4 else set()
+    for manifest in contents.backups:
+        try:
+            # what no log goes on from, such as the last one, is restored to its end where others are restored to a moment between
+            found.append(policy.verify(manifest, 3 if between and manifest.id not in between else level))
+        except WrongKeyError as error:
+            unopened.append(error)
+            policy.told(f"{manifest.id} was not verified: {error.message}")
+    if unopened and not found:
+        raise unopened[0]
     now = policy.clock()
     broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
     return found + [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]

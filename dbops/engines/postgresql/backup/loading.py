@@ -7,6 +7,7 @@ name is that of a scratch: what a killed run leaves, the next one removes.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -18,12 +19,12 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.passing import passing_folder
-from dbops.engines.base.processes import secret_file
+from dbops.engines.base.processes import Stage, secret_file
 from dbops.engines.postgresql.backup.choosing import Choice, Relation, choose, event_triggers_apart, read_list
 from dbops.engines.postgresql.backup.dumping import GLOBALS, RELATIONS
 from dbops.engines.postgresql.backup.facts import clauses, give
 from dbops.engines.postgresql.backup.parallel import jobs_of, load, read_contents
-from dbops.engines.postgresql.backup.programs import find, stage
+from dbops.engines.postgresql.backup.programs import find, last_line, stage, version_of
 from dbops.engines.postgresql.backup.roles import is_super, make_roles, missing_roles, not_to_be_given, owners_in
 from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect, database_of, on_database, quoted
 from dbops.engines.postgresql.scratch import create_from, drop, passing_name, remove_leftovers
@@ -102,7 +103,7 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         if order.schemas or order.tables:
             choice = _choice(link, program, order)
             with _list_of(choice.lines) as chosen:
-                return (load(link, stage(program, (*_STRICT, *options, chosen), target), jobs),), choice.warnings
+                return (_load(link, program, target, (*options, chosen), jobs),), choice.warnings
         return (load_whole(link, program, target, jobs, options),), ()
 
     filling = Filling(link.details, fill, lambda: _globals(link), lambda: _owners(link, program, order))
@@ -149,23 +150,53 @@ def listed(link: Link, program: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
 
 
-_STRICT = ("--exit-on-error",)
-
-
 def load_whole(link: Link, program: Path, target: Target, jobs: int = 1, options: Sequence[str] = ()) -> Exit:
     """Load a dump into an empty database, event triggers last.
 
     pg_restore makes them before it fills materialized views, which one may forbid, or do anything else at.
     """
-    options = (*_STRICT, *options)
     first, last = event_triggers_apart(read_list(listed(link, program)))
     if not last:
-        return load(link, stage(program, options, target), jobs)
+        return _load(link, program, target, options, jobs)
     with _list_of(first) as chosen:
-        done = load(link, stage(program, (*options, chosen), target), jobs)
+        done = _load(link, program, target, (*options, chosen), jobs)
     with _list_of(last) as chosen, passing_folder() as folder:
-        read_contents(link, stage(program, (*options, chosen), target), folder)
+        _load(link, program, target, (*options, chosen), 1, lambda one, _: read_contents(link, one, folder))
     return done
+
+
+def _load(
+    link: Link,
+    program: Path,
+    target: Target,
+    options: Sequence[str],
+    jobs: int,
+    run: Callable[[Stage, int], Exit] | None = None,
+) -> Exit:
+    """Let pg_restore load what options say, up to its first error.
+
+    From 17 on it begins with a setting that older servers do not know, and would end there: with these it goes on, and nothing
+    else may be wrong at its end. One session does it then, since each has that error.
+    """
+    run = run or (lambda one, jobs: load(link, one, jobs))
+    if version_of(program) < _SETS_MORE or _major(target) >= _SETS_MORE:
+        return run(stage(program, ("--exit-on-error", *options), target), jobs)
+    done = run(replace(stage(program, tuple(options), target), good=frozenset((0, 1))), 1)
+    errors = [line for line in done.stderr.splitlines() if " error: " in line]
+    count = re.search(r"errors ignored on restore: (\d+)", done.stderr)
+    wrong = [line for line in errors if _UNKNOWN_THERE not in line]
+    if done.code and (wrong or count is None or int(count[1]) != len(errors)):
+        raise BackupError(f"{done.tool} ended with exit code {done.code}: {(wrong or [last_line(done)])[0]}")
+    return done
+
+
+_SETS_MORE = 17
+_UNKNOWN_THERE = 'unrecognized configuration parameter "transaction_timeout"'
+
+
+def _major(target: Target) -> int:
+    with closing(connect(target)) as conn:
+        return conn.server.version[0]
 
 
 @contextmanager

@@ -139,6 +139,17 @@ def test_a_private_server_that_cannot_be_made_says_nothing_of_the_backup(
         assert keeper.standing().evidence == ()
 
 
+def test_of_all_those_without_a_log_behind_are_proven_to_their_end(shop: Shop, logged: MysqlDatabase) -> None:
+    logged.load("CREATE TABLE t (a int)")
+    shop.run()
+    with shop.workspace() as workspace, pytest.raises(BackupError, match="no log goes on"):
+        verify(workspace, None, 4, shop.told.append)
+    logged.load("INSERT INTO t VALUES (1)")
+    shop.run("log")
+    with shop.workspace() as workspace:
+        assert [(one.level, one.problems) for one in verify(workspace, None, 4, shop.told.append)] == [(4, ()), (3, ())]
+
+
 def test_a_log_that_does_not_follow_is_refused(logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path) -> None:
     (tmp_path / "binlog").mkdir()
     sink = SpoolSink(tmp_path)

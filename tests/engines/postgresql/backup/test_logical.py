@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from typing import Any
 import pytest
 
 from dbops.archive.manifest import Manifest
-from dbops.engines.postgresql.backup import loading, parallel
+from dbops.engines.base.url import parse_url
+from dbops.engines.postgresql.backup import dumping, loading, parallel, trying
 from dbops.engines.postgresql.scratch import PREFIX
 from dbops.errors import BackupError
+from dbops.resources.backups.proving import link as link_of
 from tests.databases import PostgresDatabase, fresh_postgres
 from tests.engines.postgresql.backup.nasty import NASTY, OWNER, content
 from tests.failures.trial import wait_until
-from tests.servers import PostgresServer
+from tests.servers import NotToBeHad, PostgresServer
+from tests.servers.releases import programs
 from tests.usecases.policies import Shop
 
 FULL = '[{type: full, cron: "0 3 * * 0"}]'
@@ -170,6 +174,36 @@ def test_an_event_trigger_that_forbids_all_comes_back_behind_all_else(
     shop.restore(postgres_server.url(new))
     assert postgres_server.dump(new) == pg_database.dump()
     assert postgres_server.rows(new, "SELECT a FROM m") == [(1,)]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_programs_of_a_newer_version_load_into_an_older_server(
+    pg_database: PostgresDatabase,
+    new: str,
+    jobs: str,
+    postgres_server: PostgresServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    try:
+        clients = programs(18).clients
+    except NotToBeHad as reason:
+        pytest.skip(str(reason))
+    for module in (dumping, loading, trying):
+        monkeypatch.setattr(module, "find", lambda name, _major, **_: clients / name)
+    pg_database.load(GUARDED)
+    shop = Shop(tmp_path, pg_database.url, schedule=SEVERAL.replace("3}", f"{jobs}}}"))
+    assert shop.run().details["dump_major"] == 18
+    assert shop.verify(3).problems == ()
+    shop.restore(postgres_server.url(new))
+    assert postgres_server.dump(new) == pg_database.dump()
+    postgres_server.drop_database(new)
+    shop.restore(postgres_server.url(new), tables=("t",))
+    assert postgres_server.rows(new, "SELECT a FROM t") == [(1,)]
+    link = shop.backups()[0]
+    with pytest.raises(BackupError, match="exit code 1"), shop.keeper() as keeper:
+        target = replace(keeper.target, url=parse_url(postgres_server.url(new)))
+        loading.load_whole(link_of(keeper.repository, link), clients / "pg_restore", target)
 
 
 def test_a_dump_by_several_sessions_takes_the_room_of_the_tables_at_work(
