@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dbops.sql.dialect import Dialect
@@ -12,15 +13,20 @@ SHOWN = 5
 EVERY = "1 = 1"
 
 
-def count(table: str, condition: str) -> str:
-    """Return a SELECT of the number of rows of `table` (known as t) that meet `condition`, `MOST` at most."""
-    return f"SELECT count(*) FROM (SELECT 1 AS hit FROM {table} AS t WHERE {condition} LIMIT {MOST}) AS hits"
+def count(table: str, condition: str, alias: str = "t") -> str:
+    """Return a SELECT of the number of rows of `table` (known as `alias`) that meet `condition`, `MOST` at most."""
+    return f"SELECT count(*) FROM (SELECT 1 AS hit FROM {table} AS {alias} WHERE {condition} LIMIT {MOST}) AS hits"
 
 
-def keys(table: str, condition: str, columns: Sequence[str], dialect: Dialect) -> str:
+def keys(table: str, condition: str, columns: Sequence[str], dialect: Dialect, alias: str = "t") -> str:
     """Return a SELECT of `columns` of the first few rows that meet `condition`."""
-    listed = ", ".join(f"t.{dialect.identifier(name)}" for name in columns)
-    return f"SELECT {listed} FROM {table} AS t WHERE {condition} LIMIT {SHOWN}"
+    listed = ", ".join(f"{alias}.{dialect.identifier(name)}" for name in columns)
+    return f"SELECT {listed} FROM {table} AS {alias} WHERE {condition} LIMIT {SHOWN}"
+
+
+def none_of(table: str) -> str:
+    """Return no row of a table, in its place."""
+    return f"(SELECT * FROM {table} AS n WHERE 1 = 0)"
 
 
 def computed(table: str, value: str) -> str:
@@ -33,8 +39,19 @@ def is_null(column: str, dialect: Dialect) -> str:
 
 
 def breaks(expression: str) -> str:
-    """Return the condition of rows that a CHECK refuses: NULL passes."""
-    return f"NOT ({expression})"
+    """Return the condition of rows that a CHECK refuses: NULL passes.
+
+    NOT would be taken apart, and what the check computes for some rows only be computed for all.
+    """
+    return f"({expression}) IS FALSE"
+
+
+def about(value: str, check: str) -> str:
+    """Return the check of a domain with a value in VALUE's place."""
+    parts = re.split(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")", check)
+    return "".join(
+        part if place % 2 else re.sub(r"\bVALUE\b", value.replace("\\", r"\\"), part) for place, part in enumerate(parts)
+    )
 
 
 def longer_than(column: str, length: int, dialect: Dialect) -> str:
@@ -46,8 +63,10 @@ def outside(column: str, low: int, high: int, dialect: Dialect) -> str:
     return f"({name} < {low} OR {name} > {high})"
 
 
-def reaches(column: str, limit: int, dialect: Dialect) -> str:
-    return f"abs(t.{dialect.identifier(column)}) >= {limit}"
+def reaches(column: str, limit: int, text: str, dialect: Dialect) -> str:
+    """Return the condition of numbers that reach a limit; `text` is the type that shows what is none, and has no digits."""
+    name = f"t.{dialect.identifier(column)}"
+    return f"abs({name}) >= {limit} AND CAST({name} AS {text}) <> 'NaN'"
 
 
 def duplicated(table: str, values: Sequence[str], predicate: str | None, *, nulls_are_alike: bool = False) -> str:
@@ -82,10 +101,17 @@ def half_null(columns: Sequence[str], dialect: Dialect) -> str:
 
 def unlike(columns: Sequence[str], values: Sequence[Sequence[str]], dialect: Dialect) -> str:
     """Return the condition of rows without a NULL in `columns` that hold none of these values, which are SQL."""
+    filled = " AND ".join(f"t.{dialect.identifier(name)} IS NOT NULL" for name in columns)
+    return f"{filled} AND NOT ({alike(columns, values, dialect)})" if values else filled
+
+
+def alike(columns: Sequence[str], values: Sequence[Sequence[str]], dialect: Dialect) -> str:
+    """Return the condition of rows that hold some of these values, which are SQL."""
     names = [f"t.{dialect.identifier(name)}" for name in columns]
-    filled = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    if len(names) == 1:  # a list may be long
+        return f"{names[0]} IN ({', '.join(value for (value,) in values)})"
     same = (" AND ".join(f"{name} = {value}" for name, value in zip(names, row, strict=True)) for row in values)
-    return f"{filled} AND NOT ({' OR '.join(f'({one})' for one in same)})" if values else filled
+    return " OR ".join(f"({one})" for one in same)
 
 
 def orphaned(columns: Sequence[str], parent: str | None, parent_columns: Sequence[str], dialect: Dialect) -> str:

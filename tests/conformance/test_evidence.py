@@ -264,6 +264,100 @@ def test_postgresql_asks_what_only_it_has(
         apply(workspace, ALLOWED)
 
 
+REFUSED = """
+CREATE TABLE whole (id int PRIMARY KEY, a int);
+CREATE TABLE cast_fails (id int PRIMARY KEY, a text);
+CREATE TABLE cut (id int PRIMARY KEY, a text[], b bit(3), c inet);
+CREATE TABLE merged (id int PRIMARY KEY, a timestamp UNIQUE);
+CREATE TABLE to_d (id int PRIMARY KEY, a varchar(9), b text);
+CREATE TABLE new (id int PRIMARY KEY, a int);
+CREATE TABLE keys (id int PRIMARY KEY, a text, b int, CONSTRAINT k UNIQUE (a));
+CREATE UNIQUE INDEX part ON keys (b) WHERE id > 9;
+CREATE TABLE inside (id int PRIMARY KEY, a c[], b d[]);
+CREATE TABLE heirs (a int);
+CREATE TABLE heir () INHERITS (heirs);
+CREATE TABLE child (id int PRIMARY KEY, a int);
+"""
+TYPES = (
+    "CREATE TYPE e AS ENUM ('x', 'y'); CREATE TYPE c AS (v e); CREATE DOMAIN d AS int; CREATE DOMAIN filled AS int NOT NULL;\n"
+)
+REFUSED_ROWS = """
+INSERT INTO whole VALUES (1, NULL); INSERT INTO cast_fails VALUES (1, 'x'); INSERT INTO new VALUES (1, 2000000000), (2, 0);
+INSERT INTO cut VALUES (1, '{abcd}', B'101', '10.0.0.1'); INSERT INTO merged VALUES (1, '2020-01-01 10:00'), (2, '2020-01-01');
+INSERT INTO to_d VALUES (1, '-1', 'x'); INSERT INTO keys VALUES (1, NULL, 5), (2, NULL, 5);
+INSERT INTO inside VALUES (1, ARRAY[ROW('y')::c], '{-5}'); INSERT INTO heir VALUES (7); INSERT INTO child VALUES (1, 7);
+"""
+REFUSED_CHANGES = (
+    ("CREATE TABLE whole (id int PRIMARY KEY, a int", "CREATE TABLE whole (id int PRIMARY KEY, a int, CHECK (whole IS NOT NULL)"),
+    ("cast_fails (id int PRIMARY KEY, a text", "cast_fails (id int PRIMARY KEY, a text, CHECK (a::int > 0)"),
+    ("a text[], b bit(3), c inet", "a varchar(3)[], b bit(4), c varchar(5)"),
+    ("a timestamp UNIQUE", "a date UNIQUE"),
+    ("a varchar(9), b text", "a positive, b positive"),
+    ("new (id int PRIMARY KEY, a int", "new (id int PRIMARY KEY, a int, b filled, g int GENERATED ALWAYS AS (a * 2) STORED"),
+    ("UNIQUE (a)", "UNIQUE NULLS NOT DISTINCT (a)"),
+    (" WHERE id > 9", " WHERE id > 0"),
+    ("'x', 'y'", "'x'"),
+    ("DOMAIN d AS int", "DOMAIN d AS int CONSTRAINT above CHECK (VALUE > 0)"),
+    ("child (id int PRIMARY KEY, a int", "child (id int PRIMARY KEY, a int REFERENCES heirs"),
+    ("TABLE heirs (a int", "TABLE heirs (a int PRIMARY KEY"),
+)
+REFUSALS = {
+    "1 row of public.whole: they break the check whole_check (id: 1)",
+    'a row of public.cast_fails: they break the check cast_fails_a_check: invalid input syntax for type integer: "x"',
+    "1 row of public.cut: a is longer than 3 (id: 1)",
+    "1 row of public.cut: b has not 4 bits (id: 1)",
+    "1 row of public.cut: c is longer than 5 (id: 1)",
+    "2 rows of public.merged: a is not unique (id: 1, 2)",
+    "1 row of public.to_d: a breaks above_1 of public.positive (id: 1)",
+    'a row of public.to_d: b breaks above_1 of public.positive: invalid input syntax for type integer: "x"',
+    "2 rows of public.new: the new column b must not be NULL and has no default for them (id: 1, 2)",
+    "a row of public.new: the new column g cannot be computed: integer out of range",
+    "a row of public.new: ((10 / a)) cannot be computed: division by zero",
+    "2 rows of public.keys: a is not unique (id: 1, 2)",
+    "2 rows of public.keys: b is not unique (id: 1, 2)",
+    "1 row of public.inside: a holds y, which public.e loses (id: 1)",
+    "1 row of public.inside: b breaks above of public.d (id: 1)",
+    "1 row of public.child: a refers to no row of public.heirs (id: 1)",
+}
+
+
+def test_postgresql_is_asked_about_all_that_a_change_relies_on(
+    pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    pg_database.load(TYPES + REFUSED + REFUSED_ROWS)
+    after = (
+        "CREATE DOMAIN positive AS int CONSTRAINT above_1 CHECK (VALUE > 1); CREATE INDEX i ON new ((10 / a));" + TYPES + REFUSED
+    )
+    for old, new in REFUSED_CHANGES:
+        assert old in after
+        after = after.replace(old, new)
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    (tmp_path / "shop.sql").write_text(after)
+    told = answers(tmp_path)
+    assert {message for code, message in told if code == DATA_REFUSES} == REFUSALS
+    assert {code for code, _ in told} == {DATA_REFUSES}
+
+
+def test_what_postgresql_takes_is_not_refused(pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys do not see the rows of heirs, NaN has no digits, and a domain may bring the default."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    before = (
+        "CREATE DOMAIN d AS int DEFAULT 3; CREATE TABLE n (a numeric, k text, v text);"
+        " CREATE TABLE t (a int, r int4range); CREATE TABLE heir () INHERITS (t);"
+    )
+    rows = "INSERT INTO n VALUES ('NaN', 'text', 'x'); INSERT INTO t VALUES (1, '[1,9]'); INSERT INTO heir VALUES (2, '[1,9]');"
+    pg_database.load(f"{before} {rows} INSERT INTO heir VALUES (1, '[1,9]'), (1, '[1,9]');")
+    after = before.replace("a numeric, k text, v text", "a numeric(5, 2), k text, v text, d d NOT NULL")
+    after = after.replace("r int4range", "r int4range, EXCLUDE USING gist (r WITH &&), PRIMARY KEY (a), CHECK (a = 1) NO INHERIT")
+    after += "CREATE TABLE p (a int PRIMARY KEY REFERENCES t); CREATE UNIQUE INDEX u ON n ((v::int)) WHERE length(k) > 9;"
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    (tmp_path / "shop.sql").write_text(after)
+    assert answers(tmp_path) == []
+    with open_workspace(tmp_path) as workspace:
+        assert apply(workspace, ALLOWED).state == "done"
+
+
 def test_rows_of_partitions_that_are_made_again_are_not_in_the_way(
     pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -272,3 +272,105 @@ def test_foreign_keys_come_behind_the_rows_that_they_lead_to(environment: Write,
     with open_workspace(folder) as workspace:
         undo(workspace, apply_id, ALL)
     assert planned(environment(ORDERS.format(keys=""))).is_empty
+
+
+def test_foreign_keys_that_go_or_change_do_not_wait_for_rows(environment: Write, database: Database) -> None:
+    """The old key is in the way of a row that goes, and MySQL changes no column that a key needs."""
+    orders = ORDERS.replace("status varchar(10)", "status varchar(12)")
+    keys = TO_LOOKUPS.replace("REFERENCES statuses (code)", "REFERENCES others (code)")
+    others = "CREATE TABLE others (code varchar(12) NOT NULL PRIMARY KEY);\n"
+    applied(environment(LOOKUPS + ORDERS.format(keys=TO_LOOKUPS) + others))
+    database.load("INSERT INTO statuses VALUES ('new'), ('paid'); INSERT INTO sites VALUES (2, 1);")
+    database.load("INSERT INTO orders VALUES (1, 'paid', 1, 2);")
+    more = LOOKED_UP.replace("data: [", "data: [{table: others, key: [code], file: others.csv}, ")
+    folder = environment(LOOKUPS + orders.format(keys=keys) + others, more)
+    write(folder, "others.csv", "code\npaid\n")
+    write(folder, "statuses.csv", "code\nnew\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n")
+    before = database.rows("SELECT code FROM statuses ORDER BY code"), database.dump()
+    apply_id = applied(folder) or ""
+    assert planned(folder).is_empty and database.rows("SELECT status FROM orders") == [("paid",)]
+    with open_workspace(folder) as workspace:
+        undo(workspace, apply_id, ALL)
+    assert (database.rows("SELECT code FROM statuses ORDER BY code"), database.dump()) == before
+
+
+def test_rows_that_others_refer_to_do_not_go(environment: Write, database: Database) -> None:
+    folder = environment(LOOKUPS + ORDERS.format(keys=TO_LOOKUPS), LOOKED_UP)
+    write(folder, "statuses.csv", "code\nnew\npaid\nold\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n1,3\n")
+    applied(folder)
+    database.load("INSERT INTO orders VALUES (1, 'paid', 1, 2), (2, NULL, 1, 3);")
+    write(folder, "statuses.csv", "code\nnew\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n")
+    told = [one.message.replace("public.", "") for one in planned(folder).observations if one.code == "DATA_REFUSES"]
+    assert sorted(told) == [
+        "1 row of orders: shop, site refers to a row of sites that goes (id: 2)",
+        "1 row of orders: status refers to a row of statuses that goes (id: 1)",
+    ]
+
+
+def test_rows_that_go_with_others_want_to_be_allowed(environment: Write, database: Database) -> None:
+    """Undo brings back reference rows, and none that an ON DELETE took along."""
+    key = ", CONSTRAINT orders_status FOREIGN KEY (status) REFERENCES statuses (code) ON DELETE CASCADE"
+    folder = environment(LOOKUPS + ORDERS.format(keys=key), LOOKED_UP.split(", {table: sites")[0] + "]\n")
+    write(folder, "statuses.csv", "code\nnew\npaid\n")
+    applied(folder)
+    database.load("INSERT INTO orders (id, status) VALUES (1, 'paid');")
+    write(folder, "statuses.csv", "code\nnew\n")
+    found = planned(folder)
+    if database.engine == "sqlite":  # where sessions do not keep foreign keys unless they are told
+        assert [one.code for one in found.observations] == ["DATA_REFUSES"]
+        return
+    hazards = {hazard.code: hazard.message for step in found.steps for hazard in step.hazards}
+    assert not found.is_refused and "goes with it (ON DELETE CASCADE) (id: 1); undo does not bring" in hazards["IRREVERSIBLE"]
+
+
+def test_what_a_file_of_rows_lacks_or_breaks_is_told_before_anything_changes(environment: Write, database: Database) -> None:
+    keys = TO_LOOKUPS + ", CONSTRAINT orders_shop UNIQUE (shop), CONSTRAINT orders_id CHECK (id > 0)"
+    more = LOOKED_UP.replace("data: [", "data: [{table: orders, key: [id], file: orders.csv}, ")
+    folder = environment(LOOKUPS + ORDERS.format(keys=keys), more)
+    write(folder, "statuses.csv", "code\nnew\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n")
+    write(folder, "orders.csv", "id,status,shop,site\n1,paid,1,2\n2,new,,\n")
+    told = [one.message.replace("public.", "") for one in planned(folder).observations if one.code == "DATA_REFUSES"]
+    assert told == ["1 row of orders.csv: status refers to no row of statuses (id: 1)"]
+    for text, line in (("1,new,1,2\n2,new,1,2\n", 3), ("-1,new,1,2\n", 2)):
+        write(folder, "orders.csv", f"id,status,shop,site\n{text}")
+        with pytest.raises(DbopsError) as caught:
+            planned(folder)
+        assert f"orders.csv:{line}: " in caught.value.explain()
+
+
+def test_rows_of_a_table_that_another_one_has_no_row_for_come_before_its_key(environment: Write, database: Database) -> None:
+    """What the file mends is not in the way of the key; more rows than a condition counts are looked through, too."""
+    applied(environment(LOOKUPS + ORDERS.format(keys="")))
+    database.load("INSERT INTO statuses VALUES ('c7'); INSERT INTO orders (id, status) VALUES (1, 'gone');")
+    folder = environment(LOOKUPS + ORDERS.format(keys=TO_LOOKUPS), "  data: [{table: orders, key: [id], file: orders.csv}]\n")
+    write(folder, "orders.csv", "id,status\n1,c7\n")
+    applied(folder)
+    assert planned(folder).is_empty
+
+
+def test_more_reference_rows_than_a_condition_has_room_for_are_looked_up(environment: Write, database: Database) -> None:
+    applied(environment(ORDERS.format(keys="")))
+    database.load("INSERT INTO orders (id, status) VALUES (1, 'c7'), (2, 'none');")
+    key = ", CONSTRAINT orders_status FOREIGN KEY (status) REFERENCES statuses (code)"
+    folder = environment(LOOKUPS + ORDERS.format(keys=key), LOOKED_UP.split(", {table: sites")[0] + "]\n")
+    write(folder, "statuses.csv", "code\n" + "".join(f"c{number}\n" for number in range(1500)))
+    [told] = [one.message for one in planned(folder).observations if one.code == "DATA_REFUSES"]
+    assert told.endswith("statuses (id: 2)")
+
+
+def test_a_column_that_came_with_its_rows_goes_with_them(environment: Write, database: Database) -> None:
+    table = "CREATE TABLE t (id integer NOT NULL PRIMARY KEY{});\n"
+    more = "  data: [{table: t, key: [id], file: t.csv}]\n"
+    folder = environment(table.format(""), more)
+    write(folder, "t.csv", "id\n1\n")
+    applied(folder)
+    environment(table.format(", n varchar(5) DEFAULT 'x' NOT NULL"), more)
+    write(folder, "t.csv", "id,n\n1,a\n2,b\n")
+    apply_id = applied(folder) or ""
+    with open_workspace(folder) as workspace:
+        undo(workspace, apply_id, ALL)
+    assert database.rows("SELECT * FROM t") == [(1,)]

@@ -218,6 +218,10 @@ class Engine(Protocol):
         """
         ...
 
+    def merges(self, before: Column, after: Column) -> bool:
+        """Tell whether a change of a column may make one value of two; only asked where `becomes` gives another one. Pure."""
+        ...
+
     def folded(self, text: str, column: Column, table: Table) -> str | None:
         """Return SQL of what values of a text column are compared by; None where they are compared letter by letter. Pure."""
         ...

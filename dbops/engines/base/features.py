@@ -39,6 +39,8 @@ class Features:
     """A column that must no longer be NULL gets its default where it is NULL."""
     has_strict_types: bool = True
     """Values that do not fit a column's type are refused."""
+    keeps_foreign_keys: bool = True
+    """Every session holds to foreign keys and does what they say of rows that go; False where that is switched on."""
     deletes_self_references: bool = True
     """A row that refers to itself can be deleted."""
     text_cast: str = "text"

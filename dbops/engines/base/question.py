@@ -8,10 +8,10 @@ from dbops.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Rows of `table`, known as t, that meet `condition` are in the way of `ref`; `words` say why, `columns` tell them apart
-    where the table has no primary key.
+    """Rows of `table`, known as `alias`, that meet `condition` are in the way of `ref`; `words` say why.
 
-    `is_tried`: the condition is a value instead, which every row must have; that the server cannot compute it is the answer.
+    `columns` tell rows apart where the table has no primary key. `is_tried`: the condition is a value instead, which every row
+    must have; that the server cannot compute it is the answer. `alone`: rows of tables that inherit from this one are not asked.
     """
 
     ref: Ref
@@ -20,3 +20,5 @@ class Question:
     words: str
     columns: tuple[str, ...]
     is_tried: bool = False
+    alias: str = "t"
+    alone: bool = False

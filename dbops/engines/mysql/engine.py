@@ -191,6 +191,9 @@ class MysqlEngine:
 
         return becomes(value, before, after, tables)
 
+    def merges(self, before: Column, after: Column) -> bool:
+        return True
+
     def folded(self, text: str, column: Column, table: Table) -> str | None:
         from dbops.engines.mysql.becoming import folded
 

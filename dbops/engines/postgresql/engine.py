@@ -189,6 +189,11 @@ class PostgresEngine:
 
         return becomes(value, before, after, tables)
 
+    def merges(self, before: Column, after: Column) -> bool:
+        from dbops.engines.postgresql.becoming import merges
+
+        return merges(before, after)
+
     def folded(self, text: str, column: Column, table: Table) -> str | None:
         return None  # of collations that are not deterministic nobody can tell
 

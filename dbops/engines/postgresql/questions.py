@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, CreateObject, DropObject
-from dbops.catalog.model import Domain, Enum, Exclusion, ForeignKey, Table
+from dbops.catalog.model import Enum, Exclusion, ForeignKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
+from dbops.engines.postgresql.held import holding, types_of
 from dbops.engines.postgresql.misfits import misfits
 from dbops.engines.postgresql.render import bounds
 from dbops.engines.postgresql.render.names import literal, named, qualified, quote
@@ -29,7 +30,9 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
                 yield from _referred_to(item, live, going, again)
             case AlterObject(Table() as before, Table() as after) if before.partition_of and after.partition_of is None:
                 yield from _referred_to(before, live, going, again)
-            case CreateObject(Exclusion() as item) if (table := _table(live, item.ref.table)) is not None:
+            case CreateObject(Exclusion() as item) | AlterObject(after=Exclusion() as item) if (
+                table := _table(live, item.ref.table)
+            ) is not None:
                 yield from _excluded(item, table)
             case AlterObject(Enum() as before, Enum() as after):
                 yield from _labels(before, after, live)
@@ -56,9 +59,9 @@ def _excluded(item: Exclusion, table: Table) -> Iterator[Question]:
         return
     pairs, predicate = found
     same = " AND ".join(f"o.{name} {operator} t.{name}" for name, operator in pairs)
-    other = f"EXISTS (SELECT 1 FROM {named(table.ref)} AS o WHERE o.ctid <> t.ctid AND {same}"
+    other = f"EXISTS (SELECT 1 FROM ONLY {named(table.ref)} AS o WHERE o.ctid <> t.ctid AND {same}"
     condition = f"{other} AND ({predicate})) AND ({predicate})" if predicate else f"{other})"
-    yield Question(item.ref, table.ref, condition, f"they exclude each other by {item.name}", tuple(names))
+    yield Question(item.ref, table.ref, condition, f"they exclude each other by {item.name}", tuple(names), alone=True)
 
 
 def _parsed(definition: str) -> tuple[list[tuple[str, str]], str | None] | None:
@@ -74,17 +77,14 @@ def _labels(before: Enum, after: Enum, live: Catalog) -> Iterator[Question]:
     gone = [label for label in before.labels if label not in after.labels]
     if not gone:
         return
-    spelled = qualified(before.schema, before.name)
-    spelled_so = {spelled, *(qualified(item.schema, item.name) for item in live.all(Domain) if item.base_type == spelled)}
+    spelled, types = qualified(before.schema, before.name), types_of(live)
     listed = ", ".join(literal(label) for label in gone)
     for table in live.all(Table):
-        for column in table.columns:
-            is_array = column.type.removesuffix("[]") != column.type
-            if column.type.removesuffix("[]") in spelled_so and table.partition_of is None and not table.inherits:
+        for column in table.columns if table.partition_of is None and not table.inherits else ():
+            held = holding(f"t.{quote(column.name)}", column.type, spelled, types, lambda value: f"{value}::text IN ({listed})")
+            if held:
                 words = f"{column.name} holds {' or '.join(gone)}, which {after.ref.qualified} loses"
-                value = f"t.{quote(column.name)}::text"
-                condition = f"{value}[] && ARRAY[{listed}]" if is_array else f"{value} IN ({listed})"
-                yield Question(after.ref, table.ref, condition, words, (column.name,))
+                yield Question(after.ref, table.ref, held, words, (column.name,))
 
 
 def _is_divided_anew(change: CatalogChange, live: Catalog) -> bool:

@@ -190,6 +190,9 @@ class SqliteEngine:
 
         return becomes(value, before, after, tables)
 
+    def merges(self, before: Column, after: Column) -> bool:
+        return True
+
     def folded(self, text: str, column: Column, table: Table) -> str | None:
         from dbops.engines.sqlite.becoming import folded
 

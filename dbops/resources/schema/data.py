@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypeVar
@@ -16,7 +17,7 @@ from typing import TypeVar
 from dbops.catalog import codec
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import RenameColumn
-from dbops.catalog.model import Table
+from dbops.catalog.model import CatalogObject, Check, Exclusion, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
@@ -30,6 +31,9 @@ from dbops.resources.schema.observed import Renaming
 from dbops.resources.schema.renames import former_ref
 from dbops.resources.schema.sources import read_text, shown
 from dbops.sql.rows import insert_row, select_text
+
+#: The database of a scratch before the name of a table, which MySQL puts there.
+_SCRATCH = re.compile(r"`?dbops_scratch_\w+`?\.")
 
 Rows = Mapping[Row, Row]
 Folded = Mapping[Row, Row]
@@ -47,6 +51,8 @@ class ReferenceRows:
     columns: tuple[str, ...]
     wanted: Rows
     live: Rows
+    coming: tuple[str, ...] = ()
+    """Columns that the live table has not yet, whose values count as NULL."""
 
     @property
     def digest(self) -> str:
@@ -167,8 +173,22 @@ def _one(
     rows, live_folded = _live_rows(reader, table.ref, live, renames, columns, file.key, engine) if reader and live else ((), {})
     _refuse_alike(folded, live_folded, file)
     return ReferenceRows(
-        table.ref, shown(file.path), file.at, file.key, columns, _by_key(wanted, columns, file), _by_key(rows, columns, file)
+        table.ref,
+        shown(file.path),
+        file.at,
+        file.key,
+        columns,
+        _by_key(wanted, columns, file),
+        _by_key(rows, columns, file),
+        _coming(table.ref, live, renames, columns) if live else (),
     )
+
+
+def _coming(ref: Ref, live: Catalog, renames: Sequence[Renaming], columns: Sequence[str]) -> tuple[str, ...]:
+    old = former_ref(ref, renames)
+    table = live.table(old.schema, old.name)
+    renamed = {item.after for item in renames if isinstance(item, RenameColumn) and item.table == ref}
+    return tuple(name for name in columns if table and name not in renamed and table.column(name) is None)
 
 
 def _canonical(
@@ -182,21 +202,26 @@ def _canonical(
     target: Target,
     cache: CatalogCache,
 ) -> tuple[list[Row], Folded]:
-    key = _hash(json.dumps([text, codec.encode(table), engine.name, str(target.url), file.key, "rows/3"]))
+    rules = _rules(table.ref, {*columns}, {*file.key}, desired)
+    told = [codec.encode(item) for item in (table, *rules)]
+    key = _hash(json.dumps([text, told, engine.name, str(target.url), file.key, "rows/4"]))
     known = cache.get_text(key)
     if known is not None:
         stored, folds = json.loads(known)
         return [tuple(row) for row in stored], {tuple(own): tuple(fold) for own, fold in folds}
-    alone = desired.only(_alone(table.ref, desired))
+    alone = desired.only(_alone(table.ref, desired) | {item.ref for item in rules})
+    line = 1
     with engine.scratch(target) as conn:
-        build(replace(alone, objects={**alone.objects, table.ref: _unnumbered(table)}), engine, conn)
-        with conn.transaction():
-            for line, row in lines:
-                values = dict(zip(columns, row, strict=True))
-                try:
+        build(replace(alone, objects={**alone.objects, table.ref: _unnumbered(table, columns)}), engine, conn)
+        try:
+            with conn.transaction():
+                for at, row in lines:
+                    values, line = dict(zip(columns, row, strict=True)), at
                     conn.execute(insert_row(qualified(table.ref, engine), values, engine.dialect))
-                except QueryError as error:
-                    raise SchemaError(error.message, at=Mark(shown(file.path), line)) from error
+                line = 1  # what is checked at the end is about all of them
+        except QueryError as error:
+            message = _SCRATCH.sub("", error.message)
+            raise SchemaError(message, at=Mark(shown(file.path), line)) from error
         rows, folded = _read(conn, table, columns, engine), _folded(conn, table, file.key, engine)
     cache.put_text(key, json.dumps([rows, list(folded.items())]))
     return list(rows), folded
@@ -207,13 +232,40 @@ def overriding_clause(table: Table) -> str:
     return "OVERRIDING SYSTEM VALUE" if any(c.identity and c.identity.mode == "always" for c in table.columns) else ""
 
 
-def _unnumbered(table: Table) -> Table:
+def _unnumbered(table: Table, given: Collection[str]) -> Table:
     """Return the table with plain columns for those the engine numbers: MySQL numbers none without a key."""
-    return replace(table, columns=tuple(replace(c, identity=None, nullable=True) if c.identity else c for c in table.columns))
+    plain = (
+        replace(column, identity=None, nullable=column.nullable or column.name not in given) if column.identity else column
+        for column in table.columns
+    )
+    return replace(table, columns=tuple(plain))
+
+
+def _rules(table: Ref, given: Set[str], key: Set[str], desired: Catalog) -> list[CatalogObject]:
+    """Return what the rows have to keep among themselves: checks, and keys whose values the file has, but for its own `key`.
+
+    What calls a function is left out: it may read other tables, which are not there.
+    """
+    found: list[CatalogObject] = []
+    for item in desired:
+        if item.ref.table != table or item.ref == table:
+            continue
+        match item:
+            case PrimaryKey(columns=columns) | Unique(columns=columns):
+                is_rule = {*columns} <= given and {*columns} != key
+            case Index(unique=True, keys=keys):
+                is_rule = {part.column for part in keys} <= given and {part.column for part in keys} != key
+            case Check() | Exclusion():
+                is_rule = True
+            case _:
+                is_rule = False
+        if is_rule and all(need.kind != "routine" for need in desired.dependencies.get(item.ref, ())):
+            found.append(item)
+    return found
 
 
 def _alone(table: Ref, desired: Catalog) -> set[Ref]:
-    """Return the table and what its columns need: types, sequences, functions, but no other table and no constraint."""
+    """Return the table and what its columns need: types, sequences, functions, but no other table."""
     wanted: set[Ref] = set()
     queue = [table]
     while queue:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from dbops.catalog.catalog import Catalog
+from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import (
     AddColumn,
     AlterColumn,
@@ -20,9 +22,10 @@ from dbops.catalog.changes import (
     RenameColumn,
     column_ref,
 )
-from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Unique
+from dbops.catalog.model import CatalogObject, Check, Column, ForeignKey, Index, IndexKey, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
-from dbops.engines.base.connect import Connection
+from dbops.dataclass import dataclass
+from dbops.engines.base.connect import Connection, Row
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.question import Question
 from dbops.errors import LostConnectionError, QueryError
@@ -30,7 +33,8 @@ from dbops.reconcile.change import DATA_REFUSES, Observation
 from dbops.resources.schema.data import qualified
 from dbops.resources.schema.observed import Renaming
 from dbops.resources.schema.renames import former_ref
-from dbops.resources.schema.rows_to_be import GivenRows, RowsToBe
+from dbops.resources.schema.row_evidence import leading_nowhere, leaving
+from dbops.resources.schema.rows_to_be import GivenRows, RowsOf, RowsToBe
 from dbops.sql import probe
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
@@ -42,7 +46,16 @@ _BYTES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "integer": 4, "
 #: What one question may take, and all of them: a plan does not hang on a huge table.
 _QUESTION_S = 20.0
 _ALL_S = 60.0
-_DATA_EXCEPTION = "22"
+#: Errors that say nothing of the rows: sessions, locks, resources, limits (PostgreSQL manual, appendix A).
+_OF_THE_SERVER = ("08", "25", "40", "53", "54", "55", "57", "58", "XX", "42501", "HY", "70")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What rows say of a plan, and of each table with reference rows what follows those that go."""
+
+    observations: tuple[Observation, ...]
+    followers: Mapping[Ref, tuple[str, ...]]
 
 
 def evidence(
@@ -51,83 +64,136 @@ def evidence(
     renamed: Catalog,
     renames: Sequence[Renaming],
     given: GivenRows,
-    conn: Connection,
+    conn: Connection | None,
     engine: Engine,
-) -> list[Observation]:
+) -> Evidence:
     """Ask the live rows about all changes and return what stands in their way; a few queries per change of a live table.
 
-    `renamed` is the live catalog under the names that `renames` give, `given` the reference rows that come with the changes. What
-    may not be read is said, too, so that silence means that somebody looked.
+    Without a connection there are no rows yet, and only files are read. `renamed` is the live catalog under the names that
+    `renames` give, `given` the reference rows that come with the changes. What may not be read is said, too, so that silence
+    means that somebody looked.
     """
-    found: list[Observation] = []
-    refused: set[Ref] = set()
     rows_of = rows_by_new_names(renamed, renames, engine)
-    asked = [(question, renamed, rows) for question, rows in questions(changes, renamed, rows_of, given, engine)]
-    asked += [(question, renamed, rows_of(question.table)) for question in engine.questions(changes, renamed)]
-    deadline = time.monotonic() + _ALL_S
-    for question, there, rows in sorted(asked, key=lambda one: one[0].is_tried):
-        if question.is_tried and question.ref in refused:
-            continue  # what is counted and named says more
-        left_s = deadline - time.monotonic()
+    rows = RowsToBe(changes, renamed, rows_of, given, engine)
+    if conn is None:
+        nowhere = leading_nowhere(EMPTY, rows, engine, lambda sql: [])
+        told = (Observation(f"{address}/{table}/data", DATA_REFUSES, answer, "error") for table, answer in nowhere)
+        return Evidence(tuple(told), {})
+    hearing = _Hearing(address, renamed, conn, engine)
+    asked = list(questions(changes, renamed, rows_of, rows, engine))
+    asked += [(question, rows_of(question.table, question.alone)) for question in engine.questions(changes, renamed)]
+    for question, table in sorted(asked, key=lambda one: one[0].is_tried):
+        if not (question.is_tried and question.ref in hearing.refused):  # what is counted and named says more
+            hearing.ask(question, table, f"{address}/{question.ref}")
+    followers: defaultdict[Ref, tuple[str, ...]] = defaultdict(tuple)
+    if given.tables:
+        for one in leaving(changes, renamed, rows, engine):
+            said = hearing.ask(one.question, one.rows, f"{address}/{one.table}/data", refuses=not one.follows)
+            if said and one.follows:
+                followers[one.table] += (said,)
+        hearing.read_files(rows)
+    return Evidence(tuple(hearing.found), dict(followers))
+
+
+class _Hearing:
+    """Asks questions one by one, within a time for all of them, and keeps what is to be told."""
+
+    def __init__(self, address: str, live: Catalog, conn: Connection, engine: Engine) -> None:
+        self._address, self._live, self._conn, self._engine = address, live, conn, engine
+        self._deadline = time.monotonic() + _ALL_S
+        self.found: list[Observation] = []
+        self.refused: set[Ref] = set()
+
+    def ask(self, question: Question, table: str, address: str, *, refuses: bool = True) -> str | None:
+        """Return what rows say, and keep it where it `refuses` the change."""
         try:
-            if left_s <= 0:
-                raise QueryError(f"all questions together took longer than {_ALL_S:.0f} s")
-            with conn.ending_statements_after(min(_QUESTION_S, left_s)):
-                answer = _ask(question, there, rows, conn, engine)
+            with self._in_time():
+                answer = _ask(question, self._live, table, self._conn, self._engine)
         except LostConnectionError:
             raise
         except QueryError as error:
-            message = (
-                f"not looked at: whether rows of {question.table.qualified} are in the way: {question.words}; {error.message}"
-            )
-            found.append(Observation(f"{address}/{question.ref}", "DATA_UNKNOWN", message))
-            continue
-        if answer:
-            refused.add(question.ref)
-            found.append(Observation(f"{address}/{question.ref}", DATA_REFUSES, answer, "error"))
-    return found
+            self._unknown(address, f"whether rows of {question.table.qualified} are in the way: {question.words}", error)
+            return None
+        if answer and refuses:
+            self.refused.add(question.ref)
+            self.found.append(Observation(address, DATA_REFUSES, answer, "error"))
+        return answer
+
+    def read_files(self, rows: RowsToBe) -> None:
+        """Look for what reference rows refer to."""
+        try:
+            with self._in_time():
+                for table, answer in leading_nowhere(self._live, rows, self._engine, self._conn.query):
+                    self.found.append(Observation(f"{self._address}/{table}/data", DATA_REFUSES, answer, "error"))
+        except LostConnectionError:
+            raise
+        except QueryError as error:
+            self._unknown(self._address, "what reference rows refer to", error)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise QueryError(f"all questions together took longer than {_ALL_S:.0f} s")
+        with self._conn.ending_statements_after(min(_QUESTION_S, left_s)):
+            yield
+
+    def _unknown(self, address: str, what: str, error: QueryError) -> None:
+        self.found.append(Observation(address, "DATA_UNKNOWN", f"not looked at: {what}; {error.message}"))
 
 
-def rows_by_new_names(renamed: Catalog, renames: Sequence[Renaming], engine: Engine) -> Callable[[Ref], str]:
+def rows_by_new_names(renamed: Catalog, renames: Sequence[Renaming], engine: Engine) -> RowsOf:
     """Return what gives the SQL of a live table's rows, under the names that its columns and itself are to have."""
     quote = engine.dialect.identifier
     columns = {item.ref: item.before for item in renames if isinstance(item, RenameColumn)}
+    parents = {parent for table in renamed.all(Table) for parent in table.inherits}
 
-    def rows_of(table: Ref) -> str:
+    def rows_of(table: Ref, alone: bool) -> str:
         there, old = renamed.table(table.schema, table.name), former_ref(table, renames)
+        rows = f"{'ONLY ' if alone and table in parents else ''}{qualified(old, engine)}"
         names = (
             [(column.name, columns.get(column_ref(table, column.name), column.name)) for column in there.columns] if there else []
         )
         if all(new == before for new, before in names):
-            return qualified(old, engine)
-        return f"(SELECT {', '.join(f'{quote(before)} AS {quote(new)}' for new, before in names)} FROM {qualified(old, engine)})"
+            return rows
+        return f"(SELECT {', '.join(f'{quote(before)} AS {quote(new)}' for new, before in names)} FROM {rows})"
 
     return rows_of
 
 
 def _ask(question: Question, live: Catalog, table: str, conn: Connection, engine: Engine) -> str | None:
-    if question.is_tried:
-        return _tried(question, table, conn)
-    [(hits,)] = conn.query(probe.count(table, question.condition))
-    if not hits:
+
+    def asked(rows: str) -> str:
+        if question.is_tried:
+            return probe.computed(rows, question.condition)
+        return probe.count(rows, question.condition, question.alias)
+
+    [(hits,)], fault = _answer(asked, table, conn)
+    if fault:
+        return f"a row of {question.table.qualified}: {question.words}: {fault}"
+    if not hits or question.is_tried:
         return None
     key = _key(question.table, live) or question.columns or _first_column(question.table, live)
-    rows = conn.query(probe.keys(table, question.condition, key, engine.dialect))
+    rows = conn.query(probe.keys(table, question.condition, key, engine.dialect, question.alias))
     shown = ", ".join("/".join(str(value) for value in row) for row in rows)
     many = f"{probe.MOST} rows or more" if hits >= probe.MOST else "1 row" if hits == 1 else f"{hits} rows"
     more = ", …" if hits > len(rows) else ""
     return f"{many} of {question.table.qualified}: {question.words} ({', '.join(key)}: {shown}{more})"
 
 
-def _tried(question: Question, table: str, conn: Connection) -> str | None:
-    """Return what keeps a value from being computed of every row: a data exception (ISO 9075, class 22), or nothing."""
+def _answer(query: Callable[[str], str], table: str, conn: Connection) -> tuple[Sequence[Row], str]:
+    """Return the answer to a query of rows, or what of the rows keeps it from being given: of no row at all it is given then."""
     try:
-        conn.query(probe.computed(table, question.condition))
+        return conn.query(query(table)), ""
     except QueryError as error:
-        if not str(error.context.get("sqlstate", "")).startswith(_DATA_EXCEPTION):
+        state = str(error.context.get("sqlstate", ""))
+        if not state or state.startswith(_OF_THE_SERVER) or (state.startswith("SQLITE_") and state != "SQLITE_ERROR"):
             raise
-        return f"a row of {question.table.qualified}: {question.words}: {error.message}"
-    return None
+        try:
+            conn.query(query(probe.none_of(table)))
+        except QueryError:
+            raise error from None
+        return [(0,)], error.message
 
 
 def _key(table: Ref, live: Catalog) -> tuple[str, ...]:
@@ -140,13 +206,12 @@ def _first_column(table: Ref, live: Catalog) -> tuple[str, ...]:
 
 
 def questions(
-    changes: Sequence[CatalogChange], live: Catalog, rows_of: Callable[[Ref], str], given: GivenRows, engine: Engine
+    changes: Sequence[CatalogChange], live: Catalog, rows_of: RowsOf, rows: RowsToBe, engine: Engine
 ) -> Iterator[tuple[Question, str]]:
     """Yield what has to be asked before these changes, and the rows it is asked of, by the names that tables have in `live`.
 
     What keys, checks and foreign keys say is asked of rows as the changes will leave them, or not at all where nobody can tell.
     """
-    rows = RowsToBe(changes, live, rows_of, given, engine)
     for change in changes:
         table = change.ref.table
         if live.table(table.schema, table.name) is None:
@@ -155,23 +220,23 @@ def questions(
             case AddColumn(_, column, _):
                 yield from _new_column(change.ref, table, column, rows, rows_of, engine)
             case AlterColumn(_, before, after):
-                yield from ((question, rows_of(table)) for question in _altered_column(change.ref, table, before, after, engine))
+                yield from (
+                    (question, rows_of(table, False)) for question in _altered_column(change.ref, table, before, after, engine)
+                )
             case CreateObject(item):
-                yield from _new_object(item, item.ref, table, live, rows, rows_of, engine)
+                yield from _new_object(item, item.ref, table, live, rows, engine)
             case _:
                 pass
-    yield from _kept_keys(changes, live, rows, rows_of, engine)
+    yield from _kept_keys(changes, live, rows, engine)
 
 
 def _as_new(change: CatalogChange) -> CatalogChange:
     """A key over other columns or to others, another check, or one that is valid from now on asks of rows what a new one does."""
     match change:
-        case AlterObject(before=PrimaryKey() | Unique() as old, after=PrimaryKey() | Unique() as new) if (
-            old.columns != new.columns
+        case AlterObject(before=PrimaryKey() | Unique() | Index() as old, after=PrimaryKey() | Unique() | Index() as new) if (
+            _tells_apart(old) != _tells_apart(new)
         ):
             return CreateObject(new)
-        case AlterObject(before=Index() as had, after=Index() as has) if (had.keys, had.unique) != (has.keys, has.unique):
-            return CreateObject(has)
         case AlterObject(before=ForeignKey() as led, after=ForeignKey() as leads) if _reaches(led) != _reaches(leads):
             return CreateObject(leads)
         case AlterObject(before=Check() as held, after=Check() as check) if (held.expression, held.is_valid) != (
@@ -183,14 +248,18 @@ def _as_new(change: CatalogChange) -> CatalogChange:
             return change
 
 
+def _tells_apart(key: PrimaryKey | Unique | Index) -> tuple[object, ...]:
+    """What a key asks of rows."""
+    nulls_are_alike = not isinstance(key, PrimaryKey) and key.nulls_not_distinct
+    return (key.keys, key.unique, key.predicate, nulls_are_alike) if isinstance(key, Index) else (key.columns, nulls_are_alike)
+
+
 def _reaches(key: ForeignKey) -> tuple[object, ...]:
     """What a foreign key asks of rows."""
     return key.columns, key.references, key.referenced_columns, key.match == "FULL", key.is_valid
 
 
-def _kept_keys(
-    changes: Sequence[CatalogChange], live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
-) -> Iterator[tuple[Question, str]]:
+def _kept_keys(changes: Sequence[CatalogChange], live: Catalog, rows: RowsToBe, engine: Engine) -> Iterator[tuple[Question, str]]:
     """Ask about keys that stay, over columns whose values, or the ways to compare them, change."""
     spoken_of = {change.ref for change in changes}
     altered = {ref.table for ref in spoken_of if ref.kind in ("column", "table")}
@@ -200,7 +269,7 @@ def _kept_keys(
             continue
         cause = next((ref for name in _columns(item) if (ref := column_ref(table, name)) in spoken_of), table)
         if cause in spoken_of and rows.changed(table, _columns(item)):
-            yield from _new_object(item, cause, table, live, rows, rows_of, engine)
+            yield from _new_object(item, cause, table, live, rows, engine)
 
 
 def _is_key(item: CatalogObject) -> bool:
@@ -219,17 +288,28 @@ def _columns(item: CatalogObject) -> tuple[str, ...]:
 
 
 def _new_column(
-    ref: Ref, table: Ref, column: Column, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
+    ref: Ref, table: Ref, column: Column, rows: RowsToBe, rows_of: RowsOf, engine: Engine
 ) -> Iterator[tuple[Question, str]]:
-    if column.nullable:
-        return
+    name, domains = column.name, rows.domains(column)
+    is_nullable = column.nullable and all(domain.nullable for domain in domains)
+    asked = rows.of(table, [name])
+    value = f"t.{engine.dialect.identifier(name)}"
     if column.generated is not None:
-        if (computed := rows.of(table, [column.name])) is not None:
-            condition = probe.is_null(column.name, engine.dialect)
-            yield Question(ref, table, condition, f"the new column {column.name} would be NULL", (column.name,)), computed
-    elif column.default is None and column.identity is None and not engine.features.fills_new_columns:
-        words = f"the new column {column.name} must not be NULL and has no default for them"
-        yield Question(ref, table, probe.EVERY, words, ()), rows_of(table)
+        if asked is not None and column.generated.is_stored and engine.features.has_strict_types:
+            kind = domains[-1].base_type if domains else column.type
+            computed = value if "." in kind else f"CAST({value} AS {kind})"
+            yield Question(ref, table, computed, f"the new column {name} cannot be computed", (name,), is_tried=True), asked
+        if asked is not None and not is_nullable:
+            condition = probe.is_null(name, engine.dialect)
+            yield Question(ref, table, condition, f"the new column {name} would be NULL", (name,)), asked
+    elif not is_nullable and rows.default(column) is None and column.identity is None and not engine.features.fills_new_columns:
+        words = f"the new column {name} must not be NULL and has no default for them"
+        yield Question(ref, table, probe.EVERY, words, ()), rows_of(table, False)
+        return
+    for domain in domains if asked is not None else ():
+        for check, text in domain.checks:
+            words = f"the new column {name} would break {check} of {domain.ref.qualified}"
+            yield Question(ref, table, probe.breaks(probe.about(value, text)), words, ()), asked or ""
 
 
 def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine: Engine) -> Iterator[Question]:
@@ -246,7 +326,8 @@ def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine:
     if limit and (_DECIMAL.fullmatch(before.type) or _range(before.type) or before.type == "numeric"):
         digits = int(limit[1]) - int(limit[2] or 0)
         words = f"{after.name} has more than {digits} digits before the point"
-        yield Question(ref, table, probe.reaches(after.name, 10**digits, dialect), words, (after.name,))
+        condition = probe.reaches(after.name, 10**digits, engine.features.text_cast, dialect)
+        yield Question(ref, table, condition, words, (after.name,))
     ranges = _range(before.type), _range(after.type)
     if ranges[0] and ranges[1] and (ranges[1][0] > ranges[0][0] or ranges[1][1] < ranges[0][1]):
         low, high = ranges[1]
@@ -272,17 +353,18 @@ def _new_object(
     table: Ref,
     live: Catalog,
     rows: RowsToBe,
-    rows_of: Callable[[Ref], str],
     engine: Engine,
 ) -> Iterator[tuple[Question, str]]:
     match item:
         case Check(is_valid=True):
-            asked = rows.of(table, rows.mentioned(table, item.expression))
+            asked = rows.of(table, rows.mentioned(table, item.expression), alone=item.no_inherit)
             if asked is not None:
-                words = f"they break the check {item.name or item.expression}"
-                yield Question(ref, table, probe.breaks(item.expression), words, ()), asked
+                words, alias = f"they break the check {item.name or item.expression}", engine.dialect.identifier(table.name)
+                yield Question(ref, table, probe.breaks(item.expression), words, (), alias=alias), asked
         case ForeignKey(is_valid=True):
-            yield from _new_foreign_key(item, ref, table, live, rows, rows_of, engine)
+            yield from _new_foreign_key(item, ref, table, live, rows, engine)
+        case Index(unique=False) if any(key.column is None for key in item.keys):
+            yield from _new_expressions(item, ref, table, rows)
         case PrimaryKey() | Unique() | Index(unique=True):
             if not any(name == "without_overlaps" for name, _ in item.options):
                 yield from _new_key(item, ref, table, rows, engine)
@@ -295,39 +377,54 @@ def _new_key(
 ) -> Iterator[tuple[Question, str]]:
     quote, columns, predicate = engine.dialect.identifier, _columns(item), None
     if isinstance(item, Index):
-        parts, predicate = [_part(key, quote) for key in item.keys], item.predicate
+        predicate = item.predicate
+        guard = predicate if engine.features.has_strict_types else None
+        parts = [_part(key, quote, guard) for key in item.keys]
         spoken_of = [*parts, predicate or ""]
         columns = (*columns, *sorted({name for text in spoken_of for name in rows.mentioned(table, text)} - {*columns}))
         words = ", ".join(key.column or key.expression or "" for key in item.keys)
     else:
         parts, words = [quote(name) for name in columns], ", ".join(columns)
-    asked = rows.of(table, columns)
+    asked = rows.of(table, columns, alone=True)
     if asked is not None:
         alike = not isinstance(item, PrimaryKey) and item.nulls_not_distinct
         condition = probe.duplicated(asked, parts, predicate, nulls_are_alike=alike)
         yield Question(ref, table, condition, f"{words} is not unique", columns), asked
 
 
-def _part(key: IndexKey, quote: Callable[[str], str]) -> str:
-    """What an index compares rows by."""
-    text = f"({key.expression})" if key.column is None else quote(key.column)
+def _new_expressions(item: Index, ref: Ref, table: Ref, rows: RowsToBe) -> Iterator[tuple[Question, str]]:
+    """An index is not made where what it keeps cannot be computed of a row."""
+    for key in item.keys:
+        if key.expression is not None:
+            asked = rows.of(table, rows.mentioned(table, f"{key.expression} {item.predicate or ''}"), alone=True)
+            value = f"CASE WHEN {item.predicate} THEN {key.expression} END" if item.predicate else f"({key.expression})"
+            if asked is not None:
+                yield Question(ref, table, value, f"{key.expression} cannot be computed", (), is_tried=True), asked
+
+
+def _part(key: IndexKey, quote: Callable[[str], str], guard: str | None) -> str:
+    """What an index compares rows by; an expression is computed of those alone that meet `guard`, for it may fail of others."""
+    if key.column is None:
+        text = f"(CASE WHEN {guard} THEN {key.expression} END)" if guard else f"({key.expression})"
+    else:
+        text = quote(key.column)
     if key.prefix is not None:
         text = f"left({text}, {key.prefix})"
     return f"{text} COLLATE {key.collation}" if key.collation else text
 
 
 def _new_foreign_key(
-    key: ForeignKey, ref: Ref, table: Ref, live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str], engine: Engine
+    key: ForeignKey, ref: Ref, table: Ref, live: Catalog, rows: RowsToBe, engine: Engine
 ) -> Iterator[tuple[Question, str]]:
     there = live.table(key.references.schema, key.references.name)
-    asked, columns = _rows_with(table, key.columns, live, rows, rows_of), key.referenced_columns or rows.key(key.references)
+    asked, columns = _rows_with(table, key.columns, live, rows), key.referenced_columns or rows.key(key.references)
     if key.references in rows.given.tables:
         values = rows.given_values(key.references, columns)
         if values is None or len(columns) != len(key.columns):
             return
         condition = probe.unlike(key.columns, values, engine.dialect)
     else:
-        parent = None if there is None else _rows_with(there.ref, columns, live, rows, rows_of)
+        parent = None if there is None else _rows_with(there.ref, columns, live, rows)
         if there is not None and (parent is None or len(columns) != len(key.columns)):
             return
         condition = probe.orphaned(key.columns, parent, columns, engine.dialect)
@@ -339,10 +436,10 @@ def _new_foreign_key(
             yield Question(ref, table, probe.half_null(key.columns, engine.dialect), words, key.columns), asked
 
 
-def _rows_with(table: Ref, columns: Sequence[str], live: Catalog, rows: RowsToBe, rows_of: Callable[[Ref], str]) -> str | None:
+def _rows_with(table: Ref, columns: Sequence[str], live: Catalog, rows: RowsToBe) -> str | None:
     """Rows as they will be, else as they are: values of another type may still be compared with those they refer to."""
     there = live.table(table.schema, table.name)
-    found = rows.of(table, columns)
+    found = rows.of(table, columns, alone=True)
     if found is None and there is not None and all(there.column(name) for name in columns):
-        return rows_of(table)
+        return rows.as_they_are(table, alone=True)
     return found

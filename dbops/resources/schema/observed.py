@@ -44,6 +44,8 @@ class ObservedSchema:
     observations: tuple[Observation, ...] = ()
     rows: tuple[ReferenceRows, ...] = ()
     applied_rows: Mapping[Ref, str] = field(default_factory=dict)
+    followers: Mapping[Ref, tuple[str, ...]] = field(default_factory=dict)
+    """What rows of other tables follow reference rows that go, by the table that these are in."""
     changes: tuple[CatalogChange, ...] | None = None
     """What leads from `renamed` to what apply aims at, None where nobody has asked yet."""
 

@@ -75,14 +75,14 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
     )
     changes = catalog_changes(desired, observed, today)
     observed = replace(observed, changes=changes)
-    return _asked(desired, observed, changes, reader, engine) if reader and live else observed
+    return _asked(desired, observed, changes, reader, engine) if observed.rows or (reader and live) else observed
 
 
 def _asked(
     desired: DesiredSchema,
     observed: ObservedSchema,
     changes: Sequence[CatalogChange],
-    reader: Connection,
+    reader: Connection | None,
     engine: Engine,
 ) -> ObservedSchema:
     """Ask the live rows, and the server, about the changes, and add what they say."""
@@ -90,10 +90,11 @@ def _asked(
     from dbops.resources.schema.rows_to_be import GivenRows
 
     given = GivenRows({rows.table: rows for rows in observed.rows}, observed.desired)
-    answers = evidence(desired.address, changes, observed.renamed, observed.renames, given, reader, engine)
-    if (shortage := engine.lock_shortage(reader, changes)) is not None:
+    found = evidence(desired.address, changes, observed.renamed, observed.renames, given, reader, engine)
+    answers = [*observed.observations, *found.observations]
+    if reader and (shortage := engine.lock_shortage(reader, changes)) is not None:
         answers.append(Observation(desired.address, "LOCK_TABLE_FULL", shortage, "warning"))
-    return replace(observed, observations=(*observed.observations, *answers)) if answers else observed
+    return replace(observed, observations=tuple(answers), followers=found.followers)
 
 
 def settle(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today: date, apply_id: str) -> Sequence[Change]:

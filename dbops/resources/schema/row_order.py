@@ -139,9 +139,11 @@ def _needs(changes: Sequence[RowChange], catalog: Catalog) -> Iterator[_Need]:
         if change.rank in latest:
             yield _Need(change, latest[change.rank])
         latest[change.rank] = change
+    keys = {item.ref.table: item.columns for item in catalog.all(PrimaryKey)}
     for key in catalog.all(ForeignKey):
         if key.ref.table in by_table and key.references in by_table:
-            yield from _references(key, by_table[key.ref.table], by_table[key.references])
+            columns = key.referenced_columns or keys.get(key.references, ())
+            yield from _references(key, columns, by_table[key.ref.table], by_table[key.references])
     for table, columns in _unique_columns(catalog):
         moves = _moves(by_table.get(table, ()), columns)
         for value, change in moves.come.items():
@@ -149,8 +151,10 @@ def _needs(changes: Sequence[RowChange], catalog: Catalog) -> Iterator[_Need]:
                 yield _Need(change, freed, change, columns)
 
 
-def _references(key: ForeignKey, children: Sequence[RowChange], parents: Sequence[RowChange]) -> Iterator[_Need]:
-    moves = _moves(parents, key.referenced_columns)
+def _references(
+    key: ForeignKey, columns: Sequence[str], children: Sequence[RowChange], parents: Sequence[RowChange]
+) -> Iterator[_Need]:
+    moves = _moves(parents, columns)
     for child in children:
         before, after = _values(child, child.before, key.columns), _values(child, child.after, key.columns)
         if before == after:

@@ -7,10 +7,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject
-from dbops.catalog.model import Column, PrimaryKey, Table
+from dbops.catalog.model import Column, Domain, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.engine import Engine
@@ -20,7 +21,7 @@ from dbops.sql.rows import literal
 from dbops.sql.tokens import Token, tokens
 
 _CAST = re.compile(r"::(?:[a-z_][\w. ]*|\"[^\"]+\")(?:\(\d+(?:, ?\d+)?\))?(?:\[\])*", re.IGNORECASE)
-#: Reference rows that a condition names one by one; SQLite takes a thousand terms at most.
+#: Pairs of values that a condition names one by one; SQLite takes a thousand terms at most.
 _MANY = 500
 #: Calls with one value for all rows that a statement writes.
 _STEADY = frozenset(
@@ -36,6 +37,10 @@ class GivenRows:
     desired: Catalog
 
 
+RowsOf = Callable[[Ref, bool], str]
+"""Gives the SQL of a table's rows: without those of tables that inherit from it where the second argument says so."""
+
+
 class RowsToBe:
     """The rows of live tables; tables and columns are called as `live`, the catalog after renames, calls them."""
 
@@ -43,13 +48,14 @@ class RowsToBe:
         self,
         changes: Sequence[CatalogChange],
         live: Catalog,
-        rows_of: Callable[[Ref], str],
+        rows_of: RowsOf,
         given: GivenRows,
         engine: Engine,
     ) -> None:
         self._live, self._rows_of, self.given, self._engine = live, rows_of, given, engine
         self._coming: defaultdict[Ref, dict[str, Column]] = defaultdict(dict)
         self._altered: defaultdict[Ref, dict[str, AlterColumn]] = defaultdict(dict)
+        self._domains = {f"{item.schema}.{item.name}": item for item in (*live.all(Domain), *given.desired.all(Domain))}
         self._tables: dict[Ref, Table] = {}
         self._keys = {item.ref.table: item.columns for item in live.all(PrimaryKey)}
         for change in changes:
@@ -65,8 +71,14 @@ class RowsToBe:
                 case _:
                     pass
 
-    def of(self, table: Ref, columns: Collection[str]) -> str | None:
-        """Return rows with these columns, as they are where that is all the same; None where some value cannot be told."""
+    def as_they_are(self, table: Ref, *, alone: bool = False) -> str:
+        return self._rows_of(table, alone)
+
+    def of(self, table: Ref, columns: Collection[str], *, alone: bool = False) -> str | None:
+        """Return rows with these columns, as they are where that is all the same; None where some value cannot be told.
+
+        `alone`: without the rows of tables that inherit from this one, which keys and foreign keys do not see.
+        """
         values: dict[str, str] = {}
         computed: dict[str, str] = {}
         for name in dict.fromkeys(columns):
@@ -82,27 +94,54 @@ class RowsToBe:
                         return None
             elif not self._tell(table, name, values):
                 return None
-        return self._select(table, values, computed)
+        return self._select(table, values, computed, alone)
 
     def changed(self, table: Ref, columns: Collection[str]) -> bool:
         """Tell whether some of these columns are not what they are in the live rows."""
         there = self._live.table(table.schema, table.name)
         if there is None:
             return False
-        plain = {column.name for column in there.columns if self._value(table, column.name) == self._quoted(column.name)}
+        plain = {column.name for column in there.columns if self._is_the_same(table, column.name)}
         return not set(columns) <= plain
 
+    def _is_the_same(self, table: Ref, name: str) -> bool:
+        """Tell whether values that differ in a column differ after the changes, too."""
+        change = self._altered[table].get(name)
+        is_kept = change is not None and table not in self._tables and not self._engine.merges(change.before, change.after)
+        return is_kept or self._value(table, name) == self._quoted(name)
+
+    def domains(self, column: Column) -> Sequence[Domain]:
+        """Return the domain that a column's type is, as it will be, and those that this is made of."""
+        found: list[Domain] = []
+        while (domain := self._domains.get((found[-1].base_type if found else column.type).replace('"', ""))) is not None:
+            found.append(domain)
+        return found
+
+    def default(self, column: Column) -> str | None:
+        """Return the default of a new column, which may be its domain's."""
+        return column.default or next((domain.default for domain in self.domains(column) if domain.default), None)
+
     def given_values(self, table: Ref, columns: Sequence[str]) -> list[tuple[str, ...]] | None:
-        """Return as SQL what the reference rows of a table hold in some columns; None where that cannot be told, or is a lot."""
-        rows, there = self.given.tables[table], self.given.desired.table(table.schema, table.name)
-        if there is None or len(rows.wanted) > _MANY or not set(columns) <= set(rows.columns):
+        """Return as SQL what the reference rows of a table hold in some columns, NULL left out; None where nobody can tell."""
+        rows = self.given.tables[table]
+        if not set(columns) <= set(rows.columns):
+            return None
+        named = (rows.named(row) for row in rows.wanted.values())
+        found = [tuple(row[name] for name in columns) for row in named]
+        return self.as_sql(table, columns, [value for value in found if None not in value])
+
+    def as_sql(
+        self, table: Ref, columns: Sequence[str], values: Sequence[tuple[str | None, ...]]
+    ) -> list[tuple[str, ...]] | None:
+        """Return values of some columns as SQL; None where that cannot be told, or is a lot."""
+        there = self.given.desired.table(table.schema, table.name)
+        if there is None or (len(columns) > 1 and len(values) > _MANY):
             return None
         result = []
-        for row in rows.wanted.values():
-            named = rows.named(row)
-            values = [self._given_value(named[name], name, there) for name in columns]
-            told = [value for value in values if value is not None]
-            if len(told) < len(values):
+        for value in values:
+            parts = [self._given_value(part, name, there) for part, name in zip(value, columns, strict=True)]
+            told = [part for part in parts if part is not None]
+            if len(told) < len(parts):
                 return None
             result.append(tuple(told))
         return result
@@ -160,7 +199,9 @@ class RowsToBe:
     def _first_value(self, column: Column, tables: tuple[Table, Table]) -> str | None:
         if column.identity is not None or column.generated is not None:
             return None
-        default = column.default
+        default, domains = self.default(column), self.domains(column)
+        if domains:  # they may not be there yet
+            column = replace(column, type=domains[-1].base_type)
         if default is None:
             if not column.nullable and not self._engine.features.fills_new_columns:
                 return None
@@ -169,8 +210,8 @@ class RowsToBe:
             return None
         return self._engine.becomes(default, None, column, tables)
 
-    def _select(self, table: Ref, values: Mapping[str, str], computed: Mapping[str, str]) -> str:
-        rows = self._rows_of(table)
+    def _select(self, table: Ref, values: Mapping[str, str], computed: Mapping[str, str], alone: bool) -> str:
+        rows, own = self._rows_of(table, alone), self._quoted(table.name)
         if values:
             there = self._live.table(table.schema, table.name)
             names = [column.name for column in there.columns] if there else []
@@ -179,7 +220,7 @@ class RowsToBe:
             rows = f"(SELECT {', '.join([*kept, *given])} FROM {rows} AS l)"
         if computed:
             given = [f"({expression}) AS {self._quoted(name)}" for name, expression in computed.items()]
-            rows = f"(SELECT c.*, {', '.join(given)} FROM {rows} AS c)"
+            rows = f"(SELECT {own}.*, {', '.join(given)} FROM {rows} AS {own})"
         return rows
 
 

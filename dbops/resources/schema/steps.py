@@ -37,11 +37,11 @@ def entries(
 ) -> list[Entry]:
     """Return the changes with their steps, and entries for objects made again because of what they depend on.
 
-    Reference rows come last, but before foreign keys that lead to them.
+    Reference rows come last, but before new foreign keys that lead from or to them: what these ask holds in the end.
     """
     acts = render(changes, schema, observed, engine, now, archives=archives)
     filled = {change.rows.table for change in rows}
-    behind = [_leads_to(act, filled, observed.desired) for act in acts]
+    behind = [_concerns(act, filled, observed.desired) for act in acts]
     first = behind.count(False)
     of_rows = _of_rows(rows, schema, observed, engine, first) if rows else []
     acts = [*(act for act, is_behind in zip(acts, behind, strict=True) if not is_behind), *compress(acts, behind)]
@@ -51,11 +51,16 @@ def entries(
     return [*_under_changes(changes, acts, steps, schema, observed), *of_rows]
 
 
-def _leads_to(act: Act, tables: Collection[Ref], desired: Catalog) -> bool:
-    """Tell whether an act makes nothing but foreign keys, one of which leads to these tables."""
+def _concerns(act: Act, tables: Collection[Ref], desired: Catalog) -> bool:
+    """Tell whether an act makes nothing but foreign keys, one of which leads from or to these tables.
+
+    One that drops a key comes where it stands: what follows may be in its way.
+    """
     keys = [desired.objects.get(ref) for ref in act.covers or (act.ref,)]
-    return all(isinstance(key, ForeignKey) for key in keys) and any(
-        isinstance(key, ForeignKey) and key.references in tables for key in keys
+    return (
+        not act.drops
+        and all(isinstance(key, ForeignKey) for key in keys)
+        and any(isinstance(key, ForeignKey) and {key.references, key.ref.table} & {*tables} for key in keys)
     )
 
 
@@ -65,7 +70,7 @@ def _of_rows(
     from dbops.resources.schema.data_steps import data_entries
 
     commits_before = order > 0 and not engine.features.has_transactional_ddl
-    return data_entries(changes, schema, observed.desired, engine, order, commits_before=commits_before)
+    return data_entries(changes, schema, observed, engine, order, commits_before=commits_before)
 
 
 def _under_changes(

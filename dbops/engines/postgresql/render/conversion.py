@@ -129,7 +129,14 @@ def can_fail(old: str, new: str) -> bool:
     """Tell whether a value of one type of the server's own may have no counterpart in the other."""
     a, b = _Type.parse(old), _Type.parse(new)
     found = fit(old, new, {})
-    return found is Fit.SOME or (found is Fit.LOSES and _number(a) and _number(b))
+    return found is Fit.SOME or (found is Fit.LOSES and ((_number(a) and _number(b)) or b.name == "jsonb"))
+
+
+def can_merge(old: str, new: str) -> bool:
+    """Tell whether two values of one type may be one of the other."""
+    a, b = _Type.parse(old), _Type.parse(new)
+    integers, texts = (all(one.name in kinds and not one.is_array for one in (a, b)) for kinds in (_INTEGERS, _STRINGS))
+    return not integers and not texts and fit(old, new, {}) is not Fit.ALL
 
 
 def is_rewrite(old: str, new: str, domains: Mapping[str, str], *, in_utc: bool = False) -> bool:
