@@ -145,6 +145,19 @@ def test_a_backup_that_does_not_restore_is_told_and_made_anew(shop: Shop) -> Non
     assert len(shop.backups()) == 2
 
 
+def test_what_the_next_apply_does_about_a_bad_backup_is_told_as_it_is(shop: Shop) -> None:
+    said = []
+    for _ in range(2):
+        made = shop.run()
+        shop.parts(made)[0].unlink()
+        with shop.keeper() as keeper, pytest.raises(BackupError, match="does not restore") as caught:
+            keeper.verify_newest()
+        said.append("the next apply does so too" in str(caught.value.fix))
+        with shop.keeper() as keeper:
+            assert ("full" in [one.kind for one in keeper.due()]) is said[-1]
+    assert said == [True, False]
+
+
 def test_promises_that_no_backup_mends_are_told(shop: Shop, clock: Clock) -> None:
     applied(shop)
     assert [one.code for one in planned(shop).observations] == ["OVER_BUDGET"]

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
+from dbops.engines.base.passing import room_in
 from dbops.engines.base.url import DatabaseUrl
 from dbops.errors import SchemaError
 
@@ -69,7 +70,8 @@ def private_server(major: int, superuser: str) -> Iterator[DatabaseUrl]:
         atexit.register(server.remove)
         stack.callback(atexit.unregister, server.remove)
         stack.callback(server.remove)
-        server.start(superuser)
+        with room_in(folder):
+            server.start(superuser)
         yield DatabaseUrl("postgresql", superuser, database="postgres", query=(("host", str(sockets)), ("port", "5432")))
 
 

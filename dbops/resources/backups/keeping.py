@@ -179,10 +179,15 @@ class Keeper:
             raise BackupError(
                 f"{backups[-1].id} does not restore: {evidence.problems[0]}",
                 {"problems": list(evidence.problems)},
-                fix="dbops backup run --type full makes a new one; the next apply does so too",
+                fix="dbops backup run --type full makes a new one" + self._what_apply_does(),
                 error_code="BACKUP_UNRESTORABLE",
             )
         return evidence
+
+    def _what_apply_does(self) -> str:
+        if given_up(self.desired.spec, self.standing(), self.clock()) is None:
+            return "; the next apply does so too"
+        return ", but so was the one before it: correct what was found first"
 
     def prune(self, only: Sequence[str] | None = None, *, is_dry: bool = False) -> Pruned:
         """Delete what retention lets go, of `only` these, and old parts that belong to no backup."""

@@ -7,19 +7,22 @@ no such look.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from dbops.engines.base.backup import Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Stage, run
 from dbops.engines.postgresql.backup.programs import find
-from dbops.engines.postgresql.connect import PostgresConnection, for_tools
+from dbops.engines.postgresql.connect import PostgresConnection, connect, for_tools
 from dbops.errors import BackupError, DbopsError
 
 _CORRUPT = 2
 """The exit code that says that something was found (pg_amcheck.c)."""
 _LINES = 5
+_UNDISTURBED = "-c default_transaction_read_only=off -c statement_timeout=0 -c session_replication_role=replica"
+"""What a database or an account may give its sessions, and event triggers, would keep the extension from being made."""
 
 
 def check_files(conn: PostgresConnection, target: Target, told: Told) -> None:
@@ -40,12 +43,13 @@ def check_files(conn: PostgresConnection, target: Target, told: Told) -> None:
         told("tables and indexes are not looked through: the server programs here lack the extension amcheck")
         return
     told("looking through tables and indexes with pg_amcheck")
+    undisturbed = replace(target, url=replace(target.url, query=(*target.url.query, ("options", _UNDISTURBED))))
     try:
-        found = _found(program, target)
+        found = _found(program, undisturbed)
     finally:
         if known == [(False,)]:
-            with suppress(DbopsError):
-                conn.execute("DROP EXTENSION IF EXISTS amcheck")
+            with suppress(DbopsError), closing(connect(undisturbed)) as other:
+                other.execute("DROP EXTENSION IF EXISTS amcheck")
     if found:
         more = f", and {len(found) - _LINES} lines more" if len(found) > _LINES else ""
         raise BackupError(f"pg_amcheck found: {'; '.join(found[:_LINES])}{more}", {"problems": found})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from dbops.engines.base import passing
 from dbops.engines.postgresql import private
 from dbops.engines.postgresql.scratch import PREFIX
 from dbops.errors import BackupError
@@ -98,6 +100,23 @@ def test_without_a_place_to_try_nothing_is_said_of_the_backup(
         assert why in caught.value.message and "no PostgreSQL server binaries" in caught.value.message
         with shop.keeper() as keeper:
             assert keeper.standing().evidence == ()
+
+
+def test_where_there_is_no_room_to_try_room_is_asked_for(
+    source: PostgresDatabase, role: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file grows beyond 1 MB, as where a disk is full."""
+    monkeypatch.setattr(passing, "_LITTLE", 1 << 60)
+    shop = Shop(tmp_path, by(role("LOGIN IN ROLE pg_read_all_data"), source), schedule=FULL)
+    shop.run()
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, usual[1]))
+    try:
+        with pytest.raises(BackupError, match="no place to try it out") as caught:
+            shop.verify(3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert "make room" in str(caught.value.fix) and "install" not in str(caught.value.fix)
 
 
 def test_owners_that_cannot_be_given_are_named_first(

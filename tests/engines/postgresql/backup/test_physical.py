@@ -477,6 +477,17 @@ def test_an_index_that_does_not_fit_its_table_is_found(shop_database: PostgresDa
     assert "pg_amcheck found" in evidence.problems[0] and "wrong" in evidence.problems[0]
 
 
+def test_what_a_database_forbids_its_sessions_does_not_disturb_a_proof(shop_database: PostgresDatabase, tmp_path: Path) -> None:
+    shop_database.load(
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+        "CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION no();"
+        f'ALTER DATABASE "{shop_database.name}" SET default_transaction_read_only = on'
+    )
+    shop = Shop(tmp_path / "shop", shop_database.url, schedule='[{type: full, cron: "0 3 * * 0", method: physical}]')
+    made = shop.run("full")
+    assert shop.verify(3, made.id).problems == ()
+
+
 def test_a_backup_made_before_a_restore_leaves_the_slot_of_the_policy(shop_database: PostgresDatabase, tmp_path: Path) -> None:
     shop = Shop(tmp_path / "shop", shop_database.url, schedule=LOGGED)
     shop.run("full")
