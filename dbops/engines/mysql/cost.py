@@ -18,7 +18,16 @@ from dbops.engines.base.connect import TableSize
 from dbops.engines.base.render import MANY, about
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.flavour import Flavour
-from dbops.engines.mysql.types import charset_of, comes_back, is_spatial, is_textual, may_lose_values, members, parts
+from dbops.engines.mysql.types import (
+    bytes_of,
+    charset_of,
+    comes_back,
+    is_spatial,
+    is_textual,
+    may_lose_values,
+    members,
+    parts,
+)
 
 if TYPE_CHECKING:
     from dbops.engines.mysql.alter import TableChange
@@ -128,6 +137,8 @@ def altered_column(change: AlterColumn, whole: TableChange, flavour: Flavour) ->
         speeds.append(_collation_speed(before, after, whole, flavour))
         text = f"the text in {name} goes from {_collation(before, whole.before)} to {_collation(after, whole.after)}"
         facts.append(Fact("CHARSET_CONVERSION", text, needs_rows=False))
+    if after.generated is not None and len(speeds) > 1:
+        speeds.append(Speed.COPY if after.generated.is_stored else Speed.UNKNOWN)
     if before.generated is None and after.generated is not None:
         facts.append(Fact("DELETES_DATA", f"the values of {name} give way to what is computed"))
     if before.generated != after.generated or before.identity != after.identity:
@@ -145,14 +156,44 @@ def _collation(column: Column, table: Table) -> str | None:
 
 
 def _collation_speed(before: Column, after: Column, whole: TableChange, flavour: Flavour) -> Speed:
-    """The rows stay where only the order of text changes; MySQL copies the table for a column in an index all the same."""
-    old, new = (charset_of(_collation(column, table) or "") for column, table in ((before, whole.before), (after, whole.after)))
-    indexed = {name for item in (*whole.before_children, *whole.after_children) for name in _key_columns(item)}
-    if old != new:
+    """The rows stay where only the order of text changes; MySQL copies the table for a column in an index all the same.
+
+    MariaDB keeps them, too, where what was utf8mb3 becomes utf8mb4, of which it is a part; it copies the table for an ENUM or
+    SET (10.11, error 1846).
+    """
+    old, new = _collation(before, whole.before) or "", _collation(after, whole.after) or ""
+    is_recoded = charset_of(old) != charset_of(new)
+    base = parts(after.type)[0]
+    items = [item for item in (*whole.before_children, *whole.after_children) if after.name in _key_columns(item)]
+    if base in ("enum", "set") or (is_recoded and not (flavour.is_mariadb and _is_widened(old, new))):
         return Speed.COPY
     if not flavour.is_mariadb:
-        return Speed.COPY if after.name in indexed else Speed.INPLACE
-    return Speed.INPLACE if after.name in indexed else _at_once(flavour)
+        return Speed.COPY if items else Speed.INPLACE
+    speeds = [_at_once(flavour)]
+    if is_recoded and base == parts(before.type)[0] == "varchar":
+        speeds.append(_length_speed(_most_bytes(before, whole.before), _most_bytes(after, whole.after), flavour))
+    is_same = _order_of(old) == _order_of(new)
+    return max([*speeds, *(_resorted(item, after, whole, is_same=is_same) for item in items)])
+
+
+def _is_widened(old: str, new: str) -> bool:
+    return (charset_of(old), charset_of(new)) == ("utf8mb3", "utf8mb4")
+
+
+def _order_of(collation: str) -> str:
+    return collation.partition("_")[2]
+
+
+def _resorted(item: CatalogObject, column: Column, whole: TableChange, *, is_same: bool) -> Speed:
+    """Return how MariaDB sorts a key of the column anew: not the one that the table itself is stored by, nor one of a TEXT."""
+    if parts(column.type)[0] not in ("char", "varchar"):
+        return Speed.COPY
+    if is_same:
+        return Speed.INSTANT
+    has_key = any(isinstance(child, PrimaryKey) for child in whole.before_children)
+    if not isinstance(item, Index) or (item.unique and not has_key):
+        return Speed.COPY
+    return Speed.SHARED if item.method == "fulltext" else Speed.INPLACE
 
 
 def _key_columns(item: CatalogObject) -> tuple[str, ...]:
@@ -165,16 +206,24 @@ def _type_speed(before: Column, after: Column, whole: TableChange, flavour: Flav
     """A longer VARCHAR whose length byte stays one or two bytes, and members appended to an ENUM or SET, touch no row."""
     (old, old_args, _), (new, new_args, _) = parts(before.type), parts(after.type)
     if old == new == "varchar" and int(new_args) >= int(old_args):
-        width = 4 if charset_of(_collation(after, whole.after) or "").startswith("utf8") else 1
-        was, becomes = int(old_args) * width, int(new_args) * width
-        if flavour.is_mariadb:
-            return _at_once(flavour) if was <= 127 or becomes <= 255 or was > 255 else Speed.COPY
-        return Speed.INPLACE if becomes <= 255 or was > 255 else Speed.COPY
+        return _length_speed(_most_bytes(before, whole.before), _most_bytes(after, whole.after), flavour)
     if old == new and old in ("enum", "set"):
         had, has = members(before.type), members(after.type)
         if has[: len(had)] == had and _member_bytes(old, len(had)) == _member_bytes(new, len(has)):
             return Speed.INSTANT
     return Speed.COPY
+
+
+def _most_bytes(column: Column, table: Table) -> int:
+    """The most that a VARCHAR takes."""
+    return int(parts(column.type)[1]) * bytes_of(charset_of(_collation(column, table) or ""))
+
+
+def _length_speed(was: int, becomes: int, flavour: Flavour) -> Speed:
+    """Values of up to 255 bytes have a length of one byte; MariaDB widens it at once where all of them fit in seven bits."""
+    if flavour.is_mariadb:
+        return _at_once(flavour) if was <= 127 or becomes <= 255 or was > 255 else Speed.COPY
+    return Speed.INPLACE if becomes <= 255 or was > 255 else Speed.COPY
 
 
 def _member_bytes(base: str, count: int) -> int:
@@ -318,15 +367,18 @@ _OF_COLUMN = re.compile(r"(?:ADD|DROP) COLUMN `((?:[^`]|``)+)`")
 
 
 def _has_company(clauses: list[Clause], change: TableChange) -> bool:
-    """Tell whether a virtual column comes or goes beside something else."""
+    """Tell whether a virtual column comes or goes beside something else than plain indexes over other columns."""
     columns = [*change.before.columns, *change.after.columns]
     virtual = {quoted(c.name)[1:-1] for c in columns if c.generated and not c.generated.is_stored}
     own = [clause for clause in clauses if (named := _OF_COLUMN.match(clause.text)) and named[1] in virtual]
-    return bool(own) and any(clause not in own and not _is_of_plain_index(clause.text, change) for clause in clauses)
+    coming = {c.name for c in change.after.columns if c.generated and not change.before.column(c.name)}
+    return bool(own) and any(clause not in own and not _is_of_plain_index(clause.text, change, coming) for clause in clauses)
 
 
-def _is_of_plain_index(text: str, change: TableChange) -> bool:
-    gone, come = ([quoted(i.name) for i in side if _is_plain(i)] for side in (change.before_children, change.after_children))
+def _is_of_plain_index(text: str, change: TableChange, coming: set[str]) -> bool:
+    """Tell whether it drops or adds an index that hinders no writer: one over a column that comes along does (error 1846)."""
+    gone = [quoted(i.name) for i in change.before_children if _is_plain(i)]
+    come = [quoted(i.name) for i in change.after_children if _is_plain(i) and not coming & {*_key_columns(i)}]
     return any(text == f"DROP INDEX {name}" for name in gone) or any(text.startswith(f"ADD KEY {name} ") for name in come)
 
 

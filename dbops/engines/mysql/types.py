@@ -45,6 +45,19 @@ def charset_of(collation: str) -> str:
     return "utf8mb3" if word == "utf8" else word
 
 
+#: The most bytes of one character, where it is more than one ("Character Sets and Collations" in both manuals).
+_BYTES = {
+    **dict.fromkeys(("big5", "cp932", "euckr", "gb2312", "gbk", "sjis", "ucs2"), 2),
+    **dict.fromkeys(("eucjpms", "ujis", "utf8mb3"), 3),
+    **dict.fromkeys(("gb18030", "utf16", "utf16le", "utf32", "utf8mb4"), 4),
+}
+
+
+def bytes_of(charset: str) -> int:
+    """Return how many bytes a character of the set may take."""
+    return _BYTES.get(charset, 1)
+
+
 def parts(type_text: str) -> tuple[str, str, str]:
     """Return base word, arguments and modifiers of a type: `int`, ``, ` unsigned`."""
     match = _PARTS.match(type_text)
