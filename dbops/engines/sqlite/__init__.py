@@ -22,5 +22,5 @@ How an object looks in a catalog read from SQLite (inspection writes it so, rend
 * `capture`                                     a database as a text, of which a catalog can be made later
 * `load`                                        a source run on a scratch database
 * `ddl`                                         objects as CREATE statements
-* `render`, `renames`, `tables`, `state`, `rebuild`, `archive`, `virtual`, `hazards`   changes as acts
+* `render`, `renames`, `handed_on`, `tables`, `state`, `rebuild`, `archive`, `virtual`, `hazards`   changes as acts
 """

@@ -7,7 +7,7 @@ which view or trigger (https://www.sqlite.org/c3ref/set_authorizer.html). Statem
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from dbops.engines.sqlite.connect import SqliteConnection
@@ -23,34 +23,43 @@ Use = tuple[str, str]
 """A table or view and one of its columns, or the table alone when the column is empty."""
 
 
-def uses(conn: SqliteConnection, views: Iterable[str], firings: Mapping[str, Firing]) -> dict[str, frozenset[Use]]:
+def uses(conn: SqliteConnection, views: Collection[str], firings: Mapping[str, Firing]) -> dict[str, frozenset[Use]]:
     """Return by lower-case name what views and triggers use; those that do not compile (a table is gone) are not in it.
 
     Functions and collations that only the application brings along are stood in for.
     """
     found: defaultdict[str, set[Use]] = defaultdict(set)
     compiled: set[str] = set()
+    known = {name.lower() for name in (*views, *firings)}
     with _standing_in(conn) as explain:
         for view in views:
-            if explain(f"SELECT * FROM {quote(view)}", _listener(found, view)):
+            if explain(f"SELECT * FROM {quote(view)}", _listener(found, view, known)):
                 compiled.add(view.lower())
         by_firing: defaultdict[Firing, list[str]] = defaultdict(list)
         for trigger, firing in firings.items():
             by_firing[firing].append(trigger)
         for firing, triggers in by_firing.items():
             sql = _firing_sql(conn, firing)
-            if sql and explain(sql, _listener(found, "")):
+            if sql and explain(sql, _listener(found, "", known)):
                 compiled.update(trigger.lower() for trigger in triggers)
     return {name: frozenset(use for use in found[name] if use[0].lower() != name) for name in compiled}
 
 
-def _listener(found: defaultdict[str, set[Use]], outermost: str) -> Callable[..., int]:
+def _listener(found: defaultdict[str, set[Use]], outermost: str, known: Collection[str]) -> Callable[..., int]:
+    """A query of a WITH clause is said to be inside what that clause calls it; whose it is comes to light with what follows."""
+    pending: set[Use] = set()
+
     def listen(action: int, first: str | None, second: str | None, _: str | None, inside: str | None) -> int:
-        user = (inside or outermost).lower()
-        if user and first and action in (_READ, _UPDATE):
-            found[user].update(((first, ""), (first, second or "")))
-        elif user and first and action in (_INSERT, _DELETE):
-            found[user].add((first, ""))
+        used: set[Use] = set()
+        if first and action in (_READ, _UPDATE):
+            used = {(first, ""), (first, second or "")}
+        elif first and action in (_INSERT, _DELETE):
+            used = {(first, "")}
+        if inside and inside.lower() not in known:
+            pending.update(used)
+        elif user := (inside or outermost).lower():
+            found[user] |= used | pending
+            pending.clear()
         return _ALLOWED
 
     return listen

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import RenameColumn, RenameObject, inverse
@@ -12,7 +13,8 @@ from dbops.engines.base.render import Act
 from dbops.engines.sqlite import virtual
 from dbops.engines.sqlite.ddl import create_index, create_trigger, create_view
 from dbops.engines.sqlite.errors import REBUILD_PREFIX
-from dbops.engines.sqlite.tokens import names_of, quote
+from dbops.engines.sqlite.handed_on import broken_by
+from dbops.engines.sqlite.tokens import names_of, quote, tokenize
 from dbops.errors import SchemaError
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -21,10 +23,16 @@ from dbops.sql.statement import Statement
 def rename_acts(renames: Sequence[RenameObject | RenameColumn], before: Catalog) -> list[Act]:
     """Return one act for each rename.
 
-    SQLite refuses to rename anything while a view or trigger does not compile, so those step aside.
+    SQLite renames nothing while a view or trigger does not compile, or would not do so afterwards, so those step aside.
     """
-    broken = [item for item in before if isinstance(item, View | Trigger) and item.ref not in before.dependencies]
+    left_behind = broken_by(renames, before)
+    broken = [
+        item
+        for item in before
+        if isinstance(item, View | Trigger) and (item.ref not in before.dependencies or item.ref in left_behind)
+    ]
     acts = []
+    names: Mapping[str, str] = {}
     for change in renames:
         do = tuple(_statements(change, before))
         back = inverse(change)
@@ -32,7 +40,11 @@ def rename_acts(renames: Sequence[RenameObject | RenameColumn], before: Catalog)
         undo = tuple(_statements(back, before))
         old = change.before.name if isinstance(change, RenameObject) else change.before
         title = f"rename {change.ref.kind} {old} to {change.ref.name}"
-        acts.append(Act(change.ref, title, _aside(do, broken, before), _aside(undo, broken, before)))
+        had = names
+        if isinstance(change, RenameObject):
+            original = next((name for name, now in had.items() if now == old), old)
+            names = {**had, original: change.ref.name}
+        acts.append(Act(change.ref, title, _aside(do, broken, before, names), _aside(undo, broken, before, had)))
     if refills := _refills(renames, before):
         acts[0] = replace(acts[0], undo=(*(acts[0].undo or ()), *refills))
     return acts
@@ -50,12 +62,25 @@ def _refills(renames: Sequence[RenameObject | RenameColumn], before: Catalog) ->
     return [Statement(virtual.refill(index)) for index, content in over if content and content.name.lower() in touched]
 
 
-def _aside(statements: tuple[Statement, ...], broken: Sequence[View | Trigger], catalog: Catalog) -> tuple[Statement, ...]:
+def _aside(
+    statements: tuple[Statement, ...], broken: Sequence[View | Trigger], catalog: Catalog, names: Mapping[str, str]
+) -> tuple[Statement, ...]:
+    """Put statements between the going and the coming back of what is broken; `names` are those that tables have by then."""
     if not broken:
         return statements
     away = [Statement(f"DROP {item.kind.upper()} {quote(item.name)}") for item in reversed(broken)]
-    back = [create_view(item, catalog) if isinstance(item, View) else create_trigger(item, catalog) for item in broken]
+    back = [create_view(item, catalog) if isinstance(item, View) else _trigger(item, catalog, names) for item in broken]
     return (*away, *statements, *(Statement(sql) for sql in back))
+
+
+def _trigger(item: Trigger, catalog: Catalog, names: Mapping[str, str]) -> str:
+    """SQLite looks for the table of a trigger when that is made, and for what it does when it fires."""
+    sql = create_trigger(item, catalog)
+    if (name := names.get(item.parent)) is None:
+        return sql
+    tokens = tokenize(sql)
+    table = next(token for before, token in pairwise(tokens) if before.word == "ON" and token.name.lower() == item.parent.lower())
+    return f"{sql[: table.start]}{quote(name)}{sql[table.end :]}"
 
 
 def _statements(change: RenameObject | RenameColumn, before: Catalog) -> Iterable[Statement]:

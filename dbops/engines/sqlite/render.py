@@ -216,14 +216,20 @@ class _Rendering:
 
     @cached_property
     def _users(self) -> dict[Ref, frozenset[str]] | None:
-        """The columns, by table, that staying views and triggers use; None when one of them does not compile."""
+        """The columns, by table, that staying views and triggers use; None when one of them does not compile.
+
+        Neither does what stands on a view that makes way, until that is there again.
+        """
         catalog = self._before.catalog
+        away = {ref for ref in self._drops if ref.kind == "view"}
         found: defaultdict[Ref, set[str]] = defaultdict(set)
         for item in catalog:
             if isinstance(item, View | Trigger) and item.ref not in self._drops:
                 if item.ref not in catalog.dependencies:
                     return None
                 for need in catalog.dependencies[item.ref]:
+                    if need in away:
+                        return None
                     if need.kind == "column":
                         found[need.table].add(need.name.lower())
         return {table: frozenset(columns) for table, columns in found.items()}

@@ -71,6 +71,33 @@ def test_views_that_do_not_compile_step_aside(conn: SqliteConnection) -> None:
     assert diff(ENGINE.inspect(conn), read(OLD + broken)) == ()
 
 
+HANDED_ON = """
+CREATE TABLE {table} (id INTEGER PRIMARY KEY, {mail} TEXT, other TEXT);
+CREATE VIEW mails AS SELECT id, {mail} FROM {table};
+CREATE TRIGGER put INSTEAD OF INSERT ON mails BEGIN INSERT INTO {table} ({mail}) VALUES (new.{mail}); END;
+CREATE VIEW loud AS SELECT upper({mail}) AS up FROM mails;
+CREATE VIEW aliased AS SELECT {mail} AS address FROM {table};
+CREATE VIEW by_with AS WITH found AS (SELECT {mail} FROM {table}) SELECT {mail} || '!' AS up FROM found;
+CREATE VIEW over_with AS SELECT up FROM by_with;
+CREATE VIEW nested AS SELECT q.{mail} FROM (SELECT {mail} FROM {table}) AS q;
+CREATE TRIGGER filled AFTER INSERT ON {table} BEGIN
+  UPDATE {table} SET other = (SELECT max(up) FROM over_with) WHERE id = new.id; END;
+"""
+
+
+def test_code_that_knows_a_column_as_it_is_handed_on_steps_aside(conn: SqliteConnection) -> None:
+    """SQLite renames no column while a view, a WITH clause or a subquery hands it on to somebody by the old name."""
+    live = read(HANDED_ON.format(table="customer", mail="mail"))
+    wanted = read(HANDED_ON.format(table="customers", mail="email"))
+    acts = renamed(conn, live, RENAMES)
+    rest = plan(conn, wanted)
+    assert {change.ref.name for change in rest.changes} == {"put", "loud", "by_with", "nested", "filled"}
+    run(conn, rest.acts)
+    assert diff(ENGINE.inspect(conn), wanted) == ()
+    take_back(conn, [*acts, *rest.acts])
+    assert diff(ENGINE.inspect(conn), live) == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
