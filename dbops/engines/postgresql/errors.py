@@ -90,10 +90,10 @@ def _fix(state: str, hint: str | None, where: str) -> str | None:
 
 def connect_error(error: psycopg.Error, place: str, database: str, secrets: Iterable[str] = ()) -> ConnectError:
     """Translate a failure to connect; `place` names host and database without secrets."""
-    reason = _without(_last_line(str(error)), secrets)
-    if f'database "{database}" does not exist' in reason:
+    told = _last_line(str(error))
+    if f'database "{database}" does not exist' in told:
         return MissingDatabaseError(f"{place} does not exist", database=database)
-    return ConnectError(f"cannot connect to {place}: {reason}", fix=_connect_fix(reason))
+    return ConnectError(f"cannot connect to {place}: {_without(told, secrets)}", fix=_connect_fix(told))
 
 
 def is_worth_retrying(error: DbopsError) -> bool:

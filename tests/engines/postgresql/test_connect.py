@@ -53,6 +53,15 @@ def test_a_missing_database_is_its_own_error(pg_database: PostgresDatabase) -> N
         connect(replace(target, url=target.url.with_database("no such")))
 
 
+def test_a_missing_database_is_known_whatever_the_password_is(postgres_server: PostgresServer) -> None:
+    postgres_server.rows("postgres", "CREATE ROLE short_secret LOGIN PASSWORD 'x'")
+    try:
+        with pytest.raises(MissingDatabaseError):
+            connect(Target("shop", parse_url(postgres_server.tcp_url("nowhere", "short_secret", "x"))))
+    finally:
+        postgres_server.rows("postgres", "DROP ROLE short_secret")
+
+
 def test_a_server_that_is_not_there_is_tried_again_then_named() -> None:
     started = time.monotonic()
     with pytest.raises(ConnectError) as caught:

@@ -266,6 +266,13 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
             f"'{home.server.user}' may not create databases on that server",
             fix=f"ALTER ROLE {quoted(home.server.user)} CREATEDB",
         )
+    provider = str(facts["locale"][3]) if "locale" in facts else ""
+    if (since := _SINCE.get(provider)) is not None and home.server.version[0] < since[1]:
+        raise BackupError(
+            f"the database sorts by {since[0]}, which databases can from PostgreSQL {since[1]} on, and that server is"
+            f" {home.server.version[0]}; nothing was touched",
+            fix="restore to a newer server",
+        )
     if missing := missing_extensions(home, facts):
         raise BackupError(
             f"that server lacks extensions which the backup needs: {', '.join(missing)}",
@@ -277,6 +284,9 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
             fix="restore as a superuser",
         )
 
+
+#: What may sort the text of a database, as pg_database says it: its name, and the first major version that knows it.
+_SINCE = {"i": ("ICU", 15), "b": ("a locale of PostgreSQL's own", 17)}
 
 _EXTENSIONS = """
 SELECT DISTINCT name::text FROM pg_catalog.pg_available_extension_versions WHERE trusted OR NOT superuser OR ?"""
@@ -303,8 +313,13 @@ def _roles(home: PostgresConnection, order: RestoreOrder, filling: Filling) -> t
     if order.options.get("roles") == "skip":
         return ("--no-owner", "--no-privileges"), (), ["owners and privileges were left out"]
     made = make_roles(home, filling.globals(), missing) if missing else []
-    roles = (*filling.facts["roles"], *made)
-    return (), tuple(dict.fromkeys(roles)), [f"made the role {role}, without a password" for role in made]
+    told = [f"made the role {role}, without a password" for role in made]
+    roles = dict.fromkeys((*filling.facts["roles"], *made))
+    with_settings = [role for role, _ in filling.facts["settings"] if role and role not in roles]
+    for role in missing_roles(home, with_settings):
+        with_settings.remove(role)
+        told.append(f"that server lacks the role {role}: what the database sets for it is left out")
+    return (), (*roles, *with_settings), told
 
 
 def _missing_roles(

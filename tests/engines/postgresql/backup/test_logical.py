@@ -176,6 +176,32 @@ def test_an_event_trigger_that_forbids_all_comes_back_behind_all_else(
     assert postgres_server.rows(new, "SELECT a FROM m") == [(1,)]
 
 
+def test_what_a_database_sets_for_a_role_that_has_nothing_in_it_comes_back(
+    pg_database: PostgresDatabase, new: str, postgres_server: PostgresServer, tmp_path: Path, mark: str
+) -> None:
+    role = f"idle_{mark}"
+    pg_database.load(f"CREATE ROLE {role}; ALTER ROLE {role} IN DATABASE \"{pg_database.name}\" SET work_mem = '3MB'")
+    shop = Shop(tmp_path, pg_database.url, schedule=FULL)
+    shop.run()
+    shop.restore(postgres_server.url(new))
+    settings = f"SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = '{new}'"
+    assert postgres_server.rows("postgres", settings) == [(["work_mem=3MB"],)]
+    postgres_server.drop_database(new)
+    pg_database.load(f'ALTER ROLE {role} IN DATABASE "{pg_database.name}" RESET ALL; DROP ROLE {role}')
+    warnings = shop.restore(postgres_server.url(new)).restored.warnings
+    assert any(role in text for text in warnings)
+
+
+def test_a_database_sorted_by_what_a_server_does_not_know_is_refused(
+    pg_database: PostgresDatabase, new: str, postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, pg_database.url, schedule=FULL)
+    shop.run()
+    monkeypatch.setitem(loading._SINCE, "c", ("the C library", 1000))
+    with pytest.raises(BackupError, match="from PostgreSQL 1000 on"):
+        shop.restore(postgres_server.url(new))
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_programs_of_a_newer_version_load_into_an_older_server(
     pg_database: PostgresDatabase,
