@@ -390,6 +390,20 @@ def test_members_that_go_are_looked_for(my_database: Database, tmp_path: Path, m
     ]
 
 
+def test_a_period_that_ends_before_it_begins_is_told(
+    my_database: MysqlDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not my_database.server.has("system versioning"):
+        pytest.skip("the server has no periods")
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    table = "CREATE TABLE t (id int PRIMARY KEY, s date NOT NULL, e date NOT NULL"
+    my_database.load(f"{table}); INSERT INTO t VALUES (1, '2020-01-01', '2020-01-02'), (2, '2020-01-01', '2020-01-01');")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(my_database.url)))
+    (tmp_path / "shop.sql").write_text(f"{table}, PERIOD FOR valid (s, e));")
+    messages = [message for code, message in answers(tmp_path) if code == DATA_REFUSES]
+    assert messages == ["1 row of t: s is not before e, as valid wants (id: 2)"]
+
+
 def test_rows_are_asked_about_keys_and_checks_that_change(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

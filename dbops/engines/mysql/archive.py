@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, DropColumn
-from dbops.catalog.model import Column, Table
+from dbops.catalog.model import Column, PrimaryKey, Table
 from dbops.dataclass import dataclass
 from dbops.engines.mysql.alter import TableChange, left_of
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.ddl import names
 from dbops.engines.mysql.matching import Match
 from dbops.engines.mysql.statements import ddl, under
-from dbops.engines.mysql.types import comes_back, is_spatial
+from dbops.engines.mysql.types import comes_back, is_reshaped, is_spatial
 from dbops.engines.mysql.versioning import is_versioned
 from dbops.sql.statement import Statement
 
@@ -72,10 +72,11 @@ class LostColumns:
     @classmethod
     def of(cls, change: TableChange) -> LostColumns | None:
         """Return None where no values are lost."""
+        keys = {name for item in change.before_children if isinstance(item, PrimaryKey) for name in item.columns}
         dropped = tuple(
             c.column if isinstance(c, DropColumn) else c.before
             for c in change.changes
-            if (isinstance(c, DropColumn) and _is_stored(c.column)) or (isinstance(c, AlterColumn) and _loses_values(c))
+            if (isinstance(c, DropColumn) and _is_stored(c.column)) or (isinstance(c, AlterColumn) and _loses_values(c, keys))
         )
         if not dropped:
             return None
@@ -157,9 +158,13 @@ class LostColumns:
         return change
 
 
-def _loses_values(change: AlterColumn) -> bool:
-    """A column that becomes computed, or gets a type that takes no value of the old one, or gives none back, is filled anew."""
-    is_kept = change.after.generated is None and comes_back(change.before.type, change.after.type)
+def _loses_values(change: AlterColumn, keys: set[str]) -> bool:
+    """A column that becomes computed, or gets a type that takes no value of the old one, or gives none back, is filled anew.
+
+    So is one whose values get another shape, but for keys, by which rows are known.
+    """
+    types = change.before.type, change.after.type
+    is_kept = change.after.generated is None and comes_back(*types) and (change.before.name in keys or not is_reshaped(*types))
     return _is_stored(change.before) and not is_kept
 
 

@@ -22,6 +22,7 @@ from dbops.engines.mysql.types import (
     bytes_of,
     charset_of,
     comes_back,
+    is_reshaped,
     is_spatial,
     is_textual,
     may_lose_values,
@@ -248,7 +249,9 @@ def _type_facts(before: str, after: str, name: str) -> list[Fact]:
     if may_lose_values(before, after):
         facts.append(Fact("DELETES_DATA", f"values of {name} that do not fit {after} are lost or refused", needs_rows=False))
         facts.append(Fact("MAY_FAIL_ON_DATA", f"values of {name} may not fit {after}"))
-        if comes_back(before, after):  # else the values are copied before, as those of a dropped column
+        if comes_back(before, after) and not is_reshaped(
+            before, after
+        ):  # else the values are copied before, as those of a dropped column
             facts.append(Fact("IRREVERSIBLE", f"no undo brings back what values of {name} lose in {after}"))
     return facts
 

@@ -49,6 +49,24 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
             there = live.objects.get(change.ref)
             if isinstance(there, Table) and (condition := _without_partition(change.before, change.after, there)):
                 yield Question(change.ref, change.ref, condition, "they belong to no partition", ())
+            if isinstance(there, Table):
+                yield from _ends_before_it_begins(change.before, change.after, there)
+
+
+def _ends_before_it_begins(before: Table, after: Table, there: Table) -> Iterator[Question]:
+    """Ask for rows that an application period does not take: MariaDB compares its ends like a check (error 4025)."""
+    for name, ends in dict(after.options).items():
+        names = [token.identifier for token in tokens(ends) if token.kind == "name"]
+        columns = tuple(column.name for each in names if each and (column := there.column(each)))
+        if (
+            name.startswith("period:")
+            and name != "period:SYSTEM_TIME"
+            and (name, ends) not in before.options
+            and len(columns) == 2
+        ):
+            start, end = (f"t.{quoted(column)}" for column in columns)
+            words = f"{columns[0]} is not before {columns[1]}, as {name.removeprefix('period:')} wants"
+            yield Question(after.ref, after.ref, f"{start} >= {end}", words, columns)
 
 
 def _without_partition(before: Table, after: Table, there: Table) -> str | None:

@@ -80,17 +80,25 @@ _CLASSES = {
 def is_convertible(before: str, after: str) -> bool:
     """Tell whether the server makes values of one type out of those of the other (MariaDB error 4078 where it does not).
 
-    A number becomes text, and in BINARY it is filled up with zero bytes, of which no number comes again (error 1292).
+    What becomes BINARY is filled up with zero bytes: no number comes again of that (error 1292), nor what has less room (1265).
     """
     old, new = (_CLASSES.get(parts(kind)[0], "number") for kind in (before, after))
-    if parts(before)[0] == "binary" and _is_numeric(after):
-        return False
+    if (filled := parts(before))[0] == "binary":
+        room = _room(*parts(after)[:2])
+        if _is_numeric(after) or (room and room[1] < int(filled[1] or 1)):
+            return False
     return old == new or "text" in (old, new)
 
 
 def comes_back(before: str, after: str) -> bool:
     """Tell whether the server makes values of one type out of those of the other, and of these the old ones again."""
     return is_convertible(before, after) and is_convertible(after, before)
+
+
+def is_reshaped(before: str, after: str) -> bool:
+    """Tell whether values are trimmed or filled up: CHAR loses the blanks at the end of a text, BINARY has zero bytes there."""
+    (old, *_), (new, *_) = parts(before), parts(after)
+    return before != after and (new == "binary" or (new == "char" and old in ("varchar", *_TEXT_BYTES)))
 
 
 def _is_numeric(type_text: str) -> bool:

@@ -31,7 +31,13 @@ def stages(change: TableChange) -> list[TableChange]:
         tuple(_without_end(item, table) for item in items)
         for table, items in ((change.before, change.before_children), (change.after, change.after_children))
     )
-    steps = [_turned(change.before, plain, change.before_children, kept), TableChange(plain, ready, kept, children, tuple(rest))]
+    old = change.before_children
+    undivided = replace(change.before, partition_by=None) if _is_by_time(change.before) else change.before
+    steps = [
+        _turned(change.before, undivided, old, old),  # a history that is divided cannot go (error 4131)
+        _turned(undivided, plain, old, kept),
+        TableChange(plain, ready, kept, children, tuple(rest)),
+    ]
     if is_versioned(change.after):
         divided = change.after.partition_by
         begun = replace(_all_versioned(change.after), partition_by=None if _is_by_time(change.after) else divided)
