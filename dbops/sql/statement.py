@@ -22,3 +22,16 @@ class Statement:
     hazards: tuple[Hazard, ...] = ()
     transactional: bool = True
     lock_timeout_s: float | None = None
+
+    @property
+    def is_local_setting(self) -> bool:
+        """Whether it sets what holds until the end of its transaction."""
+        return self.sql.startswith(_LOCAL)
+
+    @property
+    def for_client(self) -> str:
+        """The statement for a script that a client runs without a transaction around it: a setting holds for the session."""
+        return f"SET {self.sql.removeprefix(_LOCAL)}" if self.is_local_setting else self.sql
+
+
+_LOCAL = "SET LOCAL "

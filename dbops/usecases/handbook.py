@@ -29,10 +29,9 @@ from dbops.catalog.model import (
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.sql.dialect import Dialect
-from dbops.sql.script import spaced
 from dbops.sql.tokens import tokens
 from dbops.usecases.entities import Parts, attribute_keys, by_table
-from dbops.usecases.inspect import Inspection, Owners, by_owner, creation
+from dbops.usecases.inspect import Inspection, Owners, by_owner, creation, script
 from dbops.usecases.outline import detail, filling
 
 Marked = tuple[tuple[str, str], ...]
@@ -271,7 +270,7 @@ def _sql(inspection: Inspection) -> Mapping[Ref, Marked]:
     engine = inspection.engine
     return {
         ref: marked(
-            spaced([engine.dialect.terminated(s.sql) for act in acts for s in act.do if not s.sql.startswith("SET LOCAL ")]),
+            script(acts, engine),
             engine.dialect,
         )
         for ref, acts in by_owner(creation(inspection), inspection.catalog).items()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.engine import Engine
 from dbops.engines.base.render import Act
 from dbops.engines.base.url import MEMORY
 from dbops.errors import PlanError, SchemaError
@@ -180,7 +178,7 @@ def _sources(inspection: Inspection, layout: Layout, folder: str) -> tuple[dict[
         case "objects":
             return _per_object(inspection, folder), f"    sql: [{folder}/]\n"
         case "single":
-            return {f"{folder}.sql": _source(creation(inspection), inspection.engine)}, f"    sql: [{folder}.sql]\n"
+            return {f"{folder}.sql": script(creation(inspection), inspection.engine)}, f"    sql: [{folder}.sql]\n"
         case "tables":
             return {}, _portable(inspection)
 
@@ -224,12 +222,7 @@ def _per_object(inspection: Inspection, folder: str) -> dict[str, str]:
     contents: dict[str, list[Act]] = {f"{folder}/{path}": [] for path in sorted(paths.values())}
     for act in acts:
         contents[f"{folder}/{paths[owners[act.ref]]}"].append(act)
-    return {path: _source(found, inspection.engine) for path, found in contents.items()}
-
-
-def _source(acts: list[Act], engine: Engine) -> str:
-    """Return acts as a file of a source: settings of the transaction they were meant for are no part of a schema."""
-    return script([replace(act, do=tuple(s for s in act.do if not s.sql.startswith("SET LOCAL "))) for act in acts], engine)
+    return {path: script(found, inspection.engine) for path, found in contents.items()}
 
 
 def _write(path: Path, content: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from dbops.catalog.catalog import EMPTY, Catalog
@@ -70,12 +70,19 @@ def creation(inspection: Inspection, *, order_free: bool = False) -> list[Act]:
 
 def to_sql(inspection: Inspection) -> str:
     """Return one script that builds the inspected catalog in an empty database."""
-    return script(creation(inspection), inspection.engine)
+    checks = inspection.engine.features.body_checks
+    has_bodies = checks and any(ref.kind == "routine" for ref in inspection.catalog.objects)
+    first = [f"SET {checks} = off"] if has_bodies else []  # bodies may name what comes later, or is gone
+    return script(creation(inspection), inspection.engine, first)
 
 
-def script(acts: list[Act], engine: Engine) -> str:
-    """Return the statements of acts as a script of the engine's dialect, each terminated."""
-    return spaced([engine.dialect.terminated(statement.sql) for act in acts for statement in act.do])
+def script(acts: list[Act], engine: Engine, first: Sequence[str] = ()) -> str:
+    """Return the statements of acts as a script of the engine's dialect, each terminated, behind those that come `first`.
+
+    Settings of the transaction that the acts were meant for are left out.
+    """
+    statements = [statement.sql for act in acts for statement in act.do if not statement.is_local_setting]
+    return spaced([engine.dialect.terminated(sql) for sql in (*first, *statements)])
 
 
 def by_owner(acts: list[Act], catalog: Catalog) -> dict[Ref, list[Act]]:

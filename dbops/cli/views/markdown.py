@@ -54,7 +54,7 @@ def comparison_markdown(found: Comparison, limit: int = LIMIT) -> str:
     if not differences:
         return f"{head}no difference.\n"
     lines = [f"- <b>{one.action}</b> {code(one.address)}: {plain(one.reason)}" for one in differences]
-    sql = "\n".join(found.engine.dialect.terminated(statement.sql) for act in found.acts for statement in act.do)
+    sql = "\n".join(found.engine.dialect.terminated(statement.for_client) for act in found.acts for statement in act.do)
     blocks = f"\n\n<details><summary>SQL</summary>\n\n{fenced(sql, 'sql')}\n\n</details>"
     text = f"{head}{wording.count(len(differences), 'difference')}.\n\n" + "\n".join(lines)
     if _weight(text) + _weight(blocks) < limit:

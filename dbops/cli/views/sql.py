@@ -38,4 +38,4 @@ def _step(step: Step, reason: str, end: Terminated) -> Iterator[str]:
     for statement in step.do:
         if statement.parameters:
             yield f"-- with {wording.on_one_line(', '.join(repr(value) for value in statement.parameters))}"
-        yield end(step.on, statement.sql)
+        yield end(step.on, statement.for_client)

@@ -46,7 +46,9 @@ def comparison_text(found: Comparison) -> str:
 def comparison_sql(found: Comparison) -> str:
     """Return the statements as a script of the engine's dialect."""
     head = f"-- from {wording.on_one_line(found.before)} to {wording.on_one_line(found.after)}\n"
-    return head + "".join(found.engine.dialect.terminated(statement.sql) + "\n" for act in found.acts for statement in act.do)
+    return head + "".join(
+        found.engine.dialect.terminated(statement.for_client) + "\n" for act in found.acts for statement in act.do
+    )
 
 
 def comparison_data(found: Comparison) -> dict[str, Any]:

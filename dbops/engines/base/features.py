@@ -70,5 +70,7 @@ class Features:
     """
     has_databases_alike: bool = False
     """A source means the same in every database: only the version of the library, and no default of the database, counts."""
+    body_checks: str = ""
+    """The setting by which the server looks into the body of a routine when it is made; empty where it has none."""
     portion: int = 0
     """So many statements a scratch should hold at most, because each costs more the more there are; 0 where it does not."""

@@ -31,6 +31,9 @@ class RenderContext:
     `archive` is a short token; when set, rows about to be deleted are first copied to `<state prefix>archive_<token>_<n>`.
     `as_shown` writes expressions in the very words in which the engine shows them, also where it reads those as others.
     `order_free` is set where default privileges may come before or after the objects: each then says what it was not granted.
+    `unchecked` are routines, by schema and name in lower case, whose bodies the server is not to look into when they are made;
+    the schema is empty where the source writes none.
+    `is_copy` is set where all of it stands elsewhere already: no body is looked into.
     `for_reading` is set where objects are made only to read their texts back: as the engine writes them in the end.
     """
 
@@ -42,11 +45,18 @@ class RenderContext:
     as_shown: bool = False
     for_reading: bool = False
     order_free: bool = False
+    unchecked: frozenset[tuple[str, str]] = frozenset()
+    is_copy: bool = False
 
     def rows(self, table: Ref) -> int:
         """Return the estimated rows of a live table, 0 for a new one."""
         size = self.sizes.get(table)
         return size.rows if size else 0
+
+    def is_unchecked(self, ref: Ref) -> bool:
+        """Tell whether the body of a routine is taken as it is, whatever it names."""
+        name = ref.name.partition("(")[0].lower()
+        return ref.kind == "routine" and (self.is_copy or bool(self.unchecked & {(ref.schema.lower(), name), ("", name)}))
 
 
 @dataclass(frozen=True, slots=True)

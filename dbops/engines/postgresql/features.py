@@ -16,6 +16,7 @@ FEATURES = Features(
     renames_parts=True,
     has_named_constraints=True,
     default_schema="public",
+    body_checks="check_function_bodies",
     state_prefix="dbops.",
     comments="statement",
     booleans=("false", "true"),

@@ -18,7 +18,7 @@ from dbops.sql.statement import Statement
 
 def build(catalog: Catalog, engine: Engine, conn: Connection, *, for_reading: bool = False) -> None:
     """Build `catalog` in an empty scratch database; `for_reading` back in other words, as the render port says."""
-    context = RenderContext(conn.server, online=False, as_shown=for_reading, for_reading=for_reading)
+    context = RenderContext(conn.server, online=False, as_shown=for_reading, for_reading=for_reading, is_copy=True)
     acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context)
     run((statement for act in acts for statement in act.do), engine, conn)
 
@@ -28,7 +28,8 @@ def build_copy(catalog: Catalog, engine: Engine, conn: Connection) -> frozenset[
     if engine.features.stand_in_view is None:
         build(catalog, engine, conn)
         return frozenset()
-    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), RenderContext(conn.server, online=False))
+    context = RenderContext(conn.server, online=False, is_copy=True)
+    acts = engine.render(ChangeSet(EMPTY, catalog, diff(EMPTY, catalog)), context)
     return frozenset(act.ref for act in acts if not _is_made(act, catalog, engine, conn))
 
 
@@ -87,7 +88,7 @@ def run(statements: Iterable[Statement], engine: Engine, conn: Connection) -> No
 
     for statement in statements:
         if statement.transactional and engine.features.has_transactional_ddl:
-            if statement.sql.startswith("SET LOCAL "):  # holds for what apply runs in the same transaction
+            if statement.is_local_setting:  # holds for what apply runs in the same transaction
                 settings.append(statement)
             elif len(batch) >= _AT_ONCE:
                 flush()

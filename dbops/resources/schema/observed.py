@@ -46,6 +46,8 @@ class ObservedSchema:
     applied_rows: Mapping[Ref, str] = field(default_factory=dict)
     followers: Mapping[Ref, tuple[str, ...]] = field(default_factory=dict)
     """What rows of other tables follow reference rows that go, by the table that these are in."""
+    unchecked: frozenset[tuple[str, str]] = frozenset()
+    """Routines whose bodies the sources do not want looked into: schema and name, as in `places`."""
     changes: tuple[CatalogChange, ...] | None = None
     """What leads from `renamed` to what apply aims at, None where nobody has asked yet."""
 

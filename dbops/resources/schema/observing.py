@@ -29,7 +29,7 @@ from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import DataChange, ObservedSchema
 from dbops.resources.schema.remarks import noted_renames
 from dbops.resources.schema.renames import as_it_stands, renamed_parts, respelled, sizes_after, wanted_renames
-from dbops.resources.schema.sources import places, read_source, rows_passed_over
+from dbops.resources.schema.sources import places, read_source, rows_passed_over, unchecked_routines
 from dbops.resources.schema.wording import in_words_of
 from dbops.sql.splitter import SourceStatement
 
@@ -65,6 +65,7 @@ def observe(desired: DesiredSchema, targets: Targets, cache: CatalogCache, today
         server=found.server,
         sizes=sizes_after(engine.sizes(reader), renames) if reader and live != wanted else {},
         places=places(statements, engine.dialect),
+        unchecked=unchecked_routines(statements, engine.features.body_checks),
         fingerprints={desired.connection: " ".join(marks)},
         has_column_order=engine.features.has_column_order,
         renames_constraints=engine.features.renames_constraints,

@@ -124,7 +124,9 @@ def _in_portions(steps: Sequence[Step], engine: Engine, target: Target, scope: S
 _HINT = "this is a fault of dbops, please report it; --no-rehearse plans without the rehearsal"
 
 
-_BODY = "mend its body in the source: it names what is not there"
+def _fix_of_body(setting: str) -> str:
+    as_it_is = f"; or, where it is meant so, write SET {setting} = off before it in its file" if setting else ""
+    return f"mend its body in the source: it names what is not there{as_it_is}"
 
 
 def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection, places: Mapping[int, Mark | None]) -> None:
@@ -144,7 +146,7 @@ def _run_steps(steps: Sequence[Step], engine: Engine, conn: Connection, places: 
                 f"{step.title}: fails on a scratch copy: {error.message}{told}",
                 error.context,
                 at=places.get(id(step)) if is_body else None,
-                fix=error.fix or (_BODY if is_body else _HINT),
+                fix=error.fix or (_fix_of_body(engine.features.body_checks) if is_body else _HINT),
             ) from error
 
 

@@ -135,6 +135,28 @@ def places(statements: Sequence[SourceStatement], dialect: Dialect) -> Mapping[t
     return found
 
 
+def unchecked_routines(statements: Sequence[SourceStatement], setting: str) -> frozenset[tuple[str, str]]:
+    """Return what statements create while their file has turned `setting` off: schema and name, as in `places`.
+
+    Databases have routines that name what is gone; a source says by this that one is meant as it stands, as dumps say it of all.
+    """
+    if not setting:
+        return frozenset()
+    turns = re.compile(
+        rf"(?:SET\s+(?:SESSION\s+|LOCAL\s+)?{setting}\s*(?:=|\bTO\b)\s*'?(\w+)"
+        rf"|SELECT\s+(?:pg_catalog\s*\.\s*)?set_config\s*\(\s*'{setting}'\s*,\s*'(\w+)|RESET\s+(?:{setting}|ALL)\b)",
+        re.IGNORECASE,
+    )
+    off, found = set[str](), set[tuple[str, str]]()
+    for statement in statements:
+        if (turn := turns.match(statement.text)) is not None:
+            is_off = (turn[1] or turn[2] or "").lower() in ("off", "false", "no", "0", "f", "n")
+            (off.add if is_off else off.discard)(statement.at.file)
+        elif statement.at.file in off and (match := _CREATES.match(statement.text)):
+            found.add((_unquoted(match["schema"] or "").lower(), _unquoted(match["name"]).lower()))
+    return frozenset(found)
+
+
 _ROWS = re.compile(r"(?:INSERT(?!\s+INTO\s+[\"`\[]?sqlite_)|REPLACE|COPY|LOAD\s+DATA)\b", re.IGNORECASE)
 
 

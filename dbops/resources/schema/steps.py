@@ -113,7 +113,7 @@ def render(
     `now` names the archives of rows that go.
     """
     archive = now.strftime("%y%m%d%H%M%S%f") if archives else None
-    context = RenderContext(observed.server, observed.sizes, schema.online, archive=archive)
+    context = RenderContext(observed.server, observed.sizes, schema.online, archive=archive, unchecked=observed.unchecked)
     renames = tuple(rename for rename in observed.renames if any(change.change == rename for change in changes))
     others = tuple(change.change for change in changes if change.change not in renames)
     acts: list[Act] = []

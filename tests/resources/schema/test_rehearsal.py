@@ -91,3 +91,26 @@ def test_a_body_that_names_what_is_not_there_is_told_with_its_place(
         plan(workspace)
     told = caught.value.explain()
     assert "shop.sql:2:1: " in told and 'relation "u" does not exist' in told and "mend its body" in told
+
+
+def test_a_body_that_names_what_is_not_there_is_made_where_its_file_says_so(
+    pg_database: PostgresDatabase, tmp_path: Path
+) -> None:
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    source = tmp_path / "shop.sql"
+    body = "FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT {} FROM u';"
+    source.write_text(f"SET check_function_bodies = false;\nCREATE {body.format(1)}\nRESET ALL;\nCREATE TABLE t (id int);")
+    with open_workspace(tmp_path) as workspace:
+        apply(workspace, Consent(lambda plan: True))
+        source.write_text(
+            f"SELECT set_config('check_function_bodies', 'off', false);\nCREATE {body.format(2)}\nCREATE TABLE t (id int);"
+        )
+        apply(workspace, Consent(lambda plan: True, allow=("all",)))
+        assert plan(workspace).is_empty
+    assert pg_database.rows("SELECT prosrc FROM pg_proc WHERE proname = 'f'") == [("SELECT 2 FROM u",)]
+    source.write_text(
+        f"SET check_function_bodies = off;\nSET check_function_bodies TO on;\nCREATE {body.format(3)}\nCREATE TABLE t (id int);"
+    )
+    with open_workspace(tmp_path) as workspace, pytest.raises(RehearsalError, match="does not exist") as caught:
+        plan(workspace)
+    assert "write SET check_function_bodies = off before it" in caught.value.explain()

@@ -35,7 +35,7 @@ def comparison_html(found: Comparison) -> str:
 
 def _act(found: Comparison, place: int) -> Markup:
     act = found.acts[place]
-    sql = "\n".join(found.engine.dialect.terminated(statement.sql) for statement in act.do)
+    sql = "\n".join(found.engine.dialect.terminated(statement.for_client) for statement in act.do)
     hazards = (tag("p", tag("b", h.code, class_="hazard warn"), " ", h.message) for h in act.hazards)
     return tag(
         "article",

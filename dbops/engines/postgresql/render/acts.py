@@ -92,7 +92,8 @@ class _Work:
         return unit, kept, act
 
     def _settings(self, change: CatalogChange) -> Iterator[Statement]:
-        if change.ref in self.plan.unchecked and not isinstance(change, DropObject):
+        is_unchecked = change.ref in self.plan.unchecked or self.scene.context.is_unchecked(change.ref)
+        if is_unchecked and not isinstance(change, DropObject):
             yield Statement("SET LOCAL check_function_bodies = off")
         if change.ref.schema == "pg_catalog" and not isinstance(change, DropObject):
             yield Statement("SET LOCAL allow_system_table_mods = on")
