@@ -33,6 +33,7 @@ from dbops.engines.postgresql.render.parts import (
     aside_ref,
     without_rules,
 )
+from dbops.engines.postgresql.render.retype import Rebuild
 from dbops.engines.postgresql.render.scene import Scene
 
 AnyTable = Table | ForeignTable
@@ -41,12 +42,13 @@ AnyTable = Table | ForeignTable
 class Meanwhile:
     """The states between the units of a plan; finding a part of one costs what it looks at, not the length of the plan."""
 
-    def __init__(self, units: Several[Unit], scene: Scene) -> None:
+    def __init__(self, units: Several[Unit], scene: Scene, rebuild: Rebuild) -> None:
         self._scene = scene
         self._places = {id(unit): place for place, unit in enumerate(units)}
         self._changes: defaultdict[Ref, list[tuple[int, CatalogChange]]] = defaultdict(list)
         for place, unit in enumerate(units):
-            for change in unit.all:
+            whole = _carried_out(rebuild) if unit.change.ref in rebuild.refs else ()
+            for change in dict.fromkeys((*unit.all, *whole)):
                 for ref in self._touched(change):
                     self._changes[ref].append((place, change))
 
@@ -134,6 +136,12 @@ class Meanwhile:
         assert isinstance(table, Table)
         columns = tuple(Column(name=column.name, type=column.type, collation=column.collation) for column in table.columns)
         return Table(schema=table.schema, name=aside_ref(table).name, columns=columns)
+
+
+def _carried_out(rebuild: Rebuild) -> Iterator[CatalogChange]:
+    """Yield what is done together where types are built again, of which one change stands in the plan."""
+    yield from (AlterObject(old, new) for old, new in rebuild.types)
+    yield from (AlterColumn(one.table, one.before, one.after) for one in rebuild.conversions)
 
 
 def _with_columns(item: CatalogObject, columns: tuple[Column, ...]) -> CatalogObject:

@@ -180,7 +180,7 @@ def _is_computed(ref: Ref, graph: Graph) -> bool:
 
 def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogChange]:
     """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
-    early = bringing_their_own(changes, after)
+    early = bringing_their_own(changes, after) | set(_unlike_their_parents(changes, after))
     moved = _moved_extensions(changes)
     for change in _identities_apart(renamed_in_place(changes, before, after), after):
         if is_made_again(change, before, after):
@@ -291,13 +291,30 @@ def _kept_in_order(was: list[Membership], will_be: list[Membership]) -> list[Mem
     return kept
 
 
+def _unlike_their_parents(changes: ChangeSet, after: Graph) -> Iterator[Ref]:
+    """Yield new partitions and heirs that cannot be made as such: these have the columns of their parents, and in that order.
+
+    A computed column that an heir has of its own may stand in CREATE TABLE since PostgreSQL 16.
+    """
+    for change in changes.changes:
+        item = change.item if isinstance(change, CreateObject) else None
+        if isinstance(item, Table) and (parents := [after.table(parent) for parent in parents_of(item)]):
+            above = {column.name: column for parent in parents if parent for column in parent.columns}
+            own = {column.name: column for column in item.columns}
+            if not item.partition_of and any("inherited" in dict(column.options) for column in own.values()):
+                continue  # what it has only from a parent comes with the parent
+            is_computed = any(own[name].generated is not None for name in above.keys() & own)
+            if [*dict.fromkeys((*above, *own))] != [*own] or (item.inherits and is_computed):
+                yield item.ref
+
+
 def _split_creation(item: Table, after: Graph) -> Iterator[CatalogChange]:
-    assert item.partition_of is not None
-    membership = next(memberships(item))
+    joining = list(memberships(item))
     own = tuple(replace(c, options=tuple(pair for pair in c.options if pair[0] != "inherited")) for c in item.columns)
-    after.add(membership, *_fits_before(membership, item, after))
-    yield CreateObject(replace(item, partition_of=None, columns=own))
-    yield CreateObject(membership)
+    for membership in joining:
+        after.add(membership, *_fits_before(membership, item, after))
+    yield CreateObject(replace(item, partition_of=None, inherits=(), columns=own))
+    yield from (CreateObject(membership) for membership in joining)
 
 
 def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Ref]:

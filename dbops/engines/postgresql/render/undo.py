@@ -66,7 +66,7 @@ class Undo:
             {change.ref for change in changes if isinstance(change, CreateObject | DropObject | AddColumn | DropColumn)}
         )
         self._quiet = Quiet(plan.units, scene, self._made)
-        self._meanwhile = Meanwhile(plan.units, scene)
+        self._meanwhile = Meanwhile(plan.units, scene, plan.rebuild)
 
     def of(self, unit: Unit, kept: Kept | None) -> Iterator[Statement]:
         """Yield what takes a unit back, when all that the plan does after it has been taken back."""
