@@ -272,14 +272,17 @@ class Repository:
     def orphans(self, before: datetime) -> Iterator[str]:
         """Yield the keys of parts that belong to no backup, and of what was never written to its end, from before a moment.
 
-        Parts whose manifest was lost are left: it may be found again.
+        Parts whose manifest was lost are left: it may be found again. That it was there is known from the index, or from what
+        follows it.
         """
         heads = list(self.storage.list(f"{self.target}/"))
+        followed = {name for one in self.contents().backups for name in (one.parent_id, one.full_id)}
         lost = {one.key for one in self._lost({head.key for head in heads})}
         committed = {head.key.removesuffix("manifest.json") for head in heads if head.key.endswith("/manifest.json")}
         for head in heads:
             folder, middle, _ = head.key.partition("/parts/")
-            is_orphan = middle and is_id(folder.rpartition("/")[2]) and f"{folder}/" not in committed
+            name = folder.rpartition("/")[2]
+            is_orphan = middle and is_id(name) and name not in followed and f"{folder}/" not in committed
             is_orphan = is_orphan and f"{folder}/manifest.json" not in lost
             if (is_orphan or _is_unfinished(head.key)) and head.modified < before.timestamp():
                 yield head.key

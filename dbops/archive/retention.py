@@ -2,7 +2,7 @@
 
 Rules are restic's: each keeps backups by itself, and what one of them keeps is kept. `hourly: n` keeps the newest backup of each
 of the last n hours that have any, and so on; `last` the newest n. To these comes what they depend on. Logs are no points of their
-own: they stay with the backup that they go on from.
+own: they stay with the backup that they go on from. What follows a backup that was lost is kept until somebody deletes it.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ def judge(backups: Sequence[Manifest], rules: Rules, now: datetime, guards: Guar
     newest_first = points[::-1]
     _by_rules([one for one in newest_first if one.id not in guards.refuted], rules, now, reasons)
     _by_rules([one for one in newest_first if one.id in guards.refuted], rules, now, reasons)
+    for one in backups:
+        if one.id not in sound:  # what it follows was lost, and may be found again
+            reasons[one.id].append("broken chain")
     _by_guards(backups, newest_first, rules, now, guards, reasons)
     _by_chains(backups, reasons)
     kept = {backup_id: tuple(dict.fromkeys(why)) for backup_id, why in reasons.items() if why}

@@ -86,6 +86,7 @@ def test_what_was_found_wanting_lets_nothing_go_that_may_be_good() -> None:
 def test_what_is_broken_is_no_point() -> None:
     orphan = backup("orphan", 24 * 39.5, backup("gone"))
     assert "d39" in kept([*DAILY, orphan], Rules(last=1))
+    assert judge([*DAILY, orphan], Rules(last=1), NOW).kept["orphan"] == ("broken chain",)  # what it follows may be found again
 
 
 @st.composite

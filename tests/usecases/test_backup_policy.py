@@ -240,6 +240,27 @@ def test_parts_of_a_run_that_died_go_after_a_day(shop: Shop, clock: Clock) -> No
     assert all(part.exists() for part in shop.parts(shop.backups()[0]))
 
 
+def test_what_followed_a_lost_manifest_stays_until_that_is_found(
+    tmp_path: Path, sqlite_database: SqliteDatabase, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")  # as on another machine
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY);")
+    shop = Shop(tmp_path / "env", sqlite_database.url, "  retention: {last: 1, verified: 0}\n")
+    full, later = shop.run(), shop.run("incremental")
+    place = shop.manifest(full)
+    text = place.read_bytes()
+    place.unlink()
+    clock.now = datetime.now(UTC) + timedelta(days=3)
+    first = shop.run()
+    shop.run()
+    with shop.keeper() as keeper:
+        pruned = keeper.prune()
+    assert ([one.id for one in pruned.deleted], pruned.orphans) == ([first.id], ())
+    place.write_bytes(text)
+    assert {full.id, later.id} <= {one.id for one in shop.backups()}
+    shop.restore(f"sqlite:///{tmp_path / 'found.db'}", word=later.id)
+
+
 def test_a_backup_is_shown_with_its_chain_and_rows(shop: Shop, clock: Clock) -> None:
     applied(shop)
     clock.now += timedelta(hours=1)

@@ -377,6 +377,19 @@ def refuse_options(order: Order, tool: str, *known: str) -> None:
         )
 
 
+def refuse_restore_options(order: RestoreOrder, *known: str) -> None:
+    """Let a restore pass whose options are known.
+
+    Raises:
+        BackupError: one is not.
+    """
+    if unknown := sorted(set(order.options) - set(known)):
+        raise BackupError(
+            f"--option {unknown[0]} means nothing to this restore",
+            expected=f"one of {', '.join(known)}" if known else "no options",
+        )
+
+
 def schema_digest(engine: Any, conn: Connection) -> str:
     """Return the digest of the catalog that `conn` shows, for `Inventory`; inside a snapshot of the caller's."""
     from dbops.catalog.codec import digest

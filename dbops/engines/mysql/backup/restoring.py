@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
+from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told, refuse_restore_options
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.binlog import stop_of
 from dbops.engines.mysql.backup.broken_off import MARK, begin, broken_off, end
@@ -94,10 +94,7 @@ def _keeps_definers(order: RestoreOrder) -> bool:
     Raises:
         BackupError: an option that is not known.
     """
-    known = () if order.folder is not None else ("definers",)
-    if unknown := sorted(set(order.options) - set(known)):
-        expected = f"one of {', '.join(known)}" if known else "none: files are restored as they are"
-        raise BackupError(f"--option {unknown[0]} means nothing to this restore", expected=expected)
+    refuse_restore_options(order, *(("definers",) if order.folder is None else ()))
     how = str(order.options.get("definers", "keep"))
     if how not in ("keep", "skip"):
         raise BackupError(f"definers={how} is not known", expected="keep, or skip: the account of the restore defines all")
@@ -108,6 +105,7 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     """Restore a chain; see the port."""
     if order.schemas:
         raise BackupError("databases of MySQL and MariaDB have no schemas", expected="--table, or nothing for all of it")
+    _keeps_definers(order)
     if order.folder is not None:
         from dbops.engines.mysql.backup.preparing import restore_folder
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told
+from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told, refuse_restore_options
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, secret_file
@@ -88,8 +88,7 @@ def _tool_and_jobs(link: Link, order: RestoreOrder) -> tuple[Path, int]:
     if order.folder is not None:
         raise BackupError("a dump is restored to a database, not to a folder", expected="--to postgresql://host/new_database")
     program = find("pg_restore", int(link.details["dump_major"]))
-    if unknown := sorted(set(order.options) - {"roles", "jobs"}):
-        raise BackupError(f"--option {unknown[0]} means nothing to PostgreSQL", expected="one of roles, jobs")
+    refuse_restore_options(order, "roles", "jobs")
     return program, jobs_of(order.options, int(link.details.get("jobs", 1)))
 
 

@@ -15,7 +15,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dbops.engines.base.backup import LATEST, Link, Mechanism, Order, Point, Restored, RestoreOrder, Told
+from dbops.engines.base.backup import (
+    LATEST,
+    Link,
+    Mechanism,
+    Order,
+    Point,
+    Restored,
+    RestoreOrder,
+    Told,
+    refuse_restore_options,
+)
 from dbops.engines.postgresql.backup import dumping, loading, pgbackrest
 from dbops.engines.postgresql.backup.folders import lay_out, map_tablespaces, tablespaces_beside, take_apart
 from dbops.engines.postgresql.backup.parallel import jobs_of
@@ -27,6 +37,7 @@ from dbops.errors import BackupError
 
 def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
     """Refuse a restore of files; see the port."""
+    _check_options(chain, order)
     check_point(chain, order.point)
     if order.folder is None:
         loading.must_allow_database(order)
@@ -36,8 +47,16 @@ def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
 
 def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     """Restore a physical chain; see the port."""
+    _check_options(chain, order)
     check_point(chain, order.point)
     return _to_folder(chain, order, order.folder, told) if order.folder is not None else _to_database(chain, order, told)
+
+
+def _check_options(chain: Sequence[Link], order: RestoreOrder) -> None:
+    """Refuse options that nobody would read, and wrong numbers."""
+    of_files = sorted(pgbackrest.OPTIONS) if chain[0].tool == NAME else []
+    refuse_restore_options(order, *(() if order.folder is not None else ("roles", "jobs")), *of_files)
+    jobs_of(order.options)
 
 
 def check_point(chain: Sequence[Link], point: Point) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dbops.archive.storage.local import NO_LINKS
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told
+from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told, refuse_restore_options
 from dbops.engines.base.passing import named
 from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, DIGEST, HASHES, PAGES, SEED, HashTable, hasher
@@ -43,6 +43,7 @@ def occupied(path: str) -> str | None:
 
 def must_allow(order: RestoreOrder) -> Path:
     """Return the place of the file that an order means; see the port."""
+    refuse_restore_options(order)
     path = order.target.url.database or MEMORY
     if path == MEMORY:
         raise BackupError("a backup cannot be restored into memory", expected="the path of a file: --to sqlite:///restored.db")

@@ -486,6 +486,9 @@ def test_what_a_database_forbids_its_sessions_does_not_disturb_a_proof(shop_data
     shop = Shop(tmp_path / "shop", shop_database.url, schedule='[{type: full, cron: "0 3 * * 0", method: physical}]')
     made = shop.run("full")
     assert shop.verify(3, made.id).problems == ()
+    for to, option in ((f"file://{tmp_path}/files", "roles"), (shop_database.server.url("never"), "rolls")):
+        with pytest.raises(BackupError, match=f"--option {option} means nothing"):
+            shop.restore(to, options={option: "skip"})
 
 
 def test_a_backup_made_before_a_restore_leaves_the_slot_of_the_policy(shop_database: PostgresDatabase, tmp_path: Path) -> None:

@@ -164,3 +164,13 @@ def test_files_are_restored_where_they_have_one_name_only(tmp_path: Path, monkey
     [warning] = shop.restore(f"sqlite:///{path}", replaces=True).restored.warnings
     assert "what stood there is" in warning and path.read_bytes() == new.read_bytes()
     assert len(list(tmp_path.glob("shop.db.damaged-*"))) == 1
+
+
+def test_an_option_that_means_nothing_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as conn:
+        conn.execute("CREATE TABLE t (a)")
+    shop = Shop(tmp_path / "env", f"sqlite:///{tmp_path / 'shop.db'}")
+    shop.run()
+    with pytest.raises(BackupError, match="--option roles means nothing"):
+        shop.restore(f"sqlite:///{tmp_path / 'never.db'}", options={"roles": "skip"})
+    assert not (tmp_path / "never.db").exists()
