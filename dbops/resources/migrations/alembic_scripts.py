@@ -90,6 +90,7 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
 
     revisions = revisions_of(migration)
     scripts = revisions.scripts
+    may_stand = not on_scratch and not engine.features.has_transactional_ddl
     with engine.scripts.sqlalchemy(conn) as session, printing_aside():
         try:
             if migration.alembic.runs_env:
@@ -102,18 +103,28 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
             with Operations.context(context), context.begin_transaction():
                 context.run_migrations(**given)
         except DBAPIError as error:
-            at = place_of(error, _file_of(migration, scripts), migration.at)
-            raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=at) from error
+            fix = _STANDS if may_stand else None
+            at = _place_of(error, migration, revisions)
+            raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=at, fix=fix) from error
         except DbopsError:
             raise
         except (Exception, SystemExit) as error:  # what a revision raises is the answer
-            at = place_of(error, _file_of(migration, scripts), migration.at)
-            raise MigrationError(f"{migration.id}: {type(error).__name__}: {error}", at=at) from error
+            what = f"{migration.id}: {type(error).__name__}: {error}"
+            fixes = [] if migration.alembic.runs_env else [_ENV]
+            fixes += [_STANDS] if may_stand else []
+            at = _place_of(error, migration, revisions)
+            raise MigrationError(what, at=at, fix="; ".join(fixes) or None) from error
 
 
-def _file_of(migration: Migration, scripts: ScriptDirectory) -> str:
-    revision: Any = scripts.get_revision(migration.version)
-    return str(revision.path)
+_ENV = "where it wants what env.py imports or sets, alembic: {env: run} of the manifest lets that run first"
+_STANDS = "tables that it made or changed before this stay so on this engine: take that back by hand, and it can run again"
+
+
+def _place_of(error: BaseException, migration: Migration, revisions: Revisions) -> Mark:
+    """Return the line of the revision that an error came from, or else of env.py."""
+    revision: Any = revisions.scripts.get_revision(migration.version)
+    env = str(Path(revisions.directory, "env.py"))
+    return place_of(error, str(revision.path), place_of(error, env, migration.at, Mark(shown(env))))
 
 
 def database_named(migration: Migration, direction: Direction, scripts: ScriptDirectory) -> dict[str, str]:

@@ -48,7 +48,7 @@ def run_on_scratch(
             error.context,
             at=error.at or migration.at,
             expected=error.expected,
-            fix="mend the migration",
+            fix="; ".join(("mend the migration", *((error.fix,) if migration.kind == "alembic" and error.fix else ()))),
         ) from error
 
 

@@ -255,23 +255,27 @@ class MigrationResource:
     ) -> Rehearsal | None:
         """Run the whole set from nothing on a scratch.
 
-        None where the database has what no file says, and where a statement would reach beyond the scratch.
+        None where the database has what no file says, where a statement would reach beyond the scratch, and where one that is
+        applied here does not run from nothing, so that nothing is learnt of those that are pending.
         """
         from dbops.resources.migrations.replay import BEYOND_SCRATCH, replay
 
         if any(one.migration is None or one.state == "baselined" for one in observed.standings):
             return None
         engine, target = targets.engine(desired.connection), targets.target(desired.connection)
-        started = monotonic()
+        started, ran = monotonic(), ""
+
+        def runs(id: str) -> None:
+            nonlocal ran
+            ran = id
+
         with engine.scratch(target) as conn:
             try:
-                replay(self.migrations(desired), engine, conn)
+                replay(self.migrations(desired), engine, conn, runs)
             except MigrationError as error:
-                if error.error_code == BEYOND_SCRATCH:
+                if error.error_code == BEYOND_SCRATCH or ran not in {one.id for one in to_run(observed.standings)}:
                     return None
-                fix = f"{error.fix}; where it needs what only the real database has, --no-rehearse leaves the scratch out"
-                if not any(one.record for one in observed.standings):
-                    fix += ", and a first migration that makes it, with dbops migrate baseline, lets both have it"
+                fix = f"{error.fix}; {_of_the_real(desired, observed, targets)}"
                 raise RehearsalError(error.message, error.context, at=error.at, expected=error.expected, fix=fix) from error
         return Rehearsal(True, monotonic() - started, (desired.connection,))
 
@@ -364,6 +368,19 @@ class MigrationResource:
             session = _Session(conn, runner, ledger, records, aliases(self.migrations(desired), records))
             self._sessions[desired.address] = session
         return session
+
+
+def _of_the_real(desired: DesiredMigrations, observed: ObservedMigrations, targets: Targets) -> str:
+    """Return what can be done where a migration needs what a scratch, on which all of the set run from nothing, does not have."""
+    reader = targets.reader(desired.connection)
+    begins = not any(one.record for one in observed.standings)
+    if begins and reader is not None and targets.engine(desired.connection).inspect(reader).objects:
+        return (
+            "migrations run from nothing there, and the database has objects that none of them makes: let a first migration make"
+            " these, and dbops migrate baseline VERSION say that it is applied; where another runner has applied migrations of"
+            " the set, dbops migrate adopt; --no-rehearse leaves the scratch out"
+        )
+    return "migrations run from nothing there: where it needs what none of them makes, --no-rehearse leaves the scratch out"
 
 
 def run_step(

@@ -115,6 +115,21 @@ def test_a_failure_is_told_and_mended(shop: Migrations) -> None:
     assert shop.database.rows("SELECT id FROM a") == [(1,)]
 
 
+def test_what_a_revision_that_failed_leaves_is_told_where_it_stays(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env", "format: alembic")
+    (shop.folder / "migrations" / "versions").mkdir()
+    revision(shop, "a11", None, f"{TABLE.format(name='a')}; import nobody")
+    with pytest.raises(ApplyError, match="No module named 'nobody'") as caught:
+        shop.up()
+    assert "alembic: {env: run}" in (caught.value.fix or "")
+    stays = database.engine == "mysql"
+    assert ("stay so on this engine: take that back by hand" in (caught.value.fix or "")) == stays
+    if stays:
+        database.load("DROP TABLE a;")
+    revision(shop, "a11", None, TABLE.format(name="a"))
+    assert shop.up().state == "done"
+
+
 def test_a_late_revision_of_a_branch_is_no_fault_of_its_name(shop: Migrations) -> None:
     shop.up()
     revision(shop, "a00", "a33", TABLE.format(name="late"))

@@ -313,13 +313,25 @@ def test_status_shows_states_whatever_statements_a_pending_file_has(shop: Migrat
     assert shop.states() == {"0001_a": "applied", "0002_b": "applied", "0003_c": "pending"}
 
 
+def test_what_is_applied_and_does_not_run_from_nothing_is_in_nobodys_way(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
+    sqlite_database.load("CREATE TABLE t (id integer); CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY);")
+    sqlite_database.load("ALTER TABLE t ADD COLUMN n integer; INSERT INTO schema_migrations VALUES ('0001');")
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("0001_n.sql", "ALTER TABLE t ADD COLUMN n integer;\n")
+    assert run(["migrate", "adopt", str(shop.folder)]) == 0
+    shop.write("0002_m.sql", "ALTER TABLE t ADD COLUMN m integer;\n")
+    planned = shop.plan()
+    assert len(planned.entries) == 1 and planned.rehearsal is None
+    assert shop.up().state == "done"
+
+
 def test_a_database_that_had_objects_before_is_told_how_migrations_begin(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
     sqlite_database.load("CREATE TABLE t (id integer);")
     shop = Migrations.make(sqlite_database, tmp_path / "env")
     shop.write("0002_n.sql", "ALTER TABLE t ADD COLUMN n integer;\n")
     with pytest.raises(RehearsalError) as caught:
         shop.plan()
-    assert "a first migration that makes it, with dbops migrate baseline" in (caught.value.fix or "")
+    assert "let a first migration make these, and dbops migrate baseline" in (caught.value.fix or "")
     shop.write("0001_t.sql", "CREATE TABLE t (id integer);\n")
     assert run(["migrate", "baseline", "1", str(shop.folder)]) == 0
     assert len(shop.plan().entries) == 1 and shop.up().state == "done"
