@@ -54,11 +54,11 @@ def _written(directory: Path, wanted: list[str]) -> dict[str, str | None]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "configure":
             for keyword in node.keywords:
                 if keyword.arg in wanted:
-                    found[keyword.arg] = _plain(keyword.value, constants, directory, file)
+                    found[keyword.arg] = _plain(keyword.arg, keyword.value, constants, directory, file)
     return found
 
 
-def _plain(value: ast.expr, constants: dict[str, ast.expr], directory: Path, file: Path) -> str | None:
+def _plain(name: str, value: ast.expr, constants: dict[str, ast.expr], directory: Path, file: Path) -> str | None:
     """Return the text that an expression stands for: a literal, a name of the module's, an option of alembic.ini."""
     if isinstance(value, ast.Name):
         value = constants.get(value.id, value)
@@ -69,11 +69,15 @@ def _plain(value: ast.expr, constants: dict[str, ast.expr], directory: Path, fil
             return text
         case ast.Call(func=ast.Attribute(attr="get_main_option"), args=[ast.Constant(value=str(option)), *_]):
             return _of_ini(directory, option)
+    what, option = {
+        "version_table": ("a name", "versionTable: NAME"),
+        "version_table_schema": ("a schema", "versionTableSchema: NAME"),
+    }[name]
     raise MigrationError(
-        f"{file.name} gives Alembic's table a name that only running it tells: {ast.unparse(value)}",
+        f"{file.name} gives Alembic's table {what} that only running it tells: {ast.unparse(value)}",
         at=Mark(str(file), value.lineno, value.col_offset + 1),
         expected="a text",
-        fix="say it in the manifest, alembic: {versionTable: NAME}, also where env.py is run",
+        fix=f"say it in the manifest, alembic: {{{option}}}, also where env.py is run",
     )
 
 
@@ -90,8 +94,10 @@ def _of_ini(directory: Path, option: str) -> str | None:
 Steps = Callable[[Any, Any], Any]
 
 
-def run_env(session: SqlAlchemyConnection, revisions: Revisions, steps: Steps, *, on_scratch: bool) -> None:
-    """Run env.py, as Alembic's commands do, with `session` as `config.attributes["connection"]`.
+def run_env(
+    session: SqlAlchemyConnection, revisions: Revisions, steps: Steps, known: dict[Any, Any], *, on_scratch: bool
+) -> None:
+    """Run env.py, as Alembic's commands do, with `session` as `config.attributes["connection"]`; `known` is the run's memory.
 
     Raises:
         MigrationError: env.py connects by itself; nothing was run.
@@ -117,6 +123,7 @@ def run_env(session: SqlAlchemyConnection, revisions: Revisions, steps: Steps, *
         if on_scratch:
             given |= {"version_table": ALEMBIC_TABLE, "version_table_schema": None}
         configure(connection, *positional, **{**given, "transaction_per_migration": True})
+        environment.get_context().impl.memo = known
 
     environment.configure = on_session  # type: ignore[method-assign]  # alembic.context knows methods of this very class alone
     with environment:

@@ -46,7 +46,8 @@ def migrations_of(directory: Path, texts: dict[Path, str]) -> list[Migration]:
             at = place_of(error, str(file), at, Mark(shown(file)))
         what = str(error) if isinstance(error, SyntaxError | CommandError) else f"{type(error).__name__}: {error}"
         raise MigrationError(f"Alembic cannot read {directory.name}: {what}", at=at) from error
-    return [_migration(revision, texts, Revisions(directory, scripts)) for revision in revisions]
+    shared = Revisions(directory, scripts)
+    return [_migration(revision, texts, shared) for revision in revisions]
 
 
 def _migration(revision: Any, texts: dict[Path, str], revisions: Revisions) -> Migration:
@@ -91,15 +92,16 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
     revisions = revisions_of(migration)
     scripts = revisions.scripts
     may_stand = not on_scratch and not engine.features.has_transactional_ddl
-    with engine.scripts.sqlalchemy(conn) as session, printing_aside():
+    with engine.scripts.sqlalchemy(conn) as session, printing_aside(), revisions.memory.of(conn, direction) as known:
         try:
             if migration.alembic.runs_env:
-                run_env(session, revisions, partial(_steps, migration, direction, scripts), on_scratch=on_scratch)
+                run_env(session, revisions, partial(_steps, migration, direction, scripts), known, on_scratch=on_scratch)
                 return
             given = database_named(migration, direction, scripts)
             table = {} if on_scratch else history_options(revisions.directory, migration.alembic)
             opts = {"transaction_per_migration": True, "script": scripts, "fn": partial(_steps, migration, direction, scripts)}
             context = MigrationContext.configure(session, opts={**opts, **table})
+            context.impl.memo = known
             with Operations.context(context), context.begin_transaction():
                 context.run_migrations(**given)
         except DBAPIError as error:

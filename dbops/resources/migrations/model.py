@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dbops.dataclass import dataclass
 from dbops.errors import Mark
@@ -51,12 +52,35 @@ class AlembicOptions:
 AS_ALEMBIC_DOES = AlembicOptions()
 
 
+@dataclass(slots=True)
+class RunMemory:
+    """What Alembic knows from one revision to the next of a run: which types it has made, so that none is made twice."""
+
+    run: object = None
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, *run: object) -> Iterator[dict[Any, Any]]:
+        """Give what is known in a run, which is told by its session and direction: nothing where it is another than before.
+
+        What a revision that fails has learnt is forgotten, for its transaction is rolled back.
+        """
+        if not isinstance(self.run, tuple) or any(one is not other for one, other in zip(self.run, run, strict=True)):
+            self.run, self.known = run, {}
+        try:
+            yield self.known
+        except BaseException:
+            self.run = None
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Revisions:
     """The script directory of Alembic that a set is: loading it imports every revision, so it is done once for all of them."""
 
     directory: Path
     scripts: ScriptDirectory
+    memory: RunMemory = field(default_factory=lambda: RunMemory(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

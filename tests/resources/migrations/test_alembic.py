@@ -115,6 +115,23 @@ def test_a_failure_is_told_and_mended(shop: Migrations) -> None:
     assert shop.database.rows("SELECT id FROM a") == [(1,)]
 
 
+@pytest.mark.parametrize("env", ["skip", "run"])
+def test_a_type_of_two_revisions_is_made_once_as_in_a_run_of_alembics_own(
+    pg_database: Database, tmp_path: Path, env: str
+) -> None:
+    shop = Migrations.make(pg_database, tmp_path / "env", f"format: alembic, alembic: {{env: {env}}}")
+    (shop.folder / "migrations" / "env.py").write_text(
+        "from alembic import context\n"
+        "context.configure(connection=context.config.attributes['connection'])\n"
+        "with context.begin_transaction():\n    context.run_migrations()\n"
+    )
+    for name, before in (("a11", None), ("b22", "a11")):
+        revision(shop, name, before, f"op.create_table({name!r}, sa.Column('s', sa.Enum('on', 'off', name='state')))")
+    assert shop.plan().rehearsal is not None
+    assert shop.up().state == "done"
+    assert pg_database.rows("SELECT typname FROM pg_type WHERE typname = 'state'") == [("state",)]
+
+
 def test_what_a_revision_that_failed_leaves_is_told_where_it_stays(database: Database, tmp_path: Path) -> None:
     shop = Migrations.make(database, tmp_path / "env", "format: alembic")
     (shop.folder / "migrations" / "versions").mkdir()
