@@ -43,7 +43,7 @@ def occupied(path: str) -> str | None:
 
 def must_allow(order: RestoreOrder) -> Path:
     """Return the place of the file that an order means; see the port."""
-    refuse_restore_options(order)
+    _keeps_damage(order)
     path = order.target.url.database or MEMORY
     if path == MEMORY:
         raise BackupError("a backup cannot be restored into memory", expected="the path of a file: --to sqlite:///restored.db")
@@ -67,9 +67,8 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
         warnings = []
         if not order.is_proven:
             told("checking the file")
-            if untold := _must_be_sound(chain, new):
-                partly = "SQLite could check indexes and constraints in part only"
-                warnings.append(f"{partly} ({untold}); every page is as it was backed up")
+            if note := _must_be_sound(chain, new, keeps_damage=_keeps_damage(order)):
+                warnings.append(note)
         if order.tables:
             warnings += only_tables(new, order.tables)
         aside = _switch(new, place, replaces=order.replaces, keeps_old=order.keeps_old)
@@ -143,21 +142,45 @@ def _found(conn: sqlite3.Connection, check: str) -> tuple[str, ...]:
     return () if found == ("ok",) else found
 
 
-def _must_be_sound(chain: Sequence[Link], path: Path) -> str:
-    """Let an assembled file pass that SQLite finds nothing wrong with; return what it could not look at, empty when all was seen.
-
-    Then every page is compared with what was backed up.
+def _keeps_damage(order: RestoreOrder) -> bool:
+    """Tell whether a file is wanted that was damaged when it was backed up.
 
     Raises:
-        BackupError: it is damaged.
+        BackupError: an option that is not known.
+    """
+    refuse_restore_options(order, "damaged")
+    how = str(order.options.get("damaged", "refuse"))
+    if how not in ("refuse", "keep"):
+        raise BackupError(f"damaged={how} is not known", expected="refuse, or keep")
+    return how == "keep"
+
+
+def _must_be_sound(chain: Sequence[Link], path: Path, *, keeps_damage: bool) -> str:
+    """Let an assembled file pass that SQLite finds nothing wrong with; return what is to be said of it.
+
+    Where something is wrong, or could not be looked at, every page is compared with what was backed up.
+
+    Raises:
+        BackupError: it is damaged, and is not wanted so, or is not what was backed up.
     """
     checked = integrity(path)
     problems = list(checked.problems)
-    if checked.untold and not problems and (wrong := differs(chain, path)):
-        problems = [wrong]
-    if problems:
-        raise BackupError(f"the restored file is damaged: {problems[0]}", {"problems": problems})
-    return checked.untold
+    if not problems and not checked.untold:
+        return ""
+    if wrong := differs(chain, path):
+        raise BackupError(f"the restored file is damaged: {wrong}", {"problems": [wrong, *problems]})
+    if not problems:
+        partly = "SQLite could check indexes and constraints in part only"
+        return f"{partly} ({checked.untold}); every page is as it was backed up"
+    if keeps_damage:
+        return (
+            f"the file is damaged, as it was when it was backed up: {problems[0]}; `sqlite3 FILE .recover` takes out what it can"
+        )
+    raise BackupError(
+        f"the restored file is damaged, as it was when it was backed up: {problems[0]}",
+        {"problems": problems},
+        fix="look at the database with PRAGMA integrity_check; --option damaged=keep brings the file back as it was",
+    )
 
 
 def differs(chain: Sequence[Link], path: Path) -> str | None:

@@ -81,6 +81,12 @@ def test_damage_is_found_where_an_application_is_missing(tmp_path: Path) -> None
     assert shop.verify(3).problems
     with pytest.raises(BackupError, match="the restored file is damaged"):
         shop.restore(f"sqlite:///{tmp_path / 'new.db'}")
+    for options in ({"damage": "keep"}, {"damaged": "yes"}):
+        with pytest.raises(BackupError, match=r"means nothing|is not known"):
+            shop.restore(f"sqlite:///{tmp_path / 'new.db'}", options=options)
+    assert not (tmp_path / "new.db").exists()
+    [warning] = shop.restore(f"sqlite:///{tmp_path / 'new.db'}", options={"damaged": "keep"}).restored.warnings
+    assert "as it was when it was backed up" in warning and (tmp_path / "new.db").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(
