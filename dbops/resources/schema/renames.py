@@ -7,7 +7,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AddColumn, CatalogChange, CreateObject, DropColumn, DropObject, RenameColumn, RenameObject
+from dbops.catalog.changes import (
+    AddColumn,
+    CatalogChange,
+    CreateObject,
+    DropColumn,
+    DropObject,
+    RenameColumn,
+    RenameObject,
+    column_ref,
+)
 from dbops.catalog.model import CatalogObject, Column, Constraint, Index, Table, View
 from dbops.catalog.model import Sequence as SequenceObject
 from dbops.catalog.ref import Ref
@@ -24,12 +33,26 @@ _ALIKE = 0.6
 _RENAMED = frozenset({"table", "view", "sequence", "enum", "schema"})
 
 
+class _Released:
+    """Names that renames give away, to be taken by others; `asked` are the kinds and new names of all."""
+
+    def __init__(self, asked: Collection[Name]) -> None:
+        self._asked = asked
+        self.refs: set[Ref] = set()
+
+    def can_pass(self, new: Ref, old: Ref, *, is_desired: bool) -> bool:
+        """Tell whether a name that is live becomes another object's, whose old name is to be nobody's or is given in turn."""
+        return new in self.refs and (not is_desired or (old.kind, old.name) in self._asked)
+
+
 def wanted_renames(
     renames: Sequence[Rename], live: Catalog, desired: Catalog, features: Features
 ) -> tuple[RenameObject | RenameColumn, ...]:
     """Return the renames still to be done: the old name is live, the new one is desired and not live yet.
 
-    A name in another case is meant where the engine finds what has it by that, or where the server folded the new name.
+    A name in another case is meant where the engine finds what has it by that, or where the server folded the new name. A new
+    name that is live may be given away by another rename, which comes first then: where nothing but what is renamed so is to
+    have the old name, so that it is plain what is meant.
 
     Raises:
         SchemaError: a rename whose new name the source does not have.
@@ -38,15 +61,23 @@ def wanted_renames(
     old_names = _old_names(renames, features.default_schema)
     schemas = [schema for rename in renames if rename.kind == "schema" and (schema := _schema(rename, live, desired))]
     former = {schema.after.name: schema.before.name for schema in schemas}
-    for rename in renames:
-        if rename.kind == "schema":
-            continue
-        if rename.kind == "column":
-            change: RenameObject | RenameColumn | None = _column(rename, live, desired, features, old_names, former)
-        else:
-            change = _object(rename, live, desired, features, former)
-        if change is not None:
-            found.append(change)
+    waiting = [rename for rename in renames if rename.kind != "schema"]
+    released = _Released({(rename.kind, rename.new.rpartition(".")[2]) for rename in waiting})
+    while True:
+        left: list[Rename] = []
+        for rename in waiting:
+            if rename.kind == "column":
+                change = _column(rename, live, desired, features, old_names, former, released)
+            else:
+                change = _object(rename, live, desired, features, former, released)
+            if change is None:
+                left.append(rename)
+            else:
+                found.append(change)
+                released.refs.add(column_ref(change.table, change.before) if isinstance(change, RenameColumn) else change.before)
+        if len(left) == len(waiting):
+            break
+        waiting = left
     return tuple(sorted(dict.fromkeys([*found, *schemas]), key=_rank))
 
 
@@ -89,20 +120,27 @@ def _schema(rename: Rename, live: Catalog, desired: Catalog) -> RenameObject | N
 
 
 def _object(
-    rename: Rename, live: Catalog, desired: Catalog, features: Features, former: Mapping[str, str]
-) -> RenameObject | None:
+    rename: Rename,
+    live: Catalog,
+    desired: Catalog,
+    features: Features,
+    former: Mapping[str, str],
+    released: _Released,
+) -> RenameObject | RenameColumn | None:
     """`former` are the old names of schemas that are renamed behind what is in them: the object gets its name in the old one."""
     namespace, name = _split(rename.old, features.default_schema)
     latter = {old: new for new, old in former.items()}
     space, new_name = _split(rename.new, namespace)
     wanted = _named(desired, rename.kind, latter.get(space, space), new_name, any_case=True)
     _must_be_desired(wanted is not None, rename)
-    if wanted is None or wanted in live:
+    if wanted is None or (wanted in live and wanted not in released.refs):
         return None
     new = wanted._replace(schema=former.get(wanted.schema, wanted.schema))
     is_caseless = rename.kind in features.caseless or wanted.name != new_name
     found = _named(live, rename.kind, former.get(namespace, namespace), name, any_case=is_caseless)
-    if found is None or new in live or (found.name != name and found.name.lower() == wanted.name.lower()):
+    if found is None or (found.name != name and found.name.lower() == wanted.name.lower()):
+        return None
+    if new in live and not released.can_pass(new, found, is_desired=found in desired):
         return None
     if found.kind != wanted.kind:  # a virtual table does not come of a table
         return None
@@ -135,7 +173,8 @@ def _column(
     features: Features,
     old_names: Mapping[Name, Name],
     former: Mapping[str, str],
-) -> RenameColumn | None:
+    released: _Released,
+) -> RenameObject | RenameColumn | None:
     """`old_names` are those of tables that are renamed first: `{(schema, new): (schema, old)}`, `former` those of schemas."""
     splits = [(rename.old[:at], rename.old[at + 1 :]) for at, sign in enumerate(rename.old) if sign == "." and at]
     if not splits:
@@ -161,7 +200,10 @@ def _column(
     there = (_named(live, "table", *names, any_case=is_table_caseless) for names in spaces)
     table = next((live.table(found.schema, found.name) for found in there if found), None)
     before = _column_of(table, old, any_case=is_caseless)
-    if ref is None or new is None or table is None or before is None or table.column(new) is not None:
+    if ref is None or new is None or table is None or before is None:
+        return None
+    is_desired = wanted is not None and wanted.column(before) is not None
+    if table.column(new) and not released.can_pass(column_ref(ref, new), column_ref(ref, before), is_desired=is_desired):
         return None
     return RenameColumn(ref, before, new)
 

@@ -48,6 +48,17 @@ _EASY = frozenset(
 _BINARY = frozenset({("cidr", "inet"), ("xml", "text"), ("xml", "character varying")})
 
 
+#: Casts that make one value of several (pg_cast).
+_LOSSY = frozenset(
+    {
+        ("integer", "boolean"),
+        ("interval", "time without time zone"),
+        ("numeric", "money"),
+        *(("jsonb", name) for name in _INTEGERS),
+    }
+)
+
+
 class Fit(Enum):
     """What happens to the values already stored."""
 
@@ -120,7 +131,7 @@ def fit(old: str, new: str, domains: Mapping[str, str]) -> Fit:
         return _fit_of_lengths(a, b)
     if (a.name, b.name) in _EASY:
         return Fit.ALL if (a.name, b.name) != ("json", "jsonb") else Fit.LOSES
-    if a.name in _TIMES and b.name in _TIMES:
+    if (a.name in _TIMES and b.name in _TIMES) or (a.name, b.name) in _LOSSY:
         return Fit.LOSES
     return Fit.SOME
 
@@ -129,7 +140,7 @@ def can_fail(old: str, new: str) -> bool:
     """Tell whether a value of one type of the server's own may have no counterpart in the other."""
     a, b = _Type.parse(old), _Type.parse(new)
     found = fit(old, new, {})
-    return found is Fit.SOME or (found is Fit.LOSES and ((_number(a) and _number(b)) or b.name == "jsonb"))
+    return found is Fit.SOME or (found is Fit.LOSES and ((_number(a) and _number(b)) or "jsonb" in (a.name, b.name)))
 
 
 def can_merge(old: str, new: str) -> bool:

@@ -161,8 +161,9 @@ def _alter_composite(before: CompositeType, after: CompositeType) -> Iterator[St
     new = {column.name: column for column in after.columns}
     for name in old:
         if name not in new:
-            found = hazards.deletes_data(f"attribute {name} of {after.ref.qualified} and its values are dropped")
-            yield statement(f"{head} DROP ATTRIBUTE {quote(name)} CASCADE", found)
+            lost = f"attribute {name} of {after.ref.qualified} and its values are dropped"
+            found = (hazards.deletes_data(lost), Hazard("IRREVERSIBLE", f"{lost}: no undo brings these values back"))
+            yield statement(f"{head} DROP ATTRIBUTE {quote(name)} CASCADE", *found)
     for name, column in new.items():
         if name not in old:
             yield Statement(f"{head} ADD ATTRIBUTE {_attribute(column)} CASCADE")
