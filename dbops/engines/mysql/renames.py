@@ -130,7 +130,7 @@ def _with_grants(act: Act, change: RenameObject, changes: ChangeSet, grants: Ite
 def _with_column_grants(
     act: Act, change: RenameColumn, tables: Mapping[str, str], held: Mapping[Ref, Iterable[Grant]], flavour: Flavour
 ) -> Act:
-    table = tables.get(change.table.name, change.table.name)
+    table = _known_as(change.table.name, tables)
     grants = tuple(held.get(change.table._replace(name=table), ()))
     there = moved_column(table, change.before, change.after, grants, flavour)
     renamed = [replace(grant, column=change.after) for grant in grants if grant.column == change.before]
@@ -170,11 +170,16 @@ def _named(item: CatalogObject, ref: Ref) -> CatalogObject:
     return replace(item, name=ref.name)
 
 
+def _known_as(name: str, tables: Mapping[str, str]) -> str:
+    """Return a table's new name; one that is new may be the old name of another table."""
+    return name if name in tables.values() else tables.get(name, name)
+
+
 def _column(
     change: RenameColumn, tables: dict[str, str], flavour: Flavour, speaking: Speaking, earlier: Mapping[str, str]
 ) -> Act:
     """Rename a column; `earlier` are the columns of its table that were renamed before, by their old names."""
-    table = tables.get(change.table.name, change.table.name)
+    table = _known_as(change.table.name, tables)
     found = Hazard("RENAMES", f"programs that use column {table}.{change.before} must know it as {change.after}")
     now = {**earlier, change.before: change.after}
 

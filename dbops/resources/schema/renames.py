@@ -34,11 +34,22 @@ _RENAMED = frozenset({"table", "view", "sequence", "enum", "schema"})
 
 
 class _Released:
-    """Names that renames give away, to be taken by others; `asked` are the kinds and new names of all."""
+    """Names that renames give away, to be taken by others; `asked` are the kinds and new names of all.
+
+    `tables` are the old names of what is renamed, by the new ones.
+    """
 
     def __init__(self, asked: Collection[Name]) -> None:
         self._asked = asked
         self.refs: set[Ref] = set()
+        self.tables: dict[Name, Name] = {}
+
+    def note(self, change: RenameObject | RenameColumn) -> None:
+        if isinstance(change, RenameColumn):
+            self.refs.add(column_ref(change.table, change.before))
+        else:
+            self.refs.add(change.before)
+            self.tables[change.after.schema, change.after.name] = change.before.schema, change.before.name
 
     def can_pass(self, new: Ref, old: Ref, *, is_desired: bool) -> bool:
         """Tell whether a name that is live becomes another object's, whose old name is to be nobody's or is given in turn."""
@@ -61,23 +72,27 @@ def wanted_renames(
     old_names = _old_names(renames, features.default_schema)
     schemas = [schema for rename in renames if rename.kind == "schema" and (schema := _schema(rename, live, desired))]
     former = {schema.after.name: schema.before.name for schema in schemas}
-    waiting = [rename for rename in renames if rename.kind != "schema"]
-    released = _Released({(rename.kind, rename.new.rpartition(".")[2]) for rename in waiting})
-    while True:
-        left: list[Rename] = []
-        for rename in waiting:
-            if rename.kind == "column":
-                change = _column(rename, live, desired, features, old_names, former, released)
-            else:
-                change = _object(rename, live, desired, features, former, released)
-            if change is None:
-                left.append(rename)
-            else:
-                found.append(change)
-                released.refs.add(column_ref(change.table, change.before) if isinstance(change, RenameColumn) else change.before)
-        if len(left) == len(waiting):
-            break
-        waiting = left
+    released = _Released({(rename.kind, rename.new.rpartition(".")[2]) for rename in renames})
+
+    def change_of(rename: Rename) -> RenameObject | RenameColumn | None:
+        if rename.kind == "column":
+            return _column(rename, live, desired, features, old_names, former, released)
+        return _object(rename, live, desired, features, former, released)
+
+    # columns come last, for they are looked for where their tables are
+    objects, columns = ([one for one in renames if (one.kind == "column") == is_column] for is_column in (False, True))
+    for waiting in ([one for one in objects if one.kind != "schema"], columns):
+        while True:
+            left = []
+            for rename in waiting:
+                if (change := change_of(rename)) is None:
+                    left.append(rename)
+                else:
+                    found.append(change)
+                    released.note(change)
+            if len(left) == len(waiting):
+                break
+            waiting = left
     return tuple(sorted(dict.fromkeys([*found, *schemas]), key=_rank))
 
 
@@ -196,7 +211,8 @@ def _column(
     new = new or _column_of(wanted, rename.new.rpartition(".")[2], any_case=is_caseless)
     _must_be_desired(new is not None, rename)
     is_table_caseless = "table" in features.caseless or (ref is not None and ref.name != name)
-    spaces = ((former.get(space, space), known) for space, known in _both((namespace, name), old_names))
+    spaces = [(former.get(space, space), known) for space, known in _both((namespace, name), old_names)]
+    spaces = [*(released.tables[known] for known in spaces[:1] if known in released.tables), *spaces]
     there = (_named(live, "table", *names, any_case=is_table_caseless) for names in spaces)
     table = next((live.table(found.schema, found.name) for found in there if found), None)
     before = _column_of(table, old, any_case=is_caseless)
@@ -232,12 +248,20 @@ def renamed_parts(live: Catalog, wanted: Catalog) -> tuple[RenameObject, ...]:
     for item in live:
         if _is_plain_part(item, live, families) and item.ref not in wanted:
             gone[_nameless(item)].append(item.ref)
-    found = []
-    for item in wanted:
-        is_free = item.ref not in live and (item.schema, item.name) not in taken
-        if is_free and _is_plain_part(item, wanted, families) and (old := gone.get(_nameless(item))):
-            found.append(RenameObject(old.pop(0), item.ref))
-    return tuple(found)
+    found: list[RenameObject] = []
+    waiting = [item for item in wanted if item.ref not in live and _is_plain_part(item, wanted, families)]
+    while True:  # a name may become free by another one's leaving it
+        left = []
+        for item in waiting:
+            old = gone.get(_nameless(item)) if (item.schema, item.name) not in taken else None
+            if old:
+                found.append(RenameObject(old.pop(0), item.ref))
+                taken.discard((found[-1].before.schema, found[-1].before.name))
+            else:
+                left.append(item)
+        if len(left) == len(waiting):
+            return tuple(found)
+        waiting = left
 
 
 def _is_plain_part(item: CatalogObject, catalog: Catalog, families: Collection[Ref]) -> bool:
