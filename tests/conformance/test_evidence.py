@@ -390,6 +390,21 @@ def test_members_that_go_are_looked_for(my_database: Database, tmp_path: Path, m
     ]
 
 
+def test_a_new_column_whose_rows_break_its_own_check_is_told(
+    my_database: MysqlDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MariaDB makes such rows, and refuses each copy of the table from then on."""
+    if not my_database.server.has("sequences"):
+        pytest.skip("the server looks itself")
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    my_database.load("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1), (2);")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(my_database.url)))
+    fits = "b json NOT NULL DEFAULT '{}', n int CHECK (n > 0), m int DEFAULT 3 CHECK (m > id)"
+    (tmp_path / "shop.sql").write_text(f"CREATE TABLE t (id int PRIMARY KEY, a json NOT NULL, {fits});")
+    messages = [message for code, message in answers(tmp_path) if code == DATA_REFUSES]
+    assert messages == ["2 rows of t: what they get in the new column a breaks its check (id: 1, 2)"]
+
+
 def test_a_period_that_ends_before_it_begins_is_told(
     my_database: MysqlDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "lo
 def becomes(value: str, before: Column | None, after: Column, tables: tuple[Table, Table]) -> str | None:
     """See the port; of types that are seldom changed into each other nothing is told."""
     if before is None:
-        return value or _zero(after.type)
+        return value or zero(after.type)
     collations = (collation_of(before, tables[0]), collation_of(after, tables[1]))
     if before.type == after.type and collations[0] == collations[1]:
         return value
@@ -23,7 +23,7 @@ def becomes(value: str, before: Column | None, after: Column, tables: tuple[Tabl
     return _converted(value, before.type, after.type)
 
 
-def _zero(type_text: str) -> str | None:
+def zero(type_text: str) -> str | None:
     """What the server gives rows in a new column without NULL and without a default (MySQL 8.4 manual, 13.6)."""
     kind = parts(type_text)[0]
     if kind in _NUMBERS:
