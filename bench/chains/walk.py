@@ -98,9 +98,8 @@ class _Walker:
         """Delete the rows of tables, and of those that refer to them."""
         found = tables(self.database)
         doomed = {table.name for table in found if table.name.strip('`"') in named}
-        for table in found:
-            if any(key.table in doomed for key in table.keys):
-                doomed.add(table.name)
+        while more := {table.name for table in found if any(key.table in doomed for key in table.keys)} - doomed:
+            doomed |= more
         for table in reversed(found):
             if table.name in doomed:
                 self.database.rows(f"DELETE FROM {table.name}")
