@@ -24,7 +24,7 @@ from dbops.reconcile.resource import NOTHING_APPLIED
 from dbops.state.journal import ApplyRecord, DatabaseJournal, close_interrupted
 from dbops.state.tables import have_tables
 from dbops.telemetry import measured
-from dbops.usecases.fleet import Fleet, fleet_of, rollout_of
+from dbops.usecases.fleet import Fleet, fleet_of, rollout_of, same_database
 from dbops.usecases.observing import observe_together
 from dbops.usecases.runtime import Workspace, now, timestamp, who
 from dbops.version import __version__
@@ -295,11 +295,7 @@ class Locks:
         """
         conn, engine = self.workspace.targets.writer(name), self.workspace.targets.engine(name)
         if (twin := self.places.get(conn.server.identity)) is not None:
-            raise ApplyError(
-                f"the connections {twin} and {name} lead to the same database",
-                connections=[twin, name],
-                expected="one Connection for each database, which any number of manifests can name",
-            )
+            raise same_database(ApplyError, twin, name)
         try:
             self.stack.enter_context(engine.lock(conn, LOCK, 0.0))
         except LockTimeoutError as busy:

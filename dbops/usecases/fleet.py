@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dbops.dataclass import dataclass
 from dbops.errors import DbopsError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dbops.reconcile.resource import Desired
     from dbops.usecases.runtime import Workspace
 
+E = TypeVar("E", bound=DbopsError)
 OUT_OF_REACH = "DATABASE_UNREACHABLE"
 
 
@@ -105,3 +106,12 @@ def within_reach(workspace: Workspace, only: Sequence[str] = ()) -> tuple[Worksp
         except DbopsError as error:
             fleet.note(name, error)
     return fleet.without(workspace), fleet
+
+
+def same_database(kind: type[E], twin: str, name: str) -> E:
+    """Return the error about two connections of one environment that lead to one database."""
+    return kind(
+        f"the connections {twin} and {name} lead to the same database",
+        connections=[twin, name],
+        expected="one Connection for each database, which any number of manifests can name",
+    )

@@ -13,8 +13,9 @@ import pytest
 
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
-from dbops.errors import ApplyError
+from dbops.errors import ApplyError, PlanError
 from dbops.usecases.apply import Consent, apply
+from dbops.usecases.plan import plan
 from dbops.usecases.runtime import engine_for, open_workspace
 from tests.databases import Database
 from tests.failures.trial import AFTER, BEFORE, ROWS, Trial, wait_until
@@ -82,6 +83,7 @@ import sys, time
 from dbops.engines.base.connect import Target
 from dbops.engines.base.url import parse_url
 from dbops.usecases.apply import Consent, apply
+from dbops.usecases.plan import plan
 from dbops.usecases.runtime import engine_for, open_workspace
 url = parse_url(sys.argv[1])
 engine = engine_for(url)
@@ -112,7 +114,9 @@ def test_two_connections_to_one_database_are_refused_at_once(database: Database,
     for name in ("left", "right"):
         schema = {"connection": name, "source": {"sql": [f"{name}.sql"]}, "policy": {"unmanaged": "ignore"}}
         text += one.format("Schema", name, json.dumps(schema))
-        (tmp_path / f"{name}.sql").write_text(f"CREATE TABLE {name} (id int);\n")
+        (tmp_path / f"{name}.sql").write_text(f"CREATE TABLE of_{name} (id int);\n")
     (tmp_path / "env.yaml").write_text(text)
     with open_workspace(tmp_path) as workspace, pytest.raises(ApplyError, match="left and right lead to the same database"):
         apply(workspace, Consent(lambda _: True))
+    with open_workspace(tmp_path) as workspace, pytest.raises(PlanError, match="left and right lead to the same database"):
+        plan(workspace)
