@@ -16,7 +16,7 @@ from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
-from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError
+from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError, needing
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
@@ -67,7 +67,8 @@ class Aes:
         return _AesSealer(_aes(_derived(self.key, salt, b"part")), write, context)
 
     def opened(self, stored: Iterable[bytes], context: bytes) -> Iterator[bytes]:
-        from cryptography.exceptions import InvalidTag
+        with needing("cryptography"):
+            from cryptography.exceptions import InvalidTag
 
         pieces = iter(stored)
         buffer = bytearray()
@@ -154,8 +155,9 @@ def _as_key(secret: bytes) -> bytes | None:
 
 
 def _derived(key: bytes, salt: bytes, info: bytes) -> bytes:
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+    with needing("cryptography"):
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     return HKDF(SHA256(), 32, salt, b"dbops " + info).derive(key)
 
@@ -165,6 +167,7 @@ def _key_id(key: bytes) -> str:
 
 
 def _aes(key: bytes) -> Any:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    with needing("cryptography"):
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)

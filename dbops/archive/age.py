@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
-from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError
+from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError, needing
 from dbops.archive.pumps import PiecesReader, PulledSealer, Pump
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
@@ -51,14 +51,12 @@ class Age:
         return {"method": METHOD, "recipients": list(self.recipients)}
 
     def sealer(self, write: Callable[[bytes | bytearray | memoryview], None], context: bytes) -> Sealer:
-        import pyrage  # type: ignore[import-untyped]
-
+        pyrage = _pyrage()
         recipients = [_recipient(text) for text in self.recipients]
         return PulledSealer(lambda reader, writer: pyrage.encrypt_io(reader, writer, recipients), write)
 
     def opened(self, stored: Iterable[bytes], context: bytes) -> Iterator[bytes]:
-        import pyrage
-
+        pyrage = _pyrage()
         if self.secret is None:
             raise WrongKeyError("the backup is encrypted for age recipients, and no identity was given", fix=KEY_FIX)
         identities = _identities(self.secret)
@@ -79,9 +77,14 @@ class Age:
         return None
 
 
-def _recipient(text: str) -> Any:
-    import pyrage
+def _pyrage() -> Any:
+    with needing("pyrage"):
+        import pyrage  # type: ignore[import-untyped]
+    return pyrage
 
+
+def _recipient(text: str) -> Any:
+    pyrage = _pyrage()
     try:
         return pyrage.ssh.Recipient.from_str(text) if text.startswith("ssh-") else pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError as error:
@@ -91,8 +94,7 @@ def _recipient(text: str) -> Any:
 
 
 def _identities(secret: bytes) -> list[Any]:
-    import pyrage
-
+    pyrage = _pyrage()
     lines = [line.strip() for line in secret.decode("utf-8", "replace").splitlines()]
     try:
         if is_ssh_key(secret):

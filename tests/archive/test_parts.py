@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -166,3 +167,15 @@ def test_recipients_alone_can_write_and_not_read(tmp_path: Path) -> None:
     with pytest.raises(WrongKeyError, match="no identity"):
         read(source, "a")
     assert all(b"secret" not in path.read_bytes() for path in tmp_path.rglob("*.pack"))
+
+
+@pytest.mark.parametrize(("keys", "package"), [("key", "cryptography"), ("age", "pyrage"), ("identity", "pyrage")])
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, keys: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(BackupError, match=f"needs the package {package}") as caught:
+        written(shelf(tmp_path, KEYS[keys]), {"one": b"1"})
+    assert "pip install" in str(caught.value.fix)
