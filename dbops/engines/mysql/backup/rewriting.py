@@ -23,8 +23,29 @@ def rewrites(old: str, new: str, *, keeps_definers: bool) -> list[Rewrite]:
     if not keeps_definers:
         found.append(without_definer)
     if old != new:
-        found.append(lambda sql: without_qualifier(sql, old))
+        found.append(lambda sql: without_qualifier(_trigger_at_home(sql, old), old))
     return found
+
+
+def _trigger_at_home(sql: str, old: str) -> str:
+    """Return CREATE TRIGGER without the database before its name and its table, whatever else is called so in it: with that, it
+    would be made on a table of the other one.
+    """
+    found = list(tokens(sql))
+    meant = [place for place, token in enumerate(found) if token.kind != "space"]
+    words = [found[place].upper for place in meant[: 2 * _HEAD]]
+    if not words or words[0] != "CREATE" or "TRIGGER" not in words[:_HEAD]:
+        return sql
+    head = words.index("TRIGGER")
+    name = head + (4 if words[head + 1 : head + 4] == ["IF", "NOT", "EXISTS"] else 1)
+    table = words.index("ON", name) + 1 if "ON" in words[name:] else name
+    left_out = {
+        place
+        for at in (name, table)
+        if found[meant[at]].identifier == old and found[meant[at + 1]].text == "."
+        for place in meant[at : at + 2]
+    }
+    return "".join(token.text for place, token in enumerate(found) if place not in left_out)
 
 
 def without_definer(sql: str) -> str:

@@ -325,6 +325,8 @@ def test_what_names_its_own_database_means_the_one_it_is_restored_to(
         f"CREATE VIEW v AS SELECT {own}.f(a) AS b, '{own}.t' AS s FROM {own}.t;"
         f"CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW INSERT INTO {own}.log VALUES (NEW.a);"
         f"CREATE PROCEDURE p() INSERT INTO `{own}`.t VALUES (7);"
+        f"CREATE TABLE {own} (a int);"
+        f"CREATE TRIGGER {own}.away BEFORE DELETE ON {own}.t FOR EACH ROW INSERT INTO {own} VALUES (1);"
     )
     shop.run()
     assert shop.verify(3).problems == ()
@@ -332,6 +334,8 @@ def test_what_names_its_own_database_means_the_one_it_is_restored_to(
     mysql_server.rows(new_name, "CALL p()")
     assert mysql_server.rows(new_name, "SELECT b, s, (SELECT a FROM log) FROM v") == [(8, f"{own}.t", 7)]
     assert my_database.rows("SELECT (SELECT COUNT(*) FROM t), (SELECT COUNT(*) FROM log)") == [(0, 0)]
+    mysql_server.rows(new_name, "DELETE FROM t")
+    assert mysql_server.rows(new_name, f"SELECT COUNT(*) FROM {own}") == [(1,)]
 
 
 def test_views_that_draw_from_a_sequence_are_read(
