@@ -1,7 +1,8 @@
 """Which views and triggers know a column by the name under which a view, a subquery or a WITH clause hands it on.
 
 ALTER TABLE RENAME COLUMN writes the new name wherever the column itself is named. What was handed on has the new name, too, then,
-and who asks for it by the old one does not compile any more: SQLite refuses the rename ("error in view v after rename").
+and who asks for it by the old one does not compile any more: SQLite refuses the rename ("error in view v after rename"). So it
+is with a join by USING.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def _broken(code: Iterable[View | Trigger], column: Ref, before: Catalog) -> set
         for item in code:
             needs = _needs(item, before)
             is_through_view = bool(needs & (sources - {column})) or (_is_of_view(item, handing) and _names(item, column.name))
-            if is_through_view or (needs & sources and _hands_on_within(item)):
+            is_within = bool(needs & sources) and _hands_on_within(item)
+            if is_through_view or is_within or (column.table in needs and _joins_by(item, column.name)):
                 broken.add(item.ref)
         if handing <= sources:
             return broken
@@ -60,6 +62,11 @@ def _hands_on_within(item: View | Trigger) -> bool:
     words = ["", *(token.word or token.text for token in tokenize(item.definition))]
     within = zip(words, words[1:], words[2:], strict=False)
     return "WITH" in words or any(b == "(" and c in ("SELECT", "VALUES") and a in ("FROM", "JOIN", ",") for a, b, c in within)
+
+
+def _joins_by(item: View | Trigger, name: str) -> bool:
+    """Tell whether it joins tables by columns of this name, of which one alone is renamed; SQLite tells of no such use."""
+    return "USING" in {token.word for token in tokenize(item.definition)} and _names(item, name)
 
 
 def _with_users(code: Sequence[View | Trigger], found: set[Ref], before: Catalog) -> set[Ref]:
