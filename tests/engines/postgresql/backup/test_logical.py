@@ -176,6 +176,24 @@ def test_an_event_trigger_that_forbids_all_comes_back_behind_all_else(
     assert postgres_server.rows(new, "SELECT a FROM m") == [(1,)]
 
 
+def test_a_trigger_on_logins_does_not_turn_its_restore_away(newest_server: PostgresServer, tmp_path: Path) -> None:
+    with fresh_postgres(newest_server) as database:
+        database.load(
+            f"CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN IF current_database() <> '{database.name}' THEN RAISE EXCEPTION 'no entry'; END IF; END $$;"
+            "CREATE EVENT TRIGGER door ON login EXECUTE FUNCTION f();"
+        )
+        shop = Shop(tmp_path, database.url, schedule=FULL)
+        shop.run()
+        name = f"{database.name}_again"
+        try:
+            shop.restore(newest_server.url(name))
+            found = newest_server.rows("postgres", f"SELECT count(*) FROM pg_database WHERE datname = '{name}'")
+            assert found == [(1,)]
+        finally:
+            newest_server.drop_database(name)
+
+
 def test_what_a_database_sets_for_a_role_that_has_nothing_in_it_comes_back(
     pg_database: PostgresDatabase, new: str, postgres_server: PostgresServer, tmp_path: Path, mark: str
 ) -> None:
