@@ -374,3 +374,16 @@ def test_a_column_that_came_with_its_rows_goes_with_them(environment: Write, dat
     with open_workspace(folder) as workspace:
         undo(workspace, apply_id, ALL)
     assert database.rows("SELECT * FROM t") == [(1,)]
+
+
+def test_rows_of_tables_that_are_stored_otherwise_are_kept(environment: Write, database: Database) -> None:
+    tables = {
+        "sqlite": "CREATE TABLE t (id integer NOT NULL PRIMARY KEY) WITHOUT ROWID;",
+        "postgresql": "CREATE TABLE t (id integer NOT NULL PRIMARY KEY) PARTITION BY RANGE (id);"
+        " CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);",
+        "mysql": "CREATE TABLE t (id integer NOT NULL PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION t1 VALUES LESS THAN (10));",
+    }
+    folder = environment(tables[database.engine], "  data: [{table: t, key: [id], file: t.csv}]\n")
+    write(folder, "t.csv", "id\n1\n")
+    applied(folder)
+    assert planned(folder).is_empty and database.rows("SELECT * FROM t") == [(1,)]

@@ -233,12 +233,17 @@ def overriding_clause(table: Table) -> str:
 
 
 def _unnumbered(table: Table, given: Collection[str]) -> Table:
-    """Return the table with plain columns for those the engine numbers: MySQL numbers none without a key."""
+    """Return the table with plain columns for those the engine numbers: MySQL numbers none without a key.
+
+    Nor does it want the key that SQLite stores its rows by, or partitions, where these are tables of their own.
+    """
     plain = (
         replace(column, identity=None, nullable=column.nullable or column.name not in given) if column.identity else column
         for column in table.columns
     )
-    return replace(table, columns=tuple(plain))
+    divided = table.partition_by if table.partition_by and table.partition_by.partitions else None
+    options = tuple(option for option in table.options if option[0] != "without_rowid")
+    return replace(table, columns=tuple(plain), partition_by=divided, options=options)
 
 
 def _rules(table: Ref, given: Set[str], key: Set[str], desired: Catalog) -> list[CatalogObject]:
