@@ -133,7 +133,7 @@ class _Work:
             case DropObject(Table() as table) if kept is not None and kept.lost:
                 yield from archive.keep_values(table, kept.lost, kept.archive, kept.key, self.scene)
             case DropObject(Table() as table) if kept is not None:
-                yield from archive.keep_rows(table, kept.archive)
+                yield from archive.keep_rows(table, kept.archive, self.scene)
             case CreateObject(Rows() as item) if kept is not None:
                 yield from archive.keep_own_rows(item.ref.table, _tables(item.joining, self.scene), kept.archive, self.scene)
             case DropColumn(ref, column) if kept is not None:

@@ -1,15 +1,17 @@
 """Rows about to be deleted are kept in tables of dbops's own schema, in a form that outlives the types they were made of.
 
-A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are. Rows on
-other servers are theirs: a foreign table that inherits a column loses none of its values with it.
+A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are. Types
+that extensions bring are kept as their text, which each of them reads: some are cast to JSON, and nothing leads back (hstore
+becomes an object, a geometry loses its SRID and digits; manual, row_to_json). Rows on other servers are theirs: a foreign table that
+inherits a column loses none of its values with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from dbops.catalog.changes import column_ref
-from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
+from dbops.catalog.model import CatalogObject, Column, CompositeType, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.all_rows import seen, while_seen
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
@@ -26,10 +28,29 @@ def name(token: str, number: int) -> str:
     return qualified(_SCHEMA, f"archive_{token}_{number}")
 
 
-def keep_rows(item: Table, archive: str) -> Iterator[Statement]:
+def keep_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]:
     """Yield what copies the rows of a table, those of its heirs left to the heirs."""
     yield from seen(item)
-    yield from _keep(archive, f"SELECT row_to_json({_ROW}) AS row FROM ONLY {named(item.ref)} AS {_ROW}", item.ref.qualified)
+    names = tuple(column.name for column in item.columns)
+    wanted, rows = _readable(item, names, scene), f"ONLY {named(item.ref)}"
+    rows = rows if wanted == columns(names) else f"(SELECT {wanted} FROM {rows})"
+    yield from _keep(archive, f"SELECT row_to_json({_ROW}) AS row FROM {rows} AS {_ROW}", item.ref.qualified)
+
+
+def _readable(table: Table, names: Iterable[str], scene: Scene) -> str:
+    """Return columns in the form in which JSON gives them back."""
+    own = {named(ref): item for ref, item in scene.before.objects.items() if not ref.parent}
+    strange = {column.name for column in table.columns if _is_brought(column.type, own, scene)}
+    return ", ".join(f"{quote(name)}::text AS {quote(name)}" if name in strange else quote(name) for name in names)
+
+
+def _is_brought(kind: str, own: Mapping[str, CatalogObject], scene: Scene) -> bool:
+    """Tell whether an extension makes a type, or one in it: the server's are named without a schema, the others are objects."""
+    name = scene.domains.get(kind, kind).removesuffix("[]")
+    item = own.get(name)
+    if isinstance(item, CompositeType):
+        return any(_is_brought(column.type, own, scene) for column in item.columns)
+    return "." in name and item is None
 
 
 def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
@@ -45,6 +66,8 @@ def restore_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]
         given = f"INSERT INTO {named(item.ref)} ({columns(stored)}) OVERRIDING SYSTEM VALUE"
         filling = Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
         yield from while_seen(item, [filling], scene)
+    elif not item.columns:
+        yield Statement(f"INSERT INTO {named(item.ref)} SELECT FROM {archive}")
     yield from (go_on_identity(item.ref, column) for column in item.columns if column.identity)
 
 
@@ -69,7 +92,7 @@ def _part_of(archive: str, table: Ref, scene: Scene) -> str:
 def keep_values(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
     """Yield what copies the values of columns with the key that tells the rows apart."""
     kept = tuple(dict.fromkeys((*key, *(column.name for column in lost))))
-    rows = f"SELECT {columns(kept)} FROM {_rows_of(table.ref, kept, scene)} ORDER BY tableoid, ctid"
+    rows = f"SELECT {_readable(table, kept, scene)} FROM {_rows_of(table.ref, kept, scene)} ORDER BY tableoid, ctid"
     query = f"SELECT row_to_json({_ROW}) AS row FROM ({rows}) AS {_ROW}"
     yield from while_seen(table, _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}"), scene)
 
@@ -136,7 +159,7 @@ def keep_own_rows(whole: Ref, parts: Iterable[Table], archive: str, scene: Scene
     """Yield what copies what tells apart the rows of tables that became partitions, before others come to them."""
     rows = (
         f"SELECT {literal(named(part.ref))} AS part, row_to_json({_ROW}) AS row"
-        f" FROM (SELECT {columns(_own_key(part, scene))} FROM {named(part.ref)} ORDER BY ctid) AS {_ROW}"
+        f" FROM (SELECT {_readable(part, _own_key(part, scene), scene)} FROM {named(part.ref)} ORDER BY ctid) AS {_ROW}"
         for part in parts
     )
     yield from _keep(archive, "\nUNION ALL ".join(rows), f"partitions of {whole.qualified} before rows moved to them")
