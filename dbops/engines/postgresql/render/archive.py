@@ -2,8 +2,8 @@
 
 A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are. Types
 that extensions bring are kept as their text, which each of them reads: some are cast to JSON, and nothing leads back (hstore
-becomes an object, a geometry loses its SRID and digits; manual, row_to_json). Rows on other servers are theirs: a foreign table that
-inherits a column loses none of its values with it.
+becomes an object, a geometry loses its SRID and digits; manual, row_to_json). Rows on other servers are theirs: a foreign table
+that inherits a column loses none of its values with it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def _readable(table: Table, names: Iterable[str], scene: Scene) -> str:
 
 def _is_brought(kind: str, own: Mapping[str, CatalogObject], scene: Scene) -> bool:
     """Tell whether an extension makes a type, or one in it: the server's are named without a schema, the others are objects."""
-    name = scene.domains.get(kind, kind).removesuffix("[]")
+    one = kind.removesuffix("[]")
+    name = scene.domains.get(one, one).removesuffix("[]")
     item = own.get(name)
     if isinstance(item, CompositeType):
         return any(_is_brought(column.type, own, scene) for column in item.columns)
