@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from dbops.reconcile.change import MIGRATION_DRIFT, MIGRATION_REFUSED, Observation
@@ -37,6 +38,7 @@ def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[
         for standing in to_run(found)
         if standing.migration is not None and is_unfilled(standing.migration)
     ]
+    result += _days_before_moments(desired, found)
     if not (desired.directory / FILE_NAME).exists() and found:
         text = f"{desired.directory.name} has no {FILE_NAME}, which makes branches that both add migrations conflict"
         address = f"migrationset/{desired.set_name}"  # said once, on however many databases
@@ -51,6 +53,25 @@ def observations(desired: DesiredMigrations, found: Sequence[Standing]) -> list[
             f"{desired.directory.name} has no revisions in versions, nor in what alembic.ini names; what env.py names is not read"
         )
         result.append(Observation(f"migrationset/{desired.set_name}", "MIGRATIONS_NONE", text, "warning"))
+    return result
+
+
+_DAY = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+
+
+def _days_before_moments(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
+    """Tell of pending files whose version is a day, and which run in front of moments of days before: they are smaller numbers."""
+    filed = [standing.migration for standing in found if standing.migration is not None]
+    moments = [one for one in filed if one.version.isdecimal() and len(one.version) in (12, 14) and _DAY.match(one.version)]
+    result = []
+    for standing in found if moments and desired.has_order else ():
+        day = standing.migration
+        if day is None or standing.state not in ("pending", "late") or not _DAY.fullmatch(day.version):
+            continue
+        if earlier := [one for one in moments if one.version < day.version]:
+            text = f"{day.id} stands in front of {earlier[0].id}: {day.version} is the smaller number, and the later day"
+            text += f"; {day.version.ljust(len(earlier[0].version), '0')} in its name is a moment of that day"
+            result.append(Observation(f"{desired.address}/{day.id}", "MIGRATIONS_MIXED", text, "warning"))
     return result
 
 

@@ -313,6 +313,20 @@ def test_status_shows_states_whatever_statements_a_pending_file_has(shop: Migrat
     assert shop.states() == {"0001_a": "applied", "0002_b": "applied", "0003_c": "pending"}
 
 
+def test_a_day_that_is_a_smaller_number_than_the_moments_before_it_is_named(
+    sqlite_database: SqliteDatabase, tmp_path: Path
+) -> None:
+    shop = Migrations.make(sqlite_database, tmp_path / "env")
+    shop.write("20250326162113_a.sql", "CREATE TABLE a (id integer);\n")
+    shop.write("20240101_z.sql", "CREATE TABLE z (id integer);\n")
+    shop.write("20260108_b.sql", "CREATE TABLE b (id integer);\n")
+    [said] = [one.message for one in shop.plan().observations if one.code == "MIGRATIONS_MIXED"]
+    assert said.startswith("20260108_b stands in front of 20250326162113_a: 20260108 is the smaller number, and the later day")
+    assert "20260108000000 in its name" in said
+    shop.up()
+    assert "MIGRATIONS_MIXED" not in [one.code for one in shop.plan().observations]
+
+
 def test_what_is_applied_and_does_not_run_from_nothing_is_in_nobodys_way(sqlite_database: SqliteDatabase, tmp_path: Path) -> None:
     sqlite_database.load("CREATE TABLE t (id integer); CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY);")
     sqlite_database.load("ALTER TABLE t ADD COLUMN n integer; INSERT INTO schema_migrations VALUES ('0001');")
