@@ -60,7 +60,7 @@ _DAY = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
 
 def _days_before_moments(desired: DesiredMigrations, found: Sequence[Standing]) -> list[Observation]:
-    """Tell of pending files whose version is a day, and which run in front of moments of days before: they are smaller numbers."""
+    """Tell of pending files whose version is a day, which as a smaller number runs in front of moments of days before."""
     filed = [standing.migration for standing in found if standing.migration is not None]
     moments = [one for one in filed if one.version.isdecimal() and len(one.version) in (12, 14) and _DAY.match(one.version)]
     result = []
