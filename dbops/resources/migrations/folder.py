@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -145,9 +145,9 @@ def read_text(path: Path | str) -> str:
         fix = _LET_READ if isinstance(error, PermissionError) else "put a file there, or take it away"
         raise MigrationError(f"the file cannot be read: {error.strerror}", at=Mark(shown(path)), fix=fix) from error
     except UnicodeDecodeError as error:
-        raise MigrationError(
-            f"the file is not UTF-8: byte {error.start} is wrong", at=Mark(shown(path)), fix="save it as UTF-8"
-        ) from error
+        is_utf16 = error.object.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        what = "it begins as UTF-16 does" if is_utf16 else f"byte {error.start} is wrong"
+        raise MigrationError(f"the file is not UTF-8: {what}", at=Mark(shown(path)), fix="save it as UTF-8") from error
     if (place := text.find("\0")) >= 0:
         raise MigrationError(
             f"the file holds a NUL character, the {place + 1}th",
@@ -268,6 +268,12 @@ def _unnamed(file: Contents) -> MigrationError:
         f"the name of {file.name} says no version",
         at=Mark(file.shown),
         expected="0007_add_orders.sql, 0007_add_orders.up.sql, V7__add_orders.sql or R__views.sql",
-        fix=(f"did you mean {meant}? " if (meant := sql_files.meant(file.name)) else "")
-        + "a file that is no migration begins with _ or stands in another folder",
+        fix=_instead_of(file.name) + "a file that is no migration begins with _ or stands in another folder",
     )
+
+
+def _instead_of(name: str) -> str:
+    """Return what a file without a version may have been meant to be, as the beginning of a sentence."""
+    if hook := sql_files.hook_of(name):
+        return f"what Flyway runs by this name is a hook here: hooks: {{{hook}: [FILE]}} of the manifest, and "
+    return f"did you mean {meant}? " if (meant := sql_files.meant(name)) else ""

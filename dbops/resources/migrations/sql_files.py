@@ -96,6 +96,14 @@ _NEARLY = (
 )
 
 
+_FLYWAYS_HOOKS = {"beforemigrate": "before", "aftermigrate": "after", "aftereachmigrate": "each"}
+
+
+def hook_of(file_name: str) -> str | None:
+    """Return the hook that stands for a callback of Flyway's; None where a file's name is none, or there is no such hook."""
+    return _FLYWAYS_HOOKS.get(re.split(r"__|\.", file_name, maxsplit=1)[0].lower())
+
+
 def migration_of(file: NamedFile, down: NamedFile | None) -> Migration:
     """Return the migration that a file, and one beside it that leads back, say.
 

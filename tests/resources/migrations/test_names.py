@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dbops.errors import Mark
-from dbops.resources.migrations.folder import overlooked
+from dbops.errors import Mark, Problems
+from dbops.resources.migrations.folder import migrations_of, overlooked, read_contents
 from dbops.resources.migrations.model import Migration, Script
 from dbops.resources.migrations.sql_files import meant, named, version_of
 from dbops.usecases.migrate.naming import file_names, next_version
@@ -88,3 +88,15 @@ def test_files_in_folders_below_are_told(tmp_path: Path) -> None:
 def test_a_name_that_is_nearly_one_is_told_as_it_should_be(file: str, wanted: str | None) -> None:
     assert named(file) is None
     assert meant(file) == wanted
+
+
+def test_what_flyway_runs_by_its_name_and_what_is_no_utf8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "afterEachMigrate__rights.sql").write_text("SELECT 1;\n")
+    with pytest.raises(Problems) as caught:
+        migrations_of(tmp_path, read_contents(tmp_path, "sql"), "sql")
+    [problem] = caught.value.problems
+    assert problem.fix is not None and "hooks: {each: [FILE]} of the manifest" in problem.fix
+    (tmp_path / "0001_a.sql").write_bytes("SELECT 1;\n".encode("utf-16"))
+    with pytest.raises(Problems) as caught:
+        read_contents(tmp_path, "sql")
+    assert "it begins as UTF-16 does" in str(caught.value.problems[0])
