@@ -161,8 +161,8 @@ class BackupManager:
         """Prove a backup by the hashes of all its bytes, and by a restore into a throwaway database.
 
         `{valid, backup_id, file_exists, checksum_valid, restore_tested, issues}`. Servers make the throwaway database where
-        `database_url` leads to, PostgreSQL otherwise on a server of its own; where that is not possible `restore_tested` is
-        False, and `issues` says why.
+        `database_url` leads to, or on one of their own where no server answers there; where that is not possible
+        `restore_tested` is False, and `issues` says why.
 
         Raises:
             BackupError: there is no such backup.
