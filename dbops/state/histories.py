@@ -116,7 +116,7 @@ def find_history(conn: Connection, dialect: Dialect, tool: Tool | None = None, t
         names = " and ".join(f"{one.title} ({one.table})" for one in found)
         raise MigrationError(f"this database has the histories of {names}", fix=f"say which: --from {found[0].tool}")
     looked = [layout for layout in _LAYOUTS if tool in (None, layout.tool)]
-    places = ", ".join(table or name for layout in looked for name in ([layout.tables[0]] if table is None else [""]))
+    places = ", ".join(dict.fromkeys(table or layout.tables[0] for layout in looked))
     raise MigrationError(
         f"there is no history of {looked[0].title if tool else 'another runner'} in this database",
         expected=f"a table {places if tool or table is None else table}",

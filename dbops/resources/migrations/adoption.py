@@ -72,13 +72,16 @@ def part_of(history: History, migrations: Sequence[Migration], part: str | None)
     if history.parts in ((), ("",)):
         return history
     if part is None:
-        known = [name for name in history.parts if any(_named(row, migrations) for row in history.rows if row.part == name)]
+        matched = {
+            name: sum(row.part == name and _named(row, migrations) is not None for row in history.rows) for name in history.parts
+        }
+        known = [name for name, count in matched.items() if count]
         if len(known) != 1:
             names = ", ".join(known or history.parts)
             raise MigrationError(
                 f"{history.table} speaks of {names}",
                 expected="one of them for a set",
-                fix=f"say which: --app {(known or history.parts)[0]}",
+                fix=f"say which: --app {max(history.parts, key=lambda name: matched[name])}",
             )
         part = known[0]
     elif part not in history.parts:
