@@ -187,7 +187,7 @@ class _Builder:
             elif isinstance(change, AlterColumn):
                 speed, facts = cost.altered_column(change, self.change, self.flavour)
                 place = f" {_place(change.after_column)}" if change.moved else ""
-                if _is_json(change.before) and _is_json(column):
+                if _is_json(change.before, self.change.before) and _is_json(column, table):
                     text = column_clause(_as_json(column), self.flavour)
                 self._add(f"MODIFY COLUMN {text}{place}", speed, *facts)
             if (
@@ -336,9 +336,10 @@ def is_virtual(column: Column) -> bool:
     return column.generated is not None and not column.generated.is_stored
 
 
-def _is_json(column: Column) -> bool:
+def _is_json(column: Column, table: Table) -> bool:
     """Tell whether a column of MariaDB is what JSON stands for there (MariaDB Knowledge Base, "JSON Data Type")."""
-    is_text = column.type == "longtext" and column.collation == "utf8mb4_bin"
+    collation = column.collation or dict(table.options).get("collation")
+    is_text = column.type == "longtext" and collation == "utf8mb4_bin"
     return is_text and dict(column.options).get("check") == f"json_valid({quoted(column.name)})"
 
 
