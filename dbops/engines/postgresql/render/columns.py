@@ -183,6 +183,7 @@ def fills_every_row(column: Column, scene: Scene) -> bool:
 
 
 def drop(table: Ref, column: Column, scene: Scene) -> Iterator[Statement]:
+    _refuse_another_expression(table, column.name, scene)
     found = [hazards.deletes_data(f"column {table.qualified}.{column.name} and its values are dropped")]
     if column.generated:
         found = [hazards.deletes_data(f"computed column {table.qualified}.{column.name} is dropped")]
@@ -266,6 +267,26 @@ def _refuse_heirs_of_others(table: Ref, name: str, scene: Scene) -> None:
                 )
 
 
+def _refuse_another_expression(table: Ref, name: str, scene: Scene) -> None:
+    """A column that a parent hands down, too, is not made anew by itself, nor gives up what it is computed of.
+
+    Raises:
+        PlanError: the table has such a column.
+    """
+    old, new = table_in(scene.before, table), table_in(scene.after, table)
+    if old is None or new is None or scene.is_way_back:
+        return
+    for parent in sorted(set(parents_of(old)) & set(parents_of(new))):
+        above = [table_in(scene.before, parent), table_in(scene.after, parent)]
+        own = old.column(name)
+        if own and "inherited" not in dict(own.options) and all(item and item.column(name) for item in above):
+            raise PlanError(
+                f"what column {name} of {table.qualified} is computed of cannot change: {parent.qualified} hands the column"
+                " down, too, and PostgreSQL neither drops nor changes such a column by itself",
+                fix=f"apply twice: first with {table.qualified} as heir of nothing, its columns its own; then as heir again",
+            )
+
+
 class _ColumnChange:
     """One AlterColumn: sorts ALTER TABLE actions into one statement where PostgreSQL allows."""
 
@@ -335,6 +356,7 @@ class _ColumnChange:
         if before.identity and not after.identity:
             yield f"{self.prefix} DROP IDENTITY", ()
         if before.generated and not after.generated:
+            _refuse_another_expression(self.table, before.name, self.scene)
             yield f"{self.prefix} DROP EXPRESSION", ()
         if before.default is not None and (after.default is None or self.retyped):
             yield f"{self.prefix} DROP DEFAULT", ()
