@@ -331,7 +331,11 @@ def _fits_before(item: Membership, table: AnyTable, after: Graph) -> Iterator[Re
 
 
 def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
-    """A sequence gives up its column before the column goes, takes another when that is there, and goes after its default."""
+    """A sequence gives up its column before the column goes, takes another when that is there, and goes after its default.
+
+    It is given to a column when the table has the owner that it is to have, for both must have one.
+    """
+    moving = {change.ref for change in found if isinstance(change, AlterObject) and change.before.owner != change.after.owner}
     going = {change.ref for change in found if isinstance(change, DropObject | DropColumn)}
     for change in found:
         if isinstance(change, DropObject) and isinstance(change.item, Sequence) and (owner := change.item.owned_by):
@@ -350,6 +354,10 @@ def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
                 for user in (new, new.table, Ref("default", *new[1:])):
                     after.unlink(user, change.ref)
                 after.link(change.ref, new, new.table)
+        elif isinstance(change, CreateObject) and isinstance(change.item, Sequence):
+            if (owner := change.item.owned_by) is not None and owner.table in moving:
+                after.unlink(owner.table, change.ref)
+                after.link(change.ref, owner.table)
 
 
 def _shared_sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:

@@ -38,6 +38,8 @@ def join_new(item: Sequence, scene: Scene) -> Iterator[Statement]:
 def join(item: Sequence, scene: Scene) -> Iterator[Statement]:
     """Yield what gives a sequence to a column of a table that is there: they must have one owner (ALTER SEQUENCE)."""
     table = scene.before.objects.get(item.owned_by.table) if item.owned_by else None
+    if table is not None and not scene.is_way_back and (changed := scene.after.objects.get(table.ref)) and changed.owner:
+        table = changed
     there = scene.before.objects.get(item.ref)
     owner = (there.owner if there else None) or item.owner or scene.context.server.user
     if table is not None and table.owner not in (None, owner):
