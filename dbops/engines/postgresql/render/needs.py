@@ -354,10 +354,14 @@ def _sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
                 for user in (new, new.table, Ref("default", *new[1:])):
                     after.unlink(user, change.ref)
                 after.link(change.ref, new, new.table)
-        elif isinstance(change, CreateObject) and isinstance(change.item, Sequence):
-            if (owner := change.item.owned_by) is not None and owner.table in moving:
-                after.unlink(owner.table, change.ref)
-                after.link(change.ref, owner.table)
+        elif (
+            isinstance(change, CreateObject)
+            and isinstance(change.item, Sequence)
+            and (owner := change.item.owned_by)
+            and owner.table in moving
+        ):
+            after.unlink(owner.table, change.ref)
+            after.link(change.ref, owner.table)
 
 
 def _shared_sequences(found: list[CatalogChange], before: Graph, after: Graph) -> None:
