@@ -13,7 +13,7 @@ from dbops.usecases.apply import Consent, apply
 from dbops.usecases.importing import Layout, import_database
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import open_workspace
-from tests.databases import Database
+from tests.databases import Database, SqliteDatabase
 
 PORTABLE = """\
 apiVersion: dbops/v1
@@ -258,13 +258,15 @@ def test_a_second_import_is_refused_and_with_force_leaves_nothing_of_what_is_gon
 
 def test_an_environment_takes_the_schemas_of_more_databases(database: Database, tmp_path: Path) -> None:
     database.load("CREATE TABLE t (id integer);")
+    other = SqliteDatabase(tmp_path / "other.db")
+    other.load("CREATE TABLE t (id integer);")
     folder = tmp_path / "env"
     import_database(database.url, folder, name="one")
-    report = import_database(database.url, folder, name="two")
+    report = import_database(other.url, folder, name="two")
     assert {str(path.relative_to(folder)).split("/")[0] for path in report.files} == {"two.yaml", "two"}
     (folder / "two.yaml").rename(folder / "renamed.yaml")
     with pytest.raises(PlanError, match="there is a Connection 'two' already"):
-        import_database(database.url, folder, name="two")
+        import_database(other.url, folder, name="two")
     assert not has_changes(folder)
 
 
