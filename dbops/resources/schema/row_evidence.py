@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
+from unicodedata import combining, normalize
 
 from dbops.catalog.catalog import Catalog
 from dbops.catalog.changes import CatalogChange
@@ -129,8 +130,9 @@ def _nowhere(
 
 
 def _plainly(text: str) -> object:
-    """Return what texts have in common that may be one value to the database: numbers, and letters in either case."""
+    """Return what texts that may be one value to the database have in common: case, accents, and how numbers are written, go."""
     try:
         return Decimal(text).normalize()
     except InvalidOperation:
-        return text.casefold().rstrip()
+        apart = normalize("NFKD", text).casefold()
+        return "".join(letter for letter in apart if not combining(letter)).rstrip()
