@@ -1,10 +1,11 @@
 """What it costs to run migrations, beside the engine's own client running the same files, and beside other runners.
 
-usage: python -m bench migrations [--engines ENGINE ...] [--count NUMBER] [--runs NUMBER] [--statements NUMBER] [--npm]
+usage: python -m bench migrations [--engines ENGINE ...] [--count NUMBER] [--runs NUMBER] [--wide] [--statements NUMBER] [--npm]
 
     The client includes the files one by one, a transaction and a ledger row for each; nobody waits for the disk. CPU time is the
     command's and the server's together. Everybody runs in turn, on databases of their own, and medians are shown. A no-op is the
-    same command once more. --npm fetches dbmate from npm, and Alembic, yoyo and Django from PyPI.
+    same command once more. A migration makes a table of two columns and a row, with --wide one of ten columns with a foreign key,
+    a check and two indexes, as schemas have them. --npm fetches dbmate from npm, and Alembic, yoyo and Django from PyPI.
 """
 
 from __future__ import annotations
@@ -42,7 +43,15 @@ kind: MigrationSet
 metadata: {{name: shop}}
 spec: {{connection: shop, directory: migrations}}
 """
-_TABLE = "CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, name varchar(50));\nINSERT INTO t{n} VALUES (1, 'one');\n"
+_SMALL = ("CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, name varchar(50))", "INSERT INTO t{n} VALUES (1, 'one')")
+_WIDE = (
+    "CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, parent integer REFERENCES t{n} (id), name varchar(50) NOT NULL,"
+    " mail varchar(100), made timestamp DEFAULT CURRENT_TIMESTAMP, price numeric(10, 2) CHECK (price >= 0),"
+    " many integer DEFAULT 0, note text, state varchar(10) DEFAULT 'new', seen date)",
+    "CREATE INDEX t{n}_parent ON t{n} (parent)",
+    "CREATE UNIQUE INDEX t{n}_mail ON t{n} (mail, state)",
+    "INSERT INTO t{n} (id, name) VALUES (1, 'one')",
+)
 _LEDGER = "CREATE TABLE ledger (version varchar(50) PRIMARY KEY, checksum varchar(64), applied varchar(40));\n"
 _STEP = "BEGIN;\n{include} {file}\nINSERT INTO ledger VALUES ('{version}', 'checksum', 'now');\nCOMMIT;\n"
 _ALEMBIC_ENV = """\
@@ -58,8 +67,8 @@ _ALEMBIC_STEP = """\
 revision, down_revision = "{n:04}", {before}
 from alembic import op
 def upgrade():
-    op.execute("CREATE TABLE t{n} (id integer NOT NULL PRIMARY KEY, name varchar(50))")
-    op.execute("INSERT INTO t{n} VALUES (1, 'one')")
+    for statement in {statements!r}:
+        op.execute(statement)
 """
 _DJANGO_STEP = """\
 from django.db import migrations
@@ -67,6 +76,10 @@ class Migration(migrations.Migration):
     dependencies = [{before}]
     operations = [migrations.RunSQL({sql!r})]
 """
+
+
+Statements = Sequence[str]
+"""What one migration runs, `{n}` for its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +101,26 @@ def report(options: Sequence[str] = ()) -> None:
     parser.add_argument("--engines", nargs="+", choices=("sqlite", "postgresql"), default=["sqlite", "postgresql"])
     parser.add_argument("--count", type=int, default=1_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--wide", action="store_true")
     parser.add_argument("--statements", type=int, default=200_000)
     parser.add_argument("--npm", action="store_true")
     chosen = parser.parse_args(options)
     with tempfile.TemporaryDirectory(prefix="dbops-bench-", dir=_in_memory()) as folder, Lease.take() as lease:
         for engine in chosen.engines:
-            _many(engine, chosen.count, chosen.runs, Path(folder), lease, chosen.npm)
+            _many(engine, chosen.count, _WIDE if chosen.wide else _SMALL, chosen.runs, Path(folder), lease, chosen.npm)
             if chosen.statements:
                 _large(engine, chosen.statements, Path(folder), lease)
 
 
-def _many(engine: str, count: int, runs: int, folder: Path, lease: Lease, fetch: bool) -> None:
-    print(f"\n{engine}: {count:,} migrations of two statements; one is the client with the same files, goal {GOALS[engine]:.1f}x")
+def _many(engine: str, count: int, statements: Statements, runs: int, folder: Path, lease: Lease, fetch: bool) -> None:
+    print(f"\n{engine}: {count:,} migrations of {len(statements)} statements", end="; ")
+    print(f"one is the client with the same files, goal {GOALS[engine]:.1f}x")
     costs: dict[str, list[tuple[Cost, Cost | None]]] = {}
     for turn in range(runs):
         for name, prepare in _runners(fetch).items():
             home = folder / f"{engine}-{name}-{turn}"
             place = _place(engine, home, lease)
-            if (command := prepare(place, home, count)) is not None:
+            if (command := prepare(place, home, count, statements)) is not None:
                 costs.setdefault(name, []).append(_applied(name, command, place))
             shutil.rmtree(home)
     print(f"  {'':<10}{'CPU':>9}{'':>9}{'wall':>10}{'':>9}{'memory':>10}{'no-op, CPU':>14}{'wall':>10}")
@@ -140,7 +155,7 @@ def _ratios(cost: Cost, floor: Cost) -> str:
 def _large(engine: str, statements: int, folder: Path, lease: Lease) -> None:
     place, own = _place(engine, folder / f"{engine}-client-large", lease), _place(engine, folder / f"{engine}-dbops-large", lease)
     home = folder / f"{engine}-dbops-large"
-    command = _dbops(own, home, 0)
+    command = _dbops(own, home, 0, ())
     file = home / "migrations" / "0001_big.sql"
     write_many(file, statements)
     script = folder / f"{engine}-large.sql"
@@ -177,7 +192,7 @@ def _place(engine: str, home: Path, lease: Lease) -> Place:
 # --- the runners: each writes the migrations in its own form and returns its command, None when it is not installed
 
 
-def _runners(fetch: bool) -> Mapping[str, Callable[[Place, Path, int], list[str] | None]]:
+def _runners(fetch: bool) -> Mapping[str, Callable[[Place, Path, int, Statements], list[str] | None]]:
     programs = _programs(fetch)
     others = {"alembic": _alembic, "yoyo": _yoyo, "django": _django, "dbmate": _dbmate}
     return {"client": _client, "dbops": _dbops} | {name: partial(prepare, programs.get(name)) for name, prepare in others.items()}
@@ -196,21 +211,21 @@ def _programs(fetch: bool) -> Mapping[str, str]:
     return {name: program for name, program in found.items() if program is not None}
 
 
-def _client(place: Place, home: Path, count: int) -> list[str]:
-    files = _write(home / "migrations", count, "{n:04}_t.sql", _TABLE)
+def _client(place: Place, home: Path, count: int, statements: Statements) -> list[str]:
+    files = _write(home / "migrations", count, "{n:04}_t.sql", _script(statements))
     script = home / "all.sql"
     steps = [_STEP.format(include=place.include, file=file, version=file.name) for file in files]
     script.write_text(_LEDGER + "".join(steps))
     return [*place.client, str(script)]
 
 
-def _dbops(place: Place, home: Path, count: int) -> list[str]:
-    _write(home / "migrations", count, "{n:04}_t.sql", _TABLE)
+def _dbops(place: Place, home: Path, count: int, statements: Statements) -> list[str]:
+    _write(home / "migrations", count, "{n:04}_t.sql", _script(statements))
     (home / "env.yaml").write_text(_MANIFESTS.format(url=place.url, settings=place.settings))
     return [DBOPS, "migrate", "up", str(home), "--auto-approve"]
 
 
-def _alembic(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+def _alembic(program: str | None, place: Place, home: Path, count: int, statements: Statements) -> list[str] | None:
     if program is None:
         return None
     (home / "versions").mkdir()
@@ -218,18 +233,20 @@ def _alembic(program: str | None, place: Place, home: Path, count: int) -> list[
     (home / "alembic.ini").write_text(f"[alembic]\nscript_location = {home}\n")
     for n in range(1, count + 1):
         before = f"'{n - 1:04}'" if n > 1 else "None"
-        (home / "versions" / f"{n:04}_t.py").write_text(_ALEMBIC_STEP.format(n=n, before=before))
+        (home / "versions" / f"{n:04}_t.py").write_text(
+            _ALEMBIC_STEP.format(n=n, before=before, statements=[sql.format(n=n) for sql in statements])
+        )
     return [program, "-c", str(home / "alembic.ini"), "upgrade", "head"]
 
 
-def _yoyo(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+def _yoyo(program: str | None, place: Place, home: Path, count: int, statements: Statements) -> list[str] | None:
     if program is None:
         return None
-    _write(home / "migrations", count, "{n:04}_t.sql", _TABLE)
+    _write(home / "migrations", count, "{n:04}_t.sql", _script(statements))
     return [program, "apply", "--batch", "--no-config-file", "-d", place.peer_url, str(home / "migrations")]
 
 
-def _django(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+def _django(program: str | None, place: Place, home: Path, count: int, statements: Statements) -> list[str] | None:
     if program is None:
         return None
     url = urlsplit(place.url)
@@ -244,17 +261,23 @@ def _django(program: str | None, place: Place, home: Path, count: int) -> list[s
     (home / "shop" / "migrations" / "__init__.py").write_text("")
     for n in range(1, count + 1):
         before = f"('shop', '{n - 1:04}_t')" if n > 1 else ""
-        (home / "shop" / "migrations" / f"{n:04}_t.py").write_text(_DJANGO_STEP.format(sql=_TABLE.format(n=n), before=before))
+        (home / "shop" / "migrations" / f"{n:04}_t.py").write_text(
+            _DJANGO_STEP.format(sql=_script(statements).format(n=n), before=before)
+        )
     return [program, "migrate", "--pythonpath", str(home), "--settings", "settings", "-v", "0"]
 
 
-def _dbmate(program: str | None, place: Place, home: Path, count: int) -> list[str] | None:
+def _dbmate(program: str | None, place: Place, home: Path, count: int, statements: Statements) -> list[str] | None:
     if program is None:
         return None
-    _write(home / "migrations", count, "{n:04}_t.sql", "-- migrate:up\n" + _TABLE + "\n-- migrate:down\n")
+    _write(home / "migrations", count, "{n:04}_t.sql", "-- migrate:up\n" + _script(statements) + "\n-- migrate:down\n")
     url = place.url.replace("sqlite:///", "sqlite:")
     url += ("&" if "?" in url else "?") + "sslmode=disable" if "postgres" in url else ""
     return [program, "--url", url, "--no-dump-schema", "-d", str(home / "migrations"), "up"]
+
+
+def _script(statements: Statements) -> str:
+    return "".join(f"{sql};\n" for sql in statements)
 
 
 def _write(folder: Path, count: int, name: str, text: str) -> list[Path]:
