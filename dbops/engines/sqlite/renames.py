@@ -19,11 +19,15 @@ from dbops.errors import SchemaError
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
+#: What shares one room of names, and has triggers.
+_NAMED = frozenset({"table", "virtual_table", "view"})
+
 
 def rename_acts(renames: Sequence[RenameObject | RenameColumn], before: Catalog) -> list[Act]:
     """Return one act for each rename.
 
-    SQLite renames nothing while a view or trigger does not compile, or would not do so afterwards, so those step aside.
+    SQLite renames nothing while a view or trigger does not compile, or would not do so afterwards, so those step aside. So do the
+    triggers on a view that gets another name: they would go with the old one.
     """
     left_behind = broken_by(renames, before)
     broken = [
@@ -34,20 +38,27 @@ def rename_acts(renames: Sequence[RenameObject | RenameColumn], before: Catalog)
     acts = []
     names: Mapping[str, str] = {}
     for change in renames:
-        do = tuple(_statements(change, before))
-        back = inverse(change)
-        assert isinstance(back, RenameObject | RenameColumn)
-        undo = tuple(_statements(back, before))
         old = change.before.name if isinstance(change, RenameObject) else change.before
         title = f"rename {change.ref.kind} {old} to {change.ref.name}"
-        had = names
-        if isinstance(change, RenameObject):
+        had, item = names, before.get(change.before) if isinstance(change, RenameObject) else None
+        if isinstance(change, RenameObject) and change.ref.kind in _NAMED:
             original = next((name for name, now in had.items() if now == old), old)
             names = {**had, original: change.ref.name}
-        acts.append(Act(change.ref, title, _aside(do, broken, before, names), _aside(undo, broken, before, had)))
+        back = inverse(change)
+        assert isinstance(back, RenameObject | RenameColumn)
+        if isinstance(item, View):
+            aside = [each for each in before if each in broken or each == item or _is_on(each, item)]
+            acts.append(Act(change.ref, title, _aside((), aside, before, had, names), _aside((), aside, before, names, had)))
+        else:
+            do, undo = (tuple(_statements(each, item, before)) for each in (change, back))
+            acts.append(Act(change.ref, title, _aside(do, broken, before, had, names), _aside(undo, broken, before, names, had)))
     if refills := _refills(renames, before):
         acts[0] = replace(acts[0], undo=(*(acts[0].undo or ()), *refills))
     return acts
+
+
+def _is_on(item: CatalogObject, view: View) -> bool:
+    return isinstance(item, Trigger) and item.parent == view.name
 
 
 def _refills(renames: Sequence[RenameObject | RenameColumn], before: Catalog) -> list[Statement]:
@@ -63,14 +74,27 @@ def _refills(renames: Sequence[RenameObject | RenameColumn], before: Catalog) ->
 
 
 def _aside(
-    statements: tuple[Statement, ...], broken: Sequence[View | Trigger], catalog: Catalog, names: Mapping[str, str]
+    statements: tuple[Statement, ...],
+    aside: Sequence[CatalogObject],
+    catalog: Catalog,
+    there: Mapping[str, str],
+    then: Mapping[str, str],
 ) -> tuple[Statement, ...]:
-    """Put statements between the going and the coming back of what is broken; `names` are those that tables have by then."""
-    if not broken:
-        return statements
-    away = [Statement(f"DROP {item.kind.upper()} {quote(item.name)}") for item in reversed(broken)]
-    back = [create_view(item, catalog) if isinstance(item, View) else _trigger(item, catalog, names) for item in broken]
-    return (*away, *statements, *(Statement(sql) for sql in back))
+    """Put statements between the going and the coming back of views and triggers.
+
+    `there` are the names that tables and views have before, `then` those that they have afterwards.
+    """
+    away, back = [], []
+    for item in aside:
+        if isinstance(item, View):
+            old, new = there.get(item.name, item.name), then.get(item.name, item.name)
+            held = (_hazard(f"view {old}", new),) if old != new else ()
+            away.append(Statement(f"DROP VIEW {quote(old)}", hazards=held))
+            back.append(create_view(item if new == item.name else replace(item, name=new, spelling=None), catalog))
+        elif isinstance(item, Trigger):
+            away.append(Statement(f"DROP TRIGGER {quote(item.name)}"))
+            back.append(_trigger(item, catalog, then))
+    return (*reversed(away), *statements, *(Statement(sql) for sql in back))
 
 
 def _trigger(item: Trigger, catalog: Catalog, names: Mapping[str, str]) -> str:
@@ -83,7 +107,7 @@ def _trigger(item: Trigger, catalog: Catalog, names: Mapping[str, str]) -> str:
     return f"{sql[: table.start]}{quote(name)}{sql[table.end :]}"
 
 
-def _statements(change: RenameObject | RenameColumn, before: Catalog) -> Iterable[Statement]:
+def _statements(change: RenameObject | RenameColumn, item: CatalogObject | None, before: Catalog) -> Iterable[Statement]:
     if isinstance(change, RenameColumn):
         sql = f"ALTER TABLE {quote(change.table.name)} RENAME COLUMN {quote(change.before)} TO {quote(change.after)}"
         yield Statement(sql, hazards=(_hazard(f"column {change.table.name}.{change.before}", change.after),))
@@ -96,7 +120,6 @@ def _statements(change: RenameObject | RenameColumn, before: Catalog) -> Iterabl
             old = REBUILD_PREFIX + new
         yield Statement(f"ALTER TABLE {quote(old)} RENAME TO {quote(new)}", hazards=held)
         return
-    item = before.get(change.before) or before.get(change.after)
     if item is None:
         raise SchemaError(f"there is no {change.ref.kind} {old} to rename")
     yield Statement(f"DROP {change.ref.kind.upper()} {quote(old)}", hazards=held)
@@ -105,8 +128,6 @@ def _statements(change: RenameObject | RenameColumn, before: Catalog) -> Iterabl
 
 def _made(item: CatalogObject, catalog: Catalog) -> str:
     match item:
-        case View():
-            return create_view(item, catalog)
         case Trigger():
             head, _, rest = item.definition.partition(" TRIGGER ")
             return f"{head} TRIGGER {quote(item.name)} {rest.partition(' ')[2]}"

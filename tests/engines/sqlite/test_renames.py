@@ -117,6 +117,43 @@ def test_views_indexes_and_triggers_are_made_again(conn: SqliteConnection, old: 
     assert diff(ENGINE.inspect(conn), live) == ()
 
 
+VIEWS = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
+CREATE VIEW {v} AS SELECT id FROM t;
+CREATE VIEW {w} AS SELECT q.a FROM (SELECT a FROM t) AS q;
+CREATE TRIGGER on_v INSTEAD OF DELETE ON {v} BEGIN DELETE FROM t; END;
+CREATE TRIGGER on_w INSTEAD OF INSERT ON {w} BEGIN INSERT INTO t (a) VALUES (1); END;
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "old_names", "new_names", "pairs"),
+    [
+        ("", "vw", "nw", ["vn"]),
+        ("", "vw", "wn", ["wn", "vw"]),
+        ("CREATE VIEW broken AS SELECT * FROM no_such;", "vw", "vn", ["wn"]),
+    ],
+    ids=["one", "to a name that another gives away", "beside one that does not compile"],
+)
+def test_triggers_on_a_view_that_is_renamed_stay(
+    conn: SqliteConnection, more: str, old_names: str, new_names: str, pairs: Sequence[str]
+) -> None:
+    live, wanted = (read(VIEWS.format(v=names[0], w=names[1]) + more) for names in (old_names, new_names))
+    acts = renamed(conn, live, [RenameObject(Ref("view", "", old), Ref("view", "", new)) for old, new in pairs])
+    assert diff(ENGINE.inspect(conn), wanted) == ()
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), live) == ()
+
+
+def test_a_view_that_steps_aside_for_a_column_is_renamed(conn: SqliteConnection) -> None:
+    live = read(HANDED_ON.format(table="customer", mail="mail", join="USING (mail)"))
+    acts = renamed(conn, live, [*RENAMES, RenameObject(Ref("view", "", "nested"), Ref("view", "", "deep"))])
+    found = {item.name for item in ENGINE.inspect(conn)}
+    assert "deep" in found and "nested" not in found
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), live) == ()
+
+
 INDEXED = """
 CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT);
 CREATE VIRTUAL TABLE docs_fts USING fts5(title, content='docs', content_rowid='id');
