@@ -31,9 +31,9 @@ from dbops.engines.sqlite.tokens import RESERVED, Names, names_of, quote, tokeni
 
 
 def create_table(table: Table, constraints: Sequence[Constraint], name: str | None = None) -> str:
-    """Write a table with all its constraints, under another name when `name` is given."""
+    """Write a table with all its constraints, under another name when `name` is given, which checks do not use."""
     if table.spelling is not None and _still_says(table.spelling, table, constraints):
-        return f"CREATE TABLE {quote(name or table.name)}{table.spelling[parse_table(table.spelling).name_end :]}"
+        return f"CREATE TABLE {quote(name or table.name)}{_behind_name(table.spelling, is_renamed=name is not None)}"
     key = next((item for item in constraints if isinstance(item, PrimaryKey)), None)
     inline = key if key is not None and _is_inline(key, table) else None
     lines = [column_definition(column, inline) for column in table.columns]
@@ -45,6 +45,14 @@ def create_table(table: Table, constraints: Sequence[Constraint], name: str | No
         + "\n)"
         + (" " + ", ".join(options) if options else "")
     )
+
+
+def _behind_name(spelling: str, *, is_renamed: bool) -> str:
+    parsed = parse_table(spelling)
+    text, at = "", parsed.name_end
+    for start, end in parsed.qualifiers if is_renamed else ():
+        text, at = text + spelling[at:start], end
+    return text + spelling[at:]
 
 
 _TABLE_OPTIONS = (("without_rowid", "WITHOUT ROWID"), ("strict", "STRICT"))

@@ -84,7 +84,7 @@ class _Reading:
         if sql[:14].upper() == "CREATE VIRTUAL":
             self._objects.append(replace(parse_virtual(sql), name=name))
             return
-        table, constraints, name_end = parse_table(sql)
+        table, constraints, name_end, _ = parse_table(sql)
         columns = _as_shown(name, table.columns, self._shown.get(name, []))
         self._columns[name] = names_of(column.name for column in columns)
         self._objects.append(replace(table, name=name, columns=columns, spelling=f"CREATE TABLE {quote(name)}{sql[name_end:]}"))

@@ -43,6 +43,8 @@ class ParsedTable(NamedTuple):
     constraints: tuple[Constraint, ...]
     name_end: int = 0
     """Where its name ends in the text it was read from."""
+    qualifiers: tuple[tuple[int, int], ...] = ()
+    """Where checks name the table itself there (`t.` of `t.a`)."""
 
 
 @dataclass(slots=True)
@@ -87,12 +89,34 @@ def parse_table(sql: str) -> ParsedTable:
         if computed:
             generated[len(columns)] = computed
         columns.append(column)
+    qualifiers = [span for item in found for span in _unqualify(item, name.name)]
     names = names_of(column.name for column in columns)
     for at, (tokens, is_stored) in generated.items():
         columns[at] = replace(columns[at], generated=Generated(expression(tokens, names), is_stored))
     constraints = _constraints(name.name, found, names, _rowid_alias(columns, found, options))
     table = Table(name=name.name, columns=_with_keys(columns, constraints, options), options=options)
-    return ParsedTable(table, constraints, name.end)
+    return ParsedTable(table, constraints, name.end, tuple(qualifiers))
+
+
+def _unqualify(item: _Found, table: str) -> Iterable[tuple[int, int]]:
+    """Take the table's own name off columns in a check, which says the same without, and return where it stood."""
+    tokens, kept, spans = item.tokens, list[Token](), []
+    at = 0
+    while at < len(tokens):
+        texts = [token.name.lower() if token.is_name else token.text for token in tokens[at : at + 4]]
+        length = next(
+            (len(own) for own in (["main", ".", table.lower(), "."], [table.lower(), "."]) if texts[: len(own)] == own), 0
+        )
+        is_begun = at + length < len(tokens) and not (kept and kept[-1].text == ".")
+        if length and is_begun:
+            spans.append((tokens[at].start, tokens[at + length].start))
+            kept.append(tokens[at + length]._replace(spaced=tokens[at].spaced))
+            at += length + 1
+        else:
+            kept.append(tokens[at])
+            at += 1
+    item.tokens = kept
+    return spans
 
 
 def _table_options(reader: Reader) -> Options:
