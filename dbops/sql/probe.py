@@ -47,8 +47,8 @@ def breaks(expression: str) -> str:
 
 
 def about(value: str, check: str) -> str:
-    """Return the check of a domain with a value in VALUE's place."""
-    parts = re.split(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")", check)
+    """Return the check of a domain with a value in VALUE's place; NOT VALID, it holds for what is written all the same."""
+    parts = re.split(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")", check.removesuffix(" NOT VALID"))
     return "".join(
         part if place % 2 else re.sub(r"\bVALUE\b", value.replace("\\", r"\\"), part) for place, part in enumerate(parts)
     )
@@ -90,6 +90,26 @@ def duplicated(table: str, values: Sequence[str], predicate: str | None, *, null
 
 def _only(predicate: str | None) -> list[str]:
     return [f"({predicate})"] if predicate else []
+
+
+def excluded(table: str, elements: Sequence[tuple[str, str]], predicate: str | None, key: Sequence[str], dialect: Dialect) -> str:
+    """Return the condition of rows that another row excludes; `elements` are expressions and the operators that compare them.
+
+    Only rows that meet `predicate` count. `key` tells rows apart; without one they are counted, which takes longer.
+    """
+    names = [dialect.identifier(name) for name in key]
+    told = [f"{name} AS dbops_p{number}" for number, name in enumerate(names)]
+    told += [f"({value}) AS dbops_k{number}" for number, (value, _) in enumerate(elements)]
+    others = f"(SELECT {', '.join(told)} FROM {table} AS s" + (f" WHERE {predicate}" if predicate else "") + ") AS o"
+    met = " AND ".join(f"o.dbops_k{number} {operator} ({value})" for number, (value, operator) in enumerate(elements))
+    if names:
+        others += " WHERE (" + " OR ".join(f"o.dbops_p{number} <> {name}" for number, name in enumerate(names)) + ")"
+        condition = f"EXISTS (SELECT 1 FROM {others} AND {met})"
+    else:  # a row may exclude itself (=), or not (<>)
+        itself = " AND ".join(f"({value}) {operator} ({value})" for value, operator in elements)
+        found = f"SELECT count(*) FROM (SELECT 1 FROM {others} WHERE {met} LIMIT 2) AS met"
+        condition = f"({found}) > CASE WHEN {itself} THEN 1 ELSE 0 END"
+    return " AND ".join([*_only(predicate), condition])
 
 
 def half_null(columns: Sequence[str], dialect: Dialect) -> str:

@@ -180,6 +180,32 @@ PG_CASES = {
         "CREATE TABLE t (id int PRIMARY KEY, r int4range, CONSTRAINT x EXCLUDE USING gist (r WITH &&));",
         "2 rows of public.t: they exclude each other by x (id: 1, 2)",
     ),
+    "exclusion of expressions in a renamed table": (
+        "CREATE TABLE t (a date, b date, c text);"
+        " INSERT INTO t VALUES ('2024-01-01', '2024-01-09', 'x'), ('2024-01-05', NULL, 'y'), (NULL, '2023-01-01', 'z');",
+        "-- dbops:renamed_from t\nCREATE TABLE u (a date, until date, -- dbops:renamed_from b\n c text,"
+        " CONSTRAINT x EXCLUDE USING gist (daterange(a, until) WITH &&) WHERE (lower(c) COLLATE \"C\" <> 'w'));",
+        "2 rows of public.u: they exclude each other by x (a, until: 2024-01-01/2024-01-09, 2024-01-05/None)",
+    ),
+    "computed column of a domain": (
+        "CREATE DOMAIN d AS int; CREATE TABLE t (id int PRIMARY KEY, g d GENERATED ALWAYS AS (id) STORED);"
+        " INSERT INTO t VALUES (1);",
+        "CREATE DOMAIN d AS int CONSTRAINT c CHECK (VALUE > 0);"
+        " CREATE TABLE t (id int PRIMARY KEY, g d GENERATED ALWAYS AS (-id) STORED);",
+        "1 row of public.t: g would break c of public.d (id: 1)",
+    ),
+    "computed column that is too long": (
+        "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'abcd'), (2, 'abc   ');",
+        "CREATE TABLE t (id int PRIMARY KEY, a text, g varchar(3) GENERATED ALWAYS AS (a) STORED);",
+        "1 row of public.t: the new column g is longer than 3 characters (id: 1)",
+    ),
+    "check of a domain that is not valid": (
+        "CREATE DOMAIN d AS int; ALTER DOMAIN d ADD CONSTRAINT c CHECK (VALUE > 0) NOT VALID;"
+        " CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);",
+        "CREATE DOMAIN d AS int; ALTER DOMAIN d ADD CONSTRAINT c CHECK (VALUE > 0) NOT VALID;"
+        " CREATE TABLE t (id int PRIMARY KEY, a d DEFAULT -1);",
+        "1 row of public.t: the new column a would break c of public.d (id: 1)",
+    ),
     "enum label": (
         "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE t (id int PRIMARY KEY, m mood); INSERT INTO t VALUES (7, 'sad');",
         "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (id int PRIMARY KEY, m mood);",
@@ -353,6 +379,37 @@ def test_what_postgresql_takes_is_not_refused(pg_database: Database, tmp_path: P
     after += "CREATE TABLE p (a int PRIMARY KEY REFERENCES t); CREATE UNIQUE INDEX u ON n ((v::int)) WHERE length(k) > 9;"
     (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
     (tmp_path / "shop.sql").write_text(after)
+    assert answers(tmp_path) == []
+    with open_workspace(tmp_path) as workspace:
+        assert apply(workspace, ALLOWED).state == "done"
+
+
+GOING = """
+CREATE TYPE e AS ENUM ('x', 'y'); CREATE DOMAIN d AS int; CREATE DOMAIN late AS int; CREATE TYPE c AS (v d, w int);
+CREATE TABLE goes (a e, b d); CREATE TABLE t (a e, b e, c d, h c, i c[], l late);
+CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p_d PARTITION OF p DEFAULT;
+CREATE TABLE q (a int) PARTITION BY RANGE (a); CREATE TABLE q_d PARTITION OF q DEFAULT;
+"""
+STAYING = """
+CREATE TYPE e AS ENUM ('x'); CREATE DOMAIN d AS int NOT NULL CHECK (VALUE > 0); CREATE DOMAIN late AS int;
+ALTER DOMAIN late ADD CHECK (VALUE > 0) NOT VALID; CREATE TYPE c AS (v d, w int);
+CREATE TABLE t (b text, c int, h c, i c[], l late);
+CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (1) TO (9);
+CREATE TABLE q (a int) PARTITION BY RANGE (a); CREATE TABLE q_1 PARTITION OF q FOR VALUES FROM (1) TO (9);
+CREATE TABLE q_d (a int);
+"""
+
+
+def test_values_that_go_or_change_their_type_are_not_in_the_way(
+    pg_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a composite that is NULL hold values, or a check that is NOT VALID look at them."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    rows = "('y', 'y', -1, NULL, ARRAY[NULL, ROW(1, 2)]::c[], -1)"
+    pg_database.load(f"{GOING} INSERT INTO goes VALUES ('y', -1); INSERT INTO t VALUES {rows}; INSERT INTO p VALUES (3);")
+    pg_database.load("INSERT INTO q VALUES (4);")
+    (tmp_path / "env.yaml").write_text(MANIFEST.format(url=json.dumps(pg_database.url)))
+    (tmp_path / "shop.sql").write_text(STAYING)
     assert answers(tmp_path) == []
     with open_workspace(tmp_path) as workspace:
         assert apply(workspace, ALLOWED).state == "done"

@@ -12,6 +12,7 @@ class Question:
 
     `columns` tell rows apart where the table has no primary key. `is_tried`: the condition is a value instead, which every row
     must have; that the server cannot compute it is the answer. `alone`: rows of tables that inherit from this one are not asked.
+    `excludes` are expressions and the operators by which rows exclude each other, those that meet `condition` where it says any.
     """
 
     ref: Ref
@@ -22,3 +23,4 @@ class Question:
     is_tried: bool = False
     alias: str = "t"
     alone: bool = False
+    excludes: tuple[tuple[str, str], ...] = ()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, CompositeType, Domain, Table
+from dbops.catalog.changes import AlterColumn, CatalogChange, DropColumn, DropObject, column_ref
+from dbops.catalog.model import CatalogObject, Column, CompositeType, Domain, Table
+from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.names import qualified, quote
 
 Types = Mapping[str, CatalogObject]
@@ -17,6 +19,20 @@ def types_of(catalog: Catalog) -> Types:
     return {qualified(item.schema, item.name): item for item in found}
 
 
+def staying(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[tuple[Ref, Column]]:
+    """Yield the columns, but for those of partitions and heirs, that keep their values and their type."""
+    gone: set[Ref] = set()
+    for change in changes:
+        if isinstance(change, DropObject | DropColumn) or (
+            isinstance(change, AlterColumn)
+            and (change.before.type, change.before.generated) != (change.after.type, change.after.generated)
+        ):
+            gone.add(change.ref)
+    for table in live.all(Table):
+        if table.ref not in gone and table.partition_of is None and not table.inherits:
+            yield from ((table.ref, column) for column in table.columns if column_ref(table.ref, column.name) not in gone)
+
+
 def holding(expression: str, kind: str, wanted: str, types: Types, condition: Callable[[str], str], depth: int = 0) -> str | None:
     """Return the condition that a value holds one of the type `wanted` that meets `condition`; None where it holds none."""
     if kind == wanted:
@@ -24,8 +40,9 @@ def holding(expression: str, kind: str, wanted: str, types: Types, condition: Ca
     one = kind.removesuffix("[]")
     if one != kind:
         name = f"dbops_held_{depth}"
-        inner = holding(name, one, wanted, types, condition, depth + 1)
-        return f"EXISTS (SELECT 1 FROM unnest({expression}) AS {name} WHERE {inner})" if inner else None
+        inner = holding(f"{name}.v", one, wanted, types, condition, depth + 1)
+        # in FROM, unnest would make rows of composites, and a row of NULLs of one that is NULL
+        return f"EXISTS (SELECT 1 FROM (SELECT unnest({expression}) AS v) AS {name} WHERE {inner})" if inner else None
     match types.get(kind):
         case Domain(base_type=base):
             return holding(expression, base, wanted, types, condition, depth)
@@ -35,6 +52,7 @@ def holding(expression: str, kind: str, wanted: str, types: Types, condition: Ca
                 for column in columns
             ]
             found = [part for part in parts if part]
-            return f"({' OR '.join(found)})" if found else None
+            # where all of it is NULL there are no values in it; IS NOT NULL would ask every attribute
+            return f"({expression} IS DISTINCT FROM NULL AND ({' OR '.join(found)}))" if found else None
         case _:
             return None

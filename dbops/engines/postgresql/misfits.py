@@ -14,7 +14,7 @@ from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, Creat
 from dbops.catalog.model import CatalogObject, Domain, Enum, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
-from dbops.engines.postgresql.held import Types, holding, types_of
+from dbops.engines.postgresql.held import Types, holding, staying, types_of
 from dbops.engines.postgresql.render.conversion import can_fail, using
 from dbops.engines.postgresql.render.names import literal, qualified, quote
 from dbops.sql import probe
@@ -45,7 +45,7 @@ def misfits(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Questio
                     if found.partition_of is None and not found.inherits:
                         yield from _converted(change.ref, table, before.type, after.type)
             case AlterObject(Domain() as before, Domain() as after):
-                yield from _of_domain(before, after, live)
+                yield from _of_domain(before, after, changes, live)
             case _:
                 pass
 
@@ -129,18 +129,14 @@ def _converted(ref: Ref, table: Ref, old: str, new: str) -> Iterator[Question]:
     yield Question(ref, table, value, f"{ref.name} does not become {new}", (ref.name,), is_tried=True)
 
 
-def _of_domain(before: Domain, after: Domain, live: Catalog) -> Iterator[Question]:
-    checks = {name: text for name, text in after.checks if (name, text) not in before.checks}
+def _of_domain(before: Domain, after: Domain, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+    checks = {name: text for name, text in after.checks if (name, text) not in before.checks and not text.endswith(" NOT VALID")}
     is_stricter = before.nullable and not after.nullable
     if before.base_type != after.base_type or not (checks or is_stricter):
         return
     spelled, held = qualified(before.schema, before.name), types_of(live)
-    for table in live.all(Table):
-        for column in table.columns if table.partition_of is None and not table.inherits else ():
-            if column.generated is None:
-                yield from _breaking(
-                    after, table.ref, column.name, after.ref, checks, column.type, spelled, held, nulls=is_stricter
-                )
+    for table, column in staying(changes, live):
+        yield from _breaking(after, table, column.name, after.ref, checks, column.type, spelled, held, nulls=is_stricter)
 
 
 def _breaking(

@@ -10,19 +10,20 @@ from dbops.catalog.changes import AlterColumn, AlterObject, CatalogChange, Creat
 from dbops.catalog.model import Enum, Exclusion, ForeignKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.base.question import Question
-from dbops.engines.postgresql.held import holding, types_of
+from dbops.engines.postgresql import exclusions
+from dbops.engines.postgresql.held import holding, staying, types_of
 from dbops.engines.postgresql.misfits import misfits
 from dbops.engines.postgresql.render import bounds
 from dbops.engines.postgresql.render.names import literal, named, qualified, quote
 
 _HASHED = re.compile(r"FOR VALUES WITH \(modulus (\d+), remainder (\d+)\)", re.IGNORECASE)
-_ELEMENT = re.compile(r'("(?:[^"]|"")+"|[a-z_][\w$]*)(?: [\w."]+)? WITH (\S+)')
 
 
 def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
     """Yield what has to be asked of tables that are there."""
     yield from misfits(changes, live)
     going = {change.ref for change in changes if isinstance(change, DropObject)}
+    moving = {change.ref for change in changes if isinstance(change, DropObject) or _takes_another_place(change)}
     again = {change.ref.table for change in changes if _is_divided_anew(change, live)}
     for change in changes:
         match change:
@@ -35,10 +36,10 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
             ) is not None:
                 yield from _excluded(item, table)
             case AlterObject(Enum() as before, Enum() as after):
-                yield from _labels(before, after, live)
+                yield from _labels(before, after, changes, live)
             case CreateObject(Table() as item) if item.partition_of is not None:
                 if not again & _above(item, live):
-                    yield from _in_default(item, live)
+                    yield from _in_default(item, live, moving)
             case AlterObject(Table() as before, Table() as after) if after.partition_of not in (None, before.partition_of):
                 if not again & _above(before, live):
                     yield from _out_of_bound(after, live)
@@ -52,39 +53,34 @@ def _table(live: Catalog, ref: Ref) -> Table | None:
 
 
 def _excluded(item: Exclusion, table: Table) -> Iterator[Question]:
-    """Every row is compared with every other, as the exclusion will; only plain columns are read."""
-    found = _parsed(item.definition)
-    names = [name.strip('"') for name, _ in found[0]] if found else []
-    if found is None or table.partition_by or any(table.column(name) is None for name in names):
-        return
-    pairs, predicate = found
-    same = " AND ".join(f"o.{name} {operator} t.{name}" for name, operator in pairs)
-    other = f"EXISTS (SELECT 1 FROM ONLY {named(table.ref)} AS o WHERE o.ctid <> t.ctid AND {same}"
-    condition = f"{other} AND ({predicate})) AND ({predicate})" if predicate else f"{other})"
-    yield Question(item.ref, table.ref, condition, f"they exclude each other by {item.name}", tuple(names), alone=True)
+    """Every row is compared with every other, as the exclusion will."""
+    if table.partition_by is None and (found := exclusions.parsed(item.definition)) is not None:
+        spoken_of = {word for text, _ in found.elements for word in re.findall(r"[\w$]+", text)}
+        names = tuple(column.name for column in table.columns if column.name in spoken_of)
+        words = f"they exclude each other by {item.name}"
+        yield Question(item.ref, table.ref, found.predicate, words, names, alone=True, excludes=found.elements)
 
 
-def _parsed(definition: str) -> tuple[list[tuple[str, str]], str | None] | None:
-    """Return the columns with their operators, and the predicate; None for what is no plain list of columns."""
-    found = re.match(r"EXCLUDE USING \w+ \(([^()]*)\)(?: WHERE \((.*)\))?$", definition, re.DOTALL)
-    elements = [_ELEMENT.fullmatch(part.strip()) for part in found[1].split(",")] if found else []
-    if found is None or not all(elements):
-        return None
-    return [(match[1], match[2]) for match in elements if match], found[2]
-
-
-def _labels(before: Enum, after: Enum, live: Catalog) -> Iterator[Question]:
+def _labels(before: Enum, after: Enum, changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
     gone = [label for label in before.labels if label not in after.labels]
     if not gone:
         return
     spelled, types = qualified(before.schema, before.name), types_of(live)
     listed = ", ".join(literal(label) for label in gone)
-    for table in live.all(Table):
-        for column in table.columns if table.partition_of is None and not table.inherits else ():
-            held = holding(f"t.{quote(column.name)}", column.type, spelled, types, lambda value: f"{value}::text IN ({listed})")
-            if held:
-                words = f"{column.name} holds {' or '.join(gone)}, which {after.ref.qualified} loses"
-                yield Question(after.ref, table.ref, held, words, (column.name,))
+    for table, column in staying(changes, live):
+        held = holding(f"t.{quote(column.name)}", column.type, spelled, types, lambda value: f"{value}::text IN ({listed})")
+        if held:
+            words = f"{column.name} holds {' or '.join(gone)}, which {after.ref.qualified} loses"
+            yield Question(after.ref, table, held, words, (column.name,))
+
+
+def _takes_another_place(change: CatalogChange) -> bool:
+    """Tell whether a table leaves the one that it is a partition of, or gets another bound."""
+    match change:
+        case AlterObject(Table() as before, Table() as after):
+            return before.partition_of != after.partition_of
+        case _:
+            return False
 
 
 def _is_divided_anew(change: CatalogChange, live: Catalog) -> bool:
@@ -134,11 +130,11 @@ def _bound(table: Table, live: Catalog) -> tuple[str, str] | None:
     return (column.name, found) if found else None
 
 
-def _in_default(item: Table, live: Catalog) -> Iterator[Question]:
-    """Rows that wait in the default partition keep a partition of their own from coming."""
+def _in_default(item: Table, live: Catalog, moving: set[Ref]) -> Iterator[Question]:
+    """Rows that wait in the default partition keep a partition of their own from coming, unless it goes or becomes another."""
     assert item.partition_of is not None
     parent, bound = item.partition_of.parent, _bound(item, live)
-    for other in live.all(Table):
+    for other in (table for table in live.all(Table) if table.ref not in moving):
         if bound and other.partition_of and other.partition_of.parent == parent and other.partition_of.bound == "DEFAULT":
             words = f"they belong to the new partition {item.name} and are in the default one"
             yield Question(item.ref, other.ref, bound[1], words, (bound[0],))

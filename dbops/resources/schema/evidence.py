@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import (
@@ -81,7 +82,11 @@ def evidence(
         return Evidence(tuple(told), {})
     hearing = _Hearing(address, renamed, conn, engine)
     asked = list(questions(changes, renamed, rows_of, rows, engine))
-    asked += [(question, rows_of(question.table, question.alone)) for question in engine.questions(changes, renamed)]
+    for question in engine.questions(changes, renamed):
+        if not question.excludes:
+            asked.append((question, rows_of(question.table, question.alone)))
+        elif (pair := _exclusion(question, renamed, rows, engine)) is not None:
+            asked.append(pair)
     for question, table in sorted(asked, key=lambda one: one[0].is_tried):
         if not (question.is_tried and question.ref in hearing.refused):  # what is counted and named says more
             hearing.ask(question, table, f"{address}/{question.ref}")
@@ -196,6 +201,16 @@ def _answer(query: Callable[[str], str], table: str, conn: Connection) -> tuple[
         return [(0,)], error.message
 
 
+def _exclusion(question: Question, live: Catalog, rows: RowsToBe, engine: Engine) -> tuple[Question, str] | None:
+    """Say of rows as they will be which others they exclude; None where that cannot be told."""
+    key, predicate = _key(question.table, live), question.condition
+    spoken_of = " ".join([predicate, *(expression for expression, _ in question.excludes)])
+    asked = rows.of(question.table, [*key, *sorted(rows.mentioned(question.table, spoken_of))], alone=question.alone)
+    if asked is None:
+        return None
+    return replace(question, condition=probe.excluded(asked, question.excludes, predicate, key, engine.dialect)), asked
+
+
 def _key(table: Ref, live: Catalog) -> tuple[str, ...]:
     return next((item.columns for item in live.all(PrimaryKey) if item.ref.table == table), ())
 
@@ -219,6 +234,8 @@ def questions(
         match _as_new(change):
             case AddColumn(_, column, _):
                 yield from _new_column(change.ref, table, column, rows, rows_of, engine)
+            case AlterColumn(_, before, after) if after.generated is not None and before.generated != after.generated:
+                yield from _new_column(change.ref, table, after, rows, rows_of, engine, is_new=False)
             case AlterColumn(_, before, after):
                 yield from (
                     (question, rows_of(table, False)) for question in _altered_column(change.ref, table, before, after, engine)
@@ -288,9 +305,11 @@ def _columns(item: CatalogObject) -> tuple[str, ...]:
 
 
 def _new_column(
-    ref: Ref, table: Ref, column: Column, rows: RowsToBe, rows_of: RowsOf, engine: Engine
+    ref: Ref, table: Ref, column: Column, rows: RowsToBe, rows_of: RowsOf, engine: Engine, *, is_new: bool = True
 ) -> Iterator[tuple[Question, str]]:
+    """Ask what a column that comes, or is computed otherwise, will hold."""
     name, domains = column.name, rows.domains(column)
+    called = f"the new column {name}" if is_new else name
     is_nullable = column.nullable and all(domain.nullable for domain in domains)
     asked = rows.of(table, [name])
     value = f"t.{engine.dialect.identifier(name)}"
@@ -298,17 +317,21 @@ def _new_column(
         if asked is not None and column.generated.is_stored and engine.features.has_strict_types:
             kind = domains[-1].base_type if domains else column.type
             computed = value if "." in kind else f"CAST({value} AS {kind})"
-            yield Question(ref, table, computed, f"the new column {name} cannot be computed", (name,), is_tried=True), asked
+            yield Question(ref, table, computed, f"{called} cannot be computed", (name,), is_tried=True), asked
+            if short := _TEXT.fullmatch(kind):  # a cast would cut it off, and blanks are always cut off
+                length = f"char_length(rtrim(CAST({value} AS {engine.features.text_cast})))"
+                words = f"{called} is longer than {short[1]} character{'s' if int(short[1]) > 1 else ''}"
+                yield Question(ref, table, f"{length} > {short[1]}", words, (name,)), asked
         if asked is not None and not is_nullable:
             condition = probe.is_null(name, engine.dialect)
-            yield Question(ref, table, condition, f"the new column {name} would be NULL", (name,)), asked
+            yield Question(ref, table, condition, f"{called} would be NULL", (name,)), asked
     elif not is_nullable and rows.default(column) is None and column.identity is None and not engine.features.fills_new_columns:
-        words = f"the new column {name} must not be NULL and has no default for them"
+        words = f"{called} must not be NULL and has no default for them"
         yield Question(ref, table, probe.EVERY, words, ()), rows_of(table, False)
         return
     for domain in domains if asked is not None else ():
         for check, text in domain.checks:
-            words = f"the new column {name} would break {check} of {domain.ref.qualified}"
+            words = f"{called} would break {check} of {domain.ref.qualified}"
             yield Question(ref, table, probe.breaks(probe.about(value, text)), words, ()), asked or ""
 
 

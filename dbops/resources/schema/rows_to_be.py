@@ -212,15 +212,16 @@ class RowsToBe:
 
     def _select(self, table: Ref, values: Mapping[str, str], computed: Mapping[str, str], alone: bool) -> str:
         rows, own = self._rows_of(table, alone), self._quoted(table.name)
+        there = self._live.table(table.schema, table.name)
+        names = [column.name for column in there.columns] if there else []
         if values:
-            there = self._live.table(table.schema, table.name)
-            names = [column.name for column in there.columns] if there else []
             kept = [self._quoted(name) for name in names if name not in values]
             given = [f"{value} AS {self._quoted(name)}" for name, value in values.items()]
             rows = f"(SELECT {', '.join([*kept, *given])} FROM {rows} AS l)"
         if computed:
+            kept = [f"{own}.{self._quoted(name)}" for name in dict.fromkeys((*names, *values)) if name not in computed]
             given = [f"({expression}) AS {self._quoted(name)}" for name, expression in computed.items()]
-            rows = f"(SELECT {own}.*, {', '.join(given)} FROM {rows} AS {own})"
+            rows = f"(SELECT {', '.join([*kept, *given])} FROM {rows} AS {own})"
         return rows
 
 
