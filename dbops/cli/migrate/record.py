@@ -23,17 +23,21 @@ from dbops.usecases.runtime import open_workspace
 def baseline(version: str, env: Path, name: str | None, lock_timeout: float) -> None:
     """Let the migrations up to VERSION count as applied, without running them.
 
-    For a database that has what they make, and no ledger yet.
+    For a database that has what they make, and no ledger yet. Of a set that is bound to several databases, all are meant,
+    or with --set NAME@CONNECTION one.
 
     \b
     Examples:
       dbops migrate baseline 0042 environments/production
+      dbops migrate baseline 0042 environments/tenants --set shop@tenant7
     """
     from dbops.usecases.migrate.records import baseline as write
 
     with open_workspace(env, os.environ) as workspace:
         written = write(workspace, version, consent(lock_timeout), name)
-    click.echo(f"{count(len(written), 'migration')} count as applied.")
+    for connection, ids in written.items():
+        where = f" on {connection}" if len(written) > 1 else ""
+        click.echo(f"{count(len(ids), 'migration')} {'counts' if len(ids) == 1 else 'count'} as applied{where}.")
 
 
 @verb()
@@ -56,9 +60,13 @@ def resolve(
 ) -> None:
     """Say how a migration stands, after it was mended by hand.
 
+    Of a set that is bound to several databases, all are meant where it stands alike on them, or with --set
+    NAME@CONNECTION one.
+
     \b
     Examples:
       dbops migrate resolve 0042 --applied
+      dbops migrate resolve 0042 --applied --set shop@tenant7
       dbops migrate resolve 0042 --reached 3
     """
     from dbops.usecases.migrate.records import resolve as write

@@ -12,6 +12,7 @@ from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
+from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
@@ -201,7 +202,7 @@ class MigrationResource:
         records = ledger.records()
         is_empty = True
         if desired.baseline is not None and reader is not None and not records:
-            is_empty = not engine.inspect(reader).objects
+            is_empty = not _holds_something(engine, reader)
         rules = Rules(
             engine.dialect,
             desired.out_of_order,
@@ -374,13 +375,19 @@ def _of_the_real(desired: DesiredMigrations, observed: ObservedMigrations, targe
     """Return what can be done where a migration needs what a scratch, on which all of the set run from nothing, does not have."""
     reader = targets.reader(desired.connection)
     begins = not any(one.record for one in observed.standings)
-    if begins and reader is not None and targets.engine(desired.connection).inspect(reader).objects:
+    if begins and reader is not None and _holds_something(targets.engine(desired.connection), reader):
         return (
             "migrations run from nothing there, and the database has objects that none of them makes: let a first migration make"
             " these, and dbops migrate baseline VERSION say that it is applied; where another runner has applied migrations of"
             " the set, dbops migrate adopt; --no-rehearse leaves the scratch out"
         )
     return "migrations run from nothing there: where it needs what none of them makes, --no-rehearse leaves the scratch out"
+
+
+def _holds_something(engine: Engine, conn: Connection) -> bool:
+    """Tell whether somebody made objects in a database: what a new one comes with, its schema and extensions, are none."""
+    own = Ref("schema", "", engine.features.default_schema)
+    return any(ref != own and ref.kind != "extension" for ref in engine.inspect(conn).objects)
 
 
 def run_step(

@@ -19,31 +19,37 @@ from dbops.usecases.runtime import Workspace, timestamp, who
 from dbops.version import __version__
 
 Write = Callable[[MigrationWork, Ledger], list[str]]
+Check = Callable[[Sequence[tuple[MigrationWork, Ledger]]], None]
 
 
-def baseline(workspace: Workspace, version: str, consent: Consent, name: str | None = None) -> list[str]:
-    """Let the migrations up to a version count as applied, without running them; return their ids, as `resolve` does.
+def baseline(workspace: Workspace, version: str, consent: Consent, name: str | None = None) -> dict[str, list[str]]:
+    """Let the migrations up to a version count as applied, without running them; return their ids by connection.
 
     Raises:
-        MigrationError: there is no such version, or the ledger knows migrations already; or of several sets none is named.
+        MigrationError: there is no such version, or one of the ledgers knows migrations already; or of several sets none is
+            named. Then nothing is written.
     """
+
+    def must_be_new(ledgers: Sequence[tuple[MigrationWork, Ledger]]) -> None:
+        for one, ledger in ledgers:
+            if any(record.state != "rolled back" for record in ledger.records()):
+                others = f"; {_alone(one)} is about one database alone" if len(ledgers) > 1 else ""
+                raise MigrationError(
+                    f"{one.desired.connection} has had migrations already",
+                    fix=f"dbops migrate status shows them{others}",
+                    error_code="NOT_EMPTY",
+                )
 
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
         migrations = one.resource.migrations(one.desired)
         last = find(migrations, version)
-        if any(record.state != "rolled back" for record in ledger.records()):
-            raise MigrationError(
-                f"{one.desired.connection} has had migrations already",
-                fix="dbops migrate status shows them",
-                error_code="NOT_EMPTY",
-            )
         versions = through(last, migrations, has_order=one.desired.has_order)
         chosen = [migration for migration in migrations if migration.version in versions]
         for migration in chosen:
             ledger.put(baseline_record(migration, _author()))
         return [migration.id for migration in chosen]
 
-    return _written(workspace, consent, of_one_name(workspace, name), write)
+    return dict(_written(workspace, consent, of_one_name(workspace, name), write, must_be_new))
 
 
 def resolve(
@@ -55,8 +61,27 @@ def resolve(
     statements do, and the next run goes on behind them.
 
     Raises:
-        MigrationError: there is no such migration, or nothing is to be said of it; there are several sets, and none is named.
+        MigrationError: there is no such migration, or nothing is to be said of it; there are several sets, and none is named;
+            or it stands differently on several databases: what is true of one is not of another. Then nothing is written.
     """
+
+    def must_be_alike(ledgers: Sequence[tuple[MigrationWork, Ledger]]) -> None:
+        states: dict[str, list[MigrationWork]] = {}
+        for one, ledger in ledgers:
+            records = {record.version: record for record in ledger.records()}
+            migrations = one.resource.migrations(one.desired)
+            migration = _found(migrations, records, word)
+            own = migration.version if isinstance(migration, Migration) else migration
+            record = records.get(aliases(migrations, records).get(own, own))
+            stands = record.state if record is not None and record.state != "rolled back" else "pending"
+            states.setdefault(stands, []).append(one)
+        if len(states) > 1:
+            told = "; ".join(f"{stands} on {', '.join(one.desired.connection for one in ones)}" for stands, ones in states.items())
+            hurt = next((ones for stands, ones in states.items() if stands in ("failed", "running")), [ledgers[0][0]])
+            raise MigrationError(
+                f"{word} does not stand alike on all databases: {told}",
+                fix=f"say it of each by itself: {_alone(hurt[0])}",
+            )
 
     def write(one: MigrationWork, ledger: Ledger) -> list[str]:
         records = {record.version: record for record in ledger.records()}
@@ -77,7 +102,7 @@ def resolve(
             raise MigrationError(f"{word} has no file, so it can only be forgotten: --pending")
         return [migration.id if isinstance(migration, Migration) else version]
 
-    written = _written(workspace, consent, of_one_name(workspace, name), write)
+    written = _told(_written(workspace, consent, of_one_name(workspace, name), write, must_be_alike))
     if not written:
         raise MigrationError(f"{word} is pending already: the ledger knows nothing of it")
     return written
@@ -112,23 +137,42 @@ def accept(workspace: Workspace, consent: Consent, name: str | None = None) -> l
                 accepted.append(migration.id)
         return accepted
 
-    return _written(workspace, consent, sets_of(workspace, name), write)
+    return _told(_written(workspace, consent, sets_of(workspace, name), write))
 
 
-def _written(workspace: Workspace, consent: Consent, chosen: Sequence[MigrationWork], write: Write) -> list[str]:
-    written: list[str] = []
+def _written(
+    workspace: Workspace,
+    consent: Consent,
+    chosen: Sequence[MigrationWork],
+    write: Write,
+    check: Check = lambda ledgers: None,
+) -> list[tuple[str, list[str]]]:
+    """Write into the ledger of each set, once `check` has seen all of them; return the ids by connection."""
     with locked(workspace, consent, [one.desired.connection for one in chosen]):
+        ledgers = []
         for one in chosen:
             connection = one.desired.connection
             if workspace.targets.reader(connection) is None:
                 raise MigrationError(f"the database of {connection} does not exist", fix="dbops apply makes it")
-            ledger = workspace.targets.ledger(connection, one.desired.table, one.desired.set_name)
+            ledgers.append((one, workspace.targets.ledger(connection, one.desired.table, one.desired.set_name)))
+        check(ledgers)
+        written = []
+        for one, ledger in ledgers:
             ledger.create()
             ledger.records()
-            with workspace.targets.writer(connection).transaction():
-                ids = write(one, ledger)
-            written += [f"{id} on {connection}" for id in ids] if len(chosen) > 1 else ids
+            with workspace.targets.writer(one.desired.connection).transaction():
+                written.append((one.desired.connection, write(one, ledger)))
     return written
+
+
+def _told(written: Sequence[tuple[str, list[str]]]) -> list[str]:
+    """Return ids, with the connection of each where there are several."""
+    return [f"{id} on {connection}" if len(written) > 1 else id for connection, ids in written for id in ids]
+
+
+def _alone(one: MigrationWork) -> str:
+    """Return the option that means one set on one of its databases."""
+    return f"--set {one.desired.name}"
 
 
 def _must_have(migration: Migration, reached: int | None, one: MigrationWork) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dbops.errors import ApplyError
+from dbops.cli.main import run as command
+from dbops.errors import ApplyError, MigrationError
 from dbops.reconcile.change import Change
 from dbops.reconcile.fleet import Fleet, FleetError, Rollout
 from dbops.reconcile.plan import Entry, Plan
@@ -122,5 +123,24 @@ def test_what_is_said_by_hand_of_many_databases_is_told_with_the_name_of_each(tm
     with open_workspace(tmp_path / "env") as workspace:
         for name in databases:
             workspace.targets.engine(name).create_database(workspace.targets.target(name))
-        assert records.baseline(workspace, "1", YES) == ["0001_a on a", "0001_a on b"]
+        assert records.baseline(workspace, "1", YES) == {"a": ["0001_a"], "b": ["0001_a"]}
         assert records.resolve(workspace, "2", "applied", YES) == ["0002_b on a", "0002_b on b"]
+
+
+def test_what_is_true_of_one_database_is_not_said_of_all(tmp_path: Path) -> None:
+    databases: dict[str, Database] = {name: SqliteDatabase(tmp_path / f"{name}.db") for name in ("a", "b", "c")}
+    for one in databases.values():
+        one.load("CREATE TABLE here (id integer);")
+    databases["b"].load("CREATE TABLE b (id integer);")
+    write(tmp_path / "env", databases)
+    assert command(["migrate", "baseline", "1", str(tmp_path / "env"), "--set", "fleet@c"]) == 0
+    assert command(["migrate", "up", str(tmp_path / "env"), "--auto-approve"]) == 1
+    with open_workspace(tmp_path / "env") as workspace:
+        with pytest.raises(MigrationError, match="0002 does not stand alike.*applied on a; failed on b; pending on c") as caught:
+            records.resolve(workspace, "0002", "applied", YES)
+        assert caught.value.fix == "say it of each by itself: --set fleet@b"
+        with pytest.raises(MigrationError, match="a has had migrations already"):
+            records.baseline(workspace, "2", YES)
+        assert records.resolve(workspace, "0002", "applied", YES, "fleet@b") == ["0002_b"]
+        found = {one.connection: [standing.state for standing in one.standings] for one in status(workspace)}
+    assert found == {"a": ["applied", "applied"], "b": ["applied", "applied"], "c": ["baselined", "pending"]}

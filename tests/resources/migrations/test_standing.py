@@ -238,6 +238,18 @@ def test_a_baseline_counts_as_applied_on_a_database_that_has_objects(database: D
     assert database.rows("SELECT count(*) FROM a") == [(0,)]
 
 
+def test_a_baseline_does_not_count_on_a_database_in_which_nobody_made_anything(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env", 'baseline: "0001"')
+    shop.write("0001_a.sql", FIRST)
+    shop.write("0002_b.sql", "ALTER TABLE nowhere ADD n integer;\n")
+    with pytest.raises(RehearsalError) as caught:
+        shop.plan()
+    assert "the database has objects" not in (caught.value.fix or "")
+    shop.write("0002_b.sql", SECOND)
+    shop.up()
+    assert shop.states() == {"0001_a": "applied", "0002_b": "applied"}
+
+
 def test_a_migration_that_is_being_written_is_done_anew_by_the_way_back_that_it_had(database: Database, tmp_path: Path) -> None:
     shop = Migrations.make(database, tmp_path / "env")
     shop.write("0001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer);\n-- migrate:down\nDROP TABLE a;\n")
