@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dbops.cli.saved import is_saved
 from dbops.cli.terminal import Screen
 from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, F, duration, output_option, rehearse_option, targets_option, verb, write_json
 from dbops.errors import HazardError
@@ -55,7 +56,7 @@ def consent_options(function: F) -> F:
 
 
 @verb()
-@click.argument("what", default=".", envvar="DBOPS_ENV", type=click.Path(path_type=Path), metavar="[ENV or PLAN.json]")
+@click.argument("what", default=".", envvar="DBOPS_ENV", type=click.Path(path_type=Path), metavar="[ENV or PLAN]")
 @click.option("--env", type=click.Path(path_type=Path), help="Where a saved plan is applied.  [default: where it was made]")
 @click.option(
     "--parallel",
@@ -93,7 +94,7 @@ def apply(
     """
     with Screen(auto_approve=auto_approve, show=plan_writer(output, allow)) as screen:
         consent = Consent(screen.approve, allow, lock_timeout, screen.progress, screen.announce, parallel)
-        result = _saved(what, env, only, consent) if what.suffix == ".json" else _planned(env or what, only, rehearse, consent)
+        result = _saved(what, env, only, consent) if is_saved(what) else _planned(env or what, only, rehearse, consent)
     return report(result, output)
 
 

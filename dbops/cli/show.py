@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from dbops.cli.plan import FORMATS, as_text
+from dbops.cli.saved import is_saved
 from dbops.cli.verb import environment_argument, output_option, verb, write, write_json
 from dbops.reconcile import plan as plans
 from dbops.usecases.runtime import open_workspace
 
 
 @verb()
-@click.argument("what", metavar="PLAN.json|APPLY_ID")
+@click.argument("what", metavar="PLAN|APPLY_ID")
 @environment_argument
 @output_option(*FORMATS)
 def show(what: str, env: Path, output: str) -> None:
@@ -26,7 +27,7 @@ def show(what: str, env: Path, output: str) -> None:
       dbops show plan.json -o markdown
       dbops show 20260131T120000-1a2b3c
     """
-    if what.endswith(".json"):
+    if is_saved(Path(what)):
         write(as_text(read_plan(Path(what)), output))
         return
     from dbops.cli.views import journal as views

@@ -23,7 +23,8 @@ class DriftItem:
     """One object whose live state is not the desired one.
 
     `mover` is `database` when the live state left what was last applied (put it back, or accept it), `manifests` when
-    the manifests went ahead (apply them). `sql` is what apply would run.
+    the manifests went ahead (apply them). `sql` is what apply would run. `is_mended` is false of what apply does not put back:
+    what no migration did, where no schema says how things should be.
     """
 
     address: str
@@ -33,6 +34,7 @@ class DriftItem:
     detail: str
     at: Mark | None
     sql: tuple[str, ...]
+    is_mended: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,14 @@ def _by_hand(finding: Finding, told: Set[str]) -> Iterator[DriftItem]:
     for observation in finding.observed.observations:
         if observation.code == MIGRATION_DRIFT and told.isdisjoint(connections):
             yield DriftItem(
-                observation.address, connections, "update", "database", observation.message, finding.work.desired.at, ()
+                observation.address,
+                connections,
+                "update",
+                "database",
+                observation.message,
+                finding.work.desired.at,
+                (),
+                is_mended=False,
             )
 
 

@@ -54,7 +54,7 @@ def test_drift_is_told_by_who_moved() -> None:
     assert (
         unstyle(drift_text(report, ("database", "manifests")))
         == """\
-The database moved. Put it back with dbops apply, or keep it with dbops drift --accept. To go back:
+The database moved. Put it back with dbops apply, or keep it with dbops drift --accept all. To go back:
 
   - schema/shop/table/t
     not in the source

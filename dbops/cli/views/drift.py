@@ -15,19 +15,25 @@ from dbops.usecases.drift import DriftItem, DriftReport, Mover
 
 _SYMBOLS: dict[str, str] = {action: wording.SYMBOLS[action] for action in ACTIONS}
 _HEADINGS: dict[Mover, tuple[str, str]] = {
-    "database": ("The database moved", "Put it back with dbops apply, or keep it with dbops drift --accept. To go back:"),
+    "database": (
+        "The database moved",
+        "Put it back with dbops apply, or keep it with dbops drift --accept all. To go back:",
+    ),
     "manifests": ("The manifests moved", "Not applied yet. To catch up:"),
 }
+_BY_HAND = "Apply does not put it back, for no Schema says what it was: take it back by hand, or let a migration say it."
 
 
 def drift_text(report: DriftReport, movers: Sequence[Mover]) -> str:
     """Return one block for each mover, then the verdict."""
     parts = []
     for mover in movers:
-        if items := [item for item in report.items if item.mover == mover]:
-            heading, advice = _HEADINGS[mover]
-            parts.append(f"{style(heading + '.', bold=True)} {advice}")
-            parts += ["\n".join(_item(item)) for item in items]
+        heading, advice = _HEADINGS[mover]
+        of_mover = [item for item in report.items if item.mover == mover]
+        for how, is_mended in ((advice, True), (_BY_HAND, False)):
+            if items := [item for item in of_mover if item.is_mended == is_mended]:
+                parts.append(f"{style(heading + '.', bold=True)} {how}")
+                parts += ["\n".join(_item(item)) for item in items]
     return "\n\n".join([*parts, *observations_text(report.observations), _verdict(report)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,12 +61,26 @@ def script_directory(directory: Path) -> ScriptDirectory:
         from alembic.script import ScriptDirectory as Directory
     except ImportError as error:
         raise MigrationError("the format alembic needs Alembic", fix="pip install 'dbops[alembic]'") from error
+    before = len(sys.path)
     try:
-        return Directory.from_config(config_of(directory))
+        found = Directory.from_config(config_of(directory))
     except Exception as error:
         raise MigrationError(
             f"{directory} is no script directory of Alembic: {error}", expected="a folder with versions/"
         ) from error
+    _prepend_from_ini(directory, sys.path[: max(0, len(sys.path) - before)])
+    return found
+
+
+def _prepend_from_ini(directory: Path, prepended: list[str]) -> None:
+    """Let relative places of `prepend_sys_path`, usually `.`, count from the folder of alembic.ini too.
+
+    Alembic takes them from where it is started, which is that folder as a rule; dbops is started elsewhere.
+    """
+    ini = ini_of(directory)
+    if ini is not None:
+        places = [str((ini.parent / place).resolve()) for place in prepended if not Path(place).is_absolute()]
+        sys.path[:0] = [place for place in dict.fromkeys(places) if place not in sys.path]
 
 
 def config_of(directory: Path, *, whole: bool = False) -> Config:

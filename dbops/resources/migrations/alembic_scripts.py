@@ -107,11 +107,11 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
         except DBAPIError as error:
             fix = _STANDS if may_stand else None
             at = _place_of(error, migration, revisions)
-            raise QueryError(f"{migration.id}: {error.orig}", {"sql": error.statement or ""}, at=at, fix=fix) from error
+            raise QueryError(str(error.orig), {"sql": error.statement or ""}, at=at, fix=fix) from error
         except DbopsError:
             raise
         except (Exception, SystemExit) as error:  # what a revision raises is the answer
-            what = f"{migration.id}: {type(error).__name__}: {error}"
+            what = f"{type(error).__name__}: {error}"
             fixes = [] if migration.alembic.runs_env else [_ENV]
             fixes += [_STANDS] if may_stand else []
             at = _place_of(error, migration, revisions)

@@ -225,7 +225,7 @@ def _run_module(module: Any, migration: Migration, direction: Direction, step: S
         raise
     except (Exception, SystemExit) as error:  # a step that ends the program would leave everybody else without a word
         raise MigrationError(
-            f"{migration.id}: {type(error).__name__}: {error}",
+            f"{type(error).__name__}: {error}",
             at=place_of(error, migration.at.file, migration.at),
             fix="what its batches have done stands, and the next run goes on behind it",
         ) from error

@@ -76,7 +76,9 @@ def resolve(
             stands = record.state if record is not None and record.state != "rolled back" else "pending"
             states.setdefault(stands, []).append(one)
         if len(states) > 1:
-            told = "; ".join(f"{stands} on {', '.join(one.desired.connection for one in ones)}" for stands, ones in states.items())
+            told = "; ".join(
+                f"{stands} on {', '.join(one.desired.connection for one in ones)}" for stands, ones in states.items()
+            )
             hurt = next((ones for stands, ones in states.items() if stands in ("failed", "running")), [ledgers[0][0]])
             raise MigrationError(
                 f"{word} does not stand alike on all databases: {told}",

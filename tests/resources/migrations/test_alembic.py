@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,8 +106,9 @@ def test_revisions_in_several_folders_are_found_as_alembic_finds_them(shop: Migr
 
 def test_a_failure_is_told_and_mended(shop: Migrations) -> None:
     revision(shop, "d44", "a33", "op.execute('INSERT INTO nowhere VALUES (1)')")
-    with pytest.raises(ApplyError, match="nowhere"):
+    with pytest.raises(ApplyError, match="nowhere") as caught:
         shop.up()
+    assert caught.value.message.count("d44_d44") == 1, "told once"
     assert shop.states()["d44_d44"] == "failed"
     assert heads(shop) == ["a33"]
     revision(shop, "d44", "a33", "op.execute('INSERT INTO a (id) VALUES (1)')")
@@ -236,6 +238,24 @@ def test_an_env_py_that_connects_by_itself_is_not_let_through(shop: Migrations, 
     with pytest.raises(ApplyError, match="connects by itself"):
         shop.up()
     assert not (tmp_path / "other.db").exists() or not (tmp_path / "other.db").stat().st_size
+
+
+def test_an_env_py_finds_its_application_beside_alembic_ini_wherever_dbops_is_started(shop: Migrations) -> None:
+    options(shop, "{env: run}")
+    (shop.folder / "alembic.ini").write_text(
+        "[alembic]\nscript_location = migrations\nprepend_sys_path = .\npath_separator = os\n"
+    )
+    (shop.folder / "app_of_env_py").mkdir()
+    (shop.folder / "app_of_env_py" / "db.py").write_text("TABLE = 'versions'\n")
+    env_py(shop, "version_table='versions'")
+    env = shop.folder / "migrations" / "env.py"
+    env.write_text("from app_of_env_py.db import TABLE\nassert TABLE == 'versions'\n" + env.read_text())
+    before = list(sys.path)
+    try:
+        assert shop.up().state == "done"
+    finally:
+        sys.path[:] = before
+    assert shop.database.rows("SELECT version_num FROM versions") == [("a33",)]
 
 
 def test_a_schema_leaves_the_table_of_versions_alone(shop: Migrations) -> None:

@@ -136,7 +136,7 @@ def test_what_is_true_of_one_database_is_not_said_of_all(tmp_path: Path) -> None
     assert command(["migrate", "baseline", "1", str(tmp_path / "env"), "--set", "fleet@c"]) == 0
     assert command(["migrate", "up", str(tmp_path / "env"), "--auto-approve"]) == 1
     with open_workspace(tmp_path / "env") as workspace:
-        with pytest.raises(MigrationError, match="0002 does not stand alike.*applied on a; failed on b; pending on c") as caught:
+        with pytest.raises(MigrationError, match=r"0002 does not stand alike.*applied on a; failed on b; pending on c") as caught:
             records.resolve(workspace, "0002", "applied", YES)
         assert caught.value.fix == "say it of each by itself: --set fleet@b"
         with pytest.raises(MigrationError, match="a has had migrations already"):
