@@ -1,17 +1,17 @@
 """Rows about to be deleted are kept in tables of dbops's own schema, in a form that outlives the types they were made of.
 
-A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers, texts and documents as they are. Types
-that extensions bring are kept as their text, which each of them reads: some are cast to JSON, and nothing leads back (hstore
-becomes an object, a geometry loses its SRID and digits; manual, row_to_json). Rows on other servers are theirs: a foreign table
-that inherits a column loses none of its values with it.
+A row is kept as JSON under the names of its columns: `json`, not `jsonb`, keeps numbers and texts as they are. What JSON has
+another form for is kept as its text, which each type reads: an array of JSON begins at 1, a JSON null is none, and from what
+extensions bring nothing leads back (hstore becomes an object, a geometry loses its SRID and digits; manual, row_to_json). Rows on
+other servers are theirs: a foreign table that inherits a column loses none of its values with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 from dbops.catalog.changes import column_ref
-from dbops.catalog.model import CatalogObject, Column, CompositeType, PrimaryKey, Table
+from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.all_rows import seen, while_seen
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
@@ -22,6 +22,8 @@ from dbops.sql.statement import Statement
 _SCHEMA = "dbops"
 #: A name that no column bears: a bare name in a query is a column first, and a whole row only then.
 _ROW = "dbops_row"
+#: Types whose null is a value.
+_DOCUMENTS = ("json", "jsonb")
 
 
 def name(token: str, number: int) -> str:
@@ -39,19 +41,14 @@ def keep_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]:
 
 def _readable(table: Table, names: Iterable[str], scene: Scene) -> str:
     """Return columns in the form in which JSON gives them back."""
-    own = {named(ref): item for ref, item in scene.before.objects.items() if not ref.parent}
-    strange = {column.name for column in table.columns if _is_brought(column.type, own, scene)}
+    strange = {column.name for column in table.columns if _is_kept_as_text(column.type, scene)}
     return ", ".join(f"{quote(name)}::text AS {quote(name)}" if name in strange else quote(name) for name in names)
 
 
-def _is_brought(kind: str, own: Mapping[str, CatalogObject], scene: Scene) -> bool:
-    """Tell whether an extension makes a type, or one in it: the server's are named without a schema, the others are objects."""
-    one = kind.removesuffix("[]")
-    name = scene.domains.get(one, one).removesuffix("[]")
-    item = own.get(name)
-    if isinstance(item, CompositeType):
-        return any(_is_brought(column.type, own, scene) for column in item.columns)
-    return "." in name and item is None
+def _is_kept_as_text(kind: str, scene: Scene) -> bool:
+    """Tell whether values are arrays, rows or documents, or of a type that the server does not bring: these have a schema."""
+    base = scene.domains.get(kind, kind)
+    return base.endswith("[]") or base in _DOCUMENTS or "." in base
 
 
 def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
@@ -65,29 +62,29 @@ def restore_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]
     stored = tuple(column.name for column in item.columns if column.generated is None)
     if stored:
         given = f"INSERT INTO {named(item.ref)} ({columns(stored)}) OVERRIDING SYSTEM VALUE"
-        filling = Statement(f"{given}\nSELECT {_of_row(stored)}\nFROM {archive}, {_row_of(item.ref)}")
+        values = ", ".join(_old(item, name, scene) for name in stored)
+        filling = Statement(f"{given}\nSELECT {values}\nFROM {archive} AS a, {_row_of(item, stored, scene)}")
         yield from while_seen(item, [filling], scene)
     elif not item.columns:
         yield Statement(f"INSERT INTO {named(item.ref)} SELECT FROM {archive}")
     yield from (go_on_identity(item.ref, column) for column in item.columns if column.identity)
 
 
-def _of_row(names: tuple[str, ...]) -> str:
-    return ", ".join(f"old.{quote(column)}" for column in names)
+def _row_of(table: Table, names: Iterable[str], scene: Scene) -> str:
+    """Return the FROM item that makes an archived row, or a part of one, `old`; what is not in the archive is not spoken of."""
+    known = {column.name: "text" if _is_document(column, scene) else column.type for column in table.columns}
+    record = ", ".join(f"{quote(name)} {known[name]}" for name in dict.fromkeys(names))
+    return f"pg_catalog.json_to_record(a.row) AS old({record})"
 
 
-def _row_of(table: Ref) -> str:
-    return f"pg_catalog.json_populate_record(NULL::{named(table)}, row) AS old"
+def _old(table: Table, name: str, scene: Scene) -> str:
+    """Return the value of a column of `old`: JSON that is null comes of text alone."""
+    column = table.column(name)
+    return f"old.{quote(name)}::{column.type}" if column and _is_document(column, scene) else f"old.{quote(name)}"
 
 
-def _part_of(archive: str, table: Ref, scene: Scene) -> str:
-    """Return the FROM items that make an archived part of a row one of the table's, `old`.
-
-    What is not in the archive comes from some row: a domain that refuses NULL would refuse the lack of a value.
-    """
-    parts = [f"SELECT {_ROW}::{named(table)} AS whole FROM ONLY {named(ref)} AS {_ROW}" for ref in scene.stored_in(table)]
-    rows = " UNION ALL ".join(parts) or f"SELECT {_ROW} AS whole FROM {named(table)} AS {_ROW}"
-    return f"{archive} AS a, ({rows} LIMIT 1) AS any_row, pg_catalog.json_populate_record(whole, a.row) AS old"
+def _is_document(column: Column, scene: Scene) -> bool:
+    return scene.domains.get(column.type, column.type) in _DOCUMENTS
 
 
 def keep_values(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
@@ -143,10 +140,10 @@ def _restore_values(table: Table, column: Column, archive: str, key: tuple[str, 
     Rows that came since get the default in the same statement, which sees all rows where they were; where there are none, the
     default is not so much as planned: a constant that does not fit the type would fail then.
     """
-    value, found = quote(column.name), _found(table, quote(column.name), archive, key, scene)
+    value, found = quote(column.name), _found(table, column.name, archive, key, scene)
     for target in [f"ONLY {named(ref)}" for ref in scene.stored_in(table.ref)] or [named(table.ref)]:
         update, new = f"UPDATE {target} AS live SET {value} =", f"WHERE NOT EXISTS (SELECT\n{found})"
-        restore = f"{update} old.{value}\n{found}"
+        restore = f"{update} {_old(table, column.name, scene)}\n{found}"
         if _fills(column):
             yield Statement(
                 f"DO $$\nBEGIN\nIF EXISTS (SELECT FROM {target} AS live {new}) THEN\n"
@@ -170,7 +167,7 @@ def take_strangers(part: Table, before: Table, archive: str, target: str, scene:
     """Yield what moves the rows of a partition that are not its own into a table with the columns that `before` has, too."""
     key, names = _own_key(part, scene), columns(tuple(column.name for column in part.columns if before.column(column.name)))
     own = f"(SELECT ctid, row FROM {archive} WHERE part = {literal(named(part.ref))})"
-    found = _found(part, quote(key[0]), own, key, scene)
+    found = _found(part, key[0], own, key, scene)
     yield Statement(
         f"WITH moved AS (DELETE FROM {named(part.ref)} AS live WHERE NOT EXISTS (SELECT\n{found}) RETURNING {names})\n"
         f"INSERT INTO {target} ({names})\nSELECT {names} FROM moved"
@@ -191,33 +188,33 @@ def values_of(column: Column, archive: str) -> str:
 
 
 def _found(table: Table, value: str, archive: str, key: tuple[str, ...], scene: Scene) -> str:
-    """Return the FROM and WHERE that join each row `live` with what it was, `old`."""
+    """Return the FROM and WHERE that join each row `live` with what it was, `old`, of which the column `value` is wanted."""
+    row = f"{archive} AS a, {_row_of(table, (*key, value), scene)}"
     if key and key == _primary_key(table, scene.new):
-        same = " AND ".join(f"live.{quote(name)} = old.{quote(name)}" for name in key)
-        return f"FROM {_part_of(archive, table.ref, scene)}\nWHERE {same}"
+        same = " AND ".join(f"live.{quote(name)} = {_old(table, name, scene)}" for name in key)
+        return f"FROM {row}\nWHERE {same}"
     here = f"row({', '.join(f'{quote(name)}::text' for name in key)})::text"
     kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
     return (
         f"FROM (SELECT tableoid AS dbops_table, ctid AS dbops_place, {here} AS dbops_key,"
         f" row_number() OVER (PARTITION BY {here} ORDER BY tableoid, ctid) AS dbops_nth"
         f" FROM {_rows_of(table.ref, key, scene)}) AS here,\n"
-        f"     (SELECT old.{value}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
-        f" FROM {_part_of(archive, table.ref, scene)}) AS old\n"
+        f"     (SELECT old.{quote(value)}, {kept} AS dbops_key,"
+        f" row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth FROM {row}) AS old\n"
         f"WHERE live.tableoid = here.dbops_table AND live.ctid = here.dbops_place\n"
         f"  AND here.dbops_key = old.dbops_key AND here.dbops_nth = old.dbops_nth"
     )
 
 
-def rows_with_lost(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], aside: str) -> str:
+def rows_with_lost(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], aside: str, scene: Scene) -> str:
     """Return the FROM items that give `move_rows` the rows waiting aside with the values that the columns `lost` had."""
     here = f"row({', '.join(f'{quote(name)}::text' for name in key)})::text"
     kept = f"row({', '.join(f'old.{quote(name)}::text' for name in key)})::text"
-    known = [column for column in table.columns if column.name in key or column in lost]
-    record = ", ".join(f"{quote(column.name)} {column.type}" for column in known)
-    values = ", ".join(f"old.{quote(column.name)}" for column in lost)
+    known = [column.name for column in table.columns if column.name in key or column in lost]
+    values = ", ".join(f"{_old(table, column.name, scene)} AS {quote(column.name)}" for column in lost)
     return (
         f"(SELECT *, {here} AS dbops_key, row_number() OVER (PARTITION BY {here} ORDER BY ctid) AS dbops_nth"
         f" FROM {aside}) AS here\n"
         f"LEFT JOIN (SELECT {values}, {kept} AS dbops_key, row_number() OVER (PARTITION BY {kept} ORDER BY a.ctid) AS dbops_nth"
-        f" FROM {archive} AS a, pg_catalog.json_to_record(a.row) AS old({record})) AS lost USING (dbops_key, dbops_nth)"
+        f" FROM {archive} AS a, {_row_of(table, known, scene)}) AS lost USING (dbops_key, dbops_nth)"
     )

@@ -1,4 +1,5 @@
-"""Values that come back to rows as they were: no trigger or rule sees a change in that, and no publication forbids it.
+"""Values that come back to rows as they were: no trigger or rule sees a change in that, and no publication forbids it, nor does a
+check that rows have not had to meet so far.
 
 What sleeps meanwhile is put back into the state it has when the units before are done and all others have been taken back.
 """
@@ -12,13 +13,25 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dbops.catalog.changes import AlterObject, CreateObject, DropObject
-from dbops.catalog.model import CatalogObject, Constraint, Defined, ForeignKey, Index, PrimaryKey, Rule, Table, Trigger, Unique
+from dbops.catalog.model import (
+    CatalogObject,
+    Check,
+    Constraint,
+    Defined,
+    ForeignKey,
+    Index,
+    PrimaryKey,
+    Rule,
+    Table,
+    Trigger,
+    Unique,
+)
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.render import publications, routines
+from dbops.engines.postgresql.render import constraints, publications, routines, security
 from dbops.engines.postgresql.render.folding import Unit
-from dbops.engines.postgresql.render.names import named, qualified
+from dbops.engines.postgresql.render.names import named, qualified, quote
 from dbops.engines.postgresql.render.parts import ReplicaIdentity, above
-from dbops.engines.postgresql.render.scene import Scene
+from dbops.engines.postgresql.render.scene import Scene, parents_of
 from dbops.sql.statement import Statement
 
 T = TypeVar("T")
@@ -31,6 +44,7 @@ class Quiet:
         self._scene, self._made = scene, made
         self._places = {id(unit): place for place, unit in enumerate(units)}
         self._altered: defaultdict[Ref, list[tuple[int, CatalogObject]]] = defaultdict(list)
+        self._checks: defaultdict[Ref, list[tuple[int, Check | None]]] = defaultdict(list)
         self._identified: defaultdict[Ref, list[tuple[int, str | None]]] = defaultdict(list)
         for place, unit in enumerate(units):
             for change in unit.all:
@@ -38,6 +52,10 @@ class Quiet:
                     case AlterObject(Table() as before, Table() as after):
                         if before.replica_identity != after.replica_identity:
                             self._identified[after.ref].append((place, after.replica_identity))
+                    case AlterObject(Check(), Check() as check) | CreateObject(Check() as check):
+                        self._checks[check.ref].append((place, check))
+                    case DropObject(Check() as check):
+                        self._checks[check.ref].append((place, None))
                     case AlterObject(Trigger() | Rule() | Defined(), item):
                         self._altered[item.ref].append((place, item))
                     case CreateObject(ReplicaIdentity() as item):
@@ -57,10 +75,17 @@ class Quiet:
         yield from map(publications.without_changes, forbidding)
         for ref, _ in untold:
             yield Statement(f"ALTER TABLE {named(ref)} REPLICA IDENTITY FULL")
+        unmet = self._unmet(table, family, place)
         for item in awake:
             yield routines.asleep(item)
+        for check in unmet:
+            yield Statement(f"ALTER TABLE {named(check.ref.table)} DROP CONSTRAINT {quote(check.name)}")
         yield from restoring
         yield from self._checked(family)
+        for check in unmet:
+            adding = f"ADD CONSTRAINT {quote(check.name)} {constraints.definition(check)}"
+            yield Statement(f"ALTER TABLE {named(check.ref.table)} {adding}")
+            yield from security.comment(check)
         for item in awake:
             yield from routines.awake(item)
         for ref, identity in untold:
@@ -106,6 +131,25 @@ class Quiet:
                 item = _latest(self._altered[child.ref], place, child)
                 if isinstance(item, Trigger | Rule) and item.enabled != "disabled":
                     yield item
+
+    def _unmet(self, table: Ref, family: Several[Ref], place: int) -> list[Check]:
+        """Return checks that are NOT VALID, those that parents hand down included: a row that is written must meet them again."""
+        own = [check for ref in family for check in self._not_valid(ref, place)]
+        handed_down = [check for ref in self._ancestors(table) for check in self._not_valid(ref, place) if not check.no_inherit]
+        return [*dict.fromkeys((*handed_down, *own))]
+
+    def _ancestors(self, table: Ref) -> Iterator[Ref]:
+        for parent in parents_of(self._scene.before.objects.get(table)):
+            yield from self._ancestors(parent)
+            yield parent
+
+    def _not_valid(self, table: Ref, place: int) -> Iterator[Check]:
+        for child in self._scene.old.children(table):
+            changes = self._checks[child.ref]
+            if isinstance(child, Check) and all(at != place for at, _ in changes):
+                check = next((item for at, item in reversed(changes) if at < place), child)
+                if check is not None and not check.is_valid:
+                    yield check
 
     def _untold(self, ref: Ref, place: int) -> Iterator[str | None]:
         """Yield the replica identity of a table whose rows nothing tells apart, though a publication may ask (manual, UPDATE)."""

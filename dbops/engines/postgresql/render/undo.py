@@ -161,7 +161,7 @@ class Undo:
                 yield from do(other, self._back, plan.rebuild)
         now = self._scene.after.objects[table.ref]
         assert isinstance(now, Table)
-        source = archive.rows_with_lost(table, kept.lost, kept.archive, kept.key, aside(now)) if kept else None
+        source = archive.rows_with_lost(table, kept.lost, kept.archive, kept.key, aside(now), self._back) if kept else None
         moving = move_rows(now, table, self._back, source, kept.lost if kept else ())
         yield from self._quiet.from_above(table, unit, moving)
         yield Statement(f"DROP TABLE {aside(now)}")
