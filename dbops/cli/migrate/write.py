@@ -101,6 +101,6 @@ def squash(version: str, env: Path, name: str | None, remove: bool) -> None:
         made = make(workspace, version, name, remove=remove)
     for path in made.files:
         click.echo(f"wrote {on_one_line(str(path))}")
-    click.echo(f"It stands for {len(made.replaced)} migrations, and gives the same catalog and rows.")
+    click.echo(f"It stands for {count(len(made.replaced), 'migration')}, and gives the same catalog and rows.")
     for table, number in made.rows.items():
         click.echo(f"it writes {count(number, 'row')} into {on_one_line(table)}")

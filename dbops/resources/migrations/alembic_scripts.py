@@ -112,13 +112,14 @@ def run(migration: Migration, direction: Direction, engine: Engine, conn: Connec
             raise
         except (Exception, SystemExit) as error:  # what a revision raises is the answer
             what = f"{type(error).__name__}: {error}"
-            fixes = [] if migration.alembic.runs_env else [_ENV]
-            fixes += [_STANDS] if may_stand else []
             at = _place_of(error, migration, revisions)
+            fixes = [] if migration.alembic.runs_env else [_ENV]
+            fixes += [_OF_ENV] if at.file == shown(revisions.directory / "env.py") else [_STANDS] if may_stand else []
             raise MigrationError(what, at=at, fix="; ".join(fixes) or None) from error
 
 
 _ENV = "where it wants what env.py imports or sets, alembic: {env: run} of the manifest lets that run first"
+_OF_ENV = "env.py raised it, not the revision: what it wants of its application must be there where dbops runs"
 _STANDS = "tables that it made or changed before this stay so on this engine: take that back by hand, and it can run again"
 
 
@@ -126,7 +127,7 @@ def _place_of(error: BaseException, migration: Migration, revisions: Revisions) 
     """Return the line of the revision that an error came from, or else of env.py."""
     revision: Any = revisions.scripts.get_revision(migration.version)
     env = str(Path(revisions.directory, "env.py"))
-    return place_of(error, str(revision.path), place_of(error, env, migration.at, Mark(shown(env))))
+    return place_of(error, str(revision.path), place_of(error, env, migration.at, Mark(shown(env))), migration.at)
 
 
 def database_named(migration: Migration, direction: Direction, scripts: ScriptDirectory) -> dict[str, str]:

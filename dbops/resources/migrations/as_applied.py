@@ -28,8 +28,8 @@ def as_applied(record: Record, ledger: Ledger, desired: DesiredMigrations, filed
     except MigrationError:  # texts of a version of dbops that kept them otherwise
         return None
     if found.down is not None:
-        filed_back = filed.down if filed is not None else None  # which knows the option of a marker, that is no part of the text
-        is_transactional = found.down.is_transactional if filed_back is None else filed_back.is_transactional
+        filed_back = filed.down if filed is not None else None  # knows of a marker that ledgers of earlier versions forgot
+        is_transactional = found.down.is_transactional and (filed_back is None or filed_back.is_transactional)
         found = replace(found, down=replace(found.down, at=Mark(shown), is_transactional=is_transactional))
     return replace(found, checksum=record.checksum)
 

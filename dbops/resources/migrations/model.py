@@ -139,12 +139,18 @@ class Migration:
         None for a way that is not there, and for Python that gives a name like `api_key` a value.
         """
         if self.kind == "sql":
-            return self.up.text, self.down.text if self.down is not None else None
+            return self.up.text, _with_its_option(self.down) if self.down is not None else None
         return None if _SECRET.search(self.up.text) else self.up.text, None
 
     @property
     def sort_key(self) -> tuple[object, ...]:
         return (self.is_repeatable, version_key(self.version))
+
+
+def _with_its_option(back: Script) -> str:
+    """Return the text of a way back, and in front of it what a marker that is no part of the text said of transactions."""
+    said = back.is_transactional or "dbops:transaction" in back.text
+    return back.text if said else f"-- dbops:transaction off\n{back.text}"
 
 
 _SECRET = re.compile(r"(?:secret|token|credential|(?:api|access|private)_?key)\w*[\"']?\]?\s*[:=]", re.IGNORECASE)

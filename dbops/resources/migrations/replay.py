@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from dbops.engines.base.connect import Connection
 from dbops.engines.base.engine import Engine
@@ -48,8 +48,16 @@ def run_on_scratch(
             error.context,
             at=error.at or migration.at,
             expected=error.expected,
-            fix="; ".join(("mend the migration", *((error.fix,) if migration.kind == "alembic" and error.fix else ()))),
+            fix="; ".join(_ways_out(error, migration)),
         ) from error
+
+
+def _ways_out(error: DbopsError, migration: Migration) -> Iterator[str]:
+    """Yield what helps; what another file raised, such as Alembic's env.py, is not the migration's to mend."""
+    if error.at is None or error.at.file == migration.at.file or not error.fix:
+        yield "mend the migration"
+    if migration.kind == "alembic" and error.fix:
+        yield error.fix
 
 
 def must_stay_inside(migration: Migration, direction: Direction, engine: Engine, conn: Connection) -> None:

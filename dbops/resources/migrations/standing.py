@@ -209,8 +209,13 @@ def _parts_of(trace: str | None) -> str:
 def _without_file(record: Record, same: Mapping[str, Migration], last: tuple[object, ...]) -> Standing:
     if _is_repeatable(record):
         return Standing("unknown", None, record, "it was applied, and its file is gone; it ran for the last time")
+    is_open = record.state in ("failed", "running") and record.direction == "up"
     if last and version_key(record.version) > last:
-        return Standing("unknown", None, record, "it was applied from elsewhere: every file here is older")
+        forgotten = f"its file is gone or elsewhere; dbops migrate resolve {record.version} --pending forgets it"
+        why = f"{_came_to(record)}; {forgotten}" if is_open else "it was applied from elsewhere: every file here is older"
+        return Standing("unknown", None, record, why)
+    if is_open:
+        return Standing("missing", None, record, f"{_came_to(record)}, and its file is gone")
     renamed = same.get(record.checksum)
     if renamed is not None:
         return Standing("missing", None, record, f"it was applied, and its file is gone; {renamed.id} holds the same")

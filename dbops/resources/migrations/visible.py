@@ -180,10 +180,18 @@ class _Heard(io.TextIOBase):
     """Takes what Alembic writes in offline mode, each statement with the line of the revision that had it written."""
 
     def __init__(self, file: str) -> None:
-        self._file, self.lines = file, Lines()
+        self._file, self.lines, self._leaves_transaction = file, Lines(), False
+
+    def whole(self) -> Lines:
+        """Return what was written; where a revision left its transaction for a while, with the beginning and end of that."""
+        if self._leaves_transaction and self.lines:
+            self.lines[min(self.lines)].insert(0, "BEGIN;")
+            self.lines[max(self.lines)].append("COMMIT;")
+        return self.lines
 
     def write(self, text: str) -> int:
         sql = text.strip()
+        self._leaves_transaction |= sql == "COMMIT;" and _is_called_by("autocommit_block")
         if sql and not sql.startswith("--"):
             on_one_line = sql if "--" in sql else " ".join(sql.split("\n"))
             self.lines.setdefault(self._line(), []).append(on_one_line)
@@ -194,6 +202,13 @@ class _Heard(io.TextIOBase):
         while frame is not None and frame.f_code.co_filename != self._file:
             frame = frame.f_back
         return frame.f_lineno if frame is not None else 1
+
+
+def _is_called_by(name: str) -> bool:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != name:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _of_revision(migration: Migration, direction: Direction, dialect: Dialect) -> Lines:
@@ -216,8 +231,8 @@ def _of_revision(migration: Migration, direction: Direction, dialect: Dialect) -
     except MigrationError:
         return {}
     except (Exception, SystemExit):
-        return heard.lines  # it asks a database, which is not there: the run will say whether it is right
-    return heard.lines
+        return heard.whole()  # it asks a database, which is not there: the run will say whether it is right
+    return heard.whole()
 
 
 # --- JSON

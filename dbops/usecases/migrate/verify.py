@@ -125,7 +125,10 @@ def _proved(one: MigrationWork, migration: Migration, conn: Connection) -> Verif
         return Verified(migration.id, "", error.message)
     if left := _differences(one.engine.inspect(conn), before):
         return Verified(migration.id, "", f"down does not lead back: {left}")
-    run_on_scratch(migration, "up", one.engine, conn)
+    try:
+        run_on_scratch(migration, "up", one.engine, conn)
+    except MigrationError as error:
+        return Verified(migration.id, "", f"it runs up and down, and then not up again: {error.message}")
     if left := _differences(one.engine.inspect(conn), after):
         return Verified(migration.id, "", f"up again does not give the same: {left}")
     return Verified(migration.id, "runs up, down and up again")

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from dbops.cli.main import run
-from dbops.errors import ApplyError, MigrationError
+from dbops.errors import ApplyError, MigrationError, RehearsalError
+from dbops.usecases.lint import LintRequest
 from dbops.usecases.migrate.files import new
+from dbops.usecases.migrate.lint import lint
 from dbops.usecases.migrate.sets import one_set
 from dbops.usecases.migrate.verify import verify
 from dbops.usecases.runtime import open_workspace
@@ -238,6 +240,36 @@ def test_an_env_py_that_connects_by_itself_is_not_let_through(shop: Migrations, 
     with pytest.raises(ApplyError, match="connects by itself"):
         shop.up()
     assert not (tmp_path / "other.db").exists() or not (tmp_path / "other.db").stat().st_size
+
+
+def test_a_failure_is_told_with_the_line_of_the_revision_also_where_env_py_runs(shop: Migrations) -> None:
+    options(shop, "{env: run}")
+    env_py(shop, "version_table=TABLE")
+    revision(shop, "d44", "a33", "op.execute('INSERT INTO nowhere VALUES (1)')")
+    with pytest.raises(ApplyError, match="nowhere") as caught:
+        shop.up()
+    assert caught.value.at is not None and caught.value.at.file.endswith("d44_x.py") and caught.value.at.line == 10
+
+
+def test_what_env_py_lacks_is_told_as_its_own(shop: Migrations) -> None:
+    options(shop, "{env: run}")
+    (shop.folder / "migrations" / "env.py").write_text("import os\n\nos.environ['NOT_SET_ANYWHERE']\n")
+    with pytest.raises(RehearsalError, match="NOT_SET_ANYWHERE") as caught:
+        shop.plan()
+    assert caught.value.at is not None and caught.value.at.file.endswith("env.py") and caught.value.at.line == 3
+    assert "mend the migration" not in (caught.value.fix or "") and "where dbops runs" in (caught.value.fix or "")
+
+
+def test_a_revision_that_leaves_its_transaction_is_not_blamed_for_it(pg_database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(pg_database, tmp_path / "env", "format: alembic")
+    (shop.folder / "migrations" / "versions").mkdir()
+    index = "op.create_index('i', 't', ['n'], postgresql_concurrently=True)"
+    revision(shop, "a11", None, f"with op.get_context().autocommit_block(): {index}")
+    revision(shop, "b22", "a11", index.replace("'i'", "'j'") + "; op.execute('COMMIT')")
+    with open_workspace(shop.folder) as workspace:
+        found = [(Path(one.at.file).name, one.code) for one in lint(workspace, LintRequest(())).findings]
+    assert [file for file, code in found if code == "TRANSACTION_NESTING"] == ["b22_x.py"]
+    assert "CONCURRENTLY_IN_TRANSACTION" not in [code for file, code in found if file == "a11_x.py"]
 
 
 def test_an_env_py_finds_its_application_beside_alembic_ini_wherever_dbops_is_started(shop: Migrations) -> None:

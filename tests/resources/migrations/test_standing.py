@@ -10,6 +10,8 @@ import pytest
 from dbops.cli.main import run
 from dbops.cli.views.outcome import outcome_text
 from dbops.errors import ApplyError, DbopsError, MigrationError, RehearsalError
+from dbops.usecases.migrate.verify import verify
+from dbops.usecases.runtime import open_workspace
 from tests.databases import Database, SqliteDatabase
 from tests.resources.migrations.sets import Migrations
 
@@ -294,6 +296,40 @@ def test_what_has_no_file_is_taken_back_by_the_way_back_that_the_ledger_has(
     with pytest.raises(MigrationError, match="0001_a cannot be taken back: it was applied") as caught:
         shop.down()
     assert "the ledger has no way back of it" in (caught.value.fix or "")
+
+
+def test_a_way_back_without_a_transaction_stays_one_when_its_file_is_gone(pg_database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(pg_database, tmp_path / "env")
+    back = "-- migrate:down transaction:false\nDO $$ BEGIN DELETE FROM b; COMMIT; END $$;\nDROP TABLE b;\n"
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    shop.write("0002_b.sql", f"-- migrate:up\nCREATE TABLE b (id integer);\n{back}")
+    shop.up()
+    shop.remove("0002_b.sql")
+    shop.down()
+    assert shop.states() == {"0001_a": "applied"}
+
+
+def test_a_way_back_that_leaves_rows_behind_is_the_problem_of_its_migration_alone(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer NOT NULL PRIMARY KEY);\n")
+    shop.write("0002_b.sql", "-- migrate:up\nINSERT INTO a VALUES (1);\n-- migrate:down\n-- nothing is to be done\n")
+    shop.write("0003_c.sql", "CREATE TABLE c (id integer);\n")
+    with open_workspace(shop.folder) as workspace:
+        first, second, third = verify(workspace)
+    assert second.problem.startswith("it runs up and down, and then not up again") and not first.problem and not third.problem
+
+
+def test_what_failed_and_has_no_file_is_not_said_to_be_applied(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
+    shop.write("0002_b.sql", "INSERT INTO nowhere VALUES (1);\n")
+    with pytest.raises(ApplyError, match="nowhere"):
+        shop.up()
+    shop.remove("0002_b.sql")
+    said = [one.message for one in shop.plan().observations if one.code == "MIGRATION_UNKNOWN"]
+    assert len(said) == 1 and "it failed" in said[0] and "resolve 0002 --pending forgets it" in said[0]
+    assert run(["migrate", "resolve", "0002", "--pending", str(shop.folder)]) == 0
+    assert shop.states() == {"0001_a": "applied"}
 
 
 def test_a_way_back_that_fails_leaves_what_was_edited_as_edited(database: Database, tmp_path: Path) -> None:
