@@ -102,6 +102,24 @@ def test_a_column_of_two_parents_is_changed_in_two_plans(pg_database: PostgresDa
         assert pg_database.rows("SELECT v, pg_typeof(v)::text FROM d") == [(7, "bigint")]
 
 
+DIVIDED = """
+CREATE TYPE e AS ENUM ('a'{0}); CREATE TYPE c AS (x int, y int);
+CREATE TABLE t (id int, a e) PARTITION BY LIST (a); CREATE TABLE u (c c, b int) PARTITION BY RANGE (b, c);
+"""
+
+
+def test_a_type_that_a_table_is_divided_by_is_not_built_again(pg_database: PostgresDatabase) -> None:
+    pg_database.load(DIVIDED.format(", 'b'"))
+    target = target_of(pg_database)
+    with session(pg_database) as conn:
+        with pytest.raises(PlanError, match=r"public\.e would have to be built again, but public\.t is divided by a") as caught:
+            plan(conn, loaded(target, DIVIDED.format("")))
+        assert caught.value.fix and "make a type of another name" in caught.value.fix
+        with pytest.raises(PlanError, match=r"public\.c would have to be built again, but public\.u is divided by c") as caught:
+            plan(conn, loaded(target, DIVIDED.format(", 'b'").replace("x int, y int", "y int, x int")))
+        assert caught.value.fix == "leave its attributes in their places, new ones at the end"
+
+
 OWN_AND_INHERITED = """
 CREATE TABLE p (a int, b int GENERATED ALWAYS AS (a * {0}) STORED);
 CREATE TABLE c (a int, b int GENERATED ALWAYS AS (a * {0}) STORED);{1}

@@ -1,4 +1,4 @@
-"""Values of composite types that are built again with other attributes: inside arrays, other composites and domains, too.
+"""Values of composite types that are built again with other attributes: inside arrays, ranges, other composites and domains, too.
 
 The text of a composite value names no attribute, so that one read by a type with others, or in another order, is another value.
 It is taken apart and put together by name. USING may hold no subquery (manual, ALTER TABLE), so functions do what needs one.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dbops.catalog.model import CatalogObject, CompositeType, Domain
+from dbops.catalog.model import CatalogObject, CompositeType, Domain, RangeType
 from dbops.engines.postgresql.render import types
 from dbops.engines.postgresql.render.names import literal, named, quote
 from dbops.sql.statement import Statement
 
-Pair = tuple[CompositeType, CompositeType] | tuple[Domain, Domain]
+Pair = tuple[CompositeType, CompositeType] | tuple[Domain, Domain] | tuple[RangeType, RangeType]
 
 
 class Reassembly:
@@ -21,12 +21,16 @@ class Reassembly:
 
     def __init__(self, rebuilt: Iterable[tuple[CatalogObject, CatalogObject]]) -> None:
         self._pairs: dict[str, Pair] = {}
+        self._multiranges: dict[str, tuple[RangeType, RangeType]] = {}
         for old, new in rebuilt:
             match old, new:
                 case CompositeType(), CompositeType():
                     self._pairs[named(new.ref)] = (old, new)
                 case Domain(), Domain() if old.base_type == new.base_type:
                     self._pairs[named(new.ref)] = (old, new)
+                case RangeType(), RangeType() if _subtype(old) == _subtype(new):
+                    self._pairs[named(new.ref)] = (old, new)
+                    self._multiranges[types.multirange(new)] = (old, new)
         self._functions: dict[str, str] = {}
 
     def value(self, expression: str, kind: str) -> str | None:
@@ -42,6 +46,10 @@ class Reassembly:
                 return self._call(kind, expression, f"LANGUAGE sql AS {body}")
             case (Domain() as old, Domain()) if self._is_other(kind):
                 return f"{self.value(f'({expression})::{self._aside(old.base_type)}', old.base_type)}::{kind}"
+            case (RangeType(), RangeType() as range_type) if self._is_other(kind):
+                return self._call(kind, expression, f"LANGUAGE sql AS {literal(f'SELECT {self._range(range_type)}')}")
+            case None if (ranges := self._multiranges.get(kind)) and self._is_other(named(ranges[1].ref)):
+                return self._call(kind, expression, f"LANGUAGE sql AS {literal(f'SELECT {self._several(ranges[1])}')}")
             case _:
                 return None
 
@@ -61,12 +69,16 @@ class Reassembly:
                 return any(self._is_other(column.type.removesuffix("[]")) for column in new.columns)
             case (Domain() as old, Domain()):
                 return self._is_other(old.base_type.removesuffix("[]"))
+            case (RangeType() as old, RangeType()):
+                return self._is_other(_subtype(old))
             case _:
-                return False
+                return kind in self._multiranges and self._is_other(named(self._multiranges[kind][1].ref))
 
     def _aside(self, kind: str) -> str:
         """Return how a type is spelled while its successor has its name."""
         one = kind.removesuffix("[]")
+        if one in self._multiranges:
+            return types.multirange_aside(self._multiranges[one][0]) + kind[len(one) :]
         return named(types.set_aside(self._pairs[one][0]).ref) + kind[len(one) :] if one in self._pairs else kind
 
     def _call(self, kind: str, expression: str, body: str) -> str:
@@ -89,6 +101,19 @@ class Reassembly:
             inner = self.value(part, column.type) if had[column.name] == column.type else None
             yield inner or f"{part}::text::{column.type}"
 
+    def _range(self, item: RangeType) -> str:
+        """A bound that is not there is NULL, and its constructor takes NULL for none."""
+        bounds = ", ".join(f"{self.value(f'pg_catalog.{end}($1)', _subtype(item))}" for end in ("lower", "upper"))
+        edges = (
+            "CASE WHEN pg_catalog.lower_inc($1) THEN '[' ELSE '(' END || CASE WHEN pg_catalog.upper_inc($1) THEN ']' ELSE ')' END"
+        )
+        kind = named(item.ref)
+        return f"CASE WHEN pg_catalog.isempty($1) THEN 'empty'::{kind} WHEN $1 IS NOT NULL THEN {kind}({bounds}, {edges}) END"
+
+    def _several(self, item: RangeType) -> str:
+        made = f"SELECT pg_catalog.range_agg({self.value('one', named(item.ref))}) FROM pg_catalog.unnest($1) AS one"
+        return f"CASE WHEN $1 IS NOT NULL THEN COALESCE(({made}), '{{}}'::{types.multirange(item)}) END"
+
     def _elements(self, kind: str) -> str:
         element = self.value("$1[place]", kind)
         refusal = literal(f"an array of {kind} has several dimensions, which cannot be converted")
@@ -104,3 +129,7 @@ class Reassembly:
             "END",
         )
         return f"LANGUAGE plpgsql AS {literal(chr(10).join(lines))}"
+
+
+def _subtype(item: RangeType) -> str:
+    return dict(item.options)["subtype"]

@@ -6,6 +6,7 @@ column is converted through its text, and the old type goes. A collation is exch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeGuard
@@ -25,6 +26,7 @@ from dbops.engines.postgresql.render.reassembly import Reassembly
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement
 from dbops.engines.postgresql.render.security import new_object
 from dbops.engines.postgresql.render.types import UserType
+from dbops.errors import PlanError
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
 
@@ -175,7 +177,7 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
     """Yield the whole exchange."""
     for old, new in rebuild.types:
         why = Hazard("ENUM_REBUILD", f"{new.ref.qualified} is built again under its columns: {_difference(old, new)}")
-        first, *others = _rename_away(old, scene)
+        first, *others = _rename_away(old, rebuild, scene)
         yield statement(first.sql, why, *_losses(old, new))
         yield from others
     for old, new in rebuild.types:
@@ -193,6 +195,7 @@ def statements(rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
 def _converted(rebuild: Rebuild, reassembly: Reassembly, scene: Scene) -> Iterator[Statement]:
     for conversion in rebuild.conversions:
         if conversion.table not in scene.renewed and not _is_inherited(conversion, rebuild, scene):
+            _refuse_keys_of_partitions(conversion, rebuild, scene)
             yield from _convert(conversion, rebuild, reassembly, scene)
     for conversion in rebuild.conversions:
         if (default := _own_default(conversion, rebuild, scene)) is not None:
@@ -204,6 +207,27 @@ def _converted(rebuild: Rebuild, reassembly: Reassembly, scene: Scene) -> Iterat
             yield from _convert_aside(table, rebuild, reassembly, scene)
 
 
+def _refuse_keys_of_partitions(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> None:
+    """The server does not convert a column that a table is divided by.
+
+    Raises:
+        PlanError: the column is one.
+    """
+    table, name = scene.before.objects.get(conversion.table), conversion.after.name
+    for divided in (table, *(scene.before.objects.get(heir) for heir in scene.heirs.get(conversion.table, ()))):
+        key = divided.partition_by.expression if isinstance(divided, Table) and divided.partition_by else ""
+        if quote(name) in re.findall(r'"(?:[^"]|"")+"|[\w$]+', key):
+            found = conversion.before.type.removesuffix("[]")
+            raise PlanError(
+                f"{found} would have to be built again, but {divided.ref.qualified if divided else name} is divided by {name},"
+                " and PostgreSQL does not convert such a column",
+                fix="leave its attributes in their places, new ones at the end"
+                if any(isinstance(old, CompositeType) and named(old.ref) == found for old, _ in rebuild.types)
+                else f"make a type of another name, and give it to {name}: the table is divided anew, and its rows move;"
+                " a plan after that can rename the type",
+            )
+
+
 def _own_default(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str | None:
     """Return the default that an heir has beside its parent's: it went when that changed its type."""
     if conversion.table in scene.renewed or not _is_inherited(conversion, rebuild, scene):
@@ -213,11 +237,12 @@ def _own_default(conversion: Conversion, rebuild: Rebuild, scene: Scene) -> str 
     return conversion.after.default if given != {conversion.after.default} else None
 
 
-def _rename_away(item: Rebuilt, scene: Scene) -> Iterator[Statement]:
+def _rename_away(item: Rebuilt, rebuild: Rebuild, scene: Scene) -> Iterator[Statement]:
     if isinstance(item, Defined):
         yield Statement(f"ALTER {designation(item)} RENAME TO {quote(_aside(item).name)}")
     else:
-        yield from types.rename_away(item, scene.version)
+        before = rebuild.types[: [old for old, _ in rebuild.types].index(item)]
+        yield from types.rename_away(item, scene.version, {named(old.ref): named(_aside(old).ref) for old, _ in before})
 
 
 def _aside(item: Rebuilt) -> Rebuilt:

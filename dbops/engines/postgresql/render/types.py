@@ -178,18 +178,21 @@ def set_aside(item: UserType) -> UserType:
     return replace(item, name=aside(item.name), comment=None, owner=None, grants=None)
 
 
-def rename_away(item: UserType, version: int) -> Iterator[Statement]:
-    """Yield what gives up the names of a type; a range has a multirange beside it from PostgreSQL 14 on."""
+def rename_away(item: UserType, version: int, spelled: Mapping[str, str]) -> Iterator[Statement]:
+    """Yield what gives up the names of a type; a range has a multirange beside it from PostgreSQL 14 on.
+
+    `spelled` are the names that other types have had to give up so far, and what they are called meanwhile.
+    """
     stand_in = set_aside(item)
     yield Statement(f"ALTER {designation(item)} RENAME TO {quote(stand_in.name)}")
     if isinstance(item, RangeType):
-        yield from _rename_range_away(item, stand_in, version)
+        yield from _rename_range_away(item, stand_in, version, spelled)
 
 
-def _rename_range_away(item: RangeType, stand_in: UserType, version: int) -> Iterator[Statement]:
+def _rename_range_away(item: RangeType, stand_in: UserType, version: int, spelled: Mapping[str, str]) -> Iterator[Statement]:
     """Constructors keep the name that a range had, and so does its multirange from PostgreSQL 14 on."""
     options = dict(item.options)
-    subtype, kind = options["subtype"], named(stand_in.ref)
+    subtype, kind = spelled.get(options["subtype"], options["subtype"]), named(stand_in.ref)
     for arguments in (f"{subtype}, {subtype}", f"{subtype}, {subtype}, text"):
         yield Statement(f"ALTER FUNCTION {named(item.ref)}({arguments}) RENAME TO {quote(stand_in.name)}")
     if version >= 14:
@@ -203,6 +206,11 @@ def _rename_range_away(item: RangeType, stand_in: UserType, version: int) -> Ite
 def multirange(item: RangeType) -> str:
     """Return the name of the multirange beside a range, as statements spell it."""
     return dict(item.options).get("multirange_type_name") or qualified(item.schema, _usual_multirange(item.name))
+
+
+def multirange_aside(item: RangeType) -> str:
+    """Return what the multirange of a type is called while the type is set aside."""
+    return qualified(item.schema, _usual_multirange(set_aside(item).name))
 
 
 def _usual_multirange(name: str) -> str:
