@@ -336,6 +336,11 @@ def is_virtual(column: Column) -> bool:
     return column.generated is not None and not column.generated.is_stored
 
 
+def begins_to_count(change: TableChange) -> bool:
+    """Tell whether a column that is there becomes AUTO_INCREMENT."""
+    return any(isinstance(c, AlterColumn) and c.after.identity is not None and c.before.identity is None for c in change.changes)
+
+
 def _is_json(column: Column, table: Table) -> bool:
     """Tell whether a column of MariaDB is what JSON stands for there (MariaDB Knowledge Base, "JSON Data Type")."""
     collation = column.collation or dict(table.options).get("collation")

@@ -15,7 +15,7 @@ from dbops.engines.mysql.becoming import zero
 from dbops.engines.mysql.connect import quoted
 from dbops.engines.mysql.show_create import charset
 from dbops.engines.mysql.tokens import split_list, tokens
-from dbops.engines.mysql.types import integer_range, is_text, members, parts
+from dbops.engines.mysql.types import integer_range, is_convertible, is_text, members, parts
 from dbops.sql import probe
 
 #: What the server reads as a number, spaces around it included. ALTER TABLE takes no fraction for an integer (MariaDB 10.11).
@@ -23,6 +23,9 @@ _INTEGER = "'^[[:space:]]*[-+]?[0-9]+[[:space:]]*$'"
 _NUMBER = "'^[[:space:]]*[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?[[:space:]]*$'"
 _LETTERS = "'[A-SU-Za-su-z]'"
 _CLOCK = "'^[[:space:]]*-?([0-9]+ )?([0-9]{1,6}|[0-9]{1,3}(:[0-9]{1,2}){1,2})([.][0-9]*)?[[:space:]]*$'"
+_LAST = "'^[[:space:]]*-?(838:?59:?59|34 22:?59:?59)'"
+#: What stands behind a moment, as a zone does.
+_BEHIND = "':[0-9]+([.][0-9]*)?[[:space:]]*[-+ ][[:space:]]*[0-9]'"
 _MOMENT = "'^[[:space:]]*[0-9]+[-/.][0-9]+[-/.][0-9]+ +[0-9]+:'"
 _LARGEST = {"float": "3.402823466e38", "double": "1.7976931348623157e308"}
 _OWN_FORMS = ("uuid", "inet4", "inet6")
@@ -154,15 +157,29 @@ _MOMENTS = frozenset({"date", "datetime", "timestamp", "time"})
 
 def _refused(before: Column, after: Column, table: Table) -> str | None:
     """The condition of values that a column of another type refuses in strict mode; None where there is none to tell."""
-    kind, name = parts(before.type)[0], f"t.{quoted(after.name)}"
+    (kind, *_), name = parts(before.type), f"t.{quoted(after.name)}"
+    if not is_convertible(before.type, after.type):
+        return None  # such a column is filled anew
     if is_text(before.type):
-        return _not_taken(after) or _not_chosen(after) or _too_long(after, name)
+        return _not_taken(after) or _not_chosen(after, name) or _too_long(after, name)
     if kind in _NUMBERS or kind in _MOMENTS:
         return _out_of_range(kind, after) or _too_long(after, name)
+    if kind in _BINARY and not is_text(after.type):
+        taken = None if parts(after.type)[0] in _OWN_FORMS else _not_taken(after)
+        return taken or _not_chosen(after, name) or _too_long(after, name)
     if kind in _BINARY:
-        return _no_text(after, table, name) if is_text(after.type) else _too_long(after, name)
-    is_shown = kind in ("enum", "set") or (kind in _OWN_FORMS and is_text(after.type))
+        return _no_text(after, table, name)
+    if kind in ("enum", "set"):
+        return _refused_member(after, f"CAST({name} AS CHAR)")
+    is_shown = kind in _OWN_FORMS and is_text(after.type)
     return _too_long(after, f"CAST({name} AS CHAR)") if is_shown else None
+
+
+def _refused_member(after: Column, text: str) -> str | None:
+    """Members of an ENUM or SET as what they are called; to a number they are the number of their place."""
+    if parts(after.type)[0] in _MOMENTS:
+        return _not_taken(after)
+    return _not_chosen(after, text, by_number=False) or _too_long(after, text)
 
 
 def _out_of_range(old: str, after: Column) -> str | None:
@@ -178,29 +195,56 @@ def _out_of_range(old: str, after: Column) -> str | None:
             return f"(ABS(ROUND({value}, {scale})) >= 1e{digits - scale}{below})"
         case "float" | "double":
             return f"(ABS({value} + 0e0) > {_LARGEST[kind]}{below})"
-        case "year" if is_integer:
-            return f"NOT ({value} BETWEEN 0 AND 99 OR {value} BETWEEN 1901 AND 2155)"
-        case "enum" if is_integer:
-            return f"{value} NOT BETWEEN 1 AND {len(members(after.type))}"
         case "timestamp" if old in ("date", "datetime"):
             return f"({name} IS NOT NULL AND COALESCE(UNIX_TIMESTAMP({name}), 0) = 0)"
+        case _ if old in _MOMENTS:
+            return None
+        case "year":
+            return f"NOT (ROUND({value}) BETWEEN 0 AND 99 OR ROUND({value}) BETWEEN 1901 AND 2155)"
+        case "enum" | "set" | "bit":
+            low, high = _places(after.type)
+            return f"ROUND({value}) NOT BETWEEN {low} AND {high}"
+        case _ if kind in _MOMENTS and old != "year":
+            return _no_moment(kind, name)
         case _:
             return None
 
 
-def _not_chosen(after: Column) -> str | None:
-    """Texts that are no member of the ENUM or SET that a column becomes."""
-    (kind, *_), name = parts(after.type), f"t.{quoted(after.name)}"
-    has = members(after.type)
-    is_word = f"{name} NOT REGEXP '^[0-9]+$'"  # else it may be the number of a member
+def _places(type_text: str) -> tuple[int, int]:
+    """The numbers that stand for members of an ENUM or SET, or fill a BIT; of all 64 bits one says that a number is negative."""
+    kind, arguments, _ = parts(type_text)
     if kind == "enum":
-        return f"({name} NOT IN ({', '.join(has)}) AND {is_word})"
-    if kind == "set":
-        left = f"CONCAT(',', {name}, ',')"
-        for member in sorted(has, key=len, reverse=True):
-            left = f"REPLACE({left}, CONCAT(',', {member}, ','), ',,')"
-        return f"(REPLACE({left}, ',', '') <> '' AND {is_word})"
-    return None
+        return 1, len(members(type_text))
+    bits = int(arguments or 1) if kind == "bit" else len(members(type_text))
+    return (-(2**63) if kind == "bit" and bits == 64 else 0), 2**bits - 1
+
+
+def _no_moment(kind: str, name: str) -> str:
+    """Numbers that are no date (20260131) or time (235959); a query makes the nearest of what is too long a time."""
+    if kind == "time":
+        return f"({name} IS NOT NULL AND (CAST({name} AS TIME) IS NULL OR ABS({name}) BETWEEN 8385960 AND 9999999))"
+    if kind == "timestamp":
+        return f"({name} <> 0 AND COALESCE(UNIX_TIMESTAMP(CAST({name} AS DATETIME)), 0) = 0)"
+    return f"({name} <> 0 AND CAST({name} AS {kind}) IS NULL)"
+
+
+def _not_chosen(after: Column, name: str, *, by_number: bool = True) -> str | None:
+    """Texts that are no member of the ENUM or SET that a column becomes, nor the number of one."""
+    kind, has = parts(after.type)[0], members(after.type)
+    if kind not in ("enum", "set"):
+        return None
+    low, high = _places(after.type)
+    number = f"({name} REGEXP {_INTEGER} AND CAST({name} AS DECIMAL(65, 0)) BETWEEN {low} AND {high})"
+    is_number = f" AND NOT {number}" if by_number else ""
+    if kind == "enum":
+        return f"({name} NOT IN ({', '.join(has)}){is_number})"
+    # REPLACE knows a member in one case alone, FIND_IN_SET in any, but once
+    left, text = f"CONCAT(',', REPLACE({name}, ',', ',,'), ',')", f"RTRIM({name})"
+    for member in has:
+        left = f"REPLACE({left}, CONCAT(',', {member}, ','), '')"
+    found = " + ".join(f"(FIND_IN_SET({member}, {text}) > 0)" for member in has)
+    many = f"CHAR_LENGTH({name}) - CHAR_LENGTH(REPLACE({name}, ',', '')) + 1"
+    return f"({name} <> '' AND {left} <> '' AND {found} < {many}{is_number})"
 
 
 def _no_text(after: Column, table: Table, name: str) -> str | None:
@@ -247,21 +291,30 @@ def _not_taken(column: Column) -> str | None:
         case "float" | "double":
             below = f" OR {name} + 0 < 0" if "unsigned" in modifiers else ""
             return f"({name} NOT REGEXP {_NUMBER} OR abs({name} + 0e0) >= {_LARGEST[kind]}{below})"
+        case "bit":
+            low, high = _places(column.type)
+            return f"({name} NOT REGEXP {_INTEGER} OR CAST({name} AS DECIMAL(65, 0)) NOT BETWEEN {low} AND {high})"
         case "year":
             year = f"CAST({name} AS DECIMAL(65, 0))"
             return f"({name} NOT REGEXP {_INTEGER} OR NOT ({year} BETWEEN 0 AND 99 OR {year} BETWEEN 1901 AND 2155))"
         case "json":
             return f"NOT JSON_VALID({name})"
         case "date" | "datetime":
-            return f"({name} IS NOT NULL AND (CAST({name} AS {kind}) IS NULL OR {name} REGEXP {_LETTERS}))"
+            return f"({name} IS NOT NULL AND (CAST({name} AS {kind}) IS NULL OR {_says_more(name)}))"
         case "timestamp":
             moment = f"UNIX_TIMESTAMP(CAST({name} AS DATETIME))"
-            return f"({name} IS NOT NULL AND (COALESCE({moment}, 0) = 0 OR {name} REGEXP {_LETTERS}))"
+            return f"({name} IS NOT NULL AND (COALESCE({moment}, 0) = 0 OR {_says_more(name)}))"
         case "time":
-            clock = f"{name} REGEXP {_CLOCK} AND CAST({name} AS TIME) IS NOT NULL"
-            moment = f"{name} REGEXP {_MOMENT} AND CAST({name} AS DATETIME) IS NOT NULL"
+            is_cut = f"ABS(TIME_TO_SEC(CAST({name} AS TIME))) >= 3020399 AND {name} NOT REGEXP {_LAST}"
+            clock = f"{name} REGEXP {_CLOCK} AND CAST({name} AS TIME) IS NOT NULL AND NOT ({is_cut})"
+            moment = f"{name} REGEXP {_MOMENT} AND CAST({name} AS DATETIME) IS NOT NULL AND {name} NOT REGEXP {_BEHIND}"
             return f"({name} IS NOT NULL AND NOT ({clock} OR {moment}))"
         case _ if kind in _OWN_FORMS:
             return f"({name} IS NOT NULL AND CAST({name} AS {kind}) IS NULL)"
         case _:
             return None
+
+
+def _says_more(name: str) -> str:
+    """The condition of texts that are more than a moment, of which a query reads the beginning."""
+    return f"{name} REGEXP {_LETTERS} OR {name} REGEXP {_BEHIND}"

@@ -377,6 +377,7 @@ class _Renderer:
                 f"ALTER TABLE {table}\n  {self._joined(built, change, rows)}",
                 self._found(built, change, rows),
                 has_history=bool(begin) or versioning.is_versioned(change.before),
+                keeps_zeros=alter.begins_to_count(change),
             )
         result += (ddl(f"ALTER TABLE {table} {clause}") for clause in last)
         lost = Hazard("DELETES_DATA", f"the history of {change.after.name} is deleted")

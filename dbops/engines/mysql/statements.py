@@ -33,16 +33,28 @@ def under(settings: dict[str, str], statement: Statement) -> tuple[Statement, ..
 
 
 def table_statements(
-    sql: str, found: Sequence[Hazard] = (), *, without_checks: bool = False, has_history: bool = False
+    sql: str,
+    found: Sequence[Hazard] = (),
+    *,
+    without_checks: bool = False,
+    has_history: bool = False,
+    keeps_zeros: bool = False,
 ) -> tuple[Statement, ...]:
     """Return the statement, with zero dates allowed where it names one: sql_mode NO_ZERO_DATE would refuse it.
+
+    A column that begins to count gives each 0 in it another number unless it `keeps_zeros`.
 
     A system-versioned table refuses changes of its keys and more, unless its history is to be kept as it is (MariaDB
     Knowledge Base, system_versioning_alter_history).
     """
     settings: dict[str, str] = {}
+    mode = "@@SESSION.sql_mode"
     if _ZERO_DATE.search(sql):
-        settings["sql_mode"] = "REPLACE(REPLACE(@@SESSION.sql_mode, 'NO_ZERO_DATE', ''), 'NO_ZERO_IN_DATE', '')"
+        mode = f"REPLACE(REPLACE({mode}, 'NO_ZERO_DATE', ''), 'NO_ZERO_IN_DATE', '')"
+    if keeps_zeros:
+        mode = f"CONCAT({mode}, ',NO_AUTO_VALUE_ON_ZERO')"
+    if mode != "@@SESSION.sql_mode":
+        settings["sql_mode"] = mode
     if without_checks:
         settings["foreign_key_checks"] = "0"
     if has_history:
