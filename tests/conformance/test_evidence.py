@@ -592,6 +592,49 @@ TO_BE: dict[str, tuple[str, str, str | None, tuple[str, ...]]] = {
         None,
         ("mysql",),
     ),
+    "a computed column that is too long": (
+        f"{T}, a varchar(9)); INSERT INTO t VALUES (1, 'abcd'), (2, 'abc');",
+        f"{T},\n b varchar(9), -- dbops:renamed_from a\n v varchar(3) AS (b) STORED);",
+        "what they get in the computed column v is nothing that varchar(3) can hold (id: 1)",
+        ("mysql",),
+    ),
+    "a computed column that is kept in an index, and out of range": (
+        f"{T}, a int); INSERT INTO t VALUES (1, 127), (2, 128);",
+        f"{T}, a int, v tinyint AS (a) VIRTUAL, KEY k (v));",
+        "what they get in the computed column v is nothing that tinyint can hold (id: 2)",
+        ("mysql",),
+    ),
+    "computed columns that fit": (
+        f"{T}, a int); INSERT INTO t VALUES (1, 127), (2, NULL);",
+        f"{T}, a int, v tinyint AS (a) STORED, w text AS (a) STORED, x varchar(3) AS (a) VIRTUAL, y decimal(3,0) AS (a) STORED);",
+        None,
+        ("mysql",),
+    ),
+    "a column that becomes a computed one under its key": (
+        f"{T}, a int, v int, UNIQUE KEY k (v)); INSERT INTO t VALUES (1, 5, 1), (2, 5, 2);",
+        f"{T}, a int, v int AS (a + 1) VIRTUAL, UNIQUE KEY k (v));",
+        "v is not unique (id: 1, 2)",
+        ("mysql",),
+    ),
+    "a computed column under a key that compares in another way": (
+        f"{T}, a int, v varchar(9) COLLATE utf8mb4_bin AS (if(a = 1, 'x', 'X')) VIRTUAL, UNIQUE KEY k (v));"
+        " INSERT INTO t (id, a) VALUES (1, 1), (2, 2);",
+        f"{T}, a int, v varchar(9) COLLATE utf8mb4_general_ci AS (if(a = 1, 'x', 'X')) VIRTUAL, UNIQUE KEY k (v));",
+        "v is not unique (id: ",
+        ("mysql",),
+    ),
+    "bytes that are filled up under a unique key": (
+        f"{T}, b varbinary(9), UNIQUE KEY k (b)); INSERT INTO t VALUES (1, x'41'), (2, x'4100');",
+        f"{T}, b binary(4), UNIQUE KEY k (b));",
+        "b is not unique (id: 1, 2)",
+        ("mysql",),
+    ),
+    "filled bytes that give way to fewer, and are filled anew": (
+        f"{T}, b binary(4)); INSERT INTO t VALUES (1, x'41');",
+        f"{T}, b varbinary(2));",
+        None,
+        ("mysql",),
+    ),
     "a key that stays without regard to case": (
         f"{T}, a text UNIQUE); {TEXTS}",
         f"{T}, a text UNIQUE COLLATE NOCASE);",

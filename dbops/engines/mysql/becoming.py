@@ -18,6 +18,9 @@ def becomes(value: str, before: Column | None, after: Column, tables: tuple[Tabl
     collations = (collation_of(before, tables[0]), collation_of(after, tables[1]))
     if before.type == after.type and collations[0] == collations[1]:
         return value
+    if {parts(column.type)[0] for column in (before, after)} <= _BYTES:
+        kind, length, _ = parts(after.type)
+        return f"CAST({value} AS BINARY({length or 1}))" if kind == "binary" else value
     if is_textual(after.type):
         return _text(value, before, collations)
     return _converted(value, before.type, after.type)

@@ -17,6 +17,7 @@ FEATURES = Features(
     long_text="longtext",
     state_table_options=" ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
     fills_new_columns=True,
+    casts_to_any_type=False,
     deletes_self_references=False,  # error 1451 from InnoDB, which checks row by row (MySQL 8.4 manual, 15.1.20.5)
     text_cast="char character set utf8mb4",
     identity_clause="AUTO_INCREMENT",

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, column_ref
-from dbops.catalog.model import Column, Table
+from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropColumn, column_ref
+from dbops.catalog.model import Column, Index, Table
 from dbops.engines.base.question import Question
 from dbops.engines.mysql import partitions
 from dbops.engines.mysql.becoming import zero
@@ -29,6 +29,7 @@ _BEHIND = "':[0-9]+([.][0-9]*)?[[:space:]]*[-+ ][[:space:]]*[0-9]'"
 _MOMENT = "'^[[:space:]]*[0-9]+[-/.][0-9]+[-/.][0-9]+ +[0-9]+:'"
 _LARGEST = {"float": "3.402823466e38", "double": "1.7976931348623157e308"}
 _OWN_FORMS = ("uuid", "inet4", "inet6")
+_MADE = (CreateObject, AlterObject)
 
 
 def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
@@ -49,6 +50,7 @@ def questions(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Quest
             yield Question(change.ref, change.table, probe.breaks(check), f"they break the check of {after.name}", (after.name,))
     yield from _lost_characters(changes, live)
     yield from _born_broken(changes, live)
+    yield from _computed_wide(changes, live)
     for change in changes:
         if isinstance(change, AlterObject) and isinstance(change.before, Table) and isinstance(change.after, Table):
             there = live.objects.get(change.ref)
@@ -76,6 +78,42 @@ def _born_broken(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Qu
             given = "".join(f"({value})" if name == column.name else text for text, name in texts)
             said = f"what they get in the new column {column.name} breaks its check"
             yield Question(change.ref, change.table, probe.breaks(given), said, ())
+
+
+def _computed_wide(changes: Sequence[CatalogChange], live: Catalog) -> Iterator[Question]:
+    """Ask whether what a column computes fits it; the server computes what it stores, or keeps in an index."""
+    touched = {change.ref for change in changes if isinstance(change, AlterColumn | DropColumn)}
+    made = [change.item if isinstance(change, CreateObject) else change.after for change in changes if isinstance(change, _MADE)]
+    for change in changes:
+        table = live.objects.get(change.ref.table)
+        if not isinstance(change, AddColumn | AlterColumn) or not isinstance(table, Table):
+            continue
+        column = change.column if isinstance(change, AddColumn) else change.after
+        if column.generated is None:
+            continue
+        if isinstance(change, AlterColumn) and change.before.generated == column.generated:
+            continue  # all that it holds is asked about
+        kept = column.generated.is_stored or any(
+            isinstance(item, Index) and item.ref.table == change.ref.table and any(key.column == column.name for key in item.keys)
+            for item in (*made, *live)
+        )
+        value = f"({column.generated.expression})"
+        names = [token.identifier for token in tokens(value) if token.kind == "name"]
+        is_told = all(name and table.column(name) and column_ref(table.ref, name) not in touched for name in names)
+        if kept and is_told and (condition := _too_wide(column, value)):
+            said = f"what they get in the computed column {column.name} is nothing that {column.type} can hold"
+            yield Question(change.ref, change.table, condition, said, ())
+
+
+def _too_wide(column: Column, value: str) -> str | None:
+    kind, arguments, modifiers = parts(column.type)
+    if limits := integer_range(column.type):
+        return f"ROUND({value}) NOT BETWEEN {limits[0]} AND {limits[1]}"
+    if kind == "decimal":
+        digits, scale = (int(number) for number in arguments.split(","))
+        below = f" OR {value} < 0" if "unsigned" in modifiers else ""
+        return f"(ABS(ROUND({value}, {scale})) >= 1e{digits - scale}{below})"
+    return _too_long(column, f"RTRIM({value})" if kind in ("char", "varchar") else value) if is_text(column.type) else None
 
 
 def _ends_before_it_begins(before: Table, after: Table, there: Table) -> Iterator[Question]:
@@ -170,7 +208,7 @@ def _refused(before: Column, after: Column, table: Table) -> str | None:
     if kind in _BINARY:
         return _no_text(after, table, name)
     if kind in ("enum", "set"):
-        return _refused_member(after, f"CAST({name} AS CHAR)")
+        return None if kind == parts(after.type)[0] else _refused_member(after, f"CAST({name} AS CHAR)")
     is_shown = kind in _OWN_FORMS and is_text(after.type)
     return _too_long(after, f"CAST({name} AS CHAR)") if is_shown else None
 

@@ -14,6 +14,7 @@ FEATURES = Features(
     renames_constraints=True,
     fills_nulls=True,
     has_strict_types=False,
+    casts_to_any_type=False,
     keeps_foreign_keys=False,
     identity_clause="PRIMARY KEY AUTOINCREMENT",
     identity_is_primary_key=True,

@@ -316,9 +316,10 @@ def _new_column(
     if column.generated is not None:
         if asked is not None and column.generated.is_stored and engine.features.has_strict_types:
             kind = domains[-1].base_type if domains else column.type
-            computed = value if "." in kind else f"CAST({value} AS {kind})"
+            computed = value if "." in kind or not engine.features.casts_to_any_type else f"CAST({value} AS {kind})"
             yield Question(ref, table, computed, f"{called} cannot be computed", (name,), is_tried=True), asked
-            if short := _TEXT.fullmatch(kind):  # a cast would cut it off, and blanks are always cut off
+            short = _TEXT.fullmatch(kind) if engine.features.casts_to_any_type else None
+            if short:  # a cast would cut it off, and blanks are always cut off
                 length = f"char_length(rtrim(CAST({value} AS {engine.features.text_cast})))"
                 words = f"{called} is longer than {short[1]} character{'s' if int(short[1]) > 1 else ''}"
                 yield Question(ref, table, f"{length} > {short[1]}", words, (name,)), asked

@@ -188,13 +188,18 @@ class RowsToBe:
         if (column := self._coming[table].get(name)) is not None:
             return self._first_value(column, pair)
         if (change := self._altered[table].get(name)) is not None:
-            if change.after.generated is not None:
-                return self._quoted(name) if change.before == change.after else None
+            computed = change.after.generated
+            if computed is not None and (change.before.generated != computed or self._moves(table, computed.expression)):
+                return None
             return self._engine.becomes(self._quoted(name), change.before, change.after, pair)
         same = pair[0].column(name)
-        if same is None:
+        if same is None or (same.generated is not None and self._moves(table, same.generated.expression)):
             return None
         return self._quoted(name) if pair[0] is pair[1] else self._engine.becomes(self._quoted(name), same, same, pair)
+
+    def _moves(self, table: Ref, expression: str) -> bool:
+        """Tell whether columns in an expression change."""
+        return any(name in self._altered[table] for name in self.mentioned(table, expression))
 
     def _first_value(self, column: Column, tables: tuple[Table, Table]) -> str | None:
         if column.identity is not None or column.generated is not None:
