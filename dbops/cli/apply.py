@@ -8,9 +8,19 @@ from pathlib import Path
 
 import click
 
-from dbops.cli.saved import is_saved
 from dbops.cli.terminal import Screen
-from dbops.cli.verb import EXIT_DONE, EXIT_ERROR, F, duration, output_option, rehearse_option, targets_option, verb, write_json
+from dbops.cli.verb import (
+    EXIT_DONE,
+    EXIT_ERROR,
+    F,
+    duration,
+    is_saved,
+    output_option,
+    rehearse_option,
+    targets_option,
+    verb,
+    write_json,
+)
 from dbops.errors import HazardError
 from dbops.reconcile.plan import Plan
 from dbops.reconcile.policy import check_codes

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from dbops.cli.plan import FORMATS, as_text
-from dbops.cli.saved import is_saved
-from dbops.cli.verb import environment_argument, output_option, verb, write, write_json
+from dbops.cli.verb import environment_argument, is_saved, output_option, verb, write, write_json
 from dbops.reconcile import plan as plans
 from dbops.usecases.runtime import open_workspace
 

@@ -137,3 +137,17 @@ def write_file(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def is_saved(file: Path) -> bool:
+    """Tell whether a file is a saved plan, as its name says, or as it begins: `plan --out` writes to any name."""
+    if file.suffix == ".json":
+        return True
+    try:
+        with file.open("rb") as opened:
+            return _HEAD in opened.read(100)
+    except OSError:  # a folder, or nothing: an environment, or said to be none
+        return False
+
+
+_HEAD = b'"format": "dbops.plan/'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from dbops.catalog.catalog import EMPTY, Catalog
 from dbops.catalog.changes import ChangeSet, diff
@@ -51,6 +52,12 @@ def _opened(what: str, workspace: Workspace | None) -> Iterator[tuple[str, Targe
         return
     if workspace is None:
         raise PlanError(f"{what!r} is not a database URL", expected="a URL, or the name of a connection of the environment")
+    if what not in workspace.targets.known and Path(what).is_dir():
+        raise PlanError(
+            f"{what} is a folder, and what is inspected is a database",
+            expected="a URL, or the name of a connection",
+            fix=f"the folder of an environment comes behind it: dbops inspect CONNECTION {what}",
+        )
     name = workspace.require_connection(what)
     reader = workspace.targets.reader(name)
     if reader is None:

@@ -65,6 +65,10 @@ def test_commands_of_the_first_screen_are_targets_of_the_makefile() -> None:
 def test_the_manifests_shown_are_valid(tmp_path: Path) -> None:
     shown = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     for number, text in enumerate(shown):
-        (tmp_path / f"{number}.yaml").write_text(text, encoding="utf-8")
-    environment = load_environment(tmp_path, specs(), {"SHOP_PASSWORD": "x"})
-    assert {manifest.kind for manifest in environment.manifests} == set(specs())
+        file = "production/environment.yaml" if "kind: Environment" in text else f"shop/{number}.yaml"
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    for name in ("shop", "production"):
+        environment = load_environment(tmp_path / name, specs(), {"SHOP_PASSWORD": "x"})
+        assert {manifest.kind for manifest in environment.manifests} == set(specs())
+    assert environment.name == "production"

@@ -89,6 +89,8 @@ def _item(item: DriftItem) -> Iterator[str]:
 
 def _markdown_item(item: DriftItem) -> str:
     heading = f"<b>{_HEADINGS[item.mover][0].lower()}</b> {code(item.address)}: {plain(item.detail)}"
+    if not item.sql:
+        return f"* {heading}"
     sql = fenced("\n".join(f"{statement};" for statement in item.sql), "sql")
     return f"<details><summary>{heading}</summary>\n\n{sql}\n\n</details>"
 

@@ -46,6 +46,8 @@ def observations_text(observations: Sequence[Observation]) -> Iterator[str]:
         first, *more = observation.message.split("\n")
         lines.append(f"  {label} {wording.on_one_line(f'{observation.code}: {first}')}{where}")
         lines += [indented(line, 2) for line in more]
+        if observation.fix:
+            lines.append(indented(observation.fix, 4))
     yield "\n".join(lines)
 
 

@@ -254,7 +254,8 @@ def _without_file(history: History, row: Remembered, migrations: Sequence[Migrat
     return MigrationError(
         f"{history.title} applied {row.label}, and no file of the set is it",
         expected=f"a file for every row of {history.table}",
-        fix=f"is it {near[0]}?" if near else None,
+        fix=(f"is it {near[0]}? " if near else "")
+        + "A file of that version is not run: say in it what was made, or nothing but in a comment why it is not needed",
     )
 
 

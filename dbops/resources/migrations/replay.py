@@ -55,7 +55,7 @@ def run_on_scratch(
 def _ways_out(error: DbopsError, migration: Migration) -> Iterator[str]:
     """Yield what helps; what another file raised, such as Alembic's env.py, is not the migration's to mend."""
     if error.at is None or error.at.file == migration.at.file or not error.fix:
-        yield "mend the migration"
+        yield "mend the migration, or let one before it make what it needs" if migration.kind == "sql" else "mend the migration"
     if migration.kind == "alembic" and error.fix:
         yield error.fix
 

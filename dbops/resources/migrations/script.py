@@ -218,9 +218,18 @@ def failure(error: QueryError, script: Script, statement: SourceStatement, numbe
         f"{what}, statement {number}: {error.message}",
         {**error.context, "statement": number, "sql": title(statement)},
         at=placed(at, script),
-        expected=error.expected,
+        expected=error.expected or _in_place_of_placeholders(statement.text),
         fix=further(standing, error.fix),
     )
+
+
+def _in_place_of_placeholders(text: str) -> str | None:
+    """Return what a statement lacks that another runner would have filled in before it was sent."""
+    found = ", ".join(dict.fromkeys(_PLACEHOLDER.findall(text)))
+    return f"values in place of {found}, as Flyway fills in before it runs a file; here files run as they are" if found else None
+
+
+_PLACEHOLDER = re.compile(r"\$\{[A-Za-z_][\w.:-]*\}")
 
 
 def further(standing: str, fix: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbops.cli.main import run
-from dbops.cli.views.drift import drift_text
+from dbops.cli.views.drift import drift_markdown, drift_text
 from dbops.errors import ApplyError, DbopsError, MigrationError
 from dbops.usecases.drift import drift
 from dbops.usecases.migrate import files, records
@@ -237,6 +237,7 @@ def test_what_changed_by_hand_is_named_refused_or_taken(database: Database, tmp_
         assert [item.detail for item in report.items if item.mover == "database"]
         assert "Put it back with dbops apply" not in (said := drift_text(report, ["database"]))
         assert "Apply does not put it back" in said
+        assert "```" not in drift_markdown(report, ["database"]), "no box around nothing"
     assert shop.up().state == "done"
     assert not [one for one in shop.plan().observations if "by_hand" in one.message]
 

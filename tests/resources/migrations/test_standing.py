@@ -319,6 +319,16 @@ def test_a_way_back_that_leaves_rows_behind_is_the_problem_of_its_migration_alon
     assert second.problem.startswith("it runs up and down, and then not up again") and not first.problem and not third.problem
 
 
+def test_placeholders_that_nobody_fills_in_are_named(database: Database, tmp_path: Path) -> None:
+    shop = Migrations.make(database, tmp_path / "env")
+    shop.write("V1__a.sql", "CREATE TABLE ${prefix}a (id integer);\n")
+    with pytest.raises(RehearsalError) as planned:
+        shop.plan()
+    with pytest.raises(ApplyError) as run_:
+        shop.up()
+    assert all("in place of ${prefix}" in (caught.value.expected or "") for caught in (planned, run_))
+
+
 def test_what_failed_and_has_no_file_is_not_said_to_be_applied(database: Database, tmp_path: Path) -> None:
     shop = Migrations.make(database, tmp_path / "env")
     shop.write("0001_a.sql", "CREATE TABLE a (id integer);\n")
