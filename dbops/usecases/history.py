@@ -211,12 +211,16 @@ def _left(
 
 
 def _holds_for_session(statement: Statement) -> bool:
-    return statement.sql.startswith(("SET ", "PRAGMA "))
+    return _is_setting(statement.sql)
+
+
+def _is_setting(sql: str) -> bool:
+    return sql.startswith(("SET ", "PRAGMA "))
 
 
 def _done_steps(steps: Sequence[StepRecord]) -> list[StepRecord]:
-    """Return the first record of each step of which at least one statement ran; a database that was made stays."""
-    ran = {step.order for step in steps if step.state == "done"}
+    """Return the first record of each step of which something ran, settings apart; a database that was made stays."""
+    ran = {step.order for step in steps if step.state == "done" and not _is_setting(step.sql)}
     first = [step for step in steps if step.statement == 0 and step.order in ran]
     return [step for step in first if not step.address.startswith("connection/")]
 

@@ -264,6 +264,10 @@ class _Renderer:
             Hazard("DELETES_DATA", f"the rows in partition {name} of {change.after.name} are deleted")
             for name in alter.partition_clauses(change)[1]
         )
+        stages = versioning.stages(change)
+        if len(stages) > 1 and not (LostColumns.of(change) or alter.keeps_no_rows(change) or partition_facts):
+            yield from self._staged(change, stages, refs)
+            return
         do, undo = self._altered(change, partition_facts)
         if not do:
             return
@@ -278,6 +282,14 @@ class _Renderer:
             creates=bool(only) and isinstance(only, CreateObject),
             drops=bool(only) and isinstance(only, DropObject),
         )
+
+    def _staged(self, change: TableChange, stages: Sequence[TableChange], refs: tuple[Ref, ...]) -> Iterator[Act]:
+        """A step for each stage, so that one which fails leaves those before it to be taken back."""
+        own = change.after.ref
+        for stage in stages:
+            do = self._stage_statements(stage, self.context.rows(own))
+            undo = [sql for step in versioning.back(stage) for sql in self._stage_statements(step, 0)]
+            yield Act(own, _title(stage), tuple(do), tuple(undo), covers=tuple(ref for ref in refs if ref != own))
 
     def _altered(
         self, change: TableChange, partition_facts: tuple[Hazard, ...]
@@ -333,14 +345,18 @@ class _Renderer:
 
     def _statements(self, change: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
         result: list[Statement] = []
-        is_divided = self.flavour.refuses_unsafe_defaults or self.context.server.has_replicas
         for stage in versioning.stages(change):
-            if filled := filling.divided(stage) if is_divided else None:
-                result += self._filled(filled, rows, partition_facts)
-                continue
-            for step in spatial.stages(stage):
-                for part in self._parts(step, rows):
-                    result += self._stage(part, rows, partition_facts)
+            result += self._stage_statements(stage, rows, partition_facts)
+        return result
+
+    def _stage_statements(self, stage: TableChange, rows: int, partition_facts: Sequence[Hazard] = ()) -> list[Statement]:
+        is_divided = self.flavour.refuses_unsafe_defaults or self.context.server.has_replicas
+        if filled := filling.divided(stage) if is_divided else None:
+            return self._filled(filled, rows, partition_facts)
+        result: list[Statement] = []
+        for step in spatial.stages(stage):
+            for part in self._parts(step, rows):
+                result += self._stage(part, rows, partition_facts)
         return result
 
     def _parts(self, change: TableChange, rows: int) -> tuple[TableChange, ...]:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dbops.catalog.changes import AddColumn, AlterColumn, AlterObject, CatalogChange, CreateObject, DropColumn, DropObject
+from dbops.catalog.changes import (
+    AddColumn,
+    AlterColumn,
+    AlterObject,
+    CatalogChange,
+    CreateObject,
+    DropColumn,
+    DropObject,
+)
 from dbops.catalog.model import CatalogObject, Column, Index, PrimaryKey, Table
 from dbops.engines.mysql.alter import TableChange, left_of
 
@@ -25,7 +33,7 @@ def stages(change: TableChange) -> list[TableChange]:
     """
     if not _has_to_stop(change):
         return [change]
-    plain, ready = _without_versioning(change.before), _without_versioning(_all_versioned(change.after))
+    plain, ready = (_without_versioning(_all_versioned(table)) for table in (change.before, change.after))
     rest = [step for c in change.changes for step in _without_times(c, change, plain, ready)]
     kept, children = (
         tuple(_without_end(item, table) for item in items)
@@ -43,6 +51,15 @@ def stages(change: TableChange) -> list[TableChange]:
         begun = replace(_all_versioned(change.after), partition_by=None if _is_by_time(change.after) else divided)
         steps.append(_turned(ready, begun, children, change.after_children))
         steps.append(_turned(begun, change.after, change.after_children, change.after_children))
+    return [step for step in steps if step.changes]
+
+
+def back(stage: TableChange) -> list[TableChange]:
+    """Return the way back of a stage; columns without versioning lost that when the history ended, and get it again behind."""
+    if not is_versioned(stage.before) or is_versioned(stage.after):
+        return [stage.reversed()]
+    begun, children = _all_versioned(stage.before), stage.before_children
+    steps = [replace(stage, before=begun).reversed(), _turned(begun, stage.before, children, children)]
     return [step for step in steps if step.changes]
 
 
@@ -125,9 +142,12 @@ def _without_times(change: CatalogChange, whole: TableChange, plain: Table, read
         case AlterColumn(after=column):
             if _holds_time(column):
                 return []
-            return [replace(change, after=_versioned(column), after_column=left_of(ready, column.name))]
+            found = replace(change, before=_versioned(change.before), after=_versioned(column))
+            return (
+                [replace(found, after_column=left_of(ready, column.name))] if found.moved or found.before != found.after else []
+            )
         case DropColumn(column=column):
-            return [] if _holds_time(column) else [change]
+            return [] if _holds_time(column) else [replace(change, column=_versioned(column))]
         case AlterObject(before=before, after=after):
             old, new = _without_end(before, whole.before), _without_end(after, whole.after)
             return [AlterObject(old, new)] if old != new else []
@@ -140,13 +160,17 @@ def _without_times(change: CatalogChange, whole: TableChange, plain: Table, read
 
 
 def _turned(before: Table, after: Table, old: tuple[CatalogObject, ...], new: tuple[CatalogObject, ...]) -> TableChange:
-    """All that differs between a table with history and one without; its keys follow by themselves."""
+    """All that differs between a table with history and one without; its keys follow by themselves.
+
+    So do columns without versioning, where the history ends.
+    """
+    ends = is_versioned(before) and not is_versioned(after)
     changes: list[CatalogChange] = [AlterObject(before, after)] if before != after else []
     changes += (DropColumn(after.ref, column) for column in before.columns if not after.column(column.name))
     for column in after.columns:
         found = before.column(column.name)
         if found is None:
             changes.append(AddColumn(after.ref, column, left_of(after, column.name)))
-        elif found != column:
+        elif (_versioned(found) if ends else found) != column:
             changes.append(AlterColumn(after.ref, found, column))
     return TableChange(before, after, old, new, tuple(changes))
