@@ -6,7 +6,7 @@ While migrations are pending, they are how the schema comes about, and the schem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ from dbops.reconcile.resource import Memory, Targets
 from dbops.resources.migrations.model import DesiredMigrations, Migration, ObservedMigrations
 from dbops.resources.migrations.replay import BEYOND_SCRATCH, replay
 from dbops.resources.migrations.resource import MigrationResource
+from dbops.resources.migrations.standing import to_run
 from dbops.resources.schema.cache import CatalogCache, default_folder
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema
@@ -48,7 +49,7 @@ def _following(finding: Finding, sets: Sequence[Finding], workspace: Workspace) 
     if not own or not all(_is_whole(one) for one in own):
         return finding
     migrations = [migration for one in own for migration in _migrations(one)]
-    must_agree(migrations, schema, finding, workspace)
+    must_agree(migrations, schema, finding, workspace, {id for one in own for id in _to_run(one)})
     if not any(one.entries for one in own):
         return finding
     differing = finding.work.resource.diff(schema, finding.observed)
@@ -69,8 +70,19 @@ def _migrations(finding: Finding) -> list[Migration]:
     return resource.migrations(desired)
 
 
-def must_agree(migrations: Sequence[Migration], schema: DesiredSchema, finding: Finding, workspace: Workspace) -> None:
+def _to_run(finding: Finding) -> list[str]:
+    observed = finding.observed
+    assert isinstance(observed, ObservedMigrations)
+    return [one.id for one in to_run(observed.standings)]
+
+
+def must_agree(
+    migrations: Sequence[Migration], schema: DesiredSchema, finding: Finding, workspace: Workspace, pending: Collection[str]
+) -> None:
     """Run migrations from nothing and compare with a schema; what was found to agree before is not run again.
+
+    Where one that is applied already, and is none of `pending`, does not run from nothing, as in a history that was adopted
+    without its beginning, nothing is learnt, and nothing compared.
 
     Raises:
         PlanError: they do not agree; names the objects.
@@ -80,11 +92,17 @@ def must_agree(migrations: Sequence[Migration], schema: DesiredSchema, finding: 
         return
     resource = finding.work.resource
     assert isinstance(resource, SchemaResource)
+    ran = ""
+
+    def runs(id: str) -> None:
+        nonlocal ran
+        ran = id
+
     try:
-        with replayed(migrations, resource, schema, workspace.targets) as apart:
+        with replayed(migrations, resource, schema, workspace.targets, runs) as apart:
             changes = apart.changes
     except MigrationError as error:
-        if error.error_code == BEYOND_SCRATCH:
+        if error.error_code == BEYOND_SCRATCH or (ran and ran not in pending):
             return  # what migrations do to the whole server can be tried out nowhere
         raise
     if changes:
@@ -132,7 +150,11 @@ class Apart:
 
 @contextmanager
 def replayed(
-    migrations: Sequence[Migration], resource: SchemaResource, schema: DesiredSchema, targets: Targets
+    migrations: Sequence[Migration],
+    resource: SchemaResource,
+    schema: DesiredSchema,
+    targets: Targets,
+    told: Callable[[str], None] = lambda id: None,
 ) -> Iterator[Apart]:
     """Run migrations on a scratch, and compare it with a schema as if it were the live database; rows do not count.
 
@@ -142,7 +164,7 @@ def replayed(
     structure = replace(schema, data=())
     engine = targets.engine(schema.connection)
     with engine.scratch(targets.target(schema.connection)) as conn:
-        replay(migrations, engine, conn)
+        replay(migrations, engine, conn, told)
         scratch = ScratchTargets(engine, targets.target(schema.connection), conn)
         observed = resource.read_anew(structure, scratch)
         yield Apart(resource, structure, observed, resource.diff(structure, observed), scratch)

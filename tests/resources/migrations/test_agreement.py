@@ -8,6 +8,7 @@ from typing import Literal
 
 import pytest
 
+from dbops.cli.main import run
 from dbops.errors import MigrationError, PlanError, RehearsalError
 from dbops.usecases.apply import apply
 from dbops.usecases.drift import drift
@@ -93,6 +94,24 @@ def test_generate_leads_back_over_what_is_dropped(shop: Migrations) -> None:
     assert "DELETES_DATA" in text and "archive" not in text
     with open_workspace(shop.folder) as workspace:
         assert [one.problem for one in verify(workspace)] == [""] * 3
+
+
+def test_a_history_adopted_without_its_beginning_stops_nobody(shop: Migrations) -> None:
+    shop.database.load(CUSTOMERS + "CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY);")
+    shop.database.load("ALTER TABLE customers ADD COLUMN n integer; INSERT INTO schema_migrations VALUES ('0001');")
+    shop.write("0001_n.sql", "ALTER TABLE customers ADD COLUMN n integer;\n")
+    assert run(["migrate", "adopt", str(shop.folder)]) == 0
+    shop.database.load("DROP TABLE schema_migrations;")
+    with_n = CUSTOMERS + "ALTER TABLE customers ADD COLUMN n integer;\n"
+    wants(shop, with_n)
+    assert shop.plan().is_empty
+    wants(shop, with_n + ORDERS)
+    shop.write("0002_orders.sql", ORDERS)
+    assert [entry.change.address for entry in shop.plan().entries] == ["migrationset/shop/0002_orders"]
+    assert applied(shop) == "done"
+    assert shop.plan().is_empty
+    with open_workspace(shop.folder) as workspace:
+        assert not drift(workspace).has_drift
 
 
 def test_a_change_by_hand_is_drift_once_nothing_is_pending(shop: Migrations) -> None:
@@ -203,7 +222,7 @@ def test_only_a_plan_is_told_to_leave_the_scratch_out(sqlite_database: SqliteDat
     assert "--no-rehearse" in planned.value.explain()
     with open_workspace(shop.folder) as workspace, pytest.raises(MigrationError) as tried:
         dry_run(workspace)
-    assert tried.value.fix == "mend the migration"
+    assert tried.value.fix == "mend the migration, or let one before it make what it needs"
 
 
 @pytest.mark.parametrize("style", ["named", "pyformat"])
