@@ -143,9 +143,11 @@ def _without_times(change: CatalogChange, whole: TableChange, plain: Table, read
             if _holds_time(column):
                 return []
             found = replace(change, before=_versioned(change.before), after=_versioned(column))
-            return (
-                [replace(found, after_column=left_of(ready, column.name))] if found.moved or found.before != found.after else []
-            )
+            # The server remembers what is without versioning until it is told again, also while it shows nothing of it.
+            is_told = _UNVERSIONED in dict(change.before.options) and _UNVERSIONED not in dict(column.options)
+            if not (is_told or found.moved or found.before != found.after):
+                return []
+            return [replace(found, after_column=left_of(ready, column.name))]
         case DropColumn(column=column):
             return [] if _holds_time(column) else [replace(change, column=_versioned(column))]
         case AlterObject(before=before, after=after):
