@@ -19,16 +19,21 @@ from dbops.catalog.changes import (
     CreateObject,
     DropColumn,
     DropObject,
+    column_ref,
 )
 from dbops.catalog.model import (
     CatalogObject,
     Column,
+    CompositeType,
     Constraint,
     Defined,
     Domain,
+    Enum,
     ForeignKey,
     ForeignTable,
     Index,
+    RangeType,
+    Routine,
     Sequence,
     Table,
 )
@@ -45,6 +50,8 @@ from dbops.engines.postgresql.render.retype import Rebuild, find_rebuild, tighte
 from dbops.engines.postgresql.render.scene import Scene
 from dbops.engines.postgresql.render.tables import is_written_again
 
+#: What the values of a column are made of.
+_OF_VALUES = (Enum, Domain, CompositeType, RangeType, Routine)
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 _TEXTS = ("text", "character varying")
 
@@ -71,7 +78,46 @@ def ordered(changes: ChangeSet, scene: Scene) -> Ordered:
         gives_way=judge.gives_way,
         hurries=lambda change: change.ref.kind == "routine",
     )
+    found = tuple(_types_before_rows(list(found), exploded.after))
     return Ordered(fold(_completed(found, exploded), exploded, scene), _without_defaults(rebuild, found), unchecked)
+
+
+def _types_before_rows(found: list[CatalogChange], after: Catalog) -> list[CatalogChange]:
+    """Let types come before a table that is made of them anew steps aside: on the way back its rows wait in such values.
+
+    What needs something that comes in between, or a name that is given up there, stays where it is.
+    """
+    coming = {change.ref: change for change in found if isinstance(change, CreateObject)}
+    for change in [one for one in found if isinstance(one, DropObject) and isinstance(one.item, Table) and one.ref in coming]:
+        first, last = found.index(change), found.index(coming[change.ref])
+        wanted = _made_of(change.ref, after) & coming.keys()
+        waiting: set[Ref] = set()
+        given_up: set[tuple[str, str]] = set()
+        early: list[CatalogChange] = []
+        for one in found[first:last]:
+            is_ready = (
+                not after.dependencies.get(one.ref, frozenset()) & waiting and (one.ref.schema, one.ref.name) not in given_up
+            )
+            if one.ref in wanted and isinstance(one, CreateObject) and isinstance(one.item, _OF_VALUES) and is_ready:
+                early.append(one)
+            elif isinstance(one, DropObject):
+                given_up.add((one.ref.schema, one.ref.name))
+            else:
+                waiting.add(one.ref)
+        found[first:last] = [*early, *(one for one in found[first:last] if one not in early)]
+    return found
+
+
+def _made_of(table: Ref, catalog: Catalog) -> set[Ref]:
+    """Return what the columns of a table need, and what that needs."""
+    item = catalog.objects.get(table)
+    found: set[Ref] = set()
+    asked = [table, *(column_ref(table, column.name) for column in item.columns)] if isinstance(item, Table) else []
+    while asked:
+        needs = catalog.dependencies.get(asked.pop(), frozenset()) - found
+        found |= needs
+        asked += needs
+    return found
 
 
 class _Judge:
