@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dbops.catalog.changes import AlterObject, CatalogChange, ChangeSet, CreateObject, DropObject, RenameObject
-from dbops.catalog.model import CatalogObject, Check, Constraint, Exclusion, Index, PrimaryKey
+from dbops.catalog.model import CatalogObject, Check, Constraint, Exclusion, Index, PrimaryKey, Table
 from dbops.catalog.order import dependents
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.made_names import made_name
@@ -32,6 +32,43 @@ def adopted_by(item: CatalogObject, graph: Graph) -> Ref | None:
     return Ref(item.ref.kind, parent.schema, name, parent.name)
 
 
+def without_adopted_keys(changes: ChangeSet, before: Graph, after: Graph) -> dict[Ref, tuple[Table, frozenset[Ref]]]:
+    """Return partitions that stay, with keys and plain indexes of the parent's that adopt these, of which one goes or comes.
+
+    PostgreSQL lets neither of such a pair go while the partition is one, here or on the way back; of two constraints, or of
+    two indexes, it does.
+    """
+    found: dict[Ref, tuple[Table, frozenset[Ref]]] = {}
+    for change in changes.changes:
+        old = change.item if isinstance(change, DropObject) else change.before if isinstance(change, AlterObject) else None
+        new = change.item if isinstance(change, CreateObject) else change.after if isinstance(change, AlterObject) else None
+        for item, graph in ((old, before), (new, after)):
+            above = adopted_by(item, graph) if isinstance(item, Constraint) else None
+            index = graph.objects.get(above._replace(kind="index")) if above else None
+            tables = [side.table(item.ref.table) for side in (before, after)] if item else []
+            if item is None or index is None or not all(isinstance(table, Table) for table in tables):
+                continue
+            was, will_be = tables
+            if isinstance(will_be, Table) and was is not None and was.partition_of == will_be.partition_of:
+                _, others = found.get(will_be.ref, (will_be, frozenset[Ref]()))
+                found[will_be.ref] = (will_be, others | {item.ref, index.ref})
+    return found
+
+
+def lets_go_only(change: CatalogChange, apart: Mapping[Ref, object]) -> bool:
+    """Tell whether a key of a partition that leaves for a while only stops being adopted, or is from then on, which that does."""
+    if not isinstance(change, AlterObject) or change.ref.table not in apart:
+        return False
+    old, new = change.before, change.after
+    if not isinstance(old, Constraint) or not isinstance(new, Constraint):
+        return False
+    return _free(old) == _free(new)
+
+
+def _free(item: Constraint) -> Constraint:
+    return replace(item, options=tuple(pair for pair in item.options if pair[0] != "partition_of"))
+
+
 def bringing_their_own(changes: ChangeSet, after: Graph) -> set[Ref]:
     """Return new partitions with an index under a name of its own for an index that the parent has already."""
     new = {change.ref for change in changes.changes if isinstance(change, CreateObject)}
@@ -43,11 +80,11 @@ def bringing_their_own(changes: ChangeSet, after: Graph) -> set[Ref]:
     return found
 
 
-def renamed_in_place(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogChange]:
+def renamed_in_place(changes: ChangeSet, before: Graph, after: Graph, apart: Mapping[Ref, object]) -> Iterator[CatalogChange]:
     """Yield the changes; where partition and parent's index stay, the partition's index only changes its name.
 
     The parent's index lets go of none: what it no longer adopts takes the usual name, and is made anew beside it; what takes
-    the place of a like one gives that its name.
+    the place of a like one gives that its name. Partitions that are `apart` for a while are none then.
     """
     leaving, joining = _Places(before), _Places(after)
     for change in changes.changes:
@@ -59,7 +96,7 @@ def renamed_in_place(changes: ChangeSet, before: Graph, after: Graph) -> Iterato
         left, joined = leaving.of.get(change.ref), joining.of.get(change.ref)
         left = left if left and _both_stay(leaving.items[change.ref], left[1], before, after) else None
         joined = joined if joined and _both_stay(joining.items[change.ref], joined[1], before, after) else None
-        if left == joined:  # adopted by the same index, or by none
+        if left == joined or change.ref.table in apart:  # adopted by the same index, or by none
             yield change
             continue
         if left is not None and left not in joining.held:

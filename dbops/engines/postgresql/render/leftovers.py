@@ -5,7 +5,7 @@ The catalog does not name them on the child while they are handed down, so nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
@@ -36,12 +36,19 @@ def taken_away(table: Ref, parent: Ref, *, is_partition: bool, scene: Scene) -> 
     kept = [child for ref in (table, *ancestors(table, scene.after)) for child in scene.new.children(ref)]
     wanted = {shape(child) for child in kept if isinstance(child, Index | Constraint)}
     own = {shape(child) for child in scene.old.children(table) if isinstance(child, Index | Constraint)}
+    joining = _adopting(scene.new.children(table)) - _adopting(scene.old.children(table))
     for item in _handed_down(parent, is_partition, scene):
-        if shape(item) not in wanted | own:
+        if shape(item) not in wanted | own or item.name in joining:
             name = quote(_name(item, table, scene))
             what = f"INDEX IF EXISTS {quote(table.schema)}.{name}" if isinstance(item, Index) else ""
             sql = f"DROP {what}" if what else f"ALTER TABLE {named(table)} DROP CONSTRAINT IF EXISTS {name}"
             yield statement(sql, *hazards.brief(scene, table), lock_timeout_s=hazards.lock_timeout_s(scene, table))
+
+
+def _adopting(children: Iterable[CatalogObject]) -> set[str]:
+    """Return the names of what adopts keys of a partition's own: an index that the server made would be adopted first."""
+    names = (dict(child.options).get("partition_of") for child in children if isinstance(child, Constraint))
+    return {name for name in names if name}
 
 
 def ancestors(table: Ref, catalog: Catalog) -> Iterator[Ref]:

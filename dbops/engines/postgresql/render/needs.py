@@ -38,9 +38,11 @@ from dbops.engines.postgresql.render.adoption import (
     adopted_by,
     apart_from_new,
     bringing_their_own,
+    lets_go_only,
     link_adoptions,
     link_departures,
     renamed_in_place,
+    without_adopted_keys,
 )
 from dbops.engines.postgresql.render.bodies import link_bodies, link_bodies_that_go
 from dbops.engines.postgresql.render.defaults import cyclic_defaults_apart, defaults_apart
@@ -182,7 +184,10 @@ def _split(changes: ChangeSet, before: Graph, after: Graph) -> Iterator[CatalogC
     """Take memberships out of alterations of tables, and out of partitions whose own indexes have to be there first."""
     early = bringing_their_own(changes, after) | set(_unlike_their_parents(changes, after))
     moved = _moved_extensions(changes)
-    for change in _identities_apart(renamed_in_place(changes, before, after), after):
+    apart = without_adopted_keys(changes, before, after)
+    yield from _left_for_a_while(apart.values(), before, after)
+    changes = replace(changes, changes=tuple(change for change in changes.changes if not lets_go_only(change, apart)))
+    for change in _identities_apart(renamed_in_place(changes, before, after, apart), after):
         if is_made_again(change, before, after):
             yield change
         elif moved and isinstance(change, AlterObject | AlterColumn) and _moves_along(change, moved):
@@ -281,6 +286,16 @@ def _split_alteration(change: AlterObject, before: Graph, after: Graph) -> Itera
     rest = replace(old, partition_of=new.partition_of, inherits=new.inherits)
     if rest != new:
         yield AlterObject(rest, new)
+
+
+def _left_for_a_while(tables: Iterable[tuple[Table, frozenset[Ref]]], before: Graph, after: Graph) -> Iterator[CatalogChange]:
+    """Let partitions leave while keys go that hold them to indexes of their parents, and join again."""
+    for table, keys in tables:
+        for item in memberships(table):
+            before.add(item, table.ref, item.of, *(key for key in keys if key in before.objects))
+            after.add(item, *_fits_before(item, table, after), *(key for key in keys if key in after.objects))
+            yield DropObject(item)
+            yield CreateObject(item)
 
 
 def _kept_in_order(was: list[Membership], will_be: list[Membership]) -> list[Membership]:
