@@ -14,7 +14,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import MigrationError, PlanError
-from dbops.reconcile.change import Change
+from dbops.reconcile.change import Change, Observation
 from dbops.reconcile.ledger import Ledger
 from dbops.reconcile.planner import Finding
 from dbops.reconcile.resource import Memory, Targets
@@ -26,7 +26,7 @@ from dbops.resources.schema.cache import CatalogCache, default_folder
 from dbops.resources.schema.model import DesiredSchema
 from dbops.resources.schema.observed import ObservedSchema
 from dbops.resources.schema.resource import SchemaResource
-from dbops.resources.schema.verdict import source_digest
+from dbops.resources.schema.verdict import InOrder, source_digest
 from dbops.usecases.runtime import Workspace
 from dbops.version import __version__
 
@@ -49,7 +49,11 @@ def _following(finding: Finding, sets: Sequence[Finding], workspace: Workspace) 
     if not own or not all(_is_whole(one) for one in own):
         return finding
     migrations = [migration for one in own for migration in _migrations(one)]
-    must_agree(migrations, schema, finding, workspace, {id for one in own for id in _to_run(one)})
+    untold = must_agree(migrations, schema, finding, workspace, {id for one in own for id in _to_run(one)})
+    if untold is not None:
+        observed = finding.observed
+        assert isinstance(observed, ObservedSchema | InOrder)
+        finding = replace(finding, observed=replace(observed, observations=(*observed.observations, untold)))
     if not any(one.entries for one in own):
         return finding
     differing = finding.work.resource.diff(schema, finding.observed)
@@ -78,18 +82,18 @@ def _to_run(finding: Finding) -> list[str]:
 
 def must_agree(
     migrations: Sequence[Migration], schema: DesiredSchema, finding: Finding, workspace: Workspace, pending: Collection[str]
-) -> None:
+) -> Observation | None:
     """Run migrations from nothing and compare with a schema; what was found to agree before is not run again.
 
     Where one that is applied already, and is none of `pending`, does not run from nothing, as in a history that was adopted
-    without its beginning, nothing is learnt, and nothing compared.
+    without its beginning, and where one does something to the whole server, nothing is compared: that is returned.
 
     Raises:
         PlanError: they do not agree; names the objects.
     """
     cache, key = CatalogCache(default_folder()), _key(migrations, schema, workspace.targets)
     if key is not None and cache.get_text(key) is not None:
-        return
+        return None
     resource = finding.work.resource
     assert isinstance(resource, SchemaResource)
     ran = ""
@@ -102,9 +106,14 @@ def must_agree(
         with replayed(migrations, resource, schema, workspace.targets, runs) as apart:
             changes = apart.changes
     except MigrationError as error:
-        if error.error_code == BEYOND_SCRATCH or (ran and ran not in pending):
-            return  # what migrations do to the whole server can be tried out nowhere
-        raise
+        if error.error_code == BEYOND_SCRATCH:
+            why = error.message
+        elif ran and ran not in pending:
+            why = f"{ran}, which is applied, does not run from nothing"
+        else:
+            raise
+        text = f"the migrations of {schema.connection} are not compared with this schema: {why}"
+        return Observation(schema.address, "MIGRATIONS_NOT_COMPARED", text)
     if changes:
         lines = "\n".join(f"  {change.address}: {_in_words(change)}" for change in changes)
         raise PlanError(
@@ -115,6 +124,7 @@ def must_agree(
         )
     if key is not None:
         cache.put_text(key, "agreed")
+    return None
 
 
 def _in_words(change: Change) -> str:
