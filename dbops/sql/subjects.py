@@ -23,9 +23,9 @@ class Piece:
     """A part of a statement about one object, from `start` to `end` of its text.
 
     `form` is the whole statement, a segment of CREATE TABLE, an action of ALTER TABLE or a clause of a column. `role` is
-    `define` for what makes the object, else what is done to it: `comment`, `grant`, `owner`, `set`, ... `kind` is the word
-    SQL has for it (`table`, `type`, `function`, `column`, `unique`, ...). Names are as the engine reads them; empty is
-    unknown. `columns` are those of a key, an index or a column check.
+    `define` for what makes the object, else what is done to it: `comment`, `grant`, `owner`, `set`, `switch`, ... `kind` is the
+    word SQL has for it (`table`, `type`, `function`, `column`, `unique`, ...). Names are as the engine reads them; empty
+    is unknown. `columns` are those of a key, an index or a column check.
     """
 
     form: Form
@@ -47,6 +47,10 @@ _KINDS = frozenset(
         *("PUBLICATION", "SUBSCRIPTION", "COLUMN", "CONSTRAINT", "CONFIGURATION", "DICTIONARY"),
     ]
 )
+#: Actions of ALTER TABLE that do something to another object: its kind, and where its name stands.
+_SWITCHED: dict[tuple[str, ...], tuple[str, int]] = {("CLUSTER", "ON"): ("index", 2)}
+_SWITCHED |= {(verb, kind.upper()): (kind, 2) for verb in ("ENABLE", "DISABLE") for kind in ("trigger", "rule")}
+_SWITCHED |= {("ENABLE", when, kind.upper()): (kind, 3) for when in ("REPLICA", "ALWAYS") for kind in ("trigger", "rule")}
 _ON_TABLES = ("index", "trigger", "policy", "rule", "statistics", "constraint")
 _TABLE_KEYS = ("PRIMARY", "UNIQUE", "FOREIGN", "CHECK", "EXCLUDE", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "CONSTRAINT")
 
@@ -185,6 +189,11 @@ def _action(segment: Segment, table: Piece, reader: Reader) -> Iterator[Piece]:
         yield replace(base, kind="column", name=name, role=role)
     elif words[0] in ("VALIDATE", "DROP") and words[1:2] == ("CONSTRAINT",) and len(segment.tokens) > 2:
         yield replace(base, kind="constraint", name=unquoted(segment.tokens[2], dialect), role=words[0].lower())
+    elif (named := _SWITCHED.get(words[:2]) or _SWITCHED.get(words[:3])) is not None and len(segment.tokens) > named[1]:
+        kind, at = named
+        yield replace(
+            base, kind=kind, name=unquoted(segment.tokens[at], dialect), role="cluster" if kind == "index" else "switch"
+        )
     else:
         yield replace(base, role=_role(segment.tokens))
 
