@@ -83,6 +83,15 @@ def test_rows_in_the_way_are_counted_and_named(name: str, change: Callable[[str]
     assert database.dump() == before
 
 
+def test_nulls_give_way_to_a_default_on_sqlite_alone_and_are_counted(change: Callable[[str], Path], database: Database) -> None:
+    found = answers(change(BEFORE.replace("email varchar(100)", "email varchar(100) DEFAULT 'none' NOT NULL")))
+    table = "public.customers" if database.engine == "postgresql" else "customers"
+    if database.engine == "sqlite":
+        assert found == [("NULLS_FILLED", f"2 rows of {table}: email is NULL, and becomes 'none' (id: 2, 4)")]
+    else:
+        assert found == [(DATA_REFUSES, f"2 rows of {table}: email is NULL (id: 2, 4)")]
+
+
 def test_rows_are_asked_for_behind_the_names_that_a_plan_gives_them(change: Callable[[str], Path]) -> None:
     folder = change("""\
 -- dbops:renamed_from customers

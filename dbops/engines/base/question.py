@@ -13,6 +13,7 @@ class Question:
     `columns` tell rows apart where the table has no primary key. `is_tried`: the condition is a value instead, which every row
     must have; that the server cannot compute it is the answer. `alone`: rows of tables that inherit from this one are not asked.
     `excludes` are expressions and the operators by which rows exclude each other, those that meet `condition` where it says any.
+    `fills`: these rows are in nobody's way, and change with it.
     """
 
     ref: Ref
@@ -24,3 +25,4 @@ class Question:
     alias: str = "t"
     alone: bool = False
     excludes: tuple[tuple[str, str], ...] = ()
+    fills: bool = False

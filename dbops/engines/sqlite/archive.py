@@ -100,6 +100,14 @@ def kept_value(before: TableState, after: TableState, place: int, name: str, cur
     return f"coalesce({value} AND kept.value{place} = {column}), {column})"
 
 
+def null_or(value: str, before: TableState, after: TableState, place: int, name: str, current: str, default: str) -> str:
+    """Return an expression like `kept_value`'s: NULL where `keep_values` kept one and its default has not been written over."""
+    table = quote(after.table.name)
+    found = " AND ".join(f"kept.key{at} IS {table}.{key}" for at, (_, key) in enumerate(_keys(before, after)))
+    was_null = f"EXISTS (SELECT 1 FROM {quote(name)} AS kept WHERE {found} AND kept.value{place} IS NULL)"
+    return f"CASE WHEN {table}.{quote(current)} IS {default} AND {was_null} THEN NULL ELSE {value} END"
+
+
 def _keys(before: TableState, after: TableState) -> list[tuple[str, str]]:
     """Return what names a row before and after: the primary key, since hidden rowids may change in a VACUUM, else the rowid."""
     key = next((item for item in before.constraints if isinstance(item, PrimaryKey)), None)

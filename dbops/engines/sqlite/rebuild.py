@@ -92,9 +92,15 @@ def _source(before: TableState, column: Column, values: Mapping[str, str]) -> st
     old = before.column(column.name)
     if old is None:
         return None
-    if old.nullable and not column.nullable and column.default is not None and column.default.upper() != "NULL":
-        return f"coalesce({quote(old.name)}, {default_value(column.default)})"
-    return quote(old.name)
+    default = default_for_nulls(old, column)
+    return quote(old.name) if default is None else f"coalesce({quote(old.name)}, {default})"
+
+
+def default_for_nulls(old: Column, new: Column) -> str | None:
+    """Return what NULLs of a column become that must not be NULL any longer; None where they do not give way."""
+    if not old.nullable or new.nullable or old.generated or new.generated or new.default is None or new.default.upper() == "NULL":
+        return None
+    return default_value(new.default)
 
 
 def _keep_sequence(before: TableState, after: TableState, new: str) -> Iterable[str]:

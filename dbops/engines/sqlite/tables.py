@@ -18,11 +18,12 @@ from dbops.engines.sqlite.archive import (
     keep_rows,
     keep_values,
     kept_value,
+    null_or,
     restore_last_number,
     restore_rows,
 )
 from dbops.engines.sqlite.ddl import column_definition, create_index, create_table, default_value
-from dbops.engines.sqlite.rebuild import FOREIGN_KEYS_OFF, rebuild
+from dbops.engines.sqlite.rebuild import FOREIGN_KEYS_OFF, default_for_nulls, rebuild
 from dbops.engines.sqlite.state import TableState, changed
 from dbops.engines.sqlite.tokens import Token, quote, tokenize
 from dbops.sql.hazard import Hazard
@@ -207,10 +208,12 @@ def rebuilt(before: TableState, after: TableState, refs: Sequence[Ref], around: 
 def _archived(before: TableState, after: TableState, around: Surroundings) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
     """Return what keeps the values that `after` has no place for, and the rebuild that brings them back."""
     changing = {column.name.lower() for column, _ in hazards.losses(before, after)}
+    defaults = _defaults_for_nulls(before, after)
     lost = [
         column
         for column in before.table.columns
-        if column.generated is None and (after.column(column.name) is None or column.name.lower() in changing)
+        if column.generated is None
+        and (after.column(column.name) is None or column.name.lower() in changing or column.name in defaults)
     ]
     name = around.archive.name() if lost else None
     if name is None:
@@ -221,11 +224,21 @@ def _archived(before: TableState, after: TableState, around: Surroundings) -> tu
     for place, column in enumerate(lost):
         now = after.column(column.name)
         current = now.name if now is not None and now.generated is None else None
-        value = kept_value(before, after, place, name, current)
+        is_kept = current is not None and column.name.lower() not in changing
+        value = quote(current) if is_kept and current else kept_value(before, after, place, name, current)
         if not column.nullable and column.default is not None:
             value = f"coalesce({value}, {default_value(column.default)})"
+        if current is not None and column.name in defaults:
+            value = null_or(value, before, after, place, name, current, defaults[column.name])
         values[column.name.lower()] = value
     return plain(keep_values(before, after, lost, name)), _undone(before, after, around, values, name)
+
+
+def _defaults_for_nulls(before: TableState, after: TableState) -> dict[str, str]:
+    """Return the columns whose NULLs give way to a default, with it."""
+    pairs = ((column, after.column(column.name)) for column in before.table.columns)
+    found = ((old.name, default_for_nulls(old, new)) for old, new in pairs if new is not None)
+    return {name: default for name, default in found if default is not None}
 
 
 def _replaced(before: TableState, after: TableState, around: Surroundings, archive: str) -> tuple[Statement, ...]:

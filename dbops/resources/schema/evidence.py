@@ -89,7 +89,9 @@ def evidence(
             asked.append(pair)
     for question, table in sorted(asked, key=lambda one: one[0].is_tried):
         if not (question.is_tried and question.ref in hearing.refused):  # what is counted and named says more
-            hearing.ask(question, table, f"{address}/{question.ref}")
+            said = hearing.ask(question, table, f"{address}/{question.ref}", refuses=not question.fills)
+            if said and question.fills:
+                hearing.found.append(Observation(f"{address}/{question.ref}", "NULLS_FILLED", said, "warning"))
     followers: defaultdict[Ref, tuple[str, ...]] = defaultdict(tuple)
     if given.tables:
         for one in leaving(changes, renamed, rows, engine):
@@ -338,8 +340,10 @@ def _new_column(
 
 def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine: Engine) -> Iterator[Question]:
     dialect = engine.dialect
-    if before.nullable and not after.nullable and after.generated is None and not (after.default and engine.features.fills_nulls):
-        yield Question(ref, table, probe.is_null(after.name, dialect), f"{after.name} is NULL", (after.name,))
+    if before.nullable and not after.nullable and after.generated is None:
+        fills = engine.features.fills_nulls and (after.default or "NULL").upper() != "NULL"
+        words = f"{after.name} is NULL{f', and becomes {after.default}' if fills else ''}"
+        yield Question(ref, table, probe.is_null(after.name, dialect), words, (after.name,), fills=fills)
     if before.type == after.type or not engine.features.has_strict_types:
         return
     text = _TEXT.fullmatch(after.type)

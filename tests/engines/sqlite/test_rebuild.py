@@ -183,6 +183,19 @@ def test_a_default_fills_what_may_no_longer_be_null(conn: SqliteConnection) -> N
     assert conn.query("SELECT DISTINCT note FROM parent WHERE id = 2") == [("none",)]
 
 
+def test_nulls_that_gave_way_to_a_default_come_back(conn: SqliteConnection) -> None:
+    """Not where the value was written since, nor where a default was written by somebody."""
+    conn.execute("INSERT INTO plain VALUES (NULL, 1), (NULL, 2), ('007', 3), ('x', NULL)")
+    wanted = "(word INT NOT NULL DEFAULT 'x', number INT NOT NULL DEFAULT (-1))"
+    planned = applied(conn, PARENT.replace("(word TEXT, number INT)", wanted), archive="a")
+    assert conn.query("SELECT word, number FROM plain WHERE rowid > 50") == [("x", 1), ("x", 2), (7, 3), ("x", -1)]
+    conn.execute("UPDATE plain SET word = 'new' WHERE number = 2")
+    conn.execute("INSERT INTO plain (number) VALUES (9)")
+    take_back(conn, planned.acts)
+    rows = [(None, 1), ("new", 2), ("007", 3), ("x", None), ("x", 9)]
+    assert conn.query("SELECT word, number FROM plain WHERE rowid > 50") == rows
+
+
 def test_conflict_clauses_drop_no_rows_while_copying(conn: SqliteConnection) -> None:
     conn.execute("INSERT INTO plain VALUES ('five', 5)")
     planned = plan(conn, read(PARENT.replace("(word TEXT, number INT)", "(word TEXT UNIQUE ON CONFLICT IGNORE, number INT)")))
