@@ -26,6 +26,8 @@ _CLOCK = "'^[[:space:]]*-?([0-9]+ )?([0-9]{1,6}|[0-9]{1,3}(:[0-9]{1,2}){1,2})([.
 _LAST = "'^[[:space:]]*-?(838:?59:?59|34 22:?59:?59)'"
 #: What stands behind a moment, as a zone does.
 _BEHIND = "':[0-9]+([.][0-9]*)?[[:space:]]*[-+ ][[:space:]]*[0-9]'"
+#: A zone that MySQL takes (8.0 manual, "Date and Time Literals"); MariaDB knows none.
+_ZONE = "':[0-9]+([.][0-9]*)?[-+](0[0-9]|1[0-4]):[0-5][0-9]$'"
 _MOMENT = "'^[[:space:]]*[0-9]+[-/.][0-9]+[-/.][0-9]+ +[0-9]+:'"
 _LARGEST = {"float": "3.402823466e38", "double": "1.7976931348623157e308"}
 _OWN_FORMS = ("uuid", "inet4", "inet6")
@@ -345,7 +347,7 @@ def _not_taken(column: Column) -> str | None:
         case "time":
             is_cut = f"ABS(TIME_TO_SEC(CAST({name} AS TIME))) >= 3020399 AND {name} NOT REGEXP {_LAST}"
             clock = f"{name} REGEXP {_CLOCK} AND CAST({name} AS TIME) IS NOT NULL AND NOT ({is_cut})"
-            moment = f"{name} REGEXP {_MOMENT} AND CAST({name} AS DATETIME) IS NOT NULL AND {name} NOT REGEXP {_BEHIND}"
+            moment = f"{name} REGEXP {_MOMENT} AND CAST({name} AS DATETIME) IS NOT NULL AND NOT {_has_more_behind(name)}"
             return f"({name} IS NOT NULL AND NOT ({clock} OR {moment}))"
         case _ if kind in _OWN_FORMS:
             return f"({name} IS NOT NULL AND CAST({name} AS {kind}) IS NULL)"
@@ -355,4 +357,8 @@ def _not_taken(column: Column) -> str | None:
 
 def _says_more(name: str) -> str:
     """The condition of texts that are more than a moment, of which a query reads the beginning."""
-    return f"{name} REGEXP {_LETTERS} OR {name} REGEXP {_BEHIND}"
+    return f"{name} REGEXP {_LETTERS} OR {_has_more_behind(name)}"
+
+
+def _has_more_behind(name: str) -> str:
+    return f"({name} REGEXP {_BEHIND} AND (VERSION() REGEXP 'MariaDB' OR {name} NOT REGEXP {_ZONE}))"
