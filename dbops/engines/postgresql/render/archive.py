@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from dbops.catalog.changes import column_ref
-from dbops.catalog.model import Column, CompositeType, PrimaryKey, Table
+from dbops.catalog.model import Column, CompositeType, Domain, PrimaryKey, Table
 from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render.all_rows import seen, while_seen
 from dbops.engines.postgresql.render.names import columns, literal, named, qualified, quote
@@ -20,7 +20,7 @@ from dbops.engines.postgresql.render.scene import Scene, Survey
 from dbops.sql.statement import Statement
 
 _SCHEMA = "dbops"
-#: A name that no column bears: a bare name in a query is a column first, and a whole row only then.
+#: What a row is called; the bare name would be a column of that name first, and a whole row only then.
 _ROW = "dbops_row"
 #: Types whose null is a value.
 _DOCUMENTS = ("json", "jsonb")
@@ -36,7 +36,7 @@ def keep_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]:
     names = tuple(column.name for column in item.columns)
     wanted, rows = _readable(item, names, scene), f"ONLY {named(item.ref)}"
     rows = rows if wanted == columns(names) else f"(SELECT {wanted} FROM {rows})"
-    yield from _keep(archive, f"SELECT row_to_json({_ROW}) AS row FROM {rows} AS {_ROW}", item.ref.qualified)
+    yield from _keep(archive, f"SELECT row_to_json({_ROW}.*) AS row FROM {rows} AS {_ROW}", item.ref.qualified)
 
 
 def _readable(table: Table, names: Iterable[str], scene: Scene) -> str:
@@ -47,8 +47,16 @@ def _readable(table: Table, names: Iterable[str], scene: Scene) -> str:
 
 def _is_kept_as_text(kind: str, scene: Scene) -> bool:
     """Tell whether values are arrays, rows or documents, or of a type that the server does not bring: these have a schema."""
-    base = scene.domains.get(kind, kind)
-    return base.endswith("[]") or base in _DOCUMENTS or "." in base
+    return any(base.endswith("[]") or base in _DOCUMENTS or "." in base for base in _bases(kind, scene))
+
+
+def _bases(kind: str, scene: Scene) -> Iterator[str]:
+    """Yield what a type is made of before and after: a domain may be made of something else by then."""
+    for survey in (scene.old, scene.new):
+        base = kind
+        while base in survey.domains:
+            base = survey.domains[base]
+        yield base
 
 
 def _keep(archive: str, query: str, what: str) -> Iterator[Statement]:
@@ -65,14 +73,17 @@ def restore_rows(item: Table, archive: str, scene: Scene) -> Iterator[Statement]
         values = ", ".join(_old(item, name, scene) for name in stored)
         filling = Statement(f"{given}\nSELECT {values}\nFROM {archive} AS a, {_row_of(item, stored, scene)}")
         yield from while_seen(item, [filling], scene)
-    elif not item.columns:
+    else:
         yield Statement(f"INSERT INTO {named(item.ref)} SELECT FROM {archive}")
     yield from (go_on_identity(item.ref, column) for column in item.columns if column.identity)
 
 
 def _row_of(table: Table, names: Iterable[str], scene: Scene) -> str:
-    """Return the FROM item that makes an archived row, or a part of one, `old`; what is not in the archive is not spoken of."""
-    known = {column.name: "text" if _is_document(column, scene) else column.type for column in table.columns}
+    """Return the FROM item that makes an archived row, or a part of one, `old`; what is not in the archive is not spoken of.
+
+    Nor are domains: one that is NOT VALID refuses values that are there.
+    """
+    known = {column.name: "text" if _is_document(column, scene) else _base(column, scene) for column in table.columns}
     record = ", ".join(f"{quote(name)} {known[name]}" for name in dict.fromkeys(names))
     return f"pg_catalog.json_to_record(a.row) AS old({record})"
 
@@ -80,18 +91,22 @@ def _row_of(table: Table, names: Iterable[str], scene: Scene) -> str:
 def _old(table: Table, name: str, scene: Scene) -> str:
     """Return the value of a column of `old`: JSON that is null comes of text alone."""
     column = table.column(name)
-    return f"old.{quote(name)}::{column.type}" if column and _is_document(column, scene) else f"old.{quote(name)}"
+    return f"old.{quote(name)}::{_base(column, scene)}" if column and _is_document(column, scene) else f"old.{quote(name)}"
 
 
 def _is_document(column: Column, scene: Scene) -> bool:
-    return scene.domains.get(column.type, column.type) in _DOCUMENTS
+    return any(base in _DOCUMENTS for base in _bases(column.type, scene))
+
+
+def _base(column: Column, scene: Scene) -> str:
+    return scene.domains.get(column.type, column.type)
 
 
 def keep_values(table: Table, lost: tuple[Column, ...], archive: str, key: tuple[str, ...], scene: Scene) -> Iterator[Statement]:
     """Yield what copies the values of columns with the key that tells the rows apart."""
     kept = tuple(dict.fromkeys((*key, *(column.name for column in lost))))
     rows = f"SELECT {_readable(table, kept, scene)} FROM {_rows_of(table.ref, kept, scene)} ORDER BY tableoid, ctid"
-    query = f"SELECT row_to_json({_ROW}) AS row FROM ({rows}) AS {_ROW}"
+    query = f"SELECT row_to_json({_ROW}.*) AS row FROM ({rows}) AS {_ROW}"
     yield from while_seen(table, _keep(archive, query, f"{table.ref.qualified}: {columns(kept)}"), scene)
 
 
@@ -116,13 +131,30 @@ def key_of(table: Table, column: Column, gone: Collection[str], scene: Scene) ->
 
 
 def _changes_type(table: Ref, column: Column, scene: Scene) -> bool:
-    """Tell whether a column gets another type, or its composite type other attributes."""
+    """Tell whether a column gets another type, or one that it is made of does: a domain, or attributes of a composite type."""
     now = scene.after.objects.get(table)
     new = now.column(column.name) if isinstance(now, Table) else None
-    needs = scene.before.dependencies.get(column_ref(table, column.name), ())
-    types = [need for need in needs if isinstance(scene.before.objects.get(need), CompositeType)]
-    is_rebuilt = any(scene.before.objects[ref] != scene.after.objects.get(ref) for ref in types)
+    is_rebuilt = any(_holds_others(ref, scene) for ref in _types_of(column_ref(table, column.name), scene))
     return is_rebuilt or (new is not None and (new.type, new.collation) != (column.type, column.collation))
+
+
+def _holds_others(kind: Ref, scene: Scene) -> bool:
+    match scene.before.objects[kind], scene.after.objects.get(kind):
+        case Domain() as old, Domain() as new:
+            return old.base_type != new.base_type
+        case old, new:
+            return old != new
+
+
+def _types_of(column: Ref, scene: Scene) -> set[Ref]:
+    """Return the domains and composite types that values of a column are made of."""
+    found, asked = set[Ref](), [column]
+    while asked:
+        needs = scene.before.dependencies.get(asked.pop(), frozenset[Ref]()) - found
+        types = {need for need in needs if isinstance(scene.before.objects.get(need), CompositeType | Domain)}
+        found |= types
+        asked += types
+    return found
 
 
 def _primary_key(table: Table, survey: Survey) -> tuple[str, ...]:
@@ -156,7 +188,7 @@ def _restore_values(table: Table, column: Column, archive: str, key: tuple[str, 
 def keep_own_rows(whole: Ref, parts: Iterable[Table], archive: str, scene: Scene) -> Iterator[Statement]:
     """Yield what copies what tells apart the rows of tables that became partitions, before others come to them."""
     rows = (
-        f"SELECT {literal(named(part.ref))} AS part, row_to_json({_ROW}) AS row"
+        f"SELECT {literal(named(part.ref))} AS part, row_to_json({_ROW}.*) AS row"
         f" FROM (SELECT {_readable(part, _own_key(part, scene), scene)} FROM {named(part.ref)} ORDER BY ctid) AS {_ROW}"
         for part in parts
     )
