@@ -17,13 +17,19 @@ from dbops.engines.sqlite.tokens import tokenize
 
 
 def broken_by(renames: Sequence[RenameObject | RenameColumn], before: Catalog) -> set[Ref]:
-    """Return the views and triggers that a rename of these columns would break, and what stands on them."""
+    """Return the views and triggers that a rename of these columns would break, and what stands on them.
+
+    What uses a view by the name that it gives up does not compile from then on, and no table or column is renamed beside it.
+    """
     old_names = {change.after: change.before for change in renames if isinstance(change, RenameObject)}
     code = [item for item in before if isinstance(item, View | Trigger)]
     found: set[Ref] = set()
     for change in renames:
         if isinstance(change, RenameColumn):
             found |= _broken(code, column_ref(old_names.get(change.table, change.table), change.before), before)
+    views = {change.before for change in renames if isinstance(change, RenameObject) and change.before.kind == "view"}
+    if len(views) < len(renames):
+        found |= _with_users(code, set(views), before) - views
     return _with_users(code, found, before)
 
 

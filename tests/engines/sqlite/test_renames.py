@@ -145,6 +145,24 @@ def test_triggers_on_a_view_that_is_renamed_stay(
     assert diff(ENGINE.inspect(conn), live) == ()
 
 
+def test_tables_and_columns_are_renamed_beside_a_view_that_code_uses(conn: SqliteConnection) -> None:
+    live = read("""
+        CREATE TABLE t (a INT);
+        CREATE TABLE u (c INT);
+        CREATE VIEW v AS SELECT a FROM t;
+        CREATE VIEW w AS SELECT a FROM v;
+        CREATE TRIGGER within AFTER INSERT ON t BEGIN DELETE FROM v WHERE a < 0; END;
+        CREATE TRIGGER on_v INSTEAD OF DELETE ON v BEGIN DELETE FROM t WHERE a = OLD.a; END;
+    """)
+    view = RenameObject(Ref("view", "", "v"), Ref("view", "", "n"))
+    table = RenameObject(Ref("table", "", "u"), Ref("table", "", "x"))
+    acts = renamed(conn, live, [view, table, RenameColumn(Ref("table", "", "x"), "c", "d")])
+    found = ENGINE.inspect(conn)
+    assert {view.ref, table.ref, Ref("trigger", "", "within", "t")} <= set(found.objects)
+    take_back(conn, acts)
+    assert diff(ENGINE.inspect(conn), live) == ()
+
+
 def test_a_view_that_steps_aside_for_a_column_is_renamed(conn: SqliteConnection) -> None:
     live = read(HANDED_ON.format(table="customer", mail="mail", join="USING (mail)"))
     acts = renamed(conn, live, [*RENAMES, RenameObject(Ref("view", "", "nested"), Ref("view", "", "deep"))])
