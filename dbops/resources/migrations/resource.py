@@ -385,9 +385,9 @@ def _of_the_real(desired: DesiredMigrations, observed: ObservedMigrations, targe
 
 
 def _holds_something(engine: Engine, conn: Connection) -> bool:
-    """Tell whether somebody made objects in a database: what a new one comes with, its schema and extensions, are none."""
+    """Tell whether somebody made objects in a database: its own schema, extensions and privileges to be are none."""
     own = Ref("schema", "", engine.features.default_schema)
-    return any(ref != own and ref.kind != "extension" for ref in engine.inspect(conn).objects)
+    return any(ref != own and ref.kind not in ("extension", "default_privileges") for ref in engine.inspect(conn).objects)
 
 
 def run_step(
