@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 
 import psycopg
 import pytest
-from hypothesis import event, given, note
+from hypothesis import assume, event, given, note
 from hypothesis import strategies as st
 
 from dbops.catalog import codec
@@ -17,6 +18,7 @@ from dbops.catalog.declared import as_declared
 from dbops.catalog.model import CatalogObject, Column, ForeignTable, MaterializedView, Table, View
 from dbops.catalog.ref import Ref
 from dbops.engines.base.connect import Connection
+from dbops.engines.base.render import Act
 from dbops.engines.postgresql.render.names import named, quote
 from dbops.errors import QueryError
 from dbops.sql.splitter import split
@@ -43,7 +45,7 @@ def test_a_rendered_schema_reads_back_the_same(postgres_server: PostgresServer, 
         assert diff(catalog, catalog) == ()
         assert codec.from_json(codec.to_json(catalog)) == catalog
         with session(rendered) as conn:
-            statements = [statement.sql for act in copy(catalog, conn) for statement in act.do]
+            statements = [statement.sql for act in _copied(catalog, conn) for statement in act.do]
             assert diff(ENGINE.inspect(conn, declared=True), catalog) == ()
         assert told(rendered) == told(native)
         with session(loaded) as conn:
@@ -70,6 +72,15 @@ def test_a_plan_leads_from_any_schema_to_any_other_and_back(
             planned = _converge(live, declared, conn, wanted)
             if planned is not None and is_fresh and _comes_back(conn, planned, wanted):
                 assert _held(conn, planned.live, wanted) == held
+
+
+def _copied(catalog: Catalog, conn: Connection) -> Sequence[Act]:
+    """Pass over schemas that no order builds: a materialized view that reads a partition whose wrapper cannot read."""
+    try:
+        return copy(catalog, conn)
+    except QueryError as error:
+        assume("has no handler" not in str(error))
+        raise
 
 
 def _converge(live: PostgresDatabase, declared: PostgresDatabase, conn: Connection, wanted: Catalog) -> Planned | None:
