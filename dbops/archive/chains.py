@@ -67,16 +67,31 @@ def whole(backups: Iterable[Manifest], without: Collection[str] = ()) -> frozens
 def dependents(backup_id: str, backups: Sequence[Manifest]) -> tuple[Manifest, ...]:
     """Return the backups that could not be restored without this one, oldest first."""
     children: dict[str, list[Manifest]] = {}
+    known = {one.id for one in backups}
     for one in backups:
         if one.parent_id is not None:
-            children.setdefault(one.parent_id, []).append(one)
-    result: list[Manifest] = []
+            parents = [one.parent_id] if one.parent_id in known else [other.id for other in before_gap(one, backups)]
+            for parent in parents:
+                children.setdefault(parent, []).append(one)
+    result: dict[str, Manifest] = {}
     todo = [backup_id]
     while todo:
         for child in children.get(todo.pop(), []):
-            result.append(child)
-            todo.append(child.id)
-    return tuple(sorted(result, key=lambda one: (one.begun_at, one.id)))
+            if child.id not in result:
+                result[child.id] = child
+                todo.append(child.id)
+    return tuple(sorted(result.values(), key=lambda one: (one.begun_at, one.id)))
+
+
+def before_gap(backup: Manifest, backups: Sequence[Manifest]) -> list[Manifest]:
+    """Return what a backup may need whose parent's manifest is lost: all that went on from its full before it, and that full."""
+    return [
+        other
+        for other in backups
+        if backup.full_id is not None
+        and other.id != backup.id
+        and (other.id == backup.full_id or (other.full_id == backup.full_id and other.begun_at < backup.begun_at))
+    ]
 
 
 class Follows(Protocol):

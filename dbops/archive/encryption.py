@@ -21,7 +21,9 @@ def needing(package: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise BackupError(f"encryption needs the package {package}", fix="install it: pip install 'dbops[backup]'") from error
+        raise BackupError(
+            f"encryption needs the package {package}", fix="install it: pip install 'dbops[backup]'", error_code="MISSING_TOOL"
+        ) from error
 
 
 class WrongKeyError(BackupError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from dbops.archive.chains import whole
+from dbops.archive.chains import before_gap, whole
 from dbops.archive.manifest import Manifest
 from dbops.dataclass import dataclass
 
@@ -132,10 +132,13 @@ def _by_chains(backups: Sequence[Manifest], reasons: dict[str, list[str]]) -> No
         if one.kind == "log" and one.parent_id in known and reasons[one.parent_id]:
             reasons[one.id].append("log")
     for one in backups:
-        parent_id = one.parent_id if reasons[one.id] else None
+        link, parent_id = one, one.parent_id if reasons[one.id] else None
         while parent_id is not None and parent_id in known:
             reasons[parent_id].append("needed")
-            parent_id = known[parent_id].parent_id
+            link, parent_id = known[parent_id], known[parent_id].parent_id
+        if parent_id is not None:  # its manifest is lost, and may come back
+            for other in before_gap(link, backups):
+                reasons[other.id].append("needed")
 
 
 def _parents_first(backups: Sequence[Manifest]) -> list[Manifest]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbops.archive.chains import whole
+from dbops.archive.chains import dependents, whole
 from dbops.archive.manifest import Manifest
 from dbops.archive.retention import Guards, Rules, judge
 from tests.archive.made import START, backup
@@ -51,6 +51,19 @@ def test_what_a_kept_one_depends_on_is_kept() -> None:
     two = backup("two", 48, one)
     verdict = judge([full, one, two], Rules(last=1), NOW)
     assert verdict.kept == {"full": ("needed",), "one": ("needed",), "two": ("last", "newest")}
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_what_a_kept_one_may_need_behind_a_lost_manifest_is_kept(lost: int) -> None:
+    """The manifest may come back, and then the chain restores again."""
+    chain = [backup("full")]
+    for hours, name in ((24, "one"), (48, "two"), (72, "three")):
+        chain.append(backup(name, hours, chain[-1]))
+    left = [one for place, one in enumerate(chain) if place != lost]
+    later = backup("later", 96)
+    verdict = judge([*left, later], Rules(last=1, verified=0), NOW, Guards(held={"three"}))
+    assert sorted(verdict.kept) == sorted([*(one.id for one in left), "later"])
+    assert [one.id for one in dependents("full", left)] == [one.id for one in left[1:]]
 
 
 def test_children_are_deleted_before_their_parents() -> None:
