@@ -139,7 +139,19 @@ def _after_from(names: list[Token], place: int) -> bool:
     place -= 1
     while place >= 0 and names[place].text == "(":
         place -= 1
-    return place >= 0 and names[place].upper in ("FROM", "JOIN", "INTO", "UPDATE", "TABLE", "CALL")
+    if place < 0 or (names[place].upper == "FROM" and _is_of_a_call(names, place)):
+        return False
+    return names[place].upper in ("FROM", "JOIN", "INTO", "UPDATE", "TABLE", "CALL")
+
+
+def _is_of_a_call(names: list[Token], place: int) -> bool:
+    """Tell whether a FROM is that of EXTRACT(YEAR FROM ...) and its like, behind which a value stands."""
+    depth = 0
+    for at in range(place - 1, 0, -1):
+        depth += {")": 1, "(": -1}.get(names[at].text, 0)
+        if depth < 0:
+            return names[at - 1].upper in ("EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "MID")
+    return False
 
 
 def without_comments(sql: str) -> str:

@@ -14,6 +14,7 @@ from dbops.engines.base.render import RenderContext
 from dbops.engines.mysql.flavour import Flavour, parse_version
 from dbops.engines.mysql.render import render
 from dbops.engines.mysql.show_create import Reader
+from dbops.engines.mysql.tokens import without_qualifier
 
 MYSQL = Flavour(False, (8, 4, 2))
 SERVER = Server("mysql", (8, 4, 2), "8.4.2", "x", "root@localhost")
@@ -169,3 +170,18 @@ def test_dropping_and_creating_an_index_with_its_table_is_one_act() -> None:
     assert {item.ref for item in objects[1:]} == set(acts[0].covers)
     back = render(ChangeSet(EMPTY, catalog, tuple(CreateObject(item) for item in objects)), RenderContext(SERVER))
     assert back[0].creates
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("extract(year from `n`.`made`) from `n`.`n` join `n`.`items`", "extract(year from `n`.`made`) from `n` join `items`"),
+        ("trim(both 'x' from (`n`.`c`)) from (`n`.`n`)", "trim(both 'x' from (`n`.`c`)) from (`n`)"),
+        (
+            "exists(select 1 from `n`.`n` where substring(`n`.`c` from 2))",
+            "exists(select 1 from `n` where substring(`n`.`c` from 2))",
+        ),
+    ],
+)
+def test_a_table_called_as_its_database_keeps_its_name_before_columns(text: str, expected: str) -> None:
+    assert without_qualifier(f"select {text}", "n") == f"select {expected}"
