@@ -7,7 +7,8 @@ no such look.
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from dbops.engines.base.backup import Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Stage, run
 from dbops.engines.postgresql.backup.programs import find
-from dbops.engines.postgresql.connect import PostgresConnection, connect, for_tools
+from dbops.engines.postgresql.connect import PostgresConnection, connect, for_tools, quoted
 from dbops.errors import BackupError, DbopsError
 
 _CORRUPT = 2
@@ -23,6 +24,8 @@ _CORRUPT = 2
 _LINES = 5
 _UNDISTURBED = "-c default_transaction_read_only=off -c statement_timeout=0 -c session_replication_role=replica"
 """What a database or an account may give its sessions, and event triggers, would keep the extension from being made."""
+_ALWAYS = "SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled = 'A' ORDER BY evtname"
+"""The event triggers that fire for a replica too."""
 
 
 def check_files(conn: PostgresConnection, target: Target, told: Told) -> None:
@@ -44,15 +47,33 @@ def check_files(conn: PostgresConnection, target: Target, told: Told) -> None:
         return
     told("looking through tables and indexes with pg_amcheck")
     undisturbed = replace(target, url=replace(target.url, query=(*target.url.query, ("options", _UNDISTURBED))))
-    try:
-        found = _found(program, undisturbed)
-    finally:
-        if known == [(False,)]:
-            with suppress(DbopsError), closing(connect(undisturbed)) as other:
-                other.execute("DROP EXTENSION IF EXISTS amcheck")
+    with _no_event_triggers(undisturbed):
+        try:
+            found = _found(program, undisturbed)
+        finally:
+            if known == [(False,)]:
+                with suppress(DbopsError), closing(connect(undisturbed)) as other:
+                    other.execute("DROP EXTENSION IF EXISTS amcheck")
     if found:
         more = f", and {len(found) - _LINES} lines more" if len(found) > _LINES else ""
         raise BackupError(f"pg_amcheck found: {'; '.join(found[:_LINES])}{more}", {"problems": found})
+
+
+@contextmanager
+def _no_event_triggers(target: Target) -> Iterator[None]:
+    """Switch off the event triggers that fire always, and on again; they do not fire for statements about themselves.
+
+    Source: postgresql.org/docs/current/event-trigger-definition.html.
+    """
+    with closing(connect(target)) as conn:
+        names = [quoted(str(name)) for (name,) in conn.query(_ALWAYS)]
+        for name in names:
+            conn.execute(f"ALTER EVENT TRIGGER {name} DISABLE")
+        try:
+            yield
+        finally:
+            for name in names:
+                conn.execute(f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS")
 
 
 def _found(program: Path, target: Target) -> list[str]:

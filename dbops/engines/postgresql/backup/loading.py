@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -193,16 +194,26 @@ def _load(
     if version_of(program) < _SETS_MORE or _major(target) >= _SETS_MORE:
         return run(stage(program, ("--exit-on-error", *options), target), jobs)
     done = run(replace(stage(program, tuple(options), target), good=frozenset((0, 1))), 1)
-    errors = [line for line in done.stderr.splitlines() if " error: " in line]
-    count = re.search(r"errors ignored on restore: (\d+)", done.stderr)
-    wrong = [line for line in errors if _UNKNOWN_THERE not in line]
-    if done.code and (wrong or count is None or int(count[1]) != len(errors)):
-        raise BackupError(f"{done.tool} ended with exit code {done.code}: {(wrong or [last_line(done)])[0]}")
+    if done.code and (wrong := wrong_beside_its_setting(done)):
+        raise BackupError(f"{done.tool} ended with exit code {done.code}: {wrong}")
     return done
+
+
+def wrong_beside_its_setting(done: Exit) -> str:
+    """Return an error of pg_restore that is not the one of its own first statement on an older server; empty for none."""
+    lines = done.stderr.splitlines()
+    errors = [(line, behind) for line, behind in pairwise((*lines, "")) if " error: " in line]
+    wrong = [line for line, behind in errors if _UNKNOWN_THERE not in line or behind != _ITS_FIRST]
+    count = re.search(r"errors ignored on restore: (\d+)", done.stderr)
+    if wrong:
+        return wrong[0]
+    return "" if count is not None and int(count[1]) == len(errors) else last_line(done)
 
 
 _SETS_MORE = 17
 _UNKNOWN_THERE = 'unrecognized configuration parameter "transaction_timeout"'
+_ITS_FIRST = "Command was: SET transaction_timeout = 0;"
+"""What follows the error of the program's own statement; a function of the dump may have the setting too."""
 
 
 def _major(target: Target) -> int:

@@ -64,13 +64,15 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     place = must_allow(order)
     with _beside(place) as new:
         assemble(chain, new, told)
-        warnings = []
+        note, warnings = "", []
         if not order.is_proven:
             told("checking the file")
-            if note := _must_be_sound(chain, new, keeps_damage=_keeps_damage(order)):
-                warnings.append(note)
+            note = _must_be_sound(chain, new, keeps_damage=_keeps_damage(order))
         if order.tables:
             warnings += only_tables(new, order.tables)
+            note = note and _left_of_it(new, note)
+        if note:
+            warnings.insert(0, note)
         aside = _switch(new, place, replaces=order.replaces, keeps_old=order.keeps_old)
         if aside is not None:
             warnings.append(f"what stood there is {aside}")
@@ -181,6 +183,14 @@ def _must_be_sound(chain: Sequence[Link], path: Path, *, keeps_damage: bool) -> 
         {"problems": problems},
         fix="look at the database with PRAGMA integrity_check; --option damaged=keep brings the file back as it was",
     )
+
+
+def _left_of_it(path: Path, note: str) -> str:
+    """Return what is to be said of some tables of a file of which that was to be said."""
+    checked = integrity(path)
+    if checked.problems:
+        return f"the restored tables are damaged: {checked.problems[0]}; `sqlite3 FILE .recover` takes out what it can"
+    return f"of the whole backup: {note}" + ("" if checked.untold else "; in the restored tables SQLite finds nothing wrong")
 
 
 def differs(chain: Sequence[Link], path: Path) -> str | None:

@@ -481,6 +481,8 @@ def test_what_a_database_forbids_its_sessions_does_not_disturb_a_proof(shop_data
     shop_database.load(
         "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
         "CREATE EVENT TRIGGER no ON ddl_command_start EXECUTE FUNCTION no();"
+        'CREATE EVENT TRIGGER "never at all" ON ddl_command_end EXECUTE FUNCTION no();'
+        'ALTER EVENT TRIGGER "never at all" ENABLE ALWAYS;'
         f'ALTER DATABASE "{shop_database.name}" SET default_transaction_read_only = on'
     )
     shop = Shop(tmp_path / "shop", shop_database.url, schedule='[{type: full, cron: "0 3 * * 0", method: physical}]')

@@ -89,6 +89,25 @@ def test_damage_is_found_where_an_application_is_missing(tmp_path: Path) -> None
     assert "as it was when it was backed up" in warning and (tmp_path / "new.db").read_bytes() == path.read_bytes()
 
 
+def test_tables_of_a_damaged_file_say_whether_the_damage_came_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    made(path, "CREATE TABLE sound (a); CREATE TABLE hurt (a); INSERT INTO hurt VALUES ('needle'); CREATE INDEX one ON hurt (a)")
+    content = path.read_bytes()
+    at = content.rindex(b"needle")  # the index came last
+    path.write_bytes(content[:at] + b"noodle" + content[at + 6 :])
+    shop = Shop(tmp_path / "env", f"sqlite:///{path}")
+    shop.run()
+    for table, said in (
+        ("sound", "in the restored tables SQLite finds nothing wrong"),
+        ("hurt", "the restored tables are damaged"),
+    ):
+        new = tmp_path / f"{table}.db"
+        [warning, *_] = shop.restore(f"sqlite:///{new}", tables=(table,), options={"damaged": "keep"}).restored.warnings
+        assert said in warning
+        with closing(sqlite3.connect(new)) as conn:
+            assert (conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]) == (table == "sound")
+
+
 @pytest.mark.parametrize(
     ("chosen", "query", "comes", "said"),
     [
