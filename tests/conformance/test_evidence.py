@@ -92,6 +92,24 @@ def test_nulls_give_way_to_a_default_on_sqlite_alone_and_are_counted(change: Cal
         assert found == [(DATA_REFUSES, f"2 rows of {table}: email is NULL (id: 2, 4)")]
 
 
+HELD = """\
+CREATE TABLE customers (id integer NOT NULL PRIMARY KEY, email varchar(100) UNIQUE, visits bigint, CHECK (email <> 'none'));
+CREATE TABLE orders (id integer NOT NULL PRIMARY KEY, customer_id integer REFERENCES customers (id), total integer);
+"""
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_a_default_in_place_of_nulls_breaks_is_told_before(change: Callable[[str], Path], database: Database) -> None:
+    database.load("DROP TABLE customers; DROP TABLE orders;" + HELD)
+    database.load("INSERT INTO customers VALUES (1, NULL, 1), (2, NULL, 2), (3, 'None', 3);")
+    database.load("INSERT INTO orders VALUES (10, 3, 5), (11, NULL, 8);")
+    wanted = HELD.replace("email varchar(100)", "email varchar(100) DEFAULT 'none' NOT NULL")
+    found = answers(change(wanted.replace("customer_id integer", "customer_id integer DEFAULT 7 NOT NULL")))
+    refused = [said for code, said in found if code == DATA_REFUSES]
+    assert [said.partition(":")[0] for said in refused] == ["2 rows of customers", "2 rows of customers", "1 row of orders"]
+    assert "email is not unique (id: 1, 2)" in refused[0] and "check" in refused[1] and "refers to no row" in refused[2]
+
+
 def test_rows_are_asked_for_behind_the_names_that_a_plan_gives_them(change: Callable[[str], Path]) -> None:
     folder = change("""\
 -- dbops:renamed_from customers

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dbops.catalog.model import Column, PrimaryKey
 from dbops.dataclass import dataclass
 from dbops.engines.base.features import Features
-from dbops.engines.sqlite.rebuild import insertable, keeps_rowids
+from dbops.engines.sqlite.rebuild import default_for_nulls, insertable, keeps_rowids
 from dbops.engines.sqlite.state import TableState
 from dbops.engines.sqlite.tokens import literal, quote
 
@@ -86,41 +86,76 @@ def keep_values(before: TableState, after: TableState, columns: Sequence[Column]
     yield f"CREATE INDEX {quote(name + '_key')} ON {quote(name)} ({', '.join(own[: len(keys)])})"
 
 
+def keep_filled(before: TableState, after: TableState, place: int, name: str, current: str) -> list[str]:
+    """Return what keeps, after the change, what became of the NULLs of a column: a default may give each row another value."""
+    archive, given = quote(name), f"{quote(after.table.name)}.{quote(current)}"
+    found = _found(before, after, archive)
+    return [
+        f"ALTER TABLE {archive} ADD COLUMN filled{place}",
+        f"UPDATE {archive} SET filled{place} = {given} FROM {quote(after.table.name)} WHERE value{place} IS NULL AND {found}",
+    ]
+
+
 def kept_value(before: TableState, after: TableState, place: int, name: str, current: str | None) -> str:
     """Return an expression over the table as it is after the change: the value that `keep_values` kept.
 
     A value that was written since is not overwritten: where the column is still there (`current`), only what is equal goes.
     """
-    table = quote(after.table.name)
-    found = " AND ".join(f"kept.key{at} IS {table}.{key}" for at, (_, key) in enumerate(_keys(before, after)))
-    value = f"(SELECT kept.value{place} FROM {quote(name)} AS kept WHERE {found}"
+    value = f"(SELECT kept.value{place} FROM {quote(name)} AS kept WHERE {_found(before, after)}"
     if current is None:
         return f"{value})"
-    column = f"{table}.{quote(current)}"
+    column = f"{quote(after.table.name)}.{quote(current)}"
     return f"coalesce({value} AND kept.value{place} = {column}), {column})"
 
 
-def null_or(value: str, before: TableState, after: TableState, place: int, name: str, current: str, default: str) -> str:
-    """Return an expression like `kept_value`'s: NULL where `keep_values` kept one and its default has not been written over."""
-    table = quote(after.table.name)
-    found = " AND ".join(f"kept.key{at} IS {table}.{key}" for at, (_, key) in enumerate(_keys(before, after)))
-    was_null = f"EXISTS (SELECT 1 FROM {quote(name)} AS kept WHERE {found} AND kept.value{place} IS NULL)"
-    return f"CASE WHEN {table}.{quote(current)} IS {default} AND {was_null} THEN NULL ELSE {value} END"
+def null_or(value: str, before: TableState, after: TableState, place: int, name: str, current: str) -> str:
+    """Return an expression like `kept_value`'s: NULL where it gave way to what `keep_filled` kept, and nobody wrote since."""
+    filled = f"kept.value{place} IS NULL AND kept.filled{place} IS {quote(after.table.name)}.{quote(current)}"
+    was_null = f"EXISTS (SELECT 1 FROM {quote(name)} AS kept WHERE {_found(before, after)} AND {filled})"
+    return f"CASE WHEN {was_null} THEN NULL ELSE {value} END"
+
+
+def _found(before: TableState, after: TableState, archive: str = "kept") -> str:
+    """Return the condition that a row of the archive is that of a row after the change.
+
+    With an affinity, a value would be converted to be compared, and the archive's index not be used.
+    """
+    return " AND ".join(f"{archive}.key{at} IS +{new}" for at, (_, new) in enumerate(_keys(before, after)))
 
 
 def _keys(before: TableState, after: TableState) -> list[tuple[str, str]]:
-    """Return what names a row before and after: the primary key, since hidden rowids may change in a VACUUM, else the rowid."""
-    key = next((item for item in before.constraints if isinstance(item, PrimaryKey)), None)
-    if key is not None and all(_is_kept(before, after, column) for column in key.columns):
-        return [(quote(column), quote(column)) for column in key.columns]
+    """Return what names a row before and after: the primary key, since hidden rowids may change in a VACUUM, else the rowid.
+
+    Several rows may have the same primary key with a NULL in it; these go by their rowids.
+    """
+    table = quote(after.table.name)
+    rowid: list[tuple[str, str]] = []
     if before.rowid_name and after.rowid_name and keeps_rowids(before, after):
-        return [(before.rowid_name, after.rowid_name)]
-    return []
+        rowid = [(before.rowid_name, f"{table}.{after.rowid_name}")]
+    key = next((item for item in before.constraints if isinstance(item, PrimaryKey)), None)
+    if key is None or not all(_is_kept(before, after, column) for column in key.columns):
+        return rowid
+    columns = [(quote(column), f"{table}.{quote(column)}") for column in key.columns]
+    unsure = [pair for pair, name in zip(columns, key.columns, strict=True) if _may_be_null(before, after, name)]
+    if not unsure or not rowid:
+        return columns if not unsure else []
+    [(before_id, after_id)] = rowid
+    return [*columns, (_of_nulls([old for old, _ in unsure], before_id), _of_nulls([new for _, new in unsure], after_id))]
+
+
+def _of_nulls(names: Iterable[str], rowid: str) -> str:
+    return f"CASE WHEN {' OR '.join(f'{name} IS NULL' for name in names)} THEN {rowid} END"
+
+
+def _may_be_null(before: TableState, after: TableState, name: str) -> bool:
+    """Tell whether a column of a primary key may hold NULL on both sides (https://www.sqlite.org/lang_createtable.html, 3.5)."""
+    old, new = before.column(name), after.column(name)
+    return before.rowid_column is None and old is not None and new is not None and old.nullable and new.nullable
 
 
 def _is_kept(before: TableState, after: TableState, name: str) -> bool:
     old, new = before.column(name), after.column(name)
-    return old is not None and new is not None and old.type == new.type
+    return old is not None and new is not None and old.type == new.type and default_for_nulls(old, new) is None
 
 
 def can_keep(before: TableState, after: TableState) -> bool:

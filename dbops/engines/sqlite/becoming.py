@@ -6,11 +6,14 @@ https://www.sqlite.org/datatype3.html, sections 3 and 7.
 from __future__ import annotations
 
 from dbops.catalog.model import Column, Table
+from dbops.engines.sqlite.rebuild import default_for_nulls
 from dbops.engines.sqlite.types import affinity
 
 
 def becomes(value: str, before: Column | None, after: Column, tables: tuple[Table, Table]) -> str | None:
     """See the port. Numbers keep the affinity of their column, so text that is none and blobs count as NULL there."""
+    if before is not None and (default := default_for_nulls(before, after)) is not None:
+        return becomes(f"coalesce({value}, {default})", None, after, tables)  # which has neither affinity nor collation
     old, new = (affinity(column.type) if column is not None else "BLOB" for column in (before, after))
     if before is not None and old == new and before.collation == after.collation:
         return value

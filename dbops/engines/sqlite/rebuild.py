@@ -98,7 +98,7 @@ def _source(before: TableState, column: Column, values: Mapping[str, str]) -> st
 
 def default_for_nulls(old: Column, new: Column) -> str | None:
     """Return what NULLs of a column become that must not be NULL any longer; None where they do not give way."""
-    if not old.nullable or new.nullable or old.generated or new.generated or new.default is None or new.default.upper() == "NULL":
+    if not old.nullable or new.nullable or new.generated or new.default is None or new.default.upper() == "NULL":
         return None
     return default_value(new.default)
 

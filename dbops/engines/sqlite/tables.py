@@ -14,6 +14,7 @@ from dbops.engines.sqlite import hazards
 from dbops.engines.sqlite.archive import (
     Archive,
     can_keep,
+    keep_filled,
     keep_last_number,
     keep_rows,
     keep_values,
@@ -184,7 +185,7 @@ def _add_column(before: TableState, after: TableState, column: Column, key: Fore
 def _drop_column(before: TableState, after: TableState, column: Column, around: Surroundings, breaking: Sequence[Hazard]) -> Act:
     copying, lost = hazards.of_rebuild(before, after, around.rows)
     sql = f"ALTER TABLE {quote(before.table.name)} DROP COLUMN {quote(column.name)}"
-    kept, undo = _archived(before, after, around)
+    kept, _, undo = _archived(before, after, around)
     do = (*kept, Statement(sql, hazards=(*copying, *lost, *breaking)))
     ref = Ref("column", "", column.name, before.table.name)
     return Act(ref, f"drop column {before.table.name}.{column.name}", do, undo, drops=True)
@@ -196,31 +197,35 @@ def _drop_column(before: TableState, after: TableState, column: Column, around: 
 def rebuilt(before: TableState, after: TableState, refs: Sequence[Ref], around: Surroundings, breaking: Sequence[Hazard]) -> Act:
     """Return the one act that makes all changes of a table; it is about the table itself, else a column, else the first part."""
     copying, lost = hazards.of_rebuild(before, after, around.rows)
-    kept, undo = _archived(before, after, around)
+    kept, filled, undo = _archived(before, after, around)
     if before.is_autoincrement and not after.is_autoincrement and (name := around.archive.name()):
         kept, undo = (*kept, *plain(keep_last_number(before, name))), (*undo, *plain(restore_last_number(before, name)))
     do = _with_hazards(rebuild(before, after, around.triggers), copying, [*lost, *breaking])
     main = next((ref for kind in ("table", "column") for ref in refs if ref.kind == kind), refs[0])
     covers = tuple(ref for ref in dict.fromkeys(refs) if ref != main)
-    return Act(main, f"rebuild table {after.table.name}", (*kept, *do), undo, covers)
+    return Act(main, f"rebuild table {after.table.name}", (*kept, *do, *filled), undo, covers)
 
 
-def _archived(before: TableState, after: TableState, around: Surroundings) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
-    """Return what keeps the values that `after` has no place for, and the rebuild that brings them back."""
+_Statements = tuple[Statement, ...]
+
+
+def _archived(before: TableState, after: TableState, around: Surroundings) -> tuple[_Statements, _Statements, _Statements]:
+    """Return what keeps the values that `after` has no place for, before the change and behind it, and what brings them back."""
     changing = {column.name.lower() for column, _ in hazards.losses(before, after)}
-    defaults = _defaults_for_nulls(before, after)
+    filled = _filled(before, after)
     lost = [
         column
         for column in before.table.columns
         if column.generated is None
-        and (after.column(column.name) is None or column.name.lower() in changing or column.name in defaults)
+        and (after.column(column.name) is None or column.name.lower() in changing or column.name in filled)
     ]
     name = around.archive.name() if lost else None
     if name is None:
-        return (), _undone(before, after, around, {}, None)
+        return (), (), _undone(before, after, around, {}, None)
     if not can_keep(before, after):
-        return plain([keep_rows(before, name)]), _replaced(before, after, around, name)
-    values = {}
+        return plain([keep_rows(before, name)]), (), _replaced(before, after, around, name)
+    values: dict[str, str] = {}
+    following: list[str] = []
     for place, column in enumerate(lost):
         now = after.column(column.name)
         current = now.name if now is not None and now.generated is None else None
@@ -228,17 +233,18 @@ def _archived(before: TableState, after: TableState, around: Surroundings) -> tu
         value = quote(current) if is_kept and current else kept_value(before, after, place, name, current)
         if not column.nullable and column.default is not None:
             value = f"coalesce({value}, {default_value(column.default)})"
-        if current is not None and column.name in defaults:
-            value = null_or(value, before, after, place, name, current, defaults[column.name])
+        if current is not None and column.name in filled:
+            value = null_or(value, before, after, place, name, current)
+            following += keep_filled(before, after, place, name, current)
         values[column.name.lower()] = value
-    return plain(keep_values(before, after, lost, name)), _undone(before, after, around, values, name)
+    kept = plain(keep_values(before, after, lost, name))
+    return kept, plain(following), _undone(before, after, around, values, name)
 
 
-def _defaults_for_nulls(before: TableState, after: TableState) -> dict[str, str]:
-    """Return the columns whose NULLs give way to a default, with it."""
+def _filled(before: TableState, after: TableState) -> set[str]:
+    """Return the columns whose NULLs give way to a default."""
     pairs = ((column, after.column(column.name)) for column in before.table.columns)
-    found = ((old.name, default_for_nulls(old, new)) for old, new in pairs if new is not None)
-    return {name: default for name, default in found if default is not None}
+    return {old.name for old, new in pairs if new is not None and default_for_nulls(old, new) is not None}
 
 
 def _replaced(before: TableState, after: TableState, around: Surroundings, archive: str) -> tuple[Statement, ...]:

@@ -35,7 +35,7 @@ from dbops.resources.schema.data import qualified
 from dbops.resources.schema.observed import Renaming
 from dbops.resources.schema.renames import former_ref
 from dbops.resources.schema.row_evidence import leading_nowhere, leaving
-from dbops.resources.schema.rows_to_be import GivenRows, RowsOf, RowsToBe
+from dbops.resources.schema.rows_to_be import GivenRows, RowsOf, RowsToBe, fills
 from dbops.sql import probe
 
 _TEXT = re.compile(r"(?:character varying|varchar|character|char)\((\d+)\)", re.IGNORECASE)
@@ -247,6 +247,7 @@ def questions(
             case _:
                 pass
     yield from _kept_keys(changes, live, rows, engine)
+    yield from _over_filled(changes, live, rows, engine)
 
 
 def _as_new(change: CatalogChange) -> CatalogChange:
@@ -288,6 +289,21 @@ def _kept_keys(changes: Sequence[CatalogChange], live: Catalog, rows: RowsToBe, 
             continue
         cause = next((ref for name in _columns(item) if (ref := column_ref(table, name)) in spoken_of), table)
         if cause in spoken_of and rows.changed(table, _columns(item)):
+            yield from _new_object(item, cause, table, live, rows, engine)
+
+
+def _over_filled(
+    changes: Sequence[CatalogChange], live: Catalog, rows: RowsToBe, engine: Engine
+) -> Iterator[tuple[Question, str]]:
+    """Ask about checks and foreign keys that stay, over columns whose NULLs give way to a default."""
+    spoken_of = {change.ref for change in changes}
+    for item in live:
+        table = item.ref.table
+        if item.ref in spoken_of or not isinstance(item, Check | ForeignKey) or not (filled := rows.filled(table)):
+            continue
+        columns = item.columns if isinstance(item, ForeignKey) else rows.mentioned(table, item.expression)
+        cause = next((column_ref(table, name) for name in columns if name in filled), None)
+        if cause is not None:
             yield from _new_object(item, cause, table, live, rows, engine)
 
 
@@ -341,9 +357,9 @@ def _new_column(
 def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine: Engine) -> Iterator[Question]:
     dialect = engine.dialect
     if before.nullable and not after.nullable and after.generated is None:
-        fills = engine.features.fills_nulls and (after.default or "NULL").upper() != "NULL"
-        words = f"{after.name} is NULL{f', and becomes {after.default}' if fills else ''}"
-        yield Question(ref, table, probe.is_null(after.name, dialect), words, (after.name,), fills=fills)
+        is_filled = fills(before, after, engine)
+        words = f"{after.name} is NULL{f', and becomes {after.default}' if is_filled else ''}"
+        yield Question(ref, table, probe.is_null(after.name, dialect), words, (after.name,), fills=is_filled)
     if before.type == after.type or not engine.features.has_strict_types:
         return
     text = _TEXT.fullmatch(after.type)

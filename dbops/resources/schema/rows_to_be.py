@@ -41,6 +41,12 @@ RowsOf = Callable[[Ref, bool], str]
 """Gives the SQL of a table's rows: without those of tables that inherit from it where the second argument says so."""
 
 
+def fills(before: Column, after: Column, engine: Engine) -> bool:
+    """Tell whether NULLs of a column give way to its default."""
+    has_default = after.generated is None and (after.default or "NULL").upper() != "NULL"
+    return engine.features.fills_nulls and has_default and before.nullable and not after.nullable
+
+
 class RowsToBe:
     """The rows of live tables; tables and columns are called as `live`, the catalog after renames, calls them."""
 
@@ -103,6 +109,11 @@ class RowsToBe:
             return False
         plain = {column.name for column in there.columns if self._is_the_same(table, column.name)}
         return not set(columns) <= plain
+
+    def filled(self, table: Ref) -> set[str]:
+        """Return the columns whose NULLs give way to their default."""
+        altered = self._altered[table].items()
+        return {name for name, change in altered if fills(change.before, change.after, self._engine)}
 
     def _is_the_same(self, table: Ref, name: str) -> bool:
         """Tell whether values that differ in a column differ after the changes, too."""
@@ -190,6 +201,10 @@ class RowsToBe:
         if (change := self._altered[table].get(name)) is not None:
             computed = change.after.generated
             if computed is not None and (change.before.generated != computed or self._moves(table, computed.expression)):
+                return None
+            if fills(change.before, change.after, self._engine) and not _is_steady(
+                change.after.default or "", self._engine.dialect
+            ):
                 return None
             return self._engine.becomes(self._quoted(name), change.before, change.after, pair)
         same = pair[0].column(name)
