@@ -1,6 +1,7 @@
 """Backups at rest: how they are cut into parts, compressed, encrypted, hashed, named, listed, chained, kept and thrown away.
 
 * `storage/`    six verbs on objects: a folder, S3, Google, Azure, SFTP
+* `packages`    those that are needed, and which is missing
 * `hashes`      BLAKE3
 * `codec`       compression of blocks
 * `encryption`  what every way to encrypt parts gives

@@ -16,7 +16,8 @@ from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
-from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError, needing
+from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError
+from dbops.archive.packages import needing
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
@@ -67,7 +68,7 @@ class Aes:
         return _AesSealer(_aes(_derived(self.key, salt, b"part")), write, context)
 
     def opened(self, stored: Iterable[bytes], context: bytes) -> Iterator[bytes]:
-        with needing("cryptography"):
+        with needing("cryptography", "encryption needs"):
             from cryptography.exceptions import InvalidTag
 
         pieces = iter(stored)
@@ -155,7 +156,7 @@ def _as_key(secret: bytes) -> bytes | None:
 
 
 def _derived(key: bytes, salt: bytes, info: bytes) -> bytes:
-    with needing("cryptography"):
+    with needing("cryptography", "encryption needs"):
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -167,7 +168,7 @@ def _key_id(key: bytes) -> str:
 
 
 def _aes(key: bytes) -> Any:
-    with needing("cryptography"):
+    with needing("cryptography", "encryption needs"):
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)

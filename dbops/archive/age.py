@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
-from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError, needing
+from dbops.archive.encryption import KEY_FIX, Sealer, WrongKeyError
+from dbops.archive.packages import needing
 from dbops.archive.pumps import PiecesReader, PulledSealer, Pump
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
@@ -78,7 +79,7 @@ class Age:
 
 
 def _pyrage() -> Any:
-    with needing("pyrage"):
+    with needing("pyrage", "encryption needs"):
         import pyrage  # type: ignore[import-untyped]
     return pyrage
 

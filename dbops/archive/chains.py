@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from dbops.archive.manifest import Manifest
@@ -80,17 +81,24 @@ def dependents(backup_id: str, backups: Sequence[Manifest]) -> tuple[Manifest, .
             if child.id not in result:
                 result[child.id] = child
                 todo.append(child.id)
-    return tuple(sorted(result.values(), key=lambda one: (one.begun_at, one.id)))
+    return tuple(sorted(result.values(), key=order))
+
+
+def order(backup: Manifest) -> tuple[int, datetime, str]:
+    """Return what sorts backups as they were made: by the numbers of leases, which only grow, for clocks are set back."""
+    return backup.fence, backup.begun_at, backup.id
 
 
 def before_gap(backup: Manifest, backups: Sequence[Manifest]) -> list[Manifest]:
-    """Return what a backup may need whose parent's manifest is lost: all that went on from its full before it, and that full."""
+    """Return what a backup may need whose parent's manifest is lost, and how many others nobody knows: its full, and all that
+    went on from that before it.
+    """
     return [
         other
         for other in backups
         if backup.full_id is not None
         and other.id != backup.id
-        and (other.id == backup.full_id or (other.full_id == backup.full_id and other.begun_at < backup.begun_at))
+        and (other.id == backup.full_id or (other.full_id == backup.full_id and order(other) < order(backup)))
     ]
 
 

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
+from dbops.archive.packages import needing
 from dbops.archive.pumps import PiecesReader
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
@@ -99,10 +100,6 @@ def _unzstd(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _zstandard() -> Any:
-    try:
+    with needing("zstandard", "zstd needs", "; or make backups with gzip"):
         import zstandard
-    except ImportError as error:
-        raise BackupError(
-            "zstd needs the package zstandard", fix="install it: pip install 'dbops[backup]', or use gzip"
-        ) from error
     return zstandard

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Protocol
 
 from dbops.errors import BackupError
 
 KEY_FIX = "give it in encryption.key of the policy, or with --key-env or --key-file"
-
-
-@contextmanager
-def needing(package: str) -> Iterator[None]:
-    """Say which package is missing where a block imports it.
-
-    Raises:
-        BackupError: it is not installed.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise BackupError(
-            f"encryption needs the package {package}", fix="install it: pip install 'dbops[backup]'", error_code="MISSING_TOOL"
-        ) from error
 
 
 class WrongKeyError(BackupError):

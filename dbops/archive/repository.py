@@ -2,6 +2,7 @@
 
 ::
 
+    <target>/<timeline>/backups/<id>/begun.json         there until all parts are
     <target>/<timeline>/backups/<id>/parts/00000.pack ...
     <target>/<timeline>/backups/<id>/manifest.json      written last, create-only
     <target>/<timeline>/failures/<id>.json              what a run that failed left to be known
@@ -13,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,21 +22,24 @@ from typing import Any
 
 from dbops.archive import manifest as manifests
 from dbops.archive import notes
+from dbops.archive.chains import order
 from dbops.archive.cipher import Keys, encryption_of
 from dbops.archive.codec import PLAIN, Codec
-from dbops.archive.encryption import Encryption
+from dbops.archive.encryption import Encryption, WrongKeyError
 from dbops.archive.index import Index
 from dbops.archive.lease import is_held
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import begun_at, is_id
 from dbops.archive.notes import DamagedNoteError
+from dbops.archive.packages import MissingPackageError
 from dbops.archive.parts import PART, Shelf
-from dbops.archive.reading import BackupSource
+from dbops.archive.reading import BackupSource, stream_pieces
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectWriter, Storage, StorageError
 from dbops.archive.writing import BackupSink
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
+BEGUN = "begun.json"
 _LONGEST_RUN = timedelta(days=1)
 _VANISHED = (
     "this machine has seen {count} backups there, and none is left: the storage was lost, or is another one, or is not mounted;"
@@ -85,7 +89,8 @@ class Repository:
         progressed: Callable[[int], None] = lambda size: None,
         like: Manifest | None = None,
     ) -> Draft:
-        """Begin a backup; nothing of it counts before `commit`. `progressed` is told of bytes as they are written.
+        """Begin a backup; nothing of it counts before `commit`, nor is there before `announce`. `progressed` is told of bytes as
+        they are written.
 
         It is encrypted as `like` is, where the key is still the same.
         """
@@ -100,7 +105,11 @@ class Repository:
     # --- reading
 
     def contents(self) -> Contents:
-        """Return all backups of the target; one listing, and one request for each manifest not seen before."""
+        """Return all backups of the target; one listing, and one request for each manifest not seen before.
+
+        Raises:
+            MissingPackageError: manifests cannot be looked at on this machine, which says nothing of them.
+        """
         found: list[Manifest] = []
         broken: list[Broken] = []
         heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
@@ -114,12 +123,12 @@ class Repository:
                 continue
             try:
                 found.append(self._manifest(key, head.size))
+            except MissingPackageError:
+                raise
             except BackupError as error:
                 broken.append(Broken(key, error.message))
-        # by the numbers of leases, which only grow: clocks are set back
-        ordered = sorted(found, key=lambda one: (one.fence, one.begun_at, one.id))
         timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
-        return Contents(tuple(ordered), tuple(broken), frozenset(timelines))
+        return Contents(tuple(sorted(found, key=order)), tuple(broken), frozenset(timelines))
 
     def _vanished(self, heads: Collection[str]) -> set[str]:
         """Return the manifests that this machine has seen, where none at all is left: the storage is likely to be gone."""
@@ -171,13 +180,14 @@ class Repository:
         """Yield the folders that have parts and no manifest, and are not of a run that is going on."""
         keys = {head.key for head in self.storage.list(f"{self.target}/")}
         folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
-        known = {one.key for one in self._lost(keys)}
+        known, dead = {one.key for one in self._lost(keys)}, self._dead(keys)
         is_busy = is_held(self.storage, self.target, now)
         for folder in sorted(folders):
             name, key = folder.rpartition("/")[2], f"{folder}/manifest.json"
             if key in keys or key in known or not is_id(name) or (is_busy and begun_at(name) > now - _LONGEST_RUN):
                 continue
-            yield Broken(key, f"there are parts and no manifest in {folder}: a run died, or its manifest was lost")
+            why = "a run died; dbops backup prune removes them after a day" if folder in dead else "its manifest was lost"
+            yield Broken(key, f"there are parts and no manifest in {folder}: {why}")
 
     def held(self) -> dict[str, str]:
         """Return the ids of backups that are held, with the reasons; a hold that is damaged still holds."""
@@ -191,10 +201,10 @@ class Repository:
         return self.storage.head(f"{self.target}/holds/{backup_id}.json") is not None
 
     def fresh(self, manifest: Manifest) -> Manifest:
-        """Read a manifest from the storage itself, and compare it with its seal and, where a key is given, with its mac.
+        """Read a manifest from the storage itself, and compare it with its seal and, where its key is given, with its mac.
 
         Raises:
-            BackupError: it is gone, damaged, forged, or another one than the index knows; the key is a wrong one.
+            BackupError: it is gone, damaged, forged, or another one than the index knows.
         """
         key = manifest_key(manifest)
         try:
@@ -202,8 +212,6 @@ class Repository:
         except MissingObjectError as error:
             raise BackupError(f"the manifest of {manifest.id} is gone", error_code="MANIFEST_MISSING") from error
         self._must_be_ours(found, key)
-        if self.keys.secret is not None or not found.mac:
-            manifests.check_mac(found, self.encryption(found).mac_key(), key)
         if found.seal != manifest.seal:
             raise BackupError(f"{key} is another one than was listed", error_code="MANIFEST_DAMAGED")
         return found
@@ -215,8 +223,32 @@ class Repository:
             self._encryptions[facts] = encryption_of(manifest.encryption, self.keys)
         return self._encryptions[facts]
 
+    def closed(self, manifest: Manifest) -> str | None:
+        """Say why the keys at hand do not open a backup, as far as can be told without reading any of it; None if they may."""
+        facts = manifest.encryption
+        try:
+            self.encryption(manifest)
+        except WrongKeyError as error:
+            return error.message
+        if facts["method"] != "age" or (self.keys.secret is not None and self.keys.opens(facts)):
+            return None
+        if self.keys.secret is None:
+            return "the backup is encrypted for age recipients, and no identity was given"
+        return "the backup is encrypted for other age recipients"
+
     def shelf(self, manifest: Manifest) -> Shelf:
         return Shelf(self.storage, folder_of(manifest), manifest.id, PLAIN, self.encryption(manifest))
+
+    def open_all(self, manifest: Manifest) -> None:
+        """Read the beginning of each stream of a backup as it is stored, past what this machine has kept.
+
+        Raises:
+            WrongKeyError: the key at hand does not open one; MissingPackageError: this machine cannot.
+        """
+        shelf = self.shelf(manifest)
+        for record in manifest.streams:
+            with closing(stream_pieces(record, shelf)) as pieces:
+                next(pieces, None)
 
     def source(self, manifest: Manifest, progressed: Callable[[int], None] | None = None) -> BackupSource:
         """Return the streams of a backup; nothing is opened yet. `progressed` is told of bytes as they are read."""
@@ -249,8 +281,11 @@ class Repository:
         """
         if (objection := self.keys.objection(manifest.encryption)) is not None:
             raise BackupError(f"{key} does not count: {objection}", error_code="BACKUP_DOWNGRADED")
-        if manifest.encryption["method"] == "aes-256-gcm" and self.keys.opens(manifest.encryption):
+        is_keyed = manifest.encryption["method"] == "aes-256-gcm"
+        if is_keyed and self.keys.opens(manifest.encryption):
             manifests.check_mac(manifest, self.encryption(manifest).mac_key(), key)
+        elif bool(manifest.mac) is not is_keyed:
+            raise BackupError(f"{key} was written by somebody without the key", error_code="MANIFEST_DAMAGED")
 
     # --- deleting
 
@@ -270,22 +305,37 @@ class Repository:
             self.storage.delete(head.key)
 
     def orphans(self, before: datetime) -> Iterator[str]:
-        """Yield the keys of parts that belong to no backup, and of what was never written to its end, from before a moment.
+        """Yield the keys of what runs left that died, and of what was never written to its end, from before a moment; what tells
+        that a run died comes last.
 
-        Parts whose manifest was lost are left: it may be found again. That it was there is known from the index, or from what
-        follows it.
+        Parts whose manifest was lost are left, however many were and whatever follows: they may be found again.
         """
-        heads = list(self.storage.list(f"{self.target}/"))
-        followed = {name for one in self.contents().backups for name in (one.parent_id, one.full_id)}
-        lost = {one.key for one in self._lost({head.key for head in heads})}
-        committed = {head.key.removesuffix("manifest.json") for head in heads if head.key.endswith("/manifest.json")}
-        for head in heads:
-            folder, middle, _ = head.key.partition("/parts/")
-            name = folder.rpartition("/")[2]
-            is_orphan = middle and is_id(name) and name not in followed and f"{folder}/" not in committed
-            is_orphan = is_orphan and f"{folder}/manifest.json" not in lost
-            if (is_orphan or _is_unfinished(head.key)) and head.modified < before.timestamp():
-                yield head.key
+        heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
+        dead = self._dead(heads)
+        old = {key for key, head in heads.items() if head.modified < before.timestamp()}
+        young = {folder for key in heads if key not in old and (folder := _folder_in(key)) in dead}
+        for key in sorted(heads, key=lambda key: key.endswith(f"/{BEGUN}")):
+            folder = _folder_in(key)
+            is_late = key.endswith(f"/{BEGUN}") and f"{folder}/manifest.json" in heads  # whoever committed could not remove it
+            if is_late or (key in old and (_is_unfinished(key) or (folder in dead and folder not in young))):
+                yield key
+
+    def _dead(self, keys: Collection[str]) -> set[str]:
+        """Return the folders of runs that were begun and never came to their end; one request for each.
+
+        They say so themselves: what a run that died has left and a backup whose manifest was lost are alike else.
+        """
+        begun = {key.removesuffix(f"/{BEGUN}") for key in keys if key.endswith(f"/{BEGUN}")}
+        return {
+            one for one in begun if f"{one}/manifest.json" not in keys and is_id(one.rpartition("/")[2]) and self._is_begun(one)
+        }
+
+    def _is_begun(self, folder: str) -> bool:
+        try:
+            notes.read(self.storage.get(f"{folder}/{BEGUN}"), f"{folder}/{BEGUN}")
+        except (MissingObjectError, DamagedNoteError):
+            return False
+        return True
 
 
 class Draft:
@@ -306,9 +356,22 @@ class Draft:
         self.timeline: str = timeline
         self.encryption = encryption
         self._is_committing = False
-        folder = f"{repository.target}/{timeline}/backups/{backup_id}"
-        shelf = Shelf(repository.storage, folder, backup_id, codec, encryption, part_size)
+        self._folder = f"{timeline}/backups/{backup_id}"
+        shelf = Shelf(repository.storage, f"{repository.target}/{self._folder}", backup_id, codec, encryption, part_size)
         self.sink: BackupSink = BackupSink(shelf, self._keeping, progressed)
+
+    def announce(self, now: datetime) -> None:
+        """Say that a run is at work here, before there is any part of it: parts of which nothing says so are of a backup."""
+        self._repository.note(f"{self._folder}/{BEGUN}", {"format": "dbops.begun/1", "at": now.isoformat()})
+
+    def _ended(self) -> None:
+        """Take back what `announce` said: from here on these are the parts of a backup, whatever becomes of its manifest."""
+        storage, key = self._repository.storage, f"{self._repository.target}/{self._folder}/{BEGUN}"
+        try:
+            storage.delete(key)
+        except StorageError:  # whoever may add and not delete can replace it, as leases are; it says nothing then
+            with suppress(StorageError), storage.put(key) as file:
+                file.write(b"{}\n")
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest, which makes this a backup; return it sealed.
@@ -316,6 +379,7 @@ class Draft:
         Raises:
             BackupError: there is one of this id already.
         """
+        self._ended()
         sealed = manifests.sealed(replace(manifest, streams=tuple(self.sink.records)), self.encryption.mac_key())
         key, text = manifest_key(sealed), manifests.to_json(sealed)
         storage = self._repository.storage
@@ -326,17 +390,18 @@ class Draft:
         self._repository.index.put(storage.title, key, text)
         return sealed
 
-    def discard(self, failure: dict[str, Any]) -> None:
+    def discard(self, failure: dict[str, Any], now: datetime) -> None:
         """Give the backup up: remove its parts as far as the storage lets, and keep what went wrong.
 
         Once the manifest was on its way nobody knows whether it arrived, so the parts stay: they are a backup, or garbage.
         """
         self.sink.close()
         repository = self._repository
-        folder = f"{repository.target}/{self.timeline}/backups/{self.id}"
+        folder = f"{repository.target}/{self._folder}"
         if self._is_committing:
             with suppress(StorageError):
                 if repository.storage.head(f"{folder}/manifest.json") is None:
+                    self.announce(now)
                     repository.note(f"{self.timeline}/failures/{self.id}.json", failure)
             return
         repository.index.forget(repository.storage.title, f"{folder}/manifest.json")
@@ -344,13 +409,19 @@ class Draft:
             repository.note(f"{self.timeline}/failures/{self.id}.json", failure)
             for head in list(repository.storage.list(f"{folder}/parts/")):
                 repository.storage.delete(head.key)
+            repository.storage.delete(f"{folder}/{BEGUN}")
 
     def _keeping(self, name: str) -> AbstractContextManager[ObjectWriter]:
-        return self._repository.index.keeping(f"{self._repository.target}/{self.timeline}/backups/{self.id}", name)
+        return self._repository.index.keeping(f"{self._repository.target}/{self._folder}", name)
 
 
 def _is_unfinished(key: str) -> bool:
     return key.rpartition("/")[2].startswith(WRITING)
+
+
+def _folder_in(key: str) -> str:
+    """Return the folder of the backup that a part, or what tells of a run, belongs to."""
+    return key.partition("/parts/")[0].removesuffix(f"/{BEGUN}")
 
 
 def folder_of(manifest: Manifest) -> str:

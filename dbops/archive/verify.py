@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from dbops.archive.encryption import WrongKeyError
 from dbops.archive.manifest import Manifest
+from dbops.archive.packages import MissingPackageError
 from dbops.archive.parts import PartRecord
 from dbops.archive.reading import stored_pieces
 from dbops.archive.repository import Repository, folder_of
@@ -19,13 +19,13 @@ def check_sizes(repository: Repository, manifest: Manifest) -> list[str]:
     """Return what is wrong with the manifest itself and with the sizes of its parts; one listing.
 
     Raises:
-        WrongKeyError: the key at hand is another one.
+        MissingPackageError: nothing can be said of what is stored.
     """
     problems = []
     try:
         repository.fresh(manifest)
-    except WrongKeyError:
-        raise  # which says nothing of what is stored
+    except MissingPackageError:
+        raise
     except BackupError as error:
         problems.append(error.message)
     folder = folder_of(manifest)
@@ -53,6 +53,8 @@ def check_hashes(repository: Repository, manifest: Manifest, progressed: Callabl
         try:
             for piece in stored_pieces(repository.storage, f"{folder}/{part.key}", part):
                 progressed(len(piece))
+        except MissingPackageError:
+            raise
         except BackupError as error:
             return error.message
         return None

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from dbops.archive.lease import leased
-from dbops.archive.repository import manifest_key
+from dbops.archive.repository import Draft
 from dbops.errors import ApplyError, BackupError, Problems
 from dbops.reconcile.plan import Plan
 from dbops.usecases.apply import ApplyResult, Consent, apply
 from dbops.usecases.backup.look import listing, show
 from dbops.usecases.backup.prune import delete, hold, prune_all, release
+from dbops.usecases.backup.verify import verify
 from dbops.usecases.history import undo
 from dbops.usecases.plan import plan
 from dbops.usecases.status import status
@@ -224,20 +229,70 @@ def test_what_is_held_stays(shop: Shop, clock: Clock) -> None:
     assert shop.backups()[0].id != first.id
 
 
-def test_parts_of_a_run_that_died_go_after_a_day(shop: Shop, clock: Clock) -> None:
+def die(shop: Shop, monkeypatch: pytest.MonkeyPatch, kind: str = "full") -> None:
+    """Make a backup in a process that is killed before it commits."""
+    if not (child := os.fork()):
+        monkeypatch.setattr(Draft, "commit", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        try:
+            shop.run(kind)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_parts_of_a_run_that_died_go_after_a_day(shop: Shop, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    die(shop, monkeypatch)
+    left = [path for path in (shop.folder / "backups").rglob("*") if path.is_file() and "locks" not in path.parts]
+    assert len(left) == 4
     applied(shop)
-    (made,) = shop.backups()
-    shop.manifest(made).unlink()
-    with shop.keeper() as keeper:
-        keeper.repository.index.forget(keeper.repository.storage.title, manifest_key(made))  # known is lost, not dead
-    applied(shop)
+    with shop.workspace() as workspace:
+        assert "a run died" in next(one for one in verify(workspace, None, 0, print) if not one.ok).problems[0]
     clock.now = datetime.now(UTC) + timedelta(hours=23)
     with shop.keeper() as keeper:
         assert keeper.prune().orphans == ()
         clock.now = datetime.now(UTC) + timedelta(hours=25)
-        assert len(keeper.prune().orphans) == 3
-    assert not any(part.exists() for part in shop.parts(made))
+        assert len(keeper.prune().orphans) == 4
+    assert not any(path.exists() for path in left)
     assert all(part.exists() for part in shop.parts(shop.backups()[0]))
+
+
+@pytest.mark.parametrize("lost", [(1, 2), (1, 2, 3), (2, 3, 4), (0, 1, 2, 3, 4)], ids=str)
+def test_however_many_manifests_are_lost_prune_takes_nothing_but_what_runs_left_that_died(
+    tmp_path: Path,
+    sqlite_database: SqliteDatabase,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: tuple[int, ...],
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")  # as on another machine
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY);")
+    shop = Shop(tmp_path / "env", sqlite_database.url, "  retention: {last: 1, verified: 0}\n")
+    chain = [shop.run()]
+    for number in range(4):
+        sqlite_database.rows(f"INSERT INTO orders VALUES ({number})")
+        chain.append(shop.run("incremental"))
+        if number == 1:
+            die(shop, monkeypatch, "incremental")
+    texts = {shop.manifest(chain[number]): shop.manifest(chain[number]).read_bytes() for number in lost}
+    for path in texts:
+        path.unlink()
+    clock.now = datetime.now(UTC) + timedelta(days=3)
+    shop.run()
+    with shop.workspace() as workspace:
+        named = [one.problems[0] for one in verify(workspace, None, 0, print) if "there are parts" in "".join(one.problems)]
+    assert sorted(["its manifest was lost" in text for text in named]) == [False] + [True] * len(lost)
+    with shop.keeper() as keeper:
+        pruned = keeper.prune()
+    assert len([key for key in pruned.orphans if "/parts/" in key]) == 3
+    assert all(part.exists() for number in lost for part in shop.parts(chain[number]))
+    for path, text in texts.items():
+        path.write_bytes(text)
+    if lost == (2, 3, 4):  # nothing was left that follows the others, so that retention let these go, as it would have all
+        return
+    left = shop.restore(f"sqlite:///{tmp_path / 'found.db'}", word=chain[-1].id).chain
+    assert [one.id for one in left] == [one.id for one in chain]
+    with closing(sqlite3.connect(tmp_path / "found.db")) as conn:
+        assert conn.execute("SELECT count(*) FROM orders").fetchone() == (4,)
 
 
 def test_what_followed_a_lost_manifest_stays_until_that_is_found(

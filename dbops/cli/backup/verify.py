@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dbops.cli.backup.options import Where, place_options, policy_option, teller
-from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, environment_argument, output_option, verb, write_json
+from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, EXIT_ERROR, environment_argument, output_option, verb, write_json
 
 
 @verb()
@@ -26,6 +26,10 @@ from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, environment_argument, output
 def verify(env: Path, name: str | None, word: str | None, level: int, where: Where, output: str) -> int:
     """Prove backups and keep the evidence beside them; exits with 2 when one fails, with 1 when there is none.
 
+    What the key at hand does not open is checked as far as no key is needed, level 1. Where more was asked for it is not known to
+    restore, and the exit code is 1; except that of all, those of a key before count as proven where a restore of the same bytes
+    was proven with it and a later one opens.
+
     \b
     Examples:
       dbops backup verify --id latest
@@ -40,4 +44,6 @@ def verify(env: Path, name: str | None, word: str | None, level: int, where: Whe
         write_json([evidence_json(one) for one in found])
     else:
         click.echo("\n".join(evidence_text(one) for one in found))
-    return EXIT_DONE if all(one.ok for one in found) else EXIT_CHANGES
+    if not all(one.ok for one in found):
+        return EXIT_CHANGES
+    return EXIT_ERROR if any(one.falls_short for one in found) else EXIT_DONE

@@ -240,10 +240,23 @@ def pruned_json(pruned: Pruned, *, is_dry: bool) -> dict[str, Any]:
 
 def evidence_text(one: Evidence) -> str:
     """Return one line for a verification, and what was found below."""
-    state = style("ok", fg="green") if one.ok else style("FAILED", fg="red", bold=True)
+    short = style("NOT OPENED", fg="yellow", bold=True)
+    state = style("FAILED", fg="red", bold=True) if not one.ok else short if one.falls_short else style("ok", fg="green")
     took = f", restored in {wording.duration(one.seconds)}" if one.seconds is not None else ""
     lines = [f"{style(one.backup_id, bold=True)}: {state}, level {one.level}{took}"]
-    return "\n".join([*lines, *(f"  {wording.printable(problem)}" for problem in one.problems)])
+    return "\n".join([*lines, *(f"  {wording.printable(text)}" for text in (*one.problems, *_unopened(one)))])
+
+
+def _unopened(one: Evidence) -> list[str]:
+    """Say what could not be checked, and what is known all the same."""
+    if one.unopened is None or not one.ok:
+        return []
+    notes = [f"checked without a key, its stored bytes are sound: {one.unopened}"]
+    return (
+        [*notes, "it is not known to restore: give its key in encryption.key of the policy, or with --storage and --key-env"]
+        if one.falls_short
+        else notes
+    )
 
 
 def evidence_json(one: Evidence) -> dict[str, Any]:
@@ -255,6 +268,8 @@ def evidence_json(one: Evidence) -> dict[str, Any]:
         "problems": list(one.problems),
         "restore_s": one.seconds,
         "details": dict(one.details),
+        "unopened": one.unopened,
+        "falls_short": one.falls_short,
     }
 
 

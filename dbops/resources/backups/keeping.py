@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from dbops.archive.encryption import KEY_FIX, WrongKeyError
 from dbops.archive.lease import Lease, leased
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.repository import Repository
@@ -169,12 +170,14 @@ class Keeper:
         """Prove the newest backup by a restore; None when there is none.
 
         Raises:
-            BackupError: it does not restore.
+            BackupError: it does not restore; WrongKeyError: the key at hand does not open it.
         """
         backups = counted(self.standing())
         if not backups:
             return None
         evidence = self.verify(backups[-1], 3)
+        if evidence.unopened is not None:
+            raise WrongKeyError(f"{backups[-1].id} was not tried: {evidence.unopened}", fix=KEY_FIX)
         if not evidence.ok:
             raise BackupError(
                 f"{backups[-1].id} does not restore: {evidence.problems[0]}",

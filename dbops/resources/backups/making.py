@@ -65,6 +65,7 @@ def make(
     progress = Progress("writing", _size_before(mechanism, contents), maker.told)
     draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add, like=last)
     try:
+        draft.announce(begun_at)
         with writing_files("the backup"):
             produced = maker.backups.produce(order, maker.conn, maker.target, draft.sink, maker.told)
         _must_have_ended_well(produced)
@@ -75,7 +76,7 @@ def make(
         manifest = _manifest(maker, mechanism, identity, draft, parent, begun_at, produced)
         return draft.commit(replace(manifest, labels=labels or {}))
     except BaseException as error:
-        draft.discard(_failure(mechanism.kind, maker.clock(), error))
+        draft.discard(_failure(mechanism.kind, maker.clock(), error), maker.clock())
         raise
 
 

@@ -55,6 +55,10 @@ class Evidence:
     seconds: float | None = None
     """How long the restore took; None where none was made."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    unopened: str | None = None
+    """Why only what needs no key was checked; None where the key at hand opens the backup, as far as was tried. Not kept."""
+    falls_short: bool = False
+    """True where more was asked for than could be checked without a key, so that it is not known to restore. Not kept."""
 
 
 @dataclass(frozen=True, slots=True)

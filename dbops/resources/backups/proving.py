@@ -55,16 +55,20 @@ class Prover:
 def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) -> Evidence:
     """Verify a backup and all that a restore of it needs, up to a level; keep the evidence beside it, and return it.
 
+    Where the key at hand does not open it, level 1 is what can be reached, and the evidence says so.
+
     Raises:
         BackupError: level 4 is asked for, and no log goes on from this backup.
     """
     point, last = _drilled(manifest, contents) if level == 4 else (LATEST, manifest)
     seconds: float | None = None
     details: dict[str, Any] = {"point": point.text} if level == 4 else {}
+    unopened: str | None = None
     try:
         chain = chain_of(last, contents.backups)
         problems = stored_problems(prover.repository, chain, level, prover.told)
-        if not problems and level >= 2:
+        unopened = None if problems else _unopened(prover.repository, chain, level)
+        if unopened is None and not problems and level >= 2:
             links = [link(prover.repository, one) for one in chain]
             if level == 2:
                 with writing_files("the verification"):
@@ -85,7 +89,12 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
                 f"the verification was given up: {error.message}", error.context, "NO_ROOM", fix=error.fix or "make room there"
             ) from error
         problems = [error.message]
-    evidence = Evidence(manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details)
+    falls_short = unopened is not None and level > 1
+    if falls_short:
+        level, details = 1, {}
+    evidence = Evidence(
+        manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details, unopened, falls_short
+    )
     try:
         keep(prover.repository, evidence)
     except StorageError as error:
@@ -94,6 +103,27 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
             f"{manifest.id} {verdict} at level {level}, and the evidence of it cannot be kept: {error.message}", fix=error.fix
         ) from error
     return evidence
+
+
+def _unopened(repository: Repository, chain: Sequence[Manifest], level: int) -> str | None:
+    """Say why the key at hand does not open a chain whose stored bytes are sound; from level 2 on it is tried."""
+    reason = next((reason for one in chain if (reason := repository.closed(one)) is not None), None)
+    if reason is None and level > 1:
+        try:
+            must_open(repository, chain)
+        except WrongKeyError as error:
+            return error.message
+    return reason
+
+
+def must_open(repository: Repository, chain: Sequence[Manifest]) -> None:
+    """Let a chain pass, whose stored bytes are sound, if the key at hand opens all of it as it is stored.
+
+    Raises:
+        WrongKeyError: it does not; MissingPackageError: this machine cannot.
+    """
+    for one in chain:
+        repository.open_all(one)
 
 
 def _drilled(manifest: Manifest, contents: Contents) -> tuple[Point, Manifest]:

@@ -52,11 +52,12 @@ def prune(
     orphans = tuple(repository.orphans(now - GRACE))
     if is_dry:
         return Pruned(tuple(deleted), orphans)
-    gone, needed = list[Manifest](), set[str | None]()
+    gone, staying = list[Manifest](), set[str]()
     for one in deleted:
-        if one.id in needed or repository.is_held(one.id):  # since it was decided
+        is_needed = bool(staying) and any(other.id in staying for other in dependents(one.id, deleted))
+        if is_needed or repository.is_held(one.id):  # since it was decided
             told(f"{one.id} stays: it, or what depends on it, is held now")
-            needed |= {one.id, one.parent_id}
+            staying.add(one.id)
             continue
         told(f"deleting {one.id}")
         check()

@@ -25,11 +25,13 @@ def standing_of(repository: Repository, timeline: str | None) -> Standing:
     return Standing(contents.backups, contents.broken, evidence, tuple(failures), repository.held(), timeline, foreign)
 
 
-def proven_at(repository: Repository, backup_id: str) -> datetime | None:
-    """Return when what a backup leads to was last put together and checked by its engine; None when never, or it failed since."""
+def proven_at(repository: Repository, backup_id: str, level: int = 2) -> datetime | None:
+    """Return when what a backup leads to was last put together and checked by its engine, or from level 3 on restored; None when
+    never, or it failed since.
+    """
     evidence = _evidence(repository, f"verify/{backup_id}")
-    latest = Standing(evidence=evidence).verified(level=2)
-    return max(one.at for one in evidence if one.ok and one.level >= 2) if backup_id in latest else None
+    latest = Standing(evidence=evidence).verified(level)
+    return max(one.at for one in evidence if one.ok and one.level >= level) if backup_id in latest else None
 
 
 def evidence_from(facts: Mapping[str, Any]) -> Evidence:

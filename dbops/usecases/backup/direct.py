@@ -160,9 +160,12 @@ class BackupFolder:
         if keeper.engine.features.has_servers and self._near(held, url) is None:
             return stored, None, f"the restore was not tried: no database URL leads to a server of {held.manifest.engine}"
         try:
-            return stored, keeper.verify(held.manifest, 3), None
+            restored = keeper.verify(held.manifest, 3)
         except DbopsError as error:
             return stored, None, error.message
+        if restored.unopened is not None:
+            return stored, None, f"the restore was not tried: {restored.unopened}"
+        return stored, restored, None
 
     def restore(self, backup_id: str, url: str, *, replaces: bool) -> RestoreResult:
         """Restore a backup, with all that it follows, into the database of a URL, which may be missing.

@@ -21,7 +21,7 @@ from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.leading import chain_to, chains_to_name, ends_at
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
-from dbops.resources.backups.proving import must_be_sound
+from dbops.resources.backups.proving import must_be_sound, must_open
 from dbops.resources.backups.standing import proven_at
 from dbops.telemetry import measured
 from dbops.usecases.backup.policies import Place, find_backup, must_have_some, one_policy
@@ -109,7 +109,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     if found is not None:
         backups.must_allow([link(policy.repository, one) for one in chain], order)
     must_be_sound(policy.repository, chain, told)
-    _must_open(policy, chain)
+    must_open(policy.repository, chain)  # so that a wrong key is told before anything is saved or made
     safety = None
     if found is not None and folder is None:
         try:
@@ -131,18 +131,6 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
             chain, *others = others
             must_be_sound(policy.repository, chain, told)
     return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
-
-
-def _must_open(policy: Keeper, chain: Sequence[Manifest]) -> None:
-    """Read the beginning of each backup of a chain that is sound, so that a wrong key is told before anything is saved or made.
-
-    Raises:
-        WrongKeyError: it does not open one.
-    """
-    for one in chain:
-        source = link(policy.repository, one).source
-        with source.stream(min(source.names, key=source.size)) as reader:
-            reader.read(1)
 
 
 def _brought(policy: Keeper, chain: Sequence[Manifest], order: RestoreOrder, told: Told) -> Restored:

@@ -30,7 +30,9 @@ def hasher(seed: int) -> Any:
     try:
         from xxhash import xxh3_128_digest
     except ImportError as error:
-        raise BackupError("backups of SQLite need the package xxhash", fix="install it: pip install 'dbops[backup]'") from error
+        raise BackupError(
+            "backups of SQLite need the package xxhash", fix="install it: pip install 'dbops[backup]'", error_code="MISSING_TOOL"
+        ) from error
     return lambda page: xxh3_128_digest(page, seed)
 
 

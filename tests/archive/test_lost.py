@@ -1,0 +1,120 @@
+"""What is lost from a storage, at random: nothing that may have belonged to it goes, and what runs left that died does."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbops.archive.chains import chain_of, dependents
+from dbops.archive.cipher import Keys
+from dbops.archive.codec import PLAIN
+from dbops.archive.index import Index
+from dbops.archive.manifest import Manifest
+from dbops.archive.naming import new_id
+from dbops.archive.repository import BEGUN, Repository, folder_of
+from dbops.archive.retention import Guards, Rules, judge
+from dbops.archive.storage.local import LocalStorage
+from dbops.resources.backups.pruning import prune
+from tests.archive.made import START, backup
+
+LATER = datetime.now(UTC) + timedelta(days=3)
+
+
+def _silent(text: str) -> None:
+    return
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[Manifest]:
+    """Backups by age, of several chains with branches; the clock goes back now and then."""
+    made: list[Manifest] = []
+    for number in range(draw(st.integers(2, 14))):
+        parent = draw(st.sampled_from([None, *made[-5:], *made[-1:], *made[-1:]]))
+        kind = draw(st.sampled_from(["incremental", "differential", "log"])) if parent else "full"
+        made.append(backup(f"b{number:02}", draw(st.integers(0, 500)), parent, kind, fence=number + 1))
+    return made
+
+
+@given(chains(), st.randoms(use_true_random=False))
+def test_what_a_held_backup_may_need_is_kept_however_many_manifests_are_lost(
+    history: list[Manifest], chance: random.Random
+) -> None:
+    left = [one for one in history if chance.random() < 0.6] or history[:1]
+    held = chance.choice(left)
+    verdict = judge(left, Rules(last=1, verified=0), START + timedelta(days=90), Guards(held={held.id}))
+    needed = {one.id for one in chain_of(held, history)} & {one.id for one in left}
+    assert needed <= set(verdict.kept)
+    for one in left:
+        after = {other.id for other in left if other is not one and one in chain_of(other, history)}
+        assert after <= {other.id for other in dependents(one.id, left)}
+
+
+@given(chains(), st.randoms(use_true_random=False))
+def test_what_goes_while_one_is_held_takes_nothing_that_it_may_need(history: list[Manifest], chance: random.Random) -> None:
+    """The hold comes when all was decided, and manifests were lost before."""
+    with TemporaryDirectory() as folder:
+        repository = Repository(LocalStorage(Path(folder)), "shop", Keys(), Index(None))
+        left = [one for one in history if chance.random() < 0.6] or history[:1]
+        held = chance.choice(left)
+        repository.note(f"holds/{held.id}.json", {"reason": "the court"})
+        going = list(reversed(left))
+        gone = prune(repository, going, LATER, _silent).deleted
+        assert not {one.id for one in gone} & {one.id for one in chain_of(held, history)}
+
+
+@given(
+    st.lists(st.sampled_from(["backup", "backup", "dead", "failed"]), min_size=1, max_size=6), st.randoms(use_true_random=False)
+)
+def test_of_parts_only_those_of_runs_that_died_are_orphans(runs: list[str], chance: random.Random) -> None:
+    with TemporaryDirectory() as folder:
+        storage = LocalStorage(Path(folder))
+        repository = Repository(storage, "shop", Keys(), Index(None))  # a machine that has never seen any of it
+        dead, parent = set[str](), None
+        for number, run in enumerate(runs):
+            backup_id = new_id("full" if parent is None else "incremental", START - timedelta(hours=chance.randrange(9)))
+            draft = repository.begin(backup_id, "t1", PLAIN)
+            draft.announce(START)
+            with draft.sink.stream("database") as writer:
+                writer.write(b"x" * number)
+            draft.sink.close()
+            made = backup(backup_id, number, parent, fence=number + 1)
+            match run:
+                case "backup":
+                    parent = draft.commit(replace(made, seal=""))
+                case "dead":
+                    dead.add(folder_of(made))
+                case _:
+                    draft.discard({"kind": "full"}, START)
+                    assert not [head.key for head in storage.list(f"{folder_of(made)}/")]
+        before = {head.key for head in storage.list()}
+        assert sum(key.endswith(f"/{BEGUN}") for key in before) == len(dead)
+        for key in chance.sample(sorted(before), chance.randrange(len(before) + 1)):
+            storage.delete(key)
+        heads = {head.key for head in storage.list("shop/")}
+        gone = set(repository.orphans(LATER))
+        expected = {key for key in heads for one in dead if key.startswith(f"{one}/") and f"{one}/{BEGUN}" in heads}
+        assert gone == expected
+        assert set(repository.orphans(START)) == set()
+
+
+def test_a_word_of_a_run_that_was_damaged_or_is_another_ones_counts_for_nothing(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    folders = []
+    for hours in range(2):
+        draft = repository.begin(new_id("full", START + timedelta(hours=hours)), "t1", PLAIN)
+        draft.announce(START)
+        with draft.sink.stream("database") as writer:
+            writer.write(b"x")
+        draft.sink.close()
+        folders.append(tmp_path / "shop/t1/backups" / draft.id)
+    text = (folders[0] / BEGUN).read_bytes()
+    (folders[1] / BEGUN).write_bytes(text)
+    (folders[0] / BEGUN).write_bytes(text[:-3])
+    assert list(repository.orphans(LATER)) == []
