@@ -59,7 +59,8 @@ class MysqlConnection:
     `server_sql_mode` is the server's own sql_mode, under which sources are read. Set on a scratch session alone:
     `parked_events`, the declared states of events that must not run there, `begun_events`, those whose start a server filled in
     that made them before, `ledger`, which notes GRANT and REVOKE in the
-    server's place, `stands_for`, the name of the real database, and `home`, where that is.
+    server's place, `stands_for`, the name of the real database, and `home`, where that is; and `came_from`, the name of the
+    database whose backup is tried out there: what names the scratch is read as if it named that.
     `account` is who the session speaks for: another than its own where the scratch is on another server.
     """
 
@@ -73,6 +74,7 @@ class MysqlConnection:
         self.begun_events: frozenset[str] = frozenset()
         self.ledger: Ledger | None = None
         self.stands_for: str | None = None
+        self.came_from: str | None = None
         self.home: Target | None = None
         self.account: str = server.user
         self.is_readonly = False

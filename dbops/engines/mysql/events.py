@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from dbops.catalog.model import Event, Options
 from dbops.engines.base.connect import Row
-from dbops.engines.mysql.tokens import Token, tokens, without_comments, without_qualifier
+from dbops.engines.mysql.tokens import Token, tokens, without_comments, without_qualifier, words
 
 _STATES = {
     "ENABLED": "ENABLE",
@@ -62,15 +62,14 @@ def _is_creation(starts: datetime | None, created: datetime | None) -> bool:
     return starts is None or (created is not None and abs(starts - created) <= timedelta(seconds=1))
 
 
-def park(sql: str, states: dict[str, str]) -> str:
+def park(sql: str, states: dict[str, str], sql_mode: str = "") -> str:
     """Return CREATE EVENT with the event disabled, and note its declared state in `states`; other SQL comes back as it is.
 
     An event of a source must not run in a scratch database: its body may name other databases of the server.
     """
     if not re.search(r"\bevent\b", sql[:400], re.IGNORECASE):
         return sql
-    found = list(tokens(sql))
-    meant = [token for token in found if token.kind != "space"]
+    meant = words(sql, sql_mode)
     place = _event_word(meant)
     if place is None:
         return sql

@@ -39,6 +39,7 @@ from dbops.engines.mysql.flavour import Flavour, flavour_of
 from dbops.engines.mysql.grant_acts import database_object, place_of
 from dbops.engines.mysql.grant_tables import TABLES, GrantRows, fetch_grants, granted
 from dbops.engines.mysql.grants import DATABASE, Place
+from dbops.engines.mysql.qualifiers import turned_back
 from dbops.engines.mysql.raw_text import is_marked, readable, unconverted
 from dbops.engines.mysql.show_create import Reader, literal_text
 from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier, words
@@ -160,7 +161,19 @@ def _unconverted_views(conn: MysqlConnection, answers: Mapping[str, Row]) -> dic
 
 def inspect(conn: MysqlConnection, scope: Scope = Scope(), *, declared: bool = False) -> Catalog:  # noqa: B008  frozen
     """Read the whole managed catalog; see the port."""
-    return restrict(_Reading(fetch(conn), conn, declared).catalog(), scope)
+    return restrict(_Reading(_at_home(fetch(conn), conn), conn, declared).catalog(), scope)
+
+
+def _at_home(texts: Texts, conn: MysqlConnection) -> Texts:
+    """Let texts of a backup that is tried out name the database that it is of."""
+    name = conn.came_from
+    if name is None:
+        return texts
+    turned = {
+        what: turned_back(getattr(texts, what), conn.database, name)
+        for what in ("tables", "sequences", "views", "triggers", "routines", "events")
+    }
+    return replace(texts, **turned)
 
 
 class _Reading:
@@ -168,7 +181,7 @@ class _Reading:
 
     def __init__(self, texts: Texts, conn: MysqlConnection, declared: bool) -> None:
         self.texts = texts
-        self.database = conn.database
+        self.database = conn.came_from or conn.database
         self.conn = conn
         self.parked = conn.parked_events or {}
         self.accounts = (conn.account, conn.server.user)

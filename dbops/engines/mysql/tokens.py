@@ -9,20 +9,28 @@ from typing import NamedTuple
 from dbops.errors import QueryError
 
 #: Executable comments (`/*!50110 ... */`, `/*M! ... */`) are code: only their opening and closing count as space.
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|--(?=\s|$)[^\n]*|\#[^\n]*|/\*M?!\d*|\*/|/\*.*?\*/)
-      | (?P<string>'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
-      | (?P<name>`(?:[^`]|``)*`)
-      | (?P<word>@{0,2}[^\W\d][\w$]*|@{1,2}|\d+[A-Za-z_$][\w$]*)
+_TOKEN = r"""(?P<space>\s+|--(?=\s|$)[^\n]*|\#[^\n]*|/\*M?!\d*|\*/|/\*.*?\*/)
+      | (?P<string>%s)
+      | (?P<name>`(?:[^`]|``)*`%s)
+      | (?P<word>@{0,2}(?:[^\W\d]|[$\u0080-\uffff])[\w$\u0080-\uffff]*|@{1,2}|\d+[A-Za-z_$][\w$]*)
       | (?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)
-      | (?P<mark>.)""",
-    re.VERBOSE | re.DOTALL,
-)
+      | (?P<mark>.)"""
+_SINGLE = {True: r"'(?:[^'\\]|\\.|'')*'", False: r"'(?:[^']|'')*'"}
+_DOUBLE = {True: r'"(?:[^"\\]|\\.|"")*"', False: r'"(?:[^"]|"")*"'}
+
+
+def _lexer(*, names: bool, escapes: bool) -> re.Pattern[str]:
+    """`names` where double quotes hold names, `escapes` where a backslash escapes in strings."""
+    strings = _SINGLE[escapes] if names else f"{_SINGLE[escapes]}|{_DOUBLE[escapes]}"
+    return re.compile(_TOKEN % (strings, f"|{_DOUBLE[False]}" if names else ""), re.VERBOSE | re.DOTALL)
+
+
+_LEXERS = {(names, escapes): _lexer(names=names, escapes=escapes) for names in (False, True) for escapes in (False, True)}
 _CODE = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|(?P<opening> ?/\*M?!\d* ?)|(?P<closing> ?\*/)")
 
 
 class Token(NamedTuple):
-    """One token: `kind` is space, string, name (in backticks), word, number or mark; `start` its offset in the text."""
+    """One token: `kind` is space, string, name (in quotes), word, number or mark; `start` its offset in the text."""
 
     kind: str
     text: str
@@ -41,20 +49,24 @@ class Token(NamedTuple):
         return self.text if self.kind == "word" and not self.text.startswith("@") else None
 
 
-def tokens(sql: str) -> Iterator[Token]:
-    """Yield all tokens, space and comments included, so that their texts together are the statement."""
-    for match in _TOKEN.finditer(sql):
+def tokens(sql: str, sql_mode: str = "") -> Iterator[Token]:
+    """Yield all tokens, space and comments included, so that their texts together are the statement.
+
+    Of the `sql_mode` that a text was written under count ANSI_QUOTES and NO_BACKSLASH_ESCAPES (MySQL 8.4 manual, 7.1.11).
+    """
+    modes = sql_mode.upper().split(",")
+    for match in _LEXERS["ANSI_QUOTES" in modes, "NO_BACKSLASH_ESCAPES" not in modes].finditer(sql):
         yield Token(match.lastgroup or "mark", match[0], match.start())
 
 
-def words(sql: str) -> list[Token]:
+def words(sql: str, sql_mode: str = "") -> list[Token]:
     """Return the tokens that mean something: no space, no comments."""
-    return [token for token in tokens(sql) if token.kind != "space"]
+    return [token for token in tokens(sql, sql_mode) if token.kind != "space"]
 
 
 def unquoted(name: str) -> str:
-    """Return a name without its backticks."""
-    return name[1:-1].replace("``", "`")
+    """Return a name without its quotes."""
+    return name[1:-1].replace(name[0] * 2, name[0])
 
 
 def plain(sql: str) -> str:

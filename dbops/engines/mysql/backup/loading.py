@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -21,10 +21,12 @@ from dbops.engines.base.processes import Pipeline
 from dbops.engines.mysql.backup.dumping import CODE, SECTIONS, TABLES, VIEWS_SQL, database_of
 from dbops.engines.mysql.backup.mydumper import ROWS_TAR, row_pieces
 from dbops.engines.mysql.backup.rewriting import Rewrite, definer_of, rewrites, statements_of, views_of
+from dbops.engines.mysql.backup.still_named import Mention, mentions
 from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
 from dbops.engines.mysql.errors import number_of
 from dbops.engines.mysql.events import park as park_event
+from dbops.engines.mysql.qualifiers import Naming
 from dbops.engines.mysql.tokens import Token, words
 from dbops.errors import BackupError, QueryError
 
@@ -33,7 +35,10 @@ _SANDBOX = re.compile(rb"\A/\*M?!999999\\?-[^\n]*\n")
 """The first line that newer tools write and other clients take for a command. It keeps a client from running commands of its own
 out of a dump; ours is told that with --binary-mode."""
 _CREATE = re.compile(rb"\bCREATE\b", re.IGNORECASE)
+_PACKAGE = re.compile(rb"\bPACKAGE\b", re.IGNORECASE)
 _MARGIN = 1 << 16
+_LISTED = 10
+_UNREADABLE = (1044, 1142, 1143, 1227)
 _LONG_AGO = b"SET TIMESTAMP = 1;\n"
 
 _DEFINERS = """
@@ -59,6 +64,12 @@ class Dump:
     @property
     def database(self) -> str:
         return database_of(self.details)
+
+    @property
+    def naming(self) -> Naming:
+        """How its texts name its database."""
+        folding = int(self.details.get("settings", {}).get("lower_case_table_names", 0))
+        return Naming(self.database, folding != 0, packages_of(self))
 
     def sections(self) -> list[tuple[str, str, int, int, list[list[str]]]]:
         with self.source.stream(SECTIONS) as reader:
@@ -121,7 +132,7 @@ def load_code(
     told: Told,
     choice: Choice = Choice(),
     *,
-    park: Callable[[str], str] | None = None,
+    park: Rewrite | None = None,
     keeps_past: bool = False,
     keeps_definers: bool = True,
     only: Sequence[str] = ("routines", "views", "triggers", "events"),
@@ -132,7 +143,7 @@ def load_code(
     account of the restore defines all of it.
     """
     exits: tuple[Exit, ...] = ()
-    usual = rewrites(dump.database, str(target.url.database), keeps_definers=keeps_definers)
+    usual = rewrites(dump.naming, str(target.url.database), keeps_definers=keeps_definers)
     for what in only:
         if not choice.is_whole and what != "triggers":
             continue
@@ -144,7 +155,7 @@ def load_code(
             pieces: Iterator[bytes] = chain((_SANDBOX.sub(b"", first),), _pieces(reader))
             changes = list(usual)
             if what == "triggers" and not choice.is_whole:
-                changes.append(lambda sql: sql if choice.has(trigger_table(sql) or "") else "")
+                changes.append(lambda sql, mode: sql if choice.has(trigger_table(sql, mode) or "") else "")
             elif what == "events" and park is not None:
                 changes.append(park)
             if changes:
@@ -156,9 +167,9 @@ def load_code(
 
 
 def _changed(what: str, pieces: Iterator[bytes], changes: Sequence[Rewrite]) -> Iterator[bytes]:
-    def change(sql: str) -> str:
+    def change(sql: str, sql_mode: str) -> str:
         for one in changes:
-            sql = one(sql)
+            sql = one(sql, sql_mode)
         return sql
 
     return views_of(pieces, change) if what == "views" else statements_of(pieces, change)
@@ -168,8 +179,8 @@ def definers_of(dump: Dump) -> list[str]:
     """Return the accounts, `user@host`, that views, triggers, routines and events of a dump are defined by."""
     found: dict[str, None] = {}
 
-    def note(sql: str) -> str:
-        found[definer_of(sql)] = None
+    def note(sql: str, sql_mode: str) -> str:
+        found[definer_of(sql, sql_mode)] = None
         return sql
 
     for what in ("views", *CODE):
@@ -177,6 +188,25 @@ def definers_of(dump: Dump) -> list[str]:
             for _ in _changed(what, _pieces(reader), (note,)):
                 pass
     return [name for name in found if name]
+
+
+def packages_of(dump: Dump) -> frozenset[str]:
+    """Return the packages of a dump (MariaDB, sql_mode ORACLE), in lower case."""
+    found: set[str] = set()
+
+    def note(sql: str, sql_mode: str) -> str:
+        head = words(sql, sql_mode)[:16]
+        place = next((i for i, token in enumerate(head) if token.upper == "PACKAGE"), None)
+        if place is not None and (name := next((one.identifier for one in head[place + 1 :] if one.upper != "BODY"), None)):
+            found.add(name.lower())
+        return sql
+
+    with dump.source.stream(_stream_of("routines"), feeds=True) as reader:
+        text = b"".join(_pieces(reader))
+    if _PACKAGE.search(text):
+        for _ in statements_of(iter((text,)), note):
+            pass
+    return frozenset(found)
 
 
 def _stream_of(what: str) -> str:
@@ -192,7 +222,7 @@ def lost_events(dump: Dump, conn: MysqlConnection) -> list[str]:
     if _CREATE.search(text) is None:
         return []
     names: dict[str, str] = {}
-    for _ in statements_of(iter((text,)), lambda sql: park_event(sql, names)):
+    for _ in statements_of(iter((text,)), lambda sql, mode: park_event(sql, names, mode)):
         pass
     found = {
         str(name) for (name,) in conn.query("SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()")
@@ -221,7 +251,7 @@ def missing_definers(conn: MysqlConnection) -> list[str]:
     try:
         return sorted(str(name) for (name,) in conn.query(_DEFINERS))
     except QueryError as error:
-        if number_of(error) in (1044, 1142, 1143, 1227):
+        if number_of(error) in _UNREADABLE:
             return []
         raise
 
@@ -245,9 +275,38 @@ def warnings_of(target: Target, dump: Dump, choice: Choice) -> list[str]:
         ]
         if enabled and str(conn.query("SELECT @@GLOBAL.event_scheduler")[0][0]).upper() == "ON":
             warnings.append(f"events that run from now on: {', '.join(enabled)}")
-        return warnings
+        return warnings + _old_names(conn, dump, choice)
     finally:
         conn.close()
+
+
+def _old_names(conn: MysqlConnection, dump: Dump, choice: Choice) -> list[str]:
+    """Say what still names the database of a backup that was restored to another name."""
+    old = dump.naming
+    if old.database == conn.database:
+        return []
+    try:
+        found = mentions(conn, old, choice.names)
+    except QueryError as error:
+        if number_of(error) in _UNREADABLE:
+            return [f"whether anything restored still names {quoted(old.database)} was not looked at: {error.message}"]
+        raise
+    certain, texts = [one for one in found if not one.is_text], [one for one in found if one.is_text]
+    warnings = []
+    if certain:
+        warnings.append(f"still reading or writing {quoted(old.database)}, the database of the backup: {_listed(certain)}")
+    if texts:
+        warnings.append(
+            f"strings that name {quoted(old.database)}, the database of the backup, and go on doing so where they are run as "
+            f"statements or compared with names: {_listed(texts)}"
+        )
+    return warnings
+
+
+def _listed(found: Sequence[Mention]) -> str:
+    more = f"; and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    kind, name = found[0].kind, quoted(found[0].name)
+    return f"{'; '.join(map(str, found[:_LISTED]))}{more}. SHOW CREATE {kind} {name} shows the whole text"
 
 
 def create(server: Target, name: str, details: Mapping[str, Any]) -> None:
@@ -273,9 +332,9 @@ def drop(server: Target, name: str) -> None:
         conn.close()
 
 
-def trigger_table(sql: str) -> str | None:
+def trigger_table(sql: str, sql_mode: str = "") -> str | None:
     """Return the table that CREATE TRIGGER is about, None for any other statement."""
-    found = words(sql)
+    found = words(sql, sql_mode)
     place = next((i for i, token in enumerate(found[:16]) if token.upper == "TRIGGER"), None)
     if place is None:
         return None

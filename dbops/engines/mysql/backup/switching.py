@@ -106,7 +106,7 @@ def must_be_alone(conn: MysqlConnection, database: str, choice: Choice) -> None:
 def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice, *, keeps_definers: bool) -> tuple[Exit, ...]:
     """Make everything beside; events do not run there, and triggers go again before their tables can be renamed."""
     exits = load_tables(made, beside, told, choice)
-    exits += load_code(made, beside, told, choice, park=lambda sql: park(sql, {}), keeps_definers=keeps_definers)
+    exits += load_code(made, beside, told, choice, park=lambda sql, mode: park(sql, {}, mode), keeps_definers=keeps_definers)
     conn = connect(beside)
     try:
         for name, _ in conn.query(_CODE["TRIGGER"], (beside.url.database or "",)):

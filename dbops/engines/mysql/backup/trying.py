@@ -9,6 +9,7 @@ from dbops.engines.base.backup import LATEST, Link, Point, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.loading import Dump, defaults_clause, load_code, load_tables, must_take, on
 from dbops.engines.mysql.backup.staging import Stage, staged
+from dbops.engines.mysql.backup.still_named import mentions
 from dbops.engines.mysql.backup.tools import error_number
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.events import park
@@ -103,9 +104,15 @@ def _load_scratch(made: Dump, conn: MysqlConnection, told: Told) -> None:
     states: dict[str, str] = {}
     load_tables(made, there, told)
     may_be_set = conn.query("SHOW GLOBAL VARIABLES WHERE variable_name = 'secure_timestamp' AND value <> 'NO'") == []
-    load_code(made, there, told, park=lambda sql: park(sql, states), keeps_past=may_be_set)
-    conn.parked_events = states
+    load_code(made, there, told, park=lambda sql, mode: park(sql, states, mode), keeps_past=may_be_set)
+    conn.parked_events, conn.came_from = states, made.database
     conn.begun_events = frozenset(made.details.get("begun_events", ()))
+    if left := [one for one in mentions(conn, made.naming) if not one.is_text]:
+        raise BackupError(
+            f"restored to another name, {left[0]} still means the database {quoted(made.database)}",
+            {"mentions": [str(one) for one in left]},
+            fix="restore under the name it had, or make that anew afterwards",
+        )
 
 
 def check_tables(conn: MysqlConnection, told: Told) -> None:

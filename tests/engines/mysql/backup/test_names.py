@@ -1,0 +1,241 @@
+"""Bodies that name their own database, restored to another name: whose rows they read and write then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dbops.engines.mysql.backup import loading
+from dbops.engines.mysql.backup.rewriting import definer_of, renamed, statements_of, without_definer
+from dbops.engines.mysql.qualifiers import Naming
+from tests.databases import MysqlDatabase
+from tests.engines.mysql.backup.shops import SCHEDULE, contents
+from tests.servers import MysqlServer
+from tests.usecases.policies import Shop
+
+#: A table called as its database, which has a column called as another table; `{n}` is the name.
+TABLES = (
+    "CREATE TABLE items (a int); CREATE TABLE more (a int); CREATE TABLE seen (what varchar(40), a int);"
+    "CREATE TABLE {n} (a int, items int);"
+    "CREATE FUNCTION hex(x int) RETURNS int DETERMINISTIC RETURN x + 1000;"
+    "CREATE PROCEDURE note(x int) INSERT INTO {n}.seen VALUES ('note', x);"
+)
+
+ROWS = (
+    "DELETE FROM items; DELETE FROM more; DELETE FROM seen; DELETE FROM {n};"
+    "INSERT INTO items VALUES (1), (2); INSERT INTO more VALUES (2), (3); INSERT INTO {n} VALUES (2, 20), (3, 30);"
+)
+
+#: Bodies of procedures by the sql_mode that they are made under.
+BODIES = {
+    "": [
+        "INSERT IGNORE {n}.items SELECT {n}.a + 1 FROM {n}",
+        "REPLACE {n}.items SELECT {n}.items FROM {n}; REPLACE INTO {n}.more VALUES (REPLACE('{n}.a', '{n}.a', 1))",
+        "INSERT INTO seen SELECT 'comma', {n}.items + m.a FROM {n}, {n}.more AS m WHERE {n}.a = m.a",
+        "INSERT INTO seen SELECT 'paren', {n}.a FROM ({n}.items AS i JOIN {n} ON i.a = {n}.a), ({n}.more)",
+        "UPDATE IGNORE {n}.items, {n} SET items.a = {n}.items WHERE items.a = {n}.a",
+        "UPDATE {n}.{n}, {n}.more AS m SET {n}.items = m.a WHERE {n}.a = m.a",
+        "DELETE {n}.more FROM {n}.more JOIN {n} ON {n}.a = more.a AND {n}.items > 20",
+        "DELETE FROM {n}.items USING {n}.items JOIN {n} WHERE {n}.a = items.a AND EXISTS (SELECT 1 FROM {n}.more)",
+        "DELETE {n}.* FROM {n} JOIN {n}.items AS i ON {n}.a = i.a",
+        "DROP TABLE IF EXISTS {n}.made; CREATE TABLE {n}.made LIKE {n}.items; INSERT {n}.made SELECT {n}.a FROM {n}",
+        "CREATE OR REPLACE TABLE {n}.kept AS SELECT {n}.items FROM {n}; ALTER TABLE {n}.kept RENAME TO {n}.left_over",
+        "INSERT INTO {n}.more VALUES (9); TRUNCATE {n}.items; INSERT INTO {n}.items SELECT MAX({n}.a) FROM {n}",
+        "INSERT INTO seen SELECT STRAIGHT_JOIN 'straight', {n}.a FROM {n} STRAIGHT_JOIN {n}.more AS m ON {n}.a = m.a",
+        "DECLARE {n} int; SET {n} = 5; CALL {n}.note({n}); CALL note({n}.hex({n}))",
+        "INSERT INTO seen VALUES ('own', {n}.hex(10)), ('built in', hex(10)), ('spaced', `{n}` . hex (10))",
+        "FOR {N} IN (SELECT a AS items FROM more) DO INSERT INTO {n}.items VALUES ({n}.items); END FOR",
+        "DECLARE {N} ROW (a int, items int); SET {n}.a = 7; SELECT 8 INTO {n}.items;"
+        " INSERT INTO {n}.items SELECT {n}.a + {n}.items + m.a FROM {n}.more AS m",
+        "DECLARE c TYPE OF {n}.a; SELECT MAX({n}.{n}.a) INTO c FROM {n}.{n}; INSERT INTO {n}.seen VALUES ('type', c)",
+        "WITH {n} AS (SELECT a + 100 AS a FROM {n}.items) SELECT MAX({n}.a) INTO @top FROM {n};"
+        " INSERT INTO {n}.seen VALUES ('with', @top)",
+        "INSERT INTO {n}.seen SELECT 'extract', EXTRACT(YEAR FROM MAKEDATE(2000 + {n}.a, 1)) FROM {n}",
+        "INSERT INTO {n}.seen SELECT '{n}.items', {n}.a FROM {n} -- {n}.items\n ORDER BY {n}.a DESC, {n}.items LIMIT 1",
+        "SELECT NEXT VALUE FOR {n}.numbers, NEXTVAL({n}.numbers) INTO @a, @b;"
+        " INSERT INTO seen SELECT 'next', {n}.a + @b FROM {n}",
+        "RENAME TABLE {n}.items TO {n}.other, {n}.other TO {n}.items; INSERT INTO {n}.items SELECT {n}.a FROM {n}",
+        "CREATE TEMPORARY TABLE IF NOT EXISTS {n}.t (a int); INSERT INTO {n}.t SELECT {n}.a FROM {n};"
+        " INSERT INTO {n}.items SELECT a FROM {n}.t; DROP TEMPORARY TABLE {n}.t",
+        "INSERT INTO {n}.{n} ({n}.a) VALUES (50) ON DUPLICATE KEY UPDATE {n}.items = 1",
+        "IF (SELECT MAX({n}.a) FROM {n}) > 1 THEN REPLACE {n}.more SELECT 70; ELSE DELETE FROM {n}.more; END IF",
+        "ANALYZE TABLE {n}.items, {n}.more;"
+        " INSERT INTO {n}.more SELECT {n}.a FROM {n} WHERE {n}.a IN (SELECT b.a FROM {n}.more AS b)",
+        "SET @text = 'say \\'{n}.items'; INSERT INTO {n}.seen SELECT @text, {n}.a FROM {n}",
+    ],
+    "ANSI_QUOTES": [
+        'INSERT INTO "{n}"."items" SELECT "{n}"."a" FROM "{n}"."{n}"',
+        'REPLACE "{n}"."more" SELECT {n}.a FROM "{n}", "{n}"."items" AS "i" WHERE "{n}"."a" = "i"."a"',
+        'CALL "{n}"."note"("{n}"."hex"(1))',
+    ],
+    "NO_BACKSLASH_ESCAPES": [
+        "INSERT INTO seen VALUES ('a\\', 1); INSERT INTO {n}.items VALUES (LENGTH('\\')); INSERT INTO seen VALUES ('\\{n}.b', 2)",
+    ],
+    "ANSI_QUOTES,NO_BACKSLASH_ESCAPES": [
+        'INSERT INTO seen VALUES (\'\\\', 1); INSERT INTO "{n}"."items" SELECT "{n}".a FROM {n}'
+    ],
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    return Shop(tmp_path / "env", my_database.url, schedule=SCHEDULE)
+
+
+@pytest.fixture
+def new_name(mysql_server: MysqlServer) -> Iterator[str]:
+    name = mysql_server.new_database("dash-ed")
+    mysql_server.drop_database(name)
+    yield name
+    mysql_server.drop_database(name)
+
+
+def test_bodies_read_and_write_the_database_they_are_restored_to(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    """The same is done there as in the database that was backed up, and nothing in that one."""
+    own = my_database.name
+    names = {"n": own, "N": own.upper()}
+    my_database.load("CREATE SEQUENCE numbers;" + TABLES.format(**names))
+    bodies = [(mode, body.format(**names)) for mode, several in BODIES.items() for body in several]
+    with closing(mysql_server.connect(own)) as conn, conn.cursor() as cursor:
+        for number, (mode, body) in enumerate(bodies):
+            cursor.execute(f"SET sql_mode = '{mode}'")
+            cursor.execute(f"CREATE PROCEDURE p{number}() BEGIN {body}; END")
+    shop.run()
+    assert shop.verify(3).problems == ()
+    result = shop.restore(mysql_server.url(new_name))
+    [warning] = [one for one in result.restored.warnings if own in one]
+    assert "strings that name" in warning and "still" not in warning
+    for number, (_, body) in enumerate(bodies):
+        for name in (own, new_name):
+            mysql_server.client(name, ROWS.format(**names))
+        before = contents(mysql_server, own)
+        mysql_server.rows(new_name, f"CALL p{number}()")
+        assert contents(mysql_server, own) == before, body
+        mysql_server.rows(own, f"CALL p{number}()")
+        assert contents(mysql_server, new_name) == contents(mysql_server, own) != before, body
+
+
+def test_what_runs_by_itself_writes_the_database_it_is_restored_to(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    own = my_database.name
+    my_database.load(
+        TABLES.format(n=own) + ROWS.format(n=own) + f"CREATE SEQUENCE numbers;\nDELIMITER ;;\n"
+        f"CREATE VIEW v AS SELECT {own}.a, {own}.hex({own}.a) AS h FROM {own}.{own}, {own}.more WHERE {own}.a = more.a;;\n"
+        f"SET sql_mode = 'ANSI_QUOTES';;\n"
+        f'CREATE TRIGGER "{own}"."tr" AFTER INSERT ON "{own}"."items" FOR EACH ROW\n'
+        f'INSERT INTO "{own}"."seen" SELECT \'trigger\', NEW.a + "{own}"."a" FROM "{own}" -- the end;;\n;;\n'
+        f'CREATE FUNCTION "top"() RETURNS int RETURN (SELECT MAX("{own}"."hex"("{own}".a)) FROM "items", "{own}"."{own}");;\n'
+        f'CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO INSERT INTO "{own}".items SELECT {own}.a FROM {own};;\n'
+        f"SET sql_mode = 'ORACLE';;\n"
+        f"CREATE PROCEDURE plain AS x int; BEGIN {own}.note(3); SELECT {own}.numbers.NEXTVAL INTO x; {own}.note(x); END;;\n"
+    )
+    shop.run()
+    assert shop.verify(3).problems == ()
+    warnings = shop.restore(mysql_server.url(new_name)).restored.warnings
+    assert not [one for one in warnings if own in one]
+    before = contents(mysql_server, own)
+    mysql_server.rows(new_name, "INSERT INTO items VALUES (40)")
+    mysql_server.rows(new_name, "CALL plain()")
+    assert mysql_server.rows(new_name, "SELECT a FROM seen ORDER BY a") == [(1,), (3,), (42,), (43,)]
+    assert mysql_server.rows(new_name, "SELECT a, h, top() FROM v ORDER BY a") == [(2, 1002, 1003), (3, 1003, 1003)]
+    event = "SELECT event_definition FROM information_schema.events WHERE event_schema = DATABASE()"
+    assert mysql_server.rows(new_name, event) == [(f'INSERT INTO "{new_name}".items SELECT {own}.a FROM {own}',)]
+    assert contents(mysql_server, own) == before
+
+
+def test_a_package_called_as_its_database_is_called_first(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    own = my_database.name
+    my_database.load(
+        f"CREATE TABLE seen (what varchar(9)); SET sql_mode = 'ORACLE';\nDELIMITER ;;\n"
+        f"CREATE PACKAGE {own} AS PROCEDURE p; END;;\n"
+        f"CREATE PACKAGE BODY {own} AS PROCEDURE p AS BEGIN INSERT INTO {own}.seen VALUES ('package'); END; END;;\n"
+        f"CREATE PROCEDURE p AS BEGIN INSERT INTO {own}.seen VALUES ('procedure'); END;;\n"
+        f"CREATE PROCEDURE q AS BEGIN {own}.p; CALL {own}.p(); END;;\n"
+    )
+    shop.run()
+    shop.restore(mysql_server.url(new_name))
+    mysql_server.rows(new_name, "CALL q()")
+    assert mysql_server.rows(new_name, "SELECT * FROM seen") == [("package",), ("package",)]
+    assert my_database.rows("SELECT * FROM seen") == []
+
+
+def test_strings_that_may_be_run_are_told_of(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    own = my_database.name
+    my_database.load(
+        "CREATE TABLE t (a int); CREATE TABLE u (a int);\nDELIMITER ;;\n"
+        f"CREATE PROCEDURE says() SELECT 'my {own} is fine', '{own}x.t', 'not.{own}.t';;\n"
+        f"CREATE PROCEDURE runs() BEGIN\n PREPARE s FROM 'DELETE FROM {own}.t'; EXECUTE s;\nEND;;\n"
+        f"CREATE PROCEDURE asks() SELECT 1 FROM information_schema.tables WHERE table_schema = '{own}';;\n"
+        f"CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @a = '`{own}`.t';;\n"
+        f"CREATE TRIGGER ur BEFORE INSERT ON u FOR EACH ROW SET @a = '{own}.t';;\n"
+    )
+    shop.run()
+    assert shop.verify(3).problems == ()
+    [warning] = [one for one in shop.restore(mysql_server.url(new_name)).restored.warnings if own in one]
+    for place in ("`runs`, line 3: 'DELETE FROM ", "procedure `asks`", "trigger `tr`", "trigger `ur`", "SHOW CREATE"):
+        assert place in warning
+    assert "`says`" not in warning
+    mysql_server.drop_database(new_name)
+    [warning] = [one for one in shop.restore(mysql_server.url(new_name), tables=("t",)).restored.warnings if own in one]
+    assert "trigger `tr`" in warning and "`ur`" not in warning and "`runs`" not in warning
+    assert not [one for one in shop.restore(my_database.url, replaces=True).restored.warnings if own in one]
+
+
+def test_verification_sees_a_body_that_goes_on_meaning_the_first_database(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were one left by mistake, it would be found by the names of what is there."""
+    own = my_database.name
+    my_database.load(
+        f"CREATE TABLE items (a int); CREATE TABLE {own} (a int); CREATE PROCEDURE fine() SELECT {own}.a FROM {own};"
+        f"CREATE PROCEDURE left_over() INSERT INTO {own}.items SELECT {own}.a FROM {own};"
+    )
+    shop.run()
+    assert shop.verify(3).problems == ()
+    monkeypatch.setattr(loading, "rewrites", lambda *_, **__: [])
+    [problem] = shop.verify(3).problems
+    assert f"procedure `left_over`, line 2: {own}.items still means the database `{own}`" in problem
+    warnings = shop.restore(mysql_server.url(new_name)).restored.warnings
+    [warning] = [one for one in warnings if own in one]
+    assert "still reading or writing" in warning and "`fine`" not in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "definer"),
+    [
+        ("CREATE SQL SECURITY DEFINER VIEW v AS SELECT 1", "CREATE SQL SECURITY DEFINER VIEW v AS SELECT 1", ""),
+        ("CREATE DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW v", "CREATE  SQL SECURITY DEFINER VIEW v", "a@%"),
+    ],
+)
+def test_a_security_clause_is_no_definer(text: str, expected: str, definer: str) -> None:
+    assert (without_definer(text), definer_of(text)) == (expected, definer)
+
+
+@pytest.mark.parametrize(("folds_case", "expected"), [(True, "`new`.a, `new`.b, 'SHOP.c'"), (False, "Shop.a, `new`.b, 'SHOP.c'")])
+def test_names_of_databases_are_alike_in_any_case_where_the_server_folds_them(folds_case: bool, expected: str) -> None:
+    assert renamed("DROP TABLE Shop.a, shop.b, 'SHOP.c'", Naming("shop", folds_case), "new") == f"DROP TABLE {expected}"
+
+
+def test_a_statement_ends_outside_strings_and_comments() -> None:
+    dump = (
+        b"DELIMITER ;;\nCREATE PROCEDURE p() BEGIN -- one;;\nSELECT 'two;;\n'; /* three;;\n*/ END ;;\nSELECT 1 ;;\nDELIMITER ;\n"
+    )
+    found: list[str] = []
+
+    def note(sql: str, _: str) -> str:
+        found.append(sql)
+        return sql
+
+    assert b"".join(statements_of(iter((dump,)), note)) == dump
+    assert [sql[:6] for sql in found] == ["CREATE", "SELECT"]
