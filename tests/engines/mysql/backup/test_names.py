@@ -148,6 +148,10 @@ def test_what_runs_by_itself_writes_the_database_it_is_restored_to(
     event = "SELECT event_definition FROM information_schema.events WHERE event_schema = DATABASE()"
     assert mysql_server.rows(new_name, event) == [(f'INSERT INTO "{new_name}".items SELECT {own}.a FROM {own}',)]
     assert contents(mysql_server, own) == before
+    mysql_server.drop_database(new_name)
+    shop.restore(mysql_server.url(new_name), tables=("items",))
+    triggers = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+    assert mysql_server.rows(new_name, triggers) == [("tr",)]
 
 
 def test_a_package_called_as_its_database_is_called_first(
