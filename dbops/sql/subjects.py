@@ -68,6 +68,8 @@ def pieces(text: str, dialect: Dialect) -> list[Piece]:
             return list(_commented(reader))
         case "GRANT" | "REVOKE":
             return list(_granted(reader))
+        case "CLUSTER":
+            return list(_clustered(reader))
         case _:
             return []
 
@@ -167,7 +169,10 @@ def _altered(reader: Reader) -> Iterator[Piece]:
         return
     if head.kind != "table":
         head = _on_table(head, reader)
-        yield replace(head, role=_role(reader.tokens[reader.at :]))
+        if head.kind == "view" and reader.peek() == "CLUSTER" and reader.seek("ON"):
+            yield replace(head, role="cluster", kind="index", table=head.name, name=(reader.name() or ("",))[-1])
+        else:
+            yield replace(head, role=_role(reader.tokens[reader.at :]))
         return
     yield replace(head, role="alter")
     for segment in segments(reader.tokens[reader.at :]):
@@ -220,6 +225,12 @@ def _commented(reader: Reader) -> Iterator[Piece]:
     schema, name = reader.qualified()
     arguments = " ".join(token.text for token in reader.parenthesised())
     yield _on_table(replace(base, schema=schema, name=name, arguments=arguments), reader)
+
+
+def _clustered(reader: Reader) -> Iterator[Piece]:
+    schema, table = reader.qualified()
+    if reader.seek("USING"):
+        yield Piece("statement", "cluster", "index", 0, reader.end, schema, table, (reader.name() or ("",))[-1])
 
 
 def _granted(reader: Reader) -> Iterator[Piece]:

@@ -300,6 +300,23 @@ PG_CASES = {
         "CREATE TYPE e AS ENUM ('x'); CREATE TABLE t (id int PRIMARY KEY, n e[]);",
         "1 row of public.t: n holds what is no label of public.e (id: 2)",
     ),
+    "a label at the ends of ranges": (
+        "CREATE TYPE e AS ENUM ('w', 'x', 'y', 'z'); CREATE TYPE span AS RANGE (SUBTYPE = e);"
+        " CREATE TABLE t (id int PRIMARY KEY, r span);"
+        " INSERT INTO t VALUES (1, '[x,y]'), (2, '(w,x]'), (3, '[z,)'), (4, 'empty'), (5, NULL), (6, '(,)'), (7, '(,w]');",
+        "CREATE TYPE e AS ENUM ('x', 'y', 'z'); CREATE TYPE span AS RANGE (SUBTYPE = e);"
+        " CREATE TABLE t (id int PRIMARY KEY, r span);",
+        "2 rows of public.t: r holds w, which public.e loses (id: 2, 7)",
+    ),
+    "a label in a multirange in an array": (
+        "CREATE TYPE e AS ENUM ('w', 'x', 'y'); CREATE TYPE span AS RANGE (SUBTYPE = e);"
+        " CREATE TABLE t (id int PRIMARY KEY, r span_multirange[]);"
+        " INSERT INTO t VALUES (1, ARRAY['{[x,y]}'::span_multirange]),"
+        " (2, ARRAY['{[w,w],[y,y]}'::span_multirange, NULL]), (3, '{}');",
+        "CREATE TYPE e AS ENUM ('x', 'y'); CREATE TYPE span AS RANGE (SUBTYPE = e);"
+        " CREATE TABLE t (id int PRIMARY KEY, r span_multirange[]);",
+        "1 row of public.t: r holds w, which public.e loses (id: 2)",
+    ),
 }
 
 
