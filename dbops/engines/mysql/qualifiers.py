@@ -21,6 +21,8 @@ _VERBS = frozenset(
         *("LOAD", "LOCK", "OPTIMIZE", "RENAME", "REPLACE", "REVOKE", "SELECT", "SHOW", "UPDATE"),
     }
 )
+#: Those with the name of `one` table, or of `many`, at their beginning.
+_NAMES_FIRST = {"INSERT": "one", "REPLACE": "one", "UPDATE": "many", "DELETE": "many"}
 #: Statements whose privileges or objects are called as other statements are.
 _LASTING = frozenset({"GRANT", "REVOKE", "SHOW"})
 #: Words behind which other kinds of things are named than tables, in statements that make, change, show or grant them.
@@ -41,7 +43,7 @@ _ENDS = frozenset(
 #: Those that may be names of tables.
 _MAY_BE_NAMES = frozenset({"VALUE", "WINDOW", "BEGIN", "RETURNS", "RETURNING", "DO"})
 #: What stands before UPDATE, DELETE and INSERT where they begin no statement: KEY UPDATE, FOR UPDATE, ON DELETE, AFTER INSERT.
-_NO_STATEMENT = frozenset({"KEY", "FOR", "ON", "BEFORE", "AFTER", "OR", "NO"})
+_NO_STATEMENT = frozenset({"KEY", "ON", "BEFORE", "AFTER", "OR"})
 _CALLS_WITH_FROM = frozenset({"EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "MID"})
 _CALLS_OF_SEQUENCES = frozenset({"NEXTVAL", "LASTVAL", "SETVAL"})
 #: What stands before a statement: where Oracle's language calls a procedure without CALL.
@@ -268,19 +270,22 @@ class _Reading:
             return True
         if part.expects and (word in _MAY_BE_NAMES or (word == "LATERAL" and after == "(")):
             return word == "LATERAL"
-        is_statement = word in _VERBS and self._is_statement(word, before, after)
+        is_statement = word in _VERBS and self._is_statement(word, before, after, part)
         if is_statement and part.verb not in _LASTING:
             part.verb = word
             part.has_query |= word == "SELECT"
-        if names := self._names_behind(place, word, before, after, part):
+        names = _NAMES_FIRST.get(word, "") if is_statement and part.verb == word else ""
+        if names := names or self._names_behind(place, word, before, after, part):
             part.lists_tables, part.expects = names == "many", True
             return True
-        if word in _ENDS or is_statement:
+        if word in _ENDS or is_statement or (word == "DUPLICATE" and before == "ON"):
             part.lists_tables = part.expects = False
             return True
         return False
 
-    def _is_statement(self, word: str, before: str, after: str) -> bool:
+    def _is_statement(self, word: str, before: str, after: str, part: _Part) -> bool:
+        if before == "FOR" and word == "UPDATE":
+            return part.verb != "SELECT"  # SET STATEMENT ... FOR UPDATE shop.items
         if word in ("INSERT", "REPLACE", "UPDATE", "DELETE"):
             return before not in _NO_STATEMENT and (after != "(" or word == "DELETE")
         return True
@@ -294,10 +299,6 @@ class _Reading:
                 return "many"
             case "STRAIGHT_JOIN":
                 return "many" if part.lists_tables else ""
-            case "INSERT" | "REPLACE" if part.verb == word and self._is_statement(word, before, after):
-                return "one"
-            case "UPDATE" | "DELETE" if part.verb == word and self._is_statement(word, before, after):
-                return "many"
             case "TABLE":
                 return "many"
             case "TABLES":

@@ -64,6 +64,41 @@ BODIES = {
         "IF (SELECT MAX({n}.a) FROM {n}) > 1 THEN REPLACE {n}.more SELECT 70; ELSE DELETE FROM {n}.more; END IF",
         "ANALYZE TABLE {n}.items, {n}.more;"
         " INSERT INTO {n}.more SELECT {n}.a FROM {n} WHERE {n}.a IN (SELECT b.a FROM {n}.more AS b)",
+        "INSERT INTO {n}.items SELECT m.a FROM {n}.more AS m, {n} ON DUPLICATE KEY UPDATE items.a = 1, items.a = {n}.items",
+        "INSERT INTO {n} SELECT m.a, i.a FROM {n}.more AS m, {n}.items AS i ON DUPLICATE KEY UPDATE {n}.a = 1, {n}.items = i.a",
+        "SET STATEMENT max_statement_time = 9 FOR INSERT INTO {n}.items SELECT {n}.a FROM {n} LOCK IN SHARE MODE",
+        "SET STATEMENT max_statement_time = 9 FOR UPDATE {n}.items, {n} SET items.a = {n}.a",
+        "INSERT INTO seen(what, a) VALUES ('x', (SELECT {n}.a FROM {n} LIMIT 1)), ('y', (SELECT MAX(a) FROM {n}.more))",
+        "UPDATE {n}.more AS i JOIN {n} USING (a), {n}.items AS {n}s SET i.a = {n}.items, {n}s.a = {n}.a",
+        "INSERT INTO seen SELECT 'alias', {n}.a FROM {n}.items AS {n} WHERE {n}.a IN (SELECT {n}.a FROM {n}.{n})",
+        "INSERT INTO {n}.items VALUES (1) RETURNING a; DELETE FROM {n}.more WHERE a = 3 RETURNING more.a",
+        "INSERT INTO seen SELECT GROUP_CONCAT({n}.a ORDER BY {n}.items, {n}.a), 1 FROM {n}, {n}.more AS m",
+        "INSERT INTO seen SELECT ROW_NUMBER() OVER (PARTITION BY {n}.a, {n}.items), 2 FROM {n} CROSS JOIN {n}.more AS m",
+        "INSERT INTO seen SELECT INSERT('abc', {n}.a, 1, 'x'), REPLACE('1', '1', {n}.a) FROM {n}, {n}.items AS i",
+        "CASE (SELECT MIN({n}.a) FROM {n}) WHEN 2 THEN INSERT INTO {n}.items SELECT {n}.a FROM {n}; ELSE DELETE FROM {n}.more; END CASE",
+        "DECLARE i int DEFAULT 0; {n}: LOOP SET i = i + 1; INSERT {n}.items SELECT i + {n}.a FROM {n}; IF i > 2 THEN LEAVE {n};"
+        " END IF; END LOOP {n}",
+        "DECLARE x int; DECLARE {n} CURSOR FOR SELECT a FROM {n}.items; OPEN {n}; FETCH {n} INTO x; CLOSE {n};"
+        " INSERT INTO {n}.seen VALUES ('cursor', x); FOR r IN {n} DO INSERT INTO {n}.more VALUES (r.a); END FOR",
+        "DECLARE {n} ROW (a int, items int); DECLARE c CURSOR FOR SELECT a, 7 FROM {n}.more; OPEN c; FETCH NEXT FROM c INTO {n};"
+        " CLOSE c; INSERT INTO {n}.items VALUES ({n}.a), ({n}.items)",
+        "DECLARE CONTINUE HANDLER FOR SQLEXCEPTION INSERT INTO {n}.seen SELECT 'failed', {n}.a FROM {n}; SELECT nothing FROM {n}.items",
+        "INSERT INTO seen SELECT 'values', {n}.a FROM (VALUES (1), (2)) AS v, {n}.items AS {n}",
+        "INSERT INTO seen (SELECT 'union', {n}.a FROM {n}) UNION (SELECT 'u', {n}.a FROM {n}.more AS {n}) ORDER BY a",
+        "INSERT INTO {n}.items SET a = (SELECT DEFAULT({n}.a) FROM {n} LIMIT 1) + {n}.hex(1)",
+        "DROP VIEW IF EXISTS {n}.w; CREATE VIEW {n}.w AS SELECT {n}.a FROM {n}.{n}, {n}.items AS i; INSERT INTO {n}.items SELECT a FROM w",
+        "CREATE OR REPLACE TABLE {n}.x (a int PRIMARY KEY, b int REFERENCES {n}.x (a), CHECK (b > 0)); INSERT {n}.x (a) SELECT {n}.a FROM {n}",
+        "INSERT INTO {n}.seen SELECT 'json', j.a FROM {n}, JSON_TABLE(CONCAT('[', {n}.a, ']'), '$[*]' COLUMNS (a int PATH '$')) AS j, {n}.more",
+        "DELETE FROM {n}.items WHERE CONVERT(items.a USING latin1) IN (SELECT {n}.a FROM {n})",
+        "SELECT MAX({n}.a), MIN({n}.items) INTO @a, @b FROM {n}, {n}.more AS m; CALL {n}.note((SELECT {n}.a + @a FROM {n} LIMIT 1))",
+        "INSERT INTO seen SELECT CASE WHEN {n}.a THEN 'a' ELSE {n}.items END, 3 FROM {n} LEFT JOIN {n}.more AS m"
+        " ON CASE {n}.a WHEN 2 THEN 1 ELSE 0 END, {n}.items AS i",
+        "IF EXISTS (SELECT 1 FROM {n}.more AS m, {n} WHERE {n}.a = m.a) THEN UPDATE {n}.items SET a = 9; END IF",
+        "DECLARE {n} ROW (a text, b int); SET {n}.a = 'SET @x = ?', {n}.b = 6; PREPARE s FROM {n}.a; EXECUTE s USING {n}.b;"
+        " INSERT INTO {n}.items VALUES (@x)",
+        "WITH RECURSIVE {n} AS (SELECT 1 AS a UNION SELECT {n}.a + 1 FROM {n}, {n}.more AS m WHERE {n}.a < 3)"
+        " SELECT SUM({n}.a) INTO @s FROM {n}; INSERT INTO {n}.items VALUES (@s)",
+        "INSERT INTO seen SELECT TRIM(BOTH 'x' FROM {n}.a), SUBSTRING({n}.items FROM 1 FOR 1) FROM {n} NATURAL JOIN {n}.more",
         "SET @text = 'say \\'{n}.items'; INSERT INTO {n}.seen SELECT @text, {n}.a FROM {n}",
     ],
     "ANSI_QUOTES": [
