@@ -14,6 +14,8 @@ from dbops.engines.mysql.qualifiers import Naming
 from tests.databases import MysqlDatabase
 from tests.engines.mysql.backup.shops import SCHEDULE, contents
 from tests.servers import MysqlServer
+from tests.servers.alone import alone
+from tests.servers.mysql_makes import chosen_make
 from tests.usecases.policies import Shop
 
 #: A table called as its database, which has a column called as another table; `{n}` is the name.
@@ -75,22 +77,28 @@ BODIES = {
         "INSERT INTO seen SELECT GROUP_CONCAT({n}.a ORDER BY {n}.items, {n}.a), 1 FROM {n}, {n}.more AS m",
         "INSERT INTO seen SELECT ROW_NUMBER() OVER (PARTITION BY {n}.a, {n}.items), 2 FROM {n} CROSS JOIN {n}.more AS m",
         "INSERT INTO seen SELECT INSERT('abc', {n}.a, 1, 'x'), REPLACE('1', '1', {n}.a) FROM {n}, {n}.items AS i",
-        "CASE (SELECT MIN({n}.a) FROM {n}) WHEN 2 THEN INSERT INTO {n}.items SELECT {n}.a FROM {n}; ELSE DELETE FROM {n}.more; END CASE",
+        "CASE (SELECT MIN({n}.a) FROM {n}) WHEN 2 THEN INSERT INTO {n}.items SELECT {n}.a FROM {n};"
+        " ELSE DELETE FROM {n}.more; END CASE",
         "DECLARE i int DEFAULT 0; {n}: LOOP SET i = i + 1; INSERT {n}.items SELECT i + {n}.a FROM {n}; IF i > 2 THEN LEAVE {n};"
         " END IF; END LOOP {n}",
         "DECLARE x int; DECLARE {n} CURSOR FOR SELECT a FROM {n}.items; OPEN {n}; FETCH {n} INTO x; CLOSE {n};"
         " INSERT INTO {n}.seen VALUES ('cursor', x); FOR r IN {n} DO INSERT INTO {n}.more VALUES (r.a); END FOR",
         "DECLARE {n} ROW (a int, items int); DECLARE c CURSOR FOR SELECT a, 7 FROM {n}.more; OPEN c; FETCH NEXT FROM c INTO {n};"
         " CLOSE c; INSERT INTO {n}.items VALUES ({n}.a), ({n}.items)",
-        "DECLARE CONTINUE HANDLER FOR SQLEXCEPTION INSERT INTO {n}.seen SELECT 'failed', {n}.a FROM {n}; SELECT nothing FROM {n}.items",
+        "DECLARE CONTINUE HANDLER FOR SQLEXCEPTION INSERT INTO {n}.seen SELECT 'failed', {n}.a FROM {n};"
+        " SELECT nothing FROM {n}.items",
         "INSERT INTO seen SELECT 'values', {n}.a FROM (VALUES (1), (2)) AS v, {n}.items AS {n}",
         "INSERT INTO seen (SELECT 'union', {n}.a FROM {n}) UNION (SELECT 'u', {n}.a FROM {n}.more AS {n}) ORDER BY a",
         "INSERT INTO {n}.items SET a = (SELECT DEFAULT({n}.a) FROM {n} LIMIT 1) + {n}.hex(1)",
-        "DROP VIEW IF EXISTS {n}.w; CREATE VIEW {n}.w AS SELECT {n}.a FROM {n}.{n}, {n}.items AS i; INSERT INTO {n}.items SELECT a FROM w",
-        "CREATE OR REPLACE TABLE {n}.x (a int PRIMARY KEY, b int REFERENCES {n}.x (a), CHECK (b > 0)); INSERT {n}.x (a) SELECT {n}.a FROM {n}",
-        "INSERT INTO {n}.seen SELECT 'json', j.a FROM {n}, JSON_TABLE(CONCAT('[', {n}.a, ']'), '$[*]' COLUMNS (a int PATH '$')) AS j, {n}.more",
+        "DROP VIEW IF EXISTS {n}.w; CREATE VIEW {n}.w AS SELECT {n}.a FROM {n}.{n}, {n}.items AS i;"
+        " INSERT INTO {n}.items SELECT a FROM w",
+        "CREATE OR REPLACE TABLE {n}.x (a int PRIMARY KEY, b int REFERENCES {n}.x (a), CHECK (b > 0));"
+        " INSERT {n}.x (a) SELECT {n}.a FROM {n}",
+        "INSERT INTO {n}.seen SELECT 'json', j.a"
+        " FROM {n}, JSON_TABLE(CONCAT('[', {n}.a, ']'), '$[*]' COLUMNS (a int PATH '$')) AS j, {n}.more",
         "DELETE FROM {n}.items WHERE CONVERT(items.a USING latin1) IN (SELECT {n}.a FROM {n})",
-        "SELECT MAX({n}.a), MIN({n}.items) INTO @a, @b FROM {n}, {n}.more AS m; CALL {n}.note((SELECT {n}.a + @a FROM {n} LIMIT 1))",
+        "SELECT MAX({n}.a), MIN({n}.items) INTO @a, @b FROM {n}, {n}.more AS m;"
+        " CALL {n}.note((SELECT {n}.a + @a FROM {n} LIMIT 1))",
         "INSERT INTO seen SELECT CASE WHEN {n}.a THEN 'a' ELSE {n}.items END, 3 FROM {n} LEFT JOIN {n}.more AS m"
         " ON CASE {n}.a WHEN 2 THEN 1 ELSE 0 END, {n}.items AS i",
         "IF EXISTS (SELECT 1 FROM {n}.more AS m, {n} WHERE {n}.a = m.a) THEN UPDATE {n}.items SET a = 9; END IF",
@@ -278,3 +286,26 @@ def test_a_statement_ends_outside_strings_and_comments() -> None:
 
     assert b"".join(statements_of(iter((dump,)), note)) == dump
     assert [sql[:6] for sql in found] == ["CREATE", "SELECT"]
+
+
+@pytest.mark.campaign
+def test_a_server_that_folds_names_means_them_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if chosen_make().name != "mariadb":
+        pytest.skip("MySQL takes this setting only when its data directory is made")
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    with alone(MysqlServer, {"lower_case_table_names": "1"}) as server:
+        own = server.new_database("folded")
+        server.client(
+            own,
+            f"CREATE TABLE items (a int); CREATE TABLE {own} (a int); INSERT INTO {own} VALUES (1);"
+            f"CREATE PROCEDURE p() INSERT IGNORE {own.upper()}.Items SELECT {own.capitalize()}.a FROM {own.capitalize()}.{own};"
+            f"CREATE PROCEDURE q() REPLACE {own}.items SELECT {own.upper()}.a FROM {own.upper()};",
+        )
+        shop = Shop(tmp_path / "env", server.url(own), schedule=SCHEDULE)
+        shop.run()
+        assert shop.verify(3).problems == ()
+        warnings = shop.restore(server.url("restored")).restored.warnings
+        assert not [one for one in warnings if own in one.lower()]
+        server.client("restored", "CALL p(); CALL q();")
+        assert server.rows("restored", "SELECT a FROM items") == [(1,), (1,)]
+        assert server.rows(own, "SELECT a FROM items") == []
