@@ -34,6 +34,11 @@ CODE = ("routines", "triggers", "events")
 DUMP_FAMILY = "dump"
 _PIECE = 1 << 20
 
+#: Engines whose tables show rows of other tables, files or servers, which no dump takes (mariadb-dump, --no-data-med).
+ELSEWHERE = frozenset({"MRG_MYISAM", "MRG_ISAM", "CONNECT", "OQGRAPH", "SPIDER", "VP", "FEDERATED"})
+_ENGINES = """
+SELECT table_name, engine FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND engine IS NOT NULL ORDER BY table_name"""
 _UNSAFE = """
 SELECT table_name, engine FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type <> 'VIEW' AND table_type <> 'SEQUENCE' AND engine IS NOT NULL
@@ -225,8 +230,20 @@ def _dump_code(tool: Tool, target: Target, database: str, sink: Sink, what: str,
 
 
 def _rowless(conn: MysqlConnection) -> list[str]:
-    """Return what has rows that are dumped otherwise, or not at all: sequences, and the mark of a restore."""
-    return [MARK, *(str(name) for (name,) in conn.query(_SEQUENCES))]
+    """Return what has rows that are dumped otherwise, or not at all: sequences, the mark of a restore, and tables that show rows
+    from elsewhere, into which they would be written a second time.
+    """
+    return [MARK, *(str(name) for (name,) in conn.query(_SEQUENCES)), *tables_elsewhere(conn)]
+
+
+def tables_elsewhere(conn: MysqlConnection) -> dict[str, str]:
+    """Return the tables that show rows from elsewhere, and their engines."""
+    return {str(name): str(engine) for name, engine in conn.query(_ENGINES) if str(engine).upper() in ELSEWHERE}
+
+
+def listed_elsewhere(conn: MysqlConnection) -> str:
+    """Return the tables, with their engines, whose rows no dump of the database holds; those of MERGE are other tables' rows."""
+    return ", ".join(f"{name} ({engine})" for name, engine in tables_elsewhere(conn).items() if not engine.startswith("MRG_"))
 
 
 def has_history(conn: MysqlConnection) -> bool:
@@ -235,7 +252,9 @@ def has_history(conn: MysqlConnection) -> bool:
 
 
 def _warnings(conn: MysqlConnection, tool: Tool) -> Iterator[str]:
-    unsafe = [f"{name} ({engine})" for name, engine in conn.query(_UNSAFE)]
+    if elsewhere := listed_elsewhere(conn):
+        yield f"defined without their rows, which are elsewhere: {elsewhere}"
+    unsafe = [f"{name} ({engine})" for name, engine in conn.query(_UNSAFE) if str(engine).upper() not in ELSEWHERE]
     if unsafe:
         yield f"not of one moment with the rest, for their engine knows no transactions: {', '.join(unsafe)}"
     if has_history(conn) and not dumps_history(tool):

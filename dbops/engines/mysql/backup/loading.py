@@ -18,7 +18,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Link, Reader, Source, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline
-from dbops.engines.mysql.backup.dumping import CODE, SECTIONS, TABLES, VIEWS_SQL, database_of
+from dbops.engines.mysql.backup.dumping import CODE, SECTIONS, TABLES, VIEWS_SQL, database_of, listed_elsewhere
 from dbops.engines.mysql.backup.mydumper import ROWS_TAR, row_pieces
 from dbops.engines.mysql.backup.rewriting import Rewrite, definer_of, rewrites, statements_of, views_of
 from dbops.engines.mysql.backup.still_named import Mention, mentions
@@ -266,6 +266,11 @@ def warnings_of(target: Target, dump: Dump, choice: Choice) -> list[str]:
         if missing := missing_definers(conn):
             warnings.append(
                 f"defined by accounts that this server does not have, and failing until it does: {', '.join(missing)}"
+            )
+        if elsewhere := listed_elsewhere(conn):
+            warnings.append(
+                f"rows that were not backed up, for they are elsewhere, where these tables read and write as those of "
+                f"{dump.database} do: {elsewhere}"
             )
         enabled = [
             str(name)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from dbops.engines.base.backup import LATEST, Link, Point, Told
 from dbops.engines.base.connect import Target
+from dbops.engines.mysql.backup.dumping import ELSEWHERE
 from dbops.engines.mysql.backup.loading import Dump, defaults_clause, load_code, load_tables, must_take, on
 from dbops.engines.mysql.backup.staging import Stage, staged
 from dbops.engines.mysql.backup.still_named import mentions
@@ -22,8 +23,6 @@ _STORED = """
 SELECT table_name, table_type, engine FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
 _AT_ONCE = 100
-#: Engines whose tables show rows of other tables or servers, which no dump takes (mariadb-dump, --no-data-med).
-_ELSEWHERE = frozenset({"MRG_MYISAM", "MRG_ISAM", "CONNECT", "OQGRAPH", "SPIDER", "VP", "FEDERATED"})
 #: Errors that say something of this machine or account, and nothing of the backup.
 _NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS"})
 #: What making something takes and reading it does not: other definers, functions beside a binary log, databases, tables; and,
@@ -121,7 +120,7 @@ def check_tables(conn: MysqlConnection, told: Told) -> None:
     Raises:
         BackupError: it found something; names the tables.
     """
-    names = [str(name) for name, _, engine in conn.query(_STORED) if str(engine).upper() not in _ELSEWHERE]
+    names = [str(name) for name, _, engine in conn.query(_STORED) if str(engine).upper() not in ELSEWHERE]
     problems = []
     for start in range(0, len(names), _AT_ONCE):
         told(f"checking tables: {start} of {len(names)}")
@@ -141,7 +140,7 @@ def count_rows(conn: MysqlConnection) -> Mapping[str, int]:
     """Count the rows that every table has of its own, those of the past in versioned ones too."""
     tables = conn.query(_STORED)
     found = {str(name): 0 for name, *_ in tables}
-    own = [(str(name), kind) for name, kind, engine in tables if str(engine).upper() not in _ELSEWHERE]
+    own = [(str(name), kind) for name, kind, engine in tables if str(engine).upper() not in ELSEWHERE]
     queries = [
         f"SELECT COUNT(*) FROM {quoted(name)}{' FOR SYSTEM_TIME ALL' if kind == 'SYSTEM VERSIONED' else ''}" for name, kind in own
     ]

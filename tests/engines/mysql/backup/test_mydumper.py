@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from dbops.engines.base.processes import find_tool
@@ -117,3 +118,45 @@ def test_what_it_cannot_do_is_refused_with_what_helps(
     assert "apt install mydumper" in reason()[1]
     with pytest.raises(BackupError, match=r"options\.jobs"):
         mydumper._jobs({"jobs": "all"})
+
+
+@pytest.mark.parametrize("tool", ["mydumper", "mariadb-dump"])
+def test_rows_that_are_elsewhere_are_not_written_there_again(
+    tool: str, logged: MysqlDatabase, new_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table of another server's is restored as that, and both the backup and the restore say so."""
+    server = logged.server
+    try:
+        server.rows("mysql", "INSTALL SONAME 'ha_federatedx'")
+    except pymysql.Error:
+        pytest.skip("the server has no FEDERATED")
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    other = server.new_database("remote")
+    try:
+        server.client(other, "CREATE TABLE stock (a int); INSERT INTO stock VALUES (1), (2);")
+        server.client(
+            "mysql",
+            f"CREATE SERVER {other} FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1', DATABASE '{other}', USER "
+            f"'{server.tcp_user}', PASSWORD '{server.password}', PORT {server.port});",
+        )
+        logged.load(
+            f"CREATE TABLE stock (a int) ENGINE = FEDERATED CONNECTION = '{other}';"
+            "CREATE TABLE one (a int) ENGINE = MyISAM; INSERT INTO one VALUES (1);"
+            "CREATE TABLE all_of (a int) ENGINE = MERGE UNION = (one) INSERT_METHOD = LAST;"
+        )
+        mechanism = "" if tool == "mariadb-dump" else f", tool: {tool}"
+        shop = Shop(tmp_path / "shop", logged.url, schedule=f'[{{type: full, cron: "0 3 * * 0"{mechanism}}}]')
+        made = shop.run()
+        assert made.tool == tool
+        assert "defined without their rows, which are elsewhere: stock (FEDERATED)" in made.warnings
+        assert shop.verify(3).problems == ()
+        warnings = shop.restore(server.url(new_name)).restored.warnings
+        assert [one for one in warnings if "not backed up" in one and "stock (FEDERATED)" in one and "all_of" not in one]
+        assert server.rows(other, "SELECT COUNT(*) FROM stock") == [(2,)]
+        assert server.rows(new_name, "SELECT (SELECT COUNT(*) FROM stock), (SELECT COUNT(*) FROM all_of)") == [(2, 1)]
+    finally:
+        server.drop_database(new_name)
+        logged.load("DROP TABLE IF EXISTS stock")
+        server.rows("mysql", f"DROP SERVER IF EXISTS {other}")
+        server.drop_database(other)
+        server.rows("mysql", "UNINSTALL SONAME 'ha_federatedx'")
