@@ -160,8 +160,11 @@ def test_a_key_that_only_a_try_tells_to_be_wrong_proves_nothing(
 def test_a_wrong_key_is_told_before_anything_is_saved(
     keyed: Keyed, tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whatever the cache has: the smallest stream here is one that this machine keeps."""
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / cache) if cache else "")
-    keyed.shop.run()
+    keyed.file.load("".join(f"CREATE TABLE one_of_many_with_a_name_longer_than_a_hash_{number} (id);" for number in range(9)))
+    made = keyed.shop.run()
+    assert min(made.streams, key=lambda one: one.plain_size).name == "pages.xxh3"
     keyed.file.load("INSERT INTO orders VALUES (2, 'b')")
     last = keyed.shop.run("incremental")
     keyed.turn(1)
