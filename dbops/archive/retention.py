@@ -49,13 +49,15 @@ class Verdict:
 class Guards:
     """What no rule can delete: `held` and `verified` ids, and `set_aside` ones, which no rule counts either, until their age.
 
-    `refuted` ones, which a verification found wanting, are counted by themselves: they let none go that may be good.
+    `others`, the newest of other databases, stay until theirs. `refuted` ones, which a verification found wanting, are counted by
+    themselves: they let none go that may be good.
     """
 
     held: Collection[str] = ()
     verified: Collection[str] = ()
     refuted: Collection[str] = ()
     set_aside: Mapping[str, timedelta] = field(default_factory=dict)
+    others: Mapping[str, timedelta] = field(default_factory=dict)
 
 
 _PERIODS: Sequence[tuple[str, Callable[[datetime], object]]] = (
@@ -123,6 +125,8 @@ def _by_guards(
             reasons[one.id].append("minimum age")
         if (aside := guards.set_aside.get(one.id)) is not None and age < aside:
             reasons[one.id].append("set aside")
+        if (other := guards.others.get(one.id)) is not None and age < other:
+            reasons[one.id].append("another database")
 
 
 def _by_chains(backups: Sequence[Manifest], reasons: dict[str, list[str]]) -> None:

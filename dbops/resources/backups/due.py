@@ -12,6 +12,7 @@ from dbops.archive.retention import Guards, Rules, Verdict, judge
 from dbops.dataclass import dataclass
 from dbops.resources.backups.model import Failure, Standing
 from dbops.resources.backups.moments import last_due, next_due
+from dbops.resources.backups.sources import OTHERS_KEPT, SAFETY, others_newest
 from dbops.resources.backups.spec import BackupPolicySpec, ScheduleSpec
 
 _STANDS_FOR: dict[str, frozenset[str]] = {
@@ -22,10 +23,8 @@ _STANDS_FOR: dict[str, frozenset[str]] = {
 }
 """What makes a backup of a kind unnecessary at its moment."""
 
-SAFETY = "made_for"
-"""The label of backups that no schedule made: what stood where a restore went."""
 SAFETY_KEPT = timedelta(days=14)
-"""How long these are kept."""
+"""How long what no schedule made is kept."""
 
 _CLOCKS = timedelta(minutes=10)
 """So much clocks may differ; what was made later than that from now was made while a clock was wrong."""
@@ -199,7 +198,8 @@ def guards_of(standing: Standing) -> Guards:
     aside = {one.id: SAFETY_KEPT for one in standing.backups if SAFETY in one.labels}
     sound = whole(standing.backups, without=standing.refuted())
     wanting = frozenset(one.id for one in standing.backups if one.id not in sound)
-    return Guards(frozenset(standing.held), standing.verified(), wanting, aside)
+    others = {one.id: OTHERS_KEPT for one in others_newest(one for one in standing.backups if one.id in sound)}
+    return Guards(frozenset(standing.held), standing.verified(), wanting, aside, others)
 
 
 def prunable(

@@ -20,13 +20,14 @@ from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError
 from dbops.resources.backups.choosing import Refusal, choose
-from dbops.resources.backups.due import SAFETY, Due, counted, given_up, prunable, what_is_due, words_of
+from dbops.resources.backups.due import Due, counted, given_up, prunable, what_is_due, words_of
 from dbops.resources.backups.making import Maker, link, make, owner_of
 from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, prove
 from dbops.resources.backups.pruning import Pruned, prune
 from dbops.resources.backups.remarks import way_back
+from dbops.resources.backups.sources import SAFETY
 from dbops.resources.backups.standing import standing_of
 from dbops.telemetry import operation
 

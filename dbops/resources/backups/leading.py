@@ -11,7 +11,7 @@ from dbops.archive.repository import Contents
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Backups, Link, Point
 from dbops.errors import BackupError
-from dbops.resources.backups.due import SAFETY
+from dbops.resources.backups.sources import SAFETY
 
 
 def chain_to(contents: Contents, point: Point, backups: Backups, linked: Callable[[Manifest], Link]) -> tuple[Manifest, ...]:

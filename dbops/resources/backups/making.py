@@ -20,6 +20,7 @@ from dbops.engines.base.connect import Connection, Target
 from dbops.errors import BackupError, DbopsError
 from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.progress import Progress
+from dbops.resources.backups.sources import SAFETY, source_of, words_for
 
 INVENTORY = "inventory.json"
 """The stream with the counts of rows: what tells of contents is encrypted with them."""
@@ -62,6 +63,7 @@ def make(
     log_end = _log_end(mechanism, parent, contents)
     order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds, log_end)
     last = contents.backups[-1] if contents.backups else None
+    _say_of_another(contents, identity, maker.told)
     progress = Progress("writing", _size_before(mechanism, contents), maker.told)
     draft = maker.repository.begin(backup_id, identity.timeline, maker.codec, progressed=progress.add, like=last)
     try:
@@ -78,6 +80,16 @@ def make(
     except BaseException as error:
         draft.discard(_failure(mechanism.kind, maker.clock(), error), maker.clock())
         raise
+
+
+def _say_of_another(contents: Contents, identity: Identity, told: Told) -> None:
+    """Say that the last backup is of another database, which may be the first time that two share a place."""
+    made = [one for one in contents.backups if SAFETY not in one.labels]
+    if made and source_of(made[-1]) != source_of(replace(made[-1], identity=identity.facts)):
+        told(
+            f"the last backup here, {made[-1].id}, is of another database ({words_for(made[-1])}); if that one lives, it needs a"
+            " policy of another name, or another storage"
+        )
 
 
 def _size_before(mechanism: Mechanism, contents: Contents) -> int | None:

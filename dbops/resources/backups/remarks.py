@@ -12,6 +12,7 @@ from dbops.reconcile.change import BACKUP_REFUSED, Observation
 from dbops.resources.backups.choosing import Refusal
 from dbops.resources.backups.due import breaks_at, counted, failing, given_up, words_of
 from dbops.resources.backups.model import DesiredBackups, Standing
+from dbops.resources.backups.sources import taking_turns, words_for
 
 
 def remarks(
@@ -27,6 +28,12 @@ def remarks(
         yield Observation(address, "BACKUP_CAUTION", text, "warning")
     for broken in standing.broken:
         yield Observation(address, "BACKUP_BROKEN", f"{broken.key}: {broken.reason}", "error")
+    if turning := taking_turns(standing.backups):
+        text = (
+            f"databases take turns in one place: {'; '.join(map(words_for, turning))}. Where all of them live, each needs a"
+            " policy of its own name, or a storage of its own: retention counts them together, and `latest` is the last of any"
+        )
+        yield Observation(address, "BACKUP_SHARED", text, "warning")
     refuted = standing.refuted()
     for manifest in standing.backups:
         if manifest.id in refuted:

@@ -8,10 +8,10 @@ from typing import cast
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents, targets_in
 from dbops.errors import BackupError
-from dbops.resources.backups.due import SAFETY
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import DesiredBackups
 from dbops.resources.backups.resource import BackupResource
+from dbops.resources.backups.sources import SAFETY
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.runtime import Workspace
 

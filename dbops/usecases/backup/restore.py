@@ -22,6 +22,7 @@ from dbops.resources.backups.leading import chain_to, chains_to_name, ends_at
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
 from dbops.resources.backups.proving import must_be_sound, must_open
+from dbops.resources.backups.sources import SAFETY, source_of, words_for
 from dbops.resources.backups.standing import proven_at
 from dbops.telemetry import measured
 from dbops.usecases.backup.policies import Place, find_backup, must_have_some, one_policy
@@ -130,7 +131,21 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
             told(f"{error.message}; looking in the logs before {chain[0].id}")
             chain, *others = others
             must_be_sound(policy.repository, chain, told)
-    return RestoreResult(chain, _as_of(restored, chain[-1], wish.point), round(monotonic() - started, 3), safety)
+    restored = _as_of(restored, chain[-1], wish.point)
+    if (note := _of_which(wish, chain[-1], contents)) is not None:
+        restored = replace(restored, warnings=(*restored.warnings, note))
+    return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
+
+
+def _of_which(wish: RestoreWish, last: Manifest, contents: Contents) -> str | None:
+    """Say of which database a backup is that nobody named, where several lie in one place."""
+    others = {source_of(one): one for one in contents.backups if SAFETY not in one.labels and source_of(one) != source_of(last)}
+    if not others or wish.word not in (None, "latest"):
+        return None
+    return (
+        f"it is a backup of {words_for(last)}; there are those of other databases too"
+        f" ({'; '.join(map(words_for, others.values()))}), which an id names"
+    )
 
 
 def _brought(policy: Keeper, chain: Sequence[Manifest], order: RestoreOrder, told: Told) -> Restored:
