@@ -357,6 +357,54 @@ def test_references_between_files_go_by_what_the_database_takes_for_one(environm
     assert planned(folder).is_empty and database.rows("SELECT status FROM orders") == [("CAFE",)]
 
 
+SPELLED = {
+    ("", "cafe", "CAFE"): False,
+    ("", "cafe", "cafe "): False,
+    ("COLLATE NOCASE", "cafe", "CAFE"): True,
+    ("COLLATE NOCASE", "café", "CAFÉ"): False,
+    ("COLLATE RTRIM", "cafe", "cafe  "): True,
+    ("COLLATE RTRIM", "cafe", "Cafe"): False,
+}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("case", "when"),
+    [(case, when) for case in SPELLED for when in ("from files", "from rows")]
+    + [(case, "from nothing") for case in SPELLED if SPELLED[case] or not case[0]],
+)
+def test_references_go_by_the_collation_of_what_they_lead_to(
+    case: tuple[str, str, str], when: str, environment: Write, database: Database
+) -> None:
+    """SQLite would keep rows that refer to nothing."""
+    collation, there, here = case
+    tables = LOOKUPS.replace("(10) NOT NULL", f"(10) {collation} NOT NULL") + ORDERS.format(keys=TO_LOOKUPS)
+    more = LOOKED_UP.replace("data: [", "data: [{table: orders, key: [id], file: orders.csv}, ")
+    if when != "from nothing":
+        database.load(f"{tables}INSERT INTO statuses VALUES ('{there}'); INSERT INTO sites VALUES (2, 1);")
+    if when == "from rows":
+        more = "  data: [{table: orders, key: [id], file: orders.csv}]\n"
+    folder = environment(tables, more)
+    write(folder, "statuses.csv", f"code\n{there}\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n")
+    write(folder, "orders.csv", f'id,status,shop,site\n1,"{here}",1,2\n')
+    assert planned(folder).is_refused is not SPELLED[case]
+    if SPELLED[case]:
+        applied(folder)
+        assert database.rows("PRAGMA foreign_key_check") == [] and planned(folder).is_empty
+
+
+@pytest.mark.parametrize("code", ["NaN", "inf", "1e9999999"])
+def test_references_to_words_that_could_be_numbers_are_found(environment: Write, database: Database, code: str) -> None:
+    more = LOOKED_UP.replace("data: [", "data: [{table: orders, key: [id], file: orders.csv}, ")
+    folder = environment(LOOKUPS + ORDERS.format(keys=TO_LOOKUPS), more)
+    write(folder, "statuses.csv", f"code\n{code}\n")
+    write(folder, "sites.csv", "shop,site\n1,2\n")
+    write(folder, "orders.csv", f"id,status,shop,site\n1,{code},1,2\n")
+    applied(folder)
+    assert planned(folder).is_empty and database.rows("SELECT status FROM orders") == [(code,)]
+
+
 def test_rows_of_a_table_that_another_one_has_no_row_for_come_before_its_key(environment: Write, database: Database) -> None:
     """What the file mends is not in the way of the key; more rows than a condition counts are looked through, too."""
     applied(environment(LOOKUPS + ORDERS.format(keys="")))

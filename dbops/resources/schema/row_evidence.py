@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from unicodedata import combining, normalize
 
 from dbops.catalog.catalog import Catalog
@@ -110,31 +111,91 @@ def _nowhere(
     if parent is not None:
         if not {*columns} <= {*parent.columns}:
             return set()
-        # where the engine keeps the key itself, a doubt may pass
-        folds = engine.features.keeps_foreign_keys
-        held = {tuple(_plainly(part, folds) for part in value) for value in _values(parent, columns, parent.wanted.values())}
-        return {value for value in wanted if tuple(_plainly(part, folds) for part in value) not in held}
+        return _not_among(
+            list(_values(parent, columns, parent.wanted.values())), wanted, (key.references, columns), rows, engine, ask
+        )
     if live.table(key.references.schema, key.references.name) is None:
         return set(wanted)
-    asked, values = rows.of(key.references, columns, alone=True), rows.as_sql(reference.table, key.columns, wanted)
+    asked = rows.of(key.references, columns, alone=True)
+    # of no key of its own the engine tells what it compares by: what the other column does (sqlite.org/foreignkeys.html, 3)
+    keeps = engine.features.keeps_foreign_keys
+    values = rows.as_sql(*((reference.table, key.columns) if keeps else (key.references, columns)), wanted)
     if asked is None or values is None:
         return set()
-    found: list[object] = []
     names = [f"p.{engine.dialect.identifier(name)}" for name in columns]
-    for start in range(0, len(values), _AT_ONCE):
-        tests = (
-            " AND ".join(f"{name} = {part}" for name, part in zip(names, value, strict=True))
-            for value in values[start : start + _AT_ONCE]
+    tests = [f"EXISTS (SELECT 1 FROM {asked} AS p WHERE {_all_alike(names, value)})" for value in values]
+    return {value for value, is_there in zip(wanted, _answers(tests, ask), strict=True) if not is_there}
+
+
+def _not_among(
+    held: Sequence[tuple[str, ...]],
+    wanted: Sequence[tuple[str, ...]],
+    of: tuple[Ref, Sequence[str]],
+    rows: RowsToBe,
+    engine: Engine,
+    ask: Callable[[str], Sequence[Sequence[object]]],
+) -> set[tuple[str, ...]]:
+    """Return those of the values that are none of `held`, which columns of a table will hold.
+
+    Where the engine keeps keys itself, a doubt may pass; else the database is asked. Where there is none yet, columns count that
+    compare letter by letter.
+    """
+    folds = engine.features.keeps_foreign_keys
+    alike: defaultdict[tuple[object, ...], list[tuple[str, ...]]] = defaultdict(list)
+    for value in dict.fromkeys(held):
+        alike[tuple(_plainly(part, folds) for part in value)].append(value)
+    likely = {value: alike.get(tuple(_plainly(part, folds) for part in value), []) for value in wanted}
+    nowhere = {value for value, there in likely.items() if not there}
+    doubts = {value: there for value, there in likely.items() if there and value not in there}
+    if folds or not doubts:
+        return nowhere
+    tests = []
+    for value, there in doubts.items():
+        written = rows.as_sql(*of, [value, *there])
+        own, *others = written or [()]
+        tests.append(" OR ".join(f"({_all_alike(own, other)})" for other in others) or probe.EVERY)
+    answers = _answers(tests, ask) or [any(_spelled_alike(value, there, of, rows, engine)) for value, there in doubts.items()]
+    return nowhere | {value for value, is_there in zip(doubts, answers, strict=True) if not is_there}
+
+
+def _spelled_alike(
+    value: tuple[str, ...], others: Iterable[tuple[str, ...]], of: tuple[Ref, Sequence[str]], rows: RowsToBe, engine: Engine
+) -> Iterator[bool]:
+    """Tell of other values whether they are the same as one in columns of texts that are compared letter by letter."""
+    table = rows.given.desired.table(of[0].schema, of[0].name)
+    columns = [table.column(name) if table else None for name in of[1]]
+    for other in others:
+        yield all(
+            part == same
+            or isinstance(_plainly(part, False), Decimal)
+            or table is None
+            or column is None
+            or engine.folded("v", column, table) is not None
+            for part, same, column in zip(value, other, columns, strict=True)
         )
-        [answers] = ask(f"SELECT {', '.join(f'EXISTS (SELECT 1 FROM {asked} AS p WHERE {test})' for test in tests)}")
-        found += answers
-    return {value for value, is_there in zip(wanted, found, strict=True) if not is_there}
+
+
+def _all_alike(one: Sequence[str], other: Sequence[str]) -> str:
+    return " AND ".join(f"{left} = {right}" for left, right in zip(one, other, strict=True))
+
+
+def _answers(tests: Sequence[str], ask: Callable[[str], Sequence[Sequence[object]]]) -> list[object]:
+    """Return whether conditions are true, a few dozens at a time; none where nobody answers."""
+    return [
+        answer
+        for start in range(0, len(tests), _AT_ONCE)
+        for answers in ask(f"SELECT {', '.join(tests[start : start + _AT_ONCE])}")
+        for answer in answers
+    ]
 
 
 def _plainly(text: str, folds_accents: bool) -> object:
     """Return what texts that may be one value to the database have in common: case, and how numbers are written, go."""
     try:
-        return Decimal(text).normalize()
-    except InvalidOperation:
-        apart = normalize("NFKD", text) if folds_accents else text
-        return "".join(letter for letter in apart.casefold() if not (folds_accents and combining(letter))).rstrip()
+        number = Decimal(text).normalize()
+    except (InvalidOperation, Overflow):
+        number = Decimal("NaN")
+    if number.is_finite():
+        return number
+    apart = normalize("NFKD", text) if folds_accents else text
+    return "".join(letter for letter in apart.casefold() if not (folds_accents and combining(letter))).rstrip()
