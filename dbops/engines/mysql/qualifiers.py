@@ -79,6 +79,11 @@ class Naming:
             return False
         return name == self.database or (self.folds_case and name.lower() == self.database.lower())
 
+    def may_be_in(self, text: str) -> bool:
+        """Tell whether a text may name the database at all: cheap, and true of names that quotes write otherwise."""
+        name = self.database.lower()
+        return "`" in name or '"' in name or name in text.lower()
+
     def places(self, found: list[Token], sql_mode: str = "") -> list[int]:
         """Return the places, among tokens, where a text that was written under `sql_mode` names the database."""
         meant = [place for place, token in enumerate(found) if token.kind != "space"]

@@ -37,6 +37,8 @@ def rewrites(old: Naming, new: str, *, keeps_definers: bool) -> list[Rewrite]:
 
 def renamed(sql: str, old: Naming, new: str, sql_mode: str = "") -> str:
     """Return a text that names the database `new` wherever it named `old`, in quotes of the same kind."""
+    if not old.may_be_in(sql):
+        return sql
     found = list(tokens(sql, sql_mode))
     places = set(old.places(found, sql_mode))
     return "".join(_like(token, old, new) if place in places else token.text for place, token in enumerate(found))

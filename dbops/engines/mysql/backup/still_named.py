@@ -11,16 +11,13 @@ from dbops.engines.mysql.qualifiers import Naming, places_of_tables, stands_befo
 from dbops.engines.mysql.raw_text import readable
 from dbops.engines.mysql.tokens import Token, tokens
 
-_CODE = """
-SELECT 'VIEW', table_name, '', '' FROM information_schema.views WHERE table_schema = DATABASE()
-UNION ALL SELECT 'TRIGGER', trigger_name, sql_mode, event_object_table
-  FROM information_schema.triggers WHERE trigger_schema = DATABASE()
-UNION ALL SELECT routine_type, routine_name, sql_mode, '' FROM information_schema.routines WHERE routine_schema = DATABASE()
-UNION ALL SELECT 'EVENT', event_name, sql_mode, '' FROM information_schema.events WHERE event_schema = DATABASE()
-ORDER BY 1, 2"""
-_OBJECTS = """
-SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()
-UNION SELECT routine_name FROM information_schema.routines WHERE routine_schema = DATABASE()"""
+_VIEWS = "SELECT 'VIEW', table_name, '', '' FROM information_schema.views WHERE table_schema = DATABASE()"
+_TRIGGERS = """
+SELECT 'TRIGGER', trigger_name, sql_mode, event_object_table
+FROM information_schema.triggers WHERE trigger_schema = DATABASE()"""
+_ROUTINES = "SELECT routine_type, routine_name, sql_mode, '' FROM information_schema.routines WHERE routine_schema = DATABASE()"
+_EVENTS = "SELECT 'EVENT', event_name, sql_mode, '' FROM information_schema.events WHERE event_schema = DATABASE()"
+_TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
 _COLUMNS = "SELECT DISTINCT column_name FROM information_schema.columns WHERE table_schema = DATABASE()"
 #: Where the text of SHOW CREATE stands.
 _TEXT = {"VIEW": 1, "EVENT": 3}
@@ -46,11 +43,13 @@ class Mention:
 def mentions(conn: MysqlConnection, old: Naming, tables: Collection[str] | None = None) -> list[Mention]:
     """Return where the database of a session may name `old`; of chosen `tables` only their triggers count.
 
-    Seven queries and one for each view, routine, trigger and event. What the account may not read is left out.
+    Six queries and one for each view, routine, trigger and event. What the account may not read is left out.
     """
-    code = [row for row in conn.query(_CODE) if tables is None or (row[0] == "TRIGGER" and row[3] in tables)]
+    *several, tables_there, columns = conn.query_each([_VIEWS, _TRIGGERS, _ROUTINES, _EVENTS, _TABLES, _COLUMNS])
+    code = [row for rows in several for row in sorted(rows) if tables is None or (row[0] == "TRIGGER" and row[3] in tables)]
     answers = conn.query_each([f"SHOW CREATE {kind} {quoted(str(name))}" for kind, name, *_ in code])
-    suspects = {str(name).lower() for (name,) in conn.query(_OBJECTS)} - {str(name).lower() for (name,) in conn.query(_COLUMNS)}
+    objects = {str(name).lower() for (name,) in tables_there} | {str(name).lower() for _, name, *_ in several[2]}
+    suspects = objects - {str(name).lower() for (name,) in columns}
     found: list[Mention] = []
     for (kind, name, mode, _), rows in zip(code, answers, strict=True):
         text = rows[0][_TEXT.get(str(kind), 2)]
@@ -63,13 +62,15 @@ def mentions_in(text: str, kind: str, name: str, sql_mode: str, old: Naming, sus
     """Yield where a text may name a database. `suspects` are names that tables and routines have there and no column, in lower
     case: `shop.items` is hardly a column then, whatever the place.
     """
-    if old.database.lower() not in text.lower():
+    if not old.may_be_in(text):
         return
     found = list(tokens(text, sql_mode))
     places = {*old.places(found, sql_mode), *_suspicious(found, old, suspects)}
     asks = _ASKS.search(text) is not None
+    before = ""
     for place, token in enumerate(found):
-        is_text = token.kind == "string" and _speaks_of(token.text, old, asks=asks)
+        is_text = token.kind == "string" and before != "COMMENT" and _speaks_of(token.text, old, asks=asks)
+        before = before if token.kind == "space" else token.upper
         if place in places or is_text:
             words = token.text if is_text else "".join(one.text for one in found[place : place + 3])
             line = text.count("\n", 0, token.start) + 1
@@ -93,10 +94,10 @@ def _suspicious(found: list[Token], old: Naming, suspects: Collection[str]) -> I
 
 
 def _speaks_of(string: str, old: Naming, *, asks: bool) -> bool:
-    """Tell whether a string names a database: `shop.` in it, or, where texts are run or the server is asked, nothing else."""
-    flags = re.IGNORECASE if old.folds_case else 0
-    name = re.escape(old.database)
-    inside = string[1:-1]
-    if asks and re.fullmatch(rf"[`\s]*{name}[`\s]*", inside, flags):
+    """Tell whether a string names a database: `shop.items` in it or, where texts are run or the server is asked, nothing else, or
+    `shop.` at the end.
+    """
+    name, inside, flags = re.escape(old.database), string[1:-1], re.IGNORECASE if old.folds_case else 0
+    if asks and re.search(rf"^[`\s]*{name}[`\s]*$|(?<![\w$@.]){name}`?\.$", inside, flags):
         return True
-    return re.search(rf"(?<![\w$@.]){name}[`\"]?\s*\.|`{name}`", inside, flags) is not None
+    return re.search(rf"(?<![\w$@.]){name}[`\"]?\s*\.[\w$`\"*]|`{name}`", inside, flags) is not None
