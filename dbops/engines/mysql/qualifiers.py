@@ -107,7 +107,7 @@ class Naming:
         if behind == "." and _text(names, place + 4) != ".":
             return True
         is_call = _upper(names, place - 1) == "CALL"
-        if place in named and not is_call:
+        if (place in named and not is_call) or (is_oracle and behind == "%" and _upper(names, place + 4) == "ROWTYPE"):
             return True
         if is_call or behind == "(" or (is_oracle and behind in (";", "") and _is_start(names, place)):
             return not (is_oracle and self.database.lower() in self.packages)  # a package comes first (MariaDB 10.11)

@@ -317,3 +317,41 @@ def test_a_server_that_folds_names_means_them_in_any_case(tmp_path: Path, monkey
         server.client("restored", "CALL p(); CALL q();")
         assert server.rows("restored", "SELECT a FROM items") == [(1,), (1,)]
         assert server.rows(own, "SELECT a FROM items") == []
+
+
+@pytest.mark.parametrize(
+    ("sql_mode", "text"),
+    [
+        ("", "SHOW TABLES FROM <n>; SHOW COLUMNS FROM n FROM <n>; SHOW COLUMNS IN <n>.n; SHOW INDEX FROM <n>.x; SELECT n.a"),
+        ("", "DROP DATABASE IF EXISTS <n>; ALTER SCHEMA <n> CHARACTER SET utf8; SELECT DATABASE() = 'n', n.a FROM n"),
+        (
+            "",
+            "GRANT SELECT, UPDATE ON <n>.* TO u; REVOKE EXECUTE ON FUNCTION <n>.f FROM u; SELECT n.*, n.a * 2 FROM n FOR UPDATE",
+        ),
+        (
+            "",
+            "EXPLAIN <n>.x; DESCRIBE <n>.x; SELECT n.a FROM n ORDER BY n.b DESC, n.c; CHECK TABLE <n>.x, <n>.y",
+        ),
+        ("", "CREATE TRIGGER <n>.tr BEFORE UPDATE ON <n>.n FOR EACH ROW SET NEW.a = (SELECT n.a FROM n), NEW.b = <n>.f(OLD.a)"),
+        (
+            "",
+            "CREATE DEFINER = `n`@`n` EVENT <n>.e ON SCHEDULE EVERY 1 DAY DO DELETE FROM <n>.n WHERE n.a = @n.x /* n.x */ -- n.x",
+        ),
+        ("", "CREATE VIEW <n>.v AS SELECT n.a, <n>.n.b FROM (<n>.n JOIN <n>.x ON (n.a = x.a)) WHERE SUBSTRING(n.c FROM 2) > 1"),
+        ("", "SELECT * FROM {OJ <n>.x LEFT JOIN n ON n.a = 1}, <n>.y FOR SYSTEM_TIME FROM n.a TO n.b, <n>.z, event, <n>.w"),
+        ("", "FOR i IN n.low..n.high DO INSERT INTO <n>.x VALUES (i); END FOR; DECLARE n ROW (low int, high int)"),
+        (
+            "",
+            "ALTER TABLE <n>.t ADD FOREIGN KEY (a) REFERENCES <n>.u (b), RENAME <n>.w; DROP INDEX i ON <n>.x; SELECT n.a FROM n",
+        ),
+        ("", "CREATE TABLE <n>.m (a int) UNION = (<n>.a, <n>.b); DECLARE r ROW TYPE OF <n>.t; DECLARE n TYPE OF <n>.t.c"),
+        ("", "INSERT INTO history (n.a) SELECT n.a FROM n; DELETE HISTORY FROM <n>.x BEFORE SYSTEM_TIME n.a; CACHE INDEX x IN n"),
+        ("", "CACHE INDEX <n>.x IN c; whatever <n> . `y`, `<n>`.z"),
+        ("ORACLE", "BEGIN <n>.p; <n>.q(1); n.a := 2; x := n.NEXTVAL; y n.c%TYPE; z <n>.t%ROWTYPE; END; DECLARE n int"),
+    ],
+)
+def test_where_a_text_means_its_database(sql_mode: str, text: str) -> None:
+    """In `<>`, and nowhere else."""
+    sql = text.replace("<n>", "n").replace("`<n>`", "`n`")
+    expected = text.replace("`<n>`", "`new`").replace("<n>", "`new`")
+    assert renamed(sql, Naming("n"), "new", sql_mode) == expected
