@@ -114,6 +114,12 @@ BODIES = {
         'REPLACE "{n}"."more" SELECT {n}.a FROM "{n}", "{n}"."items" AS "i" WHERE "{n}"."a" = "i"."a"',
         'CALL "{n}"."note"("{n}"."hex"(1))',
     ],
+    "ORACLE": [
+        "FOR {N} IN (SELECT a AS items FROM {n}.more) LOOP INSERT INTO {n}.items VALUES ({n}.items); END LOOP",
+        "<<here>> {n}.note(4); IF 1 = 1 THEN {n}.note(5); ELSE {n}.note; END IF; INSERT INTO {n}.items SELECT {n}.a FROM {n}",
+        "DECLARE r {n}.items%ROWTYPE; {n} int := 3; BEGIN r.a := {n}; {n}.note(r.a); {n} := {n}.hex({n}); note({n}); END",
+        'INSERT INTO "{n}"."items" SELECT {n}.a FROM "{n}", {n}.more AS m; {n}.note({n}.numbers.NEXTVAL)',
+    ],
     "NO_BACKSLASH_ESCAPES": [
         "INSERT INTO seen VALUES ('a\\', 1); INSERT INTO {n}.items VALUES (LENGTH('\\')); INSERT INTO seen VALUES ('\\{n}.b', 2)",
     ],
@@ -154,7 +160,7 @@ def test_bodies_read_and_write_the_database_they_are_restored_to(
     with closing(mysql_server.connect(own)) as conn, conn.cursor() as cursor:
         for number, (mode, body) in enumerate(bodies):
             cursor.execute(f"SET sql_mode = '{mode}'")
-            cursor.execute(f"CREATE PROCEDURE p{number}() BEGIN {body}; END")
+            cursor.execute(f"CREATE PROCEDURE p{number}() {'AS ' if mode == 'ORACLE' else ''}BEGIN {body}; END")
     shop.run()
     assert shop.verify(3).problems == ()
     result = shop.restore(mysql_server.url(new_name))
