@@ -76,7 +76,7 @@ def duplicated(table: str, values: Sequence[str], predicate: str | None, *, null
     """
     held = " AND ".join([*_only(predicate), *([] if nulls_are_alike else (f"{value} IS NOT NULL" for value in values))])
     # named, for MySQL's ONLY_FULL_GROUP_BY knows an expression again by its name alone
-    names = [f"dbops_k{number}" for number in range(len(values))]
+    names = [f"{_free([*values, predicate or ''])}k{number}" for number in range(len(values))]
     keys, valued = ", ".join(names), ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
     counted = f"SELECT {valued} FROM {table} AS s" + (f" WHERE {held}" if held else "")
     twins = f"SELECT {keys} FROM ({counted}) AS held GROUP BY {keys} HAVING count(*) > 1"
@@ -86,6 +86,14 @@ def duplicated(table: str, values: Sequence[str], predicate: str | None, *, null
     else:
         condition = f"({', '.join(values)}) IN ({twins})"
     return " AND ".join([*_only(predicate), condition])  # first, for it may say which rows have such a value at all
+
+
+def _free(texts: Sequence[str]) -> str:
+    """Return what no name in some expressions begins with: names of our own hide those of rows further out."""
+    found = "dbops_"
+    while any(found in text.lower() for text in texts):
+        found += "_"
+    return found
 
 
 def _only(predicate: str | None) -> list[str]:
@@ -98,12 +106,13 @@ def excluded(table: str, elements: Sequence[tuple[str, str]], predicate: str | N
     Only rows that meet `predicate` count. `key` tells rows apart; without one they are counted, which takes longer.
     """
     names = [dialect.identifier(name) for name in key]
-    told = [f"{name} AS dbops_p{number}" for number, name in enumerate(names)]
-    told += [f"({value}) AS dbops_k{number}" for number, (value, _) in enumerate(elements)]
+    free = _free([*names, *(value for value, _ in elements), predicate or ""])
+    told = [f"{name} AS {free}p{number}" for number, name in enumerate(names)]
+    told += [f"({value}) AS {free}k{number}" for number, (value, _) in enumerate(elements)]
     others = f"(SELECT {', '.join(told)} FROM {table} AS s" + (f" WHERE {predicate}" if predicate else "") + ") AS o"
-    met = " AND ".join(f"o.dbops_k{number} {operator} ({value})" for number, (value, operator) in enumerate(elements))
+    met = " AND ".join(f"o.{free}k{number} {operator} ({value})" for number, (value, operator) in enumerate(elements))
     if names:
-        others += " WHERE (" + " OR ".join(f"o.dbops_p{number} <> {name}" for number, name in enumerate(names)) + ")"
+        others += " WHERE (" + " OR ".join(f"o.{free}p{number} <> {name}" for number, name in enumerate(names)) + ")"
         condition = f"EXISTS (SELECT 1 FROM {others} AND {met})"
     else:  # a row may exclude itself (=), or not (<>)
         itself = " AND ".join(f"({value}) {operator} ({value})" for value, operator in elements)

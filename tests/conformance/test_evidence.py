@@ -214,6 +214,12 @@ PG_CASES = {
         " CONSTRAINT x EXCLUDE USING gist (daterange(a, until) WITH &&) WHERE (lower(c) COLLATE \"C\" <> 'w'));",
         "2 rows of public.u: they exclude each other by x (a, until: 2024-01-01/2024-01-09, 2024-01-05/None)",
     ),
+    "what excludes by names that questions use": (
+        "CREATE TABLE t (dbops_k0 int4range, dbops_k1 int); "
+        " INSERT INTO t VALUES ('[1,5)', NULL), ('[4,9)', NULL), ('[10,12)', 3);",
+        "CREATE TABLE t (dbops_k0 int4range, dbops_k1 int, CONSTRAINT x EXCLUDE USING gist (dbops_k0 WITH &&));",
+        "2 rows of public.t: they exclude each other by x (dbops_k0: [1, 5), [4, 9))",
+    ),
     "computed column of a domain": (
         "CREATE DOMAIN d AS int; CREATE TABLE t (id int PRIMARY KEY, g d GENERATED ALWAYS AS (id) STORED);"
         " INSERT INTO t VALUES (1);",
@@ -332,6 +338,19 @@ def test_postgresql_asks_what_only_it_has(
     assert (DATA_REFUSES, answer) in answers(tmp_path)
     with open_workspace(tmp_path) as workspace, pytest.raises(ApplyError, match="nothing was done"):
         apply(workspace, ALLOWED)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_columns_called_as_questions_call_theirs_are_not_in_the_way(change: Callable[[str], Path], database: Database) -> None:
+    table = "CREATE TABLE t (dbops_p0 int, dbops_k0 int4range, dbops_k1 int4range, dbops__k0 int"
+    alike = "CREATE TABLE u (dbops_k0 int"
+    database.load(f"{table}); INSERT INTO t VALUES (1, '[1,5)', '[1,5)', 1), (2, '[5,9)', '[5,9)', 2);")
+    database.load(f"{alike}); INSERT INTO u VALUES (1), (NULL);")
+    exclusion = "CONSTRAINT x EXCLUDE USING gist (dbops_k1 WITH &&, dbops_k0 WITH &&)"
+    folder = change(f"{BEFORE}{table}, {exclusion}, UNIQUE (dbops__k0)); {alike}, UNIQUE NULLS NOT DISTINCT (dbops_k0));")
+    assert not answers(folder)
+    database.load("INSERT INTO u VALUES (NULL);")
+    assert answers(folder) == [(DATA_REFUSES, "2 rows of public.u: dbops_k0 is not unique (dbops_k0: None, None)")]
 
 
 REFUSED = """
