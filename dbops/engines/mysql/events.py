@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from dbops.catalog.model import Event, Options
 from dbops.engines.base.connect import Row
-from dbops.engines.mysql.tokens import Token, tokens, without_comments, without_qualifier, words
+from dbops.engines.mysql.qualifiers import without_qualifier
+from dbops.engines.mysql.tokens import Token, tokens, without_comments, words
 
 _STATES = {
     "ENABLED": "ENABLE",

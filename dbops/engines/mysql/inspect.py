@@ -39,10 +39,10 @@ from dbops.engines.mysql.flavour import Flavour, flavour_of
 from dbops.engines.mysql.grant_acts import database_object, place_of
 from dbops.engines.mysql.grant_tables import TABLES, GrantRows, fetch_grants, granted
 from dbops.engines.mysql.grants import DATABASE, Place
-from dbops.engines.mysql.qualifiers import turned_back
+from dbops.engines.mysql.qualifiers import turned_back, without_qualifier
 from dbops.engines.mysql.raw_text import is_marked, readable, unconverted
 from dbops.engines.mysql.show_create import Reader, literal_text
-from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, without_qualifier, words
+from dbops.engines.mysql.tokens import tokens, unquoted, without_comments, words
 from dbops.errors import QueryError
 
 STATE_PREFIX = "dbops_"

@@ -16,6 +16,7 @@ from dataclasses import field
 from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import MysqlConnection, quoted
 from dbops.engines.mysql.errors import EMPTY_QUERY, number_of
+from dbops.engines.mysql.qualifiers import Naming
 from dbops.engines.mysql.tokens import Token, tokens
 from dbops.errors import DbopsError, Problems, QueryError, SchemaError
 from dbops.sql.splitter import SourceStatement
@@ -266,24 +267,13 @@ def _mapped(statement: SourceStatement, names: _Names) -> str:
 
 
 def _requalified(sql: str, own: str, scratch: str) -> str:
-    """Replace the qualifier `own` where it names the database: in front of a name, unless a table or alias is called so too."""
-    if own.lower() not in sql.lower():
+    """Replace the qualifier `own` where it names the database, and not a table, alias or variable that is called so too."""
+    naming = Naming(own)
+    if not naming.may_be_in(sql):
         return sql
     found = list(tokens(sql))
-    meant = [i for i, token in enumerate(found) if token.kind != "space"]
-    places = [
-        (place, meant[place])
-        for place in range(len(meant))
-        if (name := found[meant[place]].identifier) is not None and name == own
-    ]
-
-    def text(place: int) -> str:
-        return found[meant[place]].text if 0 <= place < len(meant) else ""
-
-    qualifiers = [(place, i) for place, i in places if text(place + 1) == "." and text(place - 1) != "."]
-    bare = [place for place, _ in places if text(place + 1) != "." and text(place - 1) != "."]
-    chosen = {i for place, i in qualifiers if text(place + 3) in (".", "(") or not bare}
-    return "".join(quoted(scratch) if i in chosen else token.text for i, token in enumerate(found))
+    chosen = set(naming.qualifiers(found))
+    return "".join(quoted(scratch) if place in chosen else token.text for place, token in enumerate(found))
 
 
 _TARGET_KINDS = frozenset(["TABLE", "VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "SEQUENCE", "INDEX"])

@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from dbops.dataclass import dataclass
-from dbops.engines.mysql.tokens import Token
+from dbops.engines.mysql.tokens import Token, tokens
 
 #: Reserved words that begin a statement, or what a statement is made of.
 _VERBS = frozenset(
@@ -100,6 +100,13 @@ class Naming:
             and (self._is_bare(names, place) or self._is_qualifier(names, place, named, has_namesake, is_oracle))
         ]
 
+    def qualifiers(self, found: list[Token]) -> list[int]:
+        """Return the places, among tokens, where the database is named before something of it."""
+        meant = [place for place, token in enumerate(found) if token.kind != "space"]
+        names = [found[place] for place in meant]
+        where = {place: number for number, place in enumerate(meant)}
+        return [place for place in self.places(found) if stands_before_dot(names, where[place])]
+
     def _is_qualifier(self, names: list[Token], place: int, named: set[int], has_namesake: bool, is_oracle: bool) -> bool:
         if not stands_before_dot(names, place):
             return False
@@ -170,6 +177,19 @@ def turned_back(texts: Any, new: str, old: str) -> Any:
 def places_of_tables(names: list[Token]) -> set[int]:
     """Return at which places, among tokens without space, a table, view or routine is named: those of its first name."""
     return _Reading(names).named
+
+
+def without_qualifier(sql: str, database: str) -> str:
+    """Return text that the server wrote or a source holds without the qualifier `database`, where that means the database."""
+    naming = Naming(database)
+    if not naming.may_be_in(sql):
+        return sql
+    found = list(tokens(sql))
+    removed: set[int] = set()
+    for place in naming.qualifiers(found):
+        dot = next(at for at in range(place + 1, len(found)) if found[at].text == ".")
+        removed |= {place, dot}
+    return "".join(token.text for place, token in enumerate(found) if place not in removed)
 
 
 def stands_before_dot(names: list[Token], place: int) -> bool:

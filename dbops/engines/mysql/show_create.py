@@ -32,8 +32,9 @@ from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.mysql.flavour import Flavour
 from dbops.engines.mysql.partitions import parse_partitions
+from dbops.engines.mysql.qualifiers import without_qualifier
 from dbops.engines.mysql.raw_text import unescaped
-from dbops.engines.mysql.tokens import closing, plain, split_list, unquoted, without_qualifier
+from dbops.engines.mysql.tokens import closing, plain, split_list, unquoted
 from dbops.engines.mysql.types import canonical_type, charset_of, is_textual
 from dbops.errors import QueryError
 

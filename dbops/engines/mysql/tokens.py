@@ -117,55 +117,6 @@ def split_list(text: str) -> list[str]:
 _LIST = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[(),]")
 
 
-def without_qualifier(sql: str, database: str) -> str:
-    """Remove the qualifier `database` from text the server wrote or a source holds, where it can only mean the database.
-
-    A qualifier in front of two more names, of a call, or anywhere in a text that has no alias or table of that name.
-    """
-    if database.lower() not in sql.lower():
-        return sql
-    found = list(tokens(sql))
-    meant = [i for i, token in enumerate(found) if token.kind != "space"]
-    names = [found[i] for i in meant]
-    qualifiers: list[int] = []
-    has_namesake = False
-    for place, token in enumerate(names):
-        if token.identifier != database:
-            continue
-        before = names[place - 1].text if place else ""
-        after = [follower.text for follower in names[place + 1 : place + 4]]
-        if before != "." and after[:1] == ["."]:
-            qualifiers.append(place)
-        else:
-            has_namesake = True
-    removed: set[int] = set()
-    for place in qualifiers:
-        third = names[place + 3].text if place + 3 < len(names) else ""
-        if third in (".", "(") or not has_namesake or _after_from(names, place):
-            removed |= {meant[place], meant[place + 1]}
-    return "".join(token.text for i, token in enumerate(found) if i not in removed)
-
-
-def _after_from(names: list[Token], place: int) -> bool:
-    """Tell whether a table is named here: FROM or JOIN, then only opening parentheses."""
-    place -= 1
-    while place >= 0 and names[place].text == "(":
-        place -= 1
-    if place < 0 or (names[place].upper == "FROM" and _is_of_a_call(names, place)):
-        return False
-    return names[place].upper in ("FROM", "JOIN", "INTO", "UPDATE", "TABLE", "CALL")
-
-
-def _is_of_a_call(names: list[Token], place: int) -> bool:
-    """Tell whether a FROM is that of EXTRACT(YEAR FROM ...) and its like, behind which a value stands."""
-    depth = 0
-    for at in range(place - 1, 0, -1):
-        depth += {")": 1, "(": -1}.get(names[at].text, 0)
-        if depth < 0:
-            return names[at - 1].upper in ("EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "MID")
-    return False
-
-
 def without_comments(sql: str) -> str:
     """Remove comments as the command-line client does unless told otherwise: the line end behind a line comment stays."""
     if "--" not in sql and "#" not in sql and "/*" not in sql:

@@ -98,6 +98,25 @@ def test_the_targets_own_name_as_qualifier_means_the_target(my_database: MysqlDa
     assert my_database.rows("SHOW TABLES") == []
 
 
+def test_the_targets_own_name_is_told_from_what_else_is_called_so(my_database: MysqlDatabase) -> None:
+    """Read from the target, the bodies are what the source made of them, and lose no name of a table, alias or variable."""
+    name = my_database.name
+    source = (
+        f"CREATE TABLE items (a int); CREATE TABLE {name} (a int);"
+        f"CREATE PROCEDURE p() REPLACE {name}.items SELECT {name}.a FROM {name}, {name}.items AS i;"
+        f"CREATE PROCEDURE q() BEGIN DECLARE {name.upper()} int; SET {name} = 1;"
+        f" DELETE {name}.items FROM {name}.items JOIN {name}; END"
+    )
+    with ENGINE.scratch(Target("test", parse_url(my_database.url))) as conn:
+        found = {item.name: item.definition for item in _load(conn, source).all(Routine)}
+    assert found["p"].endswith(f"REPLACE items SELECT {name}.a FROM {name}, items AS i")
+    assert found["q"].endswith(f"SET {name} = 1; DELETE items FROM items JOIN {name}; END")
+    for sql in split(source, ENGINE.dialect, "source.sql"):
+        my_database.rows(sql.text)
+    with closing(ENGINE.connect(Target("test", parse_url(my_database.url)))) as conn:
+        assert {item.name: item.definition for item in ENGINE.inspect(conn).all(Routine)} == found
+
+
 def test_a_statement_that_writes_into_another_database_is_refused(scratch: Connection) -> None:
     assert _problems(scratch, "CREATE TABLE a (id int);\nCREATE TABLE mysql.t (id int);") == [
         "0.sql:2:14: the statement writes into another database, 'mysql'"

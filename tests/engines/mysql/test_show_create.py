@@ -12,9 +12,9 @@ from dbops.catalog.model import Check, Column, ForeignKey, Generated, Identity, 
 from dbops.engines.base.connect import Server
 from dbops.engines.base.render import RenderContext
 from dbops.engines.mysql.flavour import Flavour, parse_version
+from dbops.engines.mysql.qualifiers import without_qualifier
 from dbops.engines.mysql.render import render
 from dbops.engines.mysql.show_create import Reader
-from dbops.engines.mysql.tokens import without_qualifier
 
 MYSQL = Flavour(False, (8, 4, 2))
 SERVER = Server("mysql", (8, 4, 2), "8.4.2", "x", "root@localhost")
@@ -180,6 +180,10 @@ def test_dropping_and_creating_an_index_with_its_table_is_one_act() -> None:
         (
             "exists(select 1 from `n`.`n` where substring(`n`.`c` from 2))",
             "exists(select 1 from `n` where substring(`n`.`c` from 2))",
+        ),
+        (
+            "1; for N in (values (1)) do replace n.items values (n.a); end for",
+            "1; for N in (values (1)) do replace items values (n.a); end for",
         ),
     ],
 )
