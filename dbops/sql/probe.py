@@ -54,8 +54,10 @@ def about(value: str, check: str) -> str:
     )
 
 
-def longer_than(column: str, length: int, dialect: Dialect) -> str:
-    return f"char_length(t.{dialect.identifier(column)}) > {length}"
+def longer_than(column: str, length: int, dialect: Dialect, *, is_padded: bool) -> str:
+    """Return the condition of texts that are too long; blanks at the end do not count where a type fills up with them."""
+    name = f"t.{dialect.identifier(column)}"
+    return f"char_length({f'rtrim({name})' if is_padded else name}) > {length}"
 
 
 def outside(column: str, low: int, high: int, dialect: Dialect) -> str:

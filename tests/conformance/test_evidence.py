@@ -92,6 +92,19 @@ def test_nulls_give_way_to_a_default_on_sqlite_alone_and_are_counted(change: Cal
         assert found == [(DATA_REFUSES, f"2 rows of {table}: email is NULL (id: 2, 4)")]
 
 
+@pytest.mark.parametrize("database", ["postgresql", "mysql"], indirect=True)
+def test_blanks_at_the_end_are_cut_where_a_type_fills_up_with_them(change: Callable[[str], Path], database: Database) -> None:
+    table = "CREATE TABLE t (id integer NOT NULL PRIMARY KEY, v varchar(10))"
+    database.load(f"{table}; INSERT INTO t VALUES (1, 'abc   '), (2, 'ab'), (3, NULL), (4, 'abcd ');")
+    folder = change(f"{BEFORE}{table.replace('varchar(10)', 'char(3)')};")
+    found = answers(folder)
+    assert {code for code, _ in found} == {DATA_REFUSES} and all(said.endswith("(id: 4)") for _, said in found)
+    database.load("DELETE FROM t WHERE id = 4;")
+    with open_workspace(folder) as workspace:
+        apply(workspace, ALLOWED)
+    assert database.rows("SELECT id FROM t WHERE v = 'abc'") == [(1,)]
+
+
 HELD = """\
 CREATE TABLE customers (id integer NOT NULL PRIMARY KEY, email varchar(100) UNIQUE, visits bigint, CHECK (email <> 'none'));
 CREATE TABLE orders (id integer NOT NULL PRIMARY KEY, customer_id integer REFERENCES customers (id), total integer);

@@ -303,7 +303,10 @@ def _too_long(after: Column, value: str) -> str | None:
     kind, arguments, _ = parts(after.type)
     is_shown = value.startswith("CAST(")
     if kind in ("char", "varchar"):
-        return f"CHAR_LENGTH(CAST({value} AS CHAR)) > {arguments or 1}"
+        text = f"CAST({value} AS CHAR)"
+        return (
+            f"CHAR_LENGTH({f'RTRIM({text})' if kind == 'char' else text}) > {arguments or 1}"  # CHAR keeps no blanks at its end
+        )
     if kind in ("binary", "varbinary"):
         return f"LENGTH({value}) > {arguments or 1}"
     if kind in _BYTES and not is_shown:

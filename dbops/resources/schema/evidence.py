@@ -365,7 +365,9 @@ def _altered_column(ref: Ref, table: Ref, before: Column, after: Column, engine:
     text = _TEXT.fullmatch(after.type)
     if text and _is_text(before.type):
         words = f"{after.name} is longer than {text[1]} character{'s' if int(text[1]) > 1 else ''}"
-        yield Question(ref, table, probe.longer_than(after.name, int(text[1]), dialect), words, (after.name,))
+        is_padded = text[0].lower().startswith(("char(", "character("))
+        condition = probe.longer_than(after.name, int(text[1]), dialect, is_padded=is_padded)
+        yield Question(ref, table, condition, words, (after.name,))
     limit = _DECIMAL.fullmatch(after.type)
     if limit and (_DECIMAL.fullmatch(before.type) or _range(before.type) or before.type == "numeric"):
         digits = int(limit[1]) - int(limit[2] or 0)
