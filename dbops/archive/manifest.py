@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dbops.archive.hashes import new_hash
 from dbops.archive.parts import PartRecord, StreamRecord
@@ -131,6 +131,11 @@ def from_dict(data: Mapping[str, Any]) -> Manifest:
     Raises:
         KeyError, TypeError, ValueError: the data is of another shape.
     """
+    _must_fit(data, _SHAPE)
+    if "elsewhere" in data["details"]:
+        _must_fit(data["details"]["elsewhere"], dict.fromkeys(data["details"]["elsewhere"], _SIZE))
+    if data["kind"] not in get_args(Kind):
+        raise ValueError(f"unknown kind {data['kind']!r}")
     return Manifest(
         id=data["id"],
         target=data["target"],
@@ -165,6 +170,43 @@ def from_dict(data: Mapping[str, Any]) -> Manifest:
         seal=data["seal"],
         mac=data["mac"],
     )
+
+
+_TEXT, _TEXTS, _FACTS, _SIZE = (str,), (list, str), (dict,), (int,)
+_SHAPE: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("id", "target", "timeline", "engine", "server_version", "method", "tool", "family", "kind"), _TEXT),
+    **dict.fromkeys(("begun_at", "ended_at", "finished_at", "dbops_version", "seal", "mac"), _TEXT),
+    **dict.fromkeys(("parent_id", "parent_digest", "full_id", "schema_digest"), (str, type(None))),
+    **dict.fromkeys(("points", "warnings"), _TEXTS),
+    **dict.fromkeys(("identity", "start", "end", "tools", "details", "encryption", "labels"), _FACTS),
+    **dict.fromkeys(("exits", "streams"), (list, dict)),
+    "database_size": (int, type(None)),
+    "fence": _SIZE,
+}
+"""The types of fields; behind `list` that of what it holds."""
+_STREAM_SHAPE: Mapping[str, tuple[type, ...]] = {"name": _TEXT, "compression": _TEXT, "parts": (list, dict)}
+_PART_SHAPE: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("key", "plain_blake3", "stored_blake3"), _TEXT),
+    **dict.fromkeys(("plain_size", "stored_size"), _SIZE),
+}
+
+
+def _must_fit(data: Mapping[str, Any], shape: Mapping[str, tuple[type, ...]]) -> None:
+    """Let data pass whose fields have their types, so that one bad manifest stops nobody from using the others.
+
+    Raises:
+        KeyError, TypeError: another shape; ValueError: a number below 0.
+    """
+    for name, types in shape.items():
+        value = data[name]
+        if types[0] is list:
+            fits = isinstance(value, list) and all(isinstance(one, types[1]) for one in value)
+        else:
+            fits = isinstance(value, types) and not isinstance(value, bool)
+        if not fits:
+            raise TypeError(f"{name} is {type(value).__name__}, or holds what it cannot")
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"{name} is {value}")
 
 
 def sealed(manifest: Manifest, mac_key: bytes | None) -> Manifest:
@@ -259,6 +301,9 @@ def _stream_to_dict(stream: StreamRecord) -> dict[str, Any]:
 
 
 def _stream_from_dict(data: Mapping[str, Any]) -> StreamRecord:
+    _must_fit(data, _STREAM_SHAPE)
+    for part in data["parts"]:
+        _must_fit(part, _PART_SHAPE)
     parts = tuple(
         PartRecord(part["key"], part["plain_size"], part["stored_size"], part["plain_blake3"], part["stored_blake3"])
         for part in data["parts"]

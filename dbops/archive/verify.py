@@ -9,7 +9,8 @@ from dbops.archive.manifest import Manifest
 from dbops.archive.packages import MissingPackageError
 from dbops.archive.parts import PartRecord
 from dbops.archive.reading import stored_pieces
-from dbops.archive.repository import Repository, folder_of
+from dbops.archive.repository import Repository, folder_of, manifest_key
+from dbops.archive.storage.base import StorageError
 from dbops.errors import BackupError
 
 _READERS = 2
@@ -43,6 +44,9 @@ def check_hashes(repository: Repository, manifest: Manifest, progressed: Callabl
     """Return what `check_sizes` does, and every part whose stored bytes are not those that were written.
 
     `progressed` is told of bytes as they are read.
+
+    Raises:
+        StorageError: the storage answers nothing any more.
     """
     problems = check_sizes(repository, manifest)
     if problems:
@@ -55,6 +59,9 @@ def check_hashes(repository: Repository, manifest: Manifest, progressed: Callabl
                 progressed(len(piece))
         except MissingPackageError:
             raise
+        except StorageError as error:  # of this object, or of all
+            repository.storage.head(manifest_key(manifest))
+            return error.message
         except BackupError as error:
             return error.message
         return None

@@ -18,8 +18,12 @@ import pytest
 from pyrage import x25519
 
 from dbops.archive.manifest import Manifest
+from dbops.archive.storage.base import StorageError
+from dbops.archive.storage.local import LocalStorage
+from dbops.archive.verify import check_hashes
 from dbops.engines.base.backup import Point
 from dbops.errors import BackupError
+from dbops.resources.backups.proving import must_be_kept
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.prune import delete
@@ -347,8 +351,39 @@ def test_a_program_without_room_says_nothing_of_the_backup(shop: Shop, monkeypat
 def test_evidence_that_cannot_be_kept_is_told(shop: Shop) -> None:
     made = shop.run()
     (shop.folder / "backups/shop/verify").write_text("a file in the place of the folder")
-    with pytest.raises(BackupError, match=f"{made.id} was found good at level 3, and the evidence of it cannot be kept"):
-        shop.verify(3)
+    evidence = shop.verify(3)
+    assert evidence.ok
+    with pytest.raises(StorageError, match=f"{made.id} was found good at level 3, and the evidence of it cannot be kept"):
+        must_be_kept(evidence)
+
+
+def test_a_storage_that_may_only_be_read_is_verified_to_the_end(shop: Shop) -> None:
+    """As where an auditor may read alone: what is damaged is found, however many good ones come before."""
+    first, last = shop.run(), shop.run()
+    part = shop.parts(last)[0]
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    (shop.folder / "backups/shop/verify").write_text("a file in the place of the folder")
+    with shop.workspace() as workspace:
+        found = verify(workspace, None, 1, shop.told.append)[:2]
+    assert [(one.backup_id, one.ok) for one in found] == [(first.id, True), (last.id, False)]
+    assert all(one.unkept for one in found)
+
+
+def test_a_storage_that_is_gone_meanwhile_is_no_damage(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, get = shop.run(), LocalStorage.get
+
+    def gone(self: LocalStorage, key: str, *place: int) -> bytes:
+        if "/parts/" in key or not place:
+            raise StorageError("the storage does not answer")
+        return get(self, key, *place)
+
+    with shop.keeper() as keeper:
+        repository = keeper.repository
+        monkeypatch.setattr(LocalStorage, "get", lambda self, key, *place: gone(self, key, *place) if place else get(self, key))
+        assert "does not answer" in check_hashes(repository, made)[0], "one object alone is unreadable"
+        monkeypatch.setattr(LocalStorage, "head", gone)
+        with pytest.raises(StorageError, match="does not answer"):
+            check_hashes(repository, made)
 
 
 def test_a_moment_that_no_log_leads_to_gives_the_state_before_it_and_says_so(shop: Shop, tmp_path: Path) -> None:

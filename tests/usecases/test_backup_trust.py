@@ -13,6 +13,7 @@ import pytest
 from dbops.archive import manifest as manifests
 from dbops.archive.cipher import Keys
 from dbops.archive.encryption import WrongKeyError
+from dbops.archive.hashes import new_hash
 from dbops.archive.index import Index
 from dbops.archive.lease import leased
 from dbops.archive.manifest import Manifest
@@ -90,6 +91,49 @@ def test_a_manifest_that_nobody_with_the_key_wrote_does_not_count(
         with pytest.raises(BackupError, match="without the key"):
             shop.restore(f"sqlite:///{tmp_path / 'never.db'}")
     assert shop.backups() == ()
+
+
+def _reshaped(text: bytes, name: str, value: object) -> bytes:
+    """Return a manifest with another value in a field, of a stream's first part where there is none, under a seal that holds."""
+    data = json.loads(text)
+    (data if name in data else data["streams"][0]["parts"][0])[name] = value
+    seal = new_hash()
+    unsealed = {name: value for name, value in data.items() if name not in ("seal", "mac")}
+    seal.update(json.dumps(unsealed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+    return (json.dumps({**data, "seal": seal.hexdigest(), "mac": ""}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("fence", value) for value in ([1], None, True, -1)),
+        *(("kind", value) for value in (True, "other", None)),
+        *(("parent_id", value) for value in ([], {}, 1)),
+        *(("stored_size", value) for value in ("1", None, -1, [1])),
+        *(("plain_size", value) for value in ("1", 1.5)),
+        ("points", "time"),
+        ("points", [1]),
+        ("details", {"elsewhere": {"stored": "1"}}),
+        ("identity", []),
+        ("id", None),
+    ],
+    ids=str,
+)
+def test_one_manifest_of_another_shape_keeps_nobody_from_the_others(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """Whoever may write into the storage can seal what he likes."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    shop = Shop(tmp_path / "env", file.url)
+    good, bad = shop.run(), shop.run()
+    path = shop.manifest(bad)
+    path.write_bytes(_reshaped(path.read_bytes(), name, value))
+    with shop.workspace() as workspace:
+        (found,) = listing(workspace)
+        assert [one.manifest for one in found.backups] == [good]
+        assert [one.key for one in found.broken] == [path.relative_to(shop.folder / "backups").as_posix()]
+        assert [one.ok for one in verify(workspace, None, 1, shop.told.append)] == [True, False]
+    assert shop.restore(f"sqlite:///{tmp_path / 'there.db'}").chain == (good,)
 
 
 def test_a_key_that_changed_begins_a_new_chain(tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

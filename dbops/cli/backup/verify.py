@@ -28,7 +28,7 @@ def verify(env: Path, name: str | None, word: str | None, level: int, where: Whe
 
     What the key at hand does not open is checked as far as no key is needed, level 1. Where more was asked for it is not known to
     restore, and the exit code is 1; except that of all, those of a key before count as proven where a restore of the same bytes
-    was proven with it and a later one opens.
+    was proven with it and a later one opens. It is 1 as well where the evidence cannot be kept.
 
     \b
     Examples:
@@ -46,4 +46,4 @@ def verify(env: Path, name: str | None, word: str | None, level: int, where: Whe
         click.echo("\n".join(evidence_text(one) for one in found))
     if not all(one.ok for one in found):
         return EXIT_CHANGES
-    return EXIT_ERROR if any(one.falls_short for one in found) else EXIT_DONE
+    return EXIT_ERROR if any(one.falls_short or one.unkept for one in found) else EXIT_DONE

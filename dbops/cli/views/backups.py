@@ -244,7 +244,11 @@ def evidence_text(one: Evidence) -> str:
     state = style("FAILED", fg="red", bold=True) if not one.ok else short if one.falls_short else style("ok", fg="green")
     took = f", restored in {wording.duration(one.seconds)}" if one.seconds is not None else ""
     lines = [f"{style(one.backup_id, bold=True)}: {state}, level {one.level}{took}"]
-    return "\n".join([*lines, *(f"  {wording.printable(text)}" for text in (*one.problems, *_unopened(one)))])
+    return "\n".join([*lines, *(f"  {wording.printable(text)}" for text in (*one.problems, *_unopened(one), *_unkept(one)))])
+
+
+def _unkept(one: Evidence) -> list[str]:
+    return [f"the evidence of it cannot be kept: {one.unkept}"] if one.unkept is not None else []
 
 
 def _unopened(one: Evidence) -> list[str]:
@@ -270,6 +274,7 @@ def evidence_json(one: Evidence) -> dict[str, Any]:
         "details": dict(one.details),
         "unopened": one.unopened,
         "falls_short": one.falls_short,
+        "unkept": one.unkept,
     }
 
 

@@ -24,7 +24,7 @@ from dbops.resources.backups.due import Due, counted, given_up, prunable, what_i
 from dbops.resources.backups.making import Maker, link, make, owner_of
 from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
-from dbops.resources.backups.proving import Prover, prove
+from dbops.resources.backups.proving import Prover, must_be_kept, prove
 from dbops.resources.backups.pruning import Pruned, prune
 from dbops.resources.backups.remarks import way_back
 from dbops.resources.backups.sources import SAFETY
@@ -161,7 +161,10 @@ class Keeper:
             return make(maker, mechanism, labels={SAFETY: why})
 
     def verify(self, manifest: Manifest, level: int) -> Evidence:
-        """Prove one backup, and keep the evidence; the checks are no questions to what a restore has set aside."""
+        """Prove one backup, and keep the evidence if the storage lets.
+
+        The checks are no questions to what a restore has set aside.
+        """
         checks = self.desired.spec.verify.checks if SAFETY not in manifest.labels else ()
         prover = Prover(self.engine.backups, self.engine, self.target, self.repository, self.clock, self.told, checks)
         with operation("verify", {"dbops.policy": self.desired.name, "dbops.verify.level": level}):
@@ -176,7 +179,7 @@ class Keeper:
         backups = counted(self.standing())
         if not backups:
             return None
-        evidence = self.verify(backups[-1], 3)
+        evidence = must_be_kept(self.verify(backups[-1], 3))
         if evidence.unopened is not None:
             raise WrongKeyError(f"{backups[-1].id} was not tried: {evidence.unopened}", fix=KEY_FIX)
         if not evidence.ok:

@@ -59,6 +59,8 @@ class Evidence:
     """Why only what needs no key was checked; None where the key at hand opens the backup, as far as was tried. Not kept."""
     falls_short: bool = False
     """True where more was asked for than could be checked without a key, so that it is not known to restore. Not kept."""
+    unkept: str | None = None
+    """Why this is not beside the backup, as where the storage may only be read; None where it is."""
 
 
 @dataclass(frozen=True, slots=True)

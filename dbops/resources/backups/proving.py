@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -98,10 +99,21 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
     try:
         keep(prover.repository, evidence)
     except StorageError as error:
+        return replace(evidence, unkept=error.message)
+    return evidence
+
+
+def must_be_kept(evidence: Evidence) -> Evidence:
+    """Let evidence pass that lies beside its backup.
+
+    Raises:
+        StorageError: it cannot be kept; says what was found.
+    """
+    if evidence.unkept is not None:
         verdict = "was found good" if evidence.ok else f"was found wanting ({evidence.problems[0]})"
         raise StorageError(
-            f"{manifest.id} {verdict} at level {level}, and the evidence of it cannot be kept: {error.message}", fix=error.fix
-        ) from error
+            f"{evidence.backup_id} {verdict} at level {evidence.level}, and the evidence of it cannot be kept: {evidence.unkept}"
+        )
     return evidence
 
 

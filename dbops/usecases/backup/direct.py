@@ -22,6 +22,7 @@ from dbops.engines.base.url import DatabaseUrl
 from dbops.errors import BackupError, DbopsError, Mark
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import DesiredBackups, Evidence
+from dbops.resources.backups.proving import must_be_kept
 from dbops.resources.backups.pruning import deletable, prune
 from dbops.resources.backups.spec import BackupPolicySpec
 from dbops.usecases import runtime
@@ -154,13 +155,13 @@ class BackupFolder:
         """
         held = self.find(backup_id)
         keeper = self._keeper(held, url)
-        stored = keeper.verify(held.manifest, 1)
+        stored = must_be_kept(keeper.verify(held.manifest, 1))
         if not restores or not stored.ok:
             return stored, None, None
         if keeper.engine.features.has_servers and self._near(held, url) is None:
             return stored, None, f"the restore was not tried: no database URL leads to a server of {held.manifest.engine}"
         try:
-            restored = keeper.verify(held.manifest, 3)
+            restored = must_be_kept(keeper.verify(held.manifest, 3))
         except DbopsError as error:
             return stored, None, error.message
         if restored.unopened is not None:
