@@ -33,7 +33,7 @@ from dbops.catalog.order import needs_of
 from dbops.catalog.ref import Ref
 from dbops.dataclass import dataclass
 from dbops.engines.postgresql.render import columns
-from dbops.engines.postgresql.render.leftovers import shape
+from dbops.engines.postgresql.render.leftovers import is_usual, shape
 from dbops.engines.postgresql.render.parts import Membership
 from dbops.engines.postgresql.render.scene import Scene, table_in
 
@@ -279,7 +279,8 @@ class _Folding:
         for ref, j in list(plan.items()):
             child = self.changes[j]
             assert isinstance(child, CreateObject | DropObject)
-            if ref.parent == item.parent and ref.schema == item.schema and shape(child.item) in handed:
+            is_of = ref.parent == item.parent and ref.schema == item.schema
+            if is_of and shape(child.item) in handed and is_usual(child.item):  # under another name it is one of the table's own
                 self._cover(i, j)
 
     def join_and_leave(self) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from dbops.catalog.catalog import Catalog
-from dbops.catalog.model import CatalogObject, Check, Constraint, Exclusion, ForeignKey, Index, PrimaryKey, Table
+from dbops.catalog.model import CatalogObject, Check, Constraint, Exclusion, ForeignKey, Index, PrimaryKey, Table, Unique
 from dbops.catalog.ref import Ref
-from dbops.engines.postgresql.inspect.made_names import made_name
+from dbops.engines.postgresql.inspect.made_names import is_made, made_name
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import named, quote
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement, table_in
@@ -29,12 +29,27 @@ def shape(item: CatalogObject) -> object:
     return replace(item, name="", parent="", schema="", options=(), comment=None) if isinstance(item, Constraint) else item
 
 
+def is_usual(item: CatalogObject) -> bool:
+    """Tell whether a key or an index may be called as the server calls one that it hands down; of expressions nobody asks."""
+    match item:
+        case PrimaryKey():
+            return is_made(item.name, item.parent, "", "pkey")
+        case Unique():
+            return is_made(item.name, item.parent, "_".join(item.columns), "key")
+        case Index() if all(key.column for key in item.keys):
+            return is_made(item.name, item.parent, "_".join([*(key.column or "" for key in item.keys), *item.include]), "idx")
+        case _:
+            return True
+
+
 def taken_away(table: Ref, parent: Ref, *, is_partition: bool, scene: Scene) -> Iterator[Statement]:
     """Yield what drops, of a table that just left its parent, what that had handed down and nobody wants there."""
     if table_in(scene.after, table) is None:
         return  # it goes itself
     kept = [child for ref in (table, *ancestors(table, scene.after)) for child in scene.new.children(ref)]
-    wanted = {shape(child) for child in kept if isinstance(child, Index | Constraint)}
+    wanted = {
+        shape(item) for item in kept if isinstance(item, Index | Constraint) and (item.ref.table != table or is_usual(item))
+    }
     own = {shape(child) for child in scene.old.children(table) if isinstance(child, Index | Constraint)}
     joining = _adopting(scene.new.children(table)) - _adopting(scene.old.children(table))
     for item in _handed_down(parent, is_partition, scene):
