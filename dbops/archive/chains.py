@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Protocol
 
 from dbops.archive.manifest import Manifest
+from dbops.archive.naming import begun_at, kind_in
 from dbops.errors import BackupError
 
 
@@ -100,6 +102,22 @@ def before_gap(backup: Manifest, backups: Sequence[Manifest]) -> list[Manifest]:
         and other.id != backup.id
         and (other.id == backup.full_id or (other.full_id == backup.full_id and order(other) < order(backup)))
     ]
+
+
+def before_lost(backup_id: str, timeline: str, backups: Iterable[Manifest]) -> list[Manifest]:
+    """Return what a backup may need whose manifest cannot be read, by its id: of each family the last full before it, and all
+    since that; where a clock went back, all of the timeline.
+    """
+    if kind_in(backup_id) == "full":
+        return []
+    made = [one for one in sorted(backups, key=order) if one.timeline == timeline]
+    if any(one.begun_at < before.begun_at for before, one in pairwise(made)):
+        return made
+    since: dict[str, list[Manifest]] = {}
+    for one in made:
+        if one.begun_at.replace(microsecond=0) <= begun_at(backup_id):
+            since[one.family] = [one] if one.kind == "full" else [*since.get(one.family, ()), one]
+    return [one for chain in since.values() for one in chain]
 
 
 class Follows(Protocol):

@@ -37,6 +37,17 @@ def begun_at(backup_id: str) -> datetime:
     return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
+def kind_in(backup_id: str) -> str:
+    """Return the kind in an id.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if (found := _ID.fullmatch(backup_id)) is None:
+        raise ValueError(backup_id)
+    return found[2]
+
+
 def word(text: str) -> str:
     """Return a text as it may stand in a key."""
     return _WORD.sub("-", text).strip("-.") or "-"

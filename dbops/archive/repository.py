@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -62,6 +62,8 @@ class Contents:
     backups: tuple[Manifest, ...]
     broken: tuple[Broken, ...] = ()
     timelines: frozenset[str] = frozenset()
+    lost: frozenset[tuple[str, str]] = frozenset()
+    """The timelines and ids of backups whose parts are there and whose manifest is not, or is damaged."""
 
     def find(self, backup_id: str) -> Manifest | None:
         return next((one for one in self.backups if one.id == backup_id), None)
@@ -128,7 +130,7 @@ class Repository:
             except BackupError as error:
                 broken.append(Broken(key, error.message))
         timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
-        return Contents(tuple(sorted(found, key=order)), tuple(broken), frozenset(timelines))
+        return Contents(tuple(sorted(found, key=order)), tuple(broken), frozenset(timelines), _lost_among(heads, found))
 
     def _vanished(self, heads: Collection[str]) -> set[str]:
         """Return the manifests that this machine has seen, where none at all is left: the storage is likely to be gone."""
@@ -417,6 +419,13 @@ class Draft:
 
 def _is_unfinished(key: str) -> bool:
     return key.rpartition("/")[2].startswith(WRITING)
+
+
+def _lost_among(keys: Collection[str], found: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
+    """Return the timelines and ids of folders with parts whose manifests were not found, and where no run is going on or died."""
+    folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
+    left = [one.split("/") for one in folders - {folder_of(one) for one in found} if f"{one}/{BEGUN}" not in keys]
+    return frozenset((names[1], names[3]) for names in left if len(names) == 4 and is_id(names[3]))
 
 
 def _folder_in(key: str) -> str:

@@ -49,8 +49,8 @@ class Verdict:
 class Guards:
     """What no rule can delete: `held` and `verified` ids, and `set_aside` ones, which no rule counts either, until their age.
 
-    `others`, the newest of other databases, stay until theirs. `refuted` ones, which a verification found wanting, are counted by
-    themselves: they let none go that may be good.
+    `others`, the newest of other databases, stay until theirs; `wanted` ones may be needed by what was lost. `refuted` ones, which
+    a verification found wanting, are counted by themselves: they let none go that may be good.
     """
 
     held: Collection[str] = ()
@@ -58,6 +58,7 @@ class Guards:
     refuted: Collection[str] = ()
     set_aside: Mapping[str, timedelta] = field(default_factory=dict)
     others: Mapping[str, timedelta] = field(default_factory=dict)
+    wanted: Collection[str] = ()
 
 
 _PERIODS: Sequence[tuple[str, Callable[[datetime], object]]] = (
@@ -127,6 +128,8 @@ def _by_guards(
             reasons[one.id].append("set aside")
         if (other := guards.others.get(one.id)) is not None and age < other:
             reasons[one.id].append("another database")
+        if one.id in guards.wanted:
+            reasons[one.id].append("lost one needs it")
 
 
 def _by_chains(backups: Sequence[Manifest], reasons: dict[str, list[str]]) -> None:

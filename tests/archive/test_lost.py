@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbops.archive.chains import chain_of, dependents
+from dbops.archive.chains import before_lost, chain_of, dependents
 from dbops.archive.cipher import Keys
 from dbops.archive.codec import PLAIN
 from dbops.archive.index import Index
@@ -118,3 +118,23 @@ def test_a_word_of_a_run_that_was_damaged_or_is_another_ones_counts_for_nothing(
     (folders[1] / BEGUN).write_bytes(text)
     (folders[0] / BEGUN).write_bytes(text[:-3])
     assert list(repository.orphans(LATER)) == []
+
+
+def test_what_was_lost_at_the_end_of_a_chain_keeps_what_it_may_need() -> None:
+    def named(kind: str, hours: float, parent: Manifest | None = None, family: str = "pages") -> Manifest:
+        return backup(new_id(kind, START + timedelta(hours=hours)), hours, parent, kind, family=family)
+
+    early = named("full", 0)
+    other = named("full", 1, family="dump")
+    full = named("full", 2)
+    one = named("incremental", 3, full)
+    lost = named("incremental", 4, one)
+    late = named("full", 5)
+    left = [early, other, full, one, late]
+    assert before_lost(lost.id, "t1", left) == [full, one, other]
+    assert before_lost(lost.id, "t2", left) == []
+    assert before_lost(late.id, "t1", left) == []
+    back = [replace(early, fence=9)]  # made last, by a clock that was set back
+    assert before_lost(lost.id, "t1", [*left[1:], *back]) == [*left[1:], *back]
+    kept = judge(left, Rules(last=1, verified=0), START + timedelta(days=9), Guards(wanted={full.id, one.id})).kept
+    assert sorted(kept) == sorted([full.id, one.id, late.id])

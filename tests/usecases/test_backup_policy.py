@@ -287,8 +287,6 @@ def test_however_many_manifests_are_lost_prune_takes_nothing_but_what_runs_left_
     assert all(part.exists() for number in lost for part in shop.parts(chain[number]))
     for path, text in texts.items():
         path.write_bytes(text)
-    if lost == (2, 3, 4):  # nothing was left that follows the others, so that retention let these go, as it would have all
-        return
     left = shop.restore(f"sqlite:///{tmp_path / 'found.db'}", word=chain[-1].id).chain
     assert [one.id for one in left] == [one.id for one in chain]
     with closing(sqlite3.connect(tmp_path / "found.db")) as conn:
@@ -314,6 +312,25 @@ def test_what_followed_a_lost_manifest_stays_until_that_is_found(
     place.write_bytes(text)
     assert {full.id, later.id} <= {one.id for one in shop.backups()}
     shop.restore(f"sqlite:///{tmp_path / 'found.db'}", word=later.id)
+
+
+def test_what_a_damaged_manifest_may_need_stays_until_it_is_mended(
+    tmp_path: Path, sqlite_database: SqliteDatabase, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY);")
+    shop = Shop(tmp_path / "env", sqlite_database.url, "  retention: {last: 1, verified: 0}\n")
+    before, full, last = shop.run(), shop.run(), shop.run("incremental")
+    shop.run()
+    path = shop.manifest(last)
+    text = path.read_bytes()
+    path.write_bytes(text[:-9])
+    with shop.keeper() as keeper:
+        assert keeper.prune().deleted == (before,)
+    path.write_bytes(text)
+    assert [one.id for one in shop.restore(f"sqlite:///{tmp_path / 'mended.db'}", word=last.id).chain] == [full.id, last.id]
+    with shop.keeper() as keeper:
+        assert keeper.prune().deleted == (last, full)
 
 
 def test_a_backup_is_shown_with_its_chain_and_rows(shop: Shop, clock: Clock) -> None:

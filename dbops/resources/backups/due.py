@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
-from dbops.archive.chains import whole
+from dbops.archive.chains import before_lost, whole
 from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.retention import Guards, Rules, Verdict, judge
 from dbops.dataclass import dataclass
@@ -199,7 +199,8 @@ def guards_of(standing: Standing) -> Guards:
     sound = whole(standing.backups, without=standing.refuted())
     wanting = frozenset(one.id for one in standing.backups if one.id not in sound)
     others = {one.id: OTHERS_KEPT for one in others_newest(one for one in standing.backups if one.id in sound)}
-    return Guards(frozenset(standing.held), standing.verified(), wanting, aside, others)
+    wanted = frozenset(one.id for timeline, name in standing.lost for one in before_lost(name, timeline, standing.backups))
+    return Guards(frozenset(standing.held), standing.verified(), wanting, aside, others, wanted)
 
 
 def prunable(

@@ -85,6 +85,8 @@ class Standing:
     timeline: str | None = None
     foreign: frozenset[str] = frozenset()
     """The ids of backups that the policy's key does not open."""
+    lost: frozenset[tuple[str, str]] = frozenset()
+    """The timelines and ids of backups whose parts are there and whose manifest is not, or is damaged."""
 
     def verified(self, level: int = 3) -> frozenset[str]:
         """Return the ids whose latest evidence of at least `level` is good."""

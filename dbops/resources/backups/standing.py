@@ -22,7 +22,8 @@ def standing_of(repository: Repository, timeline: str | None) -> Standing:
     keys = repository.keys
     asks = keys.methods or timeline is not None  # without a key and a database nobody asks more than what is there
     foreign = frozenset(one.id for one in contents.backups if asks and not keys.opens(one.encryption))
-    return Standing(contents.backups, contents.broken, evidence, tuple(failures), repository.held(), timeline, foreign)
+    held = repository.held()
+    return Standing(contents.backups, contents.broken, evidence, tuple(failures), held, timeline, foreign, contents.lost)
 
 
 def proven_at(repository: Repository, backup_id: str, level: int = 2) -> datetime | None:
