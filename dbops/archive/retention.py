@@ -49,8 +49,8 @@ class Verdict:
 class Guards:
     """What no rule can delete: `held` and `verified` ids, and `set_aside` ones, which no rule counts either, until their age.
 
-    `others`, the newest of other databases, stay until theirs; `wanted` ones may be needed by what was lost. `refuted` ones, which
-    a verification found wanting, are counted by themselves: they let none go that may be good.
+    `others`, the newest of other databases, stay until theirs; `wanted` ones may be needed by what was lost. `refuted` ones,
+    which a verification found wanting, are counted by themselves: they let none go that may be good.
     """
 
     held: Collection[str] = ()
