@@ -153,8 +153,10 @@ def test_of_all_those_without_a_log_behind_are_proven_to_their_end(shop: Shop, l
 def test_a_log_that_does_not_follow_is_refused(logged: MysqlDatabase, logging_mysql_server: MysqlServer, tmp_path: Path) -> None:
     (tmp_path / "binlog").mkdir()
     sink = SpoolSink(tmp_path)
-    here = place_of(logging_mysql_server)
     logged.load("CREATE TABLE t (a int);")
+    logging_mysql_server.rows("mysql", "FLUSH BINARY LOGS")  # the first file of all knows of none before
+    here = place_of(logging_mysql_server)
+    logged.load("CREATE TABLE u (a int);")
     cases: list[tuple[dict[str, object], str]] = [
         ({"file": "binlog.000000", "offset": 4}, "binary log has a gap: binlog.000000"),
         ({**here, "offset": 1 << 40}, "begun anew"),
