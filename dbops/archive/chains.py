@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import begun_at, kind_in
 from dbops.errors import BackupError
+
+_EXACT = timedelta(milliseconds=1)
+"""How exact the moment in an id is."""
 
 
 class BrokenChainError(BackupError):
@@ -115,7 +118,7 @@ def before_lost(backup_id: str, timeline: str, backups: Iterable[Manifest]) -> l
         return made
     since: dict[str, list[Manifest]] = {}
     for one in made:
-        if one.begun_at.replace(microsecond=0) <= begun_at(backup_id):
+        if one.begun_at <= begun_at(backup_id) + _EXACT:
             since[one.family] = [one] if one.kind == "full" else [*since.get(one.family, ()), one]
     return [one for chain in since.values() for one in chain]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ID = re.compile(r"(\d{8}T\d{6}Z)-([a-z]+)-([0-9A-HJKMNP-TV-Z]{26})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"(\d{8}T\d{6}Z)-([a-z]+)-([0-7][0-9A-HJKMNP-TV-Z]{25})")
 _WORD = re.compile(r"[^A-Za-z0-9@._-]+")
 
 
@@ -27,14 +28,17 @@ def is_id(text: str) -> bool:
 
 
 def begun_at(backup_id: str) -> datetime:
-    """Return the moment in an id, in UTC.
+    """Return the moment in an id, in UTC, to the millisecond that its ULID has.
 
     Raises:
         ValueError: it is none.
     """
     if (found := _ID.fullmatch(backup_id)) is None:
         raise ValueError(backup_id)
-    return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    number = 0
+    for letter in found[3][:10]:  # 50 bits, of which the upper two are zero
+        number = number << 5 | _CROCKFORD.index(letter)
+    return _EPOCH + timedelta(milliseconds=number)
 
 
 def kind_in(backup_id: str) -> str:
