@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from dbops.archive.manifest import Manifest
 from dbops.archive.naming import new_id
 from dbops.archive.repository import BEGUN, Repository, folder_of
 from dbops.archive.retention import Guards, Rules, judge
+from dbops.archive.storage.base import StorageError
 from dbops.archive.storage.local import LocalStorage
 from dbops.resources.backups.pruning import prune
 from tests.archive.made import START, backup
@@ -138,3 +140,51 @@ def test_what_was_lost_at_the_end_of_a_chain_keeps_what_it_may_need() -> None:
     assert before_lost(lost.id, "t1", [*left[1:], *back]) == [*left[1:], *back]
     kept = judge(left, Rules(last=1, verified=0), START + timedelta(days=9), Guards(wanted={full.id, one.id})).kept
     assert sorted(kept) == sorted([full.id, one.id, late.id])
+
+
+def test_who_may_add_and_not_delete_leaves_no_word_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    draft = repository.begin(new_id("full", START), "t1", PLAIN)
+    draft.announce(START)
+    with draft.sink.stream("database") as writer:
+        writer.write(b"x")
+    draft.sink.close()
+    with monkeypatch.context() as patched:
+
+        def refuse(self: LocalStorage, key: str) -> None:
+            raise StorageError(f"{key}: access denied")
+
+        patched.setattr(LocalStorage, "delete", refuse)
+        made = draft.commit(replace(backup(draft.id), seal=""))
+    late = f"{folder_of(made)}/{BEGUN}"
+    assert storage.head(late) is not None
+    assert list(repository.orphans(LATER)) == [late], "whoever may delete does"
+    assert repository.contents().backups == (made,)
+    storage.delete(f"{folder_of(made)}/manifest.json")
+    assert list(repository.orphans(LATER)) == []
+    assert [one.reason.rpartition(": ")[2] for one in repository.headless(LATER)] == ["its manifest was lost"]
+
+
+def test_a_commit_whose_answer_never_came_is_a_run_that_died_unless_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    draft = repository.begin(new_id("full", START), "t1", PLAIN)
+    draft.announce(START)
+    with draft.sink.stream("database") as writer:
+        writer.write(b"x")
+    draft.sink.close()
+    put = LocalStorage.put_if_absent
+
+    def cut_off(self: LocalStorage, key: str, data: bytes) -> bool:
+        if key.endswith("/manifest.json"):
+            raise StorageError("the storage does not answer")
+        return put(self, key, data)
+
+    monkeypatch.setattr(LocalStorage, "put_if_absent", cut_off)
+    with pytest.raises(StorageError):
+        draft.commit(replace(backup(draft.id), seal=""))
+    draft.discard({"kind": "full"}, START)
+    assert len([key for key in repository.orphans(LATER) if "/parts/" in key]) == 1

@@ -69,9 +69,10 @@ def _to_point(
             return (*chain_of(one, contents.backups), behind)
         if not reached:
             return _checked(chain_of(behind or one, contents.backups), one, point)
+    first = min(made, key=lambda one: one.ended_at)  # clocks are set back
     raise BackupError(
         f"no backup leads to {point.text}",
-        expected=f"a moment behind {made[0].ended_at:%Y-%m-%d %H:%M:%S}Z, at which {made[0].id} ended",
+        expected=f"a moment behind {first.ended_at:%Y-%m-%d %H:%M:%S}Z, at which {first.id} ended",
     )
 
 

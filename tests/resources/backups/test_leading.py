@@ -98,6 +98,9 @@ def test_a_moment_behind_the_end_of_the_log_is_told() -> None:
 def test_a_moment_before_all_is_told() -> None:
     with pytest.raises(BackupError, match="no backup leads to -1h"):
         ids(ALL, at(-1))
+    with pytest.raises(BackupError) as caught:
+        ids(Contents((F2, replace(F1, fence=1))), at(-1))  # made last, by a clock that was set back
+    assert "at which f1 ended" in str(caught.value.expected)
 
 
 def test_without_a_log_the_last_backup_before_is_meant() -> None:
