@@ -255,7 +255,8 @@ def _unopened(one: Evidence) -> list[str]:
     """Say what could not be checked, and what is known all the same."""
     if one.unopened is None or not one.ok:
         return []
-    notes = [f"checked without a key, its stored bytes are sound: {one.unopened}"]
+    what = "its stored bytes are sound" if one.level else "the sizes of its parts are right"
+    notes = [f"checked without a key, {what}: {one.unopened}"]
     return (
         [*notes, "it is not known to restore: give its key in encryption.key of the policy, or with --storage and --key-env"]
         if one.falls_short
