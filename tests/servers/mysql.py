@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pymysql.cursors import Cursor
 
 # Which column of SHOW CREATE holds the statement (MariaDB Knowledge Base and MySQL manual, "SHOW CREATE ...").
-_STATEMENT_COLUMN = {"TABLE": 1, "VIEW": 1, "SEQUENCE": 1, "TRIGGER": 2, "PROCEDURE": 2, "FUNCTION": 2, "EVENT": 3}
+_STATEMENT_COLUMN = {"TABLE": 1, "VIEW": 1, "SEQUENCE": 1, "EVENT": 3}
+_STATEMENT_COLUMN |= dict.fromkeys(("TRIGGER", "PROCEDURE", "FUNCTION", "PACKAGE", "PACKAGE BODY"), 2)
 
 _OBJECTS = """
 SELECT CASE table_type WHEN 'VIEW' THEN 'VIEW' WHEN 'SEQUENCE' THEN 'SEQUENCE' ELSE 'TABLE' END, table_name

@@ -78,9 +78,14 @@ def mentions_in(text: str, kind: str, name: str, sql_mode: str, old: Naming, sus
 
 
 def _suspicious(found: list[Token], old: Naming, suspects: Collection[str]) -> Iterator[int]:
+    """Yield where what is hardly a column stands behind the name; of a text that names other databases nothing is known, for
+    their tables may be called so and have such a column.
+    """
     meant = [place for place, token in enumerate(found) if token.kind != "space"]
     names = [found[place] for place in meant]
     named = places_of_tables(names)
+    if any(stands_before_dot(names, place) and not old.is_meant_by(names[place].identifier) for place in named):
+        return
     explained = {  # by an alias, a variable or a field that is called so
         (token.identifier or "").lower()
         for place, token in enumerate(names)

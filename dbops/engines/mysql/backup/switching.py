@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from itertools import groupby
 
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Told
@@ -43,13 +44,14 @@ SELECT constraint_schema, table_name, referenced_table_name FROM information_sch
 WHERE unique_constraint_schema = ? AND (constraint_schema <> ? OR ? = 0)"""
 _DEFAULTS = """
 SELECT table_name, column_name, column_default FROM information_schema.columns
-WHERE table_schema = ? AND column_default LIKE ?"""
+WHERE table_schema = ? AND column_default LIKE ? ORDER BY table_name, ordinal_position"""
 _CODE = {
     "TRIGGER": "SELECT trigger_name, event_object_table FROM information_schema.triggers WHERE trigger_schema = ?",
     "EVENT": "SELECT event_name, '' FROM information_schema.events WHERE event_schema = ?",
     "VIEW": "SELECT table_name, '' FROM information_schema.views WHERE table_schema = ?",
     "ROUTINE": "SELECT routine_name, routine_type FROM information_schema.routines WHERE routine_schema = ?",
 }
+_PACKAGES = ("PACKAGE", "PACKAGE BODY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +231,16 @@ def _rename(conn: MysqlConnection, moves: Sequence[str]) -> None:
 
 
 def _requalify(conn: MysqlConnection, old: str, new: str) -> None:
-    """Let defaults draw from the sequences that came along."""
+    """Let defaults draw from the sequences that came along: all those of a table at once, for the server opens every sequence
+    that a table draws from when it alters one.
+    """
     like = f"%{quoted(old)}.%".replace("_", "\\_")
-    for table, column, default in conn.query(_DEFAULTS, (new, like)):
-        text = str(default).replace(f"{quoted(old)}.", f"{quoted(new)}.")
-        conn.execute(f"ALTER TABLE {quoted(new)}.{quoted(table)} ALTER COLUMN {quoted(column)} SET DEFAULT ({text})")
+    for table, rows in groupby(conn.query(_DEFAULTS, (new, like)), key=lambda row: str(row[0])):
+        changes = (
+            f"ALTER COLUMN {quoted(column)} SET DEFAULT ({str(default).replace(f'{quoted(old)}.', f'{quoted(new)}.')})"
+            for _, column, default in rows
+        )
+        conn.execute(f"ALTER TABLE {quoted(new)}.{quoted(table)} {', '.join(changes)}")
 
 
 def _drop_code(conn: MysqlConnection, database: str, choice: Choice, tables: Collection[str]) -> None:
@@ -244,4 +251,15 @@ def _drop_code(conn: MysqlConnection, database: str, choice: Choice, tables: Col
             if kind == "TRIGGER" and more in chosen:
                 conn.execute(f"DROP TRIGGER {quoted(database)}.{quoted(name)}")
             elif kind != "TRIGGER" and choice.is_whole:
-                conn.execute(f"DROP {more or kind} IF EXISTS {quoted(database)}.{quoted(name)}")
+                with _speaking_oracle(conn) if more in _PACKAGES else nullcontext():
+                    conn.execute(f"DROP {more or kind} IF EXISTS {quoted(database)}.{quoted(name)}")
+
+
+@contextmanager
+def _speaking_oracle(conn: MysqlConnection) -> Iterator[None]:
+    """Let a session know packages, which are words of Oracle's language alone (MariaDB Knowledge Base, "DROP PACKAGE")."""
+    conn.execute("SET @dbops_sql_mode = @@SESSION.sql_mode, SESSION sql_mode = 'ORACLE'")
+    try:
+        yield
+    finally:
+        conn.execute("SET SESSION sql_mode = @dbops_sql_mode")

@@ -57,12 +57,18 @@ CREATE VIEW zv AS SELECT twice(id) AS x, y FROM parts; CREATE VIEW av AS SELECT 
 
 #: What MariaDB alone takes.
 MARIADB = """
-CREATE SEQUENCE numbers START 5 INCREMENT 3;
-CREATE TABLE drawn (id int PRIMARY KEY DEFAULT (nextval(numbers)), a text, hidden int INVISIBLE DEFAULT 3);
+CREATE SEQUENCE numbers START 5 INCREMENT 3; CREATE SEQUENCE others;
+CREATE TABLE drawn (
+  id int PRIMARY KEY DEFAULT (nextval(numbers)), a text, hidden int INVISIBLE DEFAULT 3, again int DEFAULT (nextval(others))
+);
 INSERT INTO drawn (a) VALUES ('x'), ('y');
 CREATE TABLE past (a int, b int) WITH SYSTEM VERSIONING; INSERT INTO past VALUES (1, 1); UPDATE past SET b = 2;
 CREATE TABLE plain (a int) ENGINE=MyISAM; INSERT INTO plain VALUES (1);
 CREATE TABLE odd (u uuid, i inet6); INSERT INTO odd VALUES (uuid(), '::1');
+SET sql_mode = 'ORACLE';
+DELIMITER ;;
+CREATE PACKAGE parcel AS PROCEDURE send; END;;
+CREATE PACKAGE BODY parcel AS PROCEDURE send AS BEGIN INSERT INTO log VALUES ('sent'); END; END;;
 """
 
 

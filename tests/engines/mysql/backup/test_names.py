@@ -272,6 +272,27 @@ def test_verification_sees_a_body_that_goes_on_meaning_the_first_database(
     assert "still reading or writing" in warning and "`fine`" not in warning
 
 
+def test_a_column_of_another_database_is_no_name_of_the_first_one(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    """A table there is called as this database, and has a column that is called as a table here."""
+    own, there = my_database.name, mysql_server.new_database("elsewhere")
+    try:
+        mysql_server.client(there, f"CREATE TABLE {own} (items int); INSERT INTO {own} VALUES (5);")
+        my_database.load(
+            "CREATE TABLE items (a int);"
+            f"CREATE PROCEDURE p() INSERT INTO {own}.items SELECT {own}.items FROM {there}.{own};"
+        )
+        shop.run()
+        assert shop.verify(3).problems == ()
+        assert not [one for one in shop.restore(mysql_server.url(new_name)).restored.warnings if own in one]
+        mysql_server.rows(new_name, "CALL p()")
+        assert mysql_server.rows(new_name, "SELECT * FROM items") == [(5,)]
+        assert my_database.rows("SELECT * FROM items") == []
+    finally:
+        mysql_server.drop_database(there)
+
+
 @pytest.mark.parametrize(
     ("text", "expected", "definer"),
     [
