@@ -25,7 +25,7 @@ from dbops.engines.mysql.backup.broken_off import MARK
 from dbops.engines.mysql.backup.mydumper import MYDUMPER, dump_rows
 from dbops.engines.mysql.backup.sections import VIEWS, Cutter, Section
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
-from dbops.engines.mysql.backup.views import broken_views, definitions
+from dbops.engines.mysql.backup.views import broken_views, definitions, left_out
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
 
@@ -72,7 +72,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     catalog = read_catalog(conn, broken)
     facts, inventory = server_facts(conn), Inventory(digest(catalog), {}, int(conn.query(_SIZE)[0][0]))
     warnings = [note] if note else []
-    warnings += [f"the view {name} is left out, for it is broken: {reason}" for name, reason in broken.items()]
+    warnings += left_out(broken)
     warnings += _warnings(conn, tool)
     began: list[datetime] = []
 

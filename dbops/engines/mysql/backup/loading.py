@@ -190,6 +190,20 @@ def definers_of(dump: Dump) -> list[str]:
     return [name for name in found if name]
 
 
+def views_text(dump: Dump) -> list[str]:
+    """Return the statements of a dump that make views."""
+    found: list[str] = []
+
+    def note(sql: str, _: str) -> str:
+        found.append(sql)
+        return sql
+
+    with dump.source.stream(VIEWS_SQL, feeds=True) as reader:
+        for _ in views_of(_pieces(reader), note):
+            pass
+    return found
+
+
 def packages_of(dump: Dump) -> frozenset[str]:
     """Return the packages of a dump (MariaDB, sql_mode ORACLE), in lower case."""
     found: set[str] = set()

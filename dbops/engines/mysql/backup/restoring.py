@@ -33,7 +33,7 @@ from dbops.engines.mysql.backup.spool import SpoolSink
 from dbops.engines.mysql.backup.staging import Stage, must_not_precede, staged
 from dbops.engines.mysql.backup.switching import must_be_alone, replace_content
 from dbops.engines.mysql.backup.tools import tool_for
-from dbops.engines.mysql.backup.views import broken_views
+from dbops.engines.mysql.backup.views import broken_views, left_out
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
 from dbops.errors import BackupError
 
@@ -114,8 +114,8 @@ def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     if first.method == "logical" and len(chain) == 1:
         must_not_precede(first, stop_of(order.point))
         return _bring(Dump.of(first), _named(order, first), told, Restored("", first.end))
-    with staged(chain, order.point, told) as stage, _spooled(stage, told) as made:
-        return _bring(made, _named(order, first), told, Restored("", stage.reached, warnings=stage.warnings))
+    with staged(chain, order.point, told) as stage, _spooled(stage, told) as (made, warnings):
+        return _bring(made, _named(order, first), told, Restored("", stage.reached, warnings=(*stage.warnings, *warnings)))
 
 
 def _named(order: RestoreOrder, link: Link) -> RestoreOrder:
@@ -216,17 +216,18 @@ def _alter(target: Target, name: str, details: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _spooled(stage: Stage, told: Told) -> Iterator[Dump]:
-    """Dump what a stage came to into its own folder."""
+def _spooled(stage: Stage, told: Told) -> Iterator[tuple[Dump, list[str]]]:
+    """Dump what a stage came to into its own folder; yield that, and what was left out."""
     target = on(stage.target, stage.database)
     folder = stage.folder / "spool"
     folder.mkdir(mode=0o700)
     conn = connect(target)
     try:
         sink = SpoolSink(folder)
-        tool, broken = tool_for("dump", conn.server), tuple(broken_views(conn))
-        dumped = dump(tool, target, stage.database, sink, told, history=has_history(conn), without=broken)
-        yield Dump(sink.source(), {**server_facts(conn), "longest_statement": dumped.cutter.longest})
+        tool, broken = tool_for("dump", conn.server), broken_views(conn)
+        dumped = dump(tool, target, stage.database, sink, told, history=has_history(conn), without=tuple(broken))
+        facts = {**server_facts(conn), "longest_statement": dumped.cutter.longest}
+        yield Dump(sink.source(), facts), left_out(broken)
     finally:
         conn.close()
 

@@ -15,8 +15,18 @@ from dbops.engines.base.processes import missing_tool
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.backup.binlog import Stop, stop_of
 from dbops.engines.mysql.backup.dumping import database_of
-from dbops.engines.mysql.backup.loading import Dump, create, definers_of, load_code, load_tables, missing_definers, on
+from dbops.engines.mysql.backup.loading import (
+    Dump,
+    create,
+    definers_of,
+    load_code,
+    load_tables,
+    missing_definers,
+    on,
+    views_text,
+)
 from dbops.engines.mysql.backup.replaying import replay
+from dbops.engines.mysql.backup.stand_ins import StandIns, make, named_elsewhere, remove
 from dbops.engines.mysql.backup.tools import tool_at
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.private_server import Programs, find_programs, private_server
@@ -50,12 +60,14 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
     with passing_folder() as folder, _server(bases, told) as (url, made):
         target = Target("", url)
         told("the private server runs")
+        elsewhere = StandIns({}, set())
         if bases[0].method == "logical":
-            _fill(Dump.of(bases[0]), target, told)
+            elsewhere = _fill(Dump.of(bases[0]), target, told)
         reached, warnings, exits = bases[-1].end, list[str](), made
         if logs:
             only = database if bases[0].method == "logical" else None
-            result = replay(logs, bases[-1].end, stop, target, only, told)
+            with _gone(elsewhere, target):
+                result = replay(logs, bases[-1].end, stop, target, only, told)
             reached, exits = result.reached, made + result.exits
             warnings += result.warnings
         if bases[0].method == "logical":
@@ -133,13 +145,34 @@ def _server(bases: Sequence[Link], told: Told) -> Iterator[tuple[DatabaseUrl, tu
         raise BackupError(error.message, fix=error.fix, error_code=code) from error
 
 
-def _fill(made: Dump, target: Target, told: Told) -> None:
+def _fill(made: Dump, target: Target, told: Told) -> StandIns:
+    """Bring a dump in; return what stands in for what its views name in other databases."""
     create(target, made.database, made.details)
     there = on(target, made.database)
     load_tables(made, there, told)
     accounts = definers_of(made)
     _know_definers(there, lambda _: accounts)
+    conn = connect(there)
+    try:
+        known = {str(name) for (name,) in conn.query("SELECT schema_name FROM information_schema.schemata")}
+        elsewhere = named_elsewhere(views_text(made), made.naming).without(known)
+        make(conn, elsewhere)
+    finally:
+        conn.close()
     load_code(made, there, told, keeps_past=True)
+    return elsewhere
+
+
+@contextmanager
+def _gone(elsewhere: StandIns, target: Target) -> Iterator[None]:
+    """Let a replay find none of it: a statement that needs another database has to fail."""
+    conn = connect(on(target, "information_schema"))
+    try:
+        remove(conn, elsewhere)
+        yield
+        make(conn, elsewhere)
+    finally:
+        conn.close()
 
 
 def _know_definers(target: Target, named: Callable[[MysqlConnection], Sequence[str]]) -> None:

@@ -24,6 +24,11 @@ def broken_views(conn: MysqlConnection) -> Mapping[str, str]:
     return found
 
 
+def left_out(broken: Mapping[str, str]) -> list[str]:
+    """Say that broken views are left out."""
+    return [f"the view {name} is left out, for it is broken: {reason}" for name, reason in broken.items()]
+
+
 def definitions(conn: MysqlConnection, names: Mapping[str, str]) -> str:
     """Return the statements of views, for whoever wants to mend them."""
     texts = []

@@ -69,6 +69,40 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
         assert [one.problems for one in verify(workspace, "latest", 2, shop.told.append)] == [()]
 
 
+def test_views_over_other_databases_come_through_the_log_and_broken_ones_are_told_of(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+) -> None:
+    """The private server that replays has one database alone."""
+    server = logging_mysql_server
+    with fresh_mysql(server, "other") as other:
+        there = other.name
+        other.load(
+            "CREATE TABLE t (a int, `B c` text, p point, w int); INSERT INTO t VALUES (1, 'x', ST_GeomFromText('POINT(1 2)'), 3);"
+            "CREATE FUNCTION `f.g`(x int, y text) RETURNS int DETERMINISTIC RETURN x + 1;"
+        )
+        logged.load(
+            "CREATE TABLE own (a int); CREATE TABLE gone (a int); INSERT INTO own VALUES (1); CREATE VIEW broken AS SELECT * FROM gone;"
+            f"CREATE VIEW zjoin AS SELECT own.a, x.`B c` FROM own JOIN {there}.t AS x ON own.a = x.a AND EXISTS"
+            f" (SELECT 1 FROM {there}.t WHERE {there}.t.w > 2); CREATE VIEW bare AS SELECT 1 AS n FROM {there}.t;"
+            f"CREATE VIEW called AS SELECT {there}.`f.g`(a, 'z') AS n, `B c` FROM zjoin; CREATE VIEW later AS SELECT * FROM bare;"
+        )
+        shop.run()
+        logged.load("INSERT INTO own VALUES (2); DROP TABLE gone; DROP VIEW later; CREATE VIEW newer AS SELECT a FROM own;")
+        shop.run("log")
+        assert shop.verify(3).problems == ()
+        warnings = shop.restore(server.url(new_name)).restored.warnings
+        assert [one for one in warnings if "view" in one.lower()] == [one for one in warnings if "view broken is left out" in one]
+        assert len(warnings) == 1
+        logged.load("DROP VIEW broken")
+        assert server.dump(new_name) == server.dump(logged.name)
+        assert server.rows(new_name, "SELECT * FROM called WHERE n = 2") == [(2, "x")]
+        logged.load(f"INSERT INTO own VALUES (3); CREATE VIEW fresh AS SELECT * FROM {there}.t;")
+        shop.run("log")
+        server.drop_database(new_name)
+        with pytest.raises(BackupError, match=there):  # what its columns are is not known
+            shop.restore(server.url(new_name))
+
+
 @pytest.mark.campaign
 def test_statements_replay_up_to_a_gtid(
     shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str, tmp_path: Path

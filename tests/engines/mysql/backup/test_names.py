@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from dbops.engines.mysql.backup import loading
@@ -148,25 +149,34 @@ def _must_be_mariadb(server: MysqlServer) -> None:
         pytest.skip("written in the language of MariaDB")
 
 
+def _made(server: MysqlServer, database: str, bodies: Iterable[tuple[str, str]]) -> Iterator[tuple[int, str]]:
+    """Make procedures of the bodies, all but those in MariaDB's language where that is not known."""
+    with closing(server.connect(database)) as conn, conn.cursor() as cursor:
+        for number, (mode, body) in enumerate(bodies):
+            try:
+                cursor.execute(f"SET sql_mode = '{mode}'")
+                cursor.execute(f"CREATE PROCEDURE p{number}() {'AS ' if mode == 'ORACLE' else ''}BEGIN {body}; END")
+            except pymysql.Error:
+                if server.has("sequences"):
+                    raise
+            else:
+                yield number, body
+
+
 def test_bodies_read_and_write_the_database_they_are_restored_to(
     shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
 ) -> None:
     """The same is done there as in the database that was backed up, and nothing in that one."""
-    _must_be_mariadb(mysql_server)
     own = my_database.name
     names = {"n": own, "N": own.upper()}
-    my_database.load("CREATE SEQUENCE numbers;" + TABLES.format(**names))
-    bodies = [(mode, body.format(**names)) for mode, several in BODIES.items() for body in several]
-    with closing(mysql_server.connect(own)) as conn, conn.cursor() as cursor:
-        for number, (mode, body) in enumerate(bodies):
-            cursor.execute(f"SET sql_mode = '{mode}'")
-            cursor.execute(f"CREATE PROCEDURE p{number}() {'AS ' if mode == 'ORACLE' else ''}BEGIN {body}; END")
+    my_database.load(("CREATE SEQUENCE numbers;" if mysql_server.has("sequences") else "") + TABLES.format(**names))
+    bodies = list(_made(mysql_server, own, [(mode, one.format(**names)) for mode, several in BODIES.items() for one in several]))
     shop.run()
     assert shop.verify(3).problems == ()
     result = shop.restore(mysql_server.url(new_name))
     [warning] = [one for one in result.restored.warnings if own in one]
     assert "strings that name" in warning and "still" not in warning
-    for number, (_, body) in enumerate(bodies):
+    for number, body in bodies:
         for name in (own, new_name):
             mysql_server.client(name, ROWS.format(**names))
         before = contents(mysql_server, own)
@@ -280,8 +290,7 @@ def test_a_column_of_another_database_is_no_name_of_the_first_one(
     try:
         mysql_server.client(there, f"CREATE TABLE {own} (items int); INSERT INTO {own} VALUES (5);")
         my_database.load(
-            "CREATE TABLE items (a int);"
-            f"CREATE PROCEDURE p() INSERT INTO {own}.items SELECT {own}.items FROM {there}.{own};"
+            f"CREATE TABLE items (a int);CREATE PROCEDURE p() INSERT INTO {own}.items SELECT {own}.items FROM {there}.{own};"
         )
         shop.run()
         assert shop.verify(3).problems == ()

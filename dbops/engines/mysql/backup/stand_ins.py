@@ -1,0 +1,76 @@
+"""What stands in, on a private server that has one database alone, for what its views name in others: no server makes a view over
+what is not there. A view that a server shows says all its columns by name, so that their names are enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from dbops.dataclass import dataclass
+from dbops.engines.mysql.connect import MysqlConnection, quoted
+from dbops.engines.mysql.qualifiers import Naming, places_of_tables, stands_before_dot
+from dbops.engines.mysql.tokens import Token, words
+
+_COLUMN = "dbops_stand_in"
+
+
+@dataclass(frozen=True, slots=True)
+class StandIns:
+    """Tables by their databases and names, with what may be columns of theirs, and functions."""
+
+    tables: dict[tuple[str, str], set[str]]
+    functions: set[tuple[str, str]]
+
+    @property
+    def databases(self) -> set[str]:
+        """The databases that all of it is in."""
+        return {database for database, _ in (*self.tables, *self.functions)}
+
+    def without(self, databases: Collection[str]) -> StandIns:
+        """Leave out what is in some databases."""
+        return StandIns(
+            {one: columns for one, columns in self.tables.items() if one[0] not in databases},
+            {one for one in self.functions if one[0] not in databases},
+        )
+
+
+def named_elsewhere(views: Iterable[str], own: Naming) -> StandIns:
+    """Return what views, as the server writes them, name in other databases than their own."""
+    tables: dict[tuple[str, str], set[str]] = {}
+    functions: set[tuple[str, str]] = set()
+    for view in views:
+        names = words(view)
+        named = places_of_tables(names)
+        columns = {name.lower() for name in _behind_dots(names)}
+        for place, token in enumerate(names[:-2]):
+            if not stands_before_dot(names, place) or own.is_meant_by(token.identifier):
+                continue
+            one = (token.identifier or "", names[place + 2].identifier or "")
+            if place in named:
+                tables.setdefault(one, {_COLUMN}).update(columns)
+            elif place + 3 < len(names) and names[place + 3].text == "(":
+                functions.add(one)
+    return StandIns(tables, functions)
+
+
+def _behind_dots(names: list[Token]) -> Iterator[str]:
+    for before, token in zip(names, names[1:], strict=False):
+        if before.text == "." and token.identifier is not None:
+            yield token.identifier
+
+
+def make(conn: MysqlConnection, wanted: StandIns) -> None:
+    """Make all of it."""
+    for database in sorted(wanted.databases):
+        conn.execute(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
+    for (database, name), columns in wanted.tables.items():
+        listed = ", ".join(f"{quoted(column)} int" for column in sorted(columns))
+        conn.execute(f"CREATE TABLE {quoted(database)}.{quoted(name)} ({listed}) ENGINE = MEMORY")
+    for database, name in sorted(wanted.functions):
+        conn.execute(f"CREATE FUNCTION {quoted(database)}.{quoted(name)}() RETURNS int NO SQL RETURN 0")
+
+
+def remove(conn: MysqlConnection, wanted: StandIns) -> None:
+    """Remove all of it with its databases."""
+    for database in sorted(wanted.databases):
+        conn.execute(f"DROP DATABASE {quoted(database)}")
