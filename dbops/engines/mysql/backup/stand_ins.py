@@ -5,6 +5,7 @@ what is not there. A view that a server shows says all its columns by name, so t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
 
 from dbops.dataclass import dataclass
 from dbops.engines.mysql.connect import MysqlConnection, quoted
@@ -54,7 +55,7 @@ def named_elsewhere(views: Iterable[str], own: Naming) -> StandIns:
 
 
 def _behind_dots(names: list[Token]) -> Iterator[str]:
-    for before, token in zip(names, names[1:], strict=False):
+    for before, token in pairwise(names):
         if before.text == "." and token.identifier is not None:
             yield token.identifier
 
