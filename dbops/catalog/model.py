@@ -30,8 +30,8 @@ class Grant:
 class CatalogObject:
     """What every object has. `parent` is the table that contains it, empty for free-standing objects.
 
-    `spelling` is the statement as its author wrote it, where the engine keeps it (SQLite): no part of what an object is,
-    two objects that differ in nothing else are equal.
+    `spelling` is the statement as its author wrote it, where the engine keeps it (SQLite), or the names of storage parameters in
+    their order (PostgreSQL): no part of what an object is, two objects that differ in nothing else are equal.
     """
 
     kind: ClassVar[str] = ""

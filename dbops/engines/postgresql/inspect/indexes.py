@@ -9,7 +9,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.inspect.columns import ColumnRow, Columns
 from dbops.engines.postgresql.inspect.made_names import is_made
 from dbops.engines.postgresql.inspect.reading import CLASS, MANAGED, Reading, in_catalog, pairs
-from dbops.engines.postgresql.inspect.relations import storage
+from dbops.engines.postgresql.inspect.relations import order_of, storage
 
 _QUERY = f"""
 SELECT i.indexrelid, i.indrelid, t.relname, x.relnamespace, x.relname, x.relam, i.indisunique,
@@ -123,6 +123,7 @@ def _index(reading: Reading, row: IndexRow, table: Ref, columns: Columns, alike:
         predicate=row.predicate,
         include=tuple(names[number] for number in row.key_numbers[row.key_count :]) if row.has_included else (),
         options=tuple(sorted([*stored, *marks])) if marks else stored,
+        spelling=order_of(row.options),
         is_valid=row.is_valid,
         partition_of=reading.refs.get((CLASS, row.parent)) if row.parent else None,
     )

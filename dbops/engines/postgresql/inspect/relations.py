@@ -126,6 +126,12 @@ def storage(reading: Reading, options: list[str] | None, tablespace: int, toast:
     return tuple(sorted(found))
 
 
+def order_of(options: list[str] | None, toast: list[str] | None = None) -> str | None:
+    """Return the names of storage parameters as the server has them, with blanks between; None where they are in order anyhow."""
+    names = [name for name, _ in (*pairs(options), *pairs(toast, "toast."))]
+    return " ".join(names) if names != sorted(names) else None
+
+
 def _table(reading: Reading, relation: Relation, columns: Columns, sequences: Sequences) -> Table:
     partition_of, inherits = _parents(reading, relation)
     index = reading.replica_indexes.get(relation.oid)
@@ -142,6 +148,7 @@ def _table(reading: Reading, relation: Relation, columns: Columns, sequences: Se
         columns=columns.of(relation.oid, sequences),
         persistence=_PERSISTENCE[relation.persistence],
         options=storage(reading, relation.options, relation.tablespace, relation.toast_options),
+        spelling=order_of(relation.options, relation.toast_options),
         partition_by=_partition_by(relation.partition_key),
         partition_of=partition_of,
         inherits=inherits,
@@ -188,6 +195,7 @@ def _view(reading: Reading, relation: Relation, columns: Columns) -> View:
         definition=_query(relation),
         columns=columns.names_and_types(relation.oid),
         options=tuple(sorted([*pairs(relation.options), *defaults, *comments])),
+        spelling=order_of(relation.options),
     )
 
 
@@ -223,6 +231,7 @@ def _materialized_view(reading: Reading, relation: Relation, columns: Columns, s
             )
         ),
         is_populated=relation.is_populated,
+        spelling=order_of(relation.options, relation.toast_options),
     )
 
 

@@ -10,6 +10,7 @@ from dbops.catalog.ref import Ref
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.clustering import clustering
 from dbops.engines.postgresql.render.names import columns, named, parent_of, quote
+from dbops.engines.postgresql.render.options import assignments, changes_of, in_order
 from dbops.engines.postgresql.render.scene import NO_TIMEOUT_S, Scene, statement
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -32,17 +33,13 @@ def definition(item: Index, *, concurrently: bool = False, only: bool = False) -
     if item.nulls_not_distinct:
         parts.append("NULLS NOT DISTINCT")
     options = dict(item.options)
-    if parameters := [f"{name}={value}" for name, value in options.items() if not _is_mark(name)]:
-        parts.append(f"WITH ({', '.join(parameters)})")
+    if parameters := assignments(in_order(item), _MARKS):
+        parts.append(f"WITH ({parameters})")
     if "tablespace" in options:
         parts.append(f"TABLESPACE {quote(options['tablespace'])}")
     if item.predicate:
         parts.append(f"WHERE {item.predicate}")
     return " ".join(parts)
-
-
-def _is_mark(name: str) -> bool:
-    return name in _MARKS or name.startswith("statistics")
 
 
 def _key(key: IndexKey) -> str:
@@ -143,10 +140,8 @@ def is_in_place(before: Index, after: Index) -> bool:
 def alter(before: Index, after: Index, scene: Scene) -> Iterator[Statement]:
     old, new = (dict(item.options) for item in (before, after))
     head = f"ALTER INDEX {named(_free(after))}"
-    if changed := [f"{name}={value}" for name, value in new.items() if not _is_mark(name) and old.get(name) != value]:
-        yield Statement(f"{head} SET ({', '.join(changed)})")
-    if gone := [name for name in old if not _is_mark(name) and name not in new]:
-        yield Statement(f"{head} RESET ({', '.join(gone)})")
+    for change in changes_of(before, after, _MARKS):
+        yield Statement(f"{head} {change}")
     if old.get("tablespace") != new.get("tablespace"):
         found = hazards.builds_index(scene, after.ref.table, lock="ACCESS EXCLUSIVE")
         yield statement(f"{head} SET TABLESPACE {quote(new.get('tablespace', 'pg_default'))}", *found)

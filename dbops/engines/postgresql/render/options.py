@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from dbops.catalog.model import Options
+from dbops.catalog.model import Index, MaterializedView, Options, Table, View
 from dbops.engines.postgresql.render.names import literal, quote
 
 _BARE = re.compile(r"[A-Za-z0-9_.+-]+")
@@ -24,12 +24,29 @@ def _is_left_out(name: str, without: Collection[str]) -> bool:
     return name in without or ":" in name
 
 
-def changes_of(before: Options, after: Options, without: Collection[str] = ()) -> Iterator[str]:
-    """Yield `SET (...)` and `RESET (...)`."""
-    old, new = dict(before), dict(after)
-    if changed := assignments(tuple((name, value) for name, value in new.items() if old.get(name) != value), without):
-        yield f"SET ({changed})"
-    if gone := [name for name in old if name not in new and not _is_left_out(name, without)]:
+Parametrised = Table | View | MaterializedView | Index
+
+
+def in_order(item: Parametrised) -> Options:
+    """Return the options of an object, its storage parameters in the order in which the server keeps them."""
+    if item.spelling is None:
+        return item.options
+    places = {name: place for place, name in enumerate(item.spelling.split())}
+    return tuple(sorted(item.options, key=lambda pair: places.get(pair[0], len(places))))
+
+
+def changes_of(before: Parametrised, after: Parametrised, without: Collection[str] = ()) -> Iterator[str]:
+    """Yield `SET (...)` and `RESET (...)`.
+
+    What is set goes behind what stays (transformRelOptions in reloptions.c): from the first difference on all is set again, so
+    that the parameters stand as they do where the table is made anew.
+    """
+    old, new = ([(name, value) for name, value in in_order(item) if not _is_left_out(name, without)] for item in (before, after))
+    if not set(new) <= set(old):
+        kept = [pair for pair in old if pair[0] in dict(new)]
+        alike = next((at for at, (one, other) in enumerate(zip(kept, new, strict=False)) if one != other), len(kept))
+        yield f"SET ({assignments(tuple(new[alike:]))})"
+    if gone := [name for name, _ in old if name not in dict(new)]:
         yield f"RESET ({', '.join(gone)})"
 
 

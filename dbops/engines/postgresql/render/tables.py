@@ -12,7 +12,7 @@ from dbops.engines.postgresql.render import columns as column_sql
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.constraints import inline, marks
 from dbops.engines.postgresql.render.names import named, quote
-from dbops.engines.postgresql.render.options import assignments, changes_of, fdw_changes, fdw_clause
+from dbops.engines.postgresql.render.options import assignments, changes_of, fdw_changes, fdw_clause, in_order
 from dbops.engines.postgresql.render.scene import Scene, parents_of, statement, table_in
 from dbops.sql.hazard import Hazard
 from dbops.sql.statement import Statement
@@ -87,7 +87,7 @@ def _tail(item: Table | ForeignTable) -> str:
         parts.append(f"PARTITION BY {item.partition_by.strategy.upper()} {_key(item.partition_by.expression)}")
     if item.access_method:
         parts.append(f"USING {quote(item.access_method)}")
-    if parameters := assignments(item.options, _NOT_PARAMETERS):
+    if parameters := assignments(in_order(item), _NOT_PARAMETERS):
         parts.append(f"WITH ({parameters})")
     if tablespace := dict(item.options).get("tablespace"):
         parts.append(f"TABLESPACE {quote(tablespace)}")
@@ -191,7 +191,7 @@ def _alter_storage(before: Table, after: Table, scene: Scene) -> Iterator[Statem
         yield statement(f"{head} SET {'UNLOGGED' if after.persistence == 'unlogged' else 'LOGGED'}", *rewrite)
     if before.access_method != after.access_method:
         yield statement(f"{head} SET ACCESS METHOD {quote(after.access_method or 'heap')}", *rewrite)
-    for change in changes_of(before.options, after.options, _NOT_PARAMETERS):
+    for change in changes_of(before, after, _NOT_PARAMETERS):
         yield Statement(f"{head} {change}")
     old, new = (dict(item.options).get("tablespace", "pg_default") for item in (before, after))
     if old != new:

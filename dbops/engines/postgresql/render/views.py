@@ -8,7 +8,7 @@ from dataclasses import replace
 from dbops.catalog.model import MaterializedView, Options, View
 from dbops.engines.postgresql.render import hazards
 from dbops.engines.postgresql.render.names import literal, named, quote
-from dbops.engines.postgresql.render.options import assignments, changes_of
+from dbops.engines.postgresql.render.options import assignments, changes_of, in_order
 from dbops.engines.postgresql.render.scene import Scene, statement
 from dbops.sql.statement import Statement
 
@@ -16,7 +16,7 @@ _NOT_PARAMETERS = frozenset({"tablespace", "access_method"})
 
 
 def create(item: View, *, replacing: bool = False) -> Iterator[Statement]:
-    parameters = assignments(item.options)
+    parameters = assignments(in_order(item))
     options = f" WITH ({parameters})" if parameters else ""
     words = "CREATE OR REPLACE VIEW" if replacing else "CREATE VIEW"
     yield Statement(f"{words} {named(item.ref)}{options} AS\n{_query(item.definition)}")
@@ -68,7 +68,7 @@ def alter(before: View, after: View) -> Iterator[Statement]:
     if before.definition != after.definition:
         yield from create(after, replacing=True)
     else:
-        for change in changes_of(before.options, after.options):
+        for change in changes_of(before, after):
             yield Statement(f"ALTER VIEW {named(after.ref)} {change}")
     yield from _of_columns(after, before.options)
 
@@ -78,7 +78,7 @@ def create_materialized(item: MaterializedView) -> Iterator[Statement]:
     parts = [f"CREATE MATERIALIZED VIEW {named(item.ref)}"]
     if method := options.get("access_method"):
         parts.append(f"USING {quote(method)}")
-    if parameters := assignments(item.options, _NOT_PARAMETERS):
+    if parameters := assignments(in_order(item), _NOT_PARAMETERS):
         parts.append(f"WITH ({parameters})")
     if tablespace := options.get("tablespace"):
         parts.append(f"TABLESPACE {quote(tablespace)}")
@@ -99,7 +99,7 @@ def is_in_place_materialized(before: MaterializedView, after: MaterializedView) 
 
 def alter_materialized(before: MaterializedView, after: MaterializedView, scene: Scene) -> Iterator[Statement]:
     head = f"ALTER MATERIALIZED VIEW {named(after.ref)}"
-    for change in changes_of(before.options, after.options, _NOT_PARAMETERS):
+    for change in changes_of(before, after, _NOT_PARAMETERS):
         yield Statement(f"{head} {change}")
     old, new = (dict(item.options).get("tablespace", "pg_default") for item in (before, after))
     if old != new:
