@@ -56,6 +56,8 @@ def _to_point(
     contents: Contents, made: Sequence[Manifest], point: Point, backups: Backups, linked: Callable[[Manifest], Link]
 ) -> tuple[Manifest, ...]:
     behind: Manifest | None = None
+    nearest: Manifest | None = None
+    passed = set[str]()
     is_replayed = any(point.what in one.points for one in made)
     for one in reversed(made):
         if not is_replayed and ends_at(one, point):
@@ -63,12 +65,17 @@ def _to_point(
         reached = backups.reached(point, linked(one))
         if reached is None or (point.what == "time" and one.ended_at == point.time):
             return chain_of(one, contents.backups)  # where only a replay tells, all that there is has to be there
-        if reached and point.what in one.points:
-            behind = one
-        if not reached and behind is not None and _joins(one, behind):
+        if reached:
+            passed.add(one.id)
+            behind = one if point.what in one.points else behind
+            continue
+        nearest = nearest or one
+        if behind is not None and _joins(one, behind):
             return (*chain_of(one, contents.backups), behind)
-        if not reached:
+        if behind is None or behind.parent_id not in passed:
             return _checked(chain_of(behind or one, contents.backups), one, point)
+    if nearest is not None:  # the log that reaches the point follows a base behind it, and joins nothing before
+        raise _nothing_leads_from(nearest, point)
     first = min(made, key=lambda one: one.ended_at)  # clocks are set back
     raise BackupError(
         f"no backup leads to {point.text}",
@@ -92,16 +99,20 @@ def _joins(before: Manifest, log: Manifest) -> bool:
 def _checked(chain: tuple[Manifest, ...], base: Manifest, point: Point) -> tuple[Manifest, ...]:
     """Let a chain pass that stops at the point, or that ended at the last moment before it with nothing to replay behind."""
     if base not in chain:
-        raise BackupError(
-            f"nothing leads from {base.id}, the last backup before {point.text}, to that point",
-            fix="schedule log backups; a restore can stop at the moments at which backups ended: dbops backup list",
-        )
+        raise _nothing_leads_from(base, point)
     if base is chain[-1] and point.what in base.points:
         raise BackupError(
             f"the log that is stored ends {base.ended_at:%Y-%m-%d %H:%M:%S.%f}Z, before {point.text}",
             fix="take a log backup first: dbops backup run --type log; or restore latest",
         )
     return chain
+
+
+def _nothing_leads_from(base: Manifest, point: Point) -> BackupError:
+    return BackupError(
+        f"nothing leads from {base.id}, the last backup before {point.text}, to that point",
+        fix="schedule log backups; a restore can stop at the moments at which backups ended: dbops backup list",
+    )
 
 
 @dataclass(frozen=True, slots=True)

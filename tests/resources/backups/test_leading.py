@@ -90,6 +90,20 @@ def test_a_log_that_begins_before_its_base_leads_to_the_moments_before_that() ->
     assert ids(contents, at(6.5)) == ["f2", "l4"]
 
 
+def test_a_log_leads_over_several_bases_to_the_moments_between_them() -> None:
+    """It follows the last of them, and begins where the log before the first one ended."""
+    ends = replace(L3, end={"lsn": "0/3"}), replace(L4, start={"lsn": "0/3"})
+    between = backup("f15", 5)
+    assert ids(Contents((F1, L1, I1, L2, ends[0], between, F2, ends[1])), at(5.5)) == ["f1", "i1", "l2", "l3", "l4"]
+    between = backup("i2", 5, F1)
+    over = backup("l5", 7, backup("i3", 6, between), **LOGS, start={"lsn": "0/3"})
+    made = Contents((F1, L1, I1, L2, ends[0], between, backup("i3", 6, between), over))
+    assert ids(made, at(5.5)) == ["f1", "i1", "l2", "l3", "l5"]
+    assert ids(made, at(6.5)) == ["f1", "i2", "i3", "l5"]
+    with pytest.raises(BackupError, match="nothing leads from i2"):
+        ids(Contents((F1, L1, I1, L2, between, backup("i3", 6, between), over)), at(5.5))
+
+
 def test_a_moment_behind_the_end_of_the_log_is_told() -> None:
     with pytest.raises(BackupError, match="the log that is stored ends"):
         ids(ALL, at(9))

@@ -67,7 +67,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     position, note = _position(order, conn)
     has_jobs = order.mechanism.tool == MYDUMPER
     refuse_options(order, order.mechanism.tool, *(("jobs",) if has_jobs else ()))
-    before = _state(conn)
+    before = schema_state(conn)
     broken = broken_views(conn)
     catalog = read_catalog(conn, broken)
     facts, inventory = server_facts(conn), Inventory(digest(catalog), {}, int(conn.query(_SIZE)[0][0]))
@@ -95,7 +95,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     if broken:
         with sink.stream(BROKEN) as writer:
             writer.write(definitions(conn, broken).encode())
-    if _state(conn) != before:
+    if schema_state(conn) != before:
         raise BackupError(
             "the schema was changed while it was being dumped, so that tables and rows may not belong together",
             fix="run it again when nobody changes the schema",
@@ -181,7 +181,7 @@ def dump(
     return Dumped(cutter, tuple(exits))
 
 
-def _state(conn: MysqlConnection) -> str:
+def schema_state(conn: MysqlConnection) -> str:
     """Return a token of the schema; that somebody is granted something meanwhile is no matter."""
     from dbops.engines.mysql.fingerprint import fingerprint
 

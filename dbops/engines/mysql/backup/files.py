@@ -15,7 +15,7 @@ from dbops.engines.base.backup import Inventory, Order, Produced, Sink, Told, re
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, running
-from dbops.engines.mysql.backup.dumping import beginning, database_clock, read_catalog, server_facts
+from dbops.engines.mysql.backup.dumping import beginning, database_clock, read_catalog, schema_state, server_facts
 from dbops.engines.mysql.backup.tools import find, option_file, secrets_of
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
@@ -34,6 +34,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     tool = find("mariadb-backup", "mariabackup")
     refuse_options(order, tool.name, *_OPTIONS)
     since = _since(order, conn)
+    before = schema_state(conn)
     found = digest(read_catalog(conn))
     [(folder,)] = conn.query("SELECT @@datadir")
     told("copying the files of the whole server" + (f" since LSN {since}" if since else ""))
@@ -59,7 +60,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         ended_at=database_clock(conn),
         tools={tool.name: tool.version_text},
         exits=exits,
-        inventory=Inventory(found),
+        inventory=Inventory(found if schema_state(conn) == before else None),
         details=server_facts(conn) | {"from_lsn": int(checkpoints["from_lsn"]), "to_lsn": int(checkpoints["to_lsn"])},
         warnings=warnings,
     )

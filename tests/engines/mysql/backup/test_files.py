@@ -43,6 +43,27 @@ def test_files_and_the_log_behind_them_restore(
     assert_equal(server, logged.name, new_name)
 
 
+class Meddling(list[str]):
+    """Hears what a run tells, and changes the schema as soon as the run copies files."""
+
+    def __init__(self, database: MysqlDatabase) -> None:
+        self.database = database
+
+    def append(self, text: str) -> None:
+        super().append(text)
+        if text.startswith("copying the files"):
+            self.database.load("CREATE TABLE meanwhile (a int)")
+
+
+def test_files_that_were_copied_while_the_schema_changed_are_proven(shop: Shop, logged: MysqlDatabase) -> None:
+    logged.load("CREATE TABLE t (a int); INSERT INTO t VALUES (1);")
+    shop.told = Meddling(logged)
+    assert shop.run().schema_digest is None
+    shop.told = []
+    assert shop.verify(3).problems == ()
+    assert shop.run().schema_digest is not None
+
+
 @pytest.mark.campaign
 def test_a_differential_and_what_follows_become_a_folder(
     shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer
