@@ -2,7 +2,7 @@
 
 ::
 
-    <target>/<timeline>/backups/<id>/begun.json         there until all parts are
+    <target>/<timeline>/backups/<id>/begun.json         there until all parts are, and again once they go
     <target>/<timeline>/backups/<id>/parts/00000.pack ...
     <target>/<timeline>/backups/<id>/manifest.json      written last, create-only
     <target>/<timeline>/failures/<id>.json              what a run that failed left to be known
@@ -130,7 +130,7 @@ class Repository:
             except BackupError as error:
                 broken.append(Broken(key, error.message))
         timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
-        return Contents(tuple(sorted(found, key=order)), tuple(broken), frozenset(timelines), _lost_among(heads, found))
+        return Contents(tuple(sorted(found, key=order)), tuple(broken), frozenset(timelines), self._lost_among(heads, found))
 
     def _vanished(self, heads: Collection[str]) -> set[str]:
         """Return the manifests that this machine has seen, where none at all is left: the storage is likely to be gone."""
@@ -146,6 +146,14 @@ class Repository:
         folders = {key.partition("/parts/")[0] for key in heads if "/parts/" in key} if gone else set()
         reason = "the manifest is gone and its parts are there: it was lost, or a deletion was cut off"
         return [Broken(key, reason) for key in gone if key.removesuffix("/manifest.json") in folders]
+
+    def _lost_among(self, keys: Collection[str], found: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
+        """Return the timelines and ids of folders with parts whose manifests were not found, and where nothing says that a run is
+        going on or died.
+        """
+        folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
+        left = [one.split("/") for one in folders - {folder_of(one) for one in found} - self._dead(keys)]
+        return frozenset((names[1], names[3]) for names in left if len(names) == 4 and is_id(names[3]))
 
     def notes(self, folder: str) -> list[tuple[str, dict[str, Any]]]:
         """Return the documents that `note` kept below a folder, by key; damaged ones are passed over."""
@@ -188,7 +196,11 @@ class Repository:
             name, key = folder.rpartition("/")[2], f"{folder}/manifest.json"
             if key in keys or key in known or not is_id(name) or (is_busy and begun_at(name) > now - _LONGEST_RUN):
                 continue
-            why = "a run died; dbops backup prune removes them after a day" if folder in dead else "its manifest was lost"
+            why = (
+                "a run died, or a deletion was cut off; dbops backup prune removes them after a day"
+                if folder in dead
+                else "its manifest was lost"
+            )
             yield Broken(key, f"there are parts and no manifest in {folder}: {why}")
 
     def held(self) -> dict[str, str]:
@@ -291,24 +303,33 @@ class Repository:
 
     # --- deleting
 
-    def delete(self, manifest: Manifest) -> None:
+    def delete(self, manifest: Manifest, now: datetime) -> None:
         """Delete a backup: its manifest first, so that it is none from that moment on, then its parts.
 
+        Before that it says so, as a run does: what a deletion leaves that was cut off goes like what a run leaves that died.
+
         Raises:
-            StorageError: the storage holds it back (object lock); it is still a backup.
+            StorageError: the storage holds it back (object lock); as long as its manifest is there it is still a backup.
         """
-        self.index.forget(self.storage.title, manifest_key(manifest))  # first: what it knows and is gone counts as lost
-        self.storage.delete(manifest_key(manifest))
         folder = folder_of(manifest)
-        for stream in manifest.streams:
-            for part in stream.parts:
-                self.storage.delete(f"{folder}/{part.key}")
-        for head in list(self.storage.list(f"{self.target}/verify/{manifest.id}/")):
-            self.storage.delete(head.key)
+        self.index.forget(self.storage.title, manifest_key(manifest))  # first: what it knows and is gone counts as lost
+        with self.storage.put(f"{folder}/{BEGUN}") as file:  # in place of whatever a run could not remove
+            file.write(_begun(f"{folder}/{BEGUN}", now))
+        try:
+            self.storage.delete(manifest_key(manifest))
+        except StorageError:
+            with suppress(StorageError):
+                if self.storage.head(manifest_key(manifest)) is not None:  # else its answer was lost, and it is gone
+                    self.storage.delete(f"{folder}/{BEGUN}")
+            raise
+        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{manifest.id}/"):
+            for head in list(self.storage.list(prefix)):
+                self.storage.delete(head.key)
+        self.storage.delete(f"{folder}/{BEGUN}")
 
     def orphans(self, before: datetime) -> Iterator[str]:
-        """Yield the keys of what runs left that died, and of what was never written to its end, from before a moment; what tells
-        that a run died comes last.
+        """Yield the keys of what runs and deletions left that were cut off, and of what was never written to its end, from before
+        a moment; what tells that one was cut off comes last.
 
         Parts whose manifest was lost are left, however many were and whatever follows: they may be found again.
         """
@@ -323,13 +344,19 @@ class Repository:
                 yield key
 
     def _dead(self, keys: Collection[str]) -> set[str]:
-        """Return the folders of runs that were begun and never came to their end; one request for each.
+        """Return the folders of runs and deletions that were begun and never came to their end; one request for each.
 
-        They say so themselves: what a run that died has left and a backup whose manifest was lost are alike else.
+        They say so themselves: what a run that died has left and a backup whose manifest was lost are alike else. Of what is
+        held nobody is believed.
         """
-        begun = {key.removesuffix(f"/{BEGUN}") for key in keys if key.endswith(f"/{BEGUN}")}
+        begun = {key.removesuffix(f"/{BEGUN}"): key.split("/")[-2] for key in keys if key.endswith(f"/{BEGUN}")}
         return {
-            one for one in begun if f"{one}/manifest.json" not in keys and is_id(one.rpartition("/")[2]) and self._is_begun(one)
+            folder
+            for folder, name in begun.items()
+            if is_id(name)
+            and f"{folder}/manifest.json" not in keys
+            and f"{self.target}/holds/{name}.json" not in keys
+            and self._is_begun(folder)
         }
 
     def _is_begun(self, folder: str) -> bool:
@@ -364,7 +391,8 @@ class Draft:
 
     def announce(self, now: datetime) -> None:
         """Say that a run is at work here, before there is any part of it: parts of which nothing says so are of a backup."""
-        self._repository.note(f"{self._folder}/{BEGUN}", {"format": "dbops.begun/1", "at": now.isoformat()})
+        key = f"{self._repository.target}/{self._folder}/{BEGUN}"
+        self._repository.storage.put_if_absent(key, _begun(key, now))
 
     def _ended(self) -> None:
         """Take back what `announce` said: from here on these are the parts of a backup, whatever becomes of its manifest."""
@@ -421,11 +449,8 @@ def _is_unfinished(key: str) -> bool:
     return key.rpartition("/")[2].startswith(WRITING)
 
 
-def _lost_among(keys: Collection[str], found: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
-    """Return the timelines and ids of folders with parts whose manifests were not found, and where no run is going on or died."""
-    folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
-    left = [one.split("/") for one in folders - {folder_of(one) for one in found} if f"{one}/{BEGUN}" not in keys]
-    return frozenset((names[1], names[3]) for names in left if len(names) == 4 and is_id(names[3]))
+def _begun(key: str, now: datetime) -> bytes:
+    return notes.written(key, {"format": "dbops.begun/1", "at": now.isoformat()})
 
 
 def _folder_in(key: str) -> str:

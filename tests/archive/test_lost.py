@@ -188,3 +188,96 @@ def test_a_commit_whose_answer_never_came_is_a_run_that_died_unless_it_is_there(
         draft.commit(replace(backup(draft.id), seal=""))
     draft.discard({"kind": "full"}, START)
     assert len([key for key in repository.orphans(LATER) if "/parts/" in key]) == 1
+
+
+@pytest.mark.parametrize("calls", range(6))
+def test_a_deletion_that_is_cut_off_leaves_a_backup_or_what_is_pruned_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """The manifest, three parts, and the word that they go: five deletions. It is cut off by a kill, or by the storage."""
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    full = made_in(repository, "full")
+    made = made_in(repository, "incremental", parent=full, parts=3)
+    delete, left = LocalStorage.delete, [calls]
+
+    def cut_off(self: LocalStorage, key: str) -> None:
+        if left[0] == 0:
+            raise StorageError("the storage does not answer")
+        left[0] -= 1
+        delete(self, key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStorage, "delete", cut_off)
+        if calls < 5:
+            with pytest.raises(StorageError):
+                repository.delete(made, START)
+        else:
+            repository.delete(made, START)
+    contents = repository.contents()
+    assert contents.backups == ((full, made) if calls == 0 else (full,))
+    assert contents.lost == frozenset(), "nothing is kept for the sake of what was to go"
+    for key in list(repository.orphans(LATER)):
+        storage.delete(key)
+    rest = {head.key for head in storage.list(f"{folder_of(made)}/")}
+    assert rest == ({f"{folder_of(made)}/{part}" for part in ("manifest.json", *parts_of(made))} if calls == 0 else set())
+
+
+def test_a_deletion_that_is_refused_takes_back_that_it_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    made = made_in(repository, "full")
+    delete = LocalStorage.delete
+
+    def locked(self: LocalStorage, key: str) -> None:
+        if key.endswith("/manifest.json"):
+            raise StorageError(f"{key} is locked")
+        delete(self, key)
+
+    monkeypatch.setattr(LocalStorage, "delete", locked)
+    with pytest.raises(StorageError):
+        repository.delete(made, START)
+    assert repository.contents().backups == (made,)
+    assert storage.head(f"{folder_of(made)}/{BEGUN}") is None
+
+
+@pytest.mark.parametrize("damage", ["lost", "damaged"])
+def test_what_a_run_could_not_remove_hides_no_lost_manifest(tmp_path: Path, damage: str) -> None:
+    """Where a run may add and not delete, something that is no word of it stands beside each of its backups."""
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    made = made_in(repository, "full")
+    (tmp_path / folder_of(made) / BEGUN).write_bytes(b"{}\n")
+    manifest = tmp_path / folder_of(made) / "manifest.json"
+    if damage == "lost":
+        manifest.unlink()
+    else:
+        manifest.write_bytes(manifest.read_bytes()[:-9])
+    assert repository.contents().lost == {("t1", made.id)}
+
+
+def test_of_what_is_held_nothing_is_an_orphan_whatever_lies_beside_it(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    made = made_in(repository, "full")
+    repository.note(f"holds/{made.id}.json", {"reason": "the court"})
+    storage.delete(f"{folder_of(made)}/manifest.json")
+    repository.begin(made.id, "t1", PLAIN).announce(START)
+    assert list(repository.orphans(LATER)) == []
+    assert repository.contents().lost == {("t1", made.id)}
+    storage.delete(f"shop/holds/{made.id}.json")
+    assert sorted(repository.orphans(LATER)) == [f"{folder_of(made)}/{one}" for one in (BEGUN, *parts_of(made))]
+
+
+def made_in(repository: Repository, kind: str, parent: Manifest | None = None, parts: int = 1) -> Manifest:
+    draft = repository.begin(new_id(kind, START), "t1", PLAIN)
+    draft.announce(START)
+    for number in range(parts):
+        with draft.sink.stream(f"part-{number}") as writer:
+            writer.write(b"x")
+    draft.sink.close()
+    return draft.commit(replace(backup(draft.id, 0, parent, kind, fence=2 if parent else 1), seal=""))
+
+
+def parts_of(manifest: Manifest) -> list[str]:
+    return [part.key for stream in manifest.streams for part in stream.parts]

@@ -62,7 +62,7 @@ def prune(
         told(f"deleting {one.id}")
         check()
         forget(one)
-        repository.delete(one)
+        repository.delete(one, now)
         gone.append(one)
     check()
     for key in (*orphans, *_old_failures(repository, now)):
