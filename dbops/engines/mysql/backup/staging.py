@@ -60,7 +60,7 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
     with passing_folder() as folder, _server(bases, told) as (url, made):
         target = Target("", url)
         told("the private server runs")
-        elsewhere = StandIns({}, set())
+        elsewhere = StandIns({}, {})
         if bases[0].method == "logical":
             elsewhere = _fill(Dump.of(bases[0]), target, told)
         reached, warnings, exits = bases[-1].end, list[str](), made

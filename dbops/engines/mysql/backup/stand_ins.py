@@ -17,10 +17,12 @@ _COLUMN = "dbops_stand_in"
 
 @dataclass(frozen=True, slots=True)
 class StandIns:
-    """Tables by their databases and names, with what may be columns of theirs, and functions."""
+    """Tables by their databases and names, with what may be columns of theirs, and functions, with how many arguments they take:
+    MySQL looks at that when it makes a view.
+    """
 
     tables: dict[tuple[str, str], set[str]]
-    functions: set[tuple[str, str]]
+    functions: dict[tuple[str, str], int]
 
     @property
     def databases(self) -> set[str]:
@@ -31,14 +33,14 @@ class StandIns:
         """Leave out what is in some databases."""
         return StandIns(
             {one: columns for one, columns in self.tables.items() if one[0] not in databases},
-            {one for one in self.functions if one[0] not in databases},
+            {one: arguments for one, arguments in self.functions.items() if one[0] not in databases},
         )
 
 
 def named_elsewhere(views: Iterable[str], own: Naming) -> StandIns:
     """Return what views, as the server writes them, name in other databases than their own."""
     tables: dict[tuple[str, str], set[str]] = {}
-    functions: set[tuple[str, str]] = set()
+    functions: dict[tuple[str, str], int] = {}
     for view in views:
         names = words(view)
         named = places_of_tables(names)
@@ -50,7 +52,7 @@ def named_elsewhere(views: Iterable[str], own: Naming) -> StandIns:
             if place in named:
                 tables.setdefault(one, {_COLUMN}).update(columns)
             elif place + 3 < len(names) and names[place + 3].text == "(":
-                functions.add(one)
+                functions[one] = _arguments(names[place + 3 :])
     return StandIns(tables, functions)
 
 
@@ -60,6 +62,19 @@ def _behind_dots(names: list[Token]) -> Iterator[str]:
             yield token.identifier
 
 
+def _arguments(call: list[Token]) -> int:
+    """Count the arguments of a call, whose tokens begin at its parenthesis."""
+    if call[1].text == ")":
+        return 0
+    depth, commas = 0, 0
+    for token in call:
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0:
+            break
+        commas += depth == 1 and token.text == ","
+    return commas + 1
+
+
 def make(conn: MysqlConnection, wanted: StandIns) -> None:
     """Make all of it."""
     for database in sorted(wanted.databases):
@@ -67,8 +82,9 @@ def make(conn: MysqlConnection, wanted: StandIns) -> None:
     for (database, name), columns in wanted.tables.items():
         listed = ", ".join(f"{quoted(column)} int" for column in sorted(columns))
         conn.execute(f"CREATE TABLE {quoted(database)}.{quoted(name)} ({listed}) ENGINE = MEMORY")
-    for database, name in sorted(wanted.functions):
-        conn.execute(f"CREATE FUNCTION {quoted(database)}.{quoted(name)}() RETURNS int NO SQL RETURN 0")
+    for (database, name), count in wanted.functions.items():
+        arguments = ", ".join(f"a{number} int" for number in range(count))
+        conn.execute(f"CREATE FUNCTION {quoted(database)}.{quoted(name)}({arguments}) RETURNS int NO SQL RETURN 0")
 
 
 def remove(conn: MysqlConnection, wanted: StandIns) -> None:
