@@ -45,7 +45,8 @@ _MAY_BE_NAMES = frozenset({"VALUE", "WINDOW", "BEGIN", "RETURNS", "RETURNING", "
 #: What stands before UPDATE, DELETE and INSERT where they begin no statement: KEY UPDATE, FOR UPDATE, ON DELETE, AFTER INSERT.
 _NO_STATEMENT = frozenset({"KEY", "ON", "BEFORE", "AFTER", "OR"})
 _CALLS_WITH_FROM = frozenset({"EXTRACT", "TRIM", "SUBSTRING", "SUBSTR", "MID"})
-_CALLS_OF_SEQUENCES = frozenset({"NEXTVAL", "LASTVAL", "SETVAL"})
+#: Calls in which a sequence is named.
+CALLS_OF_SEQUENCES = frozenset({"NEXTVAL", "LASTVAL", "SETVAL"})
 #: What stands before a statement: where Oracle's language calls a procedure without CALL.
 _STARTS = frozenset({";", ">", "BEGIN", "THEN", "ELSE", "LOOP", "IS", "AS"})
 
@@ -280,7 +281,7 @@ class _Reading:
         inner = _Part(opener, part.verb)
         if part.expects or (opener == "" and [_upper(self.names, place - 2), _text(self.names, place - 1)] == ["UNION", "="]):
             inner.lists_tables = inner.expects = True
-        elif opener in _CALLS_OF_SEQUENCES:
+        elif opener in CALLS_OF_SEQUENCES:
             inner.expects = True
         return inner
 

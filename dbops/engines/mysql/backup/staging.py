@@ -26,11 +26,16 @@ from dbops.engines.mysql.backup.loading import (
     views_text,
 )
 from dbops.engines.mysql.backup.replaying import replay
-from dbops.engines.mysql.backup.stand_ins import StandIns, make, named_elsewhere, remove
+from dbops.engines.mysql.backup.stand_ins import StandIns, make, make_sequences, named_elsewhere, remove
 from dbops.engines.mysql.backup.tools import tool_at
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.private_server import Programs, find_programs, private_server
 from dbops.errors import BackupError, SchemaError
+
+_TAKEN_ALONG = """
+SELECT table_name, constraint_name FROM information_schema.referential_constraints
+WHERE constraint_schema = DATABASE() AND unique_constraint_schema <> DATABASE()
+AND (delete_rule IN ('CASCADE', 'SET NULL') OR update_rule IN ('CASCADE', 'SET NULL')) ORDER BY table_name, constraint_name"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
             with _gone(elsewhere, target):
                 result = replay(logs, bases[-1].end, stop, target, only, told)
             reached, exits = result.reached, made + result.exits
-            warnings += result.warnings
+            warnings += [*result.warnings, *(_taken_along(target, database) if only is not None else ())]
         if bases[0].method == "logical":
             _know_definers(on(target, database), missing_definers)
         _must_be_there(target, database)
@@ -146,16 +151,18 @@ def _server(bases: Sequence[Link], told: Told) -> Iterator[tuple[DatabaseUrl, tu
 
 
 def _fill(made: Dump, target: Target, told: Told) -> StandIns:
-    """Bring a dump in; return what stands in for what its views name in other databases."""
+    """Bring a dump in; return what stands in for what it names in other databases."""
     create(target, made.database, made.details)
     there = on(target, made.database)
-    load_tables(made, there, told)
     accounts = definers_of(made)
     _know_definers(there, lambda _: accounts)
+    drawn_from = [(database, sequence) for *_, uses in made.sections() for database, sequence in uses]
     conn = connect(there)
     try:
         known = {str(name) for (name,) in conn.query("SELECT schema_name FROM information_schema.schemata")}
-        elsewhere = named_elsewhere(views_text(made), made.naming).without(known)
+        elsewhere = named_elsewhere(views_text(made), drawn_from, made.naming).without(known)
+        make_sequences(conn, elsewhere)
+        load_tables(made, there, told)
         make(conn, elsewhere)
     finally:
         conn.close()
@@ -188,6 +195,21 @@ def _know_definers(target: Target, named: Callable[[MysqlConnection], Sequence[s
             conn.execute(f"GRANT ALL PRIVILEGES ON *.* TO {account}")
     finally:
         conn.close()
+
+
+def _taken_along(target: Target, database: str) -> Iterator[str]:
+    """Say which foreign keys change rows along with those of another database: no log says that they did."""
+    conn = connect(on(target, database))
+    try:
+        found = conn.query(_TAKEN_ALONG)
+    finally:
+        conn.close()
+    if found:
+        names = ", ".join(f"{name} of {table}" for table, name in found)
+        yield (
+            f"foreign keys to other databases, which may have changed or removed rows of {database} with theirs: {names}; the "
+            "log of one database does not hold that, copies of the server's files do"
+        )
 
 
 def _text(value: str) -> str:

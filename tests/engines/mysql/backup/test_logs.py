@@ -105,6 +105,37 @@ def test_views_over_other_databases_come_through_the_log_and_broken_ones_are_tol
             shop.restore(server.url(new_name))
 
 
+def test_what_draws_from_another_database_or_follows_its_rows_comes_through_the_log(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+) -> None:
+    """Rows that a foreign key took along are in no log, which is told; MySQL has no sequences."""
+    server = logging_mysql_server
+    with fresh_mysql(server, "other") as other:
+        other.load("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);")
+        logged.load(
+            f"CREATE TABLE child (t int, CONSTRAINT along FOREIGN KEY (t) REFERENCES {other.name}.t (id) ON DELETE CASCADE);"
+            f"CREATE TABLE stays (t int, CONSTRAINT alone FOREIGN KEY (t) REFERENCES {other.name}.t (id));"
+            "CREATE TABLE drawn (b int); INSERT INTO child VALUES (1);"
+        )
+        if server.has("sequences"):
+            other.load("CREATE SEQUENCE numbers START 5")
+            logged.load(
+                f"ALTER TABLE drawn ADD a int DEFAULT (NEXTVAL({other.name}.numbers)); INSERT INTO drawn (b) VALUES (1);"
+                f"CREATE VIEW v AS SELECT LASTVAL({other.name}.numbers) AS n;"
+            )
+        shop.run()
+        logged.load("INSERT INTO drawn (b) VALUES (2)")
+        other.load("DELETE FROM t")
+        shop.run("log")
+        assert shop.verify(3).problems == ()
+        [warning] = shop.restore(server.url(new_name)).restored.warnings
+        assert "along of child; the log" in warning
+        assert server.dump(new_name) == server.dump(logged.name)
+        assert contents(server, new_name)["drawn"] == contents(server, logged.name)["drawn"]
+        server.drop_database(new_name)  # before what its foreign keys refer to
+        server.drop_database(logged.name)
+
+
 @pytest.mark.campaign
 def test_statements_replay_up_to_a_gtid(
     shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str, tmp_path: Path
