@@ -14,7 +14,9 @@ def begin(conn: MysqlConnection, database: str, what: str) -> None:
     """Mark a database; `what` tells whoever finds the mark what was being done, and where things are."""
     place = f"{quoted(database)}.{MARK}"
     conn.execute(f"DROP TABLE IF EXISTS {place}")
-    conn.execute(f"CREATE TABLE {place} (what text CHARACTER SET utf8mb4 NOT NULL, at datetime NOT NULL) ENGINE=InnoDB")
+    # with a key, for some servers take no table without one (innodb_force_primary_key, sql_require_primary_key)
+    columns = "what text CHARACTER SET utf8mb4 NOT NULL, at datetime NOT NULL PRIMARY KEY"
+    conn.execute(f"CREATE TABLE {place} ({columns}) ENGINE=InnoDB")
     conn.execute(f"INSERT INTO {place} VALUES (?, UTC_TIMESTAMP())", (what,))
 
 

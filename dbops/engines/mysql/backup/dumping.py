@@ -33,6 +33,7 @@ TABLES, VIEWS_SQL, SECTIONS, BROKEN = "tables.sql", "views.sql", "sections.json"
 CODE = ("routines", "triggers", "events")
 DUMP_FAMILY = "dump"
 _PIECE = 1 << 20
+_NO_LIMIT = (1 << 64) - 1
 
 #: Engines whose tables show rows of other tables, files or servers, which no dump takes (mariadb-dump, --no-data-med).
 ELSEWHERE = frozenset({"MRG_MYISAM", "MRG_ISAM", "CONNECT", "OQGRAPH", "SPIDER", "VP", "FEDERATED"})
@@ -64,6 +65,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         BackupError: as the port says; also when the policy wants logs and the dump could not say where they go on.
     """
     tool = tool_for("dump", conn.server)
+    _must_read_all_rows(conn)
     position, note = _position(order, conn)
     has_jobs = order.mechanism.tool == MYDUMPER
     refuse_options(order, order.mechanism.tool, *(("jobs",) if has_jobs else ()))
@@ -119,6 +121,20 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         details=facts | {"longest_statement": longest, "begun_events": begun_events(catalog)},
         warnings=tuple(warnings),
     )
+
+
+def _must_read_all_rows(conn: MysqlConnection) -> None:
+    """Let a server pass whose sessions read all rows: the tools do not ask for them.
+
+    Raises:
+        BackupError: they read some rows of each table.
+    """
+    [(limit,)] = conn.query("SELECT LEAST(@@GLOBAL.sql_select_limit, @@SESSION.sql_select_limit)")
+    if int(limit) < _NO_LIMIT:
+        raise BackupError(
+            f"sql_select_limit is {limit} on the server: no more rows of a table would be dumped",
+            fix="SET GLOBAL sql_select_limit = DEFAULT",
+        )
 
 
 def beginning(order: Order, conn: MysqlConnection, target: Target, place: Mapping[str, Any]) -> dict[str, int]:

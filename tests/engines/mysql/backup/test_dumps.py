@@ -25,6 +25,7 @@ from tests.databases import MysqlDatabase
 from tests.engines.mysql.backup.shops import SCHEDULE, assert_equal, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import MysqlServer
+from tests.servers.alone import alone
 from tests.usecases.policies import Shop
 
 
@@ -140,6 +141,25 @@ def leftovers(shop: Shop, server: MysqlServer) -> set[str]:
     """Return what is left of the databases that restores said they made."""
     made = set(re.findall(r"dbops_re\w+", " ".join(shop.told))) | {"dbops_restoring_killed"}
     return made & {name for (name,) in server.rows("mysql", "SHOW DATABASES")}
+
+
+def test_a_server_that_wants_keys_takes_a_restore_and_one_that_limits_rows_is_not_dumped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    with alone(MysqlServer, {}) as server:
+        own = server.new_database("limited")
+        server.client(own, "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t VALUES (1), (2);")
+        shop = Shop(tmp_path / "env", server.url(own), schedule=SCHEDULE)
+        wanted = "innodb_force_primary_key" if server.make.name == "mariadb" else "sql_require_primary_key"
+        server.rows("mysql", f"SET GLOBAL {wanted} = 1")
+        shop.run()
+        assert shop.verify(3).problems == ()
+        shop.restore(server.url("anew"))
+        assert server.rows("anew", "SELECT * FROM t") == [(1,), (2,)]
+        server.rows("mysql", "SET GLOBAL sql_select_limit = 1")
+        with pytest.raises(BackupError, match="sql_select_limit is 1"):
+            shop.run()
 
 
 def test_an_account_with_a_password_dumps_over_tcp(
