@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from dbops.archive.manifest import Manifest, sealed, to_json
 from dbops.cli.views.backups import listing_text
 from dbops.engines.base.backup import KINDS
 from dbops.engines.base.url import parse_url
@@ -15,6 +17,7 @@ from dbops.errors import BackupError
 from dbops.resources.backups import making
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.policies import one_policy
+from dbops.usecases.backup.prune import delete
 from dbops.usecases.backup.verify import verify
 from dbops.usecases.runtime import target_for_url
 from dbops.usecases.status import status
@@ -141,3 +144,33 @@ def test_every_kind_is_offered_or_refused_with_a_reason(shop: Shop) -> None:
     assert {one.kind for one in offered} == set(KINDS)
     assert all(one.works or one.refusal for one in offered)
     assert identity.timeline.replace("-", "").isalnum()
+
+
+def test_a_manifest_whose_facts_have_another_shape_is_named_and_stops_no_other(
+    shop: Shop, elsewhere: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write into the storage can seal what he likes, where there is no key."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    good, bad = shop.run(), shop.run()
+    path = shop.manifest(bad)
+    with shop.workspace() as workspace:
+        policy = one_policy(workspace)
+        shape = policy.engine.backups.shape(making.unread(policy.repository, bad))
+        for part, inner in shape.items():
+            facts = dict(getattr(bad, part))
+            for name in facts.keys() & dict(inner).keys():
+                for value in ({"a": 1}, [[-1]], True, -1.5):
+                    path.write_bytes(forged(bad, part, {**facts, name: value}))
+                    with pytest.raises(BackupError, match=f"manifest of {bad.id} cannot be used: {part}.{name}\\b") as caught:
+                        shop.restore(elsewhere.url)
+                    assert caught.value.error_code == "MANIFEST_DAMAGED"
+        assert policy.engine.backups.occupied(target_for_url(elsewhere.url)) is None
+        found = verify(workspace, None, 3, shop.told.append)
+        assert [(one.backup_id, one.ok) for one in found] == [(good.id, True), (bad.id, False)]
+        assert shop.restore(elsewhere.url, word=good.id).chain == (good,)
+        delete(workspace, bad.id, None, shop.told.append, cascades=False)
+    assert shop.backups() == (good,)
+
+
+def forged(manifest: Manifest, part: str, facts: dict[str, object]) -> bytes:
+    return to_json(sealed(replace(manifest, **{part: facts}), None))

@@ -65,7 +65,10 @@ def _server(name: str, home: Path, port: int) -> Server:
 
 def homes(lease: Path) -> list[Path]:
     """Return the folders of the servers that have not ended, none when the lease's folder is gone."""
-    return [path for path in lease.glob("*/") if path.is_dir()]
+    try:
+        return [path for path in lease.glob("*/") if path.is_dir()]
+    except FileNotFoundError:  # it goes at this moment
+        return []
 
 
 @contextmanager

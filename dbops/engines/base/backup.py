@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from dbops.dataclass import dataclass
+from dbops.engines.base.shape import Shape, misfit
 from dbops.errors import BackupError
 
 if TYPE_CHECKING:
@@ -359,9 +360,32 @@ class Backups(Protocol):
         """Count the rows of every table of a restored database, by the names that `Inventory.rows` of this engine has."""
         ...
 
+    def shape(self, link: Link) -> Mapping[str, Shape]:
+        """Return what `start`, `end` and `details` of a backup look like, as far as anything here reads them.
+
+        A manifest may be by somebody else: the others are given no link of another shape.
+        """
+        ...
+
     def reached(self, point: Point, link: Link) -> bool | None:
         """Tell whether the state at the end of a backup lies at or behind `point`; None when only a replay tells (names)."""
         ...
+
+
+def must_fit(link: Link, shape: Mapping[str, Shape]) -> None:
+    """Let a backup pass whose facts can be read.
+
+    Raises:
+        BackupError: they have another shape than any version writes; says which.
+    """
+    facts = {"start": dict(link.start), "end": dict(link.end), "details": dict(link.details)}
+    for name, inner in shape.items():
+        if (wrong := misfit(facts[name], inner, name)) is not None:
+            raise BackupError(
+                f"the manifest of {link.id} cannot be used: {wrong}",
+                fix=f"nothing that dbops wrote looks so; dbops backup delete {link.id}",
+                error_code="MANIFEST_DAMAGED",
+            )
 
 
 def refuse_options(order: Order, tool: str, *known: str) -> None:

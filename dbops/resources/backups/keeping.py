@@ -21,7 +21,7 @@ from dbops.engines.base.engine import Engine
 from dbops.errors import BackupError
 from dbops.resources.backups.choosing import Refusal, choose
 from dbops.resources.backups.due import Due, counted, given_up, prunable, what_is_due, words_of
-from dbops.resources.backups.making import Maker, link, make, owner_of
+from dbops.resources.backups.making import Maker, make, owner_of, unread
 from dbops.resources.backups.model import DesiredBackups, Evidence, Standing
 from dbops.resources.backups.opening import codec_of, open_repository
 from dbops.resources.backups.proving import Prover, must_be_kept, prove
@@ -219,7 +219,7 @@ class Keeper:
 
     def forget(self, manifest: Manifest) -> None:
         """Let a tool that keeps backups in a place of its own remove one that is about to be deleted."""
-        self.engine.backups.forget(link(self.repository, manifest), self.told)
+        self.engine.backups.forget(unread(self.repository, manifest), self.told)
 
     @contextmanager
     def _making(self, conn: Connection, target: Target) -> Iterator[Maker]:

@@ -15,7 +15,7 @@ from dbops.archive.manifest import Kind, Manifest
 from dbops.archive.naming import new_id
 from dbops.archive.repository import Contents, Draft, Repository
 from dbops.dataclass import dataclass
-from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Position, Produced, Told
+from dbops.engines.base.backup import Backups, Identity, Link, Mechanism, Order, Position, Produced, Told, must_fit
 from dbops.engines.base.connect import Connection, Target
 from dbops.errors import BackupError, DbopsError
 from dbops.resources.backups.files import writing_files
@@ -59,7 +59,7 @@ def make(
     chain = chain_of(parent, contents.backups) if parent is not None else ()
     begun_at = maker.clock()
     backup_id = new_id(mechanism.kind, begun_at)
-    links = tuple(link(maker.repository, one) for one in chain)
+    links = tuple(link(maker.backups, maker.repository, one) for one in chain)
     log_end = _log_end(mechanism, parent, contents)
     order = Order(mechanism, backup_id, links, options or {}, owner_of(maker.repository), maker.kinds, log_end)
     last = contents.backups[-1] if contents.backups else None
@@ -103,8 +103,19 @@ def owner_of(repository: Repository) -> str:
     return f"{repository.target}-{sha256(repository.storage.title.encode()).hexdigest()[:8]}"
 
 
-def link(repository: Repository, manifest: Manifest, progressed: Callable[[int], None] | None = None) -> Link:
-    """Return a backup as the engine sees it; `progressed` is told of bytes as they are read."""
+def link(backups: Backups, repository: Repository, manifest: Manifest, progressed: Callable[[int], None] | None = None) -> Link:
+    """Return a backup as the engine sees it; `progressed` is told of bytes as they are read.
+
+    Raises:
+        BackupError: its facts are none that the engine can read.
+    """
+    one = unread(repository, manifest, progressed)
+    must_fit(one, backups.shape(one))
+    return one
+
+
+def unread(repository: Repository, manifest: Manifest, progressed: Callable[[int], None] | None = None) -> Link:
+    """Return a backup as `link` does, whose facts may have any shape."""
     return Link(
         manifest.id,
         manifest.kind,

@@ -70,7 +70,7 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
         problems = stored_problems(prover.repository, chain, level, prover.told)
         unopened = None if problems else _unopened(prover.repository, chain, level)
         if unopened is None and not problems and level >= 2:
-            links = [link(prover.repository, one) for one in chain]
+            links = [link(prover.backups, prover.repository, one) for one in chain]
             if level == 2:
                 with writing_files("the verification"):
                     problems = list(prover.backups.examine(links, prover.told))

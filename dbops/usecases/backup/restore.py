@@ -108,7 +108,7 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
         raise BackupError(f"{found}; it was left as it is", fix="restore to another place, or give --replace")
     order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces, folder=folder, options=wish.options)
     if found is not None:
-        backups.must_allow([link(policy.repository, one) for one in chain], order)
+        backups.must_allow([link(backups, policy.repository, one) for one in chain], order)
     must_be_sound(policy.repository, chain, told)
     must_open(policy.repository, chain)  # so that a wrong key is told before anything is saved or made
     safety = None
@@ -155,9 +155,8 @@ def _brought(policy: Keeper, chain: Sequence[Manifest], order: RestoreOrder, tol
         order = replace(order, is_proven=True)
     progress = Progress("restoring", sum(one.plain_size for one in chain), told)
     with writing_files("the restore"):
-        return engine_for(order.target.url).backups.restore(
-            [link(policy.repository, one, progress.add) for one in chain], order, told
-        )
+        backups = engine_for(order.target.url).backups
+        return backups.restore([link(backups, policy.repository, one, progress.add) for one in chain], order, told)
 
 
 def _must_lead_to(point: Point, last: Manifest) -> None:
@@ -195,7 +194,8 @@ def _chains(policy: Keeper, contents: Contents, wish: RestoreWish) -> Sequence[t
         return [chain_of(find_backup(contents, wish.word), contents.backups)]
     if wish.point.what == "name" and (found := chains_to_name(contents)):
         return found
-    return [chain_to(contents, wish.point, policy.engine.backups, lambda one: link(policy.repository, one))]
+    backups = policy.engine.backups
+    return [chain_to(contents, wish.point, backups, lambda one: link(backups, policy.repository, one))]
 
 
 def _saved(policy: Keeper, target: Target, told: Told) -> Manifest | None:

@@ -25,6 +25,6 @@ def catalog_of(workspace: Workspace, words: str, told: Told) -> tuple[str, Keepe
     policy, manifest = holder_of(workspace, word, name or None, told)
     chain = chain_of(manifest, policy.repository.contents().backups)
     must_be_sound(policy.repository, chain, told)
-    links = [link(policy.repository, one) for one in chain]
+    links = [link(policy.engine.backups, policy.repository, one) for one in chain]
     with policy.engine.backups.trial(links, policy.target, LATEST, told) as conn:
         return manifest.id, policy, conn.server, policy.engine.inspect(conn, declared=True)

@@ -22,6 +22,7 @@ from dbops.engines.base.backup import (
     Sink,
     Told,
 )
+from dbops.engines.base.shape import Shape
 from dbops.errors import BackupError
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class MysqlBackups:
         from dbops.engines.mysql.backup.trying import count_rows
 
         return count_rows(cast("MysqlConnection", conn))
+
+    def shape(self, link: Link) -> Mapping[str, Shape]:
+        from dbops.engines.mysql.backup.shapes import SHAPE
+
+        return SHAPE
 
     def reached(self, point: Point, link: Link) -> bool | None:
         if point.what == "time" and point.time is not None:

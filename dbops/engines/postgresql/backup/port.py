@@ -20,7 +20,9 @@ from dbops.engines.base.backup import (
     RestoreOrder,
     Sink,
     Told,
+    must_fit,
 )
+from dbops.engines.base.shape import Shape
 from dbops.errors import BackupError
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class PostgresBackups:
         if link.tool == NAME and link.kind != "log":
             from dbops.engines.postgresql.backup import pgbackrest
 
+            must_fit(link, self.shape(link))
             pgbackrest.forget(link, told)
 
     def occupied(self, target: Target, folder: Path | None = None) -> str | None:
@@ -134,6 +137,12 @@ class PostgresBackups:
         from dbops.engines.postgresql.backup.dumping import count_rows
 
         return count_rows(cast("PostgresConnection", conn))
+
+    def shape(self, link: Link) -> Mapping[str, Shape]:
+        from dbops.engines.postgresql.backup import shapes
+        from dbops.engines.postgresql.backup.stanzas import NAME
+
+        return shapes.shape(link.method, is_record=link.tool == NAME)
 
     def reached(self, point: Point, link: Link) -> bool | None:
         from dbops.engines.postgresql.backup.segments import lsn_number

@@ -14,11 +14,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dbops.engines.base.backup import Link, Writer
+from dbops.engines.base.shape import is_size
 from dbops.errors import BackupError
 
 DATABASE, HASHES, CHANGES, PAGES = "database", "pages.xxh3", "changes.xxh3", "pages"
 DIGEST, SEED = 16, 8
 _CHANGE = 4 + DIGEST
+_PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
+_MOST_PAGES = 0xFFFFFFFE
+"""What a file can have (https://www.sqlite.org/limits.html, 13)."""
+
+
+def is_page_size(value: object) -> bool:
+    """Tell whether a file can have pages of that size."""
+    return is_size(value) and value in _PAGE_SIZES
+
+
+def is_page_count(value: object) -> bool:
+    """Tell whether a file can have so many pages; one that nothing was written to has none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_PAGES
 
 
 def hasher(seed: int) -> Any:
@@ -53,7 +67,13 @@ class HashTable:
         return digest.hex()
 
     def change(self, changes: bytes, pages: int) -> None:
-        """Bring the table from one state to the next, which has `pages` pages."""
+        """Bring the table from one state to the next, which has `pages` pages.
+
+        Raises:
+            BackupError: there would be pages that the file did not have, and that are no change either.
+        """
+        if pages > len(self) + len(changes) // _CHANGE:
+            raise BackupError(f"a file of {len(self)} pages has no {pages} after that few changes", error_code="PART_DAMAGED")
         self.digests[:] = self.digests[: pages * DIGEST].ljust(pages * DIGEST, b"\0")
         for start in range(0, len(changes), _CHANGE):
             place = (int.from_bytes(changes[start : start + 4], "big") - 1) * DIGEST

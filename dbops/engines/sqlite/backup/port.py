@@ -24,6 +24,7 @@ from dbops.engines.base.backup import (
     Told,
 )
 from dbops.engines.base.passing import passing_folder
+from dbops.engines.base.shape import Shape
 from dbops.engines.base.url import MEMORY
 from dbops.errors import BackupError
 
@@ -119,6 +120,11 @@ class SqliteBackups:
         from dbops.engines.sqlite.backup.making import count_rows
 
         return count_rows(cast("SqliteConnection", conn))
+
+    def shape(self, link: Link) -> Mapping[str, Shape]:
+        from dbops.engines.sqlite.backup.pages import is_page_count, is_page_size
+
+        return {"end": {"state": str}, "details": {"page_size": is_page_size, "pages": is_page_count}}
 
     def reached(self, point: Point, link: Link) -> bool | None:
         if point.what == "time" and point.time is not None:

@@ -247,7 +247,7 @@ def test_programs_of_a_newer_version_load_into_an_older_server(
     link = shop.backups()[0]
     with pytest.raises(BackupError, match="exit code 1"), shop.keeper() as keeper:
         target = replace(keeper.target, url=parse_url(postgres_server.url(new)))
-        loading.load_whole(link_of(keeper.repository, link), clients / "pg_restore", target)
+        loading.load_whole(link_of(keeper.engine.backups, keeper.repository, link), clients / "pg_restore", target)
 
 
 def test_a_dump_by_several_sessions_takes_the_room_of_the_tables_at_work(

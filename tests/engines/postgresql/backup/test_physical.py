@@ -91,7 +91,7 @@ def tried(shop: Shop, sql: str, point: Point = LATEST) -> list[tuple[object, ...
     with shop.workspace() as workspace:
         policy = one_policy(workspace)
         contents = policy.repository.contents()
-        chain = [link(policy.repository, one) for one in chain_of(contents.backups[-1], contents.backups)]
+        chain = [link(policy.engine.backups, policy.repository, one) for one in chain_of(contents.backups[-1], contents.backups)]
         with PostgresBackups().trial(chain, policy.target, point, shop.told.append) as conn:
             return conn.query(sql)
 
