@@ -87,11 +87,13 @@ def _backups(finding: Finding) -> BackupStatus:
     from dbops.resources.backups.leading import windows
     from dbops.resources.backups.model import DesiredBackups, ObservedBackups
     from dbops.resources.backups.remarks import restore_s
+    from dbops.resources.backups.sources import SAFETY
 
     desired, observed = cast("DesiredBackups", finding.work.desired), cast("ObservedBackups", finding.observed)
     standing = observed.standing
     backups, breaks = counted(standing), breaks_at(desired.spec, standing, observed.now)
-    alike = [one.stored_size for one in standing.backups if one.kind == standing.backups[-1].kind]
+    made = [one for one in standing.backups if SAFETY not in one.labels]
+    alike = [one.stored_size for one in made if one.kind == made[-1].kind]
     return BackupStatus(
         desired.name,
         len(standing.backups),

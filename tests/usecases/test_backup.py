@@ -30,6 +30,7 @@ from dbops.usecases.backup.prune import delete
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
 from dbops.usecases.plan import plan
+from dbops.usecases.status import status
 from tests.databases import SqliteDatabase
 from tests.servers.s3 import S3, new_bucket
 from tests.servers.sftp import SftpServer
@@ -275,6 +276,21 @@ def test_what_was_set_aside_is_not_asked_the_checks_of_the_policy(tmp_path: Path
     safety = shop.restore(other.url, replaces=True).safety
     assert safety is not None
     assert shop.verify(3, safety.id).problems == ()
+
+
+def test_what_was_set_aside_is_no_growth(shop: Shop, tmp_path: Path) -> None:
+    shop.run()
+    other = SqliteDatabase(tmp_path / "other.db")
+    other.load("CREATE TABLE something (id integer)")
+    shop.restore(other.url, replaces=True)
+    made = shop.run()
+    with shop.workspace() as workspace:
+        first, aside, last = listing(workspace)[0].backups
+        (told,) = (policy for one in status(workspace) for policy in one.backups)
+    assert (first.growth, aside.growth, last.manifest) == (None, None, made)
+    assert last.growth == made.stored_size / first.manifest.stored_size - 1
+    assert told.growth is not None
+    assert abs(told.growth - last.growth) < 0.001
 
 
 def test_a_policy_without_backups_fails_beside_one_that_has_some(shop: Shop) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from pyrage import x25519
 
 from dbops.archive.encryption import WrongKeyError
 from dbops.archive.manifest import Manifest
+from dbops.resources.backups import making
+from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
 from tests.usecases.policies import Shop
 
@@ -207,3 +210,42 @@ def test_a_missing_package_is_named_and_nothing_is_judged(keyed: Keyed, tmp_path
         assert [one.id for one in keeper.repository.contents().backups][-1] == last.id
         assert keeper.repository.contents().broken == ()
     assert keyed.verified()[0] == 0
+
+
+def test_who_has_recipients_alone_is_told_who_can_prove_a_backup_and_counts_what_that_one_found(
+    tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    identity = x25519.Identity.generate()
+    (tmp_path / "identity").write_text(str(identity))
+    sqlite_database.load("CREATE TABLE t (id integer PRIMARY KEY)")
+    shop = Shop(tmp_path / "env", sqlite_database.url, f"  encryption: {{recipients: ['{identity.to_public()}']}}\n")
+    due = _dbops("backup", "run", str(shop.folder), "--due")
+    assert due.returncode == 1
+    assert "dbops backup verify --storage" in due.stdout
+    assert len(shop.backups()) == 1
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "another machine"))
+    storage = (shop.folder / "backups").as_uri()
+    proven = _dbops("backup", "verify", "--storage", storage, "--key-file", str(tmp_path / "identity"))
+    assert (proven.returncode, proven.stderr.count("Traceback")) == (0, 0), proven.stderr
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    assert _dbops("backup", "run", str(shop.folder), "--due").returncode == 0
+    assert len(shop.backups()) == 1
+
+
+def test_counts_that_are_none_are_found_wanting_and_stop_no_other(
+    tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write into the storage can put a whole backup there, where there is no key."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    sqlite_database.load("CREATE TABLE t (id integer PRIMARY KEY)")
+    shop = Shop(tmp_path / "env", sqlite_database.url)
+    texts = iter(["not JSON", "[]", '{"rows": [1]}', '{"rows": {"t": "0"}}'])
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "json", SimpleNamespace(dumps=lambda facts, **more: next(texts)))
+        bad = [shop.run().id for _ in range(4)]
+    good = shop.run().id
+    with shop.workspace() as workspace:
+        found = verify(workspace, None, 3, shop.told.append)
+    assert [(one.backup_id, one.ok) for one in found] == [*((name, False) for name in bad), (good, True)]
+    assert all(f"inventory.json of {one.backup_id}" in one.problems[0] for one in found[:4])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from dbops.errors import BackupError
 
 #: A type; a list of one shape for all; a tuple of one for each; a mapping of names; a function that tells. What may be missing or
 #: null says so by `or_none`.
@@ -35,6 +38,21 @@ def misfit(value: object, shape: Shape, name: str) -> str | None:
 def or_none(shape: Shape) -> Shape:
     """Return the shape of what may be missing."""
     return lambda value: value is None or misfit(value, shape, "") is None
+
+
+def decoded(text: bytes, shape: Shape, what: str) -> Any:
+    """Return what a text says, JSON of a shape; `what` names it.
+
+    Raises:
+        BackupError: it is something else.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise BackupError(f"{what} is no JSON: {error}", error_code="PART_DAMAGED") from error
+    if (wrong := misfit(value, shape, what)) is not None:
+        raise BackupError(wrong, error_code="PART_DAMAGED")
+    return value
 
 
 def is_size(value: object) -> bool:

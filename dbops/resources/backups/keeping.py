@@ -181,7 +181,7 @@ class Keeper:
             return None
         evidence = must_be_kept(self.verify(backups[-1], 3))
         if evidence.unopened is not None:
-            raise WrongKeyError(f"{backups[-1].id} was not tried: {evidence.unopened}", fix=KEY_FIX)
+            raise WrongKeyError(f"{backups[-1].id} was not tried: {evidence.unopened}", fix=self._who_may_prove())
         if not evidence.ok:
             raise BackupError(
                 f"{backups[-1].id} does not restore: {evidence.problems[0]}",
@@ -190,6 +190,15 @@ class Keeper:
                 error_code="BACKUP_UNRESTORABLE",
             )
         return evidence
+
+    def _who_may_prove(self) -> str:
+        """Return what to do where the key at hand does not open what is to be proven; with recipients alone none does."""
+        if self.repository.keys.secret is not None or not self.repository.keys.recipients:
+            return KEY_FIX
+        return (
+            "let a machine that has the identity prove it: dbops backup verify --storage URL --key-file FILE; and where one does"
+            " so by itself, say `verify: {restore: never}` here"
+        )
 
     def _what_apply_does(self) -> str:
         if given_up(self.desired.spec, self.standing(), self.clock()) is None:

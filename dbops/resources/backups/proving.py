@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from dbops.engines.base.backup import LATEST, Backups, Point, Told
 from dbops.engines.base.connect import Connection, Target
 from dbops.engines.base.engine import Engine
 from dbops.engines.base.passing import lacks_room
+from dbops.engines.base.shape import decoded
 from dbops.errors import BackupError, DbopsError
 from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.leading import drill_points
@@ -185,8 +185,13 @@ def rows_in(repository: Repository, manifest: Manifest) -> Mapping[str, int]:
     if INVENTORY not in source.names:
         return {}
     with source.stream(INVENTORY) as reader:
-        rows: Mapping[str, int] = json.loads(reader.read())["rows"]
+        found = decoded(reader.read(), {"rows": _is_counts}, f"{INVENTORY} of {manifest.id}")
+    rows: Mapping[str, int] = found["rows"]
     return rows
+
+
+def _is_counts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(count, int) for count in value.values())
 
 
 def _looked_at(prover: Prover, manifest: Manifest, conn: Connection, *, whole: bool) -> tuple[list[str], dict[str, Any]]:

@@ -19,6 +19,7 @@ from dbops.resources.backups.model import Failure as Failure  # what faces show
 from dbops.resources.backups.moments import next_due
 from dbops.resources.backups.proving import rows_in
 from dbops.resources.backups.remarks import restore_s
+from dbops.resources.backups.sources import SAFETY
 from dbops.resources.backups.standing import standing_of
 from dbops.usecases.backup.policies import Place, holder_of, others_in, policies_of
 
@@ -113,8 +114,11 @@ def _listing(policy: Keeper) -> Listing:
     listed = []
     for one in standing.backups:
         opens = not keys.methods or keys.opens(one.encryption)
-        listed.append(replace(_listed(one, facts, kept.get(one.id, ()), before.get(one.kind)), opens=opens))
-        before[one.kind] = one
+        is_aside = SAFETY in one.labels  # of what stood where a restore went, so that it says nothing of growth
+        beside = before.get(one.kind) if not is_aside else None
+        listed.append(replace(_listed(one, facts, kept.get(one.id, ()), beside), opens=opens))
+        if not is_aside:
+            before[one.kind] = one
     return Listing(
         desired.name,
         desired.connection,

@@ -6,7 +6,6 @@ name is that of a scratch: what a killed run leaves, the next one removes.
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from dbops.engines.base.backup import Exit, Link, Restored, RestoreOrder, Told, 
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.base.processes import Stage, secret_file
+from dbops.engines.base.shape import decoded
 from dbops.engines.postgresql.backup.choosing import Choice, Relation, choose, event_triggers_apart, read_list
 from dbops.engines.postgresql.backup.dumping import GLOBALS, RELATIONS
 from dbops.engines.postgresql.backup.facts import clauses, give
@@ -230,7 +230,8 @@ def _list_of(lines: Sequence[str]) -> Iterator[str]:
 
 def _choice(link: Link, program: Path, order: RestoreOrder) -> Choice:
     with link.source.stream(RELATIONS) as reader:
-        relations = [Relation(oid, schema, name) for oid, schema, name, _ in json.loads(reader.read())]
+        rows = decoded(reader.read(), [(int, str, str, str)], f"{RELATIONS} of {link.id}")
+    relations = [Relation(oid, schema, name) for oid, schema, name, _ in rows]
     return choose(read_list(listed(link, program)), relations, order.schemas, order.tables)
 
 
