@@ -42,10 +42,12 @@ def changes_of(before: Parametrised, after: Parametrised, without: Collection[st
     that the parameters stand as they do where the table is made anew.
     """
     old, new = ([(name, value) for name, value in in_order(item) if not _is_left_out(name, without)] for item in (before, after))
-    if not set(new) <= set(old):
-        kept = [pair for pair in old if pair[0] in dict(new)]
-        alike = next((at for at, (one, other) in enumerate(zip(kept, new, strict=False)) if one != other), len(kept))
-        yield f"SET ({assignments(tuple(new[alike:]))})"
+    if set(new) == set(old):
+        return
+    kept = [pair for pair in old if pair[0] in dict(new)]
+    alike = next((at for at, (one, other) in enumerate(zip(kept, new, strict=False)) if one != other), len(kept))
+    if set_again := tuple(new[alike:]):
+        yield f"SET ({assignments(set_again)})"
     if gone := [name for name, _ in old if name not in dict(new)]:
         yield f"RESET ({', '.join(gone)})"
 
