@@ -73,7 +73,7 @@ TAILS = [
     "",
     " WITH (fillfactor = 70)",
     " WITH (autovacuum_enabled = false, fillfactor = 90)",
-    " WITH (fillfactor = 90, toast.autovacuum_enabled = false, autovacuum_enabled = false)",
+    " WITH (fillfactor = 80, toast.autovacuum_enabled = false, autovacuum_enabled = false)",
     " INHERITS (base)",
     " INHERITS (base, base2)",
 ]
