@@ -46,6 +46,11 @@ _VANISHED = (
     " or they were deleted elsewhere"
 )
 
+_LOST = (
+    "the manifest is gone and its parts are there: it was lost, or a run was killed as it committed; dbops backup delete, with"
+    " the whole id, removes them"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -64,6 +69,8 @@ class Contents:
     timelines: frozenset[str] = frozenset()
     lost: frozenset[tuple[str, str]] = frozenset()
     """The timelines and ids of backups whose parts are there and whose manifest is not, or is damaged."""
+    damaged: frozenset[tuple[str, str]] = frozenset()
+    """Those of them that have a manifest, which is damaged, or which the key at hand does not take for one."""
 
     def find(self, backup_id: str) -> Manifest | None:
         return next((one for one in self.backups if one.id == backup_id), None)
@@ -115,11 +122,10 @@ class Repository:
         found: list[Manifest] = []
         broken: list[Broken] = []
         heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
-        broken += self._lost(heads)
-        vanished = self._vanished(heads) - {one.key for one in broken}
+        vanished = self._vanished(heads)
         if vanished:
             broken.append(Broken(f"{self.target}/", _VANISHED.format(count=len(vanished))))
-        self.index.forget_all_but(self.storage.title, self.target, {*heads, *vanished, *(one.key for one in broken)})
+        self.index.forget_all_but(self.storage.title, self.target, {*heads, *vanished})
         for key, head in heads.items():
             if not key.endswith("/manifest.json"):
                 continue
@@ -129,23 +135,22 @@ class Repository:
                 raise
             except BackupError as error:
                 broken.append(Broken(key, error.message))
+        lost = {f"{self.target}/{one[0]}/backups/{one[1]}/manifest.json": one for one in self._lost_among(heads, found)}
+        broken += [Broken(key, _LOST) for key in sorted(lost.keys() - heads.keys())]
         timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
-        return Contents(tuple(sorted(found, key=order)), tuple(broken), frozenset(timelines), self._lost_among(heads, found))
+        return Contents(
+            tuple(sorted(found, key=order)),
+            tuple(broken),
+            frozenset(timelines),
+            frozenset(lost.values()),
+            frozenset(one for key, one in lost.items() if key in heads),
+        )
 
     def _vanished(self, heads: Collection[str]) -> set[str]:
         """Return the manifests that this machine has seen, where none at all is left: the storage is likely to be gone."""
         if any(key.endswith("/manifest.json") for key in heads):
             return set()
         return {key for key in self.index.keys(self.storage.title, self.target) if key.endswith("/manifest.json")}
-
-    def _lost(self, heads: Collection[str]) -> list[Broken]:
-        """Return the manifests that this machine has seen, whose parts are there and who are not."""
-        gone = [
-            key for key in self.index.keys(self.storage.title, self.target) if key.endswith("/manifest.json") and key not in heads
-        ]
-        folders = {key.partition("/parts/")[0] for key in heads if "/parts/" in key} if gone else set()
-        reason = "the manifest is gone and its parts are there: it was lost, or a deletion was cut off"
-        return [Broken(key, reason) for key in gone if key.removesuffix("/manifest.json") in folders]
 
     def _lost_among(self, keys: Collection[str], found: Iterable[Manifest]) -> frozenset[tuple[str, str]]:
         """Return the timelines and ids of folders with parts whose manifests were not found, and where nothing says that a run is
@@ -186,22 +191,15 @@ class Repository:
                 except DamagedNoteError as error:
                     yield Broken(head.key, error.message)
 
-    def headless(self, now: datetime) -> Iterator[Broken]:
-        """Yield the folders that have parts and no manifest, and are not of a run that is going on."""
+    def cut_off(self, now: datetime) -> Iterator[Broken]:
+        """Yield the folders of runs that died and deletions that were cut off, and of none that is going on."""
         keys = {head.key for head in self.storage.list(f"{self.target}/")}
-        folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
-        known, dead = {one.key for one in self._lost(keys)}, self._dead(keys)
         is_busy = is_held(self.storage, self.target, now)
-        for folder in sorted(folders):
-            name, key = folder.rpartition("/")[2], f"{folder}/manifest.json"
-            if key in keys or key in known or not is_id(name) or (is_busy and begun_at(name) > now - _LONGEST_RUN):
-                continue
-            why = (
-                "a run died, or a deletion was cut off; dbops backup prune removes them after a day"
-                if folder in dead
-                else "its manifest was lost"
-            )
-            yield Broken(key, f"there are parts and no manifest in {folder}: {why}")
+        for folder in sorted(self._dead(keys)):
+            has_parts = any(key.startswith(f"{folder}/parts/") for key in keys)
+            if has_parts and not (is_busy and begun_at(folder.rpartition("/")[2]) > now - _LONGEST_RUN):
+                why = "a run died, or a deletion was cut off; dbops backup prune removes them after a day"
+                yield Broken(f"{folder}/manifest.json", f"there are parts and no manifest in {folder}: {why}")
 
     def held(self) -> dict[str, str]:
         """Return the ids of backups that are held, with the reasons; a hold that is damaged still holds."""
@@ -311,18 +309,25 @@ class Repository:
         Raises:
             StorageError: the storage holds it back (object lock); as long as its manifest is there it is still a backup.
         """
-        folder = folder_of(manifest)
-        self.index.forget(self.storage.title, manifest_key(manifest))  # first: what it knows and is gone counts as lost
+        self._delete(folder_of(manifest), now)
+
+    def delete_lost(self, timeline: str, backup_id: str, now: datetime) -> None:
+        """Delete what is left of a backup whose manifest is lost; raises as `delete` does."""
+        self._delete(f"{self.target}/{timeline}/backups/{backup_id}", now)
+
+    def _delete(self, folder: str, now: datetime) -> None:
+        key = f"{folder}/manifest.json"
+        self.index.forget(self.storage.title, key)  # first: where all that it knows is gone, the storage is
         with self.storage.put(f"{folder}/{BEGUN}") as file:  # in place of whatever a run could not remove
             file.write(_begun(f"{folder}/{BEGUN}", now))
         try:
-            self.storage.delete(manifest_key(manifest))
+            self.storage.delete(key)
         except StorageError:
             with suppress(StorageError):
-                if self.storage.head(manifest_key(manifest)) is not None:  # else its answer was lost, and it is gone
+                if self.storage.head(key) is not None:  # else its answer was lost, and it is gone
                     self.storage.delete(f"{folder}/{BEGUN}")
             raise
-        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{manifest.id}/"):
+        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{folder.rpartition('/')[2]}/"):
             for head in list(self.storage.list(prefix)):
                 self.storage.delete(head.key)
         self.storage.delete(f"{folder}/{BEGUN}")

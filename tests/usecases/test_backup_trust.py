@@ -23,7 +23,7 @@ from dbops.usecases import runtime
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.policies import policies_of
-from dbops.usecases.backup.prune import hold
+from dbops.usecases.backup.prune import Pruned, delete, hold
 from dbops.usecases.backup.restore import RestoreWish, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
@@ -365,3 +365,46 @@ def test_a_backup_of_one_of_several_policies_is_verified_by_its_id(tmp_path: Pat
         made = [keeper.back_up("full") for keeper in policies_of(workspace)]
         for one in made:
             assert [found.backup_id for found in verify(workspace, one.id, 1, shop.told.append)] == [one.id]
+
+
+def test_what_is_left_of_a_lost_backup_is_told_everywhere_and_deleted_by_its_whole_id(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    shop.run()
+    middle, last = shop.run("incremental"), shop.run("incremental")
+    shop.manifest(middle).unlink()
+    for cache in ("cache", "cache of another machine"):
+        monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / cache))
+        with shop.workspace() as workspace:
+            (broken,) = listing(workspace)[0].broken
+            assert middle.id in broken.key
+            assert "the manifest is gone" in broken.reason
+            assert sum(middle.id in one.backup_id for one in verify(workspace, None, 1, shop.told.append)) == 1
+
+    def remove(backup_id: str) -> Pruned:
+        with shop.workspace() as workspace:
+            return delete(workspace, backup_id, None, shop.told.append, cascades=False)
+
+    with pytest.raises(BackupError, match=f"needed by {last.id}"):
+        remove(middle.id)
+    remove(last.id)
+    with pytest.raises(BackupError, match=r"cannot be used|no backup"):
+        remove(middle.id[:-1])
+    with shop.keeper() as keeper:
+        keeper.repository.note(f"holds/{middle.id}.json", {"reason": "the court"})
+        with pytest.raises(BackupError, match="is held"):
+            remove(middle.id)
+        keeper.repository.storage.delete(f"{keeper.repository.target}/holds/{middle.id}.json")
+    assert remove(middle.id).lost == (middle.id,)
+    assert not shop.manifest(middle).parent.exists()
+    with shop.workspace() as workspace:
+        assert listing(workspace)[0].broken == ()
+
+
+def test_what_another_key_is_for_is_not_deleted_as_lost(tmp_path: Path, file: SqliteDatabase) -> None:
+    made = Shop(tmp_path / "env", file.url).run()
+    shop = keyed(tmp_path, file)
+    with shop.workspace() as workspace, pytest.raises(BackupError, match="cannot be used"):
+        delete(workspace, made.id, None, shop.told.append, cascades=True)
+    assert shop.manifest(made).exists()

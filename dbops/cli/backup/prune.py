@@ -49,7 +49,7 @@ def prune(env: Path, name: str | None, dry_run: bool, output: str) -> int:
 @click.option("--auto-approve", is_flag=True, help="Do not ask.")
 @output_option("text", "json")
 def delete(word: str, env: Path, name: str | None, cascade: bool, auto_approve: bool, output: str) -> int:
-    """Delete one backup.
+    """Delete one backup; by its whole id also what is left of one whose manifest was lost.
 
     Refused where others depend on it, where it is held, and where no other backup is known to restore.
 

@@ -220,6 +220,8 @@ def shown_json(found: Shown) -> dict[str, Any]:
 def pruned_text(pruned: Pruned, *, is_dry: bool) -> str:
     """Return what was deleted, or would be."""
     verb = "would go" if is_dry else "deleted"
+    if pruned.lost:
+        return f"what was left of {', '.join(pruned.lost)} was deleted"
     if not pruned.deleted and not pruned.orphans:
         return "nothing goes" if is_dry else "nothing was deleted"
     lines = [f"{wording.count(len(pruned.deleted), 'backup')} {verb}, {wording.size(pruned.freed)}"]
@@ -232,7 +234,7 @@ def pruned_text(pruned: Pruned, *, is_dry: bool) -> str:
 def pruned_json(pruned: Pruned, *, is_dry: bool) -> dict[str, Any]:
     return {
         "dry_run": is_dry,
-        "deleted": [one.id for one in pruned.deleted],
+        "deleted": [*(one.id for one in pruned.deleted), *pruned.lost],
         "orphans": list(pruned.orphans),
         "freed": pruned.freed,
     }

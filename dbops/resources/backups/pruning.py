@@ -24,6 +24,8 @@ class Pruned:
 
     deleted: tuple[Manifest, ...]
     orphans: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+    """The ids of backups that went without a manifest."""
 
     @property
     def freed(self) -> int:
@@ -75,6 +77,22 @@ def _old_failures(repository: Repository, now: datetime) -> list[str]:
     heads = repository.storage.list(f"{repository.target}/")
     before = (now - FAILURES_KEPT).timestamp()
     return [head.key for head in heads if "/failures/" in head.key and head.modified < before]
+
+
+def must_let_go(lost: str, contents: Contents, held: Iterable[str]) -> None:
+    """Let what is left of a backup go whose manifest is lost, if nobody holds it and nothing follows it.
+
+    Raises:
+        BackupError: one of these.
+    """
+    if lost in held:
+        raise BackupError(f"{lost} is held; nothing was deleted", fix=f"dbops backup release {lost}", error_code="BACKUP_HELD")
+    if needing := [one.id for one in contents.backups if lost in (one.parent_id, one.full_id)]:
+        raise BackupError(
+            f"{lost} is needed by {needing[0]}; nothing was deleted, since its manifest may be found again",
+            fix=f"delete that first: dbops backup delete {needing[0]} --cascade",
+            error_code="BACKUP_NEEDED",
+        )
 
 
 def deletable(

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dbops.archive.repository import manifest_key
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
+from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.pruning import Pruned as Pruned  # what faces show
-from dbops.resources.backups.pruning import deletable, prune
+from dbops.resources.backups.pruning import deletable, must_let_go, prune
 from dbops.usecases.backup.policies import holder_of, policies_of
 from dbops.usecases.runtime import Workspace, who
 
@@ -34,16 +35,31 @@ def prune_all(workspace: Workspace, name: str | None, told: Told, *, is_dry: boo
 
 
 def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cascades: bool) -> Pruned:
-    """Delete one backup, with `cascades` those that depend on it too.
+    """Delete one backup, with `cascades` those that depend on it too; by its whole id also what is left of one whose manifest is
+    lost.
 
     Raises:
         BackupError: others depend on it, it is held, or it is the last that is known to restore; nothing was deleted.
     """
+    for policy in policies_of(workspace, name, told):
+        contents = policy.repository.contents()
+        for timeline, backup_id in contents.lost - contents.damaged:
+            if backup_id == word:
+                return _delete_lost(policy, timeline, backup_id, told)
     policy, manifest = holder_of(workspace, word, name, told)
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
         return prune(policy.repository, going, policy.clock(), told, check=lease.check, forget=policy.forget)
+
+
+def _delete_lost(policy: Keeper, timeline: str, backup_id: str, told: Told) -> Pruned:
+    with policy.leased() as lease:
+        must_let_go(backup_id, policy.repository.contents(), policy.standing().held)
+        told(f"deleting {backup_id}, whose manifest is lost")
+        lease.check()
+        policy.repository.delete_lost(timeline, backup_id, policy.clock())
+    return Pruned((), (), (backup_id,))
 
 
 def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:

@@ -48,7 +48,7 @@ def _verify_all(policy: Keeper, level: int) -> list[Evidence]:
         found.append(policy.verify(manifest, 3 if between and manifest.id not in between else level))
     found = _excused(policy, found)
     now = policy.clock()
-    broken = [*contents.broken, *policy.repository.headless(now), *policy.repository.damaged_notes()]
+    broken = [*contents.broken, *policy.repository.cut_off(now), *policy.repository.damaged_notes()]
     return found + [Evidence(one.key, now, 0, False, (one.reason,)) for one in broken]
 
 
