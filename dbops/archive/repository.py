@@ -325,7 +325,7 @@ class Repository:
         except StorageError:
             with suppress(StorageError):
                 if self.storage.head(key) is not None:  # else its answer was lost, and it is gone
-                    self.storage.delete(f"{folder}/{BEGUN}")
+                    _take_back(self.storage, f"{folder}/{BEGUN}")
             raise
         for prefix in (f"{folder}/parts/", f"{self.target}/verify/{folder.rpartition('/')[2]}/"):
             for head in list(self.storage.list(prefix)):
@@ -401,12 +401,7 @@ class Draft:
 
     def _ended(self) -> None:
         """Take back what `announce` said: from here on these are the parts of a backup, whatever becomes of its manifest."""
-        storage, key = self._repository.storage, f"{self._repository.target}/{self._folder}/{BEGUN}"
-        try:
-            storage.delete(key)
-        except StorageError:  # whoever may add and not delete can replace it, as leases are; it says nothing then
-            with suppress(StorageError), storage.put(key) as file:
-                file.write(b"{}\n")
+        _take_back(self._repository.storage, f"{self._repository.target}/{self._folder}/{BEGUN}")
 
     def commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest, which makes this a backup; return it sealed.
@@ -452,6 +447,15 @@ class Draft:
 
 def _is_unfinished(key: str) -> bool:
     return key.rpartition("/")[2].startswith(WRITING)
+
+
+def _take_back(storage: Storage, key: str) -> None:
+    """Remove what says that a run or a deletion is at work; whoever may add and not delete replaces it: it says nothing then."""
+    try:
+        storage.delete(key)
+    except StorageError:
+        with suppress(StorageError), storage.put(key) as file:
+            file.write(b"{}\n")
 
 
 def _begun(key: str, now: datetime) -> bytes:

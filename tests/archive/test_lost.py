@@ -224,22 +224,28 @@ def test_a_deletion_that_is_cut_off_leaves_a_backup_or_what_is_pruned_later(
     assert rest == ({f"{folder_of(made)}/{part}" for part in ("manifest.json", *parts_of(made))} if calls == 0 else set())
 
 
-def test_a_deletion_that_is_refused_takes_back_that_it_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refused", ["/manifest.json", ""], ids=["what is locked", "everything"])
+def test_a_deletion_that_is_refused_takes_back_that_it_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
     storage = LocalStorage(tmp_path)
     repository = Repository(storage, "shop", Keys(), Index(None))
     made = made_in(repository, "full")
     delete = LocalStorage.delete
 
     def locked(self: LocalStorage, key: str) -> None:
-        if key.endswith("/manifest.json"):
+        if key.endswith(refused):
             raise StorageError(f"{key} is locked")
         delete(self, key)
 
-    monkeypatch.setattr(LocalStorage, "delete", locked)
-    with pytest.raises(StorageError):
-        repository.delete(made, START)
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalStorage, "delete", locked)
+        with pytest.raises(StorageError):
+            repository.delete(made, START)
     assert repository.contents().backups == (made,)
-    assert storage.head(f"{folder_of(made)}/{BEGUN}") is None
+    storage.delete(f"{folder_of(made)}/manifest.json")
+    assert list(repository.orphans(LATER)) == []
+    assert repository.contents().lost == {("t1", made.id)}
 
 
 @pytest.mark.parametrize("damage", ["lost", "damaged"])
