@@ -23,7 +23,7 @@ from dbops.usecases import runtime
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.policies import policies_of
-from dbops.usecases.backup.prune import Pruned, delete, hold
+from dbops.usecases.backup.prune import Pruned, delete, hold, release
 from dbops.usecases.backup.restore import RestoreWish, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
@@ -393,9 +393,10 @@ def test_what_is_left_of_a_lost_backup_is_told_everywhere_and_deleted_by_its_who
         remove(middle.id[:-1])
     with shop.keeper() as keeper:
         keeper.repository.note(f"holds/{middle.id}.json", {"reason": "the court"})
-        with pytest.raises(BackupError, match="is held"):
-            remove(middle.id)
-        keeper.repository.storage.delete(f"{keeper.repository.target}/holds/{middle.id}.json")
+    with pytest.raises(BackupError, match="is held"):
+        remove(middle.id)
+    with shop.workspace() as workspace:
+        assert release(workspace, middle.id, None) == middle.id
     assert remove(middle.id).lost == (middle.id,)
     assert not shop.manifest(middle).parent.exists()
     with shop.workspace() as workspace:

@@ -78,14 +78,20 @@ def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:
 
 
 def release(workspace: Workspace, word: str, name: str | None) -> str:
-    """Take a hold back; return the id.
+    """Take a hold back, by its whole id also of what is lost; return the id.
 
     Raises:
         BackupError: there is no such backup, or it is not held.
     """
-    policy, manifest = holder_of(workspace, word, name)
-    key = f"{policy.repository.target}/holds/{manifest.id}.json"
+    holding = [policy for policy in policies_of(workspace, name) if word in policy.repository.held()]
+    policy, backup_id = (holding[0], word) if holding else _named(workspace, word, name)
+    key = f"{policy.repository.target}/holds/{backup_id}.json"
     if policy.repository.storage.head(key) is None:
-        raise BackupError(f"{manifest.id} is not held")
+        raise BackupError(f"{backup_id} is not held")
     policy.repository.storage.delete(key)
-    return manifest.id
+    return backup_id
+
+
+def _named(workspace: Workspace, word: str, name: str | None) -> tuple[Keeper, str]:
+    policy, manifest = holder_of(workspace, word, name)
+    return policy, manifest.id
