@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.servers import MysqlServer, PostgresServer
+
+
+@contextmanager
+def accounts_of(server: PostgresServer | MysqlServer) -> Iterator[None]:
+    """Have the accounts of a server, which all workers of a run share, to oneself for a while."""
+    with (server.home / "accounts.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class Database(Protocol):

@@ -25,7 +25,7 @@ from dbops.usecases.history import undo as take_back
 from dbops.usecases.importing import import_database
 from dbops.usecases.plan import plan as plan_of
 from dbops.usecases.runtime import open_workspace
-from tests.databases import MysqlDatabase
+from tests.databases import MysqlDatabase, accounts_of
 
 ENGINE = MysqlEngine()
 READER, WRITER = "`dbops_reader`@`localhost`", "`dbops_writer`@`%`"
@@ -34,7 +34,11 @@ READER, WRITER = "`dbops_reader`@`localhost`", "`dbops_writer`@`%`"
 @pytest.fixture
 def shop(my_database: MysqlDatabase) -> Iterator[MysqlDatabase]:
     """A database, and two accounts of the server that have nothing."""
-    with closing(my_database.server.connect(my_database.name)) as conn, conn.cursor() as cursor:
+    with (
+        accounts_of(my_database.server),
+        closing(my_database.server.connect(my_database.name)) as conn,
+        conn.cursor() as cursor,
+    ):
         for account in (READER, WRITER):
             cursor.execute(f"CREATE USER IF NOT EXISTS {account}")
         yield my_database

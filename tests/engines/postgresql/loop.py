@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,7 +17,7 @@ from dbops.engines.base.connect import Connection, TableSize
 from dbops.engines.base.render import Act, RenderContext
 from dbops.engines.postgresql.render.names import named
 from dbops.sql.statement import Statement
-from tests.databases import PostgresDatabase
+from tests.databases import PostgresDatabase, accounts_of
 from tests.engines.postgresql.sessions import ENGINE
 from tests.servers import PostgresServer
 
@@ -118,10 +118,11 @@ def _in_any_order(line: str) -> str:
 @contextmanager
 def roles(server: PostgresServer, names: list[str]) -> Iterator[None]:
     """Have roles for a while; what they own or were granted goes with the databases."""
-    for name in names:
-        server.psql("postgres", f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name}")
-    try:
-        yield
-    finally:
+    with accounts_of(server) if names else nullcontext():
         for name in names:
-            server.psql("postgres", f"DROP ROLE IF EXISTS {name}")
+            server.psql("postgres", f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name}")
+        try:
+            yield
+        finally:
+            for name in names:
+                server.psql("postgres", f"DROP ROLE IF EXISTS {name}")
