@@ -243,7 +243,7 @@ def from_json(text: bytes, key: str, *, is_copy: bool = False) -> Manifest:
         manifest = from_dict(data)
         strange = next(_strange(manifest), None)
         is_whole = (is_copy or to_json(manifest) == text) and manifest.seal == _digest(manifest, None)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise BackupError(f"{key} is no manifest of a backup: {error}", error_code="MANIFEST_DAMAGED") from error
     if strange is not None:
         raise BackupError(f"{key} names {strange}, which dbops never writes", error_code="MANIFEST_DAMAGED")
@@ -319,4 +319,10 @@ def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
+    if moment.year not in _YEARS:
+        raise ValueError(f"{text} is of no time in which anybody made backups")
     return moment.astimezone(UTC)
+
+
+_YEARS = range(1900, 9000)
+"""Beyond them there is no time of other zones, or none a promise later, and whoever reckons with it fails."""

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1) - 1
+"""The last millisecond that a datetime can tell with another behind it; a ULID goes on for 892 years."""
 _ID = re.compile(r"(\d{8}T\d{6}Z)-([a-z]+)-([0-7][0-9A-HJKMNP-TV-Z]{25})")
 _WORD = re.compile(r"[^A-Za-z0-9@._-]+")
 
@@ -24,7 +26,11 @@ def ulid(moment: datetime) -> str:
 
 
 def is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None
+    try:
+        begun_at(text)
+    except ValueError:
+        return False
+    return True
 
 
 def begun_at(backup_id: str) -> datetime:
@@ -38,6 +44,8 @@ def begun_at(backup_id: str) -> datetime:
     number = 0
     for letter in found[3][:10]:  # 50 bits, of which the upper two are zero
         number = number << 5 | _CROCKFORD.index(letter)
+    if number > _LAST:
+        raise ValueError(backup_id)
     return _EPOCH + timedelta(milliseconds=number)
 
 

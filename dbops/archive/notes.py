@@ -34,7 +34,7 @@ def read(text: bytes, key: str) -> dict[str, Any]:
         facts = json.loads(text)
         seal = facts.pop(_SEAL)
         is_whole = written(key, facts) == text and seal == _seal(key, facts)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         is_whole = False
     if not is_whole:
         raise DamagedNoteError(f"{key} is not as it was written", error_code="NOTE_DAMAGED")

@@ -59,6 +59,11 @@ class Broken:
     key: str
     reason: str
 
+    @property
+    def backup_id(self) -> str | None:
+        """The id in the key, None where it has none."""
+        return _id_in(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class Contents:
@@ -74,6 +79,19 @@ class Contents:
 
     def find(self, backup_id: str) -> Manifest | None:
         return next((one for one in self.backups if one.id == backup_id), None)
+
+    def broken_named(self, backup_id: str) -> list[Broken]:
+        """Return what is broken of a backup by its whole id, nothing where it can be used."""
+        return [one for one in self.broken if one.backup_id == backup_id] if self.find(backup_id) is None else []
+
+    def broken_since(self, last: Manifest | None) -> list[Broken]:
+        """Return the backups that cannot be used and were begun behind one, all of them where there is none, oldest first."""
+        found = [one for one in self.broken if one.backup_id is not None]
+        moment = last.begun_at if last is not None else None
+        return sorted(
+            (one for one in found if moment is None or begun_at(str(one.backup_id)) > moment),
+            key=lambda one: begun_at(str(one.backup_id)),
+        )
 
 
 class Repository:
@@ -207,6 +225,17 @@ class Repository:
         reasons = {f"{self.target}/{key}": str(facts.get("reason", "")) for key, facts in self.notes("holds")}
         stems = {key: key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json")}
         return {stem: reasons.get(key, "the hold is damaged, and no reason can be read") for key, stem in stems.items()}
+
+    def is_deleted(self, manifest: Manifest) -> bool:
+        """Tell whether a backup that was there was deleted, or is being: nothing of it is left, or a deletion says so itself.
+
+        Where no lease was ever taken, as it is for a deletion, the storage is another one than before.
+        """
+        folder = folder_of(manifest)
+        keys = {head.key for head in self.storage.list(f"{folder}/")}
+        if f"{folder}/manifest.json" in keys or not any(self.storage.list(f"{self.target}/locks/")):
+            return False
+        return not any(key.startswith(f"{folder}/parts/") for key in keys) or self._is_begun(folder)
 
     def is_held(self, backup_id: str) -> bool:
         """Tell whether a backup is held at this moment; one request."""
@@ -475,10 +504,17 @@ def manifest_key(manifest: Manifest) -> str:
     return f"{folder_of(manifest)}/manifest.json"
 
 
+def _id_in(key: str) -> str | None:
+    """Return the id of the backup that a manifest, or a part, belongs to by its place, None where it is of none."""
+    _, _, *names = key.split("/")
+    is_one = names[:1] == ["backups"] and len(names) > 2 and is_id(names[1])
+    return names[1] if is_one and (names[2:] == ["manifest.json"] or names[2] == "parts") else None
+
+
 def targets_in(storage: Storage) -> Sequence[str]:
-    """Return the targets that have backups in a storage."""
-    keys = (head.key for head in storage.list() if head.key.endswith("/manifest.json"))
-    return sorted({key.split("/", 1)[0] for key in keys})
+    """Return the targets that have backups in a storage, or parts of such."""
+    keys = (head.key for head in storage.list() if "/" in head.key)
+    return sorted({key.split("/", 1)[0] for key in keys if _id_in(key) is not None})
 
 
 def index_folder(environ: dict[str, str]) -> Path | None:

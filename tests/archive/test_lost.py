@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,16 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbops.archive.chains import before_lost, chain_of, dependents
+from dbops.archive.chains import before_lost, chain_of, dependents, may_need_lost
 from dbops.archive.cipher import Keys
 from dbops.archive.codec import PLAIN
 from dbops.archive.index import Index
+from dbops.archive.lease import leased
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import new_id
-from dbops.archive.repository import BEGUN, Repository, folder_of
+from dbops.archive.repository import BEGUN, Draft, Repository, folder_of, targets_in
 from dbops.archive.retention import Guards, Rules, judge
 from dbops.archive.storage.base import StorageError
 from dbops.archive.storage.local import LocalStorage
+from dbops.resources.backups.due import guards_of
+from dbops.resources.backups.model import Standing
 from dbops.resources.backups.pruning import prune
 from tests.archive.made import START, backup
 
@@ -80,11 +84,7 @@ def test_of_parts_only_those_of_runs_that_died_are_orphans(runs: list[str], chan
         dead, parent = set[str](), None
         for number, run in enumerate(runs):
             backup_id = new_id("full" if parent is None else "incremental", START - timedelta(hours=chance.randrange(9)))
-            draft = repository.begin(backup_id, "t1", PLAIN)
-            draft.announce(START)
-            with draft.sink.stream("database") as writer:
-                writer.write(b"x" * number)
-            draft.sink.close()
+            draft = begun_in(repository, backup_id)
             made = backup(backup_id, number, parent, fence=number + 1)
             match run:
                 case "backup":
@@ -110,11 +110,7 @@ def test_a_word_of_a_run_that_was_damaged_or_is_another_ones_counts_for_nothing(
     repository = Repository(storage, "shop", Keys(), Index(None))
     folders = []
     for hours in range(2):
-        draft = repository.begin(new_id("full", START + timedelta(hours=hours)), "t1", PLAIN)
-        draft.announce(START)
-        with draft.sink.stream("database") as writer:
-            writer.write(b"x")
-        draft.sink.close()
+        draft = begun_in(repository, new_id("full", START + timedelta(hours=hours)))
         folders.append(tmp_path / "shop/t1/backups" / draft.id)
     text = (folders[0] / BEGUN).read_bytes()
     (folders[1] / BEGUN).write_bytes(text)
@@ -142,14 +138,91 @@ def test_what_was_lost_at_the_end_of_a_chain_keeps_what_it_may_need() -> None:
     assert sorted(kept) == sorted([full.id, one.id, late.id])
 
 
+def test_who_may_need_a_lost_one_is_who_names_it_or_stands_behind_a_gap_that_it_may_fill() -> None:
+    def named(kind: str, hours: float, parent: Manifest | None = None) -> Manifest:
+        return backup(new_id(kind, START + timedelta(hours=hours)), hours, parent, kind)
+
+    full = named("full", 0)
+    one = named("incremental", 1, full)
+    two = named("incremental", 2, one)
+    three = named("incremental", 3, two)
+    four = named("incremental", 4, three)
+    late = named("full", 5)
+    behind = named("incremental", 6, late)
+    assert may_need_lost(two.id, "t1", [full, one, three, four, late, behind]) == [three, four]
+    left = [full, three, four, late, behind]
+    assert may_need_lost(one.id, "t1", left) == [three, four], "nobody knows what the lost one before it follows"
+    assert may_need_lost(one.id, "t2", left) == []
+    assert may_need_lost(one.id, "t1", [full, late, behind]) == []
+    assert may_need_lost(late.id, "t1", [full, behind]) == [behind]
+    assert may_need_lost(behind.id, "t1", left[:-1]) == []
+    back = [replace(full, fence=9), *left[1:]]  # made last, by a clock that was set back
+    assert may_need_lost(behind.id, "t1", back[:-1]) == [three, four]
+
+
+def test_an_id_of_no_time_is_none(tmp_path: Path) -> None:
+    """Whoever may write into the storage can make a folder of any name."""
+    repository = Repository(LocalStorage(tmp_path), "shop", Keys(), Index(None))
+    made = made_in(repository, "full")
+    for last in ("7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "76EZ91ZPZZZZZZZZZZZZZZZZZZ"):
+        stray = tmp_path / f"shop/t1/backups/20260101T000000Z-incremental-{last}/parts/00000.pack"
+        stray.parent.mkdir(parents=True)
+        stray.write_bytes(b"x")
+    contents = repository.contents()
+    standing = Standing(contents.backups, contents.broken, lost=contents.lost)
+    assert contents.backups == (made,)
+    assert list(repository.orphans(LATER)) == []
+    assert guards_of(standing).wanted <= {made.id}
+
+
+def test_what_others_keep_in_a_storage_is_passed_over(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(tmp_path / "cache"))
+    made = made_in(repository, "full")
+    repository.note(f"holds/{made.id}.json", {"reason": "the court"})
+    for name in (b"web/static/manifest.json", b"shop/holds/\xff.json", b"shop/t\xff/backups/x/manifest.json"):
+        path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118  # paths of pathlib are text
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        with open(path, "wb") as file:  # noqa: PTH123
+            file.write(b'{"name": "web"}')
+    assert targets_in(storage) == ["shop"]
+    assert repository.contents().broken == ()
+    assert repository.held() == {made.id: "the court"}
+    assert list(repository.damaged_notes()) == []
+
+
+def test_a_target_whose_manifests_are_all_lost_is_still_there(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    made = made_in(repository, "full")
+    storage.delete(f"{folder_of(made)}/manifest.json")
+    assert targets_in(storage) == ["shop"]
+
+
+def test_what_was_deleted_is_told_from_what_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    lost, gone, going = (made_in(repository, "full", parts=2) for _ in range(3))
+    with leased(storage, "shop", lambda: START):
+        storage.delete(f"{folder_of(lost)}/manifest.json")
+        repository.delete(gone, START)
+        with monkeypatch.context() as patched, pytest.raises(StorageError):
+            patched.setattr(LocalStorage, "list", unanswered)
+            repository.delete(going, START)
+    there = made_in(repository, "full")
+    assert [repository.is_deleted(one) for one in (lost, gone, going, there)] == [False, True, True, False]
+    storage.delete("shop/locks/00000001.json")
+    assert not repository.is_deleted(gone), "the storage is another one than before"
+
+
+def unanswered(self: LocalStorage, prefix: str = "") -> None:
+    raise StorageError("the storage does not answer")
+
+
 def test_who_may_add_and_not_delete_leaves_no_word_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = LocalStorage(tmp_path)
     repository = Repository(storage, "shop", Keys(), Index(None))
-    draft = repository.begin(new_id("full", START), "t1", PLAIN)
-    draft.announce(START)
-    with draft.sink.stream("database") as writer:
-        writer.write(b"x")
-    draft.sink.close()
+    draft = begun_in(repository, new_id("full", START))
     with monkeypatch.context() as patched:
 
         def refuse(self: LocalStorage, key: str) -> None:
@@ -172,11 +245,7 @@ def test_a_commit_whose_answer_never_came_is_a_run_that_died_unless_it_is_there(
 ) -> None:
     storage = LocalStorage(tmp_path)
     repository = Repository(storage, "shop", Keys(), Index(None))
-    draft = repository.begin(new_id("full", START), "t1", PLAIN)
-    draft.announce(START)
-    with draft.sink.stream("database") as writer:
-        writer.write(b"x")
-    draft.sink.close()
+    draft = begun_in(repository, new_id("full", START))
     put = LocalStorage.put_if_absent
 
     def cut_off(self: LocalStorage, key: str, data: bytes) -> bool:
@@ -276,13 +345,19 @@ def test_of_what_is_held_nothing_is_an_orphan_whatever_lies_beside_it(tmp_path: 
     assert sorted(repository.orphans(LATER)) == [f"{folder_of(made)}/{one}" for one in (BEGUN, *parts_of(made))]
 
 
-def made_in(repository: Repository, kind: str, parent: Manifest | None = None, parts: int = 1) -> Manifest:
-    draft = repository.begin(new_id(kind, START), "t1", PLAIN)
+def begun_in(repository: Repository, backup_id: str, parts: int = 1) -> Draft:
+    """Return a run that has written all its parts and committed nothing."""
+    draft = repository.begin(backup_id, "t1", PLAIN)
     draft.announce(START)
     for number in range(parts):
         with draft.sink.stream(f"part-{number}") as writer:
             writer.write(b"x")
     draft.sink.close()
+    return draft
+
+
+def made_in(repository: Repository, kind: str, parent: Manifest | None = None, parts: int = 1) -> Manifest:
+    draft = begun_in(repository, new_id(kind, START), parts)
     return draft.commit(replace(backup(draft.id, 0, parent, kind, fence=2 if parent else 1), seal=""))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
+from dbops.archive.storage.local import LocalStorage
 from dbops.archive.storage.objects import _first_line
 from dbops.archive.storage.opening import StorageAddress, local_folder, open_storage
 from dbops.errors import BackupError
@@ -116,6 +120,32 @@ def test_listing_is_by_the_beginning_of_keys(storage: Storage) -> None:
     assert len(list(storage.list())) == 4
     storage.delete("shop/a/1")
     assert sorted(head.key for head in storage.list("shop/a")) == ["shop/a/2"]
+
+
+@pytest.mark.parametrize(("name", "is_ours"), [("lost+found", False), ("shop", True)])
+def test_a_folder_that_is_closed_is_passed_over_where_it_cannot_be_ours(tmp_path: Path, name: str, is_ours: bool) -> None:
+    """A disk of its own has a folder lost+found, which is root's."""
+    put(LocalStorage(tmp_path), "shop/t1/one", b"1")
+    put(LocalStorage(tmp_path), f"{name}/two", b"2")
+    (tmp_path / name).chmod(0)
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom dbops.archive.storage.base import StorageError\n"
+        "from dbops.archive.storage.local import LocalStorage\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "try: print(*sorted(one.key for one in LocalStorage(Path('.')).list()))\n"
+        "except StorageError as error: print(error.message)\n"
+    )
+    tmp_path.chmod(0o755)
+    (tmp_path / "shop").chmod(0 if is_ours else 0o755)
+    for folder in (tmp_path / "shop").rglob("*"):
+        folder.chmod(0o755)
+    told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=_with_us(), capture_output=True, text=True).stdout
+    (tmp_path / name).chmod(0o755)
+    assert told.strip() == ("shop: Permission denied" if is_ours else "shop/t1/one")
+
+
+def _with_us() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(Path.cwd()), os.environ.get("PYTHONPATH"))))}
 
 
 def test_a_wrong_secret_is_not_shown(s3_endpoint: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dbops.archive.naming import word
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectHead, StorageError
 
 _AT_ONCE = 8 << 20
@@ -170,13 +171,24 @@ def _said(path: Path) -> Iterator[None]:
 
 
 def _below(folder: Path, key: str) -> Iterator[ObjectHead]:
-    """Yield all objects below a folder, whose keys begin with `key`; none where it is not there, or they have gone meanwhile."""
+    """Yield all objects below a folder, whose keys begin with `key`; none where it is not there, or they have gone meanwhile.
+
+    What has a name that no object and no folder of objects gets is somebody else's: it may be closed to us, as lost+found is, or
+    be no text at all.
+    """
     try:
         with os.scandir(folder) as listing:
             entries = list(listing)
     except FileNotFoundError:
         return
+    except OSError as error:
+        if isinstance(error, PermissionError) and key and word(folder.name) != folder.name:
+            return
+        with _said(folder):
+            raise
     for entry in entries:
+        if not entry.name.isprintable():
+            continue
         if entry.is_dir():
             if not entry.is_symlink():
                 yield from _below(folder / entry.name, f"{key}{entry.name}/")

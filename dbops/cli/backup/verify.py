@@ -26,6 +26,8 @@ from dbops.cli.verb import EXIT_CHANGES, EXIT_DONE, EXIT_ERROR, environment_argu
 def verify(env: Path, name: str | None, word: str | None, level: int, where: Where, output: str) -> int:
     """Prove backups and keep the evidence beside them; exits with 2 when one fails, with 1 when there is none.
 
+    A lost or damaged manifest is a failure too, for `--id latest` also that of a later backup.
+
     What the key at hand does not open is checked as far as no key is needed, level 1. Where more was asked for it is not known to
     restore, and the exit code is 1; except that of all, those of a key before count as proven where a restore of the same bytes
     was proven with it and a later one opens. It is 1 as well where the evidence cannot be kept.

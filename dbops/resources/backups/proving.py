@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from time import monotonic
@@ -40,6 +41,10 @@ _OUR_FAULTS = frozenset(("MISSING_TOOL", "NO_TRIAL", "NO_ROOM"))
 """Codes of errors that say nothing of the backup: this machine cannot try it out."""
 
 
+DELETED = "BACKUP_DELETED"
+"""The code of the error that says that a backup was deleted while something was done with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prover:
     """What backups are proven with. `near` is the database that they are of; `checks` are the policy's queries."""
@@ -59,12 +64,13 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
     Where the key at hand does not open it, level 1 is what can be reached, and the evidence says so.
 
     Raises:
-        BackupError: level 4 is asked for, and no log goes on from this backup.
+        BackupError: level 4 is asked for, and no log goes on from this backup; or it was deleted meanwhile.
     """
     point, last = _drilled(manifest, contents) if level == 4 else (LATEST, manifest)
     seconds: float | None = None
     details: dict[str, Any] = {"point": point.text} if level == 4 else {}
     unopened: str | None = None
+    chain: Sequence[Manifest] = ()
     try:
         chain = chain_of(last, contents.backups)
         problems = stored_problems(prover.repository, chain, level, prover.told)
@@ -90,6 +96,8 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
                 f"the verification was given up: {error.message}", error.context, "NO_ROOM", fix=error.fix or "make room there"
             ) from error
         problems = [error.message]
+    if problems and (gone := deleted_of(prover.repository, chain)) is not None:
+        raise BackupError(f"{gone.id} was deleted while it was verified, which says nothing of it", error_code=DELETED)
     falls_short = unopened is not None and level > 1
     if falls_short:
         level, details = 1, {}
@@ -101,6 +109,13 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
     except StorageError as error:
         return replace(evidence, unkept=error.message)
     return evidence
+
+
+def deleted_of(repository: Repository, chain: Iterable[Manifest]) -> Manifest | None:
+    """Return the first link of a chain that was deleted since it was listed, None where all are there or nobody can tell."""
+    with suppress(StorageError):
+        return next((one for one in chain if repository.is_deleted(one)), None)
+    return None
 
 
 def must_be_kept(evidence: Evidence) -> Evidence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from dbops.archive.chains import dependents
+from dbops.archive.chains import dependents, may_need_lost
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Contents, Repository
 from dbops.dataclass import dataclass
@@ -79,18 +79,22 @@ def _old_failures(repository: Repository, now: datetime) -> list[str]:
     return [head.key for head in heads if "/failures/" in head.key and head.modified < before]
 
 
-def must_let_go(lost: str, contents: Contents, held: Iterable[str]) -> None:
-    """Let what is left of a backup go whose manifest is lost, if nobody holds it and nothing follows it.
+def must_let_go(lost: str, timeline: str, contents: Contents, held: Iterable[str]) -> None:
+    """Let what is left of a backup go whose manifest is lost, if nobody holds it and nothing may follow it.
 
     Raises:
-        BackupError: one of these.
+        BackupError: one of these; or it is not lost, since a run was only about to commit it, or somebody found its manifest.
     """
+    if (timeline, lost) not in contents.lost - contents.damaged:
+        raise BackupError(
+            f"the manifest of {lost} is there now, or nothing of it is; nothing was deleted", fix="dbops backup list shows it"
+        )
     if lost in held:
         raise BackupError(f"{lost} is held; nothing was deleted", fix=f"dbops backup release {lost}", error_code="BACKUP_HELD")
-    if needing := [one.id for one in contents.backups if lost in (one.parent_id, one.full_id)]:
+    if needing := may_need_lost(lost, timeline, contents.backups):
         raise BackupError(
-            f"{lost} is needed by {needing[0]}; nothing was deleted, since its manifest may be found again",
-            fix=f"delete that first: dbops backup delete {needing[0]} --cascade",
+            f"{lost} is needed by {needing[0].id}, or may be; nothing was deleted, since its manifest may be found again",
+            fix=f"delete that first: dbops backup delete {needing[0].id} --cascade",
             error_code="BACKUP_NEEDED",
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dbops.archive.cipher import Keys
 from dbops.archive.index import Index
-from dbops.archive.repository import Repository, index_folder, targets_in
+from dbops.archive.repository import Contents, Repository, index_folder, targets_in
 from dbops.archive.storage.opening import StorageAddress, open_storage
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Told
@@ -38,26 +38,41 @@ class Elsewhere:
         Raises:
             BackupError: there are no backups; StorageError: the storage does not answer.
         """
+        found, unread = self.looked_at(told)
+        for text in (reasons := [reason_of(target, contents) for target, contents in unread.items()]):
+            told(text)
+        if reasons and not found:
+            raise BackupError(reasons[0])
+        if not found:
+            raise BackupError(f"there are no backups in {open_storage(StorageAddress(self.url), Path.cwd()).title}")
+        return found
+
+    def looked_at(self, told: Told) -> tuple[list[Keeper], dict[str, Contents]]:
+        """Return the keepers of the targets that have backups, and what there is of those of which none can be read.
+
+        Raises:
+            StorageError: the storage does not answer.
+        """
         storage = open_storage(StorageAddress(self.url, self.options), Path.cwd())
         index = Index(index_folder(dict(os.environ)))
-        found, unread = [], []
+        found, unread = list[Keeper](), dict[str, Contents]()
         for target in targets_in(storage):
             repository = Repository(storage, target, Keys(secret=self.secret, accepts=self.accepts), index)
             contents = repository.contents()
             if not contents.backups:
-                unread.append(f"none of the backups of {target} can be read: {contents.broken[0].reason}")
+                if contents.broken:  # else it is what a run left that died
+                    unread[target] = contents
                 continue
             engine = runtime.engine_named(contents.backups[0].engine)
             near = Target("", DatabaseUrl(contents.backups[0].engine))  # type: ignore[arg-type]  # one of the engines' names
             desired = _desired(target, self.url)
             found.append(Keeper(desired, engine, near, lambda: None, repository, runtime.moment, __version__, told))
-        for text in unread:
-            told(text)
-        if unread and not found:
-            raise BackupError(unread[0])
-        if not found:
-            raise BackupError(f"there are no backups in {storage.title}")
-        return found
+        return found, unread
+
+
+def reason_of(target: str, contents: Contents) -> str:
+    """Say why nothing of a target can be read."""
+    return f"none of the backups of {target} can be read: {contents.broken[0].reason}"
 
 
 def _desired(target: str, url: str) -> DesiredBackups:

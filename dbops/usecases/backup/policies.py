@@ -12,7 +12,7 @@ from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import DesiredBackups
 from dbops.resources.backups.resource import BackupResource
 from dbops.resources.backups.sources import SAFETY
-from dbops.usecases.backup.elsewhere import Elsewhere
+from dbops.usecases.backup.elsewhere import Elsewhere, reason_of
 from dbops.usecases.runtime import Workspace
 
 Told = Callable[[str], None]
@@ -46,6 +46,9 @@ def _of_storage(place: Elsewhere, name: str | None, told: Told) -> list[Keeper]:
     found = place.keepers(told)
     chosen = [one for one in found if name in (None, one.desired.name)]
     if not chosen:
+        _, unread = place.looked_at(told)
+        if name is not None and name in unread:
+            raise BackupError(reason_of(name, unread[name]))
         raise BackupError(f"there is no {name} in {place.url}", expected=f"one of {', '.join(one.desired.name for one in found)}")
     return chosen
 
@@ -79,7 +82,10 @@ def holder_of(place: Place, word: str, name: str | None, told: Told = lambda tex
         return policy, find_backup(contents, word)
     found = []
     for policy in policies:
-        found += [(policy, one) for one in _meant(policy.repository.contents(), word)]
+        contents = policy.repository.contents()
+        found += [(policy, one) for one in _meant(contents, word)]
+        if broken := contents.broken_named(word):
+            raise BackupError(f"the backup {word} cannot be used: {broken[0].reason}", error_code="BACKUP_BROKEN")
     if len(found) != 1:
         what = f"{word} is the beginning of several backups" if found else f"there is no backup {word}"
         raise BackupError(what, fix="dbops backup list shows them")
@@ -120,9 +126,8 @@ def find_backup(contents: Contents, word: str) -> Manifest:
         return made[-1]
     found = _meant(contents, word)
     if not found:
-        for broken in contents.broken:
-            if word in broken.key.split("/"):
-                raise BackupError(f"the backup {word} cannot be used: {broken.reason}", error_code="BACKUP_BROKEN")
+        if broken := contents.broken_named(word):
+            raise BackupError(f"the backup {word} cannot be used: {broken[0].reason}", error_code="BACKUP_BROKEN")
         raise BackupError(f"there is no backup {word}", fix="dbops backup list shows them")
     if len(found) > 1:
         raise BackupError(f"{word} is the beginning of several backups", expected=f"one of {', '.join(one.id for one in found)}")

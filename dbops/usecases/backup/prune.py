@@ -55,7 +55,8 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
 
 def _delete_lost(policy: Keeper, timeline: str, backup_id: str, told: Told) -> Pruned:
     with policy.leased() as lease:
-        must_let_go(backup_id, policy.repository.contents(), policy.standing().held)
+        # once more, for a run that was about to commit it has ended meanwhile
+        must_let_go(backup_id, timeline, policy.repository.contents(), policy.standing().held)
         told(f"deleting {backup_id}, whose manifest is lost")
         lease.check()
         policy.repository.delete_lost(timeline, backup_id, policy.clock())

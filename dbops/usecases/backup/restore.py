@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,17 +12,18 @@ from urllib.parse import unquote, urlsplit
 
 from dbops.archive.chains import chain_of
 from dbops.archive.manifest import Manifest
-from dbops.archive.repository import Contents
+from dbops.archive.naming import begun_at
+from dbops.archive.repository import Contents, Repository
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
-from dbops.errors import BackupError, MissingDatabaseError, QueryError
+from dbops.errors import BackupError, DbopsError, MissingDatabaseError, QueryError
 from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.leading import chain_to, chains_to_name, ends_at
 from dbops.resources.backups.making import link
 from dbops.resources.backups.progress import Progress
-from dbops.resources.backups.proving import must_be_sound, must_open
+from dbops.resources.backups.proving import DELETED, deleted_of, must_be_sound, must_open
 from dbops.resources.backups.sources import SAFETY, source_of, words_for
 from dbops.resources.backups.standing import proven_at
 from dbops.telemetry import measured
@@ -109,8 +111,9 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces, folder=folder, options=wish.options)
     if found is not None:
         backups.must_allow([link(backups, policy.repository, one) for one in chain], order)
-    must_be_sound(policy.repository, chain, told)
-    must_open(policy.repository, chain)  # so that a wrong key is told before anything is saved or made
+    with _being_there(policy.repository, chain):
+        must_be_sound(policy.repository, chain, told)
+        must_open(policy.repository, chain)  # so that a wrong key is told before anything is saved or made
     safety = None
     if found is not None and folder is None:
         try:
@@ -123,18 +126,49 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     started = monotonic()
     while True:
         try:
-            restored = _brought(policy, chain, order, told)
+            with _being_there(policy.repository, chain):
+                restored = _brought(policy, chain, order, told)
             break
         except BackupError as error:
             if error.error_code != "POINT_NOT_REACHED" or not others:
                 raise
             told(f"{error.message}; looking in the logs before {chain[0].id}")
             chain, *others = others
-            must_be_sound(policy.repository, chain, told)
+            with _being_there(policy.repository, chain):
+                must_be_sound(policy.repository, chain, told)
     restored = _as_of(restored, chain[-1], wish.point)
+    restored = replace(restored, warnings=(*restored.warnings, *_later(wish, chain[-1], contents)))
     if (note := _of_which(wish, chain[-1], contents)) is not None:
         restored = replace(restored, warnings=(*restored.warnings, note))
     return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
+
+
+@contextmanager
+def _being_there(repository: Repository, chain: Sequence[Manifest]) -> Iterator[None]:
+    """Say of what fails in a block that it does because the backup was deleted meanwhile, and is not damaged.
+
+    A restore holds no lease, for who may only read must restore too.
+    """
+    try:
+        yield
+    except DbopsError as error:
+        if (gone := deleted_of(repository, chain)) is None:
+            raise
+        raise BackupError(
+            f"{gone.id} was deleted while it was being restored: {error.message}",
+            error.context,
+            fix="choose one that is there: dbops backup list; `dbops backup hold` keeps one from being deleted",
+            error_code=DELETED,
+        ) from error
+
+
+def _later(wish: RestoreWish, last: Manifest, contents: Contents) -> list[str]:
+    """Say which backups cannot be used that would have been nearer to what was asked for than the one that was restored."""
+    if wish.word not in (None, "latest") or wish.point.what not in (LATEST.what, "time"):
+        return []
+    end = wish.point.time
+    later = [one for one in contents.broken_since(last) if end is None or begun_at(str(one.backup_id)) <= end]
+    return [f"a later backup, {one.backup_id}, cannot be used: {one.reason}" for one in later]
 
 
 def _of_which(wish: RestoreWish, last: Manifest, contents: Contents) -> str | None:

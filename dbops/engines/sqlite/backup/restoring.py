@@ -9,6 +9,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from dbops.errors import BackupError
 _PIECE = 4 << 20
 _CACHE_KIB = 16 << 10
 """Of pages while a file is checked: with the usual 2 MiB those of indexes are read again and again."""
+_MOMENT_S = 0.1
 _BESIDE = ("-journal", "-wal", "-shm")
 
 
@@ -105,12 +107,13 @@ class Checked:
 
 
 def integrity(path: Path) -> Checked:
-    """Let SQLite check a file by `PRAGMA integrity_check`.
+    """Let SQLite check a file by `PRAGMA integrity_check`; an interrupt ends it.
 
     Where indexes and constraints need what only an application brings along, by `quick_check`, which leaves these out.
     """
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as conn:
+        uri = f"{path.absolute().as_uri()}?immutable=1"
+        with closing(sqlite3.connect(uri, uri=True, check_same_thread=False)) as conn:
             conn.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             try:
                 return Checked(_found(conn, "integrity_check"))
@@ -140,7 +143,15 @@ _VALUE = re.compile(r"(?:NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint f
 
 
 def _found(conn: sqlite3.Connection, check: str) -> tuple[str, ...]:
-    found = tuple(str(line) for (line,) in conn.execute(f"PRAGMA {check}"))
+    """Let a check run beside, since signals are only seen between the calls of the thread that they come to."""
+    with ThreadPoolExecutor(1, "check") as pool:
+        running = pool.submit(lambda: tuple(str(line) for (line,) in conn.execute(f"PRAGMA {check}")))
+        try:
+            found = running.result()
+        finally:
+            while not running.done():
+                conn.interrupt()
+                wait((running,), _MOMENT_S)
     return () if found == ("ok",) else found
 
 

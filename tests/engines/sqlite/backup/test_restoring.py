@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import resource
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -53,6 +57,34 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop = Shop(folder / "env", f"sqlite:///{folder / 'shop.db'}")
     shop.run()
     return shop
+
+
+def test_an_interrupt_ends_the_check_of_a_file(tmp_path: Path) -> None:
+    """Each row takes SQLite some milliseconds, all of them minutes, and signals are not seen by what runs in it."""
+    path = tmp_path / "large.db"
+    made(
+        path,
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY);"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO notes SELECT i FROM n;"
+        "CREATE INDEX by_id ON notes (id + 0);"
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = 'CREATE INDEX by_id ON notes (id + 0 * length(hex(zeroblob(4000000 + id))))'"
+        " WHERE name = 'by_id';",
+    )
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom dbops.engines.sqlite.backup.restoring import integrity\n"
+        "print('checking', flush=True)\nintegrity(Path(sys.argv[1]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as check:
+        assert check.stdout is not None
+        assert check.stdout.readline() == "checking\n"
+        sleep(0.3)
+        check.send_signal(signal.SIGINT)
+        try:
+            _, told = check.communicate(timeout=20)
+        finally:
+            check.kill()
+    assert "KeyboardInterrupt" in told
 
 
 def test_what_only_an_application_brings_along_is_no_damage(tmp_path: Path) -> None:

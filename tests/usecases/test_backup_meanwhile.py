@@ -1,0 +1,167 @@
+"""Backups that are lost, damaged, committed or deleted while somebody looks at them or restores them: what is told of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dbops.archive.manifest import Manifest
+from dbops.archive.repository import Draft
+from dbops.errors import BackupError
+from dbops.usecases.backup.elsewhere import Elsewhere
+from dbops.usecases.backup.look import listing
+from dbops.usecases.backup.prune import delete
+from dbops.usecases.backup.restore import RestoreWish, point_of, restore
+from dbops.usecases.backup.verify import verify
+from dbops.usecases.runtime import moment
+from tests.databases import SqliteDatabase
+from tests.failures.trial import wait_until
+from tests.usecases.policies import Shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")  # what this machine remembers would hide what is damaged
+    sqlite_database.load("CREATE TABLE orders (id integer PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a');")
+    return Shop(tmp_path / "env", sqlite_database.url)
+
+
+def _lose(path: Path) -> None:
+    path.unlink()
+
+
+def _damage(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+HARMS = [pytest.param(_lose, id="lost"), pytest.param(_damage, id="damaged")]
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_is_newer_than_the_latest_and_cannot_be_used_is_told(
+    shop: Shop, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    first, last = shop.run(), shop.run()
+    to = iter(f"sqlite:///{tmp_path / name}.db" for name in "abcd")
+    assert shop.restore(next(to)).restored.warnings == ()
+    harm(shop.manifest(last))
+    restored = shop.restore(next(to))
+    assert restored.chain == (first,)
+    assert [last.id in text for text in restored.restored.warnings] == [True]
+    assert any(last.id in text for text in shop.restore(next(to), point=point_of(moment())).restored.warnings)
+    assert not any(last.id in text for text in shop.restore(next(to), point=point_of(first.ended_at)).restored.warnings)
+    with shop.workspace() as workspace:
+        found = verify(workspace, "latest", 1, shop.told.append)
+        assert [(one.ok, last.id in one.backup_id) for one in found] == [(True, False), (False, True)]
+        (one,) = verify(workspace, last.id, 1, shop.told.append)
+        assert (one.ok, one.backup_id) == (False, last.id)
+        (one,) = verify(workspace, first.id, 1, shop.told.append)
+        assert one.ok
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_target_of_which_nothing_can_be_read_is_damage_beside_one_that_is_sound(
+    shop: Shop, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    made = shop.run()
+    text = (shop.folder / "env.yaml").read_text()
+    (shop.folder / "env.yaml").write_text(
+        text.replace("kind: BackupPolicy\nmetadata: {name: shop}", "kind: BackupPolicy\nmetadata: {name: old}")
+    )
+    old = shop.run()
+    place = Elsewhere((shop.folder / "backups").as_uri())
+    assert [one.ok for one in verify(place, None, 1, shop.told.append)] == [True, True]
+    harm(shop.manifest(old))
+    assert [(old.id in one.backup_id, one.ok) for one in verify(place, None, 1, shop.told.append)] == [
+        (False, True),
+        (True, False),
+    ]
+    assert [one.ok for one in verify(place, None, 1, shop.told.append, "old")] == [False]
+    assert [one.backup_id for one in verify(place, None, 1, shop.told.append, "shop")] == [made.id]
+    with pytest.raises(BackupError, match="none of the backups of old can be read"):
+        listing(place, "old")
+    assert [one.policy for one in listing(place)] == ["shop"]
+    harm(shop.manifest(made))
+    assert [one.ok for one in verify(place, None, 1, shop.told.append)] == [False, False]
+
+
+def test_what_a_run_commits_meanwhile_is_not_deleted_as_lost(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run takes back that it was begun, and commits then: in between its parts look like those of a lost backup."""
+    ended, told, errors, helpers = Draft._ended, list[str](), list[str](), list[threading.Thread]()
+
+    def remove(backup_id: str) -> None:
+        try:
+            with shop.workspace() as workspace:
+                delete(workspace, backup_id, None, told.append, cascades=False)
+        except BackupError as error:
+            errors.append(error.message)
+
+    def meanwhile(self: Draft) -> None:
+        ended(self)
+        helpers.append(threading.Thread(target=remove, args=(self.id,)))
+        helpers[0].start()
+        wait_until(lambda: any("waiting" in text for text in told) or bool(errors))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Draft, "_ended", meanwhile)
+        made = shop.run()
+    helpers[0].join()
+    assert [f"the manifest of {made.id} is there now" in text for text in errors] == [True]
+    assert shop.backups() == (made,)
+
+
+class Deleting:
+    """Hears what is told, and deletes a backup as soon as something is."""
+
+    def __init__(self, shop: Shop, made: Manifest, when: str) -> None:
+        self.shop, self.made, self.when, self.told = shop, made, when, list[str]()
+
+    def __call__(self, text: str) -> None:
+        self.told.append(text)
+        if text == f"{self.when} {self.made.id}" and self.made in self.shop.backups():
+            with self.shop.workspace() as workspace:
+                delete(workspace, self.made.id, None, self.told.append, cascades=False)
+
+
+@pytest.mark.parametrize("when", ["checking what is stored of", "restoring"])
+def test_what_is_deleted_while_it_is_verified_is_no_damage(shop: Shop, when: str) -> None:
+    last = shop.run()
+    for word in (True, False):
+        first = shop.run()
+        deleting = Deleting(shop, first, when)
+        with shop.workspace() as workspace:
+            if not word:
+                found = verify(workspace, None, 3, deleting)
+                assert [(one.backup_id, one.ok) for one in found] == [(last.id, True)]
+                assert f"{first.id} was deleted while it was verified, which says nothing of it" in deleting.told
+                continue
+            with pytest.raises(BackupError, match=f"{first.id} was deleted while it was verified"):
+                verify(workspace, first.id, 3, deleting)
+    with shop.keeper() as keeper:
+        assert {one.backup_id for one in keeper.standing().evidence} == {last.id}
+
+
+@pytest.mark.parametrize("when", ["checking what is stored of", "restoring"])
+def test_what_is_deleted_while_it_is_restored_is_told_and_what_stood_there_stays(shop: Shop, tmp_path: Path, when: str) -> None:
+    first, _ = shop.run(), shop.run()
+    with shop.workspace() as workspace, pytest.raises(BackupError, match=f"{first.id} was deleted while it was being") as caught:
+        restore(workspace, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", first.id), Deleting(shop, first, when))
+    assert caught.value.error_code == "BACKUP_DELETED"
+    assert not list(tmp_path.glob("*there.db*"))
+    shop.restore(f"sqlite:///{tmp_path / 'there.db'}")
+
+
+@pytest.mark.parametrize("when", ["checking what is stored of", "restoring"])
+def test_what_is_lost_while_it_is_verified_is_damage(shop: Shop, when: str) -> None:
+    made = shop.run()
+
+    def lose(text: str) -> None:
+        if text == f"{when} {made.id}":
+            for part in shop.parts(made):
+                part.unlink()
+
+    with shop.workspace() as workspace:
+        assert [one.ok for one in verify(workspace, made.id, 3, lose)] == [False]
