@@ -6,7 +6,8 @@ usage: python -m bench backup [--engines ENGINE ...] [--size BYTES] [--runs NUMB
     `pg_dump -Fc -Z0 | zstd -3 -T2`; SQLite full, compressed, 2.0x of `cp` and `sync`; MariaDB 1.3x of `mariadb-dump | zstd`;
     an incremental of 1% changed pages a tenth of the full in bytes; restores 1.2x of the engine's own tool; 200 MB of
     memory at any size. CPU time is of the commands and their children; what the server took for them has a column of
-    its own, and the ratio of both together another. What is not installed is left out. `--only dbops` leaves out what
+    its own, and the ratio of both together another. Copies of a whole server's files are measured beside the tool that makes
+    them, and pgBackRest. What is not installed is left out. `--only dbops` leaves out what
     has none of the texts in its name, but never the yardstick. `--size 0` shows what a run costs whatever there is to
     save. Data and backups lie in TMPDIR: how long copies take is another thing on a disk than in memory.
 """
@@ -27,7 +28,7 @@ from pathlib import Path
 from bench.backup_data import MIB, fill_mysql, fill_postgresql, fill_sqlite, touch_sqlite
 from bench.measure import Command, Cost, measure, server_cpu_s
 from bench.startup import DBOPS
-from tests.servers import Lease
+from tests.servers import Lease, PostgresServer
 from tests.servers.programs import mariadb_program
 
 GOALS = {"sqlite": 2.0, "postgresql": 1.15, "mysql": 1.3}
@@ -52,6 +53,7 @@ spec:
   schedule: {schedule}
 """
 _FULL = '[{type: full, cron: "0 3 * * *"}]'
+_FILES = '[{type: full, cron: "0 3 * * *", method: physical}]'
 _PAGES = '[{type: full, cron: "0 3 * * *"}, {type: incremental, cron: "0 * * * *"}]'
 
 
@@ -62,6 +64,7 @@ class Bench:
     engine: str
     place: Path
     commands: dict[str, Command] = field(default_factory=dict)
+    copies: dict[str, Command] = field(default_factory=dict)
     restores: dict[str, Command] = field(default_factory=dict)
     stored: dict[str, Callable[[], int]] = field(default_factory=dict)
     server: Callable[[], float] = lambda: 0.0
@@ -87,6 +90,9 @@ def report(options: Sequence[str] = ()) -> None:
             title = f"{engine}, {chosen.size / MIB:.0f} MiB"
             costs = measure(_chosen(bench.commands, chosen.only), chosen.runs, env, bench.server)
             _show(f"{title}, backups; goal {GOALS[engine]}x", costs, {key: bench.stored[key]() for key in costs})
+            if bench.copies:
+                costs = measure(_chosen(bench.copies, chosen.only), chosen.runs, env, bench.server)
+                _show(f"{title}, copies of the server's files", costs, {key: bench.stored[key]() for key in costs})
             costs = measure(_chosen(bench.restores, chosen.only), chosen.runs, env, bench.server)
             _show(f"{title}, restores; goal {RESTORE_GOAL}x", costs, {})
             shutil.rmtree(place)
@@ -138,6 +144,14 @@ def _add_dbops(bench: Bench, url: str, fresh: Callable[[], str]) -> None:
             bench.restores[f"dbops, {title}"] = _renewed(command, fresh)
 
 
+def _add_dbops_copies(bench: Bench, url: str) -> None:
+    """Add full backups of the server's files, compressed and encrypted."""
+    for title, more in {"zstd": "", "zstd, AES": _ENCRYPTED}.items():
+        folder, name = _environment(bench.place / f"files {title}", url, more, _FILES), f"dbops, files, {title}"
+        bench.copies[name] = Command([DBOPS, "backup", "run", str(folder), "--type", "full"], before=_emptied(folder))
+        bench.stored[name] = lambda folder=folder: _bytes_below(folder / "backups")  # type: ignore[misc]
+
+
 def _environment(folder: Path, url: str, more: str, schedule: str = _FULL) -> Path:
     folder.mkdir()
     (folder / "env.yaml").write_text(_MANIFESTS.format(url=url, schedule=schedule) + more)
@@ -172,14 +186,14 @@ def _shell(line: str) -> list[str]:
     return ["bash", "-c", f"set -o pipefail; {line}"]
 
 
-def _add(bench: Bench, name: str, line: str, out: Path) -> None:
-    """Add a backup that other programs make into the file or folder `out`."""
+def _add(bench: Bench, name: str, line: str, out: Path, *, copies: bool = False) -> None:
+    """Add a backup that other programs make into the file or folder `out`; `copies` of a server's files stand by themselves."""
 
     def prepare(turn: int) -> None:
         shutil.rmtree(out, ignore_errors=True)
         out.unlink(missing_ok=True)
 
-    bench.commands[name] = Command(_shell(line), before=prepare)
+    (bench.copies if copies else bench.commands)[name] = Command(_shell(line), before=prepare)
     bench.stored[name] = lambda: out.stat().st_size if out.is_file() else _bytes_below(out)
 
 
@@ -283,6 +297,10 @@ def _postgresql(place: Path, size: int, lease: Lease) -> Bench:
     _add(bench, "pg_dump -Fc -Z0 | zstd -3 -T2", f"{dump} -Z0 | zstd -q -3 -T2 > '{place}/dump.zst'", place / "dump.zst")
     _add(bench, "pg_dump -Fc", f"{dump} > '{place}/dump.fc'", place / "dump.fc")
     _add_restic(bench, f"{dump} -Z0 | {{restic}} backup --stdin")
+    base = " ".join(server.client_command("pg_basebackup")) + " -c fast -X fetch -Ft -D -"
+    _add(bench, "pg_basebackup | zstd -3 -T2", f"{base} | zstd -q -3 -T2 > '{place}/base.zst'", place / "base.zst", copies=True)
+    _add_pgbackrest(bench, server)
+    _add_dbops_copies(bench, server.url(database))
     restore = " ".join(server.client_command("pg_restore"))
     bench.restores["zstd -d | pg_restore"] = _renewed(
         ["bash", "-c", f"set -o pipefail; zstd -dqc '{place}/dump.zst' | {restore} -d \"$0\""],
@@ -290,6 +308,22 @@ def _postgresql(place: Path, size: int, lease: Lease) -> Bench:
     )
     _add_dbops(bench, server.url(database), lambda: server.url(_gone(server.drop_database, server.new_database("restored"))))
     return bench
+
+
+def _add_pgbackrest(bench: Bench, server: PostgresServer) -> None:
+    """Add pgBackRest, with what it takes for a new repository; of a server that archives nothing it needs no log."""
+    if not shutil.which("pgbackrest"):
+        return
+    place = bench.place / "pgbackrest"
+    options = {
+        **{"stanza": "bench", "pg1-path": server.home / "data", "pg1-socket-path": server.home, "pg1-port": server.port},
+        **{"pg1-user": server.user, "repo1-path": place / "repository", "log-path": place, "lock-path": place},
+        "log-level-console": "error",
+    }
+    program = " ".join(["pgbackrest", *(f"'--{name}={value}'" for name, value in options.items())])
+    backup = f"{program} --no-archive-check --start-fast --compress-type=zst --compress-level=3 --process-max=2 --type=full backup"
+    line = f"mkdir '{place}' && {program} --no-online stanza-create && {backup}"
+    _add(bench, "pgBackRest, 2 processes, zstd -3", line, place, copies=True)
 
 
 def _mysql(place: Path, size: int, lease: Lease) -> Bench:
@@ -307,6 +341,11 @@ def _mysql(place: Path, size: int, lease: Lease) -> Bench:
         line = f"mydumper -S {server.socket} -u {server.user} -B {database} -o '{out}' -t 2 -c --trx-consistency-only"
         _add(bench, "mydumper, 2 threads, gzip", line, out)
     _add_restic(bench, f"{dump} | {{restic}} backup --stdin")
+    if shutil.which("mariadb-backup"):
+        line = f"mariadb-backup --no-defaults --backup --stream=xbstream --target-dir='{place}/spool' {account}"
+        out = place / "files.zst"
+        _add(bench, "mariadb-backup | zstd -3 -T2", f"{line} 2>'{place}/told' | zstd -q -3 -T2 > '{out}'", out, copies=True)
+        _add_dbops_copies(bench, server.url(database))
     client = f"{server.make.client} --no-defaults {account}"
     bench.restores["zstd -d | mariadb"] = _renewed(
         ["bash", "-c", f"set -o pipefail; zstd -dqc '{place}/dump.zst' | {client} \"$0\""], lambda: server.new_database("again")
