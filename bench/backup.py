@@ -28,7 +28,7 @@ from pathlib import Path
 from bench.backup_data import MIB, fill_mysql, fill_postgresql, fill_sqlite, touch_sqlite
 from bench.measure import Command, Cost, measure, server_cpu_s
 from bench.startup import DBOPS
-from tests.servers import Lease, PostgresServer
+from tests.servers import Lease, MysqlServer, PostgresServer
 from tests.servers.programs import mariadb_program
 
 GOALS = {"sqlite": 2.0, "postgresql": 1.15, "mysql": 1.3}
@@ -227,7 +227,7 @@ def _sqlite(place: Path, size: int, lease: Lease) -> Bench:
         before=_kept(path, place / "once.zst", again),
     )
     bench.restores["cp"] = Command(_shell(f"cp '{path}' '{again}'"), before=lambda turn: _removed(str(again)))
-    _add_dbops(bench, f"sqlite:///{path}", lambda: f"sqlite:///{_gone(_removed, str(restored))}")
+    _add_dbops(bench, f"sqlite:///{path}", lambda: f"sqlite:///{_freed(restored)}")
     _add_verified(bench, path, restored)
     _add_pages(bench, path)
     return bench
@@ -304,9 +304,10 @@ def _postgresql(place: Path, size: int, lease: Lease) -> Bench:
     restore = " ".join(server.client_command("pg_restore"))
     bench.restores["zstd -d | pg_restore"] = _renewed(
         ["bash", "-c", f"set -o pipefail; zstd -dqc '{place}/dump.zst' | {restore} -d \"$0\""],
-        lambda: server.new_database("again"),
+        _new_database(server, "again"),
     )
-    _add_dbops(bench, server.url(database), lambda: server.url(_gone(server.drop_database, server.new_database("restored"))))
+    restored = _new_database(server, "restored", is_there=False)
+    _add_dbops(bench, server.url(database), lambda: server.url(restored()))
     return bench
 
 
@@ -316,12 +317,18 @@ def _add_pgbackrest(bench: Bench, server: PostgresServer) -> None:
         return
     place = bench.place / "pgbackrest"
     options = {
-        **{"stanza": "bench", "pg1-path": server.home / "data", "pg1-socket-path": server.home, "pg1-port": server.port},
-        **{"pg1-user": server.user, "repo1-path": place / "repository", "log-path": place, "lock-path": place},
+        "stanza": "bench",
+        "pg1-path": server.home / "data",
+        "pg1-socket-path": server.home,
+        "pg1-port": server.port,
+        "pg1-user": server.user,
+        "repo1-path": place / "repository",
+        "log-path": place,
+        "lock-path": place,
         "log-level-console": "error",
     }
     program = " ".join(["pgbackrest", *(f"'--{name}={value}'" for name, value in options.items())])
-    backup = f"{program} --no-archive-check --start-fast --compress-type=zst --compress-level=3 --process-max=2 --type=full backup"
+    backup = f"{program} --no-archive-check --start-fast --compress-type=zst --compress-level=3 --process-max=2 backup"
     line = f"mkdir '{place}' && {program} --no-online stanza-create && {backup}"
     _add(bench, "pgBackRest, 2 processes, zstd -3", line, place, copies=True)
 
@@ -348,16 +355,31 @@ def _mysql(place: Path, size: int, lease: Lease) -> Bench:
         _add_dbops_copies(bench, server.url(database))
     client = f"{server.make.client} --no-defaults {account}"
     bench.restores["zstd -d | mariadb"] = _renewed(
-        ["bash", "-c", f"set -o pipefail; zstd -dqc '{place}/dump.zst' | {client} \"$0\""], lambda: server.new_database("again")
+        ["bash", "-c", f"set -o pipefail; zstd -dqc '{place}/dump.zst' | {client} \"$0\""], _new_database(server, "again")
     )
-    _add_dbops(bench, server.url(database), lambda: server.url(_gone(server.drop_database, server.new_database("restored"))))
+    restored = _new_database(server, "restored", is_there=False)
+    _add_dbops(bench, server.url(database), lambda: server.url(restored()))
     return bench
 
 
-def _gone(drop: Callable[[str], None], name: str) -> str:
-    """Drop a database, or remove a file, and return its name, which is then free."""
-    drop(name)
-    return name
+def _freed(path: Path) -> str:
+    _removed(str(path))
+    return str(path)
+
+
+def _new_database(server: PostgresServer | MysqlServer, prefix: str, *, is_there: bool = True) -> Callable[[], str]:
+    """Return what makes an empty database, or else a free name, each time, and drops the one of the time before."""
+    made: list[str] = []
+
+    def renew() -> str:
+        for name in made:
+            server.drop_database(name)
+        made[:] = [server.new_database(prefix)]
+        if not is_there:
+            server.drop_database(made[0])
+        return made[0]
+
+    return renew
 
 
 if __name__ == "__main__":

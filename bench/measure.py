@@ -40,14 +40,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is run, how often, and what is done before each run without being counted.
+    """What is run, how often (None: as often as what is measured with it), and what is done before each run without being counted.
 
     Exit codes other than 0 are failures unless they are in `accepted`. After `limit_s` the run is ended and its cost so far
     stands for the whole: the true one is higher.
     """
 
     arguments: Sequence[str]
-    runs: int = 9
+    runs: int | None = None
     before: Callable[[int], None] | None = None
     accepted: tuple[int, ...] = (0,)
     limit_s: float | None = None
@@ -67,11 +67,12 @@ def measure(
 
     `server` returns the CPU time that the server has used so far. Raises: CommandFailed.
     """
-    chosen = {name: item if isinstance(item, Command) else Command(item, runs) for name, item in commands.items()}
+    chosen = {name: item if isinstance(item, Command) else Command(item) for name, item in commands.items()}
+    rounds = {name: command.runs or runs for name, command in chosen.items()}
     found: dict[str, list[Cost]] = {name: [] for name in commands}
-    for turn in range(max(command.runs for command in chosen.values())):
+    for turn in range(max(rounds.values())):
         for name, command in chosen.items():
-            if turn < command.runs:
+            if turn < rounds[name]:
                 if command.before:
                     command.before(turn)
                 found[name].append(_run(command, {**_usual_environment(), **(env or {})}, server))
