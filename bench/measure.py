@@ -40,7 +40,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What is run, how often (None: as often as what is measured with it), and what is done before each run without being counted.
+    """What is run, how often (None: as often as the others), and what is done before each run without being counted.
 
     Exit codes other than 0 are failures unless they are in `accepted`. After `limit_s` the run is ended and its cost so far
     stands for the whole: the true one is higher.
