@@ -26,6 +26,7 @@ _BETWEEN = frozenset({"IF", "NOT", "EXISTS", "IGNORE", "INTO", "LOW_PRIORITY", "
 _OF_ONE = frozenset({"CREATE", "ALTER", "INSERT", "REPLACE", "LOAD"})
 _WHOLE = frozenset({"DATABASE", "SCHEMA"})
 _DATA = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH"})
+_ABOUT = frozenset({"CREATE", "ALTER", "DROP", "RENAME"})
 _ACCOUNTS = frozenset({"USER", "ROLE"})
 _SERVER = frozenset(
     {"GRANT", "REVOKE", "FLUSH", "INSTALL", "UNINSTALL", "SET", "ANALYZE", "OPTIMIZE", "CHECK", "REPAIR", "RESET"}
@@ -34,22 +35,30 @@ _SETTINGS = frozenset({binlog.INTVAR, binlog.RAND, binlog.USER_VAR})
 _END_OF_STATEMENT = 1
 _FILE_BYTES = 13  # of an EXECUTE_LOAD_QUERY event, behind what it has in common with a query
 
+#: What an event says of the session, by number, up to the sql_mode: how many bytes that has (MySQL 8.4 Source Code Documentation,
+#: "Query_event", Status variables).
+_FLAGS, _SQL_MODE = 0, 1
+_OF_SESSION = {_FLAGS: 4, _SQL_MODE: 8}
+_MODES = {1 << 2: "ANSI_QUOTES", 1 << 20: "NO_BACKSLASH_ESCAPES"}
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement of the log and the database it was given in."""
+    """A statement of the log, the database it was given in, and the sql_mode of its session as far as texts are read by it."""
 
     database: str
     sql: str
+    sql_mode: str = ""
 
 
 @dataclass(slots=True)
 class Filter:
     """Passes on what concerns one database. `databases` are those it is given in, which must exist where it is replayed;
-    `left_out` counts statements of other databases that changed rows.
+    `left_out` counts statements of other databases that changed rows; `folds_case` where names are alike in any case.
     """
 
     database: str
+    folds_case: bool = False
     databases: set[str] = field(default_factory=set)
     left_out: int = 0
     _format: Format | None = None
@@ -80,7 +89,7 @@ class Filter:
                 yield event.data
         elif event.kind == binlog.TABLE_MAP:
             number, database = _table(event)
-            self._tables[number] = database == self.database
+            self._tables[number] = _is(database, self.database, folds_case=self.folds_case)
             if self._tables[number]:
                 yield event.data
         elif event.kind in binlog.ROWS:
@@ -111,7 +120,7 @@ class Filter:
         return self._format
 
     def _concerns(self, query: Query) -> bool:
-        concerned, changes_rows = concerns(query, self.database)
+        concerned, changes_rows = concerns(query, self.database, folds_case=self.folds_case)
         if concerned:
             self.databases.add(query.database)
         elif changes_rows:
@@ -123,39 +132,78 @@ def read_query(event: Event, format_: Format) -> Query:
     """Read a statement. Layout: thread 4, seconds 4, length of the database 1, error 2, length of the settings 2."""
     body = format_.body(event)
     length, settings = body[8], struct.unpack_from("<H", body, 11)[0]
-    start = 13 + (_FILE_BYTES if event.kind == binlog.EXECUTE_LOAD else 0) + settings
+    begin = 13 + (_FILE_BYTES if event.kind == binlog.EXECUTE_LOAD else 0)
+    start = begin + settings
     text = body[start + length + 1 :]
     if event.kind == binlog.QUERY_COMPRESSED:  # a byte with the length of the length, the length, zlib
         text = zlib.decompress(text[1 + (text[0] & 0x07) :])
-    return Query(body[start : start + length].decode("utf-8", "replace"), text.decode("utf-8", "replace"))
+    mode = _mode_in(body[begin:start])
+    return Query(body[start : start + length].decode("utf-8", "replace"), text.decode("utf-8", "replace"), mode)
 
 
-def concerns(query: Query, database: str) -> tuple[bool, bool]:
+def _mode_in(settings: bytes) -> str:
+    """Read under which sql_mode a statement was given."""
+    place = 0
+    while place < len(settings) and (kind := settings[place]) in _OF_SESSION:
+        if kind == _SQL_MODE:
+            (bits,) = struct.unpack_from("<Q", settings, place + 1)
+            return ",".join(name for bit, name in _MODES.items() if bits & bit)
+        place += 1 + _OF_SESSION[kind]
+    return ""
+
+
+def _is(name: str | None, database: str, *, folds_case: bool) -> bool:
+    return name == database or (folds_case and name is not None and name.lower() == database.lower())
+
+
+def concerns(query: Query, database: str, *, folds_case: bool = False) -> tuple[bool, bool]:
     """Tell whether a statement is to be replayed for a database, and whether it is one that changes rows."""
-    found = words(query.sql)
+    found = _run_by(words(query.sql, query.sql_mode))
     first = found[0].upper if found else ""
     if first in _PLAIN or not found:
         return True, False
-    if first in _SERVER or any(
-        token.upper in _ACCOUNTS for token in found[1:4] if first in ("CREATE", "ALTER", "DROP", "RENAME")
-    ):
+    kind = _kind(found)
+    if first in _SERVER or kind in _ACCOUNTS:
         return False, False
     changes_rows = first in _DATA
-    names_it = _names(found, database)
-    if any(token.upper in _WHOLE for token in found[1:4]) and first in ("CREATE", "ALTER", "DROP"):
+    names_it = _names(found, database, folds_case=folds_case)
+    if kind in _WHOLE:
         return names_it, False
-    target = _target(found) or query.database
+    is_given_here = _is(query.database, database, folds_case=folds_case)
+    target = _target(found)
+    is_of_it = is_given_here if target is None else _is(target, database, folds_case=folds_case)
     if first in _OF_ONE:
-        return target == database, changes_rows
-    if query.database == database:
-        return target == database or names_it, changes_rows
-    return names_it, changes_rows
+        return is_of_it, changes_rows
+    return names_it or (is_given_here and is_of_it), changes_rows
 
 
-def _names(found: list[Token], database: str) -> bool:
+def _run_by(found: list[Token]) -> list[Token]:
+    """Return what a statement runs: that of SET STATEMENT name = value FOR, and of ANALYZE before one that changes rows."""
+    if [token.upper for token in found[:2]] == ["SET", "STATEMENT"]:
+        depth = 0
+        for place, token in enumerate(found):
+            depth += (token.text == "(") - (token.text == ")")
+            if depth == 0 and token.upper == "FOR":
+                return _run_by(found[place + 1 :])
+    if found and found[0].upper == "ANALYZE":
+        behind = found[4:] if len(found) > 1 and found[1].upper == "FORMAT" else found[1:]
+        if behind and behind[0].upper in _DATA:
+            return behind
+    return found
+
+
+def _kind(found: list[Token]) -> str:
+    """Return the word for what is made, changed, dropped or renamed; a table may be called as accounts are: CREATE TABLE user."""
+    if found[0].upper not in _ABOUT:
+        return ""
+    place = 3 if [token.upper for token in found[1:3]] == ["OR", "REPLACE"] else 1
+    return found[place].upper if place < len(found) else ""
+
+
+def _names(found: list[Token], database: str, *, folds_case: bool) -> bool:
     """Tell whether a database is named: before a dot, or behind DATABASE."""
     for place, token in enumerate(found):
-        if token.identifier != database:
+        if not _is(token.identifier, database, folds_case=folds_case):
             continue
         before = [one.upper for one in found[max(0, place - 4) : place]]
         if (place + 1 < len(found) and found[place + 1].text == ".") or any(word in _WHOLE for word in before):
@@ -170,6 +218,8 @@ def _target(found: list[Token]) -> str | None:
         place = 0
     elif first == "DELETE":
         place = next((i for i, token in enumerate(found[:24]) if token.upper == "FROM"), len(found))
+    elif first == "TRUNCATE":
+        place = 1 if len(found) > 1 and found[1].upper == "TABLE" else 0
     else:
         place = next((i for i, token in enumerate(found[:24]) if token.upper in _OBJECTS), len(found))
         if place < len(found) and found[place].upper == "INDEX":

@@ -57,9 +57,9 @@ def replay(links: Sequence[Link], start: Position, stop: Stop, server: Target, o
     """
     result = Replay(str(start["file"]), int(start["offset"]))
     result.gtids.update(binlog.gtid_texts(str(start.get("gtid", ""))))
-    sieve = Filter(only) if only is not None else None
     conn = connect(on_database(server, None))
     try:
+        sieve = Filter(only, int(conn.query("SELECT @@lower_case_table_names")[0][0]) != 0) if only is not None else None
         binlog_tool, client = tool_for("binlog", conn.server), tool_for("client", conn.server)
         made = {str(name) for (name,) in conn.query("SELECT schema_name FROM information_schema.schemata")}
 

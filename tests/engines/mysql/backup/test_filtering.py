@@ -52,10 +52,34 @@ KEPT, LEFT, COUNTED = (True, False), (False, False), (False, True)
         ("shop", "GRANT SELECT ON shop.* TO ann", LEFT),
         ("shop", "FLUSH TABLES", LEFT),
         ("shop", "CREATE DEFINER=`root`@`localhost` TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.a = 1", KEPT),
+        ("shop", "ALTER TABLE user ADD c int", KEPT),
+        ("shop", "CREATE INDEX role ON t (a)", KEPT),
+        ("shop", "RENAME TABLE user TO people", KEPT),
+        ("shop", "CREATE OR REPLACE USER shop", LEFT),
+        ("shop", "DROP ROLE IF EXISTS shop", LEFT),
+        ("shop", "TRUNCATE other.t", LEFT),
+        ("shop", "SET STATEMENT lock_wait_timeout = 5 FOR ALTER TABLE t ADD c int", KEPT),
+        ("shop", "SET STATEMENT a = (1), max_statement_time = 5 FOR INSERT INTO other.t VALUES (1)", COUNTED),
+        ("other", "SET STATEMENT max_statement_time = 5 FOR SET STATEMENT a = 1 FOR UPDATE shop.t SET a = 1", (True, True)),
+        ("shop", "SET PASSWORD FOR shop = ''", LEFT),
+        ("shop", "ANALYZE UPDATE t SET a = 1", (True, True)),
+        ("shop", "ANALYZE FORMAT = JSON DELETE FROM other.t", COUNTED),
+        ("shop", "ANALYZE TABLE t", LEFT),
+        ("other", 'ALTER TABLE "shop"."t" ADD c int', LEFT),
+        ("other", "ALTER TABLE SHOP.t ADD c int", LEFT),
     ],
 )
 def test_statements_that_concern_a_database(database: str, sql: str, expected: tuple[bool, bool]) -> None:
     assert concerns(Query(database, sql), "shop") == expected
+
+
+def test_names_are_read_as_the_session_and_the_server_read_them() -> None:
+    assert concerns(Query("other", 'ALTER TABLE "shop"."t" ADD c int', "ANSI_QUOTES"), "shop") == KEPT
+    assert concerns(Query("other", "UPDATE t SET a = '\\'; UPDATE shop.t SET a = 'b'", "NO_BACKSLASH_ESCAPES"), "shop")[0]
+    assert concerns(Query("other", "ALTER TABLE Shop.t ADD c int"), "shop", folds_case=True) == KEPT
+    assert concerns(Query("SHOP", "ALTER TABLE t ADD c int"), "shop", folds_case=True) == KEPT
+    assert concerns(Query("shop", "DROP TABLE Other.t"), "shop", folds_case=True) == LEFT
+    assert concerns(Query("", "CREATE DATABASE Shop"), "shop", folds_case=True) == KEPT
 
 
 def group(domain: int, number: int, second: int = 0, start: int = 100) -> Event:

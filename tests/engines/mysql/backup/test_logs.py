@@ -23,6 +23,7 @@ from tests.databases import MysqlDatabase, fresh_mysql
 from tests.engines.mysql.backup.shops import WITH_LOGS, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import Lease, MysqlServer
+from tests.servers.alone import alone
 from tests.usecases.policies import Shop
 
 
@@ -134,6 +135,37 @@ def test_what_draws_from_another_database_or_follows_its_rows_comes_through_the_
         assert contents(server, new_name)["drawn"] == contents(server, logged.name)["drawn"]
         server.drop_database(new_name)  # before what its foreign keys refer to
         server.drop_database(logged.name)
+
+
+def test_statements_come_through_the_log_however_they_are_worded(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+) -> None:
+    """Tables called as accounts are, settings before a statement, and names in double quotes."""
+    server, own = logging_mysql_server, logged.name
+    logged.load("CREATE TABLE user (a int); CREATE TABLE role (a int); INSERT INTO user VALUES (1);")
+    shop.run()
+    logged.load("ALTER TABLE user ADD b int; INSERT INTO user VALUES (2, 3); CREATE INDEX role ON role (a);")
+    with fresh_mysql(server, "other") as other:
+        other.load(f"SET sql_mode = 'ANSI_QUOTES'; ALTER TABLE \"{own}\".\"user\" ADD d int; UPDATE {own}.user SET d = 5;")
+    if server.has("sequences"):  # MariaDB
+        logged.load("SET STATEMENT lock_wait_timeout = 5 FOR ALTER TABLE user ADD c int; UPDATE user SET c = 4;")
+    shop.run("log")
+    shop.restore(server.url(new_name))
+    assert (server.dump(new_name), contents(server, new_name)) == (server.dump(own), contents(server, own))
+
+
+def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    with alone(MysqlServer, MysqlServer.log_settings | {"lower-case-table-names": "1"}) as server:
+        server.client("mysql", "CREATE DATABASE Shop; CREATE DATABASE other; CREATE TABLE Shop.Items (a int);")
+        shop = Shop(tmp_path / "env", server.url("shop"), schedule=WITH_LOGS)
+        shop.run()
+        server.client("other", "ALTER TABLE SHOP.items ADD b int; INSERT INTO Shop.ITEMS VALUES (1, 2);")
+        shop.run("log")
+        shop.restore(server.url("restored"))
+        assert server.rows("restored", "SELECT * FROM items") == [(1, 2)]
 
 
 @pytest.mark.campaign
