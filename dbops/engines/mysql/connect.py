@@ -61,6 +61,7 @@ class MysqlConnection:
     that made them before, `ledger`, which notes GRANT and REVOKE in the
     server's place, `stands_for`, the name of the real database, and `home`, where that is; and `came_from`, the name of the
     database whose backup is tried out there: what names the scratch is read as if it named that.
+    Where `placed` is a set, the folders that tables have of their own (DATA DIRECTORY) are not read, and such tables noted there.
     `account` is who the session speaks for: another than its own where the scratch is on another server.
     """
 
@@ -75,6 +76,7 @@ class MysqlConnection:
         self.ledger: Ledger | None = None
         self.stands_for: str | None = None
         self.came_from: str | None = None
+        self.placed: set[str] | None = None
         self.home: Target | None = None
         self.account: str = server.user
         self.is_readonly = False

@@ -161,7 +161,7 @@ def _unconverted_views(conn: MysqlConnection, answers: Mapping[str, Row]) -> dic
 
 def inspect(conn: MysqlConnection, scope: Scope = Scope(), *, declared: bool = False) -> Catalog:  # noqa: B008  frozen
     """Read the whole managed catalog; see the port."""
-    return restrict(_Reading(_at_home(fetch(conn), conn), conn, declared).catalog(), scope)
+    return restrict(_Reading(_unplaced(_at_home(fetch(conn), conn), conn), conn, declared).catalog(), scope)
 
 
 def _at_home(texts: Texts, conn: MysqlConnection) -> Texts:
@@ -174,6 +174,20 @@ def _at_home(texts: Texts, conn: MysqlConnection) -> Texts:
         for what in ("tables", "sequences", "views", "triggers", "routines", "events")
     }
     return replace(texts, **turned)
+
+
+_PLACE = re.compile(r" (?P<kind>DATA|INDEX) DIRECTORY ?= ?'(?:[^'\\]|\\.|'')*'|'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`", re.DOTALL)
+
+
+def _unplaced(texts: Texts, conn: MysqlConnection) -> Texts:
+    """Leave out the folders that tables and partitions have of their own, where the session says so."""
+    if conn.placed is None:
+        return texts
+    tables = tuple(_PLACE.sub(lambda found: "" if found["kind"] else found[0], text) for text in texts.tables)
+    for before, text in zip(texts.tables, tables, strict=True):
+        if text != before and (found := re.search(_NAME, before)):
+            conn.placed.add(unquoted(found[0]))
+    return replace(texts, tables=tables)
 
 
 class _Reading:

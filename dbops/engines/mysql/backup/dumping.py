@@ -48,6 +48,12 @@ _VERSIONED = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema 
 _SEQUENCES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'"
 _SIZE = "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"
 _DEFAULTS = "SELECT @@character_set_database, @@collation_database"
+_COMMENT = "SELECT schema_comment FROM information_schema.schemata WHERE schema_name = DATABASE()"
+#: Where the engines of the tables are from, of those that a server does not have by itself.
+_PLUGINS = """
+SELECT DISTINCT plugin_library FROM information_schema.plugins
+WHERE plugin_type = 'STORAGE ENGINE' AND plugin_library IS NOT NULL AND plugin_name IN
+  (SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND engine IS NOT NULL) ORDER BY plugin_library"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     refuse_options(order, order.mechanism.tool, *(("jobs",) if has_jobs else ()))
     before = schema_state(conn)
     broken = broken_views(conn)
-    catalog = read_catalog(conn, broken)
+    placed = set[str]()
+    catalog = read_catalog(conn, broken, placed)
     facts, inventory = server_facts(conn), Inventory(digest(catalog), {}, int(conn.query(_SIZE)[0][0]))
     warnings = [note] if note else []
     warnings += left_out(broken)
@@ -118,7 +125,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         tools={one.name: one.version_text for one in ((tool,) if rows is None else (rows.tool, tool))},
         exits=exits,
         inventory=replace(inventory, rows=counts),
-        details=facts | {"longest_statement": longest, "begun_events": begun_events(catalog)},
+        details=facts | {"longest_statement": longest, "begun_events": begun_events(catalog), "placed": sorted(placed)},
         warnings=tuple(warnings),
     )
 
@@ -280,6 +287,7 @@ def _warnings(conn: MysqlConnection, tool: Tool) -> Iterator[str]:
 def server_facts(conn: MysqlConnection) -> dict[str, Any]:
     """Return what a restore needs to know of the database and its server."""
     [(charset, collation)] = conn.query(_DEFAULTS)
+    comments = conn.query(_COMMENT) if conn.server.flavour == "mariadb" else []
     [(folding, page_size, server_charset, server_collation, timestamps)] = conn.query(
         "SELECT @@lower_case_table_names, @@innodb_page_size, @@GLOBAL.character_set_server, @@GLOBAL.collation_server,"
         " @@GLOBAL.explicit_defaults_for_timestamp"
@@ -288,6 +296,8 @@ def server_facts(conn: MysqlConnection) -> dict[str, Any]:
         "database": conn.database,
         "character_set": charset,
         "collation": collation,
+        "comment": str(comments[0][0]) if comments else None,
+        "plugins": [str(library).removesuffix(".so") for (library,) in conn.query(_PLUGINS)],
         "account": conn.account,
         "flavour": conn.server.flavour,
         "version": list(conn.server.version),
@@ -308,12 +318,18 @@ def database_clock(conn: MysqlConnection) -> datetime:
     return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
 
 
-def read_catalog(conn: MysqlConnection, without: Collection[str] = ()) -> Catalog:
-    """Return the catalog without some views, and without grants: they belong to accounts, and accounts to the server."""
+def read_catalog(conn: MysqlConnection, without: Collection[str] = (), placed: set[str] | None = None) -> Catalog:
+    """Return the catalog without some views, without grants, which belong to accounts, and accounts to the server, and without
+    the folders that tables have of their own, which belong to a machine. Those tables are noted in `placed`.
+    """
     from dbops.engines.mysql.inspect import inspect
 
-    with without_grants(conn):
-        catalog = inspect(conn)
+    conn.placed = set() if placed is None else placed
+    try:
+        with without_grants(conn):
+            catalog = inspect(conn)
+    finally:
+        conn.placed = None
     if without:
         catalog = catalog.only(ref for ref in catalog.objects if ref.kind != "view" or ref.name not in without)
     return catalog

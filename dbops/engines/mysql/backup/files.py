@@ -35,7 +35,8 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     refuse_options(order, tool.name, *_OPTIONS)
     since = _since(order, conn)
     before = schema_state(conn)
-    found = digest(read_catalog(conn))
+    placed = set[str]()
+    found = digest(read_catalog(conn, placed=placed))
     [(folder,)] = conn.query("SELECT @@datadir")
     told("copying the files of the whole server" + (f" since LSN {since}" if since else ""))
     with passing_folder() as place, option_file(target, tool) as options:
@@ -53,6 +54,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         checkpoints = _pairs(place / "lsn" / "xtrabackup_checkpoints")
         position = _position(place / "lsn" / "xtrabackup_info")
     end: dict[str, Any] = {"lsn": int(checkpoints["to_lsn"]), **position, **beginning(order, conn, target, position)}
+    lsns = {name: int(checkpoints[name]) for name in ("from_lsn", "to_lsn")}
     warnings = () if position or "log" not in order.kinds else ("no log can follow: the server keeps no binary log",)
     return Produced(
         start=dict(order.parent.end) if order.parent else end,
@@ -61,7 +63,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         tools={tool.name: tool.version_text},
         exits=exits,
         inventory=Inventory(found if schema_state(conn) == before else None),
-        details=server_facts(conn) | {"from_lsn": int(checkpoints["from_lsn"]), "to_lsn": int(checkpoints["to_lsn"])},
+        details=server_facts(conn) | lsns | {"placed": sorted(placed)},
         warnings=warnings,
     )
 

@@ -24,6 +24,7 @@ from dbops.engines.mysql.backup.rewriting import Rewrite, definer_of, rewrites, 
 from dbops.engines.mysql.backup.still_named import Mention, mentions
 from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
+from dbops.engines.mysql.ddl import literal
 from dbops.engines.mysql.errors import number_of
 from dbops.engines.mysql.events import park as park_event
 from dbops.engines.mysql.qualifiers import Naming
@@ -40,6 +41,8 @@ _MARGIN = 1 << 16
 _LISTED = 10
 _UNREADABLE = (1044, 1142, 1143, 1227)
 _LONG_AGO = b"SET TIMESTAMP = 1;\n"
+_STRICT = ",NO_ENGINE_SUBSTITUTION"  # else a table of an engine that the server lacks gets another one, which nothing tells
+_NO_DIRECTORIES = ",NO_DIR_IN_CREATE"
 
 _DEFINERS = """
 SELECT DISTINCT definer FROM (
@@ -110,17 +113,33 @@ def choose(dump: Dump, tables: Collection[str]) -> Choice:
     return Choice(frozenset(wanted))
 
 
-def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice(), *, keeps_definers: bool = True) -> tuple[Exit, ...]:
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What a restore keeps: the accounts that define views and code, and the folders that tables have of their own."""
+
+    definers: bool = True
+    directories: bool = True
+
+
+def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice(), keeping: Keeping = Keeping()) -> tuple[Exit, ...]:
     """Bring a dump into the empty database of `target`, events too."""
-    exits = load_tables(dump, target, told, choice)
-    return exits + load_code(dump, target, told, choice, keeps_definers=keeps_definers)
+    exits = load_tables(dump, target, told, choice, keeping)
+    return exits + load_code(dump, target, told, choice, keeps_definers=keeping.definers)
 
 
-def load_tables(dump: Dump, target: Target, told: Told, choice: Choice = Choice()) -> tuple[Exit, ...]:
+def load_tables(
+    dump: Dump, target: Target, told: Told, choice: Choice = Choice(), keeping: Keeping = Keeping()
+) -> tuple[Exit, ...]:
     """Bring tables and their rows in."""
     told(f"restoring the tables of {dump.database} into {target.url.database}")
+    modes = _STRICT if keeping.directories else _STRICT + _NO_DIRECTORIES
     with dump.source.stream(TABLES, feeds=True) as reader:
-        exits = _feed(target, _chosen_pieces(dump, reader, target, choice))
+        try:
+            exits = _feed(target, _chosen_pieces(dump, reader, target, choice, modes))
+        except BackupError as error:
+            if error.fix is None and keeping.directories and placed_of(dump, choice):
+                error.fix = "where it is about a table's own folder, --option directories=skip puts all into that of the server"
+            raise
     if ROWS_TAR not in dump.source.names:
         return exits
     return exits + _feed(target, row_pieces(dump.source, choice.has))
@@ -328,6 +347,18 @@ def _listed(found: Sequence[Mention]) -> str:
     return f"{'; '.join(map(str, found[:_LISTED]))}{more}. SHOW CREATE {kind} {name} shows the whole text"
 
 
+def placed_of(dump: Dump, choice: Choice = Choice()) -> list[str]:
+    """Return the tables of a dump that have folders of their own (DATA DIRECTORY)."""
+    return [name for name in dump.details.get("placed") or () if choice.has(name)]
+
+
+def unplaced(tables: Sequence[str]) -> list[str]:
+    """Say which tables lie elsewhere now."""
+    if not tables:
+        return []
+    return [f"tables that had folders of their own (DATA DIRECTORY), and lie in that of the server now: {', '.join(tables)}"]
+
+
 def create(server: Target, name: str, details: Mapping[str, Any]) -> None:
     """Create a database as the one of a backup."""
     conn = connect(on_database(server, None))
@@ -338,8 +369,10 @@ def create(server: Target, name: str, details: Mapping[str, Any]) -> None:
 
 
 def defaults_clause(details: Mapping[str, Any]) -> str:
-    """Return the clause that gives a database the character set and collation of a backup's."""
-    return f"CHARACTER SET {quoted(str(details['character_set']))} COLLATE {quoted(str(details['collation']))}"
+    """Return the clause that gives a database the character set and collation of a backup's, and its comment (MariaDB 10.5)."""
+    clause = f"CHARACTER SET {quoted(str(details['character_set']))} COLLATE {quoted(str(details['collation']))}"
+    comment = details.get("comment")
+    return clause if comment is None else f"{clause} /*M!100500 COMMENT {literal(comment)} */"
 
 
 def drop(server: Target, name: str) -> None:
@@ -387,8 +420,10 @@ def _pieces(reader: Reader) -> Iterator[bytes]:
         yield data
 
 
-def _chosen_pieces(dump: Dump, reader: Reader, target: Target, choice: Choice) -> Iterator[bytes]:
-    """Yield what is chosen of the stream of tables, with defaults that name the new database where they named the old."""
+def _chosen_pieces(dump: Dump, reader: Reader, target: Target, choice: Choice, modes: str) -> Iterator[bytes]:
+    """Yield what is chosen of the stream of tables, with defaults that name the new database where they named the old, and with
+    `modes` besides those that a dump sets at its beginning.
+    """
     new, old = str(target.url.database), dump.database
     for kind, name, start, end, uses in dump.sections():
         if kind in ("placeholder", "view"):
@@ -407,6 +442,8 @@ def _chosen_pieces(dump: Dump, reader: Reader, target: Target, choice: Choice) -
                 whole += data
             elif keeps:
                 yield data
+        if kind == "header":
+            yield f"SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, '{modes}');\n".encode()
         if whole:
             yield requalified(whole.decode("utf-8", "surrogateescape"), old, new).encode("utf-8", "surrogateescape")
 

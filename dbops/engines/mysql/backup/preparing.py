@@ -20,7 +20,7 @@ from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.mysql.backup.binlog import stop_of
 from dbops.engines.mysql.backup.files import DONE, FILES
 from dbops.engines.mysql.backup.replaying import replay
-from dbops.engines.mysql.backup.staging import must_not_precede, programs_for, settings_of
+from dbops.engines.mysql.backup.staging import must_not_precede, plugins_of, programs_for, settings_of
 from dbops.engines.mysql.backup.tools import find, find_program
 from dbops.engines.mysql.private_server import give_to_server, is_reachable, private_folder, server_on
 from dbops.errors import BackupError
@@ -64,12 +64,12 @@ def prepare(links: Sequence[Link], data: Path, told: Told) -> tuple[Exit, ...]:
 
 
 @contextmanager
-def prepared_server(links: Sequence[Link], told: Told) -> Iterator[tuple[DatabaseUrl, tuple[Exit, ...]]]:
+def prepared_server(links: Sequence[Link], plugins: Sequence[str], told: Told) -> Iterator[tuple[DatabaseUrl, tuple[Exit, ...]]]:
     """Run a private server on what copies of files hold."""
     programs = programs_for(links[-1].details, exactly=True)
     with private_folder() as folder:
         exits = prepare(links, folder / "data", told)
-        with server_on(programs, folder, _settings(links[-1], folder / "data")) as url:
+        with server_on(programs, folder, _settings(links[-1], plugins, folder / "data")) as url:
             yield url, exits
 
 
@@ -114,7 +114,7 @@ def restore_folder(chain: Sequence[Link], order: RestoreOrder, folder: Path, tol
             with private_folder() as run_folder:
                 (run_folder / "data").symlink_to(new)
                 programs = programs_for(bases[-1].details, exactly=True)
-                with server_on(programs, run_folder, _settings(bases[-1], new)) as url:
+                with server_on(programs, run_folder, _settings(bases[-1], plugins_of(chain), new)) as url:
                     result = replay(logs, bases[-1].end, stop, Target("", url), None, told)
             exits, reached = exits + result.exits, result.reached
             warnings += result.warnings
@@ -140,9 +140,9 @@ def _put(new: Path, folder: Path) -> list[str]:
     return [f"what stood there is in {aside}"]
 
 
-def _settings(link: Link, data: Path) -> dict[str, object]:
+def _settings(link: Link, plugins: Sequence[str], data: Path) -> dict[str, object]:
     """Return the settings that the files need: those that the tool wrote down, and those of the server."""
-    settings = settings_of(link.details) | {"skip-slave-start": 1}
+    settings = settings_of(link.details, plugins) | {"skip-slave-start": 1}
     for line in (data / "backup-my.cnf").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition("=")
         if name in _TAKEN:

@@ -20,6 +20,7 @@ from dbops.engines.mysql.backup.dumping import database_of, dump, has_history, s
 from dbops.engines.mysql.backup.loading import (
     Choice,
     Dump,
+    Keeping,
     choose,
     create,
     defaults_clause,
@@ -27,6 +28,8 @@ from dbops.engines.mysql.backup.loading import (
     load,
     must_take,
     on,
+    placed_of,
+    unplaced,
     warnings_of,
 )
 from dbops.engines.mysql.backup.spool import SpoolSink
@@ -42,7 +45,9 @@ SELECT (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?)
   + (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = ?)
   + (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = ?)"""
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
-_SCHEMA = "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata WHERE schema_name = ?"
+_COMMENTED = """
+SELECT default_character_set_name, default_collation_name, schema_comment FROM information_schema.schemata WHERE schema_name = ?"""
+_SCHEMA = _COMMENTED.replace("schema_comment", "NULL")
 
 
 def occupied(target: Target, folder: Path | None) -> str | None:
@@ -68,7 +73,7 @@ def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
     first = chain[0]
     if order.schemas:
         raise BackupError("databases of MySQL and MariaDB have no schemas", expected="--table, or nothing for all of it")
-    _keeps_definers(order)
+    _keeping(order)
     if order.folder is not None:
         from dbops.engines.mysql.backup.preparing import must_allow_folder
 
@@ -88,24 +93,30 @@ def must_allow(chain: Sequence[Link], order: RestoreOrder) -> None:
         conn.close()
 
 
-def _keeps_definers(order: RestoreOrder) -> bool:
-    """Tell whether what is restored keeps the accounts that define it.
+_OPTIONS = {
+    "definers": "keep, or skip: the account of the restore defines all",
+    "directories": "keep, or skip: tables with folders of their own come into the server's",
+}
+
+
+def _keeping(order: RestoreOrder) -> Keeping:
+    """Return what the options say that a restore keeps.
 
     Raises:
         BackupError: an option that is not known.
     """
-    refuse_restore_options(order, *(("definers",) if order.folder is None else ()))
-    how = str(order.options.get("definers", "keep"))
-    if how not in ("keep", "skip"):
-        raise BackupError(f"definers={how} is not known", expected="keep, or skip: the account of the restore defines all")
-    return how == "keep"
+    refuse_restore_options(order, *(_OPTIONS if order.folder is None else ()))
+    for name, expected in _OPTIONS.items():
+        if (how := str(order.options.get(name, "keep"))) not in ("keep", "skip"):
+            raise BackupError(f"{name}={how} is not known", expected=expected)
+    return Keeping(*(order.options.get(name, "keep") == "keep" for name in _OPTIONS))
 
 
 def restore(chain: Sequence[Link], order: RestoreOrder, told: Told) -> Restored:
     """Restore a chain; see the port."""
     if order.schemas:
         raise BackupError("databases of MySQL and MariaDB have no schemas", expected="--table, or nothing for all of it")
-    _keeps_definers(order)
+    _keeping(order)
     if order.folder is not None:
         from dbops.engines.mysql.backup.preparing import restore_folder
 
@@ -131,7 +142,7 @@ def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Res
     conn = connect(on_database(target, None))
     try:
         must_take(made, conn)
-        defaults = conn.query(_SCHEMA, (name,))
+        defaults = conn.query(_COMMENTED if conn.server.flavour == "mariadb" else _SCHEMA, (name,))
         count = _objects_in(conn, name)
     finally:
         conn.close()
@@ -140,17 +151,18 @@ def _bring(made: Dump, order: RestoreOrder, told: Told, so_far: Restored) -> Res
             f"the database {name} has {count} tables, views, routines and events; it was left as it is",
             fix="restore to another database, or name it in the URL and give --replace",
         )
-    home, keeps = on(target, name), _keeps_definers(order)
+    home, keeping = on(target, name), _keeping(order)
     if count:
-        exits = replace_content(made, home, told, choice, keeps_definers=keeps)
+        exits = replace_content(made, home, told, choice, keeping)
     else:
-        exits = _fill(made, home, told, choice, defaults[0] if defaults else None, keeps_definers=keeps)
-    warnings = (*so_far.warnings, *warnings_of(home, made, choice))
+        exits = _fill(made, home, told, choice, defaults[0] if defaults else None, keeping)
+    moved = [] if keeping.directories else unplaced(placed_of(made, choice))
+    warnings = (*so_far.warnings, *moved, *warnings_of(home, made, choice))
     return Restored(target.url.redacted(), so_far.reached, exits, warnings)
 
 
 def _fill(
-    made: Dump, target: Target, told: Told, choice: Choice, defaults: tuple[str, ...] | None, *, keeps_definers: bool
+    made: Dump, target: Target, told: Told, choice: Choice, defaults: tuple[str | None, ...] | None, keeping: Keeping
 ) -> tuple[Exit, ...]:
     """Bring a dump into a database that does not exist or is empty; when it fails, it is so again."""
     name = str(target.url.database)
@@ -160,7 +172,7 @@ def _fill(
         _alter(target, name, made.details)
     try:
         with _marked(target, f"restoring {made.database}"):
-            return load(made, target, told, choice, keeps_definers=keeps_definers)
+            return load(made, target, told, choice, keeping)
     except BaseException:
         if defaults is None:
             drop(target, name)
@@ -169,7 +181,7 @@ def _fill(
         raise
 
 
-def _empty_again(made: Dump, target: Target, defaults: tuple[str, ...]) -> None:
+def _empty_again(made: Dump, target: Target, defaults: tuple[str | None, ...]) -> None:
     """Empty a database that was empty before, unless somebody else has put something into it meanwhile.
 
     Raises:
@@ -188,7 +200,7 @@ def _empty_again(made: Dump, target: Target, defaults: tuple[str, ...]) -> None:
             fix="drop what the restore made by hand, and restore to a new database",
         )
     drop(target, name)
-    create(target, name, {"character_set": defaults[0], "collation": defaults[1]})
+    create(target, name, {"character_set": defaults[0], "collation": defaults[1], "comment": defaults[2]})
 
 
 @contextmanager

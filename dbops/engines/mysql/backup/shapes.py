@@ -19,6 +19,11 @@ def _is_settings(value: object) -> bool:
     )
 
 
+def _is_plugins(value: object) -> bool:
+    """Tell whether a value has libraries of engines, which a private server loads from its own folder."""
+    return isinstance(value, list) and all(isinstance(one, str) and re.fullmatch(r"[\w-]+", one) for one in value)
+
+
 _POSITION: Mapping[str, Shape] = {
     "file": or_none(str),
     "offset": or_none(int),
@@ -35,6 +40,9 @@ SHAPE: Mapping[str, Shape] = {
         "settings": or_none(_is_settings),
         "longest_statement": or_none(int),
         "begun_events": or_none([str]),
+        "placed": or_none([str]),
+        "comment": or_none(str),
+        "plugins": or_none(_is_plugins),
         "to_lsn": or_none(int),
         "files": or_none([(str, int, or_none(int))]),
     },

@@ -23,6 +23,7 @@ from dbops.engines.mysql.backup.loading import (
     load_tables,
     missing_definers,
     on,
+    unplaced,
     views_text,
 )
 from dbops.engines.mysql.backup.replaying import replay
@@ -62,13 +63,14 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
     bases = [link for link in chain if link.kind != "log"]
     must_not_precede(bases[-1], stop)
     database = database_of(chain[0].details)
-    with passing_folder() as folder, _server(bases, told) as (url, made):
+    with passing_folder() as folder, _server(bases, plugins_of(chain), told) as (url, made):
         target = Target("", url)
         told("the private server runs")
         elsewhere = StandIns({}, {})
         if bases[0].method == "logical":
             elsewhere = _fill(Dump.of(bases[0]), target, told)
-        reached, warnings, exits = bases[-1].end, list[str](), made
+        reached, exits = bases[-1].end, made
+        warnings = unplaced(sorted({str(name) for link in chain for name in link.details.get("placed") or ()}))
         if logs:
             only = database if bases[0].method == "logical" else None
             with _gone(elsewhere, target):
@@ -119,29 +121,45 @@ def programs_for(details: Mapping[str, Any], *, exactly: bool) -> Programs:
     return programs
 
 
-def settings_of(details: Mapping[str, Any]) -> dict[str, object]:
-    """Return the settings of a private server, taken from the server that the backup is of."""
+def plugins_of(chain: Sequence[Link]) -> list[str]:
+    """Return the libraries of the engines that tables of a chain have and servers lack by themselves."""
+    return sorted({str(name) for link in chain for name in link.details.get("plugins") or ()})
+
+
+def settings_of(details: Mapping[str, Any], plugins: Sequence[str]) -> dict[str, object]:
+    """Return the settings of a private server, taken from the server that the backup is of, with libraries of engines. It makes
+    no table in a folder beside its own, which may be that of a table which lives.
+    """
     taken = {name.replace("_", "-"): value for name, value in details.get("settings", {}).items()}
-    return taken | {
-        "max-allowed-packet": "1G",
-        "event-scheduler": "OFF",
-        "local-infile": 1,
-        "character-set-server": taken.get("character-set-server", "utf8mb4"),
-    }
+    loaded = {"plugin-load-add": ";".join(plugins)} if plugins else {}
+    if plugins and details["flavour"] == "mariadb":
+        loaded["plugin-maturity"] = "unknown"
+    return (
+        taken
+        | loaded
+        | {
+            "symbolic-links": 0,
+            "innodb-strict-mode": 0,  # the server of the backup may have taken what a strict one refuses
+            "max-allowed-packet": "1G",
+            "event-scheduler": "OFF",
+            "local-infile": 1,
+            "character-set-server": taken.get("character-set-server", "utf8mb4"),
+        }
+    )
 
 
 @contextmanager
-def _server(bases: Sequence[Link], told: Told) -> Iterator[tuple[DatabaseUrl, tuple[Exit, ...]]]:
+def _server(bases: Sequence[Link], plugins: Sequence[str], told: Told) -> Iterator[tuple[DatabaseUrl, tuple[Exit, ...]]]:
     details = bases[-1].details
     try:
         if bases[0].method == "logical":
             programs = programs_for(details, exactly=False)
-            with private_server(programs, str(details["sql_mode"]), settings_of(details)) as url:
+            with private_server(programs, str(details["sql_mode"]), settings_of(details, plugins)) as url:
                 yield url, ()
             return
         from dbops.engines.mysql.backup.preparing import prepared_server
 
-        with prepared_server(bases, told) as (url, exits):
+        with prepared_server(bases, plugins, told) as (url, exits):
             yield url, exits
     except SchemaError as error:
         # an empty server says nothing of a dump, one on copied files does

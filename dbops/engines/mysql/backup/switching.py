@@ -22,6 +22,7 @@ from dbops.engines.mysql.backup.dumping import dump, server_facts
 from dbops.engines.mysql.backup.loading import (
     Choice,
     Dump,
+    Keeping,
     create,
     defaults_clause,
     drop,
@@ -63,7 +64,7 @@ class _Places:
     aside: str
 
 
-def replace_content(made: Dump, target: Target, told: Told, choice: Choice, *, keeps_definers: bool = True) -> tuple[Exit, ...]:
+def replace_content(made: Dump, target: Target, told: Told, choice: Choice, keeping: Keeping = Keeping()) -> tuple[Exit, ...]:
     """Put a dump in the place of what is in a database: all of it, or the chosen tables.
 
     Raises:
@@ -78,8 +79,8 @@ def replace_content(made: Dump, target: Target, told: Told, choice: Choice, *, k
         conn.query("SELECT GET_LOCK(?, 0)", (places.beside,))  # a session that is gone holds it no more
         create(target, places.beside, made.details)
         try:
-            exits = _rehearse(made, on(target, places.beside), told, choice, keeps_definers=keeps_definers)
-            exits += _switch(made, target, conn, places, told, choice, keeps_definers=keeps_definers)
+            exits = _rehearse(made, on(target, places.beside), told, choice, keeping)
+            exits += _switch(made, target, conn, places, told, choice, keeps_definers=keeping.definers)
         finally:
             drop(target, places.beside)
         return exits
@@ -105,10 +106,10 @@ def must_be_alone(conn: MysqlConnection, database: str, choice: Choice) -> None:
         )
 
 
-def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice, *, keeps_definers: bool) -> tuple[Exit, ...]:
+def _rehearse(made: Dump, beside: Target, told: Told, choice: Choice, keeping: Keeping) -> tuple[Exit, ...]:
     """Make everything beside; events do not run there, and triggers go again before their tables can be renamed."""
-    exits = load_tables(made, beside, told, choice)
-    exits += load_code(made, beside, told, choice, park=lambda sql, mode: park(sql, {}, mode), keeps_definers=keeps_definers)
+    exits = load_tables(made, beside, told, choice, keeping)
+    exits += load_code(made, beside, told, choice, park=lambda sql, mode: park(sql, {}, mode), keeps_definers=keeping.definers)
     conn = connect(beside)
     try:
         for name, _ in conn.query(_CODE["TRIGGER"], (beside.url.database or "",)):

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dbops.engines.base.backup import LATEST, Link, Point, Told
 from dbops.engines.base.connect import Target
 from dbops.engines.mysql.backup.dumping import ELSEWHERE
-from dbops.engines.mysql.backup.loading import Dump, defaults_clause, load_code, load_tables, must_take, on
+from dbops.engines.mysql.backup.loading import Dump, Keeping, defaults_clause, load_code, load_tables, must_take, on
 from dbops.engines.mysql.backup.staging import Stage, staged
 from dbops.engines.mysql.backup.still_named import mentions
 from dbops.engines.mysql.backup.tools import error_number
@@ -24,10 +24,10 @@ SELECT table_name, table_type, engine FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
 _AT_ONCE = 100
 #: Errors that say something of this machine or account, and nothing of the backup.
-_NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS"})
-#: What making something takes and reading it does not: other definers, functions beside a binary log, databases, tables; and,
-#: for a view over views, definers that are there.
-_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1370, 1418, 1419, 1449})
+_NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS", "NO_ENGINE"})
+#: What making something takes and reading it does not: other definers, functions beside a binary log, databases, tables; engines
+#: that are there; and, for a view over views, definers.
+_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1286, 1370, 1418, 1419, 1449})
 
 
 @contextmanager
@@ -84,6 +84,7 @@ def _on_stage(chain: Sequence[Link], point: Point, told: Told, stack: ExitStack)
     conn = _session_on(stage, str(chain[0].details["account"]))
     stack.callback(conn.close)
     conn.begun_events = frozenset(chain[0].details.get("begun_events", ()))
+    conn.placed = set()
     return conn
 
 
@@ -101,10 +102,10 @@ def _load_scratch(made: Dump, conn: MysqlConnection, told: Told) -> None:
     conn.execute(f"ALTER DATABASE {quoted(conn.database)} {defaults_clause(made.details)}")
     there = on(conn.target, conn.database)
     states: dict[str, str] = {}
-    load_tables(made, there, told)
+    load_tables(made, there, told, keeping=Keeping(directories=False))
     may_be_set = conn.query("SHOW GLOBAL VARIABLES WHERE variable_name = 'secure_timestamp' AND value <> 'NO'") == []
     load_code(made, there, told, park=lambda sql, mode: park(sql, states, mode), keeps_past=may_be_set)
-    conn.parked_events, conn.came_from = states, made.database
+    conn.parked_events, conn.came_from, conn.placed = states, made.database, set()
     conn.begun_events = frozenset(made.details.get("begun_events", ()))
     if left := [one for one in mentions(conn, made.naming) if not one.is_text]:
         raise BackupError(

@@ -43,6 +43,23 @@ def new_name(mysql_server: MysqlServer) -> Iterator[str]:
     mysql_server.drop_database(name)
 
 
+def test_the_comment_of_a_database_comes_back(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    if not mysql_server.has("sequences"):
+        pytest.skip("a database of MySQL has no comment")
+    asked, comment = "SELECT schema_comment FROM information_schema.schemata WHERE schema_name = %s", "100% of 'it'?\n"
+    own = my_database.name
+    mysql_server.rows(own, f"ALTER DATABASE {own} COMMENT %s", (comment,))
+    my_database.load("CREATE TABLE t (a int)")
+    made = shop.run()
+    shop.restore(mysql_server.url(new_name))
+    assert mysql_server.rows(new_name, asked, (new_name,)) == [(comment,)]
+    mysql_server.rows(own, f"ALTER DATABASE {own} COMMENT 'other'")
+    shop.restore(mysql_server.url(own), word=made.id, replaces=True)
+    assert mysql_server.rows(own, asked, (own,)) == [(comment,)]
+
+
 def test_a_dump_restores_into_a_new_database(
     shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
 ) -> None:

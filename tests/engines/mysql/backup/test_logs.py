@@ -20,7 +20,7 @@ from dbops.errors import BackupError
 from dbops.usecases.backup.restore import point_of
 from dbops.usecases.backup.verify import verify
 from tests.databases import MysqlDatabase, fresh_mysql
-from tests.engines.mysql.backup.shops import WITH_LOGS, contents, fill
+from tests.engines.mysql.backup.shops import OF_FILES, WITH_LOGS, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import Lease, MysqlServer
 from tests.servers.alone import alone
@@ -146,12 +146,71 @@ def test_statements_come_through_the_log_however_they_are_worded(
     shop.run()
     logged.load("ALTER TABLE user ADD b int; INSERT INTO user VALUES (2, 3); CREATE INDEX role ON role (a);")
     with fresh_mysql(server, "other") as other:
-        other.load(f"SET sql_mode = 'ANSI_QUOTES'; ALTER TABLE \"{own}\".\"user\" ADD d int; UPDATE {own}.user SET d = 5;")
+        other.load(f'SET sql_mode = \'ANSI_QUOTES\'; ALTER TABLE "{own}"."user" ADD d int; UPDATE {own}.user SET d = 5;')
     if server.has("sequences"):  # MariaDB
         logged.load("SET STATEMENT lock_wait_timeout = 5 FOR ALTER TABLE user ADD c int; UPDATE user SET c = 4;")
     shop.run("log")
     shop.restore(server.url(new_name))
     assert (server.dump(new_name), contents(server, new_name)) == (server.dump(own), contents(server, own))
+
+
+def test_tables_keep_their_engine_and_options_or_are_refused(
+    tmp_path: Path, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server without an engine takes another one where its sql_mode lets it, and the server that replays has none but its own."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    if not mysql_server.has("sequences"):
+        pytest.skip("MySQL has all its engines built in")
+    settings = {"plugin-load-add": "ha_archive", "innodb-strict-mode": "0"}
+    with alone(MysqlServer, MysqlServer.log_settings | settings) as server:
+        server.client(
+            "mysql", "CREATE DATABASE shop; CREATE TABLE shop.kept (a int) ENGINE = ARCHIVE; INSERT shop.kept VALUES (1);"
+        )
+        shop = Shop(tmp_path / "env", server.url("shop"), schedule=WITH_LOGS)
+        shop.run()
+        wanted = mysql_server.new_database("restored")
+        with pytest.raises(BackupError, match="ARCHIVE") as caught:
+            shop.restore(mysql_server.url(wanted))
+        assert "INSTALL SONAME" in str(caught.value.fix)
+        assert mysql_server.dump(wanted) == ""
+        mysql_server.drop_database(wanted)
+        server.client("shop", "CREATE TABLE odd (a int) ROW_FORMAT = DYNAMIC KEY_BLOCK_SIZE = 8; INSERT INTO kept VALUES (2);")
+        shop.run("log")
+        assert shop.verify(3).problems == ()
+        shop.restore(server.url("restored"))
+        assert (server.dump("restored"), contents(server, "restored")) == (server.dump("shop"), contents(server, "shop"))
+
+
+@pytest.mark.parametrize("schedule", [WITH_LOGS, OF_FILES], ids=["dumps", "files"])
+def test_tables_with_folders_of_their_own_are_restored_beside_those_that_live(
+    tmp_path: Path, mysql_server: MysqlServer, schedule: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DATA DIRECTORY: what a private server made there stood in the way of the table itself."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    if not mysql_server.has("sequences"):
+        pytest.skip("MySQL has such folders only where its configuration says so")
+    with alone(MysqlServer, MysqlServer.log_settings | {"symbolic-links": "1"}) as server:
+        far = server.home / "far"
+        server.rows("mysql", "CREATE DATABASE shop")
+        shop = Shop(tmp_path / "env", server.url("shop"), schedule=schedule)
+        said = " DATA DIRECTORY=''x''"
+        server.client(
+            "shop",
+            f"CREATE TABLE t (a int) COMMENT '{said}' DATA DIRECTORY = '{far}'; INSERT INTO t VALUES (1);"
+            f"CREATE TABLE p (a int) PARTITION BY RANGE (a) (PARTITION p0 VALUES LESS THAN MAXVALUE DATA DIRECTORY = '{far}');",
+        )
+        shop.run()
+        assert shop.verify(3).problems == ()
+        server.client("shop", "INSERT INTO t VALUES (2); INSERT INTO p VALUES (3);")
+        shop.run("log")
+        there = {path: path.stat().st_mtime_ns for path in far.rglob("*.ibd")}
+        for name in ("beside", "shop"):
+            [warning] = shop.restore(server.url(name), word=shop.backups()[1].id, replaces=name == "shop").restored.warnings
+            assert warning.startswith("tables that had folders of their own") and warning.endswith(": p, t")
+            assert server.rows(name, "SELECT a FROM t UNION ALL SELECT a FROM p") == [(1,), (2,), (3,)]
+            assert {path: path.stat().st_mtime_ns for path in far.rglob("*.ibd")} == ({} if name == "shop" else there)
+        assert f"COMMENT='{said}'" in server.dump("shop")
+        assert far.as_posix() not in server.dump("shop")
 
 
 def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(
