@@ -157,7 +157,7 @@ def test_statements_come_through_the_log_however_they_are_worded(
 def test_tables_keep_their_engine_and_options_or_are_refused(
     tmp_path: Path, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server without an engine takes another one where its sql_mode lets it, and the server that replays has none but its own."""
+    """A server without an engine takes another one where its sql_mode lets it; the one that replays has none but its own."""
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     if not mysql_server.has("sequences"):
         pytest.skip("MySQL has all its engines built in")
