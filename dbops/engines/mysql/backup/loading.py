@@ -121,15 +121,16 @@ class Keeping:
     directories: bool = True
 
 
-def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice(), keeping: Keeping = Keeping()) -> tuple[Exit, ...]:
+ALL = Keeping()
+
+
+def load(dump: Dump, target: Target, told: Told, choice: Choice = Choice(), keeping: Keeping = ALL) -> tuple[Exit, ...]:
     """Bring a dump into the empty database of `target`, events too."""
     exits = load_tables(dump, target, told, choice, keeping)
     return exits + load_code(dump, target, told, choice, keeps_definers=keeping.definers)
 
 
-def load_tables(
-    dump: Dump, target: Target, told: Told, choice: Choice = Choice(), keeping: Keeping = Keeping()
-) -> tuple[Exit, ...]:
+def load_tables(dump: Dump, target: Target, told: Told, choice: Choice = Choice(), keeping: Keeping = ALL) -> tuple[Exit, ...]:
     """Bring tables and their rows in."""
     told(f"restoring the tables of {dump.database} into {target.url.database}")
     modes = _STRICT if keeping.directories else _STRICT + _NO_DIRECTORIES

@@ -46,7 +46,8 @@ SELECT (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?)
   + (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = ?)"""
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = ?"
 _COMMENTED = """
-SELECT default_character_set_name, default_collation_name, schema_comment FROM information_schema.schemata WHERE schema_name = ?"""
+SELECT default_character_set_name, default_collation_name, schema_comment
+FROM information_schema.schemata WHERE schema_name = ?"""
 _SCHEMA = _COMMENTED.replace("schema_comment", "NULL")
 
 

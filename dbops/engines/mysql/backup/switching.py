@@ -20,6 +20,7 @@ from dbops.engines.base.passing import passing_folder
 from dbops.engines.mysql.backup.broken_off import begin, end
 from dbops.engines.mysql.backup.dumping import dump, server_facts
 from dbops.engines.mysql.backup.loading import (
+    ALL,
     Choice,
     Dump,
     Keeping,
@@ -64,7 +65,7 @@ class _Places:
     aside: str
 
 
-def replace_content(made: Dump, target: Target, told: Told, choice: Choice, keeping: Keeping = Keeping()) -> tuple[Exit, ...]:
+def replace_content(made: Dump, target: Target, told: Told, choice: Choice, keeping: Keeping = ALL) -> tuple[Exit, ...]:
     """Put a dump in the place of what is in a database: all of it, or the chosen tables.
 
     Raises:

@@ -248,13 +248,14 @@ _UNKNOWN_ENGINE = 1286
 #: What a tool's error means, by the server's number at its end: what to do.
 _FIXES = {
     1449: "the account that defines it is gone; make it, give the view another definer, or restore with --option definers=skip",
-    1005: "where errno is 140, let the server take a table's options as that of the backup did: SET GLOBAL innodb_strict_mode = OFF",
+    1005: "where errno is 140, let the server take the options that the backup's did: SET GLOBAL innodb_strict_mode = OFF",
     1118: "where the server of the backup took such rows, let this one: SET GLOBAL innodb_strict_mode = OFF",
     1142: "grant the account what it lacks",
     1153: "raise max_allowed_packet on the server",
     1227: "let an account do it that may make others the definers of views and routines: with SET USER (MariaDB), SET_USER_ID or"
     " SET_ANY_DEFINER (MySQL), or SUPER; a restore with --option definers=skip needs none of these",
-    _UNKNOWN_ENGINE: "let the server have that engine (INSTALL SONAME, MariaDB; INSTALL PLUGIN), and enforce no other (enforce_storage_engine)",
+    _UNKNOWN_ENGINE: "let the server have that engine (INSTALL SONAME, MariaDB; INSTALL PLUGIN), and enforce no other"
+    " (enforce_storage_engine)",
     1418: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
     1419: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
 }
