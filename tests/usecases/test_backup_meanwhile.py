@@ -10,6 +10,8 @@ import pytest
 
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Draft
+from dbops.archive.storage.base import StorageError
+from dbops.archive.storage.local import _File
 from dbops.errors import BackupError
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
@@ -165,3 +167,24 @@ def test_what_is_lost_while_it_is_verified_is_damage(shop: Shop, when: str) -> N
 
     with shop.workspace() as workspace:
         assert [one.ok for one in verify(workspace, made.id, 3, lose)] == [False]
+
+
+def test_what_cannot_be_saved_before_it_is_replaced_stays(shop: Shop, sqlite_database: SqliteDatabase) -> None:
+    """As where the storage may only be read."""
+    shop.run()
+    sqlite_database.load("INSERT INTO orders VALUES (2, 'b');")
+    for path in (shop.folder / "backups/shop/locks").iterdir():
+        path.unlink()
+    (shop.folder / "backups/shop/locks").rmdir()
+    (shop.folder / "backups/shop/locks").write_text("a file in the place of the folder")
+    with pytest.raises(BackupError, match="cannot be saved first, and was left as it is") as caught:
+        shop.restore(sqlite_database.url, replaces=True)
+    assert "restore to another place" in str(caught.value.fix)
+    assert sqlite_database.rows("SELECT count(*) FROM orders") == [(2,)]
+
+
+def test_a_full_disk_is_told_with_how_little_is_enough(tmp_path: Path) -> None:
+    """Linux has a file that is a full disk."""
+    with pytest.raises(StorageError, match="No space left") as caught, Path("/dev/full").open("wb", buffering=0) as full:
+        _File(full.fileno(), tmp_path / "lease").write(b"x")
+    assert "few kilobytes are enough" in str(caught.value.fix)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops.engines.sqlite.backup import port
 from dbops.resources.backups.sources import others_newest, taking_turns
 from dbops.usecases.plan import plan
 from dbops.usecases.runtime import moment
@@ -62,6 +63,31 @@ def test_what_is_shared_is_told(two: Two, tmp_path: Path) -> None:
     assert any("it is a backup of " in text and "other.db" in text for text in restored.warnings)
     named = two.one.restore(f"sqlite:///{tmp_path / 'named.db'}", word=its.id).restored
     assert not any("it is a backup of " in text for text in named.warnings)
+
+
+def test_files_of_one_name_on_two_machines_are_two_databases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sqlite_database: SqliteDatabase
+) -> None:
+    """As where many machines get the same environment, and all have their file in the same place."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    machine = tmp_path / "machine-id"
+    monkeypatch.setattr(port, "MACHINE", machine)
+    shop = Shop(tmp_path / "env", sqlite_database.url, "  retention: {last: 1, verified: 0}\n")
+    made = {}
+    for turn, name in enumerate("abab"):
+        machine.write_text(32 * name + "\n")
+        sqlite_database.path.unlink(missing_ok=True)  # the file of the other machine
+        sqlite_database.load(f"CREATE TABLE t{turn} (name text)")
+        made[turn] = shop.run()
+        with shop.keeper() as keeper:
+            keeper.prune()
+    assert shop.backups() == (made[2], made[3])
+    assert 32 * "b" not in made[3].identity["machine"]
+    shop.run()
+    with shop.workspace() as workspace:
+        assert "BACKUP_SHARED" not in {one.code for one in plan(workspace).observations}, "the same machine again"
+    machine.write_text("uninitialized\n")
+    assert "machine" not in shop.run().identity
 
 
 def test_what_a_restore_saved_is_of_no_other(two: Two, tmp_path: Path) -> None:

@@ -145,9 +145,7 @@ class _File:
                 view, self._size = view[count:], self._size + count
             self._send_on()
         except OSError as error:
-            raise StorageError(
-                f"{self._path} cannot be written: {error.strerror}", fix="check the folder, its permissions and its free space"
-            ) from error
+            raise StorageError(f"{self._path} cannot be written: {error.strerror}", fix=_fix(error)) from error
 
     def _send_on(self) -> None:
         """Let the system begin to write what it holds, so that there is little left to wait for at the end.
@@ -167,7 +165,13 @@ def _said(path: Path) -> Iterator[None]:
     except FileExistsError:
         raise
     except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}", fix="check the folder, its permissions and its free space") from error
+        raise StorageError(f"{path}: {error.strerror}", fix=_fix(error)) from error
+
+
+def _fix(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):  # even who deletes writes a lease before
+        return "make room there; a few kilobytes are enough for dbops backup prune and delete, which make more"
+    return "check the folder, its permissions and its free space"
 
 
 def _below(folder: Path, key: str) -> Iterator[ObjectHead]:

@@ -14,6 +14,7 @@ from dbops.archive.chains import chain_of
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import begun_at
 from dbops.archive.repository import Contents, Repository
+from dbops.archive.storage.base import StorageError
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import LATEST, Point, Restored, RestoreOrder
 from dbops.engines.base.connect import Target
@@ -233,10 +234,20 @@ def _chains(policy: Keeper, contents: Contents, wish: RestoreWish) -> Sequence[t
 
 
 def _saved(policy: Keeper, target: Target, told: Told) -> Manifest | None:
-    """Make a full backup of what stands at the target, in the same repository."""
+    """Make a full backup of what stands at the target, in the same repository.
+
+    Raises:
+        BackupError: it cannot be made; nothing was touched.
+    """
     told("making a backup of what stands there")
     try:
         with connected(target) as (_, conn):
             return policy.save(conn, target, "a restore in its place")
     except MissingDatabaseError:
         return None
+    except StorageError as error:
+        raise BackupError(
+            f"what stands there cannot be saved first, and was left as it is: {error.message}",
+            error.context,
+            fix="let the storage be written to; or restore to another place, and put that in the place of the other by hand",
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,25 @@ if TYPE_CHECKING:
 _FAMILY = "pages"
 
 
+MACHINE = Path("/etc/machine-id")
+
+
+def _machine() -> str | None:
+    """Return what an installation of a system is known by: of many machines that have a file of one name each is another.
+
+    The id itself is not to be shown to others (machine-id(5)). Containers have none, whose names change each time they start.
+    """
+    try:
+        text = MACHINE.read_text().strip()
+    except (OSError, ValueError):
+        return None
+    is_one = len(text) == _ID_LENGTH and text.isalnum()
+    return hmac.new(text.encode(), b"dbops backups", "sha256").hexdigest()[:12] if is_one else None
+
+
+_ID_LENGTH = 32
+
+
 class SqliteBackups:
     """See the port."""
 
@@ -43,7 +63,8 @@ class SqliteBackups:
         status = Path(own.path).stat()
         application_id = str(own.query("PRAGMA application_id")[0][0])
         mark = hashlib.sha256(f"{application_id}:{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:12]
-        return Identity(f"file-{mark}", {"application_id": application_id, "file": os.path.realpath(own.path)})
+        facts = {"application_id": application_id, "file": os.path.realpath(own.path)}
+        return Identity(f"file-{mark}", facts | ({"machine": machine} if (machine := _machine()) is not None else {}))
 
     def mechanisms(
         self, conn: Connection, target: Target, kinds: Collection[BackupKind] = KINDS
