@@ -42,8 +42,8 @@ from dbops.errors import BackupError
 BEGUN = "begun.json"
 _LONGEST_RUN = timedelta(days=1)
 _VANISHED = (
-    "this machine has seen {count} backups there, and none is left: the storage was lost, or is another one, or is not mounted;"
-    " or they were deleted elsewhere"
+    "of the backups that this machine has seen there ({count}), none is left: the storage was lost, or is another one, or is not"
+    " mounted; or they were deleted elsewhere"
 )
 
 _LOST = (
@@ -141,8 +141,6 @@ class Repository:
         broken: list[Broken] = []
         heads = {head.key: head for head in self.storage.list(f"{self.target}/")}
         vanished = self._vanished(heads)
-        if vanished:
-            broken.append(Broken(f"{self.target}/", _VANISHED.format(count=len(vanished))))
         self.index.forget_all_but(self.storage.title, self.target, {*heads, *vanished})
         for key, head in heads.items():
             if not key.endswith("/manifest.json"):
@@ -155,6 +153,8 @@ class Repository:
                 broken.append(Broken(key, error.message))
         lost = {f"{self.target}/{one[0]}/backups/{one[1]}/manifest.json": one for one in self._lost_among(heads, found)}
         broken += [Broken(key, _LOST) for key in sorted(lost.keys() - heads.keys())]
+        if vanished - lost.keys():
+            broken.insert(0, Broken(f"{self.target}/", _VANISHED.format(count=len(vanished))))
         timelines = {folders[1] for key in heads if (folders := key.split("/"))[2:3] in (["backups"], ["failures"])}
         return Contents(
             tuple(sorted(found, key=order)),
@@ -330,25 +330,40 @@ class Repository:
 
     # --- deleting
 
-    def delete(self, manifest: Manifest, now: datetime) -> None:
-        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts.
+    def delete(self, manifest: Manifest, now: datetime, forget: Callable[[], None] = lambda: None) -> bool:
+        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts; False where it is held.
 
         Before that it says so, as a run does: what a deletion leaves that was cut off goes like what a run leaves that died.
+        `forget` removes before what lies elsewhere.
 
         Raises:
             StorageError: the storage holds it back (object lock); as long as its manifest is there it is still a backup.
         """
-        self._delete(folder_of(manifest), now)
+        return self._delete(folder_of(manifest), now, forget)
 
-    def delete_lost(self, timeline: str, backup_id: str, now: datetime) -> None:
-        """Delete what is left of a backup whose manifest is lost; raises as `delete` does."""
-        self._delete(f"{self.target}/{timeline}/backups/{backup_id}", now)
+    def delete_lost(self, timeline: str, backup_id: str, now: datetime) -> bool:
+        """Delete what is left of a backup whose manifest is lost; as `delete` does."""
+        return self._delete(f"{self.target}/{timeline}/backups/{backup_id}", now)
 
-    def _delete(self, folder: str, now: datetime) -> None:
-        key = f"{folder}/manifest.json"
-        self.index.forget(self.storage.title, key)  # first: where all that it knows is gone, the storage is
+    def is_going(self, manifest: Manifest, now: datetime) -> bool:
+        """Tell whether a writer is at work who may be about to delete a backup that is still there: it says so before."""
+        folder = folder_of(manifest)
+        is_there = self.storage.head(f"{folder}/manifest.json") is not None
+        return is_there and self._is_begun(folder) and is_held(self.storage, self.target, now)
+
+    def _delete(self, folder: str, now: datetime, forget: Callable[[], None] = lambda: None) -> bool:
+        key, backup_id = f"{folder}/manifest.json", folder.rpartition("/")[2]
         with self.storage.put(f"{folder}/{BEGUN}") as file:  # in place of whatever a run could not remove
             file.write(_begun(f"{folder}/{BEGUN}", now))
+        if self.is_held(backup_id):  # who holds one from here on sees what was just written
+            _take_back(self.storage, f"{folder}/{BEGUN}")
+            return False
+        try:
+            forget()
+        except BaseException:
+            _take_back(self.storage, f"{folder}/{BEGUN}")
+            raise
+        self.index.forget(self.storage.title, key)  # first: where all that it knows is gone, the storage is
         try:
             self.storage.delete(key)
         except StorageError:
@@ -356,10 +371,11 @@ class Repository:
                 if self.storage.head(key) is not None:  # else its answer was lost, and it is gone
                     _take_back(self.storage, f"{folder}/{BEGUN}")
             raise
-        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{folder.rpartition('/')[2]}/"):
+        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{backup_id}/"):
             for head in list(self.storage.list(prefix)):
                 self.storage.delete(head.key)
         self.storage.delete(f"{folder}/{BEGUN}")
+        return True
 
     def orphans(self, before: datetime) -> Iterator[str]:
         """Yield the keys of what runs and deletions left that were cut off, and of what was never written to its end, from before

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -197,6 +200,37 @@ def test_a_target_whose_manifests_are_all_lost_is_still_there(tmp_path: Path) ->
     made = made_in(repository, "full")
     storage.delete(f"{folder_of(made)}/manifest.json")
     assert targets_in(storage) == ["shop"]
+
+
+class Holding(LocalStorage):
+    """A storage where somebody takes hold of a backup as soon as its deletion has said that it begins."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.held: str | None = None
+
+    @contextmanager
+    def put(self, key: str) -> Iterator[Any]:
+        with super().put(key) as file:
+            yield file
+        if self.held is not None and key.endswith(f"{self.held}/{BEGUN}"):
+            Repository(self, "shop", Keys(), Index(None)).note(f"holds/{self.held}.json", {"reason": "the court"})
+
+
+def test_a_hold_that_comes_while_a_deletion_begins_is_seen(tmp_path: Path) -> None:
+    storage = Holding(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    full, other = made_in(repository, "full"), made_in(repository, "full")
+    child = made_in(repository, "incremental", parent=full)
+    storage.held = child.id
+    told, forgotten = list[str](), list[Manifest]()
+    pruned = prune(repository, [child, full, other], START, told.append, forget=forgotten.append)
+    assert pruned.deleted == tuple(forgotten) == (other,)
+    assert repository.contents().backups == (full, child)
+    assert [text for text in told if "is held now" in text] == [
+        f"{one.id} stays: it, or what depends on it, is held now" for one in (child, full)
+    ]
+    assert not [head for head in storage.list() if head.key.endswith(BEGUN)]
 
 
 def test_what_was_deleted_is_told_from_what_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
+from dbops.archive.codec import PLAIN
 from dbops.archive.manifest import Manifest
 from dbops.archive.repository import Draft
 from dbops.archive.storage.base import StorageError
-from dbops.archive.storage.local import _File
+from dbops.archive.storage.local import LocalStorage, _File
 from dbops.errors import BackupError
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
-from dbops.usecases.backup.prune import delete
+from dbops.usecases.backup.prune import delete, hold
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
 from dbops.usecases.runtime import moment
@@ -188,3 +191,51 @@ def test_a_full_disk_is_told_with_how_little_is_enough(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No space left") as caught, Path("/dev/full").open("wb", buffering=0) as full:
         _File(full.fileno(), tmp_path / "lease").write(b"x")
     assert "few kilobytes are enough" in str(caught.value.fix)
+
+
+def test_a_hold_that_comes_too_late_is_no_hold(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deletion has looked for holds, and the manifest is about to go."""
+    made = shop.run()
+    deletes, going = LocalStorage.delete, threading.Event()
+
+    def slowly(self: LocalStorage, key: str) -> None:
+        if key.endswith(f"{made.id}/manifest.json"):
+            going.set()
+            sleep(0.5)
+        deletes(self, key)
+
+    def remove() -> None:
+        with shop.workspace() as workspace:
+            delete(workspace, made.id, None, shop.told.append, cascades=False)
+
+    monkeypatch.setattr(LocalStorage, "delete", slowly)
+    helper = threading.Thread(target=remove)
+    helper.start()
+    assert going.wait(20)
+    with shop.workspace() as workspace, pytest.raises(BackupError, match="was deleted at this moment"):
+        hold(workspace, made.id, "the court", None)
+    helper.join()
+
+
+def test_what_a_run_could_not_take_back_keeps_nobody_from_a_hold(shop: Shop) -> None:
+    made = shop.run()
+    with shop.keeper() as keeper:
+        keeper.repository.begin(made.id, made.timeline, PLAIN).announce(moment())
+    started = monotonic()
+    with shop.workspace() as workspace:
+        assert hold(workspace, made.id, "the court", None) == made.id
+    assert monotonic() - started < 5
+
+
+def test_of_a_lost_manifest_and_a_storage_that_was_seen_the_manifest_is_told(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    made, other = shop.run(), shop.run()
+    shop.manifest(made).unlink()
+    shop.manifest(other).unlink()
+    with pytest.raises(BackupError, match="no backup can be used: the manifest is gone"):
+        shop.restore(f"sqlite:///{tmp_path / 'there.db'}")
+    shutil.rmtree(shop.manifest(made).parent)
+    with pytest.raises(BackupError, match=r"\(2\), none is left"):
+        shop.restore(f"sqlite:///{tmp_path / 'there.db'}")

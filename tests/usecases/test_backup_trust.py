@@ -24,7 +24,7 @@ from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.policies import policies_of
 from dbops.usecases.backup.prune import Pruned, delete, hold, release
-from dbops.usecases.backup.restore import RestoreWish, restore
+from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
 from tests.databases import SqliteDatabase
 from tests.usecases.policies import Shop
@@ -134,6 +134,20 @@ def test_one_manifest_of_another_shape_keeps_nobody_from_the_others(
         assert [one.key for one in found.broken] == [path.relative_to(shop.folder / "backups").as_posix()]
         assert [one.ok for one in verify(workspace, None, 1, shop.told.append)] == [True, False]
     assert shop.restore(f"sqlite:///{tmp_path / 'there.db'}").chain == (good,)
+
+
+def test_one_whose_facts_are_of_another_shape_keeps_nobody_from_a_moment_before_it(
+    tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBOPS_CACHE_DIR", "")
+    shop = Shop(tmp_path / "env", file.url)
+    good, bad = shop.run(), shop.run()
+    path = shop.manifest(bad)
+    path.write_bytes(_reshaped(path.read_bytes(), "details", {"page_size": "4096"}))
+    to = f"sqlite:///{tmp_path / 'there.db'}"
+    with pytest.raises(BackupError, match=f"the manifest of {bad.id} cannot be used"):
+        shop.restore(to, point=point_of(bad.ended_at))
+    assert shop.restore(to, point=point_of(good.ended_at + (bad.ended_at - good.ended_at) / 2)).chain == (good,)
 
 
 def test_a_key_that_changed_begins_a_new_chain(tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

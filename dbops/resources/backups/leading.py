@@ -62,7 +62,7 @@ def _to_point(
     for one in reversed(made):
         if not is_replayed and ends_at(one, point):
             return chain_of(one, contents.backups)
-        reached = backups.reached(point, linked(one))
+        reached = _reaches(one, point, backups, linked)
         if reached is None or (point.what == "time" and one.ended_at == point.time):
             return chain_of(one, contents.backups)  # where only a replay tells, all that there is has to be there
         if reached:
@@ -81,6 +81,17 @@ def _to_point(
         f"no backup leads to {point.text}",
         expected=f"a moment behind {first.ended_at:%Y-%m-%d %H:%M:%S}Z, at which {first.id} ended",
     )
+
+
+def _reaches(one: Manifest, point: Point, backups: Backups, linked: Callable[[Manifest], Link]) -> bool | None:
+    """Ask the engine whether a backup reaches a point; one that ended behind a moment does, whatever else its manifest says."""
+    try:
+        return backups.reached(point, linked(one))
+    except BackupError as error:
+        is_behind = point.time is not None and one.ended_at > point.time
+        if error.error_code != "MANIFEST_DAMAGED" or not is_behind:
+            raise
+        return True
 
 
 def ends_at(one: Manifest, point: Point) -> bool:

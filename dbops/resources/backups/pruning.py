@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from dbops.archive.chains import dependents, may_need_lost
 from dbops.archive.manifest import Manifest
@@ -45,7 +46,8 @@ def prune(
     """Delete backups and orphans; `deleted` come with those that depend on others first. `is_dry` deletes nothing.
 
     `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go; then
-    `forget`, which removes what lies elsewhere. What somebody holds meanwhile stays, with all that it depends on.
+    `forget`, where it is not held, which removes what lies elsewhere. What somebody holds meanwhile stays, with all that it
+    depends on.
 
     Raises:
         StorageError: the storage holds one back; those before it are deleted.
@@ -57,15 +59,16 @@ def prune(
     gone, staying = list[Manifest](), set[str]()
     for one in deleted:
         is_needed = bool(staying) and any(other.id in staying for other in dependents(one.id, deleted))
-        if is_needed or repository.is_held(one.id):  # since it was decided
+        stays = is_needed or repository.is_held(one.id)  # since it was decided
+        if not stays:
+            told(f"deleting {one.id}")
+            check()
+            stays = not repository.delete(one, now, partial(forget, one))
+        if stays:
             told(f"{one.id} stays: it, or what depends on it, is held now")
             staying.add(one.id)
-            continue
-        told(f"deleting {one.id}")
-        check()
-        forget(one)
-        repository.delete(one, now)
-        gone.append(one)
+        else:
+            gone.append(one)
     check()
     for key in (*orphans, *_old_failures(repository, now)):
         repository.storage.delete(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic, sleep
 
 from dbops.archive.repository import manifest_key
 from dbops.dataclass import dataclass
@@ -14,6 +15,7 @@ from dbops.usecases.backup.policies import holder_of, policies_of
 from dbops.usecases.runtime import Workspace, who
 
 Told = Callable[[str], None]
+_PASSING_S, _PAUSE_S = 10.0, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def _delete_lost(policy: Keeper, timeline: str, backup_id: str, told: Told) -> P
         must_let_go(backup_id, timeline, policy.repository.contents(), policy.standing().held)
         told(f"deleting {backup_id}, whose manifest is lost")
         lease.check()
-        policy.repository.delete_lost(timeline, backup_id, policy.clock())
+        if not policy.repository.delete_lost(timeline, backup_id, policy.clock()):
+            raise BackupError(f"{backup_id} is held now; nothing was deleted", error_code="BACKUP_HELD")
     return Pruned((), (), (backup_id,))
 
 
@@ -73,6 +76,9 @@ def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:
     facts = {"reason": reason, "who": who(), "at": policy.clock().isoformat()}
     if not policy.repository.note(f"holds/{manifest.id}.json", facts):
         raise BackupError(f"{manifest.id} is held already: {policy.standing().held.get(manifest.id, '')}")
+    deadline = monotonic() + _PASSING_S
+    while policy.repository.is_going(manifest, policy.clock()) and monotonic() < deadline:
+        sleep(_PAUSE_S)  # a deletion that looked for holds just before has it gone in a moment
     if policy.repository.storage.head(manifest_key(manifest)) is None:
         raise BackupError(f"{manifest.id} was deleted at this moment, before the hold was there")
     return manifest.id
