@@ -258,12 +258,17 @@ _PART = re.compile(r"parts/[0-9]{5,}\.pack")
 _STREAM = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[^/\0]+(?:/[^/\0]+)*")
 
 
+def is_part(key: str) -> bool:
+    """Tell whether a key below a backup's folder is one of a part."""
+    return _PART.fullmatch(key) is not None
+
+
 def _strange(manifest: Manifest) -> Iterator[str]:
     """Yield what would lead elsewhere, or nowhere, if it were followed: keys and names become paths."""
     for stream in manifest.streams:
         if not _STREAM.fullmatch(stream.name):
             yield f"the stream {stream.name!r}"
-        yield from (f"the part {part.key!r}" for part in stream.parts if not _PART.fullmatch(part.key))
+        yield from (f"the part {part.key!r}" for part in stream.parts if not is_part(part.key))
     method = manifest.encryption["method"]
     if method == "age" and not all(isinstance(one, str) for one in manifest.encryption["recipients"]):
         yield "recipients of another shape"

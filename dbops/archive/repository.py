@@ -174,7 +174,7 @@ class Repository:
         """Return the timelines and ids of folders with parts whose manifests were not found, and where nothing says that a run is
         going on or died.
         """
-        folders = {folder for folder, middle, _ in (key.partition("/parts/") for key in keys) if middle}
+        folders = {key.rpartition("/parts/")[0] for key in keys if _id_in(key) is not None and not key.endswith("/manifest.json")}
         left = [one.split("/") for one in folders - {folder_of(one) for one in found} - self._dead(keys)]
         return frozenset((names[1], names[3]) for names in left if len(names) == 4 and is_id(names[3]))
 
@@ -214,7 +214,7 @@ class Repository:
         keys = {head.key for head in self.storage.list(f"{self.target}/")}
         is_busy = is_held(self.storage, self.target, now)
         for folder in sorted(self._dead(keys)):
-            has_parts = any(key.startswith(f"{folder}/parts/") for key in keys)
+            has_parts = any(key.startswith(f"{folder}/parts/") and _id_in(key) is not None for key in keys)
             if has_parts and not (is_busy and begun_at(folder.rpartition("/")[2]) > now - _LONGEST_RUN):
                 why = "a run died, or a deletion was cut off; dbops backup prune removes them after a day"
                 yield Broken(f"{folder}/manifest.json", f"there are parts and no manifest in {folder}: {why}")
@@ -235,7 +235,7 @@ class Repository:
         keys = {head.key for head in self.storage.list(f"{folder}/")}
         if f"{folder}/manifest.json" in keys or not any(self.storage.list(f"{self.target}/locks/")):
             return False
-        return not any(key.startswith(f"{folder}/parts/") for key in keys) or self._is_begun(folder)
+        return not any(_id_in(key) is not None for key in keys) or self._is_begun(folder)
 
     def is_held(self, backup_id: str) -> bool:
         """Tell whether a backup is held at this moment; one request."""
@@ -521,10 +521,12 @@ def manifest_key(manifest: Manifest) -> str:
 
 
 def _id_in(key: str) -> str | None:
-    """Return the id of the backup that a manifest, or a part, belongs to by its place, None where it is of none."""
+    """Return the id of the backup that a manifest, or a part, belongs to by its place, None where it is of none: others keep
+    files of their own in folders.
+    """
     _, _, *names = key.split("/")
     is_one = names[:1] == ["backups"] and len(names) > 2 and is_id(names[1])
-    return names[1] if is_one and (names[2:] == ["manifest.json"] or names[2] == "parts") else None
+    return names[1] if is_one and (names[2:] == ["manifest.json"] or manifests.is_part("/".join(names[2:]))) else None
 
 
 def targets_in(storage: Storage) -> Sequence[str]:

@@ -194,6 +194,20 @@ def test_what_others_keep_in_a_storage_is_passed_over(tmp_path: Path) -> None:
     assert list(repository.damaged_notes()) == []
 
 
+def test_what_others_leave_in_the_folder_of_a_backup_is_no_part(tmp_path: Path) -> None:
+    """As servers of shares do, of files and in folders of their own."""
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    made = made_in(repository, "full")
+    repository.delete(made, START)
+    for name in (".nfs0000000001", "@eaDir/00000.pack"):
+        path = tmp_path / folder_of(made) / "parts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    assert repository.contents().broken == ()
+    assert targets_in(storage) == []
+
+
 def test_a_target_whose_manifests_are_all_lost_is_still_there(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     repository = Repository(storage, "shop", Keys(), Index(None))

@@ -96,6 +96,19 @@ def test_what_is_overdue_is_a_change_that_apply_mends(shop: Shop, clock: Clock) 
     assert [one.kind for one in shop.backups()] == ["full", "incremental"]
 
 
+def test_a_file_whose_pages_have_another_size_since_gets_a_full(
+    shop: Shop, clock: Clock, sqlite_database: SqliteDatabase
+) -> None:
+    """Until the next full of the schedule nothing could follow, and each run would fail."""
+    shop.due()
+    with closing(sqlite3.connect(sqlite_database.path, isolation_level=None)) as conn:
+        conn.executescript("PRAGMA page_size = 8192; VACUUM")
+    clock.now += timedelta(hours=2)
+    (done,) = shop.due()
+    assert done.error is None
+    assert [one.kind for one in done.made] == ["full"]
+
+
 def test_the_journal_has_the_calls(shop: Shop) -> None:
     from dbops.usecases.history import history
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from dbops.archive.cipher import Keys
 from dbops.archive.index import Index
 from dbops.archive.repository import Contents, Repository, index_folder, targets_in
+from dbops.archive.storage.base import Storage
 from dbops.archive.storage.opening import StorageAddress, open_storage
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Told
@@ -44,7 +45,7 @@ class Elsewhere:
         if reasons and not found:
             raise BackupError(reasons[0])
         if not found:
-            raise BackupError(f"there are no backups in {open_storage(StorageAddress(self.url), Path.cwd()).title}")
+            raise BackupError(f"there are no backups in {self._storage().title}")
         return found
 
     def looked_at(self, told: Told) -> tuple[list[Keeper], dict[str, Contents]]:
@@ -53,7 +54,7 @@ class Elsewhere:
         Raises:
             StorageError: the storage does not answer.
         """
-        storage = open_storage(StorageAddress(self.url, self.options), Path.cwd())
+        storage = self._storage()
         index = Index(index_folder(dict(os.environ)))
         found, unread = list[Keeper](), dict[str, Contents]()
         for target in targets_in(storage):
@@ -68,6 +69,9 @@ class Elsewhere:
             desired = _desired(target, self.url)
             found.append(Keeper(desired, engine, near, lambda: None, repository, runtime.moment, __version__, told))
         return found, unread
+
+    def _storage(self) -> Storage:
+        return open_storage(StorageAddress(self.url, self.options), Path.cwd())
 
 
 def reason_of(target: str, contents: Contents) -> str:

@@ -54,7 +54,8 @@ def _verify_one(place: Place, word: str, level: int, told: Callable[[str], None]
             raise
         return [Evidence(word, moment(), 0, False, (error.message,))]
     later = policy.repository.contents().broken_since(manifest) if word == "latest" else []
-    return [policy.verify(manifest, level), *_told_as_evidence(later, policy.clock())]
+    evidence = policy.verify(manifest, level)
+    return [evidence, *_told_as_evidence(_still(policy, later), policy.clock())]
 
 
 def _all_of(place: Place, name: str | None, told: Callable[[str], None]) -> tuple[list[Keeper], list[Evidence]]:
@@ -84,9 +85,14 @@ def _verify_all(policy: Keeper, level: int) -> list[Evidence]:
             policy.told(error.message)
     found = _excused(policy, found)
     now = policy.clock()
-    still = policy.repository.contents().broken  # a run that was about to commit has done so
-    broken = [one for one in contents.broken if one in still]
+    broken = _still(policy, contents.broken)
     return found + _told_as_evidence([*broken, *policy.repository.cut_off(now), *policy.repository.damaged_notes()], now)
+
+
+def _still(policy: Keeper, broken: Sequence[Broken]) -> list[Broken]:
+    """Return what is still broken once more: a run that was about to commit has done so."""
+    now = policy.repository.contents().broken if broken else ()
+    return [one for one in broken if one in now]
 
 
 def _told_as_evidence(broken: Iterable[Broken], now: datetime) -> list[Evidence]:

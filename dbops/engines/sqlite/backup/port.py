@@ -62,7 +62,8 @@ class SqliteBackups:
         own = cast("SqliteConnection", conn)
         status = Path(own.path).stat()
         application_id = str(own.query("PRAGMA application_id")[0][0])
-        mark = hashlib.sha256(f"{application_id}:{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:12]
+        page_size = own.query("PRAGMA page_size")[0][0]  # of others no page is one that was there before
+        mark = hashlib.sha256(f"{application_id}:{status.st_dev}:{status.st_ino}:{page_size}".encode()).hexdigest()[:12]
         facts = {"application_id": application_id, "file": os.path.realpath(own.path)}
         return Identity(f"file-{mark}", facts | ({"machine": machine} if (machine := _machine()) is not None else {}))
 
