@@ -151,9 +151,9 @@ def from_dict(data: Mapping[str, Any]) -> Manifest:
         parent_digest=data["parent_digest"],
         full_id=data["full_id"],
         points=tuple(data["points"]),
-        begun_at=_moment(data["begun_at"]),
-        ended_at=_moment(data["ended_at"]),
-        finished_at=_moment(data["finished_at"]),
+        begun_at=moment(data["begun_at"]),
+        ended_at=moment(data["ended_at"]),
+        finished_at=moment(data["finished_at"]),
         start=data["start"],
         end=data["end"],
         tools=data["tools"],
@@ -316,17 +316,22 @@ def _stream_from_dict(data: Mapping[str, Any]) -> StreamRecord:
     return StreamRecord(data["name"], data["compression"], parts)
 
 
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+def moment(text: str) -> datetime:
+    """Return a moment as documents have it, in UTC.
+
+    Raises:
+        ValueError: it is none, has no time zone, or is of no time in which anybody made backups.
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
-    if moment.year not in _YEARS:
+    if found.year not in _YEARS:
         raise ValueError(f"{text} is of no time in which anybody made backups")
-    return moment.astimezone(UTC)
+    return found.astimezone(UTC)
 
 
 _YEARS = range(1900, 9000)

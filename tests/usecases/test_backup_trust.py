@@ -136,6 +136,36 @@ def test_one_manifest_of_another_shape_keeps_nobody_from_the_others(
     assert shop.restore(f"sqlite:///{tmp_path / 'there.db'}").chain == (good,)
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"at": "2026-01-01T00:00:00"},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"level": "3"},
+        {"ok": 1},
+        {"seconds": "1"},
+        {"number": "1"},
+    ],
+    ids=str,
+)
+def test_evidence_and_failures_of_another_shape_count_for_nothing(
+    tmp_path: Path, file: SqliteDatabase, facts: dict[str, object]
+) -> None:
+    """Whoever may write into the storage can seal these too."""
+    shop = Shop(tmp_path / "env", file.url)
+    made = shop.run()
+    assert shop.verify(3).ok
+    with shop.keeper() as keeper:
+        (_, evidence), *_ = keeper.repository.notes(f"verify/{made.id}")
+        keeper.repository.note(f"verify/{made.id}/other.json", {**evidence, **facts})
+        keeper.repository.note(f"{made.timeline}/failures/{made.id}.json", {"kind": "full", "at": 1, "error": "", **facts})
+        assert [one.ok for one in keeper.standing().evidence] == [True]
+        assert keeper.due() == []
+    with shop.workspace() as workspace:
+        assert [one.state for one in listing(workspace)[0].backups] == ["verified"]
+    assert shop.verify(3).number == 2
+
+
 def test_one_whose_facts_are_of_another_shape_keeps_nobody_from_a_moment_before_it(
     tmp_path: Path, file: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -171,8 +171,11 @@ def unproven(spec: BackupPolicySpec, standing: Standing, now: datetime, *, is_gr
     proofs = [one.at for one in standing.evidence if one.ok and one.level >= 3]
     if not proofs:
         return "no backup was ever restored"
-    if now - max(proofs) >= _EVERY[spec.verify.restore]:
-        return f"the last restore was tried {max(proofs):%Y-%m-%d %H:%M}Z, and one {spec.verify.restore} is promised"
+    past = [one for one in proofs if one <= now + _CLOCKS]
+    if not past:
+        return f"a clock was wrong: the last restore says that it was tried {max(proofs):%Y-%m-%d %H:%M}Z, which is to come"
+    if now - max(past) >= _EVERY[spec.verify.restore]:
+        return f"the last restore was tried {max(past):%Y-%m-%d %H:%M}Z, and one {spec.verify.restore} is promised"
     return ""
 
 
@@ -247,10 +250,12 @@ def _expected(kind: Kind, standing: Standing, now: datetime) -> Manifest:
     )
 
 
-def failing(standing: Standing) -> Failure | None:
-    """Return the last failure behind the last success, None when the last run made a backup."""
-    backups = counted(standing)
-    last = max((one.begun_at for one in backups), default=None)
+def failing(standing: Standing, now: datetime) -> Failure | None:
+    """Return the last failure behind the last success, None when the last run made a backup.
+
+    What says that it was made in the future is no success behind which a failure could stand.
+    """
+    last = max((one.begun_at for one in counted(standing) if one.begun_at <= now + _CLOCKS), default=None)
     return max((one for one in standing.failures if last is None or one.at > last), key=lambda one: one.at, default=None)
 
 

@@ -59,6 +59,8 @@ class Evidence:
     """Why only what needs no key was checked; None where the key at hand opens the backup, as far as was tried. Not kept."""
     falls_short: bool = False
     """True where more was asked for than could be checked without a key, so that it is not known to restore. Not kept."""
+    number: int = 0
+    """Counts the verifications of a backup, whatever the clock said; 0 where it is not kept."""
     unkept: str | None = None
     """Why this is not beside the backup, as where the storage may only be read; None where it is."""
 
@@ -99,7 +101,7 @@ class Standing:
     def _latest(self, level: int) -> dict[str, Evidence]:
         """Return the latest evidence by id: what is bad stands until evidence of its level or above is good."""
         latest: dict[str, Evidence] = {}
-        for one in sorted(self.evidence, key=lambda item: item.at):
+        for one in sorted(self.evidence, key=lambda item: (item.number, item.at)):
             before = latest.get(one.backup_id)
             if not one.ok or (one.level >= level and (before is None or before.ok or one.level >= before.level)):
                 latest[one.backup_id] = one

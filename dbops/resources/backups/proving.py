@@ -27,6 +27,7 @@ from dbops.resources.backups.files import writing_files
 from dbops.resources.backups.leading import drill_points
 from dbops.resources.backups.making import INVENTORY, link
 from dbops.resources.backups.model import Evidence
+from dbops.resources.backups.standing import tried
 
 LEVELS = {
     0: "sizes",
@@ -105,6 +106,7 @@ def prove(prover: Prover, manifest: Manifest, contents: Contents, level: int) ->
         manifest.id, prover.clock(), level, not problems, tuple(problems), seconds, details, unopened, falls_short
     )
     try:
+        evidence = replace(evidence, number=tried(prover.repository, manifest.id) + 1)
         keep(prover.repository, evidence)
     except StorageError as error:
         return replace(evidence, unkept=error.message)
@@ -186,6 +188,7 @@ def keep(repository: Repository, evidence: Evidence) -> None:
         "problems": list(evidence.problems),
         "seconds": evidence.seconds,
         "details": dict(evidence.details),
+        "number": evidence.number,
     }
     repository.note(f"verify/{evidence.backup_id}/{evidence.at:%Y%m%dT%H%M%S.%fZ}.json", facts)
 

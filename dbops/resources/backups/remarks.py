@@ -41,7 +41,7 @@ def remarks(
             yield Observation(address, "BACKUP_UNRESTORABLE", f"{manifest.id}: {'; '.join(last.problems[:3])}", "error")
     if not desired.spec.retired and (stop := given_up(desired.spec, standing, now)) is not None:
         yield Observation(address, "BACKUP_UNRESTORABLE", words_of(stop), "error")
-    if (failure := failing(standing)) is not None:
+    if (failure := failing(standing, now)) is not None:
         text = f"the last {failure.kind} backup failed at {failure.at:%Y-%m-%d %H:%M}Z: {failure.error}"
         yield Observation(address, "BACKUP_FAILING", text, "warning")
     if not desired.spec.retired:

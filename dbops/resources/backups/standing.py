@@ -7,7 +7,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from dbops.archive import manifest as manifests
 from dbops.archive.repository import Repository
+from dbops.engines.base.shape import Shape, misfit, or_none
 from dbops.resources.backups.model import Evidence, Failure, Standing
 
 
@@ -41,19 +43,45 @@ def evidence_from(facts: Mapping[str, Any]) -> Evidence:
     Raises:
         KeyError, TypeError, ValueError: it is of another shape.
     """
+    _must_fit(facts, _EVIDENCE)
     return Evidence(
         facts["backup_id"],
-        datetime.fromisoformat(facts["at"]),
+        manifests.moment(facts["at"]),
         facts["level"],
         facts["ok"],
         tuple(facts["problems"]),
         facts["seconds"],
         facts["details"],
+        number=facts.get("number") or 0,
     )
 
 
+_EVIDENCE: Mapping[str, Shape] = {
+    "backup_id": str,
+    "at": str,
+    "level": int,
+    "ok": bool,
+    "problems": [str],
+    "seconds": or_none(lambda value: isinstance(value, int | float)),
+    "details": dict,
+    "number": or_none(int),
+}
+_FAILURE: Mapping[str, Shape] = {"kind": str, "at": str, "error": str}
+
+
+def _must_fit(facts: Mapping[str, Any], shape: Mapping[str, Shape]) -> None:
+    if (wrong := misfit(dict(facts), shape, "it")) is not None:
+        raise TypeError(wrong)
+
+
 def _failure(key: str, facts: Mapping[str, Any]) -> Failure:
-    return Failure(_stem(key), facts["kind"], datetime.fromisoformat(facts["at"]), facts["error"])
+    _must_fit(facts, _FAILURE)
+    return Failure(_stem(key), facts["kind"], manifests.moment(facts["at"]), facts["error"])
+
+
+def tried(repository: Repository, backup_id: str) -> int:
+    """Return the number of the last verification of a backup, 0 where there was none."""
+    return max((one.number for one in _evidence(repository, f"verify/{backup_id}")), default=0)
 
 
 def _stem(key: str) -> str:

@@ -57,6 +57,24 @@ def test_the_greatest_that_is_due_stands_for_the_lesser(hours: float, backups: l
     assert due(policy(), hours, *backups) == expected
 
 
+def test_a_proof_of_a_time_to_come_keeps_nobody_from_the_next() -> None:
+    spec = policy(verify={"restore": "weekly"})
+    ahead = Evidence("full", at(9999), 3, True)
+    assert due(spec, 0.5, FULL, evidence=(Evidence("full", at(0.2), 3, True),)) == []
+    assert due(spec, 0.5, FULL, evidence=(ahead,)) == ["verify"]
+    assert due(spec, 0.5, FULL, evidence=(ahead, Evidence("full", at(0.2), 3, True))) == []
+
+
+def test_the_last_verification_counts_whatever_clocks_said() -> None:
+    good = [Evidence("full", at(hours), 3, True, number=number) for number, hours in enumerate((0.1, 9999, 0.3), 1)]
+    bad = [Evidence("full", at(hours), 3, False, ("worse",), number=number) for number, hours in ((2, 0.2), (2, 9999), (3, 0.1))]
+    for evidence, is_good in (((good[1], bad[2]), False), ((bad[1], good[2]), True), ((good[0], bad[0]), False)):
+        standing = Standing((FULL,), evidence=evidence)
+        assert (standing.verified(), standing.refuted()) == (
+            (frozenset({"full"}), frozenset()) if is_good else (frozenset(), frozenset({"full"}))
+        )
+
+
 def test_what_was_made_with_another_key_is_not_let_go_because_of_what_is_made_with_this_one() -> None:
     spec, older = policy(retention={"last": 1}), backup("older", -1)
     assert due(spec, 0.5, older, FULL) == ["prune older"]
@@ -128,8 +146,10 @@ def test_the_last_try_is_told() -> None:
     standing = Standing((FULL,), failures=failures)
     (found,) = what_is_due(policy(), KINDS, standing, at(1.1))
     assert "the disk is full" in found.reason
-    assert failing(standing) == failures[0]
-    assert failing(Standing((FULL, backup("ok", 2, FULL)), failures=failures)) is None
+    assert failing(standing, at(2)) == failures[0]
+    assert failing(Standing((FULL, backup("ok", 2, FULL)), failures=failures), at(2)) is None
+    ahead = backup("made by a clock that is wrong", 9999, FULL)
+    assert failing(Standing((FULL, ahead), failures=failures), at(2)) == failures[0]
 
 
 def test_a_full_that_is_refuted_is_made_anew_once_and_then_not_before_its_time() -> None:
