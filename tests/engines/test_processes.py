@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dbops.engines.base.beside import beside
 from dbops.engines.base.processes import Stage, find_tool, run, running, secret_file, secret_text
 from dbops.errors import BackupError
 from tests.failures.trial import wait_until
@@ -162,3 +163,13 @@ def test_a_secret_file_is_ours_alone_and_gone() -> None:
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
     assert not path.parent.exists()
+
+
+def test_work_beside_ends_with_what_it_is_beside() -> None:
+    asked = threading.Event()
+    with pytest.raises(KeyboardInterrupt), beside(asked.wait, asked.set):
+        raise KeyboardInterrupt
+    assert asked.is_set(), "who waits is asked to stop"
+    with beside(lambda: 7, pytest.fail) as result:
+        pass
+    assert result() == 7

@@ -9,7 +9,6 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 from dbops.archive.storage.local import NO_LINKS
 from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Link, Reader, Restored, RestoreOrder, Told, refuse_restore_options
+from dbops.engines.base.beside import beside
 from dbops.engines.base.passing import named
 from dbops.engines.base.url import MEMORY
 from dbops.engines.sqlite.backup.pages import CHANGES, DATABASE, DIGEST, HASHES, PAGES, SEED, HashTable, hasher
@@ -29,7 +29,6 @@ from dbops.errors import BackupError
 _PIECE = 4 << 20
 _CACHE_KIB = 16 << 10
 """Of pages while a file is checked: with the usual 2 MiB those of indexes are read again and again."""
-_MOMENT_S = 0.1
 _BESIDE = ("-journal", "-wal", "-shm")
 
 
@@ -144,14 +143,8 @@ _VALUE = re.compile(r"(?:NULL|NUMERIC|TEXT|non-\w+) value in |CHECK constraint f
 
 def _found(conn: sqlite3.Connection, check: str) -> tuple[str, ...]:
     """Let a check run beside, since signals are only seen between the calls of the thread that they come to."""
-    with ThreadPoolExecutor(1, "check") as pool:
-        running = pool.submit(lambda: tuple(str(line) for (line,) in conn.execute(f"PRAGMA {check}")))
-        try:
-            found = running.result()
-        finally:
-            while not running.done():
-                conn.interrupt()
-                wait((running,), _MOMENT_S)
+    with beside(lambda: tuple(str(line) for (line,) in conn.execute(f"PRAGMA {check}")), conn.interrupt) as result:
+        found = result()
     return () if found == ("ok",) else found
 
 

@@ -281,6 +281,21 @@ def test_an_option_that_means_nothing_is_refused(pg_database: PostgresDatabase, 
         shop.run()
 
 
+def test_a_table_that_is_locked_ends_the_dump_when_its_time_is_up(pg_database: PostgresDatabase, tmp_path: Path) -> None:
+    pg_database.load("CREATE TABLE items (id int); CREATE TABLE others (id int)")
+    schedule = '[{type: full, cron: "0 3 * * 0", options: {lock_wait: 300ms}}]'
+    shop = Shop(tmp_path / "shop", pg_database.url, schedule=schedule)
+    with pg_database.server.connect(pg_database.name) as other, other.transaction():
+        other.execute("LOCK TABLE items IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(BackupError, match="statement timeout") as refused:
+            shop.run()  # whose own session waits for the same lock, to count rows
+        assert "options.lock_wait" in str(refused.value.fix)
+        sessions = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{pg_database.name}'"
+        wait_until(lambda: pg_database.server.rows("postgres", sessions) == [(1,)])
+    assert not shop.backups()
+    assert shop.run().streams, "the next one is made"
+
+
 def test_trial_compares_catalog_and_rows(shop: Shop, made: Manifest, postgres_server: PostgresServer, mark: str) -> None:
     evidence = shop.verify(3)
     assert evidence.ok, evidence.problems
