@@ -35,6 +35,7 @@ _NAME = re.compile(rf"{PREFIX}(\d+)_[0-9a-f]+")
 _LEFTOVER_AGE_S = 600
 _INVALID_LOCALE = ("42809", "22023", "XX000")
 _OBJECT_IN_USE = "55006"
+_OF_ANOTHER_KIND = "42809"  # a template, which is dropped when it is none any more
 
 
 def passing_name() -> str:
@@ -134,7 +135,8 @@ def create_from(conn: PostgresConnection, name: str, clauses: tuple[str, ...]) -
         # Another machine may not have the locale: only sorting differs then, which no catalog records.
         if not clauses or error.context.get("sqlstate") not in _INVALID_LOCALE:
             raise
-        conn.execute(f"{statement} {clauses[0]} LC_COLLATE 'C' LC_CTYPE 'C'")
+        others = (one for one in clauses if one.startswith("TABLESPACE "))
+        conn.execute(" ".join((statement, clauses[0], "LC_COLLATE 'C' LC_CTYPE 'C'", *others)))
 
 
 def drop(conn: PostgresConnection, name: str) -> None:
@@ -142,11 +144,19 @@ def drop(conn: PostgresConnection, name: str) -> None:
     try:
         conn.execute(statement)
     except QueryError as error:
-        if error.context.get("sqlstate") == _OBJECT_IN_USE:
-            _drop_subscriptions(conn, name)
+        _make_way(conn, name, error)
         # The session we kept may have died meanwhile; a fresh one decides.
         with _session(conn.target) as fresh:
             fresh.execute(statement)
+
+
+def _make_way(conn: PostgresConnection, name: str, error: QueryError) -> None:
+    """Take away what keeps a database from being dropped, where that is ours to take."""
+    match error.context.get("sqlstate"):
+        case str(state) if state == _OBJECT_IN_USE:
+            _drop_subscriptions(conn, name)
+        case str(state) if state == _OF_ANOTHER_KIND:
+            conn.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
 
 
 _SUBSCRIPTIONS = """
@@ -154,13 +164,21 @@ SELECT subname::text FROM pg_catalog.pg_subscription
 WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"""
 
 
+_EVENT_TRIGGERS = "SELECT evtname::text FROM pg_catalog.pg_event_trigger WHERE evtenabled <> 'D'"
+"""They do not fire for statements about themselves (postgresql.org/docs/current/event-trigger-definition.html)."""
+
+
 def _drop_subscriptions(conn: PostgresConnection, name: str) -> None:
     """Drop the subscriptions of a database, without which it cannot be dropped; what they have on the publisher stays.
 
-    A dump brings a subscription with the name of the original's slot, which is not ours to drop.
+    A dump brings a subscription with the name of the original's slot, which is not ours to drop. Event triggers, which may forbid
+    it, are switched off: they go with the database.
     """
     with suppress(MissingDatabaseError), closing(connect(on_database(conn.target, name))) as inside:
-        for (subscription,) in inside.query(_SUBSCRIPTIONS):
+        subscriptions = inside.query(_SUBSCRIPTIONS)
+        for (trigger,) in inside.query(_EVENT_TRIGGERS) if subscriptions else ():
+            inside.execute(f"ALTER EVENT TRIGGER {quoted(trigger)} DISABLE")
+        for (subscription,) in subscriptions:
             inside.execute(f"ALTER SUBSCRIPTION {quoted(subscription)} DISABLE")
             inside.execute(f"ALTER SUBSCRIPTION {quoted(subscription)} SET (slot_name = NONE)")
             inside.execute(f"DROP SUBSCRIPTION {quoted(subscription)}")
@@ -180,8 +198,8 @@ def remove_leftovers(conn: PostgresConnection) -> None:
                 _remove(conn, name)
                 logger.info("removed the scratch database %s of a run that was killed", name)
             except QueryError as error:
-                if error.context.get("sqlstate") != _OBJECT_IN_USE:  # somebody else is just removing it
-                    raise
+                if error.context.get("sqlstate") != _OBJECT_IN_USE:  # else somebody else is just removing it
+                    logger.warning("the scratch database %s of a run that was killed stays: %s", name, error.message)
 
 
 def _remove(conn: PostgresConnection, name: str) -> None:
@@ -190,9 +208,9 @@ def _remove(conn: PostgresConnection, name: str) -> None:
     try:
         conn.execute(statement)
     except QueryError as error:
-        if error.context.get("sqlstate") != _OBJECT_IN_USE:
+        if error.context.get("sqlstate") not in (_OBJECT_IN_USE, _OF_ANOTHER_KIND):
             raise
-        _drop_subscriptions(conn, name)
+        _make_way(conn, name, error)
         conn.execute(statement)
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _DATABASE = """
 SELECT d.datname::text, d.oid::bigint, pg_catalog.pg_get_userbyid(d.datdba)::text, d.datconnlimit,
        pg_catalog.shobj_description(d.oid, 'pg_database'),
-       (SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = 10), pg_catalog.pg_database_size(d.oid)
+       (SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = 10), pg_catalog.pg_database_size(d.oid), d.datistemplate,
+       (SELECT spcname::text FROM pg_catalog.pg_tablespace WHERE oid = d.dattablespace AND oid >= 16384)
 FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()"""
 
 _GRANTS = """
@@ -46,7 +47,7 @@ WHERE t.oid >= 16384 ORDER BY 1"""
 
 def read_facts(conn: Connection) -> dict[str, Any]:
     """Return facts of the connected database as JSON values, in the snapshot of the caller."""
-    [(name, oid, owner, limit, comment, superuser, size)] = conn.query(_DATABASE)
+    [(name, oid, owner, limit, comment, superuser, size, is_template, tablespace)] = conn.query(_DATABASE)
     return {
         "database": name,
         "database_oid": oid,
@@ -55,6 +56,8 @@ def read_facts(conn: Connection) -> dict[str, Any]:
         "comment": comment,
         "superuser": superuser or owner,
         "size_bytes": size,
+        "is_template": is_template,
+        "tablespace": tablespace,
         "major": conn.server.version[0],
         "locale": list(conn.query(LOCALE_OF, (name,))[0]),
         "grants": [list(row) for row in conn.query(_GRANTS)],
@@ -103,6 +106,8 @@ def _gifts(facts: Mapping[str, Any], name: str, roles: Sequence[str], user: str)
         if not grantee or grantee in roles:
             option = " WITH GRANT OPTION" if is_grantable else ""
             yield f"GRANT {privilege} ON DATABASE {name} TO {quoted(grantee) if grantee else 'PUBLIC'}{option}", None
+    if facts.get("is_template"):
+        yield f"ALTER DATABASE {name} IS_TEMPLATE true", None
     if facts["owner"] in roles and facts["owner"] != user:
         yield f"ALTER DATABASE {name} OWNER TO {quoted(facts['owner'])}", None
 

@@ -28,7 +28,7 @@ from dbops.engines.postgresql.backup.parallel import jobs_of, load, read_content
 from dbops.engines.postgresql.backup.programs import find, last_line, stage, version_of
 from dbops.engines.postgresql.backup.roles import is_super, make_roles, missing_roles, not_to_be_given, owners_in
 from dbops.engines.postgresql.connect import MAINTENANCE, PostgresConnection, connect, database_of, on_database, quoted
-from dbops.engines.postgresql.scratch import create_from, drop, passing_name, remove_leftovers
+from dbops.engines.postgresql.scratch import create_from, drop, literal, passing_name, remove_leftovers
 from dbops.errors import BackupError, ConnectError, DbopsError, MissingDatabaseError, QueryError
 
 _OBJECT_IN_USE = "55006"
@@ -123,9 +123,11 @@ def into_place(order: RestoreOrder, filling: Filling, link: Link, told: Told) ->
         options, roles, warnings = _roles(home, order, filling)
         if unplaced := _tablespaces(home, filling.facts):
             options, warnings = (*options, "--no-tablespaces"), [*warnings, *unplaced]
+        tablespace, unplaced = _tablespace(home, filling.facts)
+        warnings += unplaced
         remove_leftovers(home)
         passing = passing_name()
-        create_from(home, passing, clauses(filling.facts, home.server.version[0]))
+        create_from(home, passing, (*clauses(filling.facts, home.server.version[0]), *tablespace))
         try:
             target = replace(on_database(order.target, passing), timeouts=Timeouts(order.target.timeouts.connect_s, 0, 0))
             exits, more = filling.run(target, options)
@@ -281,6 +283,11 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
         )
     if name in MAINTENANCE and exists:
         raise BackupError(f"the database {name} belongs to the server", fix="restore to another name")
+    if exists and (held := home.query(_PREPARED, (name,))):
+        raise BackupError(
+            f"the database {name} holds the prepared transaction {literal(str(held[0][0]))}, and cannot be replaced",
+            fix="COMMIT PREPARED or ROLLBACK PREPARED there, or restore to another name",
+        )
     if exists and not _owns(home, name):
         raise BackupError(f"the database {name} belongs to somebody else, and cannot be replaced", fix="restore to another name")
     [(may_create,)] = home.query("SELECT rolcreatedb OR rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user")
@@ -307,6 +314,8 @@ def _may(home: PostgresConnection, order: RestoreOrder, facts: Mapping[str, Any]
             fix="restore as a superuser",
         )
 
+
+_PREPARED = "SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE database = ? ORDER BY prepared"
 
 #: What may sort the text of a database, as pg_database says it: its name, and the first major version that knows it.
 _SINCE = {"i": ("ICU", 15), "b": ("a locale of PostgreSQL's own", 17)}
@@ -383,6 +392,17 @@ def _tablespaces(home: PostgresConnection, facts: Mapping[str, Any]) -> list[str
     return []
 
 
+def _tablespace(home: PostgresConnection, facts: Mapping[str, Any]) -> tuple[tuple[str, ...], list[str]]:
+    """Return the clause for the tablespace that a database itself has, and what is to be said where it cannot have it."""
+    if not (name := facts.get("tablespace")):
+        return (), []
+    rows = home.query("SELECT has_tablespace_privilege(oid, 'CREATE') FROM pg_catalog.pg_tablespace WHERE spcname = ?", (name,))
+    if rows == [(True,)]:
+        return (f"TABLESPACE {quoted(str(name))}",), []
+    why = f"'{home.server.user}' may not create in the tablespace {name}" if rows else f"that server lacks the tablespace {name}"
+    return (), [f"{why}, which the database had: it is in the default one"]
+
+
 # --- taking the place -----------------------------------------------------------------------------------------------------
 
 
@@ -405,11 +425,15 @@ def _switch(home: PostgresConnection, passing: str, name: str, exists: bool) -> 
         home.execute(f"ALTER DATABASE {quoted(name)} RENAME TO {quoted(old)}")
         home.execute(f"ALTER DATABASE {quoted(passing)} RENAME TO {quoted(name)}")
     slots = home.query(_SLOTS, (old,))
+    read = home.query("SELECT slot_name::text FROM pg_catalog.pg_replication_slots WHERE database = ? ORDER BY 1", (old,))
     try:
         drop(home, old)
     except DbopsError as error:  # by its name a leftover
         return (f"what stood there is still there as {old}: {error.message}",)
     return [
+        f"the replication slot {slot} of what stood there is gone: who read the changes of the database with it begins anew"
+        for (slot,) in read
+    ] + [
         f"the subscription {subscription} of what stood there is gone, and its slot {slot} stays on the publisher, where it keeps"
         " log: let a subscription take it, or drop it there"
         for subscription, slot in slots

@@ -28,6 +28,8 @@ _DUMP: Mapping[str, Shape] = {
     "owner": str,
     "connection_limit": int,
     "comment": _TEXT,
+    "is_template": or_none(bool),
+    "tablespace": _TEXT,
     "locale": (str, str, str, _TEXT, _TEXT, _TEXT),
     "grants": [(str, str, bool)],
     "settings": [(str, [str])],

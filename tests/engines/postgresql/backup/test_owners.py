@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -182,9 +183,12 @@ def test_subscriptions_leave_nothing_behind(
     source: PostgresDatabase, tmp_path: Path, new: str, postgres_server: PostgresServer
 ) -> None:
     with_one = "CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false, slot_name = 'theirs')"
-    leave = "ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s"
+    leave = (
+        "DROP EVENT TRIGGER guard; ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s"
+    )
     left = f"SELECT count(*) FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname ~ '^{PREFIX}'"
-    source.load(with_one)
+    guard = "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'"
+    source.load(f"{with_one}; {guard}; CREATE EVENT TRIGGER guard ON ddl_command_start EXECUTE FUNCTION no()")
     try:
         shop = Shop(tmp_path, source.url, schedule=FULL)
         shop.run()
@@ -197,3 +201,33 @@ def test_subscriptions_leave_nothing_behind(
         source.load(leave)
         if postgres_server.rows("postgres", f"SELECT 1 FROM pg_database WHERE datname = '{new}'"):
             postgres_server.psql(new, leave)
+
+
+def test_a_database_keeps_its_tablespace_and_templates_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a template that was replaced kept every later restore from that server."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    asked = "SELECT datistemplate, t.spcname FROM pg_database JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = '{}'".format
+    settings = {"max_prepared_transactions": "2", "wal_level": "logical"}
+    with alone(PostgresServer, settings) as server:
+        place = server.home / "space"
+        place.mkdir()
+        shutil.chown(place, (server.home / "data").owner())
+        server.psql("postgres", f"CREATE TABLESPACE far LOCATION '{place}'; CREATE DATABASE shop TABLESPACE far IS_TEMPLATE true")
+        server.psql("shop", "CREATE TABLE t (a int); CREATE TABLE near (a int) TABLESPACE pg_default")
+        shop = Shop(tmp_path / "env", server.url("shop"), schedule=FULL)
+        made = shop.run()
+        server.psql("shop", "SELECT pg_create_logical_replication_slot('reader', 'pgoutput')")
+        server.psql("shop", "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'held'")
+        with pytest.raises(BackupError, match="prepared transaction 'held'"):
+            shop.restore(server.url("shop"), replaces=True)
+        server.psql("shop", "ROLLBACK PREPARED 'held'")
+        for name in ("shop", "new"):
+            warnings = shop.restore(server.url(name), replaces=True).restored.warnings
+            assert ["reader" in one for one in warnings] == [True] * (name == "shop")
+            assert server.rows("postgres", asked, (name,)) == [(True, "far")]
+            assert server.dump(name) == server.dump("shop")
+        assert server.rows("postgres", f"SELECT 1 FROM pg_database WHERE datname ~ '^{PREFIX}'") == []
+        server.psql("postgres", "ALTER DATABASE shop IS_TEMPLATE false; ALTER DATABASE new IS_TEMPLATE false")
+        server.psql("postgres", "DROP DATABASE shop; DROP DATABASE new; DROP TABLESPACE far")
+        [warning] = shop.restore(server.url("new"), word=made.id).restored.warnings
+        assert "that server lacks the tablespace far" in warning
