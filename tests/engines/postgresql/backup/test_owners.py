@@ -206,7 +206,10 @@ def test_subscriptions_leave_nothing_behind(
 def test_a_database_keeps_its_tablespace_and_templates_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left of a template that was replaced kept every later restore from that server."""
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
-    asked = "SELECT datistemplate, t.spcname FROM pg_database JOIN pg_tablespace t ON t.oid = dattablespace WHERE datname = '{}'".format
+    asked = (
+        "SELECT datistemplate, t.spcname FROM pg_database AS d JOIN pg_tablespace AS t ON t.oid = dattablespace"
+        " WHERE datname = %s"
+    )
     settings = {"max_prepared_transactions": "2", "wal_level": "logical"}
     with alone(PostgresServer, settings) as server:
         place = server.home / "space"
