@@ -18,7 +18,7 @@ from dbops.archive.storage.local import LocalStorage, _File
 from dbops.errors import BackupError
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
-from dbops.usecases.backup.prune import delete, hold
+from dbops.usecases.backup.prune import delete, hold, meant
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
 from dbops.usecases.runtime import moment
@@ -65,6 +65,26 @@ def test_what_is_newer_than_the_latest_and_cannot_be_used_is_told(
         assert (one.ok, one.backup_id) == (False, last.id)
         (one,) = verify(workspace, first.id, 1, shop.told.append)
         assert one.ok
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_the_latest_is_not_deleted_nor_held_for_a_later_one_that_cannot_be_used(shop: Shop, harm: Callable[[Path], None]) -> None:
+    first, last = shop.run(), shop.run()
+    with shop.workspace() as workspace:
+        assert meant(workspace, "latest", None) == last.id
+    harm(shop.manifest(last))
+    with shop.workspace() as workspace:
+        for act in (
+            lambda: delete(workspace, "latest", None, shop.told.append, cascades=False),
+            lambda: hold(workspace, "latest", "the court", None),
+            lambda: meant(workspace, "latest", None),
+        ):
+            with pytest.raises(BackupError, match=f"a later backup, {last.id}, cannot be used") as caught:
+                act()
+            assert first.id in str(caught.value.fix)
+        assert (meant(workspace, first.id, None), meant(workspace, last.id, None)) == (first.id, last.id)
+        assert hold(workspace, first.id, "the court", None) == first.id
+    assert shop.backups() == (first,)
 
 
 @pytest.mark.parametrize("harm", HARMS)

@@ -60,10 +60,13 @@ def delete(word: str, env: Path, name: str | None, cascade: bool, auto_approve: 
     """
     from dbops.cli.views.backups import pruned_json, pruned_text
     from dbops.usecases.backup.prune import delete as remove
+    from dbops.usecases.backup.prune import meant
 
-    if not auto_approve:
-        _ask(f"Shall the backup {word} be deleted?")
     with open_workspace(env, os.environ) as workspace:
+        if not auto_approve:
+            _must_be_asked()
+            word = meant(workspace, word, name)
+            _ask(f"Shall the backup {word} be deleted?")
         done = remove(workspace, word, name, teller(), cascades=cascade)
     if output == "json":
         write_json(pruned_json(done, is_dry=False))
@@ -109,9 +112,12 @@ def release(word: str, env: Path, name: str | None) -> int:
     return 0
 
 
-def _ask(question: str) -> None:
+def _must_be_asked() -> None:
     if not sys.stdin.isatty():
         raise click.ClickException("stdin is no terminal, so nobody can approve this; after review: --auto-approve")
+
+
+def _ask(question: str) -> None:
     click.echo(f"{question} Only 'yes' is accepted: ", nl=False, err=True)
     if sys.stdin.readline().strip() != "yes":
         raise click.ClickException("not approved; nothing was deleted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic, sleep
 
+from dbops.archive.manifest import Manifest
 from dbops.archive.repository import manifest_key
 from dbops.dataclass import dataclass
 from dbops.errors import BackupError
@@ -36,12 +37,36 @@ def prune_all(workspace: Workspace, name: str | None, told: Told, *, is_dry: boo
     return [PrunedPolicy(policy.desired.name, policy.prune(is_dry=is_dry)) for policy in policies_of(workspace, name, told)]
 
 
+def meant(workspace: Workspace, word: str, name: str | None) -> str:
+    """Return the whole id that a word means, also of what is lost, so that what is asked about is what is done.
+
+    Raises:
+        BackupError: there is no such backup; or `latest` is meant, and a later one cannot be used.
+    """
+    for policy in policies_of(workspace, name):
+        if word in {backup_id for _, backup_id in policy.repository.contents().lost}:
+            return word
+    policy, manifest = holder_of(workspace, word, name)
+    _must_be_last(policy, manifest, word)
+    return manifest.id
+
+
+def _must_be_last(policy: Keeper, manifest: Manifest, word: str) -> None:
+    if word == "latest" and (later := policy.repository.contents().broken_since(manifest)):
+        raise BackupError(
+            f"a later backup, {later[-1].backup_id}, cannot be used: {later[-1].reason}",
+            fix=f"name the one that is meant by its id, such as {manifest.id}",
+            error_code="BACKUP_BROKEN",
+        )
+
+
 def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cascades: bool) -> Pruned:
     """Delete one backup, with `cascades` those that depend on it too; by its whole id also what is left of one whose manifest is
     lost.
 
     Raises:
-        BackupError: others depend on it, it is held, or it is the last that is known to restore; nothing was deleted.
+        BackupError: others depend on it, it is held, or it is the last that is known to restore, or `latest` is meant and a
+        later one cannot be used; nothing was deleted.
     """
     for policy in policies_of(workspace, name, told):
         contents = policy.repository.contents()
@@ -49,6 +74,7 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
             if backup_id == word:
                 return _delete_lost(policy, timeline, backup_id, told)
     policy, manifest = holder_of(workspace, word, name, told)
+    _must_be_last(policy, manifest, word)
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
@@ -70,9 +96,10 @@ def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:
     """Keep a backup from being deleted, whatever the retention says; return its id.
 
     Raises:
-        BackupError: there is no such backup, or it is held already.
+        BackupError: there is no such backup, or it is held already, or `latest` is meant and a later one cannot be used.
     """
     policy, manifest = holder_of(workspace, word, name)
+    _must_be_last(policy, manifest, word)
     facts = {"reason": reason, "who": who(), "at": policy.clock().isoformat()}
     if not policy.repository.note(f"holds/{manifest.id}.json", facts):
         raise BackupError(f"{manifest.id} is held already: {policy.standing().held.get(manifest.id, '')}")
