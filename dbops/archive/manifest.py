@@ -133,6 +133,7 @@ def from_dict(data: Mapping[str, Any]) -> Manifest:
     """
     _must_fit(data, _SHAPE)
     if "elsewhere" in data["details"]:
+        _must_fit(data["details"], {"elsewhere": _FACTS})
         _must_fit(data["details"]["elsewhere"], dict.fromkeys(data["details"]["elsewhere"], _SIZE))
     if data["kind"] not in get_args(Kind):
         raise ValueError(f"unknown kind {data['kind']!r}")

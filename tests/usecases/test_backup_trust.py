@@ -20,6 +20,7 @@ from dbops.archive.manifest import Manifest
 from dbops.errors import BackupError
 from dbops.resources.backups.standing import standing_of
 from dbops.usecases import runtime
+from dbops.usecases.backup.direct import BackupFolder
 from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.policies import policies_of
@@ -114,6 +115,7 @@ def _reshaped(text: bytes, name: str, value: object) -> bytes:
         ("points", "time"),
         ("points", [1]),
         ("details", {"elsewhere": {"stored": "1"}}),
+        ("details", {"elsewhere": []}),
         ("identity", []),
         ("id", None),
     ],
@@ -134,6 +136,22 @@ def test_one_manifest_of_another_shape_keeps_nobody_from_the_others(
         assert [one.key for one in found.broken] == [path.relative_to(shop.folder / "backups").as_posix()]
         assert [one.ok for one in verify(workspace, None, 1, shop.told.append)] == [True, False]
     assert shop.restore(f"sqlite:///{tmp_path / 'there.db'}").chain == (good,)
+
+
+def test_a_manifest_of_no_engine_keeps_nobody_from_the_others(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    bad, good = shop.run(), shop.run()
+    path = shop.manifest(bad)
+    path.write_bytes(_reshaped(path.read_bytes(), "engine", "slide rule"))
+    place = Elsewhere((shop.folder / "backups").as_uri())
+    assert [one.manifest.id for one in listing(place)[0].backups] == [bad.id, good.id]
+    restore(place, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", good.id), shop.told.append)
+    shop.manifest(good).unlink()
+    with pytest.raises(BackupError, match="no engine is called 'slide rule'"):
+        listing(place)
+    assert [one.ok for one in verify(place, None, 1, shop.told.append)] == [False, False]
+    with pytest.raises(BackupError, match="no engine is called 'slide rule'"):
+        BackupFolder(shop.folder / "backups").verify(bad.id, None, restores=False)
 
 
 @pytest.mark.parametrize(

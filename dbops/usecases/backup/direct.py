@@ -61,6 +61,8 @@ class _OfOne(Elsewhere):
     near: Target | None = field(default=None, repr=False)
 
     def keepers(self, told: Any) -> list[Keeper]:
+        if self.engine not in runtime.ENGINES:
+            raise BackupError(f"no engine is called {self.engine!r}", expected=f"one of {', '.join(runtime.ENGINES)}")
         # two steps, for the dataclass's slots make a class of which super() without arguments knows nothing
         found = [one for one in Elsewhere.keepers(self, told) if one.desired.name == self.target]
         target = self.near or Target("", DatabaseUrl(self.engine))  # type: ignore[arg-type]  # one of the engines' names

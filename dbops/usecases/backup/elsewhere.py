@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 
 from dbops.archive.cipher import Keys
 from dbops.archive.index import Index
-from dbops.archive.repository import Contents, Repository, index_folder, targets_in
+from dbops.archive.repository import Broken, Contents, Repository, index_folder, manifest_key, targets_in
 from dbops.archive.storage.base import Storage
 from dbops.archive.storage.opening import StorageAddress, open_storage
 from dbops.dataclass import dataclass
@@ -60,12 +60,14 @@ class Elsewhere:
         for target in targets_in(storage):
             repository = Repository(storage, target, Keys(secret=self.secret, accepts=self.accepts), index)
             contents = repository.contents()
-            if not contents.backups:
-                if contents.broken:  # else it is what a run left that died
-                    unread[target] = contents
+            name = next((one.engine for one in contents.backups if one.engine in runtime.ENGINES), None)
+            if name is None:
+                foreign = (Broken(manifest_key(one), f"no engine is called {one.engine!r}") for one in contents.backups)
+                if broken := (*contents.broken, *foreign):  # else it is what a run left that died
+                    unread[target] = replace(contents, broken=broken)
                 continue
-            engine = runtime.engine_named(contents.backups[0].engine)
-            near = Target("", DatabaseUrl(contents.backups[0].engine))  # type: ignore[arg-type]  # one of the engines' names
+            engine = runtime.engine_named(name)
+            near = Target("", DatabaseUrl(name))  # type: ignore[arg-type]  # one of the engines' names
             desired = _desired(target, self.url)
             found.append(Keeper(desired, engine, near, lambda: None, repository, runtime.moment, __version__, told))
         return found, unread
