@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,10 +147,10 @@ def test_a_manifest_of_no_engine_keeps_nobody_from_the_others(tmp_path: Path, fi
     place = Elsewhere((shop.folder / "backups").as_uri())
     assert [one.manifest.id for one in listing(place)[0].backups] == [bad.id, good.id]
     restore(place, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", good.id), shop.told.append)
-    shop.manifest(good).unlink()
+    shutil.rmtree(shop.manifest(good).parent)
     with pytest.raises(BackupError, match="no engine is called 'slide rule'"):
         listing(place)
-    assert [one.ok for one in verify(place, None, 1, shop.told.append)] == [False, False]
+    assert [one.ok for one in verify(place, None, 1, shop.told.append)] == [False]
     with pytest.raises(BackupError, match="no engine is called 'slide rule'"):
         BackupFolder(shop.folder / "backups").verify(bad.id, None, restores=False)
 
