@@ -81,7 +81,7 @@ def mark(database: MysqlDatabase, name: str, number: int) -> None:
 )
 def test_every_link_and_moment_comes_back_as_it_was(
     filled: MysqlDatabase,
-    new_name: str,
+    logged_name: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     schedule: str,
@@ -106,13 +106,13 @@ def test_every_link_and_moment_comes_back_as_it_was(
     after = state_of(filled)
     shop.run("log")
     for one, (schema, hashes) in zip(made, expected, strict=True):
-        shop.restore(server.url(new_name), word=one.id)
-        found = state_of(filled, new_name)
+        shop.restore(server.url(logged_name), word=one.id)
+        found = state_of(filled, logged_name)
         assert (found[0], still(found[1])) == (schema, still(hashes)), one.kind
-        assert keeps_promise(list(server.rows(new_name, PROMISE)))
-        server.drop_database(new_name)
-    shop.restore(server.url(new_name), word=None, point=point_of(at=moment))
-    assert state_of(filled, new_name) == before
-    server.drop_database(new_name)
-    shop.restore(server.url(new_name))
-    assert state_of(filled, new_name) == after
+        assert keeps_promise(list(server.rows(logged_name, PROMISE)))
+        server.drop_database(logged_name)
+    shop.restore(server.url(logged_name), word=None, point=point_of(at=moment))
+    assert state_of(filled, logged_name) == before
+    server.drop_database(logged_name)
+    shop.restore(server.url(logged_name))
+    assert state_of(filled, logged_name) == after

@@ -29,20 +29,6 @@ from tests.servers.alone import alone
 from tests.usecases.policies import Shop
 
 
-@pytest.fixture
-def shop(tmp_path: Path, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
-    return Shop(tmp_path / "env", my_database.url, schedule=SCHEDULE)
-
-
-@pytest.fixture
-def new_name(mysql_server: MysqlServer) -> Iterator[str]:
-    name = mysql_server.new_database("restored")
-    mysql_server.drop_database(name)
-    yield name
-    mysql_server.drop_database(name)
-
-
 def test_the_comment_of_a_database_comes_back(
     shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
 ) -> None:

@@ -27,7 +27,7 @@ def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_files_and_the_log_behind_them_restore(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str
 ) -> None:
     server = logging_mysql_server
     fill(server, logged.name)
@@ -39,8 +39,8 @@ def test_files_and_the_log_behind_them_restore(
     server.client("mysql", "DROP USER someone@localhost")
     assert [one.parent_id for one in (incremental, log)] == [full.id, incremental.id]
     assert incremental.plain_size < full.plain_size
-    shop.restore(server.url(new_name))
-    assert_equal(server, logged.name, new_name)
+    shop.restore(server.url(logged_name))
+    assert_equal(server, logged.name, logged_name)
 
 
 class Meddling(list[str]):

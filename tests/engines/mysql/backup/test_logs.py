@@ -39,7 +39,7 @@ def clock(server: MysqlServer) -> datetime:
 
 
 def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str
 ) -> None:
     server = logging_mysql_server
     fill(server, logged.name)
@@ -63,15 +63,15 @@ def test_a_restore_leads_to_the_moment_before_a_table_was_dropped(
         time.sleep(1.1)  # a log knows seconds
         logged.load("DROP TABLE later; DELETE FROM everything;")
         shop.run("log")
-    result = shop.restore(server.url(new_name), word=None, point=point_of(moment))
-    assert (server.dump(new_name).replace(new_name, logged.name), contents(server, new_name)) == before
+    result = shop.restore(server.url(logged_name), word=None, point=point_of(moment))
+    assert (server.dump(logged_name).replace(logged_name, logged.name), contents(server, logged_name)) == before
     assert not any("left out" in one for one in result.restored.warnings)
     with shop.workspace() as workspace:
         assert [one.problems for one in verify(workspace, "latest", 2, shop.told.append)] == [()]
 
 
 def test_views_over_other_databases_come_through_the_log_and_broken_ones_are_told_of(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str
 ) -> None:
     """The private server that replays has one database alone."""
     server = logging_mysql_server
@@ -93,21 +93,21 @@ def test_views_over_other_databases_come_through_the_log_and_broken_ones_are_tol
         logged.load("INSERT INTO own VALUES (2); DROP TABLE gone; DROP VIEW later; CREATE VIEW newer AS SELECT a FROM own;")
         shop.run("log")
         assert shop.verify(3).problems == ()
-        warnings = shop.restore(server.url(new_name)).restored.warnings
+        warnings = shop.restore(server.url(logged_name)).restored.warnings
         assert [one for one in warnings if "view" in one.lower()] == [one for one in warnings if "view broken is left out" in one]
         assert len(warnings) == 1
         logged.load("DROP VIEW broken")
-        assert server.dump(new_name) == server.dump(logged.name)
-        assert server.rows(new_name, "SELECT * FROM called WHERE n = 2") == [(2, "x")]
+        assert server.dump(logged_name) == server.dump(logged.name)
+        assert server.rows(logged_name, "SELECT * FROM called WHERE n = 2") == [(2, "x")]
         logged.load(f"INSERT INTO own VALUES (3); CREATE VIEW fresh AS SELECT * FROM {there}.t;")
         shop.run("log")
-        server.drop_database(new_name)
+        server.drop_database(logged_name)
         with pytest.raises(BackupError, match=there):  # what its columns are is not known
-            shop.restore(server.url(new_name))
+            shop.restore(server.url(logged_name))
 
 
 def test_what_draws_from_another_database_or_follows_its_rows_comes_through_the_log(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str
 ) -> None:
     """Rows that a foreign key took along are in no log, which is told; MySQL has no sequences."""
     server = logging_mysql_server
@@ -129,16 +129,16 @@ def test_what_draws_from_another_database_or_follows_its_rows_comes_through_the_
         other.load("DELETE FROM t")
         shop.run("log")
         assert shop.verify(3).problems == ()
-        [warning] = shop.restore(server.url(new_name)).restored.warnings
+        [warning] = shop.restore(server.url(logged_name)).restored.warnings
         assert "along of child; the log" in warning
-        assert server.dump(new_name) == server.dump(logged.name)
-        assert contents(server, new_name)["drawn"] == contents(server, logged.name)["drawn"]
-        server.drop_database(new_name)  # before what its foreign keys refer to
+        assert server.dump(logged_name) == server.dump(logged.name)
+        assert contents(server, logged_name)["drawn"] == contents(server, logged.name)["drawn"]
+        server.drop_database(logged_name)  # before what its foreign keys refer to
         server.drop_database(logged.name)
 
 
 def test_statements_come_through_the_log_however_they_are_worded(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str
 ) -> None:
     """Tables called as accounts are, settings before a statement, and names in double quotes."""
     server, own = logging_mysql_server, logged.name
@@ -150,8 +150,8 @@ def test_statements_come_through_the_log_however_they_are_worded(
     if server.has("sequences"):  # MariaDB
         logged.load("SET STATEMENT lock_wait_timeout = 5 FOR ALTER TABLE user ADD c int; UPDATE user SET c = 4;")
     shop.run("log")
-    shop.restore(server.url(new_name))
-    assert (server.dump(new_name), contents(server, new_name)) == (server.dump(own), contents(server, own))
+    shop.restore(server.url(logged_name))
+    assert (server.dump(logged_name), contents(server, logged_name)) == (server.dump(own), contents(server, own))
 
 
 def test_tables_keep_their_engine_and_options_or_are_refused(
@@ -229,7 +229,7 @@ def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(
 
 @pytest.mark.campaign
 def test_statements_replay_up_to_a_gtid(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str, tmp_path: Path
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str, tmp_path: Path
 ) -> None:
     server = logging_mysql_server
     (tmp_path / "rows.txt").write_text("one\ntwo\n")
@@ -251,8 +251,8 @@ def test_statements_replay_up_to_a_gtid(
         before = contents(server, logged.name)["t"]
         logged.load("UPDATE t SET a = 'later'; DROP TABLE t;")
         shop.run("log")
-    result = shop.restore(server.url(new_name), word=None, point=Point("lsn", None, gtid))
-    assert contents(server, new_name)["t"] == before
+    result = shop.restore(server.url(logged_name), word=None, point=Point("lsn", None, gtid))
+    assert contents(server, logged_name)["t"] == before
     assert any("1 statements given in other databases were left out" in one for one in result.restored.warnings)
     assert result.restored.reached["gtid"] == gtid
 
@@ -367,7 +367,7 @@ def test_a_log_that_the_server_begins_anew_ends_the_chain(tmp_path: Path, monkey
 
 
 def test_every_moment_across_a_new_base_can_be_restored(
-    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, new_name: str
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer, logged_name: str
 ) -> None:
     server = logging_mysql_server
     logged.load("CREATE TABLE t (a int);")
@@ -383,12 +383,12 @@ def test_every_moment_across_a_new_base_can_be_restored(
     logged.load("INSERT INTO t VALUES (4)")
     behind = shop.run("log")
     assert (behind.parent_id, dict(behind.start)) == (base.id, dict(before.end))
-    result = shop.restore(server.url(new_name), word=None, point=point_of(moment))
+    result = shop.restore(server.url(logged_name), word=None, point=point_of(moment))
     assert [one.id for one in result.chain[-2:]] == [before.id, behind.id]
-    assert server.rows(new_name, "SELECT a FROM t ORDER BY a") == [(1,), (2,)]
-    server.drop_database(new_name)
-    assert [one.id for one in shop.restore(server.url(new_name)).chain] == [base.id, behind.id]
-    assert server.rows(new_name, "SELECT a FROM t ORDER BY a") == [(1,), (2,), (3,), (4,)]
+    assert server.rows(logged_name, "SELECT a FROM t ORDER BY a") == [(1,), (2,)]
+    server.drop_database(logged_name)
+    assert [one.id for one in shop.restore(server.url(logged_name)).chain] == [base.id, behind.id]
+    assert server.rows(logged_name, "SELECT a FROM t ORDER BY a") == [(1,), (2,), (3,), (4,)]
     assert shop.verify(2).problems == ()
 
 

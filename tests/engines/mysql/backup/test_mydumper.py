@@ -34,7 +34,7 @@ def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_everything_comes_back_and_a_log_follows(
-    shop: Shop, logged: MysqlDatabase, new_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, logged: MysqlDatabase, logged_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = logged.server
     passing = tmp_path / "passing"
@@ -43,20 +43,20 @@ def test_everything_comes_back_and_a_log_follows(
     full = shop.run()
     assert (full.tool, full.family) == ("mydumper", "dump")
     assert {"rows.tar", "rows.json", "tables.sql", "views.sql"} <= {one.name for one in full.streams}
-    shop.restore(server.url(new_name))
-    assert_equal(server, logged.name, new_name)
+    shop.restore(server.url(logged_name))
+    assert_equal(server, logged.name, logged_name)
     for level in (2, 3):
         evidence = shop.verify(level, full.id)
         assert evidence.ok, evidence.problems
     assert evidence.details["tables_counted"] >= 8
-    server.drop_database(new_name)
-    shop.restore(server.url(new_name), tables=("parts",))
-    assert server.rows(new_name, "SELECT COUNT(*) FROM parts") == [(2,)]
-    assert [name for (name,) in server.rows(new_name, "SHOW TABLES")] == ["parts"]
+    server.drop_database(logged_name)
+    shop.restore(server.url(logged_name), tables=("parts",))
+    assert server.rows(logged_name, "SELECT COUNT(*) FROM parts") == [(2,)]
+    assert [name for (name,) in server.rows(logged_name, "SHOW TABLES")] == ["parts"]
     assert not list(passing.iterdir())
 
 
-def test_a_restore_to_a_moment_behind_it(shop: Shop, logged: MysqlDatabase, new_name: str) -> None:
+def test_a_restore_to_a_moment_behind_it(shop: Shop, logged: MysqlDatabase, logged_name: str) -> None:
     server = logged.server
     shop.run()
     logged.load("INSERT INTO zero VALUES (100)")
@@ -64,17 +64,17 @@ def test_a_restore_to_a_moment_behind_it(shop: Shop, logged: MysqlDatabase, new_
     shop.run("log")
     logged.load("DROP TABLE zero")
     assert clock(server)
-    shop.restore(server.url(new_name))
-    assert contents(server, new_name) == before
+    shop.restore(server.url(logged_name))
+    assert contents(server, logged_name) == before
 
 
-def test_what_stands_there_is_replaced(shop: Shop, logged: MysqlDatabase, new_name: str) -> None:
+def test_what_stands_there_is_replaced(shop: Shop, logged: MysqlDatabase, logged_name: str) -> None:
     server = logged.server
     made = shop.run()
-    shop.restore(server.url(new_name))
+    shop.restore(server.url(logged_name))
     logged.load("DELETE FROM everything; DROP TABLE parts; CREATE TABLE other (a int)")
     shop.restore(logged.url, word=made.id, replaces=True)
-    assert_equal(server, new_name, logged.name)
+    assert_equal(server, logged_name, logged.name)
 
 
 def _without_mydumper(*names: str) -> Path:
@@ -122,7 +122,7 @@ def test_what_it_cannot_do_is_refused_with_what_helps(
 
 @pytest.mark.parametrize("tool", ["mydumper", "mariadb-dump"])
 def test_rows_that_are_elsewhere_are_not_written_there_again(
-    tool: str, logged: MysqlDatabase, new_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tool: str, logged: MysqlDatabase, logged_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table of another server's is restored as that, and both the backup and the restore say so."""
     server = logged.server
@@ -150,12 +150,12 @@ def test_rows_that_are_elsewhere_are_not_written_there_again(
         assert made.tool == tool
         assert "defined without their rows, which are elsewhere: stock (FEDERATED)" in made.warnings
         assert shop.verify(3).problems == ()
-        warnings = shop.restore(server.url(new_name)).restored.warnings
+        warnings = shop.restore(server.url(logged_name)).restored.warnings
         assert [one for one in warnings if "not backed up" in one and "stock (FEDERATED)" in one and "all_of" not in one]
         assert server.rows(other, "SELECT COUNT(*) FROM stock") == [(2,)]
-        assert server.rows(new_name, "SELECT (SELECT COUNT(*) FROM stock), (SELECT COUNT(*) FROM all_of)") == [(2, 1)]
+        assert server.rows(logged_name, "SELECT (SELECT COUNT(*) FROM stock), (SELECT COUNT(*) FROM all_of)") == [(2, 1)]
     finally:
-        server.drop_database(new_name)
+        server.drop_database(logged_name)
         logged.load("DROP TABLE IF EXISTS stock")
         server.rows("mysql", f"DROP SERVER IF EXISTS {other}")
         server.drop_database(other)

@@ -130,20 +130,6 @@ BODIES = {
 }
 
 
-@pytest.fixture
-def shop(tmp_path: Path, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
-    return Shop(tmp_path / "env", my_database.url, schedule=SCHEDULE)
-
-
-@pytest.fixture
-def new_name(mysql_server: MysqlServer) -> Iterator[str]:
-    name = mysql_server.new_database("dash-ed")
-    mysql_server.drop_database(name)
-    yield name
-    mysql_server.drop_database(name)
-
-
 def _must_be_mariadb(server: MysqlServer) -> None:
     if not server.has("sequences"):
         pytest.skip("written in the language of MariaDB")
