@@ -26,6 +26,7 @@ from dbops.engines.mysql.backup.mydumper import MYDUMPER, dump_rows
 from dbops.engines.mysql.backup.sections import VIEWS, Cutter, Section
 from dbops.engines.mysql.backup.tools import Tool, code_options, dump_options, dumps_history, tool_for, tool_running
 from dbops.engines.mysql.backup.views import broken_views, definitions, left_out
+from dbops.engines.mysql.backup.zones import has_zones
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
 
@@ -48,12 +49,16 @@ _VERSIONED = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema 
 _SEQUENCES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_type = 'SEQUENCE'"
 _SIZE = "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables WHERE table_schema = DATABASE()"
 _DEFAULTS = "SELECT @@character_set_database, @@collation_database"
+#: What decides what a statement of the log means, and does not stand in the log.
+_MEANINGS = """
+SHOW GLOBAL VARIABLES WHERE variable_name IN ('old_mode', 'default_storage_engine', 'character_set_collations')"""
 _COMMENT = "SELECT schema_comment FROM information_schema.schemata WHERE schema_name = DATABASE()"
 #: Where the engines of the tables are from, of those that a server does not have by itself.
 _PLUGINS = """
 SELECT DISTINCT plugin_library FROM information_schema.plugins
 WHERE plugin_type = 'STORAGE ENGINE' AND plugin_library IS NOT NULL AND plugin_name IN
-  (SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND engine IS NOT NULL) ORDER BY plugin_library"""
+  (SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND engine IS NOT NULL
+   UNION SELECT @@GLOBAL.default_storage_engine) ORDER BY plugin_library"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +303,7 @@ def server_facts(conn: MysqlConnection) -> dict[str, Any]:
         "collation": collation,
         "comment": str(comments[0][0]) if comments else None,
         "plugins": [str(library).removesuffix(".so") for (library,) in conn.query(_PLUGINS)],
+        "zones": has_zones(conn),
         "account": conn.account,
         "flavour": conn.server.flavour,
         "version": list(conn.server.version),
@@ -308,6 +314,7 @@ def server_facts(conn: MysqlConnection) -> dict[str, Any]:
             "character_set_server": server_charset,
             "collation_server": server_collation,
             "explicit_defaults_for_timestamp": int(timestamps),
+            **{str(name): str(value) for name, value in conn.query(_MEANINGS)},
         },
     }
 

@@ -20,7 +20,7 @@ from dbops.engines.mysql.backup import binlog
 from dbops.engines.mysql.backup.binlog import MAGIC, Event, Stop, events, is_next
 from dbops.engines.mysql.backup.filtering import Filter
 from dbops.engines.mysql.backup.logs import PREFIX
-from dbops.engines.mysql.backup.tools import Tool, binlog_options, client_options, option_file, secrets_of, tool_for
+from dbops.engines.mysql.backup.tools import Tool, binlog_options, client_options, option_file, secrets_of, tool_for, with_fix
 from dbops.engines.mysql.connect import connect, on_database, quoted
 from dbops.errors import BackupError
 
@@ -97,7 +97,8 @@ def _run(
                 result.exits = pipeline.finish()
         except BackupError as error:
             error.fix = (
-                error.fix or "restore to a point before it, or from copies of the server's files, where everything is there"
+                with_fix(error).fix
+                or "restore to a point before it, or from copies of the server's files, where everything is there"
             )
             raise
 

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from dbops.engines.base.shape import Shape, or_none
 
 _SETTINGS = frozenset(
-    ("lower_case_table_names", "innodb_page_size", "character_set_server", "collation_server", "explicit_defaults_for_timestamp")
+    {
+        *("lower_case_table_names", "innodb_page_size", "character_set_server", "collation_server"),
+        *("explicit_defaults_for_timestamp", "old_mode", "default_storage_engine", "character_set_collations"),
+    }
 )
 
 
 def _is_settings(value: object) -> bool:
     """Tell whether a value has settings that a dump notes, and no others: a private server is started with them."""
     return isinstance(value, dict) and all(
-        name in _SETTINGS and isinstance(one, int | str) and re.fullmatch(r"\w+", str(one)) for name, one in value.items()
+        name in _SETTINGS and isinstance(one, int | str) and re.fullmatch(r"[\w,=]*", str(one)) for name, one in value.items()
     )
 
 
@@ -42,6 +45,7 @@ SHAPE: Mapping[str, Shape] = {
         "begun_events": or_none([str]),
         "placed": or_none([str]),
         "comment": or_none(str),
+        "zones": or_none(bool),
         "plugins": or_none(_is_plugins),
         "to_lsn": or_none(int),
         "files": or_none([(str, int, or_none(int))]),

@@ -29,6 +29,7 @@ from dbops.engines.mysql.backup.loading import (
 from dbops.engines.mysql.backup.replaying import replay
 from dbops.engines.mysql.backup.stand_ins import StandIns, make, make_sequences, named_elsewhere, remove
 from dbops.engines.mysql.backup.tools import tool_at
+from dbops.engines.mysql.backup.zones import load_zones
 from dbops.engines.mysql.connect import MysqlConnection, connect, quoted
 from dbops.engines.mysql.private_server import Programs, find_programs, private_server
 from dbops.errors import BackupError, SchemaError
@@ -68,6 +69,8 @@ def staged(chain: Sequence[Link], point: Point, told: Told) -> Iterator[Stage]:
         told("the private server runs")
         elsewhere = StandIns({}, {})
         if bases[0].method == "logical":
+            if any(link.details.get("zones") for link in chain):
+                load_zones(target, told)
             elsewhere = _fill(Dump.of(bases[0]), target, told)
         reached, exits = bases[-1].end, made
         warnings = unplaced(sorted({str(name) for link in chain for name in link.details.get("placed") or ()}))

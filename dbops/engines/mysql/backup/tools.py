@@ -244,7 +244,8 @@ def tool_running(
             raise with_fix(error) from error.__cause__
 
 
-_UNKNOWN_ENGINE = 1286
+_UNKNOWN_ENGINE, _UNKNOWN_ZONE = 1286, 1298
+_OF_THE_PLACE = {_UNKNOWN_ENGINE: "NO_ENGINE", _UNKNOWN_ZONE: "NO_ZONE"}
 #: What a tool's error means, by the server's number at its end: what to do.
 _FIXES = {
     1449: "the account that defines it is gone; make it, give the view another definer, or restore with --option definers=skip",
@@ -256,6 +257,8 @@ _FIXES = {
     " SET_ANY_DEFINER (MySQL), or SUPER; a restore with --option definers=skip needs none of these",
     _UNKNOWN_ENGINE: "let the server have that engine (INSTALL SONAME, MariaDB; INSTALL PLUGIN), and enforce no other"
     " (enforce_storage_engine)",
+    _UNKNOWN_ZONE: "let the server know zones by name: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql; one that is started"
+    " for a restore has those of this machine (packages tzdata, mariadb-server)",
     1418: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
     1419: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
 }
@@ -270,8 +273,8 @@ def error_number(error: BackupError) -> int | None:
 def with_fix(error: BackupError) -> BackupError:
     """Return an error of a tool with what to do about it, where that is known."""
     number = error_number(error)
-    if number == _UNKNOWN_ENGINE:
-        error.error_code = "NO_ENGINE"
+    if number in _OF_THE_PLACE:
+        error.error_code = _OF_THE_PLACE[number]
     if error.fix is None and number is not None:
         error.fix = _FIXES.get(number)
     return error

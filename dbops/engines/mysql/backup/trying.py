@@ -24,10 +24,10 @@ SELECT table_name, table_type, engine FROM information_schema.tables
 WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
 _AT_ONCE = 100
 #: Errors that say something of this machine or account, and nothing of the backup.
-_NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS", "NO_ENGINE"})
+_NO_PLACE = frozenset({"MISSING_TOOL", "WRONG_TOOL", "OLD_TOOL", "SMALL_PACKETS", "NO_ENGINE", "NO_ZONE"})
 #: What making something takes and reading it does not: other definers, functions beside a binary log, databases, tables; engines
-#: that are there; and, for a view over views, definers.
-_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1286, 1370, 1418, 1419, 1449})
+#: and time zones that are there; and, for a view over views, definers.
+_RIGHTS = frozenset({1044, 1142, 1143, 1227, 1286, 1298, 1370, 1418, 1419, 1449})
 
 
 @contextmanager

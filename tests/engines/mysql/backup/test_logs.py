@@ -24,6 +24,7 @@ from tests.engines.mysql.backup.shops import OF_FILES, WITH_LOGS, contents, fill
 from tests.engines.mysql.backup.test_mechanisms import account
 from tests.servers import Lease, MysqlServer
 from tests.servers.alone import alone
+from tests.servers.programs import run
 from tests.usecases.policies import Shop
 
 
@@ -211,6 +212,31 @@ def test_tables_with_folders_of_their_own_are_restored_beside_those_that_live(
             assert {path: path.stat().st_mtime_ns for path in far.rglob("*.ibd")} == ({} if name == "shop" else there)
         assert f"COMMENT='{said}'" in server.dump("shop")
         assert far.as_posix() not in server.dump("shop")
+
+
+def test_statements_of_a_log_mean_what_they_meant_where_they_were_given(
+    tmp_path: Path, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine of tables that name none, what `utf8` is, and zones by name stand in no log."""
+    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+    if not mysql_server.has("sequences"):
+        pytest.skip("settings of MariaDB")
+    settings = {"old-mode": "", "default-storage-engine": "Aria", "binlog-format": "MIXED"}
+    with alone(MysqlServer, MysqlServer.log_settings | settings) as server:
+        server.client("mysql", run(["mariadb-tzinfo-to-sql", "/usr/share/zoneinfo"]))
+        server.client("mysql", "CREATE DATABASE shop; CREATE TABLE shop.t (a int, at timestamp NULL);")
+        shop = Shop(tmp_path / "env", server.url("shop"), schedule=WITH_LOGS)
+        shop.run()
+        server.client(
+            "shop",
+            "CREATE TABLE b (x varchar(9) CHARACTER SET utf8); INSERT INTO b VALUES ('😀'); SET time_zone = 'Asia/Tokyo';"
+            "INSERT INTO t VALUES (1, '2030-01-01 00:00:00'); ALTER TABLE t ADD c timestamp NOT NULL DEFAULT '2020-01-01 00:00:00';"
+            "CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 00:00:00' DO SELECT 1;",
+        )
+        shop.run("log")
+        assert shop.verify(3).problems == ()
+        shop.restore(server.url("restored"))
+        assert (server.dump("restored"), contents(server, "restored")) == (server.dump("shop"), contents(server, "shop"))
 
 
 def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(
