@@ -257,8 +257,8 @@ _FIXES = {
     " SET_ANY_DEFINER (MySQL), or SUPER; a restore with --option definers=skip needs none of these",
     _UNKNOWN_ENGINE: "let the server have that engine (INSTALL SONAME, MariaDB; INSTALL PLUGIN), and enforce no other"
     " (enforce_storage_engine)",
-    _UNKNOWN_ZONE: "let the server know zones by name: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql; one that is started"
-    " for a restore has those of this machine (packages tzdata, mariadb-server)",
+    _UNKNOWN_ZONE: "let the server know zones by name: mariadb-tzinfo-to-sql /usr/share/zoneinfo | mariadb mysql; one that is"
+    " started for a restore has those of this machine (packages tzdata, mariadb-server)",
     1418: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
     1419: "let an account do it that has SUPER, or SET GLOBAL log_bin_trust_function_creators = 1",
 }

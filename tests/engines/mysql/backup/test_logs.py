@@ -230,7 +230,8 @@ def test_statements_of_a_log_mean_what_they_meant_where_they_were_given(
         server.client(
             "shop",
             "CREATE TABLE b (x varchar(9) CHARACTER SET utf8); INSERT INTO b VALUES ('😀'); SET time_zone = 'Asia/Tokyo';"
-            "INSERT INTO t VALUES (1, '2030-01-01 00:00:00'); ALTER TABLE t ADD c timestamp NOT NULL DEFAULT '2020-01-01 00:00:00';"
+            "INSERT INTO t VALUES (1, '2030-01-01 00:00:00');"
+            "ALTER TABLE t ADD c timestamp NOT NULL DEFAULT '2020-01-01 00:00:00';"
             "CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 00:00:00' DO SELECT 1;",
         )
         shop.run("log")
