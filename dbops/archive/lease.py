@@ -4,6 +4,9 @@ A lease is `<target>/locks/<n>.json`, made create-only with the next number, so 
 storage. Its holder writes a later `until` into it now and then. Who finds the last one released, run out, or held by a process of
 this machine that is dead, takes the next number; and whoever comes back late finds a higher number than its own, and gives up
 before it commits. Clocks of writers may differ by less than the length of a lease.
+
+Who reads a backup for long says so in the same words, in `<target>/readers/<id>/<token>.json`, of which there may be several:
+it is not deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -27,6 +30,8 @@ from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 
 LENGTH = timedelta(minutes=10)
+READERS = "readers"
+"""The folder of those who say that they read a backup."""
 _PAUSE_S = 0.5
 _RENEWALS = 4
 """So many times in its length a lease is renewed."""
@@ -134,7 +139,7 @@ def is_held(storage: Storage, target: str, now: datetime, length: timedelta = LE
 
 
 def _taken(storage: Storage, target: str, clock: Callable[[], datetime], length: timedelta, floor: Callable[[], int]) -> Lease:
-    holder = {"host": socket.gethostname(), "space": _space(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+    holder = _me()
     while True:
         last = max(_numbers(storage, target), default=0)
         if last:
@@ -157,20 +162,68 @@ def _is_ours(storage: Storage, target: str, lease: Lease) -> bool:
 
 
 def _must_be_free(storage: Storage, target: str, number: int, now: datetime, length: timedelta) -> None:
-    try:
-        facts = json.loads(storage.get(_key(target, number)))
-        until = datetime.fromisoformat(facts["until"])
-    except (MissingObjectError, ValueError, KeyError, TypeError):  # removed meanwhile, or nobody's
+    if (holder := _holder_of(storage, _key(target, number), now, length)) is None:
         return
-    is_damaged = not isinstance(facts.get("released"), bool) or until.tzinfo is None or until > now + _FARTHEST * length
-    if is_damaged or facts["released"] or until <= now or _is_dead(facts):
-        return
-    who = f"process {facts.get('pid')} on {facts.get('host')}"
+    who, until = holder
     raise LeaseHeldError(
         f"another writer is at work on the backups of {target}: {who}, until {until:%H:%M:%S}Z at least",
         {"holder": who},
         fix="wait for it; one that died is passed over then",
     )
+
+
+def _holder_of(storage: Storage, key: str, now: datetime, length: timedelta) -> tuple[str, datetime] | None:
+    """Return who holds what stands under a key, and until when; None where nobody does any more."""
+    try:
+        facts = json.loads(storage.get(key))
+        until = datetime.fromisoformat(facts["until"])
+    except (MissingObjectError, ValueError, KeyError, TypeError):  # removed meanwhile, or nobody's
+        return None
+    is_damaged = not isinstance(facts.get("released"), bool) or until.tzinfo is None or until > now + _FARTHEST * length
+    if is_damaged or facts["released"] or until <= now or _is_dead(facts):
+        return None
+    return f"process {facts.get('pid')} on {facts.get('host')}", until
+
+
+@contextmanager
+def reading(
+    storage: Storage, target: str, backup_ids: Iterable[str], clock: Callable[[], datetime], length: timedelta = LENGTH
+) -> Iterator[None]:
+    """Say for the block that somebody reads backups, renewed in a thread; who may not write into the storage cannot say so."""
+    holder, is_over = _me(), threading.Event()
+    keys = [f"{target}/{READERS}/{backup_id}/{holder['token']}.json" for backup_id in backup_ids]
+
+    def say() -> None:
+        with suppress(StorageError):
+            for key in keys:
+                with storage.put(key) as file:
+                    file.write(json.dumps({**holder, "until": (clock() + length).isoformat(), "released": False}).encode())
+
+    def say_now_and_then() -> None:
+        while not is_over.wait(length.total_seconds() / _RENEWALS):
+            say()
+
+    say()
+    thread = threading.Thread(target=say_now_and_then, name="reading", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join(1.0)
+        with suppress(StorageError):  # it runs out by itself
+            for key in keys:
+                storage.delete(key)
+
+
+def reader_of(storage: Storage, target: str, backup_id: str, now: datetime, length: timedelta = LENGTH) -> str | None:
+    """Return who reads a backup, as far as it says so; None where nobody does."""
+    found = (_holder_of(storage, head.key, now, length) for head in storage.list(f"{target}/{READERS}/{backup_id}/"))
+    return next((one[0] for one in found if one is not None), None)
+
+
+def _me() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "space": _space(), "pid": os.getpid(), "token": secrets.token_hex(8)}
 
 
 def _is_dead(facts: dict[str, Any]) -> bool:

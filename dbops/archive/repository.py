@@ -9,6 +9,7 @@
     <target>/verify/<id>/<utc>.json                     evidence of a verification
     <target>/holds/<id>.json                            not to be deleted
     <target>/locks/<n>.json                             the leases of writers
+    <target>/readers/<id>/<token>.json                  the leases of those who read a backup
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from dbops.archive.cipher import Keys, encryption_of
 from dbops.archive.codec import PLAIN, Codec
 from dbops.archive.encryption import Encryption, WrongKeyError
 from dbops.archive.index import Index
-from dbops.archive.lease import is_held
+from dbops.archive.lease import READERS, is_held, reader_of, reading
 from dbops.archive.manifest import Manifest
 from dbops.archive.naming import begun_at, is_id
 from dbops.archive.notes import DamagedNoteError
@@ -226,6 +228,18 @@ class Repository:
         stems = {key: key.rpartition("/")[2].removesuffix(".json") for key in keys if key.endswith(".json")}
         return {stem: reasons.get(key, "the hold is damaged, and no reason can be read") for key, stem in stems.items()}
 
+    def reading(self, chain: Sequence[Manifest], clock: Callable[[], datetime]) -> AbstractContextManager[None]:
+        """Keep a chain from being deleted for the block, where the storage may be written to."""
+        ends = [one for one, behind in pairwise(chain) if behind.parent_id != one.id] + list(chain[-1:])
+        return reading(self.storage, self.target, [one.id for one in ends], clock)  # what these need stays with them
+
+    def why_kept(self, backup_id: str, now: datetime) -> str | None:
+        """Say why a backup may not be deleted at this moment, whatever was decided before; None where it may."""
+        if self.is_held(backup_id):
+            return "is held now"
+        reader = reader_of(self.storage, self.target, backup_id, now)
+        return f"is being restored by {reader}" if reader is not None else None
+
     def is_deleted(self, manifest: Manifest) -> bool:
         """Tell whether a backup that was there was deleted, or is being: nothing of it is left, or a deletion says so itself.
 
@@ -331,7 +345,7 @@ class Repository:
     # --- deleting
 
     def delete(self, manifest: Manifest, now: datetime, forget: Callable[[], None] = lambda: None) -> bool:
-        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts; False where it is held.
+        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts; False where it may not go.
 
         Before that it says so, as a run does: what a deletion leaves that was cut off goes like what a run leaves that died.
         `forget` removes before what lies elsewhere.
@@ -355,14 +369,16 @@ class Repository:
         key, backup_id = f"{folder}/manifest.json", folder.rpartition("/")[2]
         with self.storage.put(f"{folder}/{BEGUN}") as file:  # in place of whatever a run could not remove
             file.write(_begun(f"{folder}/{BEGUN}", now))
-        if self.is_held(backup_id):  # who holds one from here on sees what was just written
-            _take_back(self.storage, f"{folder}/{BEGUN}")
-            return False
         try:
-            forget()
+            goes = self.why_kept(backup_id, now) is None  # who holds one from here on sees what was just written
+            if goes:
+                forget()
         except BaseException:
             _take_back(self.storage, f"{folder}/{BEGUN}")
             raise
+        if not goes:
+            _take_back(self.storage, f"{folder}/{BEGUN}")
+            return False
         self.index.forget(self.storage.title, key)  # first: where all that it knows is gone, the storage is
         try:
             self.storage.delete(key)
@@ -371,7 +387,8 @@ class Repository:
                 if self.storage.head(key) is not None:  # else its answer was lost, and it is gone
                     _take_back(self.storage, f"{folder}/{BEGUN}")
             raise
-        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{backup_id}/"):
+        beside = (f"{self.target}/{name}/{backup_id}/" for name in ("verify", READERS))
+        for prefix in (f"{folder}/parts/", *beside):
             for head in list(self.storage.list(prefix)):
                 self.storage.delete(head.key)
         self.storage.delete(f"{folder}/{BEGUN}")

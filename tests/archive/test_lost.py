@@ -241,21 +241,48 @@ def test_a_hold_that_comes_while_a_deletion_begins_is_seen(tmp_path: Path) -> No
     pruned = prune(repository, [child, full, other], START, told.append, forget=forgotten.append)
     assert pruned.deleted == tuple(forgotten) == (other,)
     assert repository.contents().backups == (full, child)
-    assert [text for text in told if "is held now" in text] == [
-        f"{one.id} stays: it, or what depends on it, is held now" for one in (child, full)
-    ]
+    assert pruned.staying == {child.id: "is held now", full.id: "is needed by what stays"}
+    assert f"{child.id} stays: it is held now" in told
     assert not [head for head in storage.list() if head.key.endswith(BEGUN)]
+
+
+def test_what_somebody_reads_is_not_deleted_until_that_ends_or_falls_silent(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    repository = Repository(storage, "shop", Keys(), Index(None))
+    full, other = made_in(repository, "full"), made_in(repository, "full")
+    child = made_in(repository, "incremental", parent=full)
+    with repository.reading((full, child), lambda: START), repository.reading((full, child), lambda: START):
+        pruned = prune(repository, [child, full, other], START, _silent)
+        assert pruned.deleted == (other,)
+        assert sorted(pruned.staying) == sorted((child.id, full.id))
+        assert f"is being restored by process {os.getpid()}" in pruned.staying[child.id]
+        assert repository.contents().backups == (full, child)
+        assert list(repository.damaged_notes()) == []
+        assert repository.why_kept(child.id, START + timedelta(minutes=11)) is None, "it was silent for too long"
+    assert repository.why_kept(child.id, START) is None
+    assert prune(repository, [child, full], START, _silent).deleted == (child, full)
+    assert [head.key for head in storage.list()] == []
+
+
+def test_of_a_log_that_goes_on_over_a_base_both_ends_are_read(tmp_path: Path) -> None:
+    repository = Repository(LocalStorage(tmp_path), "shop", Keys(), Index(None))
+    full, base = made_in(repository, "full"), made_in(repository, "full")
+    log = made_in(repository, "log", parent=base)
+    with repository.reading((full, log), lambda: START):
+        assert prune(repository, [log, base, full], START, _silent).deleted == ()
+    assert prune(repository, [log, base, full], START, _silent).deleted == (log, base, full)
 
 
 def test_what_was_deleted_is_told_from_what_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = LocalStorage(tmp_path)
     repository = Repository(storage, "shop", Keys(), Index(None))
     lost, gone, going = (made_in(repository, "full", parts=2) for _ in range(3))
+    listed = LocalStorage.list
     with leased(storage, "shop", lambda: START):
         storage.delete(f"{folder_of(lost)}/manifest.json")
         repository.delete(gone, START)
         with monkeypatch.context() as patched, pytest.raises(StorageError):
-            patched.setattr(LocalStorage, "list", unanswered)
+            patched.setattr(LocalStorage, "list", lambda self, prefix="": listed(self, unless_parts(prefix)))
             repository.delete(going, START)
     there = made_in(repository, "full")
     assert [repository.is_deleted(one) for one in (lost, gone, going, there)] == [False, True, True, False]
@@ -263,8 +290,10 @@ def test_what_was_deleted_is_told_from_what_was_lost(tmp_path: Path, monkeypatch
     assert not repository.is_deleted(gone), "the storage is another one than before"
 
 
-def unanswered(self: LocalStorage, prefix: str = "") -> None:
-    raise StorageError("the storage does not answer")
+def unless_parts(prefix: str) -> str:
+    if prefix.endswith("/parts/"):
+        raise StorageError("the storage does not answer")
+    return prefix
 
 
 def test_who_may_add_and_not_delete_leaves_no_word_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,10 +170,40 @@ def test_what_is_deleted_while_it_is_verified_is_no_damage(shop: Shop, when: str
 
 
 @pytest.mark.parametrize("when", ["checking what is stored of", "restoring"])
-def test_what_is_deleted_while_it_is_restored_is_told_and_what_stood_there_stays(shop: Shop, tmp_path: Path, when: str) -> None:
+def test_what_is_restored_is_not_deleted_meanwhile(shop: Shop, tmp_path: Path, when: str) -> None:
     first, _ = shop.run(), shop.run()
+    refused = list[str]()
+
+    def hear(text: str) -> None:
+        if text == f"{when} {first.id}":
+            with shop.workspace() as workspace:
+                try:
+                    delete(workspace, first.id, None, shop.told.append, cascades=False)
+                except BackupError as error:
+                    refused.append(error.message)
+
+    with shop.workspace() as workspace:
+        restore(workspace, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", first.id), hear)
+        assert ["stays: it is being restored by process" in text for text in refused] == [True]
+        delete(workspace, first.id, None, shop.told.append, cascades=False)
+    assert not (shop.folder / "backups/shop/readers").exists()
+
+
+@pytest.mark.parametrize("when", ["checking what is stored of", "restoring"])
+def test_what_is_deleted_while_it_is_restored_is_told_and_what_stood_there_stays(shop: Shop, tmp_path: Path, when: str) -> None:
+    """As where who restores may only read the storage, and cannot say that he does."""
+    first, _ = shop.run(), shop.run()
+    readers = shop.folder / "backups/shop/readers"
+    readers.write_text("a file in the place of the folder")
+
+    def hear(text: str) -> None:
+        if text == f"{when} {first.id}":
+            readers.unlink(missing_ok=True)
+        deleting(text)
+
+    deleting = Deleting(shop, first, when)
     with shop.workspace() as workspace, pytest.raises(BackupError, match=f"{first.id} was deleted while it was being") as caught:
-        restore(workspace, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", first.id), Deleting(shop, first, when))
+        restore(workspace, RestoreWish(f"sqlite:///{tmp_path / 'there.db'}", first.id), hear)
     assert caught.value.error_code == "BACKUP_DELETED"
     assert not list(tmp_path.glob("*there.db*"))
     shop.restore(f"sqlite:///{tmp_path / 'there.db'}")

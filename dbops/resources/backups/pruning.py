@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -27,6 +28,8 @@ class Pruned:
     orphans: tuple[str, ...]
     lost: tuple[str, ...] = ()
     """The ids of backups that went without a manifest."""
+    staying: Mapping[str, str] = field(default_factory=dict)
+    """Why backups stay that were to go, by id."""
 
     @property
     def freed(self) -> int:
@@ -46,8 +49,8 @@ def prune(
     """Delete backups and orphans; `deleted` come with those that depend on others first. `is_dry` deletes nothing.
 
     `check` is called before each: another writer may have taken over meanwhile, and made one that follows what would go; then
-    `forget`, where it is not held, which removes what lies elsewhere. What somebody holds meanwhile stays, with all that it
-    depends on.
+    `forget`, where it is not held, which removes what lies elsewhere. What somebody holds or restores meanwhile stays, with all
+    that it depends on.
 
     Raises:
         StorageError: the storage holds one back; those before it are deleted.
@@ -56,23 +59,39 @@ def prune(
     orphans = tuple(repository.orphans(now - GRACE))
     if is_dry:
         return Pruned(tuple(deleted), orphans)
-    gone, staying = list[Manifest](), set[str]()
+    gone, staying = list[Manifest](), dict[str, str]()
     for one in deleted:
         is_needed = bool(staying) and any(other.id in staying for other in dependents(one.id, deleted))
-        stays = is_needed or repository.is_held(one.id)  # since it was decided
-        if not stays:
+        why = "is needed by what stays" if is_needed else repository.why_kept(one.id, now)  # since it was decided
+        if why is None:
             told(f"deleting {one.id}")
             check()
-            stays = not repository.delete(one, now, partial(forget, one))
-        if stays:
-            told(f"{one.id} stays: it, or what depends on it, is held now")
-            staying.add(one.id)
+            if not repository.delete(one, now, partial(forget, one)):
+                why = repository.why_kept(one.id, now) or "was held at this moment"
+        if why is not None:
+            told(f"{one.id} stays: it {why}")
+            staying[one.id] = why
         else:
             gone.append(one)
     check()
     for key in (*orphans, *_old_failures(repository, now)):
         repository.storage.delete(key)
-    return Pruned(tuple(gone), orphans)
+    return Pruned(tuple(gone), orphans, staying=staying)
+
+
+def must_be_gone(chosen: Manifest, pruned: Pruned) -> None:
+    """Let a deletion pass that took away what it was asked to.
+
+    Raises:
+        BackupError: it stays, or what depends on it, for somebody holds or restores it meanwhile.
+    """
+    if chosen.id in pruned.staying:
+        why = next((f"{name} {why}" for name, why in pruned.staying.items() if name != chosen.id), "")
+        raise BackupError(
+            f"{chosen.id} stays: it {pruned.staying[chosen.id]}" + (f" ({why})" if why else ""),
+            fix="try again when the restore has ended, or release it",
+            error_code="BACKUP_HELD",
+        )
 
 
 def _old_failures(repository: Repository, now: datetime) -> list[str]:

@@ -23,7 +23,7 @@ from dbops.errors import BackupError, DbopsError, Mark
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.model import DesiredBackups, Evidence
 from dbops.resources.backups.proving import must_be_kept
-from dbops.resources.backups.pruning import deletable, prune
+from dbops.resources.backups.pruning import deletable, must_be_gone, prune
 from dbops.resources.backups.spec import BackupPolicySpec
 from dbops.usecases import runtime
 from dbops.usecases.backup.elsewhere import Elsewhere
@@ -212,7 +212,7 @@ class BackupFolder:
             standing = keeper.standing()
             contents = keeper.repository.contents()
             going = deletable(find_backup(contents, manifest.id), contents, standing.held, standing.verified(), cascades=False)
-            prune(keeper.repository, going, keeper.clock(), keeper.told, check=lease.check)
+            must_be_gone(manifest, prune(keeper.repository, going, keeper.clock(), keeper.told, check=lease.check))
 
     def _keeper(self, held: Held, url: str | None) -> Keeper:
         place = _OfOne(self.url, target=held.manifest.target, engine=held.manifest.engine, near=self._near(held, url))

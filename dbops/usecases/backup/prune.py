@@ -11,7 +11,7 @@ from dbops.dataclass import dataclass
 from dbops.errors import BackupError
 from dbops.resources.backups.keeping import Keeper
 from dbops.resources.backups.pruning import Pruned as Pruned  # what faces show
-from dbops.resources.backups.pruning import deletable, must_let_go, prune
+from dbops.resources.backups.pruning import deletable, must_be_gone, must_let_go, prune
 from dbops.usecases.backup.policies import holder_of, policies_of
 from dbops.usecases.runtime import Workspace, who
 
@@ -78,7 +78,9 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
-        return prune(policy.repository, going, policy.clock(), told, check=lease.check, forget=policy.forget)
+        done = prune(policy.repository, going, policy.clock(), told, check=lease.check, forget=policy.forget)
+    must_be_gone(manifest, done)
+    return done
 
 
 def _delete_lost(policy: Keeper, timeline: str, backup_id: str, told: Told) -> Pruned:
@@ -88,7 +90,7 @@ def _delete_lost(policy: Keeper, timeline: str, backup_id: str, told: Told) -> P
         told(f"deleting {backup_id}, whose manifest is lost")
         lease.check()
         if not policy.repository.delete_lost(timeline, backup_id, policy.clock()):
-            raise BackupError(f"{backup_id} is held now; nothing was deleted", error_code="BACKUP_HELD")
+            raise BackupError(f"{backup_id} is held now, or was being restored; nothing was deleted", error_code="BACKUP_HELD")
     return Pruned((), (), (backup_id,))
 
 

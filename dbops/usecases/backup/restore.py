@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -112,15 +112,31 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
     order = RestoreOrder(target, wish.point, wish.schemas, wish.tables, wish.replaces, folder=folder, options=wish.options)
     if found is not None:
         backups.must_allow([link(backups, policy.repository, one) for one in chain], order)
-    with _being_there(policy.repository, chain):
-        must_be_sound(policy.repository, chain, told)
-        must_open(policy.repository, chain)  # so that a wrong key is told before anything is saved or made
+    with ExitStack() as readers:
+        result = _carried_out(policy, [chain, *others], order, told, readers, saves=found is not None and folder is None)
+    restored = _as_of(result.restored, result.chain[-1], wish.point)
+    notes = [*_later(wish, result.chain[-1], contents), *_of_which(wish, result.chain[-1], contents)]
+    return replace(result, restored=replace(restored, warnings=(*restored.warnings, *notes)))
+
+
+def _carried_out(
+    policy: Keeper,
+    chains: Sequence[tuple[Manifest, ...]],
+    order: RestoreOrder,
+    told: Told,
+    readers: ExitStack,
+    *,
+    saves: bool,
+) -> RestoreResult:
+    """Check what is stored, save what stands there, and restore the first of the chains that leads to the point."""
+    chain, *others = chains
+    _must_be_readable(policy, chain, told, readers)
     safety = None
-    if found is not None and folder is None:
+    if saves:
         try:
-            safety = _saved(policy, target, told)
+            safety = _saved(policy, order.target, told)
         except QueryError as error:
-            if engine.features.has_servers:
+            if engine_for(order.target.url).features.has_servers:
                 raise
             told(f"what stands there is damaged, and is kept beside: {error.message}")
             order = replace(order, keeps_old=True)
@@ -135,20 +151,26 @@ def restore(place: Place, wish: RestoreWish, told: Told, name: str | None = None
                 raise
             told(f"{error.message}; looking in the logs before {chain[0].id}")
             chain, *others = others
-            with _being_there(policy.repository, chain):
-                must_be_sound(policy.repository, chain, told)
-    restored = _as_of(restored, chain[-1], wish.point)
-    restored = replace(restored, warnings=(*restored.warnings, *_later(wish, chain[-1], contents)))
-    if (note := _of_which(wish, chain[-1], contents)) is not None:
-        restored = replace(restored, warnings=(*restored.warnings, note))
+            _must_be_readable(policy, chain, told, readers)
     return RestoreResult(chain, restored, round(monotonic() - started, 3), safety)
+
+
+def _must_be_readable(policy: Keeper, chain: Sequence[Manifest], told: Told, readers: ExitStack) -> None:
+    """Let a chain pass whose stored bytes are sound and open, so that a wrong key is told before anything is saved or made.
+
+    From here on nobody deletes it, as far as this machine may say so in the storage.
+    """
+    readers.enter_context(policy.repository.reading(chain, policy.clock))
+    with _being_there(policy.repository, chain):
+        must_be_sound(policy.repository, chain, told)
+        must_open(policy.repository, chain)
 
 
 @contextmanager
 def _being_there(repository: Repository, chain: Sequence[Manifest]) -> Iterator[None]:
     """Say of what fails in a block that it does because the backup was deleted meanwhile, and is not damaged.
 
-    A restore holds no lease, for who may only read must restore too.
+    Nobody deletes what says that it is read; but who may only read the storage restores too, and cannot say so.
     """
     try:
         yield
@@ -172,15 +194,15 @@ def _later(wish: RestoreWish, last: Manifest, contents: Contents) -> list[str]:
     return [f"a later backup, {one.backup_id}, cannot be used: {one.reason}" for one in later]
 
 
-def _of_which(wish: RestoreWish, last: Manifest, contents: Contents) -> str | None:
+def _of_which(wish: RestoreWish, last: Manifest, contents: Contents) -> list[str]:
     """Say of which database a backup is that nobody named, where several lie in one place."""
     others = {source_of(one): one for one in contents.backups if SAFETY not in one.labels and source_of(one) != source_of(last)}
     if not others or wish.word not in (None, "latest"):
-        return None
-    return (
+        return []
+    return [
         f"it is a backup of {words_for(last)}; there are those of other databases too"
         f" ({'; '.join(map(words_for, others.values()))}), which an id names"
-    )
+    ]
 
 
 def _brought(policy: Keeper, chain: Sequence[Manifest], order: RestoreOrder, told: Told) -> Restored:
