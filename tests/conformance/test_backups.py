@@ -12,6 +12,7 @@ import pytest
 from dbops.archive.manifest import Manifest, sealed, to_json
 from dbops.cli.views.backups import listing_text
 from dbops.engines.base.backup import KINDS
+from dbops.engines.base.shape import misfit
 from dbops.engines.base.url import parse_url
 from dbops.errors import BackupError
 from dbops.resources.backups import making
@@ -160,6 +161,8 @@ def test_a_manifest_whose_facts_have_another_shape_is_named_and_stops_no_other(
             facts = dict(getattr(bad, part))
             for name in facts.keys() & dict(inner).keys():
                 for value in ({"a": 1}, [[-1]], True, -1.5):
+                    if misfit(value, dict(inner)[name], name) is None:
+                        continue  # whether a database is a template, say
                     path.write_bytes(forged(bad, part, {**facts, name: value}))
                     with pytest.raises(BackupError, match=f"manifest of {bad.id} cannot be used: {part}.{name}\\b") as caught:
                         shop.restore(elsewhere.url)

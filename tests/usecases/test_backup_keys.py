@@ -81,7 +81,8 @@ def test_stored_bytes_are_checked_without_the_key(keyed: Keyed, level: str) -> N
     assert "another key" in found["unopened"] or "other age recipients" in found["unopened"]
     what = "its stored bytes are sound" if level == "1" else "the sizes of its parts are right"
     assert f"checked without a key, {what}: {found['unopened']}" in text
-    shutil.copy(keyed.shop.parts(made)[0], keyed.shop.parts(made)[-1])
+    part = keyed.shop.parts(made)[-1]  # another one in its place may be as long: age files are, now and then
+    part.write_bytes(part.read_bytes()[:-1])
     code, [found], _ = keyed.verified("--level", level)
     assert (code, found["ok"]) == (2, False)
 
