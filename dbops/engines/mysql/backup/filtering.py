@@ -26,6 +26,8 @@ _BETWEEN = frozenset({"IF", "NOT", "EXISTS", "IGNORE", "INTO", "LOW_PRIORITY", "
 _OF_ONE = frozenset({"CREATE", "ALTER", "INSERT", "REPLACE", "LOAD"})
 _WHOLE = frozenset({"DATABASE", "SCHEMA"})
 _DATA = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "WITH"})
+#: What follows ALTER DATABASE where it names none, and means that of the session.
+_OF_DATABASE = frozenset({"CHARACTER", "CHARSET", "COLLATE", "COMMENT", "DEFAULT", "ENCRYPTION", "READ"})
 _ABOUT = frozenset({"CREATE", "ALTER", "DROP", "RENAME"})
 _ACCOUNTS = frozenset({"USER", "ROLE"})
 _SERVER = frozenset(
@@ -167,9 +169,10 @@ def concerns(query: Query, database: str, *, folds_case: bool = False) -> tuple[
         return False, False
     changes_rows = first in _DATA
     names_it = _names(found, database, folds_case=folds_case)
-    if kind in _WHOLE:
-        return names_it, False
     is_given_here = _is(query.database, database, folds_case=folds_case)
+    if kind in _WHOLE:
+        is_nameless = first == "ALTER" and len(found) > 2 and found[2].upper in _OF_DATABASE
+        return names_it or (is_given_here and is_nameless), False
     target = _target(found)
     is_of_it = is_given_here if target is None else _is(target, database, folds_case=folds_case)
     if first in _OF_ONE:

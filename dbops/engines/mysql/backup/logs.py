@@ -17,13 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dbops.catalog.codec import digest
 from dbops.engines.base.backup import Exit, Inventory, Link, Order, Position, Produced, Sink, Told, Writer, refuse_options
 from dbops.engines.base.connect import Target
 from dbops.engines.base.passing import passing_folder
 from dbops.engines.mysql.backup.binlog import Walk, file_number, gtids_of
-from dbops.engines.mysql.backup.dumping import database_clock, server_facts
+from dbops.engines.mysql.backup.dumping import database_clock, read_catalog, schema_state, server_facts
 from dbops.engines.mysql.backup.privileges import privileges_of
 from dbops.engines.mysql.backup.tools import Tool, tool_for, tool_running
+from dbops.engines.mysql.backup.views import broken_views
 from dbops.engines.mysql.connect import MysqlConnection
 from dbops.errors import BackupError
 
@@ -46,6 +48,7 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
     start = _start(order, parent, tool, target, _files(conn))
     first, offset = str(start["file"]), int(start["offset"])
     _must_have(_files(conn), first, offset)
+    before, found = schema_state(conn), _catalog(conn)
     ended_at = database_clock(conn)
     flushed = not privileges_of(conn).lacks("RELOAD")
     if flushed:
@@ -77,9 +80,14 @@ def produce(order: Order, conn: MysqlConnection, target: Target, sink: Sink, tol
         ended_at=ended_at,
         tools={tool.name: tool.version_text},
         exits=tuple(exits),
-        inventory=Inventory(),
+        inventory=Inventory(found if schema_state(conn) == before else None),
         details=server_facts(conn) | {"files": files},
     )
+
+
+def _catalog(conn: MysqlConnection) -> str | None:
+    """Return the digest of the catalog that a replay leads to; None where views are broken, which a dump leaves out."""
+    return None if broken_views(conn) else digest(read_catalog(conn))
 
 
 def _start(order: Order, parent: Link, tool: Tool, target: Target, present: Sequence[tuple[str, int]]) -> Position:

@@ -240,6 +240,20 @@ def test_statements_of_a_log_mean_what_they_meant_where_they_were_given(
         assert (server.dump("restored"), contents(server, "restored")) == (server.dump("shop"), contents(server, "shop"))
 
 
+def test_a_log_that_leads_to_another_schema_is_found(
+    shop: Shop, logged: MysqlDatabase, logging_mysql_server: MysqlServer
+) -> None:
+    """Changes that a session keeps out of the log are in none, nor is what follows them."""
+    logged.load("CREATE TABLE t (a int)")
+    shop.run()
+    logged.load("ALTER TABLE t ADD b int; ALTER DATABASE COLLATE latin1_bin; CREATE TABLE made (x varchar(9));")
+    shop.run("log")
+    assert shop.verify(3).problems == ()
+    logged.load("SET sql_log_bin = 0; ALTER TABLE t ADD c int;")
+    shop.run("log")
+    assert shop.verify(3).problems == ("the restored schema is not the one that was backed up",)
+
+
 def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
