@@ -20,7 +20,7 @@ from dbops.engines.base.connect import Target
 from dbops.engines.base.processes import Pipeline
 from dbops.engines.mysql.backup.dumping import CODE, SECTIONS, TABLES, VIEWS_SQL, database_of, listed_elsewhere
 from dbops.engines.mysql.backup.mydumper import ROWS_TAR, row_pieces
-from dbops.engines.mysql.backup.rewriting import Rewrite, definer_of, rewrites, statements_of, views_of
+from dbops.engines.mysql.backup.rewriting import Rewrite, definer_of, rewrites, spoken, statements_of, views_of
 from dbops.engines.mysql.backup.still_named import Mention, mentions
 from dbops.engines.mysql.backup.tools import client_options, tool_for, tool_running
 from dbops.engines.mysql.connect import MysqlConnection, connect, on_database, quoted
@@ -180,6 +180,8 @@ def load_code(
                 changes.append(park)
             if changes:
                 pieces = _changed(what, pieces, changes)
+            if what != "views":
+                pieces = spoken(pieces)
             if what == "events" and keeps_past:
                 pieces = chain((_LONG_AGO,), pieces)  # what has passed is asked of the session's time
             exits += _feed(target, pieces)

@@ -21,6 +21,12 @@ _MODE = re.compile(r"(?:/\*!\d+ )?SET sql_mode\s*=\s*'([^']*)'", re.IGNORECASE)
 #: Names that we make ourselves, such as a scratch database's: no reserved word is like them.
 _OURS = re.compile(r"dbops_[0-9a-z_]+", re.ASCII)
 
+_UTF8 = "utf-8"
+#: Character sets with a backslash's byte within characters, and what Python calls them.
+_ENCODINGS = {"gbk": "gbk", "gb18030": "gb18030", "big5": "big5", "sjis": "shift_jis", "cp932": "cp932"}
+_CHARSET = re.compile(rb"^/\*!50003 SET character_set_client\s*=\s*(@?\w+) \*/ (;;?)$", re.MULTILINE)
+"""Before and behind each statement, with what it is written in, and what was before."""
+
 Rewrite = Callable[[str, str], str]
 """Makes a statement into another one; the second argument is the sql_mode that the statement was written under."""
 
@@ -80,26 +86,52 @@ def _definer_clause(found: list[Token]) -> list[int]:
 
 def statements_of(pieces: Iterator[bytes], rewrite: Rewrite) -> Iterator[bytes]:
     """Rewrite what stands between lines `DELIMITER ;;` and `DELIMITER ;`, statement by statement."""
-    inside, held, mode = False, list[str](), ""
-    for line in re.findall(r"[^\n]*\n|[^\n]+\Z", _text(pieces)):  # other characters end a line for str.splitlines
+    inside, held, raw, mode, encoding = False, list[str](), list[bytes](), "", _UTF8
+    for data in re.findall(rb"[^\n]*\n|[^\n]+\Z", b"".join(pieces)):  # other characters end a line for str.splitlines
+        if not held and (spoken := _CHARSET.match(data)):
+            encoding = _ENCODINGS.get(spoken[1].decode(), _UTF8)
+        line = data.decode(encoding, "surrogateescape")
         bare = line.rstrip("\n")
         if bare == "DELIMITER ;":
-            yield _bytes("".join(held))
+            yield b"".join(raw)
             held.clear()
+            raw.clear()
             inside = False
         if not held and (found := _MODE.match(line)):
             mode = found[1]
         if not inside:
-            yield _bytes(line)
+            yield data
         else:
             held.append(line)
+            raw.append(data)
             if bare.endswith(";;") and _is_whole(statement := "".join(held).rstrip().removesuffix(";;"), mode):
+                kept = b"".join(raw)
                 held.clear()
+                raw.clear()
                 if changed := rewrite(statement, mode):
-                    yield _bytes(f"{changed};;\n")
+                    yield kept if changed == statement else _bytes(f"{changed};;\n", encoding)
         if bare == "DELIMITER ;;":
             inside = True
-    yield _bytes("".join(held))
+    yield b"".join(raw)
+
+
+def spoken(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Tell the client in which encoding statements are whose characters may have a backslash within.
+
+    It looks for the ends of strings, and would take that for one that escapes. It knows no command of its own while the server
+    says that backslashes escape nothing.
+    """
+    text = b"".join(pieces)
+    if any(found[1].decode() in _ENCODINGS for found in _CHARSET.finditer(text)):
+        text = _CHARSET.sub(_told, text)
+    yield text
+
+
+def _told(found: re.Match[bytes]) -> bytes:
+    charset = found[1] if found[1].decode() in _ENCODINGS else b"utf8mb4"
+    before = b"SET @dbops_sql_mode = @@SESSION.sql_mode, SESSION sql_mode = ''"
+    end = found[2]
+    return b"%s%s\n\\C %s\nSET SESSION sql_mode = @dbops_sql_mode%s\n%s" % (before, end, charset, end, found[0])
 
 
 def _is_whole(statement: str, sql_mode: str) -> bool:
@@ -130,5 +162,5 @@ def _text(pieces: Iterator[bytes]) -> str:
     return b"".join(pieces).decode("utf-8", "surrogateescape")
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _bytes(text: str, encoding: str = _UTF8) -> bytes:
+    return text.encode(encoding, "surrogateescape")

@@ -377,3 +377,30 @@ def test_where_a_text_means_its_database(sql_mode: str, text: str) -> None:
     sql = text.replace("<n>", "n").replace("`<n>`", "`n`")
     expected = text.replace("`<n>`", "`new`").replace("<n>", "`new`")
     assert renamed(sql, Naming("n"), "new", sql_mode) == expected
+
+
+def test_bodies_in_encodings_with_backslashes_in_characters_come_back(
+    shop: Shop, my_database: MysqlDatabase, mysql_server: MysqlServer, new_name: str
+) -> None:
+    """In GBK, Big5 and Shift-JIS the second byte of a character may be a backslash, which kept the client from a string's end."""
+    own = my_database.name
+    my_database.load("CREATE TABLE seen (what varchar(40)); CREATE TABLE items (a int);")
+    for charset, character in (("gbk", "乗"), ("sjis", "表"), ("big5", "功"), ("cp932", "表")):
+        with closing(mysql_server.connect(own, charset=charset)) as conn, conn.cursor() as cursor:
+            cursor.execute(f"CREATE PROCEDURE p_{charset}() BEGIN INSERT INTO {own}.seen VALUES ('{character}'); SELECT 1; END")
+            cursor.execute(
+                f"CREATE TRIGGER t_{charset} AFTER INSERT ON items FOR EACH ROW INSERT INTO {own}.seen VALUES ('t{character}')"
+            )
+    my_database.load(
+        f"CREATE PROCEDURE z() INSERT INTO {own}.seen VALUES ('ž漢');"
+        f"CREATE EVENT e ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO INSERT INTO {own}.seen VALUES ('z');"
+    )
+    with closing(mysql_server.connect(own, charset="gbk")) as conn, conn.cursor() as cursor:
+        cursor.execute("CREATE EVENT f ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO INSERT INTO seen VALUES ('乗')")
+    shop.run()
+    assert shop.verify(3).problems == ()
+    assert shop.restore(mysql_server.url(new_name), options={"definers": "skip"}).restored.warnings == ()
+    mysql_server.client(new_name, "CALL p_gbk; CALL p_sjis; CALL p_big5; CALL p_cp932; CALL z; INSERT INTO items VALUES (1);")
+    found = [what for (what,) in mysql_server.rows(new_name, "SELECT what FROM seen")]
+    assert sorted(found) == sorted(["乗", "表", "功", "表", "ž漢", "t乗", "t表", "t功", "t表"])
+    assert mysql_server.rows(own, "SELECT * FROM seen") == []
