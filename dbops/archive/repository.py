@@ -233,13 +233,6 @@ class Repository:
         ends = [one for one, behind in pairwise(chain) if behind.parent_id != one.id] + list(chain[-1:])
         return reading(self.storage, self.target, [one.id for one in ends], clock)  # what these need stays with them
 
-    def why_kept(self, backup_id: str, now: datetime) -> str | None:
-        """Say why a backup may not be deleted at this moment, whatever was decided before; None where it may."""
-        if self.is_held(backup_id):
-            return "is held now"
-        reader = reader_of(self.storage, self.target, backup_id, now)
-        return f"is being restored by {reader}" if reader is not None else None
-
     def is_deleted(self, manifest: Manifest) -> bool:
         """Tell whether a backup that was there was deleted, or is being: nothing of it is left, or a deletion says so itself.
 
@@ -250,10 +243,6 @@ class Repository:
         if f"{folder}/manifest.json" in keys or not any(self.storage.list(f"{self.target}/locks/")):
             return False
         return not any(_id_in(key) is not None for key in keys) or self._is_begun(folder)
-
-    def is_held(self, backup_id: str) -> bool:
-        """Tell whether a backup is held at this moment; one request."""
-        return self.storage.head(f"{self.target}/holds/{backup_id}.json") is not None
 
     def fresh(self, manifest: Manifest) -> Manifest:
         """Read a manifest from the storage itself, and compare it with its seal and, where its key is given, with its mac.
@@ -344,8 +333,8 @@ class Repository:
 
     # --- deleting
 
-    def delete(self, manifest: Manifest, now: datetime, forget: Callable[[], None] = lambda: None) -> bool:
-        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts; False where it may not go.
+    def delete(self, manifest: Manifest, now: datetime, forget: Callable[[], None] = lambda: None) -> str | None:
+        """Delete a backup: its manifest first, so that it is none from that moment on, then its parts; say why where it stays.
 
         Before that it says so, as a run does: what a deletion leaves that was cut off goes like what a run leaves that died.
         `forget` removes before what lies elsewhere.
@@ -355,7 +344,7 @@ class Repository:
         """
         return self._delete(folder_of(manifest), now, forget)
 
-    def delete_lost(self, timeline: str, backup_id: str, now: datetime) -> bool:
+    def delete_lost(self, timeline: str, backup_id: str, now: datetime) -> str | None:
         """Delete what is left of a backup whose manifest is lost; as `delete` does."""
         return self._delete(f"{self.target}/{timeline}/backups/{backup_id}", now)
 
@@ -365,20 +354,20 @@ class Repository:
         is_there = self.storage.head(f"{folder}/manifest.json") is not None
         return is_there and self._is_begun(folder) and is_held(self.storage, self.target, now)
 
-    def _delete(self, folder: str, now: datetime, forget: Callable[[], None] = lambda: None) -> bool:
+    def _delete(self, folder: str, now: datetime, forget: Callable[[], None] = lambda: None) -> str | None:
         key, backup_id = f"{folder}/manifest.json", folder.rpartition("/")[2]
         with self.storage.put(f"{folder}/{BEGUN}") as file:  # in place of whatever a run could not remove
             file.write(_begun(f"{folder}/{BEGUN}", now))
         try:
-            goes = self.why_kept(backup_id, now) is None  # who holds one from here on sees what was just written
-            if goes:
+            why = self._why_kept(backup_id, now)  # who holds one from here on sees what was just written
+            if why is None:
                 forget()
         except BaseException:
             _take_back(self.storage, f"{folder}/{BEGUN}")
             raise
-        if not goes:
+        if why is not None:
             _take_back(self.storage, f"{folder}/{BEGUN}")
-            return False
+            return why
         self.index.forget(self.storage.title, key)  # first: where all that it knows is gone, the storage is
         try:
             self.storage.delete(key)
@@ -392,7 +381,14 @@ class Repository:
             for head in list(self.storage.list(prefix)):
                 self.storage.delete(head.key)
         self.storage.delete(f"{folder}/{BEGUN}")
-        return True
+        return None
+
+    def _why_kept(self, backup_id: str, now: datetime) -> str | None:
+        """Say why a backup may not be deleted at this moment, whatever was decided before; None where it may."""
+        if self.storage.head(f"{self.target}/holds/{backup_id}.json") is not None:
+            return "is held now"
+        reader = reader_of(self.storage, self.target, backup_id, now)
+        return f"is being restored by {reader}" if reader is not None else None
 
     def orphans(self, before: datetime) -> Iterator[str]:
         """Yield the keys of what runs and deletions left that were cut off, and of what was never written to its end, from before
@@ -406,8 +402,9 @@ class Repository:
         young = {folder for key in heads if key not in old and (folder := _folder_in(key)) in dead}
         for key in sorted(heads, key=lambda key: key.endswith(f"/{BEGUN}")):
             folder = _folder_in(key)
+            is_forgotten = key.startswith(f"{self.target}/{READERS}/")  # a restore that was killed, or came late to its end
             is_late = key.endswith(f"/{BEGUN}") and f"{folder}/manifest.json" in heads  # whoever committed could not remove it
-            if is_late or (key in old and (_is_unfinished(key) or (folder in dead and folder not in young))):
+            if is_late or (key in old and (is_forgotten or _is_unfinished(key) or (folder in dead and folder not in young))):
                 yield key
 
     def _dead(self, keys: Collection[str]) -> set[str]:

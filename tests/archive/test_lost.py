@@ -73,7 +73,7 @@ def test_what_goes_while_one_is_held_takes_nothing_that_it_may_need(history: lis
         held = chance.choice(left)
         repository.note(f"holds/{held.id}.json", {"reason": "the court"})
         going = list(reversed(left))
-        gone = prune(repository, going, LATER, _silent).deleted
+        gone = prune(repository, going, lambda: LATER, _silent).deleted
         assert not {one.id for one in gone} & {one.id for one in chain_of(held, history)}
 
 
@@ -238,7 +238,7 @@ def test_a_hold_that_comes_while_a_deletion_begins_is_seen(tmp_path: Path) -> No
     child = made_in(repository, "incremental", parent=full)
     storage.held = child.id
     told, forgotten = list[str](), list[Manifest]()
-    pruned = prune(repository, [child, full, other], START, told.append, forget=forgotten.append)
+    pruned = prune(repository, [child, full, other], lambda: START, told.append, forget=forgotten.append)
     assert pruned.deleted == tuple(forgotten) == (other,)
     assert repository.contents().backups == (full, child)
     assert pruned.staying == {child.id: "is held now", full.id: "is needed by what stays"}
@@ -252,16 +252,29 @@ def test_what_somebody_reads_is_not_deleted_until_that_ends_or_falls_silent(tmp_
     full, other = made_in(repository, "full"), made_in(repository, "full")
     child = made_in(repository, "incremental", parent=full)
     with repository.reading((full, child), lambda: START), repository.reading((full, child), lambda: START):
-        pruned = prune(repository, [child, full, other], START, _silent)
+        pruned = prune(repository, [child, full, other], lambda: START, _silent)
         assert pruned.deleted == (other,)
         assert sorted(pruned.staying) == sorted((child.id, full.id))
         assert f"is being restored by process {os.getpid()}" in pruned.staying[child.id]
         assert repository.contents().backups == (full, child)
         assert list(repository.damaged_notes()) == []
-        assert repository.why_kept(child.id, START + timedelta(minutes=11)) is None, "it was silent for too long"
-    assert repository.why_kept(child.id, START) is None
-    assert prune(repository, [child, full], START, _silent).deleted == (child, full)
+        silent = prune(repository, [child], lambda: START + timedelta(minutes=11), _silent)
+        assert silent.deleted == (child,), "nothing was heard of it for too long"
+    assert prune(repository, [full], lambda: START, _silent).deleted == (full,)
     assert [head.key for head in storage.list()] == []
+
+
+def test_what_a_killed_restore_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    repository = Repository(LocalStorage(tmp_path), "shop", Keys(), Index(None))
+    made, other = made_in(repository, "full"), made_in(repository, "full")
+    with repository.reading((made,), lambda: START):
+        left = tmp_path / f"shop/readers/{other.id}/0123456789abcdef.json"
+        left.parent.mkdir()
+        left.write_text("{}")
+        os.utime(left, (0, 0))
+        pruned = prune(repository, [], lambda: datetime.now(UTC), _silent)
+        assert pruned.orphans == (f"shop/readers/{other.id}/{left.name}",)
+        assert [one.name for one in (tmp_path / "shop/readers").iterdir()] == [made.id]
 
 
 def test_of_a_log_that_goes_on_over_a_base_both_ends_are_read(tmp_path: Path) -> None:
@@ -269,8 +282,8 @@ def test_of_a_log_that_goes_on_over_a_base_both_ends_are_read(tmp_path: Path) ->
     full, base = made_in(repository, "full"), made_in(repository, "full")
     log = made_in(repository, "log", parent=base)
     with repository.reading((full, log), lambda: START):
-        assert prune(repository, [log, base, full], START, _silent).deleted == ()
-    assert prune(repository, [log, base, full], START, _silent).deleted == (log, base, full)
+        assert prune(repository, [log, base, full], lambda: START, _silent).deleted == ()
+    assert prune(repository, [log, base, full], lambda: START, _silent).deleted == (log, base, full)
 
 
 def test_what_was_deleted_is_told_from_what_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dbops.archive.storage import local
 from dbops.archive.storage.base import MissingObjectError, Storage, StorageError
 from dbops.archive.storage.local import LocalStorage
 from dbops.archive.storage.objects import _first_line
@@ -120,6 +121,38 @@ def test_listing_is_by_the_beginning_of_keys(storage: Storage) -> None:
     assert len(list(storage.list())) == 4
     storage.delete("shop/a/1")
     assert sorted(head.key for head in storage.list("shop/a")) == ["shop/a/2"]
+
+
+def test_a_folder_that_goes_while_something_is_put_into_it_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deletes the last object of a folder removes that too."""
+    made = local._make_folder
+
+    def make_and_lose(*folders: Path) -> None:
+        made(*folders)
+        monkeypatch.setattr(local, "_make_folder", made)
+        folders[0].rmdir()
+        folders[0].parent.rmdir()
+
+    storage = LocalStorage(tmp_path)
+    monkeypatch.setattr(local, "_make_folder", make_and_lose)
+    put(storage, "shop/t1/one", b"1")
+    monkeypatch.setattr(local, "_make_folder", make_and_lose)
+    assert storage.put_if_absent("mart/t1/two", b"2")
+    assert sorted(head.key for head in storage.list()) == ["mart/t1/two", "shop/t1/one"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write into folders of others")
+def test_what_root_adds_is_of_whoever_has_the_repository(tmp_path: Path) -> None:
+    """As where root restores: who has the repository could not even list it else."""
+    root = tmp_path / "backups"
+    root.mkdir()
+    os.chown(root, 65534, 65534)
+    storage = LocalStorage(root)
+    put(storage, "shop/readers/one/a.json", b"1")
+    assert storage.put_if_absent("shop/verify/one/b.json", b"2")
+    assert {path.stat().st_uid for path in root.rglob("*")} == {65534}
+    put(LocalStorage(tmp_path / "new"), "shop/one", b"1")
+    assert {path.stat().st_uid for path in [tmp_path / "new", *(tmp_path / "new").rglob("*")]} == {0}
 
 
 @pytest.mark.parametrize(("name", "is_ours"), [("lost+found", False), ("shop", True)])

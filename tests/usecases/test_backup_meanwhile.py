@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -20,6 +23,7 @@ from dbops.usecases.backup.elsewhere import Elsewhere
 from dbops.usecases.backup.look import listing
 from dbops.usecases.backup.prune import delete, hold, meant
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
+from dbops.usecases.backup.side import catalog_of
 from dbops.usecases.backup.verify import verify
 from dbops.usecases.runtime import moment
 from tests.databases import SqliteDatabase
@@ -189,6 +193,36 @@ def test_what_is_restored_is_not_deleted_meanwhile(shop: Shop, tmp_path: Path, w
     assert not (shop.folder / "backups/shop/readers").exists()
 
 
+def test_what_is_compared_with_is_not_deleted_meanwhile(shop: Shop) -> None:
+    first, _ = shop.run(), shop.run()
+    deleting = Deleting(shop, first, "checking what is stored of")
+    with shop.workspace() as workspace, pytest.raises(BackupError, match="stays: it is being restored by process"):
+        catalog_of(workspace, first.id, deleting)
+    assert first in shop.backups()
+
+
+def test_what_is_restored_hours_after_a_prune_began_is_not_deleted(
+    shop: Shop, tmp_path: Path, sqlite_database: SqliteDatabase
+) -> None:
+    """As where there is much to delete, on a slow storage."""
+    shop = Shop(tmp_path / "env", sqlite_database.url, "  retention: {last: 1, verified: 0}\n")
+    for _ in range(3):
+        shop.run()
+    with shop.keeper() as keeper, ExitStack() as readers:
+        now = [keeper.clock()]
+
+        def hear(text: str) -> None:
+            if text.startswith("deleting ") and len(now) == 1:
+                now.append(now[0] + timedelta(hours=1))
+                left = [one for one in shop.backups()[:-1] if one.id not in text]
+                readers.enter_context(keeper.repository.reading(left, lambda: now[-1]))
+
+        pruned = replace(keeper, clock=lambda: now[-1], told=hear).prune()
+        assert ["is being restored by" in text for text in pruned.staying.values()] == [True]
+        assert len(pruned.deleted) == 1
+    assert len(shop.backups()) == 2
+
+
 @pytest.mark.parametrize("when", ["checking what is stored of", "restoring"])
 def test_what_is_deleted_while_it_is_restored_is_told_and_what_stood_there_stays(shop: Shop, tmp_path: Path, when: str) -> None:
     """As where who restores may only read the storage, and cannot say that he does."""
@@ -265,6 +299,20 @@ def test_a_hold_that_comes_too_late_is_no_hold(shop: Shop, monkeypatch: pytest.M
     with shop.workspace() as workspace, pytest.raises(BackupError, match="was deleted at this moment"):
         hold(workspace, made.id, "the court", None)
     helper.join()
+
+
+def test_a_hold_that_may_come_too_late_for_a_long_deletion_says_so(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where pgBackRest removes its copy first, which takes minutes."""
+    made = shop.run()
+    monkeypatch.setattr("dbops.usecases.backup.prune._PASSING_S", 0.2)
+    with shop.keeper() as keeper, shop.workspace() as workspace:
+
+        def forget() -> None:
+            with pytest.raises(BackupError, match=f"somebody seems to be about to delete {made.id}"):
+                hold(workspace, made.id, "the court", None)
+
+        with keeper.leased():
+            assert keeper.repository.delete(made, keeper.clock(), forget) is None
 
 
 def test_what_a_run_could_not_take_back_keeps_nobody_from_a_hold(shop: Shop) -> None:

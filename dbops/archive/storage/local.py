@@ -13,6 +13,7 @@ from dbops.archive.naming import word
 from dbops.archive.storage.base import WRITING, MissingObjectError, ObjectHead, StorageError
 
 _AT_ONCE = 8 << 20
+_TRIES = 5
 
 
 class LocalStorage:
@@ -30,8 +31,7 @@ class LocalStorage:
         path = self._path(key)
         beside = path.with_name(f"{WRITING}{secrets.token_hex(6)}")
         with _said(path):
-            _make_folder(path.parent)
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            handle = self._opened(beside)
         try:
             try:
                 yield _File(handle, path)
@@ -51,8 +51,7 @@ class LocalStorage:
         path = self._path(key)
         beside = path.with_name(f"{WRITING}{secrets.token_hex(6)}")
         with _said(path):
-            _make_folder(path.parent)
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            handle = self._opened(beside)
             try:
                 _File(handle, path).write(data)
                 os.fsync(handle)
@@ -112,6 +111,20 @@ class LocalStorage:
     def _path(self, key: str) -> Path:
         return self._root / key
 
+    def _opened(self, path: Path) -> int:
+        """Open a new file for writing, in folders that are made where they are missing; another run may remove them meanwhile."""
+        for attempt in range(_TRIES):
+            try:
+                _make_folder(path.parent, self._root)
+                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                if attempt == _TRIES - 1:
+                    raise
+                continue
+            _hand_over(handle, path.parent)
+            return handle
+        raise AssertionError("unreachable")
+
 
 NO_LINKS: Collection[int] = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 """What os.link says where a file system has no second names for files: FAT, exFAT, some shares of other machines."""
@@ -120,6 +133,7 @@ NO_LINKS: Collection[int] = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 def _create(path: Path, data: bytes) -> None:
     """Write a file that must not be there yet. One that is cut off by the end of the machine is told as damaged."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    _hand_over(handle, path.parent)
     try:
         _File(handle, path).write(data)
         os.fsync(handle)
@@ -202,7 +216,7 @@ def _below(folder: Path, key: str) -> Iterator[ObjectHead]:
             yield ObjectHead(f"{key}{entry.name}", status.st_size, status.st_mtime)
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path, root: Path) -> None:
     """Make a folder and those above it, for us alone, and let each be in its own for good."""
     missing = [folder]
     while not missing[-1].parent.is_dir():
@@ -210,13 +224,30 @@ def _make_folder(folder: Path) -> None:
     for one in reversed(missing):
         with suppress(FileExistsError):
             one.mkdir(mode=0o700)
+            if one != root and one.is_relative_to(root):
+                with _folder_handle(one) as handle:
+                    _hand_over(handle, one.parent)
             _sync_folder(one.parent)
 
 
+def _hand_over(handle: int, folder: Path) -> None:
+    """Let what root makes be of whoever has the folder that it is in: who has a repository could not even list it else."""
+    if os.geteuid() == 0:
+        around = folder.stat()
+        with suppress(OSError):  # file systems without owners, servers that trust no root
+            os.fchown(handle, around.st_uid, around.st_gid)
+
+
 def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+    with _folder_handle(folder) as handle:
         os.fsync(handle)
+
+
+@contextmanager
+def _folder_handle(folder: Path) -> Iterator[int]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield handle
     finally:
         os.close(handle)
 

@@ -224,7 +224,7 @@ class Keeper:
     def _prune(self, only: Sequence[str] | None, *, is_dry: bool, check: Callable[[], None] = lambda: None) -> Pruned:
         verdict = prunable(self.desired.spec, self.standing(), self.clock())
         going = [one for one in verdict.deleted if only is None or one.id in only]
-        return prune(self.repository, going, self.clock(), self.told, is_dry=is_dry, check=check, forget=self.forget)
+        return prune(self.repository, going, self.clock, self.told, is_dry=is_dry, check=check, forget=self.forget)
 
     def forget(self, manifest: Manifest) -> None:
         """Let a tool that keeps backups in a place of its own remove one that is about to be deleted."""

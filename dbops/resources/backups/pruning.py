@@ -39,7 +39,7 @@ class Pruned:
 def prune(
     repository: Repository,
     deleted: Sequence[Manifest],
-    now: datetime,
+    clock: Callable[[], datetime],
     told: Callable[[str], None],
     *,
     is_dry: bool = False,
@@ -56,25 +56,24 @@ def prune(
         StorageError: the storage holds one back; those before it are deleted.
         BackupError: `check` says that the lease is lost, or `forget` that it cannot; those before are deleted.
     """
-    orphans = tuple(repository.orphans(now - GRACE))
+    orphans = tuple(repository.orphans(clock() - GRACE))
     if is_dry:
         return Pruned(tuple(deleted), orphans)
     gone, staying = list[Manifest](), dict[str, str]()
     for one in deleted:
         is_needed = bool(staying) and any(other.id in staying for other in dependents(one.id, deleted))
-        why = "is needed by what stays" if is_needed else repository.why_kept(one.id, now)  # since it was decided
-        if why is None:
+        why: str | None = "is needed by what stays"
+        if not is_needed:
             told(f"deleting {one.id}")
             check()
-            if not repository.delete(one, now, partial(forget, one)):
-                why = repository.why_kept(one.id, now) or "was held at this moment"
+            why = repository.delete(one, clock(), partial(forget, one))  # hours after the first, where there is much
         if why is not None:
             told(f"{one.id} stays: it {why}")
             staying[one.id] = why
         else:
             gone.append(one)
     check()
-    for key in (*orphans, *_old_failures(repository, now)):
+    for key in (*orphans, *_old_failures(repository, clock())):
         repository.storage.delete(key)
     return Pruned(tuple(gone), orphans, staying=staying)
 

@@ -212,7 +212,7 @@ class BackupFolder:
             standing = keeper.standing()
             contents = keeper.repository.contents()
             going = deletable(find_backup(contents, manifest.id), contents, standing.held, standing.verified(), cascades=False)
-            must_be_gone(manifest, prune(keeper.repository, going, keeper.clock(), keeper.told, check=lease.check))
+            must_be_gone(manifest, prune(keeper.repository, going, keeper.clock, keeper.told, check=lease.check))
 
     def _keeper(self, held: Held, url: str | None) -> Keeper:
         place = _OfOne(self.url, target=held.manifest.target, engine=held.manifest.engine, near=self._near(held, url))

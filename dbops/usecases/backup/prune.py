@@ -78,7 +78,7 @@ def delete(workspace: Workspace, word: str, name: str | None, told: Told, *, cas
     with policy.leased() as lease:
         standing = policy.standing()
         going = deletable(manifest, policy.repository.contents(), standing.held, standing.verified(), cascades=cascades)
-        done = prune(policy.repository, going, policy.clock(), told, check=lease.check, forget=policy.forget)
+        done = prune(policy.repository, going, policy.clock, told, check=lease.check, forget=policy.forget)
     must_be_gone(manifest, done)
     return done
 
@@ -89,8 +89,8 @@ def _delete_lost(policy: Keeper, timeline: str, backup_id: str, told: Told) -> P
         must_let_go(backup_id, timeline, policy.repository.contents(), policy.standing().held)
         told(f"deleting {backup_id}, whose manifest is lost")
         lease.check()
-        if not policy.repository.delete_lost(timeline, backup_id, policy.clock()):
-            raise BackupError(f"{backup_id} is held now, or was being restored; nothing was deleted", error_code="BACKUP_HELD")
+        if (why := policy.repository.delete_lost(timeline, backup_id, policy.clock())) is not None:
+            raise BackupError(f"{backup_id} {why}; nothing was deleted", error_code="BACKUP_HELD")
     return Pruned((), (), (backup_id,))
 
 
@@ -106,7 +106,12 @@ def hold(workspace: Workspace, word: str, reason: str, name: str | None) -> str:
     if not policy.repository.note(f"holds/{manifest.id}.json", facts):
         raise BackupError(f"{manifest.id} is held already: {policy.standing().held.get(manifest.id, '')}")
     deadline = monotonic() + _PASSING_S
-    while policy.repository.is_going(manifest, policy.clock()) and monotonic() < deadline:
+    while policy.repository.is_going(manifest, policy.clock()):
+        if monotonic() > deadline:
+            raise BackupError(
+                f"somebody seems to be about to delete {manifest.id}, and may have looked for holds before this one was there",
+                fix="it is held if it is still there when that run has ended: dbops backup list",
+            )
         sleep(_PAUSE_S)  # a deletion that looked for holds just before has it gone in a moment
     if policy.repository.storage.head(manifest_key(manifest)) is None:
         raise BackupError(f"{manifest.id} was deleted at this moment, before the hold was there")

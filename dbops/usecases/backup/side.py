@@ -24,7 +24,8 @@ def catalog_of(workspace: Workspace, words: str, told: Told) -> tuple[str, Keepe
     name, _, word = words.rpartition("/")
     policy, manifest = holder_of(workspace, word, name or None, told)
     chain = chain_of(manifest, policy.repository.contents().backups)
-    must_be_sound(policy.repository, chain, told)
     links = [link(policy.engine.backups, policy.repository, one) for one in chain]
-    with policy.engine.backups.trial(links, policy.target, LATEST, told) as conn:
-        return manifest.id, policy, conn.server, policy.engine.inspect(conn, declared=True)
+    with policy.repository.reading(chain, policy.clock):
+        must_be_sound(policy.repository, chain, told)
+        with policy.engine.backups.trial(links, policy.target, LATEST, told) as conn:
+            return manifest.id, policy, conn.server, policy.engine.inspect(conn, declared=True)
