@@ -141,7 +141,7 @@ def settings_of(details: Mapping[str, Any], plugins: Sequence[str]) -> dict[str,
         taken
         | loaded
         | {
-            "symbolic-links": 0,
+            "loose-symbolic-links": 0,
             "innodb-strict-mode": 0,  # the server of the backup may have taken what a strict one refuses
             "max-allowed-packet": "1G",
             "event-scheduler": "OFF",
