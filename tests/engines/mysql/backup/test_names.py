@@ -399,7 +399,8 @@ def test_bodies_in_encodings_with_backslashes_in_characters_come_back(
         cursor.execute("CREATE EVENT f ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01' DO INSERT INTO seen VALUES ('乗')")
     shop.run()
     assert shop.verify(3).problems == ()
-    assert shop.restore(mysql_server.url(new_name), options={"definers": "skip"}).restored.warnings == ()
+    warnings = shop.restore(mysql_server.url(new_name), options={"definers": "skip"}).restored.warnings
+    assert [one for one in warnings if not one.startswith("events that run from now on")] == []
     mysql_server.client(new_name, "CALL p_gbk; CALL p_sjis; CALL p_big5; CALL p_cp932; CALL z; INSERT INTO items VALUES (1);")
     found = [what for (what,) in mysql_server.rows(new_name, "SELECT what FROM seen")]
     assert sorted(found) == sorted(["乗", "表", "功", "表", "ž漢", "t乗", "t表", "t功", "t表"])
