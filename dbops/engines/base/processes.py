@@ -327,22 +327,15 @@ class Pipeline:
         self._judge()
         return self.exits
 
-    def end(self) -> None:
-        """Ask every program and all that they started to end, so that whoever reads from them, in another thread, gets there."""
-        self._signal(signal.SIGTERM)
-
-    def _signal(self, number: signal.Signals) -> list[subprocess.Popen[bytes]]:
-        alive = [process for process in self._processes if process.poll() is None]
-        for process in alive:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, number)
-        return alive
-
     def kill(self) -> None:
         """End every program and all that they started; nothing is judged."""
         self._stop_timer()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for process in self._signal(number):
+            alive = [process for process in self._processes if process.poll() is None]
+            for process in alive:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, number)
+            for process in alive:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_GRACE_S)
         self._close_pipes()

@@ -13,7 +13,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Exit, Inventory, Order, Produced, Sink, Told, Writer, refuse_options, schema_digest
 from dbops.engines.base.beside import beside
 from dbops.engines.base.connect import Target, Timeouts
-from dbops.engines.base.processes import Pipeline, Stage, running
+from dbops.engines.base.processes import Pipeline, Stage, run, running
 from dbops.engines.postgresql.backup import parallel, slots
 from dbops.engines.postgresql.backup.facts import read_facts
 from dbops.engines.postgresql.backup.parallel import DUMP, jobs_of
@@ -48,34 +48,23 @@ def produce(order: Order, reader: PostgresConnection | None, target: Target, sin
     """Make a logical full; see the port. `reader` drops a slot that the schedule needs no more, None where there is none."""
     refuse_options(order, "pg_dump", "lock_wait", "jobs")
     jobs = jobs_of(order.options)
-    with (
-        closing(connect(replace(target, timeouts=Timeouts(target.timeouts.connect_s, 0, 0)), readonly=True)) as conn,
-        closing(_Roles(conn, target)) as roles,
-    ):
+    with closing(connect(replace(target, timeouts=Timeouts(target.timeouts.connect_s, 0, 0)), readonly=True)) as conn:
         program = find("pg_dump", conn.server.version[0])
+        exits, warnings = _globals(conn, target, sink)  # not beside the dump: accounts may have few connections
         with held_moment(conn) as moment:
             facts = read_facts(conn)
             told(f"dumping {facts['database']}")
             one = stage(program, _arguments(order, moment), target)
 
-            def read() -> tuple[list[list[Any]], Inventory, Exit | None]:
+            def read() -> tuple[list[list[Any]], Inventory]:
                 inventory = read_inventory(conn, facts["size_bytes"], is_exact=moment.snapshot is not None)
-                return read_relations(conn), inventory, roles.read()
+                return read_relations(conn), inventory
 
-            def stop() -> None:
-                conn.stop()
-                roles.end()
-
-            with beside(read, stop) as found, _explained():
-                exits = [parallel.dump(one, jobs, sink) if jobs > 1 else _dump(one, sink)]
-                relations, inventory, saved = found()
+            with beside(read, conn.stop) as found, _explained():
+                exits.insert(0, parallel.dump(one, jobs, sink) if jobs > 1 else _dump(one, sink))
+                relations, inventory = found()
     with sink.stream(RELATIONS) as writer:
         writer.write(json.dumps(relations, ensure_ascii=False).encode())
-    if saved is not None:
-        with sink.stream(GLOBALS) as writer:
-            writer.write(roles.text)
-        exits.append(saved)
-    warnings = roles.warnings
     if reader is not None and order.kinds:  # what no schedule makes leaves what the schedule needs
         warnings += slots.drop(reader, slots.name_for(order.owner))
     return Produced(
@@ -213,47 +202,16 @@ def count_rows(conn: PostgresConnection) -> dict[str, int]:
     }
 
 
-class _Roles:
-    """Roles without their passwords, as far as the account may read them, which pg_dumpall writes beside the dump."""
-
-    def __init__(self, conn: PostgresConnection, target: Target) -> None:
-        self.text = b""
-        self.warnings: list[str] = []
-        """Why they were not saved."""
-        self._pipeline: Pipeline | None = None
-        try:
-            options = ("--globals-only", "--no-role-passwords", f"--database={database_of(target)}")
-            one = stage(find("pg_dumpall", conn.server.version[0]), options, target)
-            self._pipeline = Pipeline([one], stdin=False, stdout=True, timeout_s=None)
-        except BackupError as error:
-            self._fail(error)
-
-    def read(self) -> Exit | None:
-        """Take all that is written; None where that failed, which is told as a warning."""
-        if self._pipeline is None:
-            return None
-        pieces = []
-        while data := self._pipeline.read():
-            pieces.append(data)
-        try:
-            (exit,) = self._pipeline.finish()
-            self.text = b"".join(pieces)
-            if _END_OF_GLOBALS not in self.text:
-                raise BackupError("pg_dumpall did not write its end mark")
-        except BackupError as error:
-            self._fail(error)
-            return None
-        return exit
-
-    def _fail(self, error: BackupError) -> None:
-        self.warnings.append(f"roles were not saved: {error.message}")
-
-    def end(self) -> None:
-        """Let a thread that reads get to the end, whatever is missing then."""
-        if self._pipeline is not None:
-            self._pipeline.end()
-
-    def close(self) -> None:
-        """Let nothing of the program stay."""
-        if self._pipeline is not None:
-            self._pipeline.kill()
+def _globals(conn: PostgresConnection, target: Target, sink: Sink) -> tuple[list[Exit], list[str]]:
+    """Save roles without their passwords, as far as the account may read them; say why where it may not."""
+    try:
+        program = find("pg_dumpall", conn.server.version[0])
+        options = ("--globals-only", "--no-role-passwords", f"--database={database_of(target)}")
+        text, exit = run(stage(program, options, target))
+        if _END_OF_GLOBALS not in text:
+            raise BackupError("pg_dumpall did not write its end mark")
+    except BackupError as error:
+        return [], [f"roles were not saved: {error.message}"]
+    with sink.stream(GLOBALS) as writer:
+        writer.write(text)
+    return [exit], []

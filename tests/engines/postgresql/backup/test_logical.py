@@ -541,6 +541,21 @@ def test_an_ordinary_account_makes_proves_and_restores_its_own(postgres_server: 
         postgres_server.psql("postgres", f"DROP ROLE {account}")
 
 
+def test_an_account_with_few_connections_dumps_with_its_roles(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """One for the policy, one that holds the moment, and one for a program at a time."""
+    account = f"few_{os.urandom(4).hex()}"
+    postgres_server.psql(
+        "postgres", f"CREATE ROLE {account} LOGIN PASSWORD 'p@ss' CONNECTION LIMIT 3; CREATE DATABASE {account} OWNER {account}"
+    )
+    try:
+        shop = Shop(tmp_path / "shop", postgres_server.tcp_url(account, account, "p@ss"), schedule=FULL)
+        made = shop.run()
+        assert (made.warnings, len(made.exits)) == ((), 2)
+    finally:
+        postgres_server.drop_database(account)
+        postgres_server.psql("postgres", f"DROP ROLE {account}")
+
+
 def test_the_command_line_restores_with_options_for_the_engine(
     shop: Shop, made: Manifest, new: str, postgres_server: PostgresServer
 ) -> None:
