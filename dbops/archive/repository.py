@@ -78,6 +78,9 @@ class Contents:
     """The timelines and ids of backups whose parts are there and whose manifest is not, or is damaged."""
     damaged: frozenset[tuple[str, str]] = frozenset()
     """Those of them that have a manifest, which is damaged, or which the key at hand does not take for one."""
+    late: frozenset[str] = frozenset()
+    """The keys of what says that something is begun, beside manifests: of runs that were cut off behind their commit, of
+    deletions that were cut off before they deleted anything, or of a writer at work."""
 
     def find(self, backup_id: str) -> Manifest | None:
         return next((one for one in self.backups if one.id == backup_id), None)
@@ -131,6 +134,15 @@ class Repository:
         key = f"{self.target}/{key}"
         return self.storage.put_if_absent(key, notes.written(key, facts))
 
+    def end_late(self, contents: Contents) -> None:
+        """Take back for the run before, if that was cut off behind its commit, that it is at work.
+
+        Only who holds the lease knows that it is not. Older ones are left to pruning, where a run may not delete.
+        """
+        last = max(contents.backups, key=lambda one: one.id, default=None)
+        if last is not None and (key := f"{folder_of(last)}/{BEGUN}") in contents.late:
+            _take_back(self.storage, key)
+
     # --- reading
 
     def contents(self) -> Contents:
@@ -164,6 +176,7 @@ class Repository:
             frozenset(timelines),
             frozenset(lost.values()),
             frozenset(one for key, one in lost.items() if key in heads),
+            frozenset(key for key in heads if key.endswith(f"/{BEGUN}") and f"{_folder_in(key)}/manifest.json" in heads),
         )
 
     def _vanished(self, heads: Collection[str]) -> set[str]:
@@ -463,12 +476,14 @@ class Draft:
         _take_back(self._repository.storage, f"{self._repository.target}/{self._folder}/{BEGUN}")
 
     def commit(self, manifest: Manifest) -> Manifest:
-        """Write the manifest, which makes this a backup; return it sealed.
+        """Write the manifest, which makes this a backup, and take back that it was begun; return it sealed.
+
+        In this order, so that a run which is killed in between leaves a backup, and no parts of which nobody can tell whose they
+        are.
 
         Raises:
             BackupError: there is one of this id already.
         """
-        self._ended()
         sealed = manifests.sealed(replace(manifest, streams=tuple(self.sink.records)), self.encryption.mac_key())
         key, text = manifest_key(sealed), manifests.to_json(sealed)
         storage = self._repository.storage
@@ -477,12 +492,14 @@ class Draft:
         if not storage.put_if_absent(key, text) and storage.get(key) != text:
             raise BackupError(f"there is a backup {sealed.id} already")
         self._repository.index.put(storage.title, key, text)
+        self._ended()
         return sealed
 
-    def discard(self, failure: dict[str, Any], now: datetime) -> None:
+    def discard(self, failure: dict[str, Any]) -> None:
         """Give the backup up: remove its parts as far as the storage lets, and keep what went wrong.
 
-        Once the manifest was on its way nobody knows whether it arrived, so the parts stay: they are a backup, or garbage.
+        Once the manifest was on its way nobody knows whether it arrived, so the parts stay, and that it was begun: they are a
+        backup, or garbage.
         """
         self.sink.close()
         repository = self._repository
@@ -490,7 +507,6 @@ class Draft:
         if self._is_committing:
             with suppress(StorageError):
                 if repository.storage.head(f"{folder}/manifest.json") is None:
-                    self.announce(now)
                     repository.note(f"{self.timeline}/failures/{self.id}.json", failure)
             return
         repository.index.forget(repository.storage.title, f"{folder}/manifest.json")

@@ -95,7 +95,7 @@ def test_of_parts_only_those_of_runs_that_died_are_orphans(runs: list[str], chan
                 case "dead":
                     dead.add(folder_of(made))
                 case _:
-                    draft.discard({"kind": "full"}, START)
+                    draft.discard({"kind": "full"})
                     assert not [head.key for head in storage.list(f"{folder_of(made)}/")]
         before = {head.key for head in storage.list()}
         assert sum(key.endswith(f"/{BEGUN}") for key in before) == len(dead)
@@ -346,7 +346,7 @@ def test_a_commit_whose_answer_never_came_is_a_run_that_died_unless_it_is_there(
     monkeypatch.setattr(LocalStorage, "put_if_absent", cut_off)
     with pytest.raises(StorageError):
         draft.commit(replace(backup(draft.id), seal=""))
-    draft.discard({"kind": "full"}, START)
+    draft.discard({"kind": "full"})
     assert len([key for key in repository.orphans(LATER) if "/parts/" in key]) == 1
 
 

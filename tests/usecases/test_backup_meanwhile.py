@@ -15,7 +15,7 @@ import pytest
 
 from dbops.archive.codec import PLAIN
 from dbops.archive.manifest import Manifest
-from dbops.archive.repository import Draft
+from dbops.archive.repository import BEGUN, Draft, folder_of
 from dbops.archive.storage.base import StorageError
 from dbops.archive.storage.local import LocalStorage, _File
 from dbops.errors import BackupError
@@ -117,29 +117,51 @@ def test_a_target_of_which_nothing_can_be_read_is_damage_beside_one_that_is_soun
     assert [one.ok for one in verify(place, None, 1, shop.told.append)] == [False, False]
 
 
-def test_what_a_run_commits_meanwhile_is_not_deleted_as_lost(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run takes back that it was begun, and commits then: in between its parts look like those of a lost backup."""
-    ended, told, errors, helpers = Draft._ended, list[str](), list[str](), list[threading.Thread]()
+def test_what_is_found_again_meanwhile_is_not_deleted_as_lost(shop: Shop) -> None:
+    """A deletion of a lost backup that waits for somebody's run looks again behind it."""
+    told, errors = list[str](), list[str]()
+    made = shop.run()
+    text = shop.manifest(made).read_bytes()
+    shop.manifest(made).unlink()
 
-    def remove(backup_id: str) -> None:
+    def remove() -> None:
         try:
             with shop.workspace() as workspace:
-                delete(workspace, backup_id, None, told.append, cascades=False)
+                delete(workspace, made.id, None, told.append, cascades=False)
         except BackupError as error:
             errors.append(error.message)
 
-    def meanwhile(self: Draft) -> None:
-        ended(self)
-        helpers.append(threading.Thread(target=remove, args=(self.id,)))
-        helpers[0].start()
+    helper = threading.Thread(target=remove)
+    with shop.keeper() as keeper, keeper.leased():
+        helper.start()
         wait_until(lambda: any("waiting" in text for text in told) or bool(errors))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Draft, "_ended", meanwhile)
-        made = shop.run()
-    helpers[0].join()
+        shop.manifest(made).write_bytes(text)
+    helper.join()
     assert [f"the manifest of {made.id} is there now" in text for text in errors] == [True]
     assert shop.backups() == (made,)
+
+
+def test_a_run_that_is_cut_off_behind_its_commit_has_made_a_backup(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    class CutOffError(Exception):
+        pass
+
+    def cut_off(self: Draft) -> None:
+        raise CutOffError
+
+    with monkeypatch.context() as patched, pytest.raises(CutOffError):
+        patched.setattr(Draft, "_ended", cut_off)
+        shop.run()
+    (made,) = shop.backups()
+    begun = shop.manifest(made).with_name(BEGUN)
+    assert begun.exists()
+    with shop.keeper() as keeper:
+        assert keeper.prune(is_dry=True).orphans == (f"{folder_of(made)}/{BEGUN}",)
+    behind = shop.run()
+    assert shop.backups() == (made, behind)
+    assert not begun.exists(), "the next run takes back what that one could not"
+    shop.manifest(made).unlink()
+    with shop.keeper() as keeper:
+        assert [(made.timeline, made.id)] == list(keeper.repository.contents().lost), "so that a lost manifest can be told"
 
 
 class Deleting:

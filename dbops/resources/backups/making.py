@@ -54,6 +54,7 @@ def make(
     """
     identity = maker.backups.identity(maker.conn)
     contents = maker.repository.contents()
+    maker.repository.end_late(contents)
     ours = [one for one in contents.backups if maker.repository.keys.opens(one.encryption)]
     parent = _parent(mechanism, identity, contents, ours)
     chain = chain_of(parent, contents.backups) if parent is not None else ()
@@ -78,7 +79,7 @@ def make(
         manifest = _manifest(maker, mechanism, identity, draft, parent, begun_at, produced)
         return draft.commit(replace(manifest, labels=labels or {}))
     except BaseException as error:
-        draft.discard(_failure(mechanism.kind, maker.clock(), error), maker.clock())
+        draft.discard(_failure(mechanism.kind, maker.clock(), error))
         raise
 
 
