@@ -389,8 +389,7 @@ class Repository:
                 if self.storage.head(key) is not None:  # else its answer was lost, and it is gone
                     _take_back(self.storage, f"{folder}/{BEGUN}")
             raise
-        beside = (f"{self.target}/{name}/{backup_id}/" for name in ("verify", READERS))
-        for prefix in (f"{folder}/parts/", *beside):
+        for prefix in (f"{folder}/parts/", f"{self.target}/verify/{backup_id}/"):
             for head in list(self.storage.list(prefix)):
                 self.storage.delete(head.key)
         self.storage.delete(f"{folder}/{BEGUN}")

@@ -28,6 +28,7 @@ from dbops.usecases.backup.policies import policies_of
 from dbops.usecases.backup.prune import Pruned, delete, hold, release
 from dbops.usecases.backup.restore import RestoreWish, point_of, restore
 from dbops.usecases.backup.verify import verify
+from dbops.usecases.plan import plan
 from tests.databases import SqliteDatabase
 from tests.usecases.policies import Shop
 
@@ -183,6 +184,26 @@ def test_evidence_and_failures_of_another_shape_count_for_nothing(
     with shop.workspace() as workspace:
         assert [one.state for one in listing(workspace)[0].backups] == ["verified"]
     assert shop.verify(3).number == 2
+
+
+def test_the_last_verification_is_what_is_told_whatever_clocks_said(tmp_path: Path, file: SqliteDatabase) -> None:
+    shop = Shop(tmp_path / "env", file.url)
+    made = shop.run()
+    part = shop.parts(made)[0]
+    content = part.read_bytes()
+    with shop.keeper() as keeper:
+        part.write_bytes(content[:-1])
+        replace(keeper, clock=lambda: runtime.moment() + timedelta(days=9)).verify(made, 1)
+        part.unlink()
+        last = keeper.verify(made, 1)
+    with shop.workspace() as workspace:
+        told = [one.message for one in plan(workspace).observations if one.code == "BACKUP_UNRESTORABLE"]
+    assert told == [f"{made.id}: {last.problems[0]}"]
+    part.write_bytes(content)
+    assert shop.verify(1).ok
+    latest = BackupFolder(shop.folder / "backups").find(made.id).latest
+    assert latest is not None
+    assert latest.ok
 
 
 def test_one_whose_facts_are_of_another_shape_keeps_nobody_from_a_moment_before_it(

@@ -129,7 +129,7 @@ def given_up(spec: BackupPolicySpec, standing: Standing, now: datetime) -> Given
     ]
     if len(tried) < 2 or any(one.kind == "full" for one in counted(standing)):
         return None
-    bad = max((one for one in standing.evidence if one.backup_id == tried[-1].id and not one.ok), key=lambda one: one.at)
+    bad = max((one for one in standing.evidence if one.backup_id == tried[-1].id and not one.ok), key=lambda one: one.turn)
     until = min(next_due(entry.cron, spec.zone, now), tried[-2].begun_at + _AGAIN)
     return GivenUp(tried[-1], bad.problems[0] if bad.problems else "it was found wanting", until)
 

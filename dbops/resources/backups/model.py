@@ -64,6 +64,11 @@ class Evidence:
     unkept: str | None = None
     """Why this is not beside the backup, as where the storage may only be read; None where it is."""
 
+    @property
+    def turn(self) -> tuple[int, datetime]:
+        """What sorts the verifications of a backup as they were made."""
+        return self.number, self.at
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -101,7 +106,7 @@ class Standing:
     def _latest(self, level: int) -> dict[str, Evidence]:
         """Return the latest evidence by id: what is bad stands until evidence of its level or above is good."""
         latest: dict[str, Evidence] = {}
-        for one in sorted(self.evidence, key=lambda item: (item.number, item.at)):
+        for one in sorted(self.evidence, key=lambda item: item.turn):
             before = latest.get(one.backup_id)
             if not one.ok or (one.level >= level and (before is None or before.ok or one.level >= before.level)):
                 latest[one.backup_id] = one

@@ -37,7 +37,7 @@ def remarks(
     refuted = standing.refuted()
     for manifest in standing.backups:
         if manifest.id in refuted:
-            last = max((e for e in standing.evidence if e.backup_id == manifest.id and not e.ok), key=lambda e: e.at)
+            last = max((e for e in standing.evidence if e.backup_id == manifest.id and not e.ok), key=lambda e: e.turn)
             yield Observation(address, "BACKUP_UNRESTORABLE", f"{manifest.id}: {'; '.join(last.problems[:3])}", "error")
     if not desired.spec.retired and (stop := given_up(desired.spec, standing, now)) is not None:
         yield Observation(address, "BACKUP_UNRESTORABLE", words_of(stop), "error")

@@ -236,7 +236,7 @@ class BackupFolder:
     def _held(self, manifest: Manifest, evidence: Sequence[Evidence]) -> Held:
         latest = [one for one in evidence if one.backup_id == manifest.id]
         folder = self.folder / manifest.target / manifest.timeline / "backups" / manifest.id
-        return Held(manifest, folder, max(latest, key=lambda one: one.at, default=None))
+        return Held(manifest, folder, max(latest, key=lambda one: one.turn, default=None))
 
 
 _NEVER = "0 0 1 1 *"
