@@ -124,22 +124,15 @@ def before_lost(backup_id: str, timeline: str, backups: Iterable[Manifest]) -> l
 
 
 def may_need_lost(backup_id: str, timeline: str, backups: Sequence[Manifest]) -> list[Manifest]:
-    """Return the backups that may need one whose manifest cannot be read, by its id, oldest first: those that name it, and those
-    behind another gap in which it may stand, since nobody knows what was there.
+    """Return the backups that may need one whose manifest cannot be read, by its id, oldest first.
+
+    They are those that name it, and, unless it is a full, those behind other gaps of its timeline, since nobody knows what was
+    there; clocks do not tell.
     """
-    known = {one.id: one for one in backups}
-    begun = begun_at(backup_id)
-    made = [one for one in sorted(backups, key=order) if one.timeline == timeline]
-    is_in_order = all(before.begun_at <= one.begun_at for before, one in pairwise(made))
-
-    def may_fill(gap: Manifest) -> bool:
-        if gap.parent_id is None or gap.parent_id in known or gap.timeline != timeline or kind_in(backup_id) == "full":
-            return False
-        full = known.get(gap.full_id or "")
-        is_behind = full is None or full.begun_at - _EXACT <= begun
-        return not is_in_order or (is_behind and begun <= gap.begun_at + _EXACT)
-
-    first = [one for one in backups if backup_id in (one.parent_id, one.full_id) or may_fill(one)]
+    known = {one.id for one in backups}
+    gaps = [one for one in backups if one.timeline == timeline and one.parent_id is not None and one.parent_id not in known]
+    named = [one for one in backups if backup_id in (one.parent_id, one.full_id)]
+    first = named if kind_in(backup_id) == "full" else [*named, *gaps]
     found = {one.id: one for start in first for one in (start, *dependents(start.id, backups))}
     return sorted(found.values(), key=order)
 

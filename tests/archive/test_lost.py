@@ -158,9 +158,26 @@ def test_who_may_need_a_lost_one_is_who_names_it_or_stands_behind_a_gap_that_it_
     assert may_need_lost(one.id, "t2", left) == []
     assert may_need_lost(one.id, "t1", [full, late, behind]) == []
     assert may_need_lost(late.id, "t1", [full, behind]) == [behind]
-    assert may_need_lost(behind.id, "t1", left[:-1]) == []
-    back = [replace(full, fence=9), *left[1:]]  # made last, by a clock that was set back
-    assert may_need_lost(behind.id, "t1", back[:-1]) == [three, four]
+    assert may_need_lost(behind.id, "t1", left[:-1]) == [three, four], "its clock may have been ahead"
+    assert may_need_lost(late.id, "t1", left[:-2]) == [], "a full is named by all that need it"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["full", "incremental", "differential"]), st.integers(-3, 5)), min_size=3), st.randoms()
+)
+def test_who_needs_a_lost_one_is_never_left_out(runs: list[tuple[str, int]], chance: random.Random) -> None:
+    """The clock goes back now and then, and those that would tell are lost too."""
+    made, hours = list[Manifest](), 0
+    for number, (kind, later) in enumerate(runs):
+        hours += later
+        parent = {"full": None, "incremental": made[-1]}.get(kind, made[0]) if made else None
+        backup_id = new_id(kind if parent else "full", START + timedelta(hours=hours))
+        made.append(backup(backup_id, hours, parent, kind if parent else "full", fence=number + 1))
+    left = [one for one in made if chance.random() < 0.6]
+    for lost in made:
+        if lost not in left:
+            needing = {one.id for one in left if lost in chain_of(one, made)}
+            assert needing <= {one.id for one in may_need_lost(lost.id, "t1", left)}
 
 
 def test_an_id_of_no_time_is_none(tmp_path: Path) -> None:

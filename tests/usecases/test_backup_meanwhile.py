@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 import pytest
 
@@ -302,12 +302,12 @@ def test_a_full_disk_is_told_with_how_little_is_enough(tmp_path: Path) -> None:
 def test_a_hold_that_comes_too_late_is_no_hold(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deletion has looked for holds, and the manifest is about to go."""
     made = shop.run()
-    deletes, going = LocalStorage.delete, threading.Event()
+    deletes, going, held = LocalStorage.delete, threading.Event(), shop.folder / f"backups/shop/holds/{made.id}.json"
 
     def slowly(self: LocalStorage, key: str) -> None:
         if key.endswith(f"{made.id}/manifest.json"):
             going.set()
-            sleep(0.5)
+            wait_until(held.exists, 20)
         deletes(self, key)
 
     def remove() -> None:
