@@ -116,13 +116,10 @@ class LocalStorage:
         for attempt in range(_TRIES):
             try:
                 _make_folder(path.parent, self._root)
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                return _new_file(path)
             except FileNotFoundError:
                 if attempt == _TRIES - 1:
                     raise
-                continue
-            _hand_over(handle, path.parent)
-            return handle
         raise AssertionError("unreachable")
 
 
@@ -132,8 +129,7 @@ NO_LINKS: Collection[int] = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 def _create(path: Path, data: bytes) -> None:
     """Write a file that must not be there yet. One that is cut off by the end of the machine is told as damaged."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    _hand_over(handle, path.parent)
+    handle = _new_file(path)
     try:
         _File(handle, path).write(data)
         os.fsync(handle)
@@ -222,30 +218,43 @@ def _make_folder(folder: Path, root: Path) -> None:
     while not missing[-1].parent.is_dir():
         missing.append(missing[-1].parent)
     for one in reversed(missing):
-        with suppress(FileExistsError):
-            one.mkdir(mode=0o700)
+        with suppress(FileExistsError), _folder(one.parent) as above:
+            os.mkdir(one.name, 0o700, dir_fd=above)
             if one != root and one.is_relative_to(root):
-                with _folder_handle(one) as handle:
-                    _hand_over(handle, one.parent)
-            _sync_folder(one.parent)
+                with _folder(one.name, above) as handle:
+                    _hand_over(handle, above)
+            os.fsync(above)
 
 
-def _hand_over(handle: int, folder: Path) -> None:
-    """Let what root makes be of whoever has the folder that it is in: who has a repository could not even list it else."""
+def _new_file(path: Path) -> int:
+    """Open a file for writing, for us alone, that must not be there yet."""
+    with _folder(path.parent) as above:
+        handle = os.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=above)
+        _hand_over(handle, above)
+    return handle
+
+
+def _hand_over(handle: int, above: int) -> None:
+    """Let what root makes be of whoever has the folder that it is in: who has a repository could not even list it else.
+
+    Both are open, for somebody could put another folder into the place of a path meanwhile.
+    """
     if os.geteuid() == 0:
-        around = folder.stat()
+        around = os.fstat(above)
         with suppress(OSError):  # file systems without owners, servers that trust no root
             os.fchown(handle, around.st_uid, around.st_gid)
 
 
 def _sync_folder(folder: Path) -> None:
-    with _folder_handle(folder) as handle:
+    with _folder(folder) as handle:
         os.fsync(handle)
 
 
 @contextmanager
-def _folder_handle(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _folder(path: Path | str, above: int | None = None) -> Iterator[int]:
+    """Open a folder, or one in another, which may be no link then."""
+    links = 0 if above is None else os.O_NOFOLLOW
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | links, dir_fd=above)
     try:
         yield handle
     finally:
