@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dbops.engines.base.beside import beside
-from dbops.engines.base.processes import Stage, find_tool, run, running, secret_file, secret_text
+from dbops.engines.base.processes import Stage, find_tool, heard, run, running, secret_file, secret_text
 from dbops.errors import BackupError
 from tests.failures.trial import wait_until
 
@@ -173,3 +173,17 @@ def test_work_beside_ends_with_what_it_is_beside() -> None:
     with beside(lambda: 7, pytest.fail) as result:
         pass
     assert result() == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where /proc tells what a program ignores")
+def test_a_program_hears_what_we_were_told_to_ignore() -> None:
+    bit = 1 << (signal.SIGQUIT - 1)
+    told = python("print([line.split()[1] for line in open('/proc/self/status') if line.startswith('SigIgn')][0])")
+    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+    try:
+        assert int(run(told)[0], 16) & bit, "programs inherit it"
+        with heard(signal.SIGQUIT):
+            assert not int(run(told)[0], 16) & bit
+        assert signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGQUIT, before)

@@ -159,6 +159,21 @@ def ended_with_us(number: signal.Signals) -> list[str]:
     return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), *begin]
 
 
+@contextmanager
+def heard(number: signal.Signals) -> Iterator[None]:
+    """Let programs that are started in the block hear a signal that we were started deaf to, as shells start what is to run in
+    the background: they inherit it, and a server that gets the signal before it handles it runs on. The main thread alone can.
+    """
+    is_deaf = signal.getsignal(number) is signal.SIG_IGN and threading.current_thread() is threading.main_thread()
+    if is_deaf:
+        signal.signal(number, lambda *_: None)  # which is the default again in what is started (execve(2))
+    try:
+        yield
+    finally:
+        if is_deaf:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _must_be_there(program: Path) -> str:
     """Return the path of a program; who begins it for us would tell of a missing one by an exit code alone."""
     if shutil.which(program) is None:

@@ -24,7 +24,7 @@ from dbops.dataclass import dataclass
 from dbops.engines.base.backup import Point
 from dbops.engines.base.connect import Target, Timeouts
 from dbops.engines.base.passing import named, room_in
-from dbops.engines.base.processes import ended_with_us, run
+from dbops.engines.base.processes import ended_with_us, heard, run
 from dbops.engines.base.url import DatabaseUrl
 from dbops.engines.postgresql.backup.programs import find, stage
 from dbops.engines.postgresql.backup.segments import lsn_number
@@ -113,7 +113,7 @@ def _server(postgres: Path, cluster: Cluster, settings: Mapping[str, Any], log: 
         str(cluster.data),
         *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
     ]
-    with log.open("wb") as output:
+    with log.open("wb") as output, heard(signal.SIGQUIT):
         server = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
