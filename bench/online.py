@@ -194,17 +194,21 @@ def _session(server: Server, database: str) -> Any:
     return conn
 
 
-def run(server: Server, rows: int, rate: float, *, by_dbops: bool, changes: Sequence[Change] = CHANGES) -> list[Outcome]:
+def run(
+    server: Server, rows: int, rate: float, *, by_dbops: bool, changes: Sequence[Change] = CHANGES, idle_s: float = 3.0
+) -> list[Outcome]:
     """Make one change after the other in a new database while writers write; return what they felt, idle time first."""
     name = server.new_database("online")
     try:
         with tempfile.TemporaryDirectory(prefix="dbops-online-") as folder:
-            return list(_run(server, name, rows, rate, Path(folder) if by_dbops else None, changes))
+            return list(_run(server, name, rows, rate, Path(folder) if by_dbops else None, changes, idle_s))
     finally:
         server.drop_database(name)
 
 
-def _run(server: Server, name: str, rows: int, rate: float, folder: Path | None, changes: Sequence[Change]) -> Iterator[Outcome]:
+def _run(
+    server: Server, name: str, rows: int, rate: float, folder: Path | None, changes: Sequence[Change], idle_s: float
+) -> Iterator[Outcome]:
     _fill(server, name, rows)
     columns, indexes = list(_COLUMNS), ""
     if folder is not None:
@@ -212,7 +216,7 @@ def _run(server: Server, name: str, rows: int, rate: float, folder: Path | None,
         _apply(folder, columns, indexes)
     writers = Writers(server, name, rate)
     with writers.at_work():
-        yield _watched(writers, "nothing", lambda: time.sleep(3))
+        yield _watched(writers, "nothing", lambda: time.sleep(idle_s))
         for change in changes:
             columns, indexes = change.schema(columns), indexes + change.index
             time.sleep(0.5)

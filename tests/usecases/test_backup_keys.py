@@ -51,7 +51,7 @@ def _dbops(*words: str, without: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, without, *words], capture_output=True, text=True)
 
 
-@pytest.fixture(params=["aes", "passphrase", "age"])
+@pytest.fixture(params=["aes", pytest.param("passphrase", marks=pytest.mark.campaign), "age"])
 def keyed(
     request: pytest.FixtureRequest, tmp_path: Path, sqlite_database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> Keyed:
