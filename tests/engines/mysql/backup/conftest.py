@@ -20,9 +20,14 @@ def logged(logging_mysql_server: MysqlServer) -> Iterator[MysqlDatabase]:
         yield fresh
 
 
-@pytest.fixture
-def shop(tmp_path: Path, my_database: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a test's policies keep on this machine be its own."""
     monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, my_database: MysqlDatabase) -> Shop:
     return Shop(tmp_path / "env", my_database.url, schedule=SCHEDULE)
 
 

@@ -83,11 +83,9 @@ def test_every_link_and_moment_comes_back_as_it_was(
     filled: MysqlDatabase,
     logged_name: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     schedule: str,
     kinds: tuple[str, ...],
 ) -> None:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     shop, server = Shop(tmp_path / "env", filled.url, schedule=schedule), filled.server
     made, expected = [], []
     with at_work(filled) as writers:

@@ -146,10 +146,7 @@ def leftovers(shop: Shop, server: MysqlServer) -> set[str]:
     return made & {name for (name,) in server.rows("mysql", "SHOW DATABASES")}
 
 
-def test_a_server_that_wants_keys_takes_a_restore_and_one_that_limits_rows_is_not_dumped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+def test_a_server_that_wants_keys_takes_a_restore_and_one_that_limits_rows_is_not_dumped(tmp_path: Path) -> None:
     with alone(MysqlServer, {}) as server:
         own = server.new_database("limited")
         server.client(own, "CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t VALUES (1), (2);")

@@ -19,10 +19,9 @@ pytestmark = pytest.mark.skipif(shutil.which("mariadb-backup") is None, reason="
 
 
 @pytest.fixture
-def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(tmp_path: Path, logged: MysqlDatabase) -> Shop:
     if logged.server.make.name != "mariadb":
         pytest.skip("what copies the files of MySQL's server, XtraBackup, is not driven")
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     return Shop(tmp_path / "env", logged.url, schedule=OF_FILES)
 
 

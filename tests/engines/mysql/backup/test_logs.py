@@ -29,8 +29,7 @@ from tests.usecases.policies import Shop
 
 
 @pytest.fixture
-def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+def shop(tmp_path: Path, logged: MysqlDatabase) -> Shop:
     return Shop(tmp_path / "env", logged.url, schedule=WITH_LOGS)
 
 
@@ -155,11 +154,8 @@ def test_statements_come_through_the_log_however_they_are_worded(
     assert (server.dump(logged_name), contents(server, logged_name)) == (server.dump(own), contents(server, own))
 
 
-def test_tables_keep_their_engine_and_options_or_are_refused(
-    tmp_path: Path, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tables_keep_their_engine_and_options_or_are_refused(tmp_path: Path, mysql_server: MysqlServer) -> None:
     """A server without an engine takes another one where its sql_mode lets it; the one that replays has none but its own."""
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     if not mysql_server.has("sequences"):
         pytest.skip("MySQL has all its engines built in")
     settings = {"plugin-load-add": "ha_archive", "innodb-strict-mode": "0"}
@@ -184,10 +180,9 @@ def test_tables_keep_their_engine_and_options_or_are_refused(
 
 @pytest.mark.parametrize("schedule", [WITH_LOGS, OF_FILES], ids=["dumps", "files"])
 def test_tables_with_folders_of_their_own_are_restored_beside_those_that_live(
-    tmp_path: Path, mysql_server: MysqlServer, schedule: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mysql_server: MysqlServer, schedule: str
 ) -> None:
     """DATA DIRECTORY: what a private server made there stood in the way of the table itself."""
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     if not mysql_server.has("sequences"):
         pytest.skip("MySQL has such folders only where its configuration says so")
     with alone(MysqlServer, MysqlServer.log_settings | {"symbolic-links": "1"}) as server:
@@ -214,11 +209,8 @@ def test_tables_with_folders_of_their_own_are_restored_beside_those_that_live(
         assert far.as_posix() not in server.dump("shop")
 
 
-def test_statements_of_a_log_mean_what_they_meant_where_they_were_given(
-    tmp_path: Path, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_statements_of_a_log_mean_what_they_meant_where_they_were_given(tmp_path: Path, mysql_server: MysqlServer) -> None:
     """The engine of tables that name none, what `utf8` is, and zones by name stand in no log."""
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     if not mysql_server.has("sequences"):
         pytest.skip("settings of MariaDB")
     settings = {"old-mode": "", "default-storage-engine": "Aria", "binlog-format": "MIXED"}
@@ -254,10 +246,7 @@ def test_a_log_that_leads_to_another_schema_is_found(
     assert shop.verify(3).problems == ("the restored schema is not the one that was backed up",)
 
 
-def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(
-    tmp_path: Path, mysql_server: MysqlServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+def test_names_of_any_case_come_through_the_log_where_the_server_folds_them(tmp_path: Path, mysql_server: MysqlServer) -> None:
     if not mysql_server.has("sequences"):
         pytest.skip("MySQL takes that setting only when its data folder is made")
     with alone(MysqlServer, MysqlServer.log_settings | {"lower-case-table-names": "1"}) as server:
@@ -389,8 +378,7 @@ def test_a_file_of_the_same_name_that_was_begun_at_another_time_is_another(
 
 
 @pytest.mark.campaign
-def test_a_log_that_the_server_begins_anew_ends_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+def test_a_log_that_the_server_begins_anew_ends_the_chain(tmp_path: Path) -> None:
     with Lease.take() as lease:
         server = lease.mysql(logs=True)
         reset = "RESET MASTER" if server.make.name == "mariadb" else "RESET BINARY LOGS AND GTIDS"

@@ -23,8 +23,7 @@ pytestmark = pytest.mark.skipif(shutil.which("mydumper") is None, reason="mydump
 
 
 @pytest.fixture
-def shop(tmp_path: Path, logged: MysqlDatabase, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
+def shop(tmp_path: Path, logged: MysqlDatabase) -> Shop:
     if not logged.server.has("sequences"):
         pytest.skip("mydumper is driven for MariaDB alone")
     logged.load(NASTY.replace("we``ird", "weird").replace("a ``b", "a b"))
@@ -122,7 +121,7 @@ def test_what_it_cannot_do_is_refused_with_what_helps(
 
 @pytest.mark.parametrize("tool", ["mydumper", "mariadb-dump"])
 def test_rows_that_are_elsewhere_are_not_written_there_again(
-    tool: str, logged: MysqlDatabase, logged_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tool: str, logged: MysqlDatabase, logged_name: str, tmp_path: Path
 ) -> None:
     """A table of another server's is restored as that, and both the backup and the restore say so."""
     server = logged.server
@@ -130,7 +129,6 @@ def test_rows_that_are_elsewhere_are_not_written_there_again(
         server.rows("mysql", "INSTALL SONAME 'ha_federatedx'")
     except pymysql.Error:
         pytest.skip("the server has no FEDERATED")
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     other = server.new_database("remote")
     try:
         server.client(other, "CREATE TABLE stock (a int); INSERT INTO stock VALUES (1), (2);")

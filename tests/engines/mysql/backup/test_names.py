@@ -319,10 +319,9 @@ def test_a_statement_ends_outside_strings_and_comments() -> None:
 
 
 @pytest.mark.campaign
-def test_a_server_that_folds_names_means_them_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_folds_names_means_them_in_any_case(tmp_path: Path) -> None:
     if chosen_make().name != "mariadb":
         pytest.skip("MySQL takes this setting only when its data directory is made")
-    monkeypatch.setenv("DBOPS_CACHE_DIR", str(tmp_path / "cache"))
     with alone(MysqlServer, {"lower_case_table_names": "1"}) as server:
         own = server.new_database("folded")
         server.client(
