@@ -152,11 +152,11 @@ def drop(conn: PostgresConnection, name: str) -> None:
 
 def _make_way(conn: PostgresConnection, name: str, error: QueryError) -> None:
     """Take away what keeps a database from being dropped, where that is ours to take."""
-    match error.context.get("sqlstate"):
-        case str(state) if state == _OBJECT_IN_USE:
-            _drop_subscriptions(conn, name)
-        case str(state) if state == _OF_ANOTHER_KIND:
-            conn.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
+    state = error.context.get("sqlstate")
+    if state == _OBJECT_IN_USE:
+        _drop_subscriptions(conn, name)
+    elif state == _OF_ANOTHER_KIND:
+        conn.execute(f"ALTER DATABASE {quoted(name)} IS_TEMPLATE false")
 
 
 _SUBSCRIPTIONS = """
